@@ -1,0 +1,1 @@
+"""Floor 1: pixels, numpy and scikit-image alone."""

@@ -1,0 +1,167 @@
+"""From pixel values to the numbers a network was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Intensity = Literal["range", "percentile", "none"]
+Over = Literal["slice", "stack"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+ValueRange = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What happens to pixels before the network sees them; saved with a checkpoint.
+
+    Parameters
+    ----------
+    intensity
+        ``"range"``: `low` … `high` become 0 … 1, values outside are clipped (a fixed range such as
+        0 … 255, or a CT window in HU). ``"percentile"``: the same with `low` and `high` as
+        percentiles of the finite values. ``"none"``: values stay as they are.
+    low, high
+        Values or percentiles, `low` < `high`.
+    over
+        What percentiles are taken over: each ``"slice"``, or the whole ``"stack"``.
+    mean, std
+        Subtracted, then divided by; one number per network input, or one for all.
+    size
+        (height, width) each slice is resized to, aspect not kept, as published networks expect;
+        None keeps the native resolution and cuts large slices into tiles.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside these bounds.
+    """
+
+    intensity: Intensity = "range"
+    low: float = 0.0
+    high: float = 255.0
+    over: Over = "slice"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(map(float, self.mean)))
+        object.__setattr__(self, "std", tuple(map(float, self.std)))
+        if self.size is not None:
+            object.__setattr__(self, "size", tuple(map(int, self.size)))
+        for problem in self._problems():
+            raise ValueError(problem)
+
+    def _problems(self) -> list[str]:
+        percentile = self.intensity == "percentile"
+        checks = [
+            (self.intensity in get_args(Intensity), "intensity must be range, percentile or none."),
+            (self.over in get_args(Over), "over must be slice or stack."),
+            (np.isfinite([self.low, self.high]).all(), "low and high must be finite numbers."),
+            (self.low < self.high, f"low ({self.low:g}) must be below high ({self.high:g})."),
+            (
+                not percentile or (self.low >= 0 and self.high <= 100),
+                f"percentiles lie between 0 and 100, not {self.low:g} … {self.high:g}.",
+            ),
+            (
+                len(self.mean) == len(self.std) and len(self.mean) in (1, 3),
+                "mean and std must have one number per network input (1 or 3).",
+            ),
+            (all(np.isfinite(self.mean)), "mean must be finite."),
+            (all(s > 0 and np.isfinite(s) for s in self.std), "std must be positive."),
+            (
+                self.size is None or (len(self.size) == 2 and min(self.size) >= 32),
+                "size must be (height, width) of at least 32 pixels each.",
+            ),
+        ]
+        return [message for right, message in checks if not right]
+
+
+def as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return pixels as plain native-endian numbers; bool becomes 0 and 255."""
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
+        return pixels.astype(np.float32 if pixels.dtype.itemsize < 4 else np.float64)
+    return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> ValueRange:
+    """Return the values that become 0 and 1 for these pixels.
+
+    Percentiles ignore NaN and infinities; without any finite value the range is (0, 0).
+
+    Parameters
+    ----------
+    pixels
+        Any shape; all channels count together.
+    preprocessing
+        How.
+    """
+    if preprocessing.intensity != "percentile":
+        return preprocessing.low, preprocessing.high
+    numbers = as_numbers(pixels)
+    finite = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers.ravel()
+    if not finite.size:
+        return 0.0, 0.0
+    low, high = np.percentile(finite, (preprocessing.low, preprocessing.high))
+    return float(low), float(high)
+
+
+def normalised(
+    pixels: NDArray[np.generic], values: ValueRange, preprocessing: Preprocessing
+) -> NDArray[np.float32]:
+    """Return `pixels` with `values` brought to 0 … 1; mean and std come later, see `standardised`.
+
+    NaN becomes 0 (the low end); infinities become the ends. A constant image, whose range is
+    empty, becomes 0 everywhere. With intensity ``"none"`` only NaN and infinities are replaced
+    (by 0).
+
+    Parameters
+    ----------
+    pixels
+        ``(C, H, W)``, any real type.
+    values
+        From `value_range`.
+    preprocessing
+        How.
+    """
+    numbers = as_numbers(pixels)
+    if preprocessing.intensity == "none":
+        return np.nan_to_num(numbers.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = values
+    if not high > low:
+        return np.zeros(numbers.shape, np.float32)
+    if _fits_single(numbers.dtype, low, high):
+        scaled = (numbers.astype(np.float32) - np.float32(low)) / np.float32(high - low)
+    else:  # halves keep the difference of huge numbers finite
+        halved = numbers.astype(np.float64) / 2
+        scaled = ((halved - low / 2) / (high / 2 - low / 2)).astype(np.float32)
+    clipped = np.clip(scaled, 0, 1, out=scaled)
+    return np.nan_to_num(clipped, copy=False, nan=0.0)
+
+
+def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
+    """Whether float32 holds every value and the range without losing steps that matter."""
+    if dtype.kind in "iu" and dtype.itemsize > 2:
+        return False
+    if dtype == np.float64:
+        return False
+    return high - low > 1e-4 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
+
+
+def standardised(
+    planes: NDArray[np.float32], preprocessing: Preprocessing
+) -> NDArray[np.float32]:
+    """Return ``(C, H, W)`` with each network input's mean subtracted and divided by its std."""
+    mean = np.asarray(preprocessing.mean, np.float32)[:, None, None]
+    std = np.asarray(preprocessing.std, np.float32)[:, None, None]
+    return (planes - mean) / std

@@ -1,0 +1,130 @@
+"""Clean-up of a finished segmentation, and single objects out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.measure import label
+from skimage.segmentation import watershed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Labels = NDArray[Any] if TYPE_CHECKING else Any
+
+_SMOOTH = 1.0
+"""Pixels; smoothing of the distance map, so that a rough border does not split an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanUp:
+    """What is done to the labels of each slice, in this order.
+
+    Parameters
+    ----------
+    fill_holes
+        Background areas of up to this many pixels that one class encloses become that class.
+    smallest_object
+        Connected areas of fewer pixels than this become background.
+    largest_component
+        Whether only the largest connected area of each class stays.
+    separate
+        Whether each object gets a number of its own; touching ones are cut at their necks.
+    neck
+        Pixels; centres of touching objects lie at least this far apart.
+    """
+
+    fill_holes: int = 0
+    smallest_object: int = 0
+    largest_component: bool = False
+    separate: bool = False
+    neck: int = 5
+
+    def __post_init__(self) -> None:
+        if min(self.fill_holes, self.smallest_object) < 0 or self.neck < 1:
+            raise ValueError("Clean-up sizes are in pixels and must not be negative.")
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is done at all."""
+        return bool(
+            self.fill_holes or self.smallest_object or self.largest_component or self.separate
+        )
+
+
+def cleaned(labels: Labels, clean_up: CleanUp) -> Labels:
+    """Return class labels ``(H, W)`` with holes filled and unwanted areas removed."""
+    result = labels.copy()
+    for value in _values(labels):
+        mask = result == value
+        if clean_up.fill_holes:
+            holes = ndimage.binary_fill_holes(mask) & (result == 0)
+            mask |= holes & ~_areas_of_at_least(holes, clean_up.fill_holes + 1)
+            result[mask] = value
+        kept = mask
+        if clean_up.smallest_object:
+            kept = _areas_of_at_least(kept, clean_up.smallest_object)
+        if clean_up.largest_component:
+            kept = _largest_area(kept)
+        result[mask & ~kept] = 0
+    return result
+
+
+def separated(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
+    """Return single objects of a labelled slice.
+
+    Parameters
+    ----------
+    labels
+        Class labels, ``(H, W)``.
+    neck
+        Pixels; centres of touching objects lie at least this far apart.
+
+    Returns
+    -------
+    tuple
+        Object numbers 1 … n, ``(H, W)`` int32, and the class of each object.
+    """
+    objects = np.zeros(labels.shape, np.int32)
+    classes: list[int] = []
+    for value in _values(labels):
+        mask = labels == value
+        parts = _cut_at_necks(mask, neck)
+        objects[mask] = parts[mask] + len(classes)
+        classes += [value] * int(parts.max())
+    return objects, tuple(classes)
+
+
+def _cut_at_necks(mask: Labels, neck: int) -> Labels:
+    parts = label(mask, connectivity=1)
+    depth = ndimage.distance_transform_edt(mask)
+    smooth = ndimage.gaussian_filter(depth, _SMOOTH)
+    peaks = peak_local_max(smooth, min_distance=neck, labels=parts, exclude_border=False)
+    seeds = np.zeros(mask.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    cut = watershed(-smooth, seeds, mask=mask)
+    missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a peak
+    cut[missed > 0] = missed[missed > 0] + len(peaks)
+    return cut
+
+
+def _values(labels: Labels) -> list[int]:
+    return [int(value) for value in np.unique(labels) if value]
+
+
+def _areas_of_at_least(mask: Labels, pixels: int) -> Labels:
+    parts = label(mask, connectivity=1)
+    large = np.bincount(parts.ravel()) >= pixels
+    large[0] = False
+    return large[parts]
+
+
+def _largest_area(mask: Labels) -> Labels:
+    parts = label(mask, connectivity=1)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return parts == sizes.argmax() if len(sizes) > 1 else mask

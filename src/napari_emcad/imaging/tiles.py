@@ -1,0 +1,139 @@
+"""Cutting a slice into overlapping tiles and blending what the network says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SIGMA = 0.125
+"""Standard deviation of the blending window over the tile's side."""
+
+_FLOOR = 1e-3
+"""Smallest weight, so that no pixel is divided by nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How slices of one size are cut; made by `plan_tiles`.
+
+    Attributes
+    ----------
+    shape
+        Height and width of the slice.
+    tile
+        Height and width of every tile, at most the slice's.
+    tops, lefts
+        First rows and columns of the tiles.
+    """
+
+    shape: tuple[int, int]
+    tile: tuple[int, int]
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+
+def plan_tiles(shape: tuple[int, int], tile: int, overlap: float) -> Tiling:
+    """Return the tiles that cover a slice.
+
+    Parameters
+    ----------
+    shape
+        Height and width of the slice in pixels.
+    tile
+        Side of a tile in pixels; a slice smaller than that is one tile of its own size.
+    overlap
+        Share of a tile's side that it has in common with the next, 0 … < 1.
+
+    Raises
+    ------
+    ValueError
+        If tile or overlap are out of bounds.
+    """
+    if tile < 1:
+        raise ValueError(f"The tile side is {tile}; it must be at least 1 pixel.")
+    if not 0 <= overlap < 1:
+        raise ValueError(f"The overlap is {overlap}; it must be at least 0 and below 1.")
+    height, width = (min(tile, side) for side in shape)
+    return Tiling(
+        shape,
+        (height, width),
+        _starts(shape[0], height, overlap),
+        _starts(shape[1], width, overlap),
+    )
+
+
+def _starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
+    step = max(1, int(tile * (1 - overlap)))
+    count = 1 + -(-(length - tile) // step)
+    return tuple(min(i * step, length - tile) for i in range(count))
+
+
+@lru_cache(maxsize=8)
+def window(height: int, width: int) -> NDArray[np.float32]:
+    """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the centre."""
+    weights = np.outer(_gaussian(height), _gaussian(width))
+    weights = np.maximum(weights, max(float(weights.min()), _FLOOR)).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def _gaussian(length: int) -> NDArray[np.float64]:
+    offset = np.arange(length) - (length - 1) / 2
+    bell: NDArray[np.float64] = np.exp(-0.5 * (offset / (_SIGMA * length)) ** 2)
+    return bell
+
+
+class Blend:
+    """Weighted mean of overlapping tiles of one slice, in a buffer as high as a tile.
+
+    Tiles come row by row, from top to bottom. Each call returns the mean so far where the new
+    tile lies; once the last tile that covers a pixel has come, that pixel is final. So whoever
+    writes each returned tile over what was there ends with the blended slice.
+
+    Parameters
+    ----------
+    tiling
+        How the slice was cut.
+    classes
+        Channels of the maps that are blended.
+    """
+
+    def __init__(self, tiling: Tiling, classes: int) -> None:
+        height, width = tiling.tile[0], tiling.shape[1]
+        self._window = window(*tiling.tile)
+        self._sums = np.zeros((classes, height, width), np.float32)
+        self._weights = np.zeros((height, width), np.float32)
+        self._top = 0
+
+    def add(self, top: int, left: int, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Blend a tile in and return the mean so far at its place.
+
+        Parameters
+        ----------
+        top, left
+            Where the tile lies in the slice.
+        tile
+            ``(K, height, width)``.
+        """
+        self._scroll_to(top)
+        columns = slice(left, left + tile.shape[2])
+        self._sums[:, :, columns] += tile * self._window
+        self._weights[:, columns] += self._window
+        return self._sums[:, :, columns] / self._weights[:, columns]
+
+    def _scroll_to(self, top: int) -> None:
+        step = min(top - self._top, len(self._weights))
+        if step:
+            for rows in (self._weights, *self._sums):
+                rows[:-step] = rows[step:].copy()
+                rows[-step:] = 0
+            self._top = top

@@ -1,0 +1,141 @@
+"""What a file is, told from its first bytes and its table of contents, before anything is read.
+
+Nothing here unpickles or holds more than a header in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Kind = Literal["safetensors", "torch zip", "torch pickle"]
+
+LARGEST = 4 * 2**30
+"""Bytes; the largest network (b5) with two optimizer states is about 1 GB."""
+
+_LARGEST_HEADER = 100 * 2**20
+
+_MAGIC = [
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"II+\x00", "a TIFF image"),
+    (b"GIF8", "a GIF image"),
+    (b"BM", "a BMP image"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras perhaps)"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
+]
+_WANTED = "a PVT-EMCAD checkpoint (.pth, .pt or .safetensors) was expected"
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint that can be used; one sentence says what it is and what to do."""
+
+
+class EncoderOnlyError(CheckpointError):
+    """The file is a bare PVTv2 encoder: no checkpoint, but a new network can start from it."""
+
+
+def recognise(path: Path) -> Kind:
+    """Return which kind of tensor file `path` is.
+
+    Raises
+    ------
+    CheckpointError
+        If it is anything else, cannot be read, is cut short or is too large; the message is the
+        rest of a sentence that starts with the file's name.
+    """
+    head = _first_bytes(path)
+    for magic, title in _MAGIC:
+        if head.startswith(magic):
+            raise CheckpointError(f"it is {title}; {_WANTED}")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise CheckpointError(
+            f"it is {size / 1e9:.0f} GB large, more than any PVT-EMCAD checkpoint; {_WANTED}"
+        )
+    if head.startswith(b"PK"):
+        return _check_zip(path)
+    if _is_safetensors(head):
+        return _check_safetensors(path, head, size)
+    if head[:1] == b"\x80":
+        return "torch pickle"
+    raise CheckpointError(f"it is {_other(head)}; {_WANTED}")
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise CheckpointError("it is a folder; choose the checkpoint file inside it")
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except FileNotFoundError:
+        raise CheckpointError("there is no such file; check the path") from None
+    except PermissionError:
+        raise CheckpointError(
+            "you have no permission to read it; change its permissions or copy it"
+        ) from None
+    except OSError as error:
+        raise CheckpointError(f"it cannot be read ({error.strerror}); copy it again") from None
+    if not head:
+        raise CheckpointError("it is empty; copy or download it again")
+    return head
+
+
+def _check_zip(path: Path) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError):
+        raise CheckpointError("it is cut short or damaged; copy or download it again") from None
+    total = sum(entry.file_size for entry in entries)
+    if total > LARGEST:
+        raise CheckpointError(
+            f"it would unpack to {total / 1e9:.0f} GB, more than any PVT-EMCAD checkpoint; "
+            f"{_WANTED}"
+        )
+    names = [entry.filename for entry in entries]
+    if any("/code/" in f"/{name}" for name in names):
+        raise CheckpointError(
+            "it is a TorchScript program, not a state dict; save the network with "
+            "torch.save(model.state_dict(), …)"
+        )
+    if not any(name.endswith("data.pkl") for name in names):
+        raise CheckpointError(f"it is a zip archive without tensors; {_WANTED}")
+    return "torch zip"
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _LARGEST_HEADER
+
+
+def _check_safetensors(path: Path, head: bytes, size: int) -> Kind:
+    length = int.from_bytes(head[:8], "little")
+    try:
+        with path.open("rb") as file:
+            file.seek(8)
+            table = json.loads(file.read(length))
+        ends = [each["data_offsets"][1] for name, each in table.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        raise CheckpointError("its safetensors header is damaged; copy it again") from None
+    if size < 8 + length + max(ends, default=0):
+        raise CheckpointError("it is cut short; copy or download it again")
+    return "safetensors"
+
+
+def _other(head: bytes) -> str:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        text = head[: error.start].decode() if error.start >= len(head) - 3 else ""
+    if text and all(letter.isprintable() or letter in "\r\n\t" for letter in text):
+        return "a text file"
+    return "a binary file of an unknown kind"

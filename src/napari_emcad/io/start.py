@@ -1,0 +1,103 @@
+"""A new network, from a bare PVTv2 encoder file or from nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io import published
+from napari_emcad.io.checkpoint import (
+    GREY_DEFAULT,
+    RGB_DEFAULT,
+    Checkpoint,
+    Origin,
+    default_classes,
+)
+from napari_emcad.io.foreign import is_pvt_encoder
+from napari_emcad.io.pickles import read_pickled_tensors
+from napari_emcad.io.recognise import CheckpointError, recognise
+from napari_emcad.model.config import ENCODERS, ModelConfig
+from napari_emcad.model.tensors import tensor_shapes
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+
+def start_checkpoint(
+    encoder_file: str | PathLike[str] | None = None, seed: int = 0, **config: Any
+) -> Checkpoint:
+    """Return an untrained network, its encoder perhaps from an ImageNet file.
+
+    Parameters
+    ----------
+    encoder_file
+        A PVTv2 release file (original or timm's names) as ``.pth``; None draws the encoder's
+        weights as well.
+    seed
+        Of the random weights.
+    **config
+        Fields of `ModelConfig`, such as ``num_classes``; with a file, it tells the encoder.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not a PVTv2 encoder.
+    """
+    encoder: dict[str, NDArray[Any]] = {}
+    if encoder_file is not None:
+        config["encoder"], encoder = _read_encoder(Path(encoder_file).expanduser())
+    fresh = _random(ModelConfig(**config), seed)
+    return replace(fresh, tensors=MappingProxyType({**fresh.tensors, **encoder}))
+
+
+def _random(config: ModelConfig, seed: int) -> Checkpoint:
+    import torch
+
+    from napari_emcad.model.network import PvtEmcad
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        weights = PvtEmcad(config).state_dict()
+    return Checkpoint(
+        config=config,
+        tensors=MappingProxyType({name: tensor.numpy() for name, tensor in weights.items()}),
+        preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
+        classes=default_classes(config.num_classes),
+        title=f"New PVT-EMCAD-{config.encoder[-2:].upper()}",
+        origin=Origin("", "", "new"),
+        notes=("Untrained: its segmentations mean nothing before it has been trained.",),
+    )
+
+
+def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Return the encoder's name and its tensors by our names."""
+    try:
+        tensors, _ = published.unwrapped(read_pickled_tensors(path, recognise(path)))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None
+    if not is_pvt_encoder(tensors):
+        raise CheckpointError(f"{path.name} is not a PVTv2 encoder file; its tensors differ.")
+    body = {k: tensor for k, tensor in tensors.items() if not k.startswith("head.")}
+    shapes = {k: tuple(tensor.shape) for k, tensor in body.items()}
+    for encoder in ENCODERS:
+        expected = _file_names(encoder, original="patch_embed1.proj.weight" in body)
+        if shapes == {each: shape for each, (_, shape) in expected.items()}:
+            return encoder, {native: body[each] for each, (native, _) in expected.items()}
+    raise CheckpointError(f"{path.name} has the shape of no PVTv2 from b0 to b5.")
+
+
+def _file_names(encoder: str, original: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return (our name, shape) of each encoder tensor by its name in an encoder file."""
+    shapes = tensor_shapes(ModelConfig(encoder=encoder)).items()
+    ours = {native: shape for native, shape in shapes if native.startswith("encoder.")}
+    return {_file_name(native, original): (native, shape) for native, shape in ours.items()}
+
+
+def _file_name(native: str, original: bool) -> str:
+    if original:
+        return published.published_name(native).removeprefix("backbone.")
+    return native.removeprefix("encoder.").replace("stages_", "stages.")

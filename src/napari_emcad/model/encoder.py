@@ -1,0 +1,36 @@
+"""The encoder: an image in, four feature maps out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before timm)
+import timm
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
+    """Return timm's PVTv2 with random weights, as a map from images to four features.
+
+    Parameters
+    ----------
+    name
+        timm's name, ``pvt_v2_b0`` … ``pvt_v2_b5``.
+    drop_path_rate
+        Stochastic depth of the last block; it rises linearly from 0 over the blocks.
+
+    Returns
+    -------
+    Module
+        ``(N, 3, H, W)`` → four maps ``(N, C, H / s, W / s)`` for s = 4, 8, 16, 32, finest first.
+
+    Notes
+    -----
+    PVT v2: Improved Baselines with Pyramid Vision Transformer, arXiv 2106.13797.
+    """
+    encoder = timm.create_model(
+        name, pretrained=False, features_only=True, drop_path_rate=drop_path_rate
+    )
+    return cast("nn.Module", encoder)
