@@ -1,0 +1,93 @@
+"""Segment images with PVT-EMCAD networks, teach them with a few strokes, see inside them.
+
+Importing this package loads neither torch nor napari nor Qt; its names arrive when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.regions import CleanUp
+    from napari_emcad.imaging.slices import AxesError, Scope
+    from napari_emcad.inference.events import (
+        InferenceSettings,
+        Notice,
+        Progress,
+        Region,
+        Summary,
+    )
+    from napari_emcad.io.checkpoint import (
+        Checkpoint,
+        ClassLabel,
+        bundled_checkpoint,
+        read_checkpoint,
+        write_checkpoint,
+    )
+    from napari_emcad.io.recognise import CheckpointError
+    from napari_emcad.io.start import start_checkpoint
+    from napari_emcad.jobs import Segmentation, segment
+    from napari_emcad.model.config import ModelConfig
+    from napari_emcad.model.network import PvtEmcad, StageOutput
+
+_HOMES = {
+    "AxesError": "imaging.slices",
+    "Checkpoint": "io.checkpoint",
+    "CheckpointError": "io.recognise",
+    "ClassLabel": "io.checkpoint",
+    "CleanUp": "imaging.regions",
+    "InferenceSettings": "inference.events",
+    "ModelConfig": "model.config",
+    "Notice": "inference.events",
+    "Preprocessing": "imaging.intensity",
+    "Progress": "inference.events",
+    "PvtEmcad": "model.network",
+    "Region": "inference.events",
+    "Scope": "imaging.slices",
+    "Segmentation": "jobs",
+    "StageOutput": "model.network",
+    "Summary": "inference.events",
+    "bundled_checkpoint": "io.checkpoint",
+    "read_checkpoint": "io.checkpoint",
+    "segment": "jobs",
+    "start_checkpoint": "io.start",
+    "write_checkpoint": "io.checkpoint",
+}
+
+__all__ = [  # noqa: PLE0604
+    "AxesError",
+    "Checkpoint",
+    "CheckpointError",
+    "ClassLabel",
+    "CleanUp",
+    "InferenceSettings",
+    "ModelConfig",
+    "Notice",
+    "Preprocessing",
+    "Progress",
+    "PvtEmcad",
+    "Region",
+    "Scope",
+    "Segmentation",
+    "StageOutput",
+    "Summary",
+    "bundled_checkpoint",
+    "read_checkpoint",
+    "segment",
+    "start_checkpoint",
+    "write_checkpoint",
+]
+__version__ = version("napari-emcad")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

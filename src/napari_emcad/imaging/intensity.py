@@ -158,9 +158,7 @@ def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
     return high - low > 1e-4 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
 
 
-def standardised(
-    planes: NDArray[np.float32], preprocessing: Preprocessing
-) -> NDArray[np.float32]:
+def standardised(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Return ``(C, H, W)`` with each network input's mean subtracted and divided by its std."""
     mean = np.asarray(preprocessing.mean, np.float32)[:, None, None]
     std = np.asarray(preprocessing.std, np.float32)[:, None, None]

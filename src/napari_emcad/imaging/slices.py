@@ -228,12 +228,6 @@ class Slices:
         pixels = as_numbers(pixels)
         return _luminance(pixels) if self.channels.luminance else pixels
 
-    def bands(self, index: Index, overlapping: Sequence[tuple[int, int]]) -> Iterator[NDArray[Any]]:
-        """Yield row ranges of one slice; a slice that fits is read only once."""
-        whole = self.read(index) if self.fits else None
-        for rows in overlapping:
-            yield self.read(index, rows) if whole is None else whole[:, rows[0] : rows[1]]
-
     def sample(self, index: Index) -> NDArray[Any]:
         """Return pixels of one slice for percentiles: all of them, or a regular grid of rows.
 

@@ -135,9 +135,7 @@ class Checkpoint:
 
         with torch.device("meta"):
             network = PvtEmcad(self.config, drop_path_rate)
-        weights = {
-            name: torch.from_numpy(_single(tensor)) for name, tensor in self.tensors.items()
-        }
+        weights = {name: torch.from_numpy(_single(tensor)) for name, tensor in self.tensors.items()}
         network.load_state_dict(weights, strict=True, assign=True)
         return network.eval()
 
@@ -221,7 +219,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
     tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
     if path.suffix == ".safetensors":
         content = safetensors_bytes(
-            {k: np.ascontiguousarray(v) for k, v in tensors.items()}, _metadata(checkpoint)
+            {k: np.asarray(v, order="C") for k, v in tensors.items()}, _metadata(checkpoint)
         )
     elif path.suffix in (".pth", ".pt"):
         content = _published_bytes(tensors)

@@ -97,7 +97,9 @@ def _title(loaded: object) -> str:
 
 
 def _why_refused(path: Path, kind: Kind) -> str:
-    names = [each for each in _imports(path, kind) if not each.startswith(("torch.", "collections."))]
+    names = [
+        each for each in _imports(path, kind) if not each.startswith(("torch.", "collections."))
+    ]
     acting = [each for each in names if each.split(".")[0] in _ACTS]
     if acting:
         return (

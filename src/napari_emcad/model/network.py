@@ -78,9 +78,7 @@ class PvtEmcad(nn.Module):
     def __init__(self, config: ModelConfig, drop_path_rate: float = 0.0) -> None:
         super().__init__()
         self.config = config
-        self.grey_stem = nn.Sequential(
-            nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True)
-        )
+        self.grey_stem = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
         self.encoder = pvt_v2(config.encoder, drop_path_rate)
         self.decoder = EMCAD(config)
         self.heads = nn.ModuleDict(
@@ -107,9 +105,7 @@ class PvtEmcad(nn.Module):
         """
         logits = self._padded_logits(pad_to_multiple(x))
         size = x.shape[-2:]
-        return tuple(
-            _crop(each, size, STRIDES[n]) for n, each in zip(STAGES, logits, strict=True)
-        )
+        return tuple(_crop(each, size, STRIDES[n]) for n, each in zip(STAGES, logits, strict=True))
 
     def predict(self, x: Tensor, head: Head = "finest") -> Tensor:
         """Return logits at the size of the input.
@@ -133,9 +129,7 @@ class PvtEmcad(nn.Module):
         logits = self._padded_logits(padded)
         chosen = logits if head == "sum" else logits[-1:]
         size = padded.shape[-2:]
-        maps = [
-            F.interpolate(each, size, mode="bilinear", align_corners=False) for each in chosen
-        ]
+        maps = [F.interpolate(each, size, mode="bilinear", align_corners=False) for each in chosen]
         return _crop(torch.stack(maps).sum(0) if len(maps) > 1 else maps[0], x.shape[-2:], 1)
 
     def look_inside(self, x: Tensor) -> dict[int, StageOutput]:

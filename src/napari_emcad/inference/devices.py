@@ -1,0 +1,83 @@
+"""Which processors there are, and why the others cannot be used."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+import torch
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+"""Names of devices; auto takes the first available of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """A device by its name for torch, its name for people, and why it cannot be used (or "")."""
+
+    name: str
+    title: str
+    reason: str = ""
+
+
+def device_choices() -> tuple[DeviceChoice, ...]:
+    """Return every device, the best first; those with a reason are not available here."""
+    return _cuda(), _mps(), DeviceChoice("cpu", f"CPU ({torch.get_num_threads()} threads)")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return torch's device for a name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here; the message says why.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"There is no device {name!r}; choose one of {', '.join(DEVICES)}.")
+    for choice in device_choices():
+        if name == "auto" and not choice.reason:
+            return torch.device(choice.name)
+        if name == choice.name and choice.reason:
+            raise ValueError(f"{choice.title} cannot be used here: {choice.reason}.")
+    return torch.device(name)
+
+
+def autocast_type(device: torch.device) -> torch.dtype | None:
+    """Return the half precision that is right for inference there; None for full precision."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float16 if device.type == "mps" else None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that a smaller batch might have succeeded."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
+    )
+
+
+def free_memory() -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def _cuda() -> DeviceChoice:
+    if torch.cuda.is_available():
+        return DeviceChoice("cuda", f"CUDA ({torch.cuda.get_device_name()})")
+    built = torch.backends.cuda.is_built()
+    reason = "no NVIDIA GPU or driver was found" if built else "this torch was built without CUDA"
+    return DeviceChoice("cuda", "CUDA", reason)
+
+
+def _mps() -> DeviceChoice:
+    if torch.backends.mps.is_available():
+        return DeviceChoice("mps", "Apple GPU")
+    return DeviceChoice("mps", "Apple GPU", "this is not a Mac with Apple silicon")

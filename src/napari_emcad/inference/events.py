@@ -1,0 +1,129 @@
+"""What an inference job takes and tells: settings, and events in the order they happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_emcad.imaging.regions import CleanUp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.slices import Where
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceSettings:
+    """How a segmentation is computed; not saved with a checkpoint.
+
+    Parameters
+    ----------
+    device
+        ``"auto"`` (the best there is), ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    tile
+        Side of a tile in pixels, where slices keep their native resolution.
+    overlap
+        Share of a tile that it has in common with the next, 0 … < 1.
+    batch
+        Tiles or slices at once; None chooses for the device.
+    full_precision
+        Whether to compute in float32 where half precision would be faster.
+    threshold
+        Probability above which a binary network's pixel is an object.
+    stretch
+        Whether each slice's probabilities are stretched to 0 … 1 first, as in published
+        evaluations of binary networks. It forces at least one object pixel per slice.
+    probabilities
+        Whether probabilities are kept.
+    clean_up
+        What is done to the labels of each finished slice.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of bounds.
+    """
+
+    device: str = "auto"
+    tile: int = 512
+    overlap: float = 0.25
+    batch: int | None = None
+    full_precision: bool = False
+    threshold: float = 0.5
+    stretch: bool = False
+    probabilities: bool = False
+    clean_up: CleanUp = field(default_factory=CleanUp)
+
+    def __post_init__(self) -> None:
+        if self.tile < 32:
+            raise ValueError(f"The tile side is {self.tile}; it must be at least 32 pixels.")
+        if not 0 <= self.overlap <= 0.9:
+            raise ValueError(f"The overlap is {self.overlap}; it must lie between 0 and 0.9.")
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"The batch is {self.batch}; it must be at least 1.")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"The threshold is {self.threshold}; it must lie between 0 and 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """So many of so many tiles are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know, as a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """A part of the segmentation, as good as it is so far; later regions replace earlier ones.
+
+    Attributes
+    ----------
+    where
+        Its place in a segmentation of the whole image.
+    labels
+        uint8 or wider, a fresh array of that part's shape.
+    probabilities
+        ``(K, …)`` float32, or None if not asked for.
+    """
+
+    where: Where
+    labels: NDArray[Any]
+    probabilities: NDArray[Any] | None
+
+
+Event = Progress | Notice | Region
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a job ended.
+
+    Attributes
+    ----------
+    ending
+        ``"finished"``, or ``"stopped"`` by the user.
+    slices_done, slices_total
+        Slices whose regions are final, of how many.
+    device
+        Title of the processor that was used.
+    notices
+        What was told on the way.
+    object_classes
+        Class of each separated object 1, 2, …; empty if labels are classes.
+    """
+
+    ending: Literal["finished", "stopped"]
+    slices_done: int
+    slices_total: int
+    device: str
+    notices: tuple[str, ...] = ()
+    object_classes: tuple[int, ...] = ()

@@ -1,0 +1,210 @@
+"""The inference job: one batch after another, smaller ones when memory runs out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_emcad.inference.devices import (
+    autocast_type,
+    choose_device,
+    device_choices,
+    free_memory,
+    is_out_of_memory,
+)
+from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
+from napari_emcad.inference.finish import Finisher
+from napari_emcad.inference.pieces import Piece, Plan, Preparation, make_plan
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Generator, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.model.network import Head, PvtEmcad
+
+    Predict = Callable[[list[Piece]], NDArray[np.float32]]
+
+_SMALLEST_TILE = 64
+_PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
+"""Pixels of a batch, unless the user says how many pieces."""
+
+
+class OutOfMemory(RuntimeError):
+    """Memory was short even for the smallest piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How much is computed at once; `batch` None fills the device's usual share."""
+
+    tile: int
+    batch: int
+
+    def smaller(self, tiled: bool) -> _Effort | None:
+        if self.batch > 1:
+            return replace(self, batch=self.batch // 2)
+        half = self.tile // 2
+        return replace(self, tile=half) if tiled and half >= _SMALLEST_TILE else None
+
+
+def segment_slices(
+    network: PvtEmcad,
+    slices: Slices,
+    preprocessing: Preprocessing,
+    head: Head,
+    settings: InferenceSettings,
+    stop: threading.Event,
+) -> Generator[Event, None, Summary]:
+    """Segment slice by slice, yielding regions as they come and progress after each batch.
+
+    When memory runs out the batch is halved, then the tile, and the slice is done again; a
+    `Notice` says so.
+
+    Parameters
+    ----------
+    network
+        In eval mode; it is moved to the device.
+    slices
+        What to segment.
+    preprocessing
+        What happens to pixels first.
+    head
+        Which map is the prediction.
+    settings
+        How to compute.
+    stop
+        Set it, from any thread, to end the job after the current batch; what is done stays.
+
+    Raises
+    ------
+    ValueError
+        If the device cannot be used.
+    OutOfMemory
+        If memory is short even for the smallest piece.
+    """
+    device = choose_device(settings.device)
+    network = network.to(device)
+    preparation = Preparation(slices, preprocessing)
+    finisher = Finisher(slices, settings)
+    effort = _first_effort(device, slices, preprocessing, settings)
+    first, notices = 0, list[str]()
+    while True:
+        plan = make_plan(slices, preprocessing, effort.tile, settings.overlap)
+        predict = _predictor(network, head, device, settings)
+        walk = _walk(plan, effort.batch, preparation, finisher, predict, first, stop)
+        first, ending = yield from walk
+        if ending != "out of memory":
+            break
+        finisher.forget()
+        free_memory()
+        less = effort.smaller(tiled=preprocessing.size is None)
+        if less is None:
+            raise OutOfMemory(_no_memory(device, effort, preprocessing))
+        effort = less
+        notices.append(_used(device, effort, preprocessing))
+        yield Notice(notices[-1])
+    title = next(each.title for each in device_choices() if each.name == device.type)
+    total = len(slices.indices)
+    objects = tuple(finisher.object_classes)
+    return Summary(ending, first, total, title, tuple(notices), objects)
+
+
+def _walk(
+    plan: Plan,
+    batch_size: int,
+    preparation: Preparation,
+    finisher: Finisher,
+    predict: Predict,
+    first: int,
+    stop: threading.Event,
+) -> Generator[Event, None, tuple[int, str]]:
+    """Segment from slice `first` on; return the first slice that is not final, and why."""
+    indices = preparation.slices.indices
+    each, total = plan.pieces_per_slice, len(indices) * plan.pieces_per_slice
+    done, assembly, number = first * each, None, first
+    yield Progress(done, total)
+    for batch in _batches(plan, preparation, first, batch_size):
+        if stop.is_set():
+            return number, "stopped"
+        logits = _unless_out_of_memory(predict, batch)
+        if logits is None:
+            return number, "out of memory"
+        for piece, said in zip(batch, logits, strict=True):
+            assembly = assembly or plan.assembly(len(said))
+            index, top, left = indices[piece.number], piece.top, piece.left
+            yield finisher.piece(index, top, left, assembly.add(top, left, said))
+            done += 1
+            if done % each == 0:
+                number, assembly = piece.number + 1, None
+                last = finisher.complete(index)
+                if last is not None:
+                    yield last
+        yield Progress(done, total)
+    return number, "finished"
+
+
+def _batches(plan: Plan, preparation: Preparation, first: int, size: int) -> Iterator[list[Piece]]:
+    numbers = range(first, len(preparation.slices.indices))
+    pieces = (piece for number in numbers for piece in plan.pieces(preparation, number))
+    while batch := list(islice(pieces, size)):
+        yield batch
+
+
+def _predictor(
+    network: PvtEmcad, head: Head, device: torch.device, settings: InferenceSettings
+) -> Predict:
+    half = None if settings.full_precision else autocast_type(device)
+
+    def predict(batch: list[Piece]) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
+        with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
+            logits = network.predict(pixels.to(device), head)
+            return logits.float().cpu().numpy()
+
+    return predict
+
+
+def _unless_out_of_memory(predict: Predict, batch: list[Piece]) -> NDArray[np.float32] | None:
+    """Return logits, or None; the error's traceback, which holds tensors, ends here."""
+    try:
+        return predict(batch)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
+
+
+def _first_effort(
+    device: torch.device, slices: Slices, preprocessing: Preprocessing, settings: InferenceSettings
+) -> _Effort:
+    if preprocessing.size is None:
+        tile = min(settings.tile, max(slices.height, slices.width))
+        area = min(tile, slices.height) * min(tile, slices.width)
+    else:
+        tile, area = settings.tile, preprocessing.size[0] * preprocessing.size[1]
+    return _Effort(tile, settings.batch or max(1, _PIXELS[device.type] // area))
+
+
+def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
+    tiles = f"tiles of {effort.tile} pixels" if preprocessing.size is None else "slices"
+    return f"Memory ran out on {device.type}; went on with {effort.batch} {tiles} at once."
+
+
+def _no_memory(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
+    if preprocessing.size is None:
+        return (
+            f"Memory on {device.type} is short even for one tile of {effort.tile} pixels. Close "
+            f"other programs, or choose another device."
+        )
+    return (
+        f"Memory on {device.type} is short even for one slice of {preprocessing.size} pixels. "
+        f"Choose a smaller size or another device."
+    )

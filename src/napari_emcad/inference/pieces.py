@@ -1,0 +1,175 @@
+"""Slices cut into what the network sees at once, and put together from what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from napari_emcad.imaging.intensity import normalised, standardised, value_range
+from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.intensity import Preprocessing, ValueRange
+    from napari_emcad.imaging.slices import Index, Slices
+
+_SLICES_FOR_RANGE = 64
+"""Slices that percentiles over a stack are taken from, evenly spaced."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A prepared part of a slice.
+
+    Attributes
+    ----------
+    number
+        Which slice of the job it belongs to, counted from 0.
+    top, left
+        Its corner in the slice.
+    pixels
+        ``(inputs, h, w)`` float32, ready for the network.
+    """
+
+    number: int
+    top: int
+    left: int
+    pixels: NDArray[np.float32]
+
+
+class Assembly(Protocol):
+    """Puts one slice together from the logits of its pieces, in their order."""
+
+    def add(self, top: int, left: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``(K, h, w)`` logits as good as they are so far, to be put at (top, left)."""
+        ...
+
+
+class Preparation:
+    """From a job's slices to pieces; what `Preprocessing` says is done here.
+
+    Parameters
+    ----------
+    slices
+        What to prepare.
+    preprocessing
+        How.
+    """
+
+    def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
+        self.slices = slices
+        self.preprocessing = preprocessing
+        self._stack_range: ValueRange | None = None
+
+    def tiled(self, tiling: Tiling, number: int) -> Iterator[Piece]:
+        """Yield the tiles of a slice, row by row; a slice too large for that is never held whole."""
+        index = self.slices.indices[number]
+        whole = self.slices.read(index) if self.slices.fits else None
+        values = self._range(index, whole)
+        height, width = tiling.tile
+        for top in tiling.tops:
+            rows = (top, top + height)
+            raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
+            band = self._prepared(raw, values)
+            for left in tiling.lefts:
+                yield Piece(number, top, left, band[:, :, left : left + width])
+
+    def resized(self, size: tuple[int, int], number: int) -> Iterator[Piece]:
+        """Yield a slice brought to `size`, bilinear with anti-aliasing, aspect not kept."""
+        index = self.slices.indices[number]
+        raw = self.slices.read(index)
+        prepared = torch.from_numpy(self._prepared(raw, self._range(index, raw)))[None]
+        small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
+        yield Piece(number, 0, 0, small[0].numpy())
+
+    def _prepared(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
+        planes = normalised(raw, values, self.preprocessing)
+        return standardised(self.slices.planes_to_inputs(planes), self.preprocessing)
+
+    def _range(self, index: Index, whole: NDArray[Any] | None) -> ValueRange:
+        if self.preprocessing.over == "slice" or self.preprocessing.intensity != "percentile":
+            sample = self.slices.sample(index) if whole is None else whole
+            return value_range(sample, self.preprocessing)
+        if self._stack_range is None:
+            self._stack_range = self._range_over_stack()
+        return self._stack_range
+
+    def _range_over_stack(self) -> ValueRange:
+        indices = self.slices.indices
+        count = min(len(indices), _SLICES_FOR_RANGE)
+        chosen = np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))
+        every = len(chosen)
+        samples = [self.slices.sample(indices[i]).reshape(-1)[::every] for i in chosen]
+        return value_range(np.concatenate(samples), self.preprocessing)
+
+
+class Plan(Protocol):
+    """How every slice of a job is cut and put together."""
+
+    pieces_per_slice: int
+
+    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+        """Yield the pieces of one slice."""
+        ...
+
+    def assembly(self, classes: int) -> Assembly:
+        """Return what puts one slice together."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tiled:
+    """Native resolution in overlapping tiles."""
+
+    tiling: Tiling
+
+    @property
+    def pieces_per_slice(self) -> int:
+        """Tiles."""
+        return len(self.tiling)
+
+    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+        """Yield the tiles of one slice."""
+        return preparation.tiled(self.tiling, number)
+
+    def assembly(self, classes: int) -> Assembly:
+        """Blend them."""
+        return Blend(self.tiling, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """Every slice brought to one size, and its logits back."""
+
+    size: tuple[int, int]
+    shape: tuple[int, int]
+    pieces_per_slice: int = 1
+
+    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+        """Yield the one piece of a slice."""
+        return preparation.resized(self.size, number)
+
+    def assembly(self, classes: int) -> Assembly:
+        """Resize logits back."""
+        return self
+
+    def add(self, top: int, left: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return logits at the slice's own size, bilinear."""
+        small = torch.from_numpy(logits)[None]
+        full = F.interpolate(small, self.shape, mode="bilinear", align_corners=False)
+        return full[0].numpy()
+
+
+def make_plan(slices: Slices, preprocessing: Preprocessing, tile: int, overlap: float) -> Plan:
+    """Return how the slices are cut."""
+    shape = (slices.height, slices.width)
+    if preprocessing.size is not None:
+        return Resized(preprocessing.size, shape)
+    return Tiled(plan_tiles(shape, tile, overlap))

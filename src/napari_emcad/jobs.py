@@ -1,0 +1,183 @@
+"""Floor 4: what can be asked of an image and a checkpoint, from Python, a terminal or a window."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.imaging.slices import Scope, Slices, as_slices
+from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.io.checkpoint import Checkpoint, ClassLabel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """A finished segmentation.
+
+    Attributes
+    ----------
+    labels
+        The image's spatial shape; class k is k and the background 0 (uint8, or uint16 for more
+        than 255 classes), or objects are 1, 2, … if they were separated (uint16, or uint32 for
+        more than 65,535 objects).
+    probabilities
+        ``(K, …)`` float32 if asked for, else None. K is the channels of the network's heads: one
+        for a binary network (of its class 1), else one per class with the background first.
+    axes
+        A letter per axis of `labels`.
+    classes
+        Names and colours of classes 1, 2, …
+    summary
+        How the job went; see there for the class of each separated object.
+    """
+
+    labels: NDArray[Any]
+    probabilities: NDArray[np.float32] | None
+    axes: str
+    classes: tuple[ClassLabel, ...]
+    summary: Summary
+
+
+def segment(
+    image: Any,
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    device: str = "auto",
+    *,
+    channels: Sequence[int | None] | None = None,
+    scope: Scope | None = None,
+    settings: InferenceSettings | None = None,
+    stop: threading.Event | None = None,
+    on_event: Callable[[Event], object] | None = None,
+    **options: Any,
+) -> Segmentation:
+    """Segment an image of any size, rank and type.
+
+    Parameters
+    ----------
+    image
+        A numpy, dask or zarr array, or anything like it; of a multiscale pyramid (a list of
+        arrays) the first, finest level counts. Lazy arrays are read slice by slice.
+    checkpoint
+        What to segment with.
+    axes
+        A letter per axis: Y and X, C for channels, any other (Z, T, …) stacks slices. None
+        guesses where only one reading is sensible.
+    device
+        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    channels
+        For each input of the network the image's channel; None for an empty input.
+    scope
+        The part to segment; labels outside stay 0.
+    settings
+        How to compute; `device` counts, not the one in here.
+    stop
+        Set it from another thread to end after the current batch and get what is done.
+    on_event
+        Called with each `Progress`, `Notice` and `Region` as it comes.
+    **options
+        Single fields of `InferenceSettings`, such as ``probabilities=True`` or ``tile=1024``.
+
+    Returns
+    -------
+    Segmentation
+        Its labels have the image's shape without the channel axis.
+
+    Raises
+    ------
+    AxesError
+        If axes or channels are ambiguous or do not fit.
+    TypeError
+        If the pixels are not real numbers, or an option is unknown.
+    ValueError
+        If the image is empty, an option is out of bounds or the device is not there.
+    """
+    settings = replace(settings or InferenceSettings(), **options, device=device)
+    slices = slices_for(image, checkpoint, axes, channels, scope)
+    job = segment_job(slices, checkpoint, settings, stop or threading.Event())
+    return _collected(job, slices, checkpoint, settings, on_event)
+
+
+def slices_for(
+    image: Any,
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    channels: Sequence[int | None] | None = None,
+    scope: Scope | None = None,
+) -> Slices:
+    """Return the image as slices for a checkpoint's network; see `segment` for what is raised."""
+    return as_slices(finest_level(image), checkpoint.config.input_channels, axes, channels, scope)
+
+
+def finest_level(image: Any) -> Any:
+    """Return the first level of a multiscale pyramid, and anything else as it is."""
+    is_pyramid = isinstance(image, (list, tuple)) and all(hasattr(each, "shape") for each in image)
+    return image[0] if is_pyramid and image else image
+
+
+def segment_job(
+    slices: Slices,
+    checkpoint: Checkpoint,
+    settings: InferenceSettings,
+    stop: threading.Event,
+) -> Generator[Event, None, Summary]:
+    """Return the job that segments these slices; torch is imported when it first runs.
+
+    It yields a `Region` per tile, `Progress` per batch and a `Notice` where something needs to be
+    said, and returns a `Summary`.
+    """
+    from napari_emcad.inference.job import segment_slices
+
+    network = checkpoint.network()
+    preprocessing, head = checkpoint.preprocessing, checkpoint.head
+    return (yield from segment_slices(network, slices, preprocessing, head, settings, stop))
+
+
+def _collected(
+    job: Generator[Event, None, Summary],
+    slices: Slices,
+    checkpoint: Checkpoint,
+    settings: InferenceSettings,
+    on_event: Callable[[Event], object] | None,
+) -> Segmentation:
+    labels = np.zeros(slices.spatial_shape, first_label_type(checkpoint, settings))
+    chances: NDArray[np.float32] | None = None
+    if settings.probabilities:
+        shape = (checkpoint.config.num_classes, *slices.spatial_shape)
+        chances = np.zeros(shape, np.float32)
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            summary: Summary = ended.value
+            break
+        if isinstance(event, Region):
+            labels = placed(labels, event)
+            if chances is not None and event.probabilities is not None:
+                chances[(slice(None), *event.where)] = event.probabilities
+        if on_event is not None:
+            on_event(event)
+    return Segmentation(labels, chances, slices.spatial_axes, checkpoint.classes, summary)
+
+
+def first_label_type(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
+    """Return the type that a result starts with; `placed` widens it when objects need more."""
+    wide = settings.clean_up.separate or checkpoint.config.num_classes > 256
+    return np.uint16 if wide else np.uint8
+
+
+def placed(labels: NDArray[Any], region: Region) -> NDArray[Any]:
+    """Write a region into labels, in place unless they are too narrow for it, and return them."""
+    if region.labels.dtype.itemsize > labels.dtype.itemsize:
+        labels = labels.astype(region.labels.dtype)
+    labels[region.where] = region.labels
+    return labels
