@@ -1,1 +1,108 @@
-"""Floor 4: what is open now, what may run, what came of it; Qt-free, evented."""
+"""Floor 4: what is open now, what may run, what came of it; Qt-free, evented.
+
+A Session changes on the main thread only and starts nothing by itself. Whoever starts a job asks
+for a `Ticket` first; what the job says counts only as long as its ticket does, so the late answer
+of a job that was given up reaches nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+if TYPE_CHECKING:
+    from napari_emcad.io.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """A job that was begun.
+
+    Attributes
+    ----------
+    number
+        Counted up; no two jobs share one.
+    verb
+        What it does, for people: "Segmenting nuclei".
+    snapshot
+        What it was begun on; results belong to this, whatever the user does meanwhile.
+    """
+
+    number: int
+    verb: str
+    snapshot: Any = None
+
+
+class Session:
+    """The state of one viewer's panels.
+
+    Attributes
+    ----------
+    checkpoint_changed
+        Emitted with the checkpoint that is open now.
+    running_changed
+        Emitted with the ticket of the job that runs now, or None.
+    arrived
+        Emitted with (ticket, event) for each event that counts.
+    """
+
+    checkpoint_changed = Signal(object)
+    running_changed = Signal(object)
+    arrived = Signal(object, object)
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._checkpoint: Checkpoint | None = None
+        self._running: Ticket | None = None
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The open checkpoint."""
+        return self._checkpoint
+
+    @property
+    def running(self) -> Ticket | None:
+        """The job that runs now."""
+        return self._running
+
+    def open(self, checkpoint: Checkpoint) -> None:
+        """Make this the checkpoint that the next job uses; a running one keeps its own."""
+        if checkpoint is not self._checkpoint:
+            self._checkpoint = checkpoint
+            self.checkpoint_changed.emit(checkpoint)
+
+    def why_not_run(self) -> str:
+        """Return why no job may begin now, or "" if one may."""
+        if self._running is not None:
+            return f"{self._running.verb} …"
+        return "" if self._checkpoint is not None else "Open a model first."
+
+    def begin(self, verb: str, snapshot: Any = None) -> Ticket:
+        """Return the ticket of a job that begins now.
+
+        Raises
+        ------
+        RuntimeError
+            If another one runs.
+        """
+        if self._running is not None:
+            raise RuntimeError(f"{self._running.verb}: wait for it to end, or stop it.")
+        self._running = Ticket(next(self._numbers), verb, snapshot)
+        self.running_changed.emit(self._running)
+        return self._running
+
+    def accept(self, ticket: Ticket, event: Any) -> bool:
+        """Take what a job says, if it still counts; return whether it did."""
+        if ticket is not self._running:
+            return False
+        self.arrived.emit(ticket, event)
+        return True
+
+    def end(self, ticket: Ticket) -> None:
+        """Free the way for the next job; a ticket that does not count changes nothing."""
+        if ticket is self._running:
+            self._running = None
+            self.running_changed.emit(None)

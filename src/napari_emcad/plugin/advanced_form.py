@@ -1,0 +1,123 @@
+"""How a segmentation is computed: the settings that most people leave alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+
+from napari_emcad.imaging.regions import CleanUp
+
+if TYPE_CHECKING:
+    from napari_emcad.inference.events import InferenceSettings
+
+
+class AdvancedForm(QWidget):
+    """Edits one `InferenceSettings`; device and object separation are chosen elsewhere."""
+
+    changed = Signal()
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._tile = _spin(64, 8192, 64, "px")
+        self._overlap = _decimal(0, 0.9)
+        self._batch = _spin(0, 256, 1)
+        self._batch.setSpecialValueText("automatic")
+        self._threshold = _decimal(0.01, 0.99)
+        self._stretch = QCheckBox("stretch each slice to 0 … 1 first")
+        self._stretch.setToolTip(
+            "As published evaluations do; finds at least one object pixel in every slice"
+        )
+        self._full_precision = QCheckBox("full precision on GPUs")
+        self._fill_holes = _spin(0, 10**6, 10, "px")
+        self._fill_holes.setSpecialValueText("off")
+        self._smallest = _spin(0, 10**6, 10, "px")
+        self._smallest.setSpecialValueText("off")
+        self._largest = QCheckBox("only the largest area of each class")
+        self._neck = _spin(1, 500, 1, "px")
+        self._neck.setToolTip("Centres of touching objects lie at least this far apart")
+        self._probabilities = QCheckBox("keep probability layers")
+        self._build()
+        self.set_value(settings)
+
+    def value(self) -> InferenceSettings:
+        """Return the settings."""
+        return replace(
+            self._settings,
+            tile=self._tile.value(),
+            overlap=self._overlap.value(),
+            batch=self._batch.value() or None,
+            threshold=self._threshold.value(),
+            stretch=self._stretch.isChecked(),
+            full_precision=self._full_precision.isChecked(),
+            probabilities=self._probabilities.isChecked(),
+            clean_up=self._clean_up(),
+        )
+
+    def set_value(self, settings: InferenceSettings) -> None:
+        """Show other settings."""
+        self._settings = settings
+        self._tile.setValue(settings.tile)
+        self._overlap.setValue(settings.overlap)
+        self._batch.setValue(settings.batch or 0)
+        self._threshold.setValue(settings.threshold)
+        self._stretch.setChecked(settings.stretch)
+        self._full_precision.setChecked(settings.full_precision)
+        self._probabilities.setChecked(settings.probabilities)
+        self._fill_holes.setValue(settings.clean_up.fill_holes)
+        self._smallest.setValue(settings.clean_up.smallest_object)
+        self._largest.setChecked(settings.clean_up.largest_component)
+        self._neck.setValue(settings.clean_up.neck)
+
+    def suit(self, binary: bool, tiled: bool) -> None:
+        """Enable what means something for this network."""
+        self._threshold.setEnabled(binary)
+        self._stretch.setEnabled(binary)
+        self._tile.setEnabled(tiled)
+        self._overlap.setEnabled(tiled)
+
+    def _clean_up(self) -> CleanUp:
+        return replace(
+            self._settings.clean_up,
+            fill_holes=self._fill_holes.value(),
+            smallest_object=self._smallest.value(),
+            largest_component=self._largest.isChecked(),
+            neck=self._neck.value(),
+        )
+
+    def _build(self) -> None:
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Tile", self._tile)
+        form.addRow("Overlap", self._overlap)
+        form.addRow("Batch", self._batch)
+        form.addRow("Threshold", self._threshold)
+        form.addRow("", self._stretch)
+        form.addRow("Fill holes up to", self._fill_holes)
+        form.addRow("Remove below", self._smallest)
+        form.addRow("", self._largest)
+        form.addRow("Object spacing", self._neck)
+        form.addRow("", self._probabilities)
+        form.addRow("", self._full_precision)
+        for spin in (self._tile, self._overlap, self._batch, self._threshold, self._neck):
+            spin.valueChanged.connect(lambda _: self.changed.emit())
+
+
+def _spin(low: int, high: int, step: int, suffix: str = "") -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setSingleStep(step)
+    if suffix:
+        box.setSuffix(f" {suffix}")
+    return box
+
+
+def _decimal(low: float, high: float) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(low, high)
+    box.setSingleStep(0.05)
+    return box

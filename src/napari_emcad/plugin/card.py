@@ -1,0 +1,95 @@
+"""A checkpoint in words: what the Model panel shows of it."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_emcad.model.cost import macs
+
+if TYPE_CHECKING:
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.model.config import ModelConfig
+
+_ASSUMED = {
+    "activation": "activation",
+    "dw_parallel": "branches",
+    "preprocessing": "preprocessing",
+    "head": "prediction",
+    "classes": "class names",
+}
+
+
+def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """Return (caption, rich text) rows."""
+    config = checkpoint.config
+    rows = [
+        ("Network", _network(config)),
+        ("Classes", _classes(checkpoint)),
+        ("Input", _input(config, checkpoint.preprocessing)),
+        ("Prediction", "finest head" if checkpoint.head == "finest" else "sum of the four heads"),
+        ("Size", f"{checkpoint.parameters / 1e6:.2f} M parameters"),
+        ("Cost", f"{macs(config) / 1e9:.2f} GMACs for 256 × 256 pixels"),
+        ("Origin", _origin(checkpoint)),
+        ("sha256", f"<code>{checkpoint.origin.sha256[:16] or 'not saved yet'}</code>"),
+    ]
+    if checkpoint.history:
+        rows.append(("History", escape(_history(checkpoint))))
+    return rows
+
+
+def remarks(checkpoint: Checkpoint) -> str:
+    """Return what the user should know before trusting the model, or ""."""
+    said = list(checkpoint.notes)
+    if checkpoint.assumed:
+        names = ", ".join(_ASSUMED.get(each, each) for each in checkpoint.assumed)
+        said.append(f"The file does not say: {names}. Usual values are assumed; check them below.")
+    return " ".join(said)
+
+
+def _network(config: ModelConfig) -> str:
+    kernels = ", ".join(map(str, config.kernel_sizes))
+    branches = "parallel" if config.dw_parallel else "sequential"
+    return (
+        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD<br>kernels {kernels} · {branches} · "
+        f"{config.aggregation} · {config.activation} · ×{config.expansion_factor}"
+    )
+
+
+def _classes(checkpoint: Checkpoint) -> str:
+    return "<br>".join(
+        f'<span style="color:{escape(each.colour)}">■</span> {k} {escape(each.name)}'
+        for k, each in enumerate(checkpoint.classes, start=1)
+    )
+
+
+def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
+    channels = "3 channels" if config.input_channels == 3 else "1 channel"
+    return f"{channels}, {_size(preprocessing)}<br>{_intensity(preprocessing)}"
+
+
+def _size(preprocessing: Preprocessing) -> str:
+    if preprocessing.size is None:
+        return "native resolution, tiled"
+    return f"resized to {preprocessing.size[0]} × {preprocessing.size[1]}"
+
+
+def _intensity(preprocessing: Preprocessing) -> str:
+    low, high = f"{preprocessing.low:g}", f"{preprocessing.high:g}"
+    if preprocessing.intensity == "percentile":
+        return f"percentiles {low} … {high} of each {preprocessing.over}"
+    return "values as they are" if preprocessing.intensity == "none" else f"values {low} … {high}"
+
+
+def _origin(checkpoint: Checkpoint) -> str:
+    origin = checkpoint.origin
+    if origin.format == "new":
+        return "not saved yet"
+    return f"{escape(Path(origin.path).name)} ({origin.format} format)"
+
+
+def _history(checkpoint: Checkpoint) -> str:
+    last = checkpoint.history[-1]
+    return str(last.get("event", f"{len(checkpoint.history)} trainings"))

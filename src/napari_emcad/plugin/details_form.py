@@ -1,0 +1,186 @@
+"""What a checkpoint's file does not say, for the user to fill in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
+
+from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD
+
+if TYPE_CHECKING:
+    from napari_emcad.io.checkpoint import Checkpoint
+
+_NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "ImageNet mean and std": (IMAGENET_MEAN, IMAGENET_STD),
+    "none (0 … 1)": ((0.0,), (1.0,)),
+}
+
+
+class DetailsForm(QWidget):
+    """Edits activation, branches, prediction, preprocessing and class names of a checkpoint.
+
+    `changed` carries the overrides for `Checkpoint.override`.
+    """
+
+    changed = Signal(dict)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filling = False
+        self._activation = _combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
+        self._parallel = _combo({"parallel": True, "sequential": False})
+        self._head = _combo({"finest head": "finest", "sum of the four heads": "sum"})
+        self._inputs = _combo({"3 (colour)": 3, "1 (grey stem)": 1})
+        self._intensity = _combo(
+            {"fixed range": "range", "percentiles": "percentile", "as they are": "none"}
+        )
+        self._low, self._high = _number(), _number()
+        self._over = _combo({"of each slice": "slice", "of the whole stack": "stack"})
+        self._norm = QComboBox()
+        self._native = _combo({"native, in tiles": True, "resized to": False})
+        self._height, self._width = _pixels(), _pixels()
+        self._classes = QLineEdit()
+        self._classes.setToolTip("Names of classes 1, 2, …, separated by commas")
+        self._build()
+        self._connect()
+
+    def show_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Show what is set now."""
+        self._filling = True
+        config, pixels = checkpoint.config, checkpoint.preprocessing
+        for combo, value in (
+            (self._activation, config.activation),
+            (self._parallel, config.dw_parallel),
+            (self._inputs, config.input_channels),
+            (self._head, checkpoint.head),
+            (self._intensity, pixels.intensity),
+            (self._over, pixels.over),
+            (self._native, pixels.size is None),
+        ):
+            combo.setCurrentIndex(combo.findData(value))
+        self._low.setValue(pixels.low)
+        self._high.setValue(pixels.high)
+        self._show_norm(pixels.mean, pixels.std)
+        height, width = pixels.size or (352, 352)
+        self._height.setValue(height)
+        self._width.setValue(width)
+        self._classes.setText(", ".join(each.name for each in checkpoint.classes))
+        self._enable()
+        self._filling = False
+
+    def _show_norm(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        self._norm.clear()
+        for title, values in _NORMS.items():
+            self._norm.addItem(title, values)
+        if (mean, std) not in _NORMS.values():
+            text = f"mean {', '.join(f'{m:g}' for m in mean)}; std {', '.join(f'{s:g}' for s in std)}"
+            self._norm.addItem(text, (mean, std))
+        values = [self._norm.itemData(i) for i in range(self._norm.count())]
+        self._norm.setCurrentIndex(next(i for i, v in enumerate(values) if tuple(v) == (mean, std)))
+
+    def _build(self) -> None:
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Activation", self._activation)
+        form.addRow("Branches", self._parallel)
+        form.addRow("Prediction", self._head)
+        form.addRow("Inputs", self._inputs)
+        form.addRow("Values", self._intensity)
+        form.addRow("From … to", _row(self._low, self._high))
+        form.addRow("Percentiles", self._over)
+        form.addRow("Normalise", self._norm)
+        form.addRow("Size", self._native)
+        form.addRow("Height, width", _row(self._height, self._width))
+        form.addRow("Classes", self._classes)
+
+    def _connect(self) -> None:
+        for combo, name in (
+            (self._activation, "activation"),
+            (self._parallel, "dw_parallel"),
+            (self._head, "head"),
+            (self._inputs, "input_channels"),
+            (self._over, "over"),
+        ):
+            combo.activated.connect(lambda _, c=combo, n=name: self._tell({n: c.currentData()}))
+        self._intensity.activated.connect(lambda _: self._tell(self._new_intensity()))
+        for box in (self._low, self._high):
+            box.editingFinished.connect(lambda: self._tell(self._range()))
+        self._norm.activated.connect(
+            lambda _: self._tell(dict(zip(("mean", "std"), self._norm.currentData(), strict=True)))
+        )
+        self._native.activated.connect(lambda _: self._tell({"size": self._size()}))
+        for side in (self._height, self._width):
+            side.editingFinished.connect(lambda: self._tell({"size": self._size()}))
+        self._classes.editingFinished.connect(self._tell_classes)
+
+    def _new_intensity(self) -> dict[str, Any]:
+        intensity = self._intensity.currentData()
+        usual = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}.get(intensity)
+        low_high = dict(zip(("low", "high"), usual, strict=True)) if usual else {}
+        return {"intensity": intensity, **low_high}
+
+    def _range(self) -> dict[str, Any]:
+        return {"low": self._low.value(), "high": self._high.value()}
+
+    def _size(self) -> tuple[int, int] | None:
+        native = self._native.currentData()
+        return None if native else (self._height.value(), self._width.value())
+
+    def _tell_classes(self) -> None:
+        names = [each.strip() for each in self._classes.text().split(",") if each.strip()]
+        self._tell({"classes": names})
+
+    def _tell(self, overrides: dict[str, Any]) -> None:
+        self._enable()
+        if not self._filling:
+            self.changed.emit(overrides)
+
+    def _enable(self) -> None:
+        native = self._native.currentData()
+        self._height.setEnabled(not native)
+        self._width.setEnabled(not native)
+        intensity = self._intensity.currentData()
+        self._over.setEnabled(intensity == "percentile")
+        self._low.setEnabled(intensity != "none")
+        self._high.setEnabled(intensity != "none")
+
+
+def _combo(items: dict[str, Any]) -> QComboBox:
+    combo = QComboBox()
+    for title, value in items.items():
+        combo.addItem(title, value)
+    return combo
+
+
+def _number() -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(-1e9, 1e9)
+    box.setDecimals(2)
+    return box
+
+
+def _pixels() -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(32, 8192)
+    box.setSingleStep(32)
+    return box
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    for each in widgets:
+        row.addWidget(each, 1)
+    return holder

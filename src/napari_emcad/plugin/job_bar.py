@@ -1,0 +1,223 @@
+"""Runs one job in a thread, shows how far it is, and stops it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_emcad.inference.events import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Job = Generator[Any, None, Any]
+    MakeJob = Callable[[threading.Event], Job]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What became of a job: its result, or a sentence about what went wrong."""
+
+    result: Any = None
+    error: str = ""
+
+
+class JobThread(QObject):
+    """A generator in a daemon thread; everything it raises becomes an `Outcome`.
+
+    Qt's thread pool waits for its threads when the program ends, and superqt's workers swallow
+    RuntimeErrors, which is what torch raises. Hence plain threading.
+
+    Parameters
+    ----------
+    make_job
+        Given the stop event, returns the generator; called in the thread.
+    """
+
+    event = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, make_job: MakeJob) -> None:
+        super().__init__()
+        self._make_job = make_job
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="napari-emcad job", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the job to end after its current batch."""
+        self._stop.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the job to end; return whether it did."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        outcome = self._outcome()
+        self._tell(self.ended, outcome)
+
+    def _outcome(self) -> Outcome:
+        try:
+            job = self._make_job(self._stop)
+            while True:
+                self._tell(self.event, next(job))
+        except StopIteration as ended:
+            return Outcome(ended.value)
+        except Exception as error:  # noqa: BLE001  (handed over as data; a thread has no caller)
+            _LOG.error("A job failed:\n%s", traceback.format_exc())
+            return Outcome(error=_sentence(error))
+
+    def _tell(self, signal: Any, value: Any) -> None:
+        try:
+            signal.emit(value)
+        except RuntimeError:  # the window has gone, and with it whoever listened
+            self._stop.set()
+
+
+def _sentence(error: Exception) -> str:
+    """Return what a user should read; traceback and tensors are left behind."""
+    said = str(error).strip()
+    if isinstance(error, (ValueError, TypeError, OSError)) and said:
+        return said
+    return f"{type(error).__name__}: {said or 'no further word'}"
+
+
+class JobBar(QWidget):
+    """A strip with a progress bar, the time left, a Stop button and the last message.
+
+    Only one job runs at a time; the caller sees to that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread: JobThread | None = None
+        self._begun = 0.0
+        self._progress = QProgressBar()
+        self._progress.setTextVisible(False)
+        self._stop = QPushButton("Stop")
+        self._stop.setToolTip("Ends after the current batch; what is done stays")
+        self._stop.clicked.connect(self.stop)
+        self._message = QLabel()
+        self._message.setWordWrap(True)
+        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._build()
+        self._show_running(False)
+
+    def _build(self) -> None:
+        self._strip = QWidget()
+        row = QHBoxLayout(self._strip)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._progress, 1)
+        row.addWidget(self._stop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._message)
+        column.addWidget(self._strip)
+
+    @property
+    def running(self) -> bool:
+        """Whether a job runs."""
+        return self._thread is not None
+
+    def start(
+        self,
+        verb: str,
+        make_job: MakeJob,
+        on_event: Callable[[Any], object],
+        on_end: Callable[[Outcome], object],
+    ) -> None:
+        """Run a job; both callbacks are called on the main thread.
+
+        Parameters
+        ----------
+        verb
+            What is shown while it runs.
+        make_job
+            Given a stop event, returns the generator; called in the thread.
+        on_event
+            Called with everything the job yields.
+        on_end
+            Called once, whatever the ending, after the strip has closed.
+        """
+        thread = JobThread(make_job)
+        self._thread = thread
+        self._verb = verb
+        self._begun = 0.0
+        self.say(f"{verb} …")
+        self._show_running(True)
+
+        def ended(outcome: Outcome) -> None:
+            self._thread = None
+            self._show_running(False)
+            thread.deleteLater()
+            on_end(outcome)
+
+        thread.event.connect(self._show_progress)
+        thread.event.connect(on_event)
+        thread.ended.connect(ended)
+        thread.start()
+
+    def stop(self) -> None:
+        """Ask the job to end; the button says so until it does."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._stop.setText("Stopping …")
+            self._stop.setEnabled(False)
+
+    def close_down(self, seconds: float = 1.5) -> None:
+        """End the job because the panel goes away; wait a little, on the main thread."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread.wait(seconds)
+
+    def say(self, message: str, error: bool = False) -> None:
+        """Show a message."""
+        self._message.setText(message)
+        self._message.setVisible(bool(message))
+        self._message.setStyleSheet("color: #e5534b;" if error else "")
+
+    @property
+    def message(self) -> str:
+        """What is shown."""
+        return self._message.text()
+
+    def _show_running(self, running: bool) -> None:
+        self._strip.setVisible(running)
+        self._stop.setText("Stop")
+        self._stop.setEnabled(running)
+        self._progress.setRange(0, 0)
+
+    def _show_progress(self, event: Any) -> None:
+        if not isinstance(event, Progress):
+            return
+        self._progress.setRange(0, event.total)
+        self._progress.setValue(event.done)
+        now = time.monotonic()
+        if not event.done or not self._begun:
+            self._begun, self._first = now, event.done
+            return
+        pace = (now - self._begun) / max(event.done - self._first, 1)
+        left = pace * (event.total - event.done)
+        self._message.setText(f"{self._verb}: {event.done} of {event.total} tiles, {_left(left)}")
+
+
+def _left(seconds: float) -> str:
+    if seconds < 1:
+        return "almost done"
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"

@@ -1,0 +1,193 @@
+"""The Segment panel: what to segment, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from magicgui.widgets import create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_emcad.plugin.advanced_form import AdvancedForm
+from napari_emcad.plugin.axes_form import AxesForm
+from napari_emcad.plugin.device_combo import DeviceCombo
+from napari_emcad.plugin.layers import levels
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_emcad.inference.events import InferenceSettings
+    from napari_emcad.io.checkpoint import Checkpoint
+
+ScopeName = Literal["slice", "view", "layer"]
+_SCOPES: dict[ScopeName, str] = {
+    "slice": "This slice",
+    "view": "What I see",
+    "layer": "Whole layer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChoices:
+    """What the panel says.
+
+    Attributes
+    ----------
+    axes, channels
+        As `napari_emcad.segment` takes them.
+    level
+        Number of the resolution, 0 the finest.
+    scope
+        The slice on screen, the part of it on screen, or everything.
+    settings
+        How to compute.
+    anew
+        Whether the result gets a new layer.
+    """
+
+    axes: str
+    channels: tuple[int | None, ...] | None
+    level: int
+    scope: ScopeName
+    settings: InferenceSettings
+    anew: bool
+
+
+class SegmentPanel(QWidget):
+    """Edits a `SegmentChoices` for an image layer; it runs nothing itself.
+
+    Signals
+    -------
+    run_wanted
+        The user pressed Run.
+    value_changed
+        Anything was changed that may decide whether a run is possible.
+    """
+
+    run_wanted = Signal()
+    value_changed = Signal()
+
+    def __init__(self, settings: InferenceSettings) -> None:
+        super().__init__()
+        self._checkpoint: Checkpoint | None = None
+        self._image = create_widget(
+            annotation="napari.layers.Image", options={"nullable": True, "label": "Image"}
+        )
+        self._image.changed.connect(self._show_layer)
+        self._axes = AxesForm()
+        self._axes.changed.connect(self.value_changed)
+        self._level, self._scope = QComboBox(), QComboBox()
+        self.device = DeviceCombo(settings.device)
+        self._separate = QCheckBox("number single objects")
+        self._separate.setToolTip("Each object gets a number of its own; touching ones are parted")
+        self._anew = QCheckBox("in a new layer")
+        self._anew.setToolTip("Otherwise the last result for this image is updated")
+        self._advanced = AdvancedForm(settings)
+        self._run = QPushButton("Segment")
+        self._run.setDefault(True)
+        self._run.setMinimumHeight(32)
+        self._run.clicked.connect(self.run_wanted)
+        self._reason = QLabel()
+        self._reason.setWordWrap(True)
+        self._build()
+        self._show_layer(None)
+
+    @property
+    def layer(self) -> Image | None:
+        """The image that is chosen."""
+        layer: Image | None = self._image.value
+        return layer
+
+    @property
+    def problem(self) -> str:
+        """Why these choices cannot be run, or ""; what only the viewer knows is not asked."""
+        return "Open an image first." if self.layer is None else self._axes.problem
+
+    def value(self) -> SegmentChoices:
+        """Return the choices; only without a `problem`."""
+        settings = self._advanced.value()
+        clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
+        return SegmentChoices(
+            axes=self._axes.axes,
+            channels=self._axes.channels,
+            level=self._level.currentIndex(),
+            scope=self._scope.currentData(),
+            settings=replace(settings, clean_up=clean_up, device=self.device.currentData()),
+            anew=self._anew.isChecked(),
+        )
+
+    def choose_layer(self, layer: Image) -> None:
+        """Choose an image as the user would."""
+        self._image.value = layer
+
+    def show_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Suit the panel to a network."""
+        before, self._checkpoint = self._checkpoint, checkpoint
+        binary = checkpoint.config.num_classes == 1
+        self._advanced.suit(binary, tiled=checkpoint.preprocessing.size is None)
+        if before is None or before.config.input_channels != checkpoint.config.input_channels:
+            self._show_layer(self.layer)
+
+    def show_reason(self, reason: str) -> None:
+        """Enable Run, or say why it is off."""
+        self._run.setEnabled(not reason)
+        self._run.setToolTip(reason)
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason))
+
+    def reset_choices(self) -> None:
+        """List the image layers again."""
+        self._image.reset_choices()
+
+    def _show_layer(self, layer: Image | None) -> None:
+        inputs = self._checkpoint.config.input_channels if self._checkpoint else 3
+        self._axes.show_layer(layer, inputs)
+        self._list_levels(layer)
+        self._list_scopes(layer)
+        self.value_changed.emit()
+
+    def _list_levels(self, layer: Image | None) -> None:
+        self._level.clear()
+        several = layer is not None and bool(layer.multiscale)
+        for level in levels(layer) if layer is not None else ():
+            self._level.addItem(" × ".join(map(str, level.array.shape[: layer.ndim])))
+        self._form.setRowVisible(self._level, several)
+
+    def _list_scopes(self, layer: Image | None) -> None:
+        stack = layer is not None and layer.ndim > 2
+        self._scope.clear()
+        for key, title in _SCOPES.items():
+            if stack or key != "slice":
+                self._scope.addItem(title, key)
+        self._scope.setCurrentIndex(self._scope.findData("slice" if stack else "layer"))
+
+    def _build(self) -> None:
+        self._form = QFormLayout()
+        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._form.addRow("Image", self._image.native)
+        self._form.addRow(self._axes)
+        self._form.addRow("Resolution", self._level)
+        self._form.addRow("Segment", self._scope)
+        self._form.addRow("Processor", self.device)
+        self._form.addRow("Result", self._separate)
+        self._form.addRow("", self._anew)
+        folded = QCollapsible("Advanced")
+        folded.addWidget(self._advanced)
+        column = QVBoxLayout(self)
+        column.addLayout(self._form)
+        for widget in (folded, self._run, self._reason):
+            column.addWidget(widget)
+        column.addStretch()
+        self._scope.activated.connect(self.value_changed)
+        self._level.activated.connect(self.value_changed)
+        self.device.activated.connect(self.value_changed)
