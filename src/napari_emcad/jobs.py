@@ -129,17 +129,23 @@ def segment_job(
     checkpoint: Checkpoint,
     settings: InferenceSettings,
     stop: threading.Event,
+    object_classes: Sequence[int] = (),
 ) -> Generator[Event, None, Summary]:
     """Return the job that segments these slices; torch is imported when it first runs.
 
     It yields a `Region` per tile, `Progress` per batch and a `Notice` where something needs to be
-    said, and returns a `Summary`.
+    said, and returns a `Summary`. Separated objects are numbered on from `object_classes`, the
+    classes of those that the result has already.
     """
     from napari_emcad.inference.job import segment_slices
 
     network = checkpoint.network()
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    return (yield from segment_slices(network, slices, preprocessing, head, settings, stop))
+    return (
+        yield from segment_slices(
+            network, slices, preprocessing, head, settings, stop, object_classes
+        )
+    )
 
 
 def _collected(

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox, QWidget
 
 from napari_emcad.imaging.regions import CleanUp
+from napari_emcad.plugin.look import caption, form
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import InferenceSettings
@@ -27,7 +28,7 @@ class AdvancedForm(QWidget):
         self._batch = _spin(0, 256, 1)
         self._batch.setSpecialValueText("automatic")
         self._threshold = _decimal(0.01, 0.99)
-        self._stretch = QCheckBox("stretch each slice to 0 … 1 first")
+        self._stretch = QCheckBox("stretch probabilities")
         self._stretch.setToolTip(
             "As published evaluations do; finds at least one object pixel in every slice"
         )
@@ -36,7 +37,7 @@ class AdvancedForm(QWidget):
         self._fill_holes.setSpecialValueText("off")
         self._smallest = _spin(0, 10**6, 10, "px")
         self._smallest.setSpecialValueText("off")
-        self._largest = QCheckBox("only the largest area of each class")
+        self._largest = QCheckBox("largest area per class only")
         self._neck = _spin(1, 500, 1, "px")
         self._neck.setToolTip("Centres of touching objects lie at least this far apart")
         self._probabilities = QCheckBox("keep probability layers")
@@ -89,20 +90,18 @@ class AdvancedForm(QWidget):
         )
 
     def _build(self) -> None:
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Tile", self._tile)
-        form.addRow("Overlap", self._overlap)
-        form.addRow("Batch", self._batch)
-        form.addRow("Threshold", self._threshold)
-        form.addRow("", self._stretch)
-        form.addRow("Fill holes up to", self._fill_holes)
-        form.addRow("Remove below", self._smallest)
-        form.addRow("", self._largest)
-        form.addRow("Object spacing", self._neck)
-        form.addRow("", self._probabilities)
-        form.addRow("", self._full_precision)
+        rows = form(self)
+        rows.addRow(caption("Tile"), self._tile)
+        rows.addRow(caption("Overlap"), self._overlap)
+        rows.addRow(caption("Batch"), self._batch)
+        rows.addRow(caption("Threshold"), self._threshold)
+        rows.addRow(caption(""), self._stretch)
+        rows.addRow(caption("Fill holes to"), self._fill_holes)
+        rows.addRow(caption("Drop below"), self._smallest)
+        rows.addRow(caption(""), self._largest)
+        rows.addRow(caption("Object spacing"), self._neck)
+        rows.addRow(caption(""), self._probabilities)
+        rows.addRow(caption(""), self._full_precision)
         for spin in (self._tile, self._overlap, self._batch, self._threshold, self._neck):
             spin.valueChanged.connect(lambda _: self.changed.emit())
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_emcad.plugin.layers import AxisInfo, axes_of, letters, levels
+from napari_emcad.plugin.look import caption, combo, form, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from qtpy.QtWidgets import QComboBox
 
 _ROLES = {"": "choose …", "S": "slices", "C": "channels", "Y": "rows", "X": "columns"}
 _INPUTS = {1: ("Channel",), 3: ("Red input", "Green input", "Blue input")}
@@ -29,8 +31,7 @@ class AxesForm(QWidget):
         self._inputs = 3
         self._roles: list[QComboBox] = []
         self._channels: list[QComboBox] = []
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form = form(self)
 
     def show_layer(self, layer: Image | None, inputs: int) -> None:
         """Show a layer's axes, for a network with so many inputs."""
@@ -46,7 +47,7 @@ class AxesForm(QWidget):
         """Y, X, C, S or "" of each axis."""
         if not self._roles:
             return tuple(axis.role for axis in self._axes)
-        return tuple(combo.currentData() for combo in self._roles)
+        return tuple(box.currentData() for box in self._roles)
 
     @property
     def axes(self) -> str:
@@ -58,7 +59,7 @@ class AxesForm(QWidget):
         """For each input the channel, None for an empty one; None where there is no choice."""
         if not self._channels:
             return None
-        chosen = [combo.currentData() for combo in self._channels]
+        chosen = [box.currentData() for box in self._channels]
         return tuple(None if each == _EMPTY else each for each in chosen)
 
     @property
@@ -73,7 +74,7 @@ class AxesForm(QWidget):
                 return f"One axis must be {name}; now {roles.count(role)} are."
         if roles.count("C") > 1:
             return "Only one axis can be channels."
-        if any(combo.currentData() == _UNSET for combo in self._channels):
+        if any(box.currentData() == _UNSET for box in self._channels):
             return "Choose which channel feeds each input."
         return ""
 
@@ -85,26 +86,22 @@ class AxesForm(QWidget):
     def _show_axes(self, shape: tuple[int, ...]) -> None:
         sizes = " × ".join(str(axis.size) for axis in self._axes)
         kind = f", colour ({shape[-1]} channels)" if self._rgb else ""
-        self._form.addRow("Size", QLabel(f"{sizes} pixels{kind}"))
+        self._form.addRow(caption("Size"), text(f"{sizes} pixels{kind}"))
         if len(self._axes) < 3:
             return
         for axis in self._axes:
-            combo = self._role_combo(axis.role)
-            self._roles.append(combo)
-            self._form.addRow(f"Axis {axis.name} ({axis.size})", combo)
+            self._roles.append(self._role_combo(axis.role))
+            self._form.addRow(caption(f"Axis {axis.name} ({axis.size})"), self._roles[-1])
 
     def _role_combo(self, role: str) -> QComboBox:
-        combo = QComboBox()
-        for key, title in _ROLES.items():
-            if key or not role:
-                combo.addItem(title, key)
-        combo.setCurrentIndex(combo.findData(role))
-        combo.activated.connect(self._roles_changed)
-        return combo
+        box = combo({title: key for key, title in _ROLES.items() if key or not role})
+        box.setCurrentIndex(box.findData(role))
+        box.activated.connect(self._roles_changed)
+        return box
 
     def _roles_changed(self) -> None:
-        for combo in self._channels:
-            self._form.removeRow(combo)
+        for box in self._channels:
+            self._form.removeRow(box)
         self._channels = []
         self._show_channels()
         self.changed.emit()
@@ -116,17 +113,15 @@ class AxesForm(QWidget):
         if count == 1:
             return
         for position, title in enumerate(_INPUTS[self._inputs]):
-            combo = self._channel_combo(count, position)
-            self._channels.append(combo)
-            self._form.addRow(title, combo)
+            self._channels.append(self._channel_combo(count, position))
+            self._form.addRow(caption(title), self._channels[-1])
 
     def _channel_combo(self, count: int, position: int) -> QComboBox:
-        combo = QComboBox()
-        combo.addItem("choose …", _UNSET)
+        box = combo({"choose …": _UNSET})
         for channel in range(count):
-            combo.addItem(f"channel {channel}", channel)
+            box.addItem(f"channel {channel}", channel)
         if self._inputs > 1:
-            combo.addItem("nothing", _EMPTY)
-        combo.setCurrentIndex(combo.findData(position if count == self._inputs else _UNSET))
-        combo.activated.connect(self.changed)
-        return combo
+            box.addItem("nothing", _EMPTY)
+        box.setCurrentIndex(box.findData(position if count == self._inputs else _UNSET))
+        box.activated.connect(self.changed)
+        return box

@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
 
 from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD
+from napari_emcad.plugin.look import caption, combo, form, row
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
@@ -37,17 +30,17 @@ class DetailsForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._filling = False
-        self._activation = _combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
-        self._parallel = _combo({"parallel": True, "sequential": False})
-        self._head = _combo({"finest head": "finest", "sum of the four heads": "sum"})
-        self._inputs = _combo({"3 (colour)": 3, "1 (grey stem)": 1})
-        self._intensity = _combo(
+        self._activation = combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
+        self._parallel = combo({"parallel": True, "sequential": False})
+        self._head = combo({"finest head": "finest", "sum of the four heads": "sum"})
+        self._inputs = combo({"3 (colour)": 3, "1 (grey stem)": 1})
+        self._intensity = combo(
             {"fixed range": "range", "percentiles": "percentile", "as they are": "none"}
         )
         self._low, self._high = _number(), _number()
-        self._over = _combo({"of each slice": "slice", "of the whole stack": "stack"})
-        self._norm = QComboBox()
-        self._native = _combo({"native, in tiles": True, "resized to": False})
+        self._over = combo({"of each slice": "slice", "of the whole stack": "stack"})
+        self._norm = combo()
+        self._native = combo({"native, in tiles": True, "resized to": False})
         self._height, self._width = _pixels(), _pixels()
         self._classes = QLineEdit()
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas")
@@ -58,7 +51,7 @@ class DetailsForm(QWidget):
         """Show what is set now."""
         self._filling = True
         config, pixels = checkpoint.config, checkpoint.preprocessing
-        for combo, value in (
+        for box, value in (
             (self._activation, config.activation),
             (self._parallel, config.dw_parallel),
             (self._inputs, config.input_channels),
@@ -67,7 +60,7 @@ class DetailsForm(QWidget):
             (self._over, pixels.over),
             (self._native, pixels.size is None),
         ):
-            combo.setCurrentIndex(combo.findData(value))
+            box.setCurrentIndex(box.findData(value))
         self._low.setValue(pixels.low)
         self._high.setValue(pixels.high)
         self._show_norm(pixels.mean, pixels.std)
@@ -83,36 +76,33 @@ class DetailsForm(QWidget):
         for title, values in _NORMS.items():
             self._norm.addItem(title, values)
         if (mean, std) not in _NORMS.values():
-            text = f"mean {', '.join(f'{m:g}' for m in mean)}; std {', '.join(f'{s:g}' for s in std)}"
-            self._norm.addItem(text, (mean, std))
+            self._norm.addItem(f"mean {_listed(mean)}; std {_listed(std)}", (mean, std))
         values = [self._norm.itemData(i) for i in range(self._norm.count())]
         self._norm.setCurrentIndex(next(i for i, v in enumerate(values) if tuple(v) == (mean, std)))
 
     def _build(self) -> None:
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Activation", self._activation)
-        form.addRow("Branches", self._parallel)
-        form.addRow("Prediction", self._head)
-        form.addRow("Inputs", self._inputs)
-        form.addRow("Values", self._intensity)
-        form.addRow("From … to", _row(self._low, self._high))
-        form.addRow("Percentiles", self._over)
-        form.addRow("Normalise", self._norm)
-        form.addRow("Size", self._native)
-        form.addRow("Height, width", _row(self._height, self._width))
-        form.addRow("Classes", self._classes)
+        rows = form(self)
+        rows.addRow(caption("Activation"), self._activation)
+        rows.addRow(caption("Branches"), self._parallel)
+        rows.addRow(caption("Prediction"), self._head)
+        rows.addRow(caption("Inputs"), self._inputs)
+        rows.addRow(caption("Values"), self._intensity)
+        rows.addRow(caption("From … to"), row(self._low, self._high))
+        rows.addRow(caption("Percentiles"), self._over)
+        rows.addRow(caption("Normalise"), self._norm)
+        rows.addRow(caption("Size"), self._native)
+        rows.addRow(caption("Pixels"), row(self._height, self._width))
+        rows.addRow(caption("Classes"), self._classes)
 
     def _connect(self) -> None:
-        for combo, name in (
+        for box, name in (
             (self._activation, "activation"),
             (self._parallel, "dw_parallel"),
             (self._head, "head"),
             (self._inputs, "input_channels"),
             (self._over, "over"),
         ):
-            combo.activated.connect(lambda _, c=combo, n=name: self._tell({n: c.currentData()}))
+            box.activated.connect(lambda _, b=box, n=name: self._tell({n: b.currentData()}))
         self._intensity.activated.connect(lambda _: self._tell(self._new_intensity()))
         for box in (self._low, self._high):
             box.editingFinished.connect(lambda: self._tell(self._range()))
@@ -156,13 +146,6 @@ class DetailsForm(QWidget):
         self._high.setEnabled(intensity != "none")
 
 
-def _combo(items: dict[str, Any]) -> QComboBox:
-    combo = QComboBox()
-    for title, value in items.items():
-        combo.addItem(title, value)
-    return combo
-
-
 def _number() -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setRange(-1e9, 1e9)
@@ -177,10 +160,6 @@ def _pixels() -> QSpinBox:
     return box
 
 
-def _row(*widgets: QWidget) -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    for each in widgets:
-        row.addWidget(each, 1)
-    return holder
+def _listed(numbers: tuple[float, ...]) -> str:
+    different = numbers if len(set(numbers)) > 1 else numbers[:1]
+    return ", ".join(f"{each:g}" for each in different)

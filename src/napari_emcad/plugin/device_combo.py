@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -11,7 +10,7 @@ from qtpy.QtWidgets import QComboBox
 if TYPE_CHECKING:
     from napari_emcad.inference.devices import DeviceChoice
 
-_TITLES = {"auto": "Best there is", "cuda": "CUDA", "mps": "Apple GPU", "cpu": "CPU"}
+_TITLES = {"auto": "Automatic", "cuda": "CUDA", "mps": "Apple GPU", "cpu": "CPU"}
 
 
 class DeviceCombo(QComboBox):
@@ -24,6 +23,8 @@ class DeviceCombo(QComboBox):
 
     def __init__(self, device: str = "auto") -> None:
         super().__init__()
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
         for name, title in _TITLES.items():
             self.addItem(title, name)
         self.setCurrentIndex(max(self.findData(device), 0))
@@ -37,15 +38,10 @@ class DeviceCombo(QComboBox):
     def show_choices(self, choices: tuple[DeviceChoice, ...]) -> None:
         """Name each processor, and say why one cannot be used."""
         best = next(choice for choice in choices if not choice.reason)
-        self.setItemText(0, f"Best there is: {best.title}")
+        self.setItemText(0, f"Automatic: {best.title}")
         for choice in choices:
             row = self.findData(choice.name)
             reason = f" – {choice.reason}" if choice.reason else ""
             self.setItemText(row, f"{choice.title}{reason}")
             self.setItemData(row, choice.reason or None, Qt.ItemDataRole.ToolTipRole)
             self.model().item(row).setEnabled(not choice.reason)
-
-
-def torch_is_loaded() -> bool:
-    """Whether asking for the processors is quick."""
-    return "torch" in sys.modules

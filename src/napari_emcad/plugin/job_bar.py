@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -25,10 +25,11 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of a job: its result, or a sentence about what went wrong."""
+    """What became of a job: its result, or a sentence about what went wrong, after how long."""
 
     result: Any = None
     error: str = ""
+    seconds: float = 0.0
 
 
 class JobThread(QObject):
@@ -43,7 +44,7 @@ class JobThread(QObject):
         Given the stop event, returns the generator; called in the thread.
     """
 
-    event = Signal(object)
+    happened = Signal(object)
     ended = Signal(object)
 
     def __init__(self, make_job: MakeJob) -> None:
@@ -66,14 +67,15 @@ class JobThread(QObject):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        outcome = self._outcome()
+        begun = time.monotonic()
+        outcome = replace(self._outcome(), seconds=time.monotonic() - begun)
         self._tell(self.ended, outcome)
 
     def _outcome(self) -> Outcome:
         try:
             job = self._make_job(self._stop)
             while True:
-                self._tell(self.event, next(job))
+                self._tell(self.happened, next(job))
         except StopIteration as ended:
             return Outcome(ended.value)
         except Exception as error:  # noqa: BLE001  (handed over as data; a thread has no caller)
@@ -165,8 +167,8 @@ class JobBar(QWidget):
             thread.deleteLater()
             on_end(outcome)
 
-        thread.event.connect(self._show_progress)
-        thread.event.connect(on_event)
+        thread.happened.connect(self._show_progress)
+        thread.happened.connect(on_event)
         thread.ended.connect(ended)
         thread.start()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer, Labels
+    from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
     from napari_emcad.io.checkpoint import ClassLabel
@@ -75,7 +75,9 @@ def letters(roles: Sequence[str], rgb: bool) -> str:
     return "".join(next(spare) if role == "S" else role for role in roles) + "C" * rgb
 
 
-def slice_index(viewer: ViewerModel, layer: Image, stacked: Sequence[int]) -> tuple[int, ...] | None:
+def slice_index(
+    viewer: ViewerModel, layer: Image, stacked: Sequence[int]
+) -> tuple[int, ...] | None:
     """Return where the sliders stand along a layer's stacked axes; None if beside the image."""
     point = np.asarray(viewer.dims.point)[-layer.ndim :]
     position = np.round(np.asarray(layer.world_to_data(point))).astype(int)

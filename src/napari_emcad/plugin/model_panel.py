@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_emcad.plugin.card import card, remarks
 from napari_emcad.plugin.details_form import DetailsForm
+from napari_emcad.plugin.look import combo, folded, scrolled, text
 from napari_emcad.plugin.preferences import recent_files
 
 if TYPE_CHECKING:
@@ -49,17 +47,21 @@ class ModelPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._choice = QComboBox()
+        self._choice = combo()
         self._choice.setToolTip("The bundled model, or a file opened lately")
         self._choice.activated.connect(self._chosen)
         self._open = QPushButton("Open …")
-        self._open.setToolTip("A published .pth or this plugin's .safetensors; or drop one on napari")
+        self._open.setToolTip(
+            "A published .pth or this plugin's .safetensors; or drop one on napari"
+        )
         self._open.clicked.connect(self._ask_file)
         self._save = QPushButton("Save a copy …")
-        self._save.setToolTip("With everything below, as .safetensors; or .pth for the authors' code")
+        self._save.setToolTip(
+            "With everything below, as .safetensors; or .pth for the authors' code"
+        )
         self._save.clicked.connect(self._ask_save)
-        self._title, self._about, self._remarks = _text(bold=True), _text(), _text()
-        self._rows = QFormLayout()
+        self._about, self._remarks = text(), text()
+        self._card = QWidget()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
         self._build()
@@ -72,26 +74,34 @@ class ModelPanel(QWidget):
         self._save.setEnabled(checkpoint is not None)
         if checkpoint is None:
             return
-        self._title.setText(checkpoint.title)
         self._about.setText(checkpoint.description)
         self._about.setVisible(bool(checkpoint.description))
         self._remarks.setText(remarks(checkpoint))
         self._remarks.setVisible(bool(self._remarks.text()))
         self._details.show_checkpoint(checkpoint)
-        while self._rows.rowCount():
-            self._rows.removeRow(0)
-        for caption, value in card(checkpoint):
-            label = _text()
-            label.setText(value)
-            self._rows.addRow(caption, label)
-        self._rows.itemAt(self._rows.count() - 1).widget().setToolTip(checkpoint.origin.sha256)
+        self._show_card(checkpoint)
+
+    def _show_card(self, checkpoint: Checkpoint) -> None:
+        fresh = QWidget()
+        grid = QGridLayout(fresh)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setColumnStretch(1, 1)
+        for row, (caption, value) in enumerate(card(checkpoint)):
+            grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(text(value), row, 1, Qt.AlignmentFlag.AlignTop)
+        fresh.setToolTip(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}")
+        self._body.layout().replaceWidget(self._card, fresh)
+        self._card.deleteLater()
+        self._card = fresh
 
     def _list_choices(self, checkpoint: Checkpoint | None) -> None:
         self._choice.clear()
         self._choice.addItem(BUNDLED, None)
         for path in recent_files():
             self._choice.addItem(path.name, path)
-            self._choice.setItemData(self._choice.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+            self._choice.setItemData(
+                self._choice.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole
+            )
         paths = [self._choice.itemData(i) for i in range(self._choice.count())]
         here = Path(checkpoint.origin.path) if checkpoint else None
         self._choice.setCurrentIndex(paths.index(here) if here in paths else 0)
@@ -122,31 +132,16 @@ class ModelPanel(QWidget):
 
     def _build(self) -> None:
         top = QHBoxLayout()
+        top.setContentsMargins(8, 8, 8, 0)
         top.addWidget(self._choice, 1)
         top.addWidget(self._open)
-        self._rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        self._rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self._rows.setHorizontalSpacing(12)
-        folded = QCollapsible("What the file does not say")
-        folded.addWidget(self._details)
         self._body = QWidget()
         body = QVBoxLayout(self._body)
-        body.setContentsMargins(0, 6, 0, 0)
-        for widget in (self._title, self._about):
-            body.addWidget(widget)
-        body.addLayout(self._rows)
-        for widget in (self._remarks, folded, self._save):
+        body.setContentsMargins(0, 0, 0, 0)
+        details = folded("Preprocessing and details", self._details)
+        for widget in (self._about, self._card, self._remarks, details, self._save):
             body.addWidget(widget)
         column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
-        column.addWidget(self._body)
-        column.addStretch()
-
-
-def _text(bold: bool = False) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    if bold:
-        label.setStyleSheet("font-weight: bold;")
-    return label
+        column.addWidget(scrolled(self._body), 1)

@@ -127,7 +127,9 @@ class Result:
             self.layer.data = labels
         self._writing = False
         if region.probabilities is not None and self._chances:
-            for each, chance in zip(self._chances, region.probabilities[-len(self._chances) :], strict=True):
+            for each, chance in zip(
+                self._chances, region.probabilities[-len(self._chances) :], strict=True
+            ):
                 each.data[region.where] = chance
         self._refresh_soon()
 
@@ -159,6 +161,7 @@ class Result:
             name=f"{target.name} {'objects' if separate else 'segmentation'}",
             colormap=label_colormap() if separate else label_colours(classes),
             features=None if separate else class_features(classes),
+            opacity=0.5,
             metadata={"napari-emcad": self._provenance()},
             **self._place,
         )

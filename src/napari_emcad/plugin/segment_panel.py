@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt import QCollapsible
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.device_combo import DeviceCombo
 from napari_emcad.plugin.layers import levels
+from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -80,13 +72,11 @@ class SegmentPanel(QWidget):
     def __init__(self, settings: InferenceSettings) -> None:
         super().__init__()
         self._checkpoint: Checkpoint | None = None
-        self._image = create_widget(
-            annotation="napari.layers.Image", options={"nullable": True, "label": "Image"}
-        )
+        self._image = create_widget(annotation="napari.layers.Image", options={"nullable": False})
         self._image.changed.connect(self._show_layer)
         self._axes = AxesForm()
         self._axes.changed.connect(self.value_changed)
-        self._level, self._scope = QComboBox(), QComboBox()
+        self._level, self._scope = combo(), combo()
         self.device = DeviceCombo(settings.device)
         self._separate = QCheckBox("number single objects")
         self._separate.setToolTip("Each object gets a number of its own; touching ones are parted")
@@ -94,11 +84,9 @@ class SegmentPanel(QWidget):
         self._anew.setToolTip("Otherwise the last result for this image is updated")
         self._advanced = AdvancedForm(settings)
         self._run = QPushButton("Segment")
-        self._run.setDefault(True)
-        self._run.setMinimumHeight(32)
+        self._run.setStyleSheet("font-weight: bold; padding: 8px;")
         self._run.clicked.connect(self.run_wanted)
-        self._reason = QLabel()
-        self._reason.setWordWrap(True)
+        self._reason = text()
         self._build()
         self._show_layer(None)
 
@@ -161,7 +149,7 @@ class SegmentPanel(QWidget):
         several = layer is not None and bool(layer.multiscale)
         for level in levels(layer) if layer is not None else ():
             self._level.addItem(" × ".join(map(str, level.array.shape[: layer.ndim])))
-        self._form.setRowVisible(self._level, several)
+        self._rows.setRowVisible(self._level, several)
 
     def _list_scopes(self, layer: Image | None) -> None:
         stack = layer is not None and layer.ndim > 2
@@ -172,22 +160,24 @@ class SegmentPanel(QWidget):
         self._scope.setCurrentIndex(self._scope.findData("slice" if stack else "layer"))
 
     def _build(self) -> None:
-        self._form = QFormLayout()
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self._form.addRow("Image", self._image.native)
-        self._form.addRow(self._axes)
-        self._form.addRow("Resolution", self._level)
-        self._form.addRow("Segment", self._scope)
-        self._form.addRow("Processor", self.device)
-        self._form.addRow("Result", self._separate)
-        self._form.addRow("", self._anew)
-        folded = QCollapsible("Advanced")
-        folded.addWidget(self._advanced)
+        box = self._image.native.findChild(QComboBox) or self._image.native
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        rows, self._rows = QWidget(), form()
+        self._rows.addRow(caption("Image"), self._image.native)
+        self._rows.addRow(self._axes)
+        self._rows.addRow(caption("Resolution"), self._level)
+        self._rows.addRow(caption("Segment"), self._scope)
+        self._rows.addRow(caption("Processor"), self.device)
+        self._rows.addRow(caption("Result"), self._separate)
+        self._rows.addRow(caption(""), self._anew)
+        rows.setLayout(self._rows)
         column = QVBoxLayout(self)
-        column.addLayout(self._form)
-        for widget in (folded, self._run, self._reason):
-            column.addWidget(widget)
-        column.addStretch()
-        self._scope.activated.connect(self.value_changed)
-        self._level.activated.connect(self.value_changed)
-        self.device.activated.connect(self.value_changed)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(scrolled(rows, folded("Advanced", self._advanced)), 1)
+        below = QVBoxLayout()
+        below.setContentsMargins(8, 0, 8, 8)
+        below.addWidget(self._run)
+        below.addWidget(self._reason)
+        column.addLayout(below)
+        for each in (self._scope, self._level, self.device):
+            each.activated.connect(self.value_changed)

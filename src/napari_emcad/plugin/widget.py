@@ -6,23 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QMessageBox, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+import napari.viewer
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
+from superqt.utils import qdebounced
 
-from napari_emcad.imaging.slices import Scope
-from napari_emcad.inference.events import Notice, Region
+from napari_emcad.inference.events import Notice, Region, Summary
 from napari_emcad.io.checkpoint import bundled_checkpoint, read_checkpoint, write_checkpoint
-from napari_emcad.io.recognise import CheckpointError, EncoderOnlyError
-from napari_emcad.io.start import start_checkpoint
-from napari_emcad.jobs import segment_job, slices_for
-from napari_emcad.plugin.device_combo import torch_is_loaded
+from napari_emcad.io.recognise import CheckpointError
+from napari_emcad.jobs import segment_job
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
-from napari_emcad.plugin.layers import levels, slice_index, visible_range
 from napari_emcad.plugin.model_panel import ModelPanel
 from napari_emcad.plugin.preferences import inference_settings, opens_bundled, remember
-from napari_emcad.plugin.results import Result, Results, Target
+from napari_emcad.plugin.request import segment_request
+from napari_emcad.plugin.results import Result, Results
 from napari_emcad.plugin.segment_panel import SegmentPanel
 from napari_emcad.session import Session, Ticket
 
@@ -30,13 +28,260 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Generator
 
-    from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoint import Checkpoint
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
 
-def session_of(viewer: Viewer) -> Session:
+def session_of(viewer: napari.viewer.Viewer) -> Session:
     """Return the one session of a viewer, whichever proxy of it is handed in."""
-    real = getattr(viewer, "__wrapped__", viewer)
-    return _SESSIONS.setdefault(real, Session())
+    return _SESSIONS.setdefault(_real(viewer), Session())
+
+
+def show_panel(viewer: napari.viewer.Viewer) -> EmcadWidget:
+    """Return the panel of a viewer, docked and on screen."""
+    dock, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
+    dock.show()
+    dock.raise_()
+    found: EmcadWidget = panel
+    return found
+
+
+def _real(viewer: Any) -> Any:
+    return getattr(viewer, "__wrapped__", viewer)
+
+
+class EmcadWidget(QWidget):
+    """Model and Segment panels over one job bar.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer whose layers are segmented.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = _real(napari_viewer)
+        self.session = session_of(self.viewer)
+        self.results = Results(self.viewer)
+        self.job_bar = JobBar()
+        self.model_panel = ModelPanel()
+        self.segment_panel = SegmentPanel(inference_settings())
+        self._device_query: JobThread | None = None
+        self._title = QElidingLabel()
+        self._tabs = QTabWidget()
+        self._build()
+        self._connect()
+        self._show_checkpoint(self.session.checkpoint)
+        if self.session.checkpoint is None and opens_bundled():
+            QTimer.singleShot(0, self.open_bundled)
+
+    # -- opening and saving models
+
+    def open_bundled(self) -> None:
+        """Open the model that comes with the package."""
+        self._open("Opening the bundled model", bundled_checkpoint)
+
+    def open_file(self, path: Path) -> None:
+        """Open a checkpoint file; what is wrong with it is said in the panel."""
+
+        def opened(checkpoint: Checkpoint) -> None:
+            remember(path.absolute())
+            self.session.open(checkpoint)
+
+        self._open(f"Opening {path.name}", lambda: read_checkpoint(path), opened)
+
+    def save_file(self, path: Path) -> None:
+        """Write the open model, with what was filled in."""
+        checkpoint = self.session.checkpoint
+        if checkpoint is not None:
+            self._start(
+                f"Saving {path.name}",
+                lambda: write_checkpoint(checkpoint, path),
+                lambda _: self.job_bar.say(f"Saved as {path}."),
+            )
+
+    def override(self, overrides: dict[str, Any]) -> None:
+        """Set what the file does not say."""
+        if self.session.checkpoint is None:
+            return
+        try:
+            self.session.open(self.session.checkpoint.override(**overrides))
+        except CheckpointError as error:
+            self.job_bar.say(str(error), error=True)
+            self.model_panel.show_checkpoint(self.session.checkpoint)
+
+    def _open(
+        self,
+        verb: str,
+        read: Callable[[], Checkpoint],
+        opened: Callable[[Checkpoint], object] | None = None,
+    ) -> None:
+        self._start(verb, read, opened or self.session.open)
+
+    def _start(self, verb: str, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
+        """Do short work in the job's thread, where files may be slow and torch is imported."""
+        if self.session.running is not None:
+            self.job_bar.say(f"{self.session.running.verb}: wait or stop it first.", error=True)
+            return
+
+        def job(_: threading.Event) -> Generator[Any, None, Any]:
+            yield from ()
+            return work()
+
+        ticket = self.session.begin(verb)
+
+        def ended(outcome: Outcome) -> None:
+            self._end(ticket, outcome)
+            if not outcome.error:
+                done(outcome.result)
+
+        self.job_bar.start(verb, job, lambda event: None, ended)
+
+    # -- segmenting
+
+    def run(self) -> None:
+        """Segment what the panel says."""
+        checkpoint, layer = self.session.checkpoint, self.segment_panel.layer
+        if self._why_not_run() or checkpoint is None or layer is None:
+            self._show_reason()
+            return
+        choices = self.segment_panel.value()
+        slices, target = segment_request(self.viewer, _real(layer), choices, checkpoint)
+        result = self.results.begin(target)
+        ticket = self.session.begin(f"Segmenting {layer.name}", result)
+        objects, settings = result.object_classes, choices.settings
+        self.job_bar.start(
+            ticket.verb,
+            lambda stop: segment_job(slices, checkpoint, settings, stop, objects),
+            lambda event: self.session.accept(ticket, event),
+            lambda outcome: self._segmented(ticket, outcome),
+        )
+
+    def _arrived(self, ticket: Ticket, event: Any) -> None:
+        if isinstance(event, Region):
+            ticket.snapshot.fill(event)
+        elif isinstance(event, Notice):
+            self.job_bar.say(event.text)
+
+    def _segmented(self, ticket: Ticket, outcome: Outcome) -> None:
+        result: Result = ticket.snapshot
+        result.finish(outcome.result)
+        self._end(ticket, outcome)
+        if isinstance(outcome.result, Summary):
+            self.job_bar.say(_told(outcome.result, outcome.seconds))
+        self._query_devices()
+
+    def _end(self, ticket: Ticket, outcome: Outcome) -> None:
+        self.session.end(ticket)
+        self.job_bar.say(outcome.error, error=True)
+
+    def _why_not_run(self) -> str:
+        return self.session.why_not_run() or self.segment_panel.problem or self._request_problem()
+
+    def _request_problem(self) -> str:
+        checkpoint, layer = self.session.checkpoint, self.segment_panel.layer
+        if checkpoint is None or layer is None:
+            return ""
+        try:
+            segment_request(self.viewer, _real(layer), self.segment_panel.value(), checkpoint)
+        except (ValueError, TypeError) as error:
+            return str(error)
+        return ""
+
+    # -- what is shown
+
+    def reset_choices(self) -> None:
+        """List the viewer's layers again; napari calls it when they change."""
+        self.segment_panel.reset_choices()
+        self._show_reason()
+
+    def _show_checkpoint(self, checkpoint: Checkpoint | None) -> None:
+        self._title.setText(checkpoint.title if checkpoint else "No model is open")
+        self.model_panel.show_checkpoint(checkpoint)
+        if checkpoint is not None:
+            self.segment_panel.show_checkpoint(checkpoint)
+        self._show_reason()
+
+    def _show_reason(self, *_: Any) -> None:
+        self.segment_panel.show_reason(self._why_not_run())
+
+    def _query_devices(self) -> None:
+        """List the processors; torch is imported in a thread, once."""
+        if self._device_query is not None:
+            return
+        query = JobThread(_device_job)
+        self._device_query = query
+
+        def ended(outcome: Outcome) -> None:
+            self._device_query = None
+            if not outcome.error:
+                self.segment_panel.device.show_choices(outcome.result)
+
+        query.ended.connect(ended)
+        query.start()
+
+    # -- life and death
+
+    def _build(self) -> None:
+        self._title.setElideMode(Qt.TextElideMode.ElideRight)
+        self._title.setStyleSheet("font-weight: bold;")
+        self._tabs.addTab(self.segment_panel, "Segment")
+        self._tabs.addTab(self.model_panel, "Model")
+        column = QVBoxLayout(self)
+        column.addWidget(self._title)
+        column.addWidget(self._tabs, 1)
+        column.addWidget(self.job_bar)
+
+    def _connect(self) -> None:
+        self.model_panel.bundled_wanted.connect(self.open_bundled)
+        self.model_panel.file_wanted.connect(self.open_file)
+        self.model_panel.save_wanted.connect(self.save_file)
+        self.model_panel.overridden.connect(self.override)
+        self.segment_panel.run_wanted.connect(self.run)
+        self.segment_panel.value_changed.connect(self._show_reason)
+        self.segment_panel.device.asked.connect(self._query_devices)
+        self.session.checkpoint_changed.connect(self._show_checkpoint)
+        self.session.running_changed.connect(self._show_reason)
+        self.session.arrived.connect(self._arrived)
+        self._reason_soon = qdebounced(self._show_reason, timeout=150)
+        for change in (self.viewer.dims.events, self.viewer.camera.events):
+            change.connect(self._reason_soon)
+        QApplication.instance().aboutToQuit.connect(self.close_down)
+
+    def close_down(self) -> None:
+        """End what runs and let go of the viewer; the panel is not used again."""
+        self.job_bar.close_down()
+        if self.session.running is not None:
+            self.session.end(self.session.running)
+        self.session.checkpoint_changed.disconnect(self._show_checkpoint, missing_ok=True)
+        self.session.running_changed.disconnect(self._show_reason, missing_ok=True)
+        self.session.arrived.disconnect(self._arrived, missing_ok=True)
+        for change in (self.viewer.dims.events, self.viewer.camera.events):
+            change.disconnect(self._reason_soon)
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that napari took the panel out of its dock, which is how a dock is closed."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.close_down()
+        handled: bool = super().event(event)
+        return handled
+
+
+def _device_job(_: threading.Event) -> Generator[Any, None, Any]:
+    from napari_emcad.inference.devices import device_choices
+
+    yield from ()
+    return device_choices()
+
+
+def _told(summary: Summary, seconds: float) -> str:
+    found = f", {len(summary.object_classes)} objects" if summary.object_classes else ""
+    done, total = summary.slices_done, summary.slices_total
+    if summary.ending == "stopped":
+        said = f"Stopped after {done} of {total} slices; what was done stays."
+    else:
+        count = f"{total} slices" if total > 1 else "Segmented"
+        said = f"{count} in {seconds:.1f} s on {summary.device}{found}."
+    return " ".join([said, *summary.notices])

@@ -1,0 +1,94 @@
+"""Small pieces that give the panels one look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QStyle,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CAPTION_WIDTH = 84
+_SHORTEST_CHOICE = 8
+"""Letters; a combo box shrinks to this rather than push the panel wider than its dock."""
+
+
+def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
+    """Return a combo box that holds values behind titles, and shrinks with its panel."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(_SHORTEST_CHOICE)
+    for title, value in (items or {}).items():
+        box.addItem(title, value)
+    return box
+
+
+def form(owner: QWidget | None = None) -> QFormLayout:
+    """Return a form without margins whose fields fill the row."""
+    layout = QFormLayout() if owner is None else QFormLayout(owner)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    return layout
+
+
+def caption(title: str) -> QLabel:
+    """Return the label of a row, as wide as those of other forms above and below."""
+    label = QLabel(title)
+    label.setMinimumWidth(_CAPTION_WIDTH)
+    label.setWordWrap(True)
+    return label
+
+
+def text(value: str = "") -> QLabel:
+    """Return words that wrap and can be copied."""
+    label = QLabel(value)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Return widgets side by side, of one width."""
+    holder = QWidget()
+    layout = QHBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for each in widgets:
+        layout.addWidget(each, 1)
+    return holder
+
+
+def folded(title: str, content: QWidget) -> QCollapsible:
+    """Return a section that opens on a click."""
+    section = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    section.layout().setContentsMargins(0, 0, 0, 0)
+    section.addWidget(content)
+    return section
+
+
+def scrolled(*content: QWidget) -> QScrollArea:
+    """Return widgets above each other that scroll up and down, never sideways."""
+    inside = QWidget()
+    column = QVBoxLayout(inside)
+    for each in content:
+        column.addWidget(each)
+    column.addStretch()
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(inside)
+    bar = area.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+    area.setMinimumWidth(inside.minimumSizeHint().width() + bar + 4)
+    return area

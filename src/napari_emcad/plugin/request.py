@@ -1,0 +1,68 @@
+"""From what the user chose to what a job needs, checked before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_emcad.imaging.slices import Scope, Slices
+from napari_emcad.jobs import slices_for
+from napari_emcad.plugin.layers import levels, slice_index, visible_range
+from napari_emcad.plugin.results import Target
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.plugin.segment_panel import SegmentChoices
+
+
+def segment_request(
+    viewer: ViewerModel, layer: Image, choices: SegmentChoices, checkpoint: Checkpoint
+) -> tuple[Slices, Target]:
+    """Return the slices to segment, and where the result belongs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the choices cannot be run; the message is for the user.
+    """
+    level = levels(layer)[choices.level]
+    scope = _scope(viewer, layer, choices)
+    slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+    target = Target(
+        source=layer,
+        name=layer.name,
+        kept=tuple(i for i, letter in enumerate(choices.axes) if letter != "C"),
+        level=level,
+        shape=slices.spatial_shape,
+        checkpoint=checkpoint,
+        settings=choices.settings,
+        whole=choices.scope == "layer",
+        anew=choices.anew,
+    )
+    return slices, target
+
+
+def _scope(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:
+    if choices.scope == "layer":
+        return Scope()
+    stacked = [i for i, letter in enumerate(choices.axes[: layer.ndim]) if letter not in "CYX"]
+    index = slice_index(viewer, layer, stacked)
+    if index is None:
+        raise ValueError("The sliders stand beside the image; move them onto it.")
+    if choices.scope == "slice":
+        return Scope(index)
+    y, x = choices.axes.index("Y"), choices.axes.index("X")
+    _check_view(viewer, layer, (y, x))
+    level = levels(layer)[choices.level]
+    return Scope(index, visible_range(layer, level, y), visible_range(layer, level, x))
+
+
+def _check_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> None:
+    if viewer.dims.ndisplay != 2:
+        raise ValueError("What I see needs the 2-D view; press the cube button to leave 3-D.")
+    offset = viewer.dims.ndim - layer.ndim
+    shown = {axis - offset for axis in viewer.dims.displayed}
+    if shown != set(plane):
+        raise ValueError("What I see needs rows and columns on screen; roll the axes back.")
