@@ -11,6 +11,8 @@ from napari_emcad.imaging.regions import cleaned, separated
 from napari_emcad.inference.events import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index, Slices
@@ -47,14 +49,18 @@ class Finisher:
         What is being segmented.
     settings
         Threshold, probabilities, clean-up.
+    object_classes
+        Classes of the objects that are numbered already.
     """
 
-    def __init__(self, slices: Slices, settings: InferenceSettings) -> None:
+    def __init__(
+        self, slices: Slices, settings: InferenceSettings, object_classes: Sequence[int] = ()
+    ) -> None:
         self._slices = slices
         self._settings = settings
         self._logits: NDArray[np.float32] | None = None
         self._labels: NDArray[Any] | None = None
-        self.object_classes: list[int] = []
+        self.object_classes = list(object_classes)
 
     def piece(self, index: Index, top: int, left: int, logits: NDArray[np.float32]) -> Region:
         """Return the region of a piece, and remember what completing the slice will need."""

@@ -22,7 +22,7 @@ from napari_emcad.inference.pieces import Piece, Plan, Preparation, make_plan
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,6 +62,7 @@ def segment_slices(
     head: Head,
     settings: InferenceSettings,
     stop: threading.Event,
+    object_classes: Sequence[int] = (),
 ) -> Generator[Event, None, Summary]:
     """Segment slice by slice, yielding regions as they come and progress after each batch.
 
@@ -82,6 +83,8 @@ def segment_slices(
         How to compute.
     stop
         Set it, from any thread, to end the job after the current batch; what is done stays.
+    object_classes
+        Classes of objects 1, 2, … that the result has already; separated ones are numbered on.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def segment_slices(
     device = choose_device(settings.device)
     network = network.to(device)
     preparation = Preparation(slices, preprocessing)
-    finisher = Finisher(slices, settings)
+    finisher = Finisher(slices, settings, object_classes)
     effort = _first_effort(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
     while True:
