@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox, QWidget
 
-from napari_emcad.imaging.regions import CleanUp
 from napari_emcad.plugin.look import caption, form
 
 if TYPE_CHECKING:
+    from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.inference.events import InferenceSettings
 
 

@@ -77,8 +77,8 @@ class DetailsForm(QWidget):
             self._norm.addItem(title, values)
         if (mean, std) not in _NORMS.values():
             self._norm.addItem(f"mean {_listed(mean)}; std {_listed(std)}", (mean, std))
-        values = [self._norm.itemData(i) for i in range(self._norm.count())]
-        self._norm.setCurrentIndex(next(i for i, v in enumerate(values) if tuple(v) == (mean, std)))
+        listed = [tuple(self._norm.itemData(i)) for i in range(self._norm.count())]
+        self._norm.setCurrentIndex(listed.index((mean, std)))
 
     def _build(self) -> None:
         rows = form(self)

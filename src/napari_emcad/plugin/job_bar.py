@@ -194,7 +194,7 @@ class JobBar(QWidget):
     @property
     def message(self) -> str:
         """What is shown."""
-        return self._message.text()
+        return str(self._message.text())
 
     def _show_running(self, running: bool) -> None:
         self._strip.setVisible(running)

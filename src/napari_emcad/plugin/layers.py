@@ -50,7 +50,7 @@ def levels(layer: Image) -> tuple[Level, ...]:
 
 
 def axes_of(layer: Image) -> tuple[AxisInfo, ...]:
-    """Return the axes of a layer as far as they can be told; RGB's colour axis is not among them."""
+    """Return the axes of a layer as far as they can be told, without the colour axis of RGB."""
     shape = levels(layer)[0].array.shape[: layer.ndim]
     names = [str(name) for name in layer.axis_labels]
     spatial = ["Y", "X"]

@@ -52,12 +52,12 @@ class ModelPanel(QWidget):
         self._choice.activated.connect(self._chosen)
         self._open = QPushButton("Open …")
         self._open.setToolTip(
-            "A published .pth or this plugin's .safetensors; or drop one on napari"
+            "A published .pth or our .safetensors; dropping one on napari works too"
         )
         self._open.clicked.connect(self._ask_file)
         self._save = QPushButton("Save a copy …")
         self._save.setToolTip(
-            "With everything below, as .safetensors; or .pth for the authors' code"
+            "With all that is said here, as .safetensors; or as .pth for other code"
         )
         self._save.clicked.connect(self._ask_save)
         self._about, self._remarks = text(), text()

@@ -127,9 +127,8 @@ class Result:
             self.layer.data = labels
         self._writing = False
         if region.probabilities is not None and self._chances:
-            for each, chance in zip(
-                self._chances, region.probabilities[-len(self._chances) :], strict=True
-            ):
+            foreground = region.probabilities[-len(self._chances) :]
+            for each, chance in zip(self._chances, foreground, strict=True):
                 each.data[region.where] = chance
         self._refresh_soon()
 

@@ -146,10 +146,10 @@ class SegmentPanel(QWidget):
 
     def _list_levels(self, layer: Image | None) -> None:
         self._level.clear()
-        several = layer is not None and bool(layer.multiscale)
-        for level in levels(layer) if layer is not None else ():
-            self._level.addItem(" × ".join(map(str, level.array.shape[: layer.ndim])))
-        self._rows.setRowVisible(self._level, several)
+        shapes = [each.array.shape[: layer.ndim] for each in levels(layer)] if layer else []
+        for shape in shapes:
+            self._level.addItem(" × ".join(map(str, shape)))
+        self._rows.setRowVisible(self._level, len(shapes) > 1)
 
     def _list_scopes(self, layer: Image | None) -> None:
         stack = layer is not None and layer.ndim > 2

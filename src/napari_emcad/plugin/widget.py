@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import napari.viewer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
@@ -27,6 +25,9 @@ from napari_emcad.session import Session, Ticket
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    import napari.viewer
 
     from napari_emcad.io.checkpoint import Checkpoint
 
@@ -246,7 +247,7 @@ class EmcadWidget(QWidget):
         self.session.running_changed.connect(self._show_reason)
         self.session.arrived.connect(self._arrived)
         self._reason_soon = qdebounced(self._show_reason, timeout=150)
-        for change in (self.viewer.dims.events, self.viewer.camera.events):
+        for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.connect(self._reason_soon)
         QApplication.instance().aboutToQuit.connect(self.close_down)
 
@@ -258,7 +259,7 @@ class EmcadWidget(QWidget):
         self.session.checkpoint_changed.disconnect(self._show_checkpoint, missing_ok=True)
         self.session.running_changed.disconnect(self._show_reason, missing_ok=True)
         self.session.arrived.disconnect(self._arrived, missing_ok=True)
-        for change in (self.viewer.dims.events, self.viewer.camera.events):
+        for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.disconnect(self._reason_soon)
 
     def event(self, event: QEvent) -> bool:

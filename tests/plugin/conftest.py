@@ -1,0 +1,76 @@
+"""A real viewer with the panel docked, and patience for what happens in threads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.viewer import Viewer
+
+    from napari_emcad.plugin.widget import EmcadWidget
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def private_settings(tmp_path):
+    """Recent files and preferences of their own for every test."""
+    from qtpy.QtCore import QSettings
+
+    for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
+        QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path / "config"))
+    assert os.environ["NAPARI_CONFIG"]
+
+
+@pytest.fixture
+def nuclei():
+    """Return a dark image with bright discs, (96, 128) uint8."""
+    y, x = np.mgrid[:96, :128]
+    image = np.full((96, 128), 12, np.uint8)
+    for cy, cx, r in ((24, 30, 10), (50, 80, 12), (75, 40, 9), (30, 105, 11)):
+        image[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = 150
+    return image
+
+
+@pytest.fixture
+def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
+    """Return a function that docks the panel and waits for the bundled model."""
+    from napari_emcad.plugin.widget import show_panel
+
+    def dock(viewer: Viewer) -> EmcadWidget:
+        panel = show_panel(viewer)
+        qtbot.waitUntil(lambda: panel.session.checkpoint is not None, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=PATIENCE_MS)
+        return panel
+
+    return dock
+
+
+@pytest.fixture
+def viewer(make_napari_viewer) -> Viewer:
+    """Return a viewer whose window is never shown."""
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def panel(viewer, dock, nuclei) -> EmcadWidget:
+    """Return the panel of a viewer with one image open."""
+    viewer.add_image(nuclei, name="nuclei")
+    return dock(viewer)
+
+
+@pytest.fixture
+def finish(qtbot) -> Callable[[EmcadWidget], None]:
+    """Return a function that waits until a panel's job has ended."""
+
+    def finish(panel: EmcadWidget) -> None:
+        qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=PATIENCE_MS)
+        assert panel.session.running is None
+
+    return finish

@@ -1,0 +1,242 @@
+"""The panel in a real viewer, driven as a user would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+import napari_emcad
+
+
+def click(qtbot, panel):
+    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+
+
+def results(panel):
+    return [each for each in panel.viewer.layers if each._type_string == "labels"]
+
+
+def test_run_equals_the_python_function(panel, finish, qtbot, nuclei):
+    click(qtbot, panel)
+    finish(panel)
+    expected = napari_emcad.segment(nuclei, napari_emcad.bundled_checkpoint(), device="cpu")
+    (layer,) = results(panel)
+    assert layer.data.dtype == np.uint8
+    assert expected.labels.any()
+    np.testing.assert_array_equal(layer.data, expected.labels)
+    assert layer.editable
+    assert list(layer.features["class"]) == ["background", "nucleus"]
+    assert "Segmented in" in panel.job_bar.message
+
+
+def test_run_is_off_with_a_reason_until_there_is_an_image(viewer, dock, nuclei):
+    panel = dock(viewer)
+    assert not panel.segment_panel._run.isEnabled()
+    assert panel.segment_panel._reason.text() == "Open an image first."
+    viewer.add_image(nuclei)
+    assert panel.segment_panel._run.isEnabled()
+    viewer.layers.clear()
+    assert panel.segment_panel._reason.text() == "Open an image first."
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: np.zeros((3, 40, 40)), "slices or channels"),
+        (lambda: np.zeros((40, 40), complex), "complex"),
+    ],
+)
+def test_bad_input_is_named_before_it_happens(viewer, dock, make, said):
+    panel = dock(viewer)
+    viewer.add_image(make(), contrast_limits=(0, 1))
+    assert not panel.segment_panel._run.isEnabled()
+    assert said in panel.segment_panel._reason.text()
+
+
+def test_running_again_updates_the_layer(panel, finish, qtbot):
+    for _ in range(3):
+        click(qtbot, panel)
+        finish(panel)
+    assert len(results(panel)) == 1
+
+
+def test_a_changed_result_is_left_alone(panel, finish, qtbot):
+    click(qtbot, panel)
+    finish(panel)
+    (first,) = results(panel)
+    first.paint((10, 10), 1)
+    painted = first.data.copy()
+    click(qtbot, panel)
+    finish(panel)
+    assert len(results(panel)) == 2
+    np.testing.assert_array_equal(first.data, painted)
+
+
+def test_a_new_layer_on_request(panel, finish, qtbot):
+    click(qtbot, panel)
+    finish(panel)
+    panel.segment_panel._anew.setChecked(True)
+    click(qtbot, panel)
+    finish(panel)
+    assert len(results(panel)) == 2
+
+
+def test_no_undo_reaches_into_a_result(panel, finish, qtbot):
+    """H10: Ctrl+Z after a second run must not bring old pixels back."""
+    for _ in range(2):
+        click(qtbot, panel)
+        finish(panel)
+    (layer,) = results(panel)
+    before = layer.data.copy()
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_stack_slice_by_slice_and_whole(viewer, dock, finish, qtbot, nuclei):
+    stack = np.stack([nuclei, nuclei[::-1], nuclei[:, ::-1], nuclei, nuclei // 2])
+    viewer.add_image(stack, name="stack")
+    panel = dock(viewer)
+    assert panel.segment_panel.value().scope == "slice"
+    viewer.dims.set_current_step(0, 2)
+    click(qtbot, panel)
+    finish(panel)
+    (layer,) = results(panel)
+    assert layer.data.shape == stack.shape
+    assert layer.data[2].any()
+    assert not layer.data[[0, 1, 3, 4]].any()
+    scope = panel.segment_panel._scope
+    scope.setCurrentIndex(scope.findData("layer"))
+    click(qtbot, panel)
+    finish(panel)
+    assert len(results(panel)) == 1
+    expected = napari_emcad.segment(stack, napari_emcad.bundled_checkpoint(), device="cpu")
+    np.testing.assert_array_equal(layer.data, expected.labels)
+
+
+def test_channels_are_mapped(viewer, dock, finish, qtbot, nuclei):
+    image = np.stack([nuclei, nuclei // 3])
+    layer = viewer.add_image(image, axis_labels=("c", "y", "x"))
+    panel = dock(viewer)
+    axes = panel.segment_panel._axes
+    assert "Choose which channel" in panel.segment_panel._reason.text()
+    for combo, value in zip(axes._channels, (0, 1, -1), strict=True):
+        combo.setCurrentIndex(combo.findData(value))
+        combo.activated.emit(combo.currentIndex())
+    assert panel.segment_panel._run.isEnabled()
+    click(qtbot, panel)
+    finish(panel)
+    (result,) = results(panel)
+    expected = napari_emcad.segment(
+        image, napari_emcad.bundled_checkpoint(), "CYX", "cpu", channels=(0, 1, None)
+    )
+    np.testing.assert_array_equal(result.data, expected.labels)
+    assert result.ndim == layer.ndim - 1
+
+
+def test_rgb_and_multiscale(viewer, dock, finish, qtbot, nuclei):
+    """H22: the colour axis of an RGB layer is not a dimension."""
+    colour = np.repeat(np.repeat(np.repeat(nuclei, 2, 0), 2, 1)[..., None], 3, 2)
+    pyramid = [colour, colour[::2, ::2]]
+    viewer.add_image(pyramid, multiscale=True, rgb=True, scale=(0.5, 0.5))
+    panel = dock(viewer)
+    panel.segment_panel._level.setCurrentIndex(1)
+    click(qtbot, panel)
+    finish(panel)
+    (layer,) = results(panel)
+    assert layer.data.shape == nuclei.shape
+    np.testing.assert_allclose(layer.scale, (1, 1))
+    np.testing.assert_allclose(layer.translate, (0.25, 0.25))
+
+
+def test_what_i_see(make_napari_viewer, dock, finish, qtbot, nuclei):
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.tile(nuclei, (6, 6)))
+    panel = dock(viewer)
+    viewer.scene.camera.zoom = 8
+    viewer.scene.camera.center = (300, 300)
+    scope = panel.segment_panel._scope
+    scope.setCurrentIndex(scope.findData("view"))
+    qtbot.wait(300)
+    click(qtbot, panel)
+    finish(panel)
+    (layer,) = results(panel)
+    rows, columns = np.nonzero(layer.data)
+    assert len(rows)
+    assert rows.min() > 200
+    assert rows.max() < 400
+    assert columns.min() > 200
+    assert columns.max() < 400
+
+
+def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
+    panel.segment_panel._separate.setChecked(True)
+    panel.segment_panel._advanced._probabilities.setChecked(True)
+    click(qtbot, panel)
+    finish(panel)
+    (layer,) = results(panel)
+    count = layer.data.max()
+    assert count >= 2
+    assert layer.data.dtype == np.uint16
+    assert len(layer.features) == count + 1
+    chances = [each for each in panel.viewer.layers if "probability" in each.name]
+    assert len(chances) == 1
+    assert 0 < chances[0].data.max() <= 1
+
+
+def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):
+    panel.override({"classes": ["cell"], "head": "sum"})
+    assert panel.session.checkpoint.head == "sum"
+    click(qtbot, panel)
+    finish(panel)
+    (layer,) = results(panel)
+    assert list(layer.features["class"])[1] == "cell"
+    before = panel.session.checkpoint
+    panel.override({"low": 99.9})
+    assert panel.session.checkpoint is before
+    assert "must be below" in panel.job_bar.message
+
+
+def test_open_a_file_and_keep_it_among_the_recent_ones(panel, finish, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    panel.save_file(path)
+    finish(panel)
+    assert path.exists()
+    panel.open_file(path)
+    finish(panel)
+    assert panel.session.checkpoint.origin.path == str(path)
+    choices = panel.model_panel._choice
+    assert choices.currentText() == "mine.safetensors"
+    panel.open_bundled()
+    finish(panel)
+    assert choices.currentIndex() == 0
+
+
+def test_a_wrong_file_is_named_and_nothing_changes(panel, finish, tmp_path):
+    path = tmp_path / "notes.pth"
+    path.write_text("hello")
+    before = panel.session.checkpoint
+    panel.open_file(path)
+    finish(panel)
+    assert "notes.pth cannot be opened as a checkpoint: it is a text file" in panel.job_bar.message
+    assert panel.session.checkpoint is before
+    assert panel.segment_panel._run.isEnabled()
+
+
+def test_one_panel_and_one_session_per_viewer(panel, viewer):
+    """Menu, plugin API and reader all lead to the same dock."""
+    from napari_emcad.plugin.widget import session_of, show_panel
+
+    assert show_panel(viewer) is panel
+    assert session_of(viewer) is panel.session
+
+
+def test_reopening_the_dock_keeps_the_model(panel, viewer, dock, finish, qtbot):
+    panel.override({"classes": ["cell"]})
+    viewer.window.remove_dock_widget(panel.parent())
+    again = dock(viewer)
+    assert again is not panel
+    assert again.session.checkpoint.classes[0].name == "cell"
+    click(qtbot, again)
+    finish(again)
+    assert len(results(again)) == 1
