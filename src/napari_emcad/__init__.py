@@ -57,7 +57,7 @@ _HOMES = {
     "write_checkpoint": "io.checkpoint",
 }
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "AxesError",
     "Checkpoint",
     "CheckpointError",

@@ -145,8 +145,8 @@ def normalised(
     else:  # halves keep the difference of huge numbers finite
         halved = numbers.astype(np.float64) / 2
         scaled = ((halved - low / 2) / (high / 2 - low / 2)).astype(np.float32)
-    clipped = np.clip(scaled, 0, 1, out=scaled)
-    return np.nan_to_num(clipped, copy=False, nan=0.0)
+    result: NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), copy=False, nan=0.0)
+    return result
 
 
 def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:

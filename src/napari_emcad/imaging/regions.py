@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import ndimage
@@ -14,7 +14,7 @@ from skimage.segmentation import watershed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Labels = NDArray[Any] if TYPE_CHECKING else Any
+    Labels: TypeAlias = NDArray[Any]
 
 _SMOOTH = 1.0
 """Pixels; smoothing of the distance map, so that a rough border does not split an object."""
@@ -109,7 +109,8 @@ def _cut_at_necks(mask: Labels, neck: int) -> Labels:
     cut = watershed(-smooth, seeds, mask=mask)
     missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a peak
     cut[missed > 0] = missed[missed > 0] + len(peaks)
-    return cut
+    result: Labels = cut
+    return result
 
 
 def _values(labels: Labels) -> list[int]:
@@ -120,7 +121,8 @@ def _areas_of_at_least(mask: Labels, pixels: int) -> Labels:
     parts = label(mask, connectivity=1)
     large = np.bincount(parts.ravel()) >= pixels
     large[0] = False
-    return large[parts]
+    kept: Labels = large[parts]
+    return kept
 
 
 def _largest_area(mask: Labels) -> Labels:

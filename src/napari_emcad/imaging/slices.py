@@ -244,8 +244,8 @@ class Slices:
     def planes_to_inputs(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ``(inputs, H, W)`` from normalised planes; empty inputs are 0."""
         inputs = self.channels.inputs
-        if None not in inputs:
-            return planes[list(inputs)]  # type: ignore[arg-type]
+        if inputs == tuple(range(len(planes))):
+            return planes
         empty = np.zeros_like(planes[0])
         return np.stack([empty if each is None else planes[each] for each in inputs])
 

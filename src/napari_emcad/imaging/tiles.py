@@ -80,8 +80,8 @@ def _starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
 @lru_cache(maxsize=8)
 def window(height: int, width: int) -> NDArray[np.float32]:
     """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the centre."""
-    weights = np.outer(_gaussian(height), _gaussian(width))
-    weights = np.maximum(weights, max(float(weights.min()), _FLOOR)).astype(np.float32)
+    bell = np.outer(_gaussian(height), _gaussian(width))
+    weights: NDArray[np.float32] = np.maximum(bell, _FLOOR, dtype=np.float64).astype(np.float32)
     weights.setflags(write=False)
     return weights
 

@@ -72,7 +72,7 @@ def free_memory() -> None:
 def _cuda() -> DeviceChoice:
     if torch.cuda.is_available():
         return DeviceChoice("cuda", f"CUDA ({torch.cuda.get_device_name()})")
-    built = torch.backends.cuda.is_built()
+    built = torch.version.cuda is not None
     reason = "no NVIDIA GPU or driver was found" if built else "this torch was built without CUDA"
     return DeviceChoice("cuda", "CUDA", reason)
 

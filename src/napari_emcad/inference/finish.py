@@ -31,8 +31,10 @@ def class_labels(logits: NDArray[np.float32], threshold: float) -> NDArray[Any]:
     uint8, or uint16 for more than 256 channels.
     """
     if len(logits) == 1:
-        return (logits[0] > np.log(threshold / (1 - threshold))).astype(np.uint8)
-    return logits.argmax(0).astype(label_type(len(logits) - 1))
+        above: NDArray[Any] = logits[0] > np.log(threshold / (1 - threshold))
+        return above.astype(np.uint8)
+    largest: NDArray[Any] = logits.argmax(0)
+    return largest.astype(label_type(len(logits) - 1))
 
 
 def label_type(largest: int) -> type[np.unsignedinteger[Any]]:
@@ -127,4 +129,5 @@ class Finisher:
 
 def _stretched(chances: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = chances.min(), chances.max()
-    return (chances - low) / (high - low + np.float32(1e-8))
+    stretched: NDArray[np.float32] = (chances - low) / (high - low + np.float32(1e-8))
+    return stretched

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.model.network import Head, PvtEmcad
 
+    Ending = Literal["finished", "stopped", "out of memory"]
     Predict = Callable[[list[Piece]], NDArray[np.float32]]
 
 _SMALLEST_TILE = 64
@@ -128,7 +129,7 @@ def _walk(
     predict: Predict,
     first: int,
     stop: threading.Event,
-) -> Generator[Event, None, tuple[int, str]]:
+) -> Generator[Event, None, tuple[int, Ending]]:
     """Segment from slice `first` on; return the first slice that is not final, and why."""
     indices = preparation.slices.indices
     each, total = plan.pieces_per_slice, len(indices) * plan.pieces_per_slice

@@ -69,7 +69,7 @@ class Preparation:
         self._stack_range: ValueRange | None = None
 
     def tiled(self, tiling: Tiling, number: int) -> Iterator[Piece]:
-        """Yield the tiles of a slice, row by row; a slice too large for that is never held whole."""
+        """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
         index = self.slices.indices[number]
         whole = self.slices.read(index) if self.slices.fits else None
         values = self._range(index, whole)
@@ -113,7 +113,10 @@ class Preparation:
 class Plan(Protocol):
     """How every slice of a job is cut and put together."""
 
-    pieces_per_slice: int
+    @property
+    def pieces_per_slice(self) -> int:
+        """How many."""
+        ...
 
     def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
         """Yield the pieces of one slice."""

@@ -9,7 +9,7 @@ Activation = Literal["relu6", "relu"]
 Aggregation = Literal["add", "concat"]
 
 STAGES = (4, 3, 2, 1)
-"""Decoder stages as the paper numbers them: 4 is the deepest (stride 32), 1 the finest (stride 4)."""
+"""Decoder stages as the paper numbers them: 4 is the deepest, 1 the finest."""
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
 """Input pixels per pixel of each stage."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_emcad.model.config import STAGES
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,6 +45,7 @@ class CAB(nn.Module):
         self.excite = nn.Conv2d(inner, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the attention."""
         mean, peak = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         return torch.sigmoid(self._mlp(mean) + self._mlp(peak))
 
@@ -66,6 +65,7 @@ class SAB(nn.Module):
         self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the attention."""
         summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
         return torch.sigmoid(self.conv(summary))
 
@@ -92,6 +92,7 @@ class MSCB(nn.Module):
         self.project = _norm_act(nn.Conv2d(joined, width, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the map with what all scales add to it."""
         scales = self._scales(self.expand(x))
         joined = torch.cat(scales, dim=1) if self.concat else _sum(scales)
         refined: Tensor = x + self.project(self.shuffle(joined))
@@ -125,6 +126,7 @@ class MSCAM(nn.Module):
         self.convolutions = MSCB(width, config)
 
     def forward(self, x: Tensor, spatial_attention: SAB) -> Tensor:
+        """Return the refined map."""
         x = x * self.channel_attention(x)
         x = x * spatial_attention(x)
         refined: Tensor = self.convolutions(x)
@@ -144,6 +146,7 @@ class EUCB(nn.Module):
         self.pointwise = nn.Conv2d(width, next_width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the larger map."""
         wide: Tensor = self.pointwise(self.depthwise(self.upsample(x)))
         return wide
 
@@ -167,6 +170,7 @@ class LGAG(nn.Module):
         return _norm_act(nn.Conv2d(width, width // 2, kernel, padding=kernel // 2, groups=groups))
 
     def forward(self, decoded: Tensor, skip: Tensor) -> Tensor:
+        """Return the gate."""
         both = self.act(self.from_decoder(decoded) + self.from_skip(skip))
         return torch.sigmoid(self.merge(both))
 
@@ -179,6 +183,7 @@ class DeepestStage(nn.Module):
         self.mscam = MSCAM(width, config)
 
     def forward(self, skip: Tensor, _: None, spatial_attention: SAB) -> Tensor:
+        """Return the refined map; nothing is deeper."""
         refined: Tensor = self.mscam(skip, spatial_attention)
         return refined
 
@@ -193,6 +198,7 @@ class Stage(nn.Module):
         self.mscam = MSCAM(width, config)
 
     def forward(self, skip: Tensor, deeper: Tensor, spatial_attention: SAB) -> Tensor:
+        """Return the deeper map, enlarged, joined with the gated skip and refined."""
         decoded = self.up(deeper)
         decoded = decoded + skip * self.gate(decoded, skip)
         refined: Tensor = self.mscam(decoded, spatial_attention)
@@ -216,11 +222,12 @@ class EMCAD(nn.Module):
         self.apply(_initialise)
 
     @property
-    def stages(self) -> dict[int, nn.Module]:
+    def stages(self) -> dict[int, DeepestStage | Stage]:
         """The stages by their numbers, deepest first."""
-        return {number: getattr(self, f"stage{number}") for number in STAGES}
+        return {4: self.stage4, 3: self.stage3, 2: self.stage2, 1: self.stage1}
 
     def forward(self, skips: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the decoder maps, deepest first."""
         decoded: list[Tensor] = []
         for stage, skip in zip(self.stages.values(), skips, strict=True):
             deeper = decoded[-1] if decoded else None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_emcad.model.config import MULTIPLE, STAGES, STRIDES, ModelConfig
-from napari_emcad.model.decoder import EMCAD
+from napari_emcad.model.decoder import EMCAD, Stage
 from napari_emcad.model.encoder import pvt_v2
 
 if TYPE_CHECKING:
@@ -150,17 +150,19 @@ class PvtEmcad(nn.Module):
         """
         with self._recorded() as recorded:
             logits = self._padded_logits(pad_to_multiple(x))
-        maps = zip(
-            STAGES,
-            recorded.encoder,
-            [None, *recorded.gates],
-            recorded.channel,
-            recorded.spatial,
-            recorded.decoder,
-            logits,
-            strict=True,
-        )
-        return {n: StageOutput(n, *_cropped(rest, x, STRIDES[n])) for n, *rest in maps}
+        gates = [None, *recorded.gates]
+        return {
+            n: StageOutput(
+                stage=n,
+                encoder=_crop(recorded.encoder[i], x.shape[-2:], STRIDES[n]),
+                gate=None if (gate := gates[i]) is None else _crop(gate, x.shape[-2:], STRIDES[n]),
+                channel_attention=recorded.channel[i],
+                spatial_attention=_crop(recorded.spatial[i], x.shape[-2:], STRIDES[n]),
+                decoder=_crop(recorded.decoder[i], x.shape[-2:], STRIDES[n]),
+                logits=_crop(logits[i], x.shape[-2:], STRIDES[n]),
+            )
+            for i, n in enumerate(STAGES)
+        }
 
     def _padded_logits(self, x: Tensor) -> list[Tensor]:
         rgb = self.grey_stem(x) if x.shape[1] == 1 else x
@@ -174,7 +176,7 @@ class PvtEmcad(nn.Module):
         watched: list[tuple[nn.Module, list[Tensor]]] = [
             (self.decoder.spatial_attention, seen.spatial),
             *((stages[n].mscam.channel_attention, seen.channel) for n in STAGES),
-            *((stages[n].gate, seen.gates) for n in STAGES[1:]),
+            *((each.gate, seen.gates) for each in stages.values() if isinstance(each, Stage)),
         ]
         hooks = [each.register_forward_hook(partial(_append, into)) for each, into in watched]
         hooks += [
@@ -243,7 +245,3 @@ def _crop(x: Tensor, size: torch.Size, stride: int) -> Tensor:
     """Return the part of a stage map that lies on an input of this size."""
     height, width = (-(-each // stride) for each in size)
     return x[..., :height, :width]
-
-
-def _cropped(maps: list[Tensor | None], x: Tensor, stride: int) -> list[Tensor | None]:
-    return [None if each is None else _crop(each, x.shape[-2:], stride) for each in maps]

@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.inference.events import Progress
@@ -36,7 +37,8 @@ class JobThread(QObject):
     """A generator in a daemon thread; everything it raises becomes an `Outcome`.
 
     Qt's thread pool waits for its threads when the program ends, and superqt's workers swallow
-    RuntimeErrors, which is what torch raises. Hence plain threading.
+    RuntimeErrors, which is what torch raises. Hence plain threading. The application owns the
+    Qt side and deletes it on the main thread, after everything said has been heard.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class JobThread(QObject):
     ended = Signal(object)
 
     def __init__(self, make_job: MakeJob) -> None:
-        super().__init__()
+        super().__init__(QCoreApplication.instance())
         self._make_job = make_job
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="napari-emcad job", daemon=True)
@@ -61,6 +63,12 @@ class JobThread(QObject):
         """Ask the job to end after its current batch."""
         self._stop.set()
 
+    def give_up(self) -> None:
+        """Ask the job to end, and tell nobody any more what it says."""
+        self.stop()
+        for signal in (self.happened, self.ended):
+            signal.disconnect()
+
     def wait(self, seconds: float) -> bool:
         """Wait for the job to end; return whether it did."""
         self._thread.join(seconds)
@@ -70,6 +78,8 @@ class JobThread(QObject):
         begun = time.monotonic()
         outcome = replace(self._outcome(), seconds=time.monotonic() - begun)
         self._tell(self.ended, outcome)
+        with suppress(RuntimeError):  # the application has gone
+            self.deleteLater()
 
     def _outcome(self) -> Outcome:
         try:
@@ -156,21 +166,25 @@ class JobBar(QWidget):
         """
         thread = JobThread(make_job)
         self._thread = thread
-        self._verb = verb
+        self._verb, self._on_event, self._on_end = verb, on_event, on_end
         self._begun = 0.0
         self.say(f"{verb} …")
         self._show_running(True)
-
-        def ended(outcome: Outcome) -> None:
-            self._thread = None
-            self._show_running(False)
-            thread.deleteLater()
-            on_end(outcome)
-
-        thread.happened.connect(self._show_progress)
-        thread.happened.connect(on_event)
-        thread.ended.connect(ended)
+        # Bound methods of this widget: Qt cuts these connections when it is destroyed.
+        thread.happened.connect(self._happened)
+        thread.ended.connect(self._ended)
+        self.destroyed.connect(thread.stop)
         thread.start()
+
+    def _happened(self, event: Any) -> None:
+        if isinstance(event, Progress):
+            self._show_progress(event)
+        self._on_event(event)
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._thread = None
+        self._show_running(False)
+        self._on_end(outcome)
 
     def stop(self) -> None:
         """Ask the job to end; the button says so until it does."""
@@ -179,11 +193,19 @@ class JobBar(QWidget):
             self._stop.setText("Stopping …")
             self._stop.setEnabled(False)
 
-    def close_down(self, seconds: float = 1.5) -> None:
-        """End the job because the panel goes away; wait a little, on the main thread."""
+    def close_down(self, patience: float = 0.0) -> None:
+        """Give the job up because the panel goes away: what it still says reaches nobody.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for it, on the main thread.
+        """
         if self._thread is not None:
-            self._thread.stop()
-            self._thread.wait(seconds)
+            self._thread.give_up()
+            self._thread.wait(patience)
+            self._thread = None
+            self._show_running(False)
 
     def say(self, message: str, error: bool = False) -> None:
         """Show a message."""
@@ -202,9 +224,7 @@ class JobBar(QWidget):
         self._stop.setEnabled(running)
         self._progress.setRange(0, 0)
 
-    def _show_progress(self, event: Any) -> None:
-        if not isinstance(event, Progress):
-            return
+    def _show_progress(self, event: Progress) -> None:
         self._progress.setRange(0, event.total)
         self._progress.setValue(event.done)
         now = time.monotonic()

@@ -108,9 +108,11 @@ class Result:
     def begin(self, target: Target) -> None:
         """Make ready for a job."""
         self.target = target
+        self._place = geometry(target.source, target.kept, target.level)
         if target.whole:
             self.object_classes = ()
         self._open()
+        self._put_in_place()
         self.layer.editable = False
         if target.settings.probabilities and not self._chances:
             self._chances = self._new_chances()
@@ -133,14 +135,24 @@ class Result:
         self._refresh_soon()
 
     def finish(self, summary: Summary | None) -> None:
-        """Show the end state; a layer that was deleted meanwhile comes back, complete."""
+        """Show the end state; a layer that was deleted meanwhile comes back with it.
+
+        Parameters
+        ----------
+        summary
+            How the job went; None if it failed.
+        """
         if summary is not None:
             self.object_classes = summary.object_classes
             if self.target.settings.clean_up.separate:
                 classes = self.target.checkpoint.classes
                 self.layer.features = object_features(classes, self.object_classes)
+            self._open()
+        self.release()
+
+    def release(self) -> None:
+        """Leave the layers to the user as they are."""
         self.layer.editable = True
-        self._open()
         self._refresh(thumbnail=True)
 
     def _open(self) -> None:
@@ -151,6 +163,12 @@ class Result:
         for each in (self.layer, *self._chances):
             if is_open(self._viewer, each):
                 each.refresh(thumbnail=thumbnail, extent=False)
+
+    def _put_in_place(self) -> None:
+        """Follow the image, should the user have moved it since the last run."""
+        for layer in (self.layer, *self._chances):
+            for name, value in self._place.items():
+                setattr(layer, name, value)
 
     def _new_layer(self) -> Labels:
         target, separate = self.target, self.target.settings.clean_up.separate

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoint import Checkpoint
 
+_PATIENCE = 1.5
+"""Seconds that napari's end waits for a job; a thread cut off inside torch may crash."""
+
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
 
@@ -70,6 +73,7 @@ class EmcadWidget(QWidget):
         self.model_panel = ModelPanel()
         self.segment_panel = SegmentPanel(inference_settings())
         self._device_query: JobThread | None = None
+        self._closed = False
         self._title = QElidingLabel()
         self._tabs = QTabWidget()
         self._build()
@@ -210,18 +214,16 @@ class EmcadWidget(QWidget):
 
     def _query_devices(self) -> None:
         """List the processors; torch is imported in a thread, once."""
-        if self._device_query is not None:
+        if self._device_query is not None or self._closed:
             return
-        query = JobThread(_device_job)
-        self._device_query = query
+        self._device_query = JobThread(_device_job)
+        self._device_query.ended.connect(self._show_devices)
+        self._device_query.start()
 
-        def ended(outcome: Outcome) -> None:
-            self._device_query = None
-            if not outcome.error:
-                self.segment_panel.device.show_choices(outcome.result)
-
-        query.ended.connect(ended)
-        query.start()
+    def _show_devices(self, outcome: Outcome) -> None:
+        self._device_query = None
+        if not outcome.error:
+            self.segment_panel.device.show_choices(outcome.result)
 
     # -- life and death
 
@@ -249,18 +251,37 @@ class EmcadWidget(QWidget):
         self._reason_soon = qdebounced(self._show_reason, timeout=150)
         for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.connect(self._reason_soon)
-        QApplication.instance().aboutToQuit.connect(self.close_down)
+        QApplication.instance().aboutToQuit.connect(self._quitting)
 
-    def close_down(self) -> None:
-        """End what runs and let go of the viewer; the panel is not used again."""
-        self.job_bar.close_down()
+    def close_down(self, patience: float = 0.0) -> None:
+        """End what runs and let go of the viewer; the panel is not used again.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for a job to end.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.job_bar.close_down(patience)
+        if self._device_query is not None:
+            self._device_query.give_up()
         if self.session.running is not None:
-            self.session.end(self.session.running)
+            self._abandon(self.session.running)
         self.session.checkpoint_changed.disconnect(self._show_checkpoint, missing_ok=True)
         self.session.running_changed.disconnect(self._show_reason, missing_ok=True)
         self.session.arrived.disconnect(self._arrived, missing_ok=True)
         for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.disconnect(self._reason_soon)
+
+    def _quitting(self) -> None:
+        self.close_down(_PATIENCE)
+
+    def _abandon(self, ticket: Ticket) -> None:
+        if isinstance(ticket.snapshot, Result):
+            ticket.snapshot.release()
+        self.session.end(ticket)
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari took the panel out of its dock, which is how a dock is closed."""
