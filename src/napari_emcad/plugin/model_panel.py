@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_emcad.plugin.card import card, remarks
+from napari_emcad.io.card import card, remarks
 from napari_emcad.plugin.details_form import DetailsForm
 from napari_emcad.plugin.look import combo, folded, scrolled, text
 from napari_emcad.plugin.preferences import recent_files
@@ -87,8 +88,9 @@ class ModelPanel(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         for row, (caption, value) in enumerate(card(checkpoint)):
+            shown = _coloured(checkpoint) if caption == "Classes" else escape(value)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(text(value), row, 1, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(text(shown.replace("\n", "<br>")), row, 1, Qt.AlignmentFlag.AlignTop)
         fresh.setToolTip(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}")
         self._body.layout().replaceWidget(self._card, fresh)
         self._card.deleteLater()
@@ -145,3 +147,11 @@ class ModelPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
         column.addWidget(scrolled(self._body), 1)
+
+
+def _coloured(checkpoint: Checkpoint) -> str:
+    """Return the classes as rich text, each behind a square of its colour."""
+    return "\n".join(
+        f'<span style="color:{escape(each.colour)}">■</span> {k} {escape(each.name)}'
+        for k, each in enumerate(checkpoint.classes, start=1)
+    )

@@ -1,10 +1,10 @@
-"""A checkpoint in words: what the Model panel shows of it."""
+"""A checkpoint in words: what a person wants to know before using it."""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_emcad.model.cost import macs
 
@@ -23,7 +23,7 @@ _ASSUMED = {
 
 
 def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """Return (caption, rich text) rows."""
+    """Return (caption, text) rows; a text may have several lines."""
     config = checkpoint.config
     rows = [
         ("Network", _network(config)),
@@ -33,10 +33,10 @@ def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
         ("Size", f"{checkpoint.parameters / 1e6:.2f} M parameters"),
         ("Cost", f"{macs(config) / 1e9:.2f} GMACs for 256 × 256 pixels"),
         ("Origin", _origin(checkpoint)),
-        ("sha256", f"<code>{checkpoint.origin.sha256[:16] or 'not saved yet'}</code>"),
+        ("sha256", checkpoint.origin.sha256[:16] or "not saved yet"),
     ]
     if checkpoint.history:
-        rows.append(("History", escape(_history(checkpoint))))
+        rows.append(("History", _history(checkpoint)))
     return rows
 
 
@@ -45,29 +45,45 @@ def remarks(checkpoint: Checkpoint) -> str:
     said = list(checkpoint.notes)
     if checkpoint.assumed:
         names = ", ".join(_ASSUMED.get(each, each) for each in checkpoint.assumed)
-        said.append(f"The file does not say: {names}. Usual values are assumed; check them below.")
+        said.append(f"The file does not say: {names}. Usual values are assumed; check them.")
     return " ".join(said)
+
+
+def description(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return all that is known of a checkpoint but its tensors, as plain values for JSON."""
+    return {
+        "title": checkpoint.title,
+        "description": checkpoint.description,
+        **asdict(checkpoint.origin),
+        "config": asdict(checkpoint.config),
+        "preprocessing": asdict(checkpoint.preprocessing),
+        "classes": [asdict(each) for each in checkpoint.classes],
+        "head": checkpoint.head,
+        "parameters": checkpoint.parameters,
+        "macs_256": macs(checkpoint.config),
+        "parent": checkpoint.parent,
+        "history": list(checkpoint.history),
+        "assumed": list(checkpoint.assumed),
+        "notes": list(checkpoint.notes),
+    }
 
 
 def _network(config: ModelConfig) -> str:
     kernels = ", ".join(map(str, config.kernel_sizes))
     branches = "parallel" if config.dw_parallel else "sequential"
     return (
-        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD<br>kernels {kernels} · {branches} · "
+        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD\nkernels {kernels} · {branches} · "
         f"{config.aggregation} · {config.activation} · ×{config.expansion_factor}"
     )
 
 
 def _classes(checkpoint: Checkpoint) -> str:
-    return "<br>".join(
-        f'<span style="color:{escape(each.colour)}">■</span> {k} {escape(each.name)}'
-        for k, each in enumerate(checkpoint.classes, start=1)
-    )
+    return "\n".join(f"{k} {each.name}" for k, each in enumerate(checkpoint.classes, start=1))
 
 
 def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
     channels = "3 channels" if config.input_channels == 3 else "1 channel"
-    return f"{channels}, {_size(preprocessing)}<br>{_intensity(preprocessing)}"
+    return f"{channels}, {_size(preprocessing)}\n{_intensity(preprocessing)}"
 
 
 def _size(preprocessing: Preprocessing) -> str:
@@ -87,7 +103,7 @@ def _origin(checkpoint: Checkpoint) -> str:
     origin = checkpoint.origin
     if origin.format == "new":
         return "not saved yet"
-    return f"{escape(Path(origin.path).name)} ({origin.format} format)"
+    return f"{Path(origin.path).name} ({origin.format} format)"
 
 
 def _history(checkpoint: Checkpoint) -> str:
