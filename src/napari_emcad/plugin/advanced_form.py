@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 
-from napari_emcad.plugin.look import caption, form
+from napari_emcad.plugin.look import caption, decimal, form, spin
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.regions import CleanUp
@@ -23,22 +23,19 @@ class AdvancedForm(QWidget):
     def __init__(self, settings: InferenceSettings) -> None:
         super().__init__()
         self._settings = settings
-        self._tile = _spin(64, 8192, 64, "px")
-        self._overlap = _decimal(0, 0.9)
-        self._batch = _spin(0, 256, 1)
-        self._batch.setSpecialValueText("automatic")
-        self._threshold = _decimal(0.01, 0.99)
+        self._tile = spin(64, 8192, 64, "px")
+        self._overlap = decimal(0, 0.9, 0.05)
+        self._batch = spin(0, 256, off="automatic")
+        self._threshold = decimal(0.01, 0.99, 0.05)
         self._stretch = QCheckBox("stretch probabilities")
         self._stretch.setToolTip(
             "As published evaluations do; finds at least one object pixel in every slice"
         )
         self._full_precision = QCheckBox("full precision on GPUs")
-        self._fill_holes = _spin(0, 10**6, 10, "px")
-        self._fill_holes.setSpecialValueText("off")
-        self._smallest = _spin(0, 10**6, 10, "px")
-        self._smallest.setSpecialValueText("off")
-        self._largest = QCheckBox("largest area per class only")
-        self._neck = _spin(1, 500, 1, "px")
+        self._fill_holes = spin(0, 10**6, 10, "px", off="off")
+        self._smallest = spin(0, 10**6, 10, "px", off="off")
+        self._largest = QCheckBox("largest area only")
+        self._neck = spin(1, 500, 1, "px")
         self._neck.setToolTip("Centres of touching objects lie at least this far apart")
         self._probabilities = QCheckBox("keep probability layers")
         self._build()
@@ -99,24 +96,8 @@ class AdvancedForm(QWidget):
         rows.addRow(caption("Fill holes to"), self._fill_holes)
         rows.addRow(caption("Drop below"), self._smallest)
         rows.addRow(caption(""), self._largest)
-        rows.addRow(caption("Object spacing"), self._neck)
+        rows.addRow(caption("Spacing"), self._neck)
         rows.addRow(caption(""), self._probabilities)
         rows.addRow(caption(""), self._full_precision)
-        for spin in (self._tile, self._overlap, self._batch, self._threshold, self._neck):
-            spin.valueChanged.connect(lambda _: self.changed.emit())
-
-
-def _spin(low: int, high: int, step: int, suffix: str = "") -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(low, high)
-    box.setSingleStep(step)
-    if suffix:
-        box.setSuffix(f" {suffix}")
-    return box
-
-
-def _decimal(low: float, high: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(low, high)
-    box.setSingleStep(0.05)
-    return box
+        for box in (self._tile, self._overlap, self._batch, self._threshold, self._neck):
+            box.valueChanged.connect(lambda _: self.changed.emit())

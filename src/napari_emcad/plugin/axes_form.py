@@ -85,7 +85,7 @@ class AxesForm(QWidget):
 
     def _show_axes(self, shape: tuple[int, ...]) -> None:
         sizes = " × ".join(str(axis.size) for axis in self._axes)
-        kind = f", colour ({shape[-1]} channels)" if self._rgb else ""
+        kind = f", {'RGB' if shape[-1] == 3 else 'RGBA'}" if self._rgb else ""
         self._form.addRow(caption("Size"), text(f"{sizes} pixels{kind}"))
         if len(self._axes) < 3:
             return
@@ -123,5 +123,12 @@ class AxesForm(QWidget):
         if self._inputs > 1:
             box.addItem("nothing", _EMPTY)
         box.setCurrentIndex(box.findData(position if count == self._inputs else _UNSET))
-        box.activated.connect(self.changed)
+        box.activated.connect(lambda _: self._channel_chosen(box.currentData()))
         return box
+
+    def _channel_chosen(self, channel: int) -> None:
+        """Let the first choice feed every input: grey is repeated unless the user goes on."""
+        for box in self._channels:
+            if box.currentData() == _UNSET:
+                box.setCurrentIndex(box.findData(channel))
+        self.changed.emit()

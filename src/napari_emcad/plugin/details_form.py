@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD
-from napari_emcad.plugin.look import caption, combo, form, row
+from napari_emcad.plugin.look import caption, combo, decimal, form, row, spin
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
@@ -37,11 +37,11 @@ class DetailsForm(QWidget):
         self._intensity = combo(
             {"fixed range": "range", "percentiles": "percentile", "as they are": "none"}
         )
-        self._low, self._high = _number(), _number()
+        self._low, self._high = (decimal(-1e9, 1e9) for _ in range(2))
         self._over = combo({"of each slice": "slice", "of the whole stack": "stack"})
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
-        self._height, self._width = _pixels(), _pixels()
+        self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
         self._classes = QLineEdit()
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas")
         self._build()
@@ -144,20 +144,6 @@ class DetailsForm(QWidget):
         self._over.setEnabled(intensity == "percentile")
         self._low.setEnabled(intensity != "none")
         self._high.setEnabled(intensity != "none")
-
-
-def _number() -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(-1e9, 1e9)
-    box.setDecimals(2)
-    return box
-
-
-def _pixels() -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(32, 8192)
-    box.setSingleStep(32)
-    return box
 
 
 def _listed(numbers: tuple[float, ...]) -> str:

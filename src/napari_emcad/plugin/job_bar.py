@@ -67,7 +67,8 @@ class JobThread(QObject):
         """Ask the job to end, and tell nobody any more what it says."""
         self.stop()
         for signal in (self.happened, self.ended):
-            signal.disconnect()
+            with suppress(TypeError, RuntimeError):  # nobody listens to it
+                signal.disconnect()
 
     def wait(self, seconds: float) -> bool:
         """Wait for the job to end; return whether it did."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QSpinBox,
     QStyle,
     QVBoxLayout,
     QWidget,
@@ -20,7 +22,8 @@ from superqt import QCollapsible
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CAPTION_WIDTH = 84
+_CAPTION_WIDTH = 88
+_SPIN_WIDTH = 72
 _SHORTEST_CHOICE = 8
 """Letters; a combo box shrinks to this rather than push the panel wider than its dock."""
 
@@ -32,6 +35,26 @@ def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
     box.setMinimumContentsLength(_SHORTEST_CHOICE)
     for title, value in (items or {}).items():
         box.addItem(title, value)
+    return box
+
+
+def spin(low: int, high: int, step: int = 1, suffix: str = "", off: str = "") -> QSpinBox:
+    """Return a box for whole numbers; `off` is what its lowest value means."""
+    box = QSpinBox()
+    box.setMinimumWidth(_SPIN_WIDTH)
+    box.setRange(low, high)
+    box.setSingleStep(step)
+    box.setSuffix(f" {suffix}" if suffix else "")
+    box.setSpecialValueText(off)
+    return box
+
+
+def decimal(low: float, high: float, step: float = 1.0) -> QDoubleSpinBox:
+    """Return a box for numbers with two decimals."""
+    box = QDoubleSpinBox()
+    box.setMinimumWidth(_SPIN_WIDTH)
+    box.setRange(low, high)
+    box.setSingleStep(step)
     return box
 
 
@@ -47,7 +70,6 @@ def caption(title: str) -> QLabel:
     """Return the label of a row, as wide as those of other forms above and below."""
     label = QLabel(title)
     label.setMinimumWidth(_CAPTION_WIDTH)
-    label.setWordWrap(True)
     return label
 
 

@@ -199,9 +199,9 @@ class Result:
             Image(
                 np.zeros(self.target.shape, np.float32),
                 name=f"{self.target.name} probability of {each.name}",
-                colormap=Colormap(["#000000", each.colour], name=f"emcad {each.colour}"),
+                colormap=Colormap([f"{each.colour}00", f"{each.colour}ff"], name=each.name),
                 contrast_limits=(0, 1),
-                blending="additive",
+                blending="translucent",
                 metadata={"napari-emcad": self._provenance() | {"kind": "probability"}},
                 **self._place,
             )

@@ -126,12 +126,12 @@ class SegmentPanel(QWidget):
         if before is None or before.config.input_channels != checkpoint.config.input_channels:
             self._show_layer(self.layer)
 
-    def show_reason(self, reason: str) -> None:
-        """Enable Run, or say why it is off."""
+    def show_reason(self, reason: str, running: bool = False) -> None:
+        """Enable Run, or say why it is off; while a job runs the job bar says it."""
         self._run.setEnabled(not reason)
         self._run.setToolTip(reason)
         self._reason.setText(reason)
-        self._reason.setVisible(bool(reason))
+        self._reason.setVisible(bool(reason) and not running)
 
     def reset_choices(self) -> None:
         """List the image layers again."""
@@ -166,7 +166,7 @@ class SegmentPanel(QWidget):
         self._rows.addRow(caption("Image"), self._image.native)
         self._rows.addRow(self._axes)
         self._rows.addRow(caption("Resolution"), self._level)
-        self._rows.addRow(caption("Segment"), self._scope)
+        self._rows.addRow(caption("Scope"), self._scope)
         self._rows.addRow(caption("Processor"), self.device)
         self._rows.addRow(caption("Result"), self._separate)
         self._rows.addRow(caption(""), self._anew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 from superqt.utils import qdebounced
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.5
 """Seconds that napari's end waits for a job; a thread cut off inside torch may crash."""
+
+_WIDTH = 330
+"""Pixels, at first."""
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
@@ -81,6 +84,10 @@ class EmcadWidget(QWidget):
         self._show_checkpoint(self.session.checkpoint)
         if self.session.checkpoint is None and opens_bundled():
             QTimer.singleShot(0, self.open_bundled)
+
+    def sizeHint(self) -> QSize:
+        """Return a size that leaves room for the image beside it."""
+        return QSize(_WIDTH, super().sizeHint().height())
 
     # -- opening and saving models
 
@@ -210,7 +217,8 @@ class EmcadWidget(QWidget):
         self._show_reason()
 
     def _show_reason(self, *_: Any) -> None:
-        self.segment_panel.show_reason(self._why_not_run())
+        running = self.session.running is not None
+        self.segment_panel.show_reason(self._why_not_run(), running)
 
     def _query_devices(self) -> None:
         """List the processors; torch is imported in a thread, once."""

@@ -1,0 +1,187 @@
+"""Render every picture of the documentation from the running program.
+
+    python docs/screenshots.py [--only NAME …]
+
+Needs a screen, or ``xvfb-run -s "-screen 0 1600x1200x24"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before the first canvas)
+import napari
+import numpy as np
+from napari.settings import get_settings
+from qtpy.QtWidgets import QApplication
+
+from napari_emcad.plugin.widget import EmcadWidget, show_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent / "images"
+PATIENCE_S = 60
+
+
+def main() -> None:
+    """Render the pictures that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--output", type=Path, default=HERE)
+    chosen = parser.parse_args()
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    for name in chosen.only:
+        _render(SCENES[name], chosen.output / f"{name}.png")
+
+
+def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
+    get_settings().appearance.theme = "dark"
+    viewer = napari.Viewer(show=True)
+    window = viewer.window._qt_window
+    window.resize(1180, 760)
+    scene(viewer)
+    _wait(0.6)
+    window.grab().save(str(path))
+    viewer.close()
+
+
+# -- the scenes
+
+
+def segmented(viewer: napari.Viewer) -> None:
+    """A fluorescence image after Run."""
+    panel = _panel(viewer, "nuclei_dark")
+    _run(panel)
+
+
+def segmented_light(viewer: napari.Viewer) -> None:
+    """Histology in the light theme, with single objects."""
+    get_settings().appearance.theme = "light"
+    panel = _panel(viewer, "nuclei_colour")
+    panel.segment_panel._separate.setChecked(True)
+    _run(panel)
+
+
+def model(viewer: napari.Viewer) -> None:
+    """The Model panel."""
+    panel = _panel(viewer, "nuclei_dark")
+    panel._tabs.setCurrentWidget(panel.model_panel)
+
+
+def model_light(viewer: napari.Viewer) -> None:
+    """The Model panel with its details unfolded, in the light theme."""
+    get_settings().appearance.theme = "light"
+    panel = _panel(viewer, "nuclei_dark")
+    panel._tabs.setCurrentWidget(panel.model_panel)
+    _unfold(panel.model_panel)
+
+
+def advanced(viewer: napari.Viewer) -> None:
+    """The Segment panel with Advanced unfolded, and probabilities."""
+    panel = _panel(viewer, "nuclei_bright")
+    _unfold(panel.segment_panel)
+    panel.segment_panel._advanced._probabilities.setChecked(True)
+    _run(panel)
+
+
+def stack(viewer: napari.Viewer) -> None:
+    """A stack with channels, whose axes are shown with their sizes."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    flat = viewer.layers[0].data[:256, :256]
+    several = np.stack([np.stack([np.roll(flat, 9 * z, 1), flat // 3]) for z in range(6)])
+    viewer.layers.clear()
+    viewer.add_image(several, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    _ready(show_panel(viewer))
+
+
+def running(viewer: napari.Viewer) -> None:
+    """A large image while it fills in, tile by tile."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    large = np.tile(viewer.layers[0].data, (5, 4))
+    viewer.layers.clear()
+    viewer.add_image(large, name="slide")
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel.run()
+    _wait_for(lambda: "left" in panel.job_bar.message)
+    _wait(2.5)
+
+
+def small(viewer: napari.Viewer) -> None:
+    """A small window."""
+    panel = _panel(viewer, "nuclei_dark")
+    viewer.window._qt_window.resize(760, 560)
+    _run(panel)
+
+
+def refusal(viewer: napari.Viewer) -> None:
+    """A file that is no checkpoint."""
+    panel = _panel(viewer, "nuclei_dark")
+    path = Path(__file__).parent / "images" / "segmented.png"
+    panel.open_file(path)
+    _ready(panel)
+
+
+SCENES: dict[str, Callable[[napari.Viewer], None]] = {
+    each.__name__: each
+    for each in (
+        segmented,
+        segmented_light,
+        model,
+        model_light,
+        advanced,
+        stack,
+        running,
+        small,
+        refusal,
+    )
+}
+
+
+# -- patience
+
+
+def _panel(viewer: napari.Viewer, sample: str) -> EmcadWidget:
+    viewer.open_sample("napari-emcad", sample)
+    panel = show_panel(viewer)
+    _ready(panel)
+    return panel
+
+
+def _run(panel: EmcadWidget) -> None:
+    panel.segment_panel._run.click()
+    _ready(panel)
+
+
+def _ready(panel: EmcadWidget) -> None:
+    _wait_for(lambda: panel.session.checkpoint is not None and not panel.job_bar.running)
+
+
+def _unfold(widget: object) -> None:
+    from superqt import QCollapsible
+
+    for each in widget.findChildren(QCollapsible):
+        each.expand(animate=False)
+
+
+def _wait(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the program did not get there")
+        _wait(0.02)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""What breaks plugins like this one, each tried on the real panel."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from napari.layers import Labels
+from qtpy.QtCore import Qt, QTimer
+
+import napari_emcad
+from napari_emcad.inference.events import Region
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.job_bar import JobThread
+
+
+def click(qtbot, panel):
+    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+
+
+def results(panel):
+    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+
+
+def headless(image, **options):
+    checkpoint = napari_emcad.bundled_checkpoint()
+    return napari_emcad.segment(image, checkpoint, device="cpu", **options).labels
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Return an event; until it is set, the network does not answer."""
+    opened, answers = threading.Event(), PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        assert opened.wait(60)
+        return answers(self, x, head)
+
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    yield opened
+    opened.set()
+
+
+@pytest.fixture
+def stack(viewer, dock, nuclei):
+    """Return a panel on a stack whose slices are segmented one by one."""
+    viewer.add_image(np.stack([nuclei] * 6), name="stack", axis_labels=("z", "y", "x"))
+    panel = dock(viewer)
+    panel.segment_panel._scope.setCurrentIndex(panel.segment_panel._scope.findData("layer"))
+    panel.segment_panel._advanced._batch.setValue(1)
+    return panel
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        StopIteration("from somewhere inside"),
+        MemoryError(),
+        ValueError("odd"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeypatch, error):
+    """H1, H20: whatever is raised, the strip closes, the reason is said, the next run works."""
+    with monkeypatch.context() as broken:
+
+        def predict(*_):
+            raise type(error)(*error.args)  # anew: a traceback would keep the network alive
+
+        broken.setattr(PvtEmcad, "predict", predict)
+        click(qtbot, panel)
+        finish(panel)
+    assert panel.segment_panel._run.isEnabled()
+    assert not panel.job_bar._strip.isVisible()
+    assert "Segmented in" not in panel.job_bar.message
+    assert panel.job_bar.message
+    click(qtbot, panel)
+    finish(panel)
+    assert "Segmented in" in panel.job_bar.message
+    assert results(panel)[0].data.any()
+
+
+def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeypatch, nuclei):
+    """H14: smaller pieces are tried, the result is whole, the user reads what was done."""
+    answers = PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        if x.shape[-1] > 64:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return answers(self, x, head)
+
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    click(qtbot, panel)
+    finish(panel)
+    assert "Memory ran out" in panel.job_bar.message
+    np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei, tile=64))
+
+
+def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
+    """H2, H3: a network that takes its time does not hold the window up."""
+    threads, answers = [], PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        threads.append(threading.current_thread())
+        time.sleep(1)
+        return answers(self, x, head)
+
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    beats = []
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(5)
+    click(qtbot, panel)
+    finish(panel)
+    heart.stop()
+    assert threads
+    assert threading.main_thread() not in threads
+    assert np.diff(beats).max() < 0.8
+
+
+def test_napari_is_touched_on_the_main_thread_only(panel, finish, qtbot, monkeypatch):
+    """H6."""
+    threads, refresh = set(), Labels.refresh
+
+    def watched(self, *given, **named):
+        threads.add(threading.current_thread())
+        return refresh(self, *given, **named)
+
+    monkeypatch.setattr(Labels, "refresh", watched)
+    click(qtbot, panel)
+    finish(panel)
+    assert threads == {threading.main_thread()}
+
+
+def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, monkeypatch):
+    """H20, H26: the button says so meanwhile, and nothing of the job stays alive."""
+    answered, answers = [], PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        answered.append(len(x))
+        if len(answered) == 2:
+            stop_pressed.wait(30)
+        return answers(self, x, head)
+
+    stop_pressed = threading.Event()
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    click(qtbot, stack)
+    qtbot.waitUntil(lambda: len(answered) == 2, timeout=60_000)
+    assert stack.job_bar._strip.isVisibleTo(stack)
+    qtbot.mouseClick(stack.job_bar._stop, Qt.MouseButton.LeftButton)
+    assert stack.job_bar._stop.text() == "Stopping …"
+    assert not stack.job_bar._stop.isEnabled()
+    stop_pressed.set()
+    finish(stack)
+    assert len(answered) == 2
+    (layer,) = results(stack)
+    assert layer.data[:2].any(axis=(1, 2)).all()
+    assert not layer.data[2:].any()
+    assert "Stopped after 2 of 6 slices" in stack.job_bar.message
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is PvtEmcad]
+
+
+@pytest.mark.parametrize("how", ["dock", "viewer"])
+def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
+    """H5: the window is gone at once; the thread follows within a batch."""
+    click(qtbot, stack)
+    thread = stack.job_bar._thread
+    layer = results(stack)[0]
+    begun = time.monotonic()
+    if how == "dock":
+        viewer.window.remove_dock_widget(stack.parent())
+        assert stack.session.running is None
+        assert layer.editable
+    else:
+        viewer.close()
+        qtbot.wait(10)
+    assert time.monotonic() - begun < 2
+    gate.set()
+    assert thread.wait(20)
+    qtbot.wait(50)
+
+
+def test_source_and_result_renamed_reordered_and_hidden_mid_job(panel, finish, qtbot, gate, nuclei):
+    """H7: layers are held, not looked up by name."""
+    source = panel.viewer.layers["nuclei"]
+    click(qtbot, panel)
+    (layer,) = results(panel)
+    source.name, layer.name = layer.name, "nuclei"
+    panel.viewer.layers.move(0, 2)
+    layer.visible = False
+    gate.set()
+    finish(panel)
+    np.testing.assert_array_equal(layer.data, headless(nuclei))
+    assert len(panel.viewer.layers) == 2
+
+
+def test_source_deleted_mid_job(panel, finish, qtbot, gate, nuclei):
+    """H7: the job has what it needs."""
+    click(qtbot, panel)
+    panel.viewer.layers.remove("nuclei")
+    gate.set()
+    finish(panel)
+    np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
+
+
+def test_result_deleted_mid_job_comes_back_when_it_is_done(panel, finish, qtbot, gate, nuclei):
+    """H7: a finished result is never delivered into nothing."""
+    click(qtbot, panel)
+    panel.viewer.layers.remove(results(panel)[0])
+    gate.set()
+    finish(panel)
+    np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
+
+
+def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gate, nuclei):
+    """H8: another image and another model in the meantime change nothing."""
+    click(qtbot, panel)
+    other = panel.viewer.add_image(255 - nuclei[::-1], name="other")
+    panel.segment_panel.choose_layer(other)
+    panel.session.open(panel.session.checkpoint.override(classes=["something else"]))
+    gate.set()
+    finish(panel)
+    (layer,) = results(panel)
+    assert layer.name == "nuclei segmentation"
+    assert list(layer.features["class"])[1] == "nucleus"
+    np.testing.assert_array_equal(layer.data, headless(nuclei))
+
+
+def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
+    """H8: turning the slider mid-job does not move the result."""
+    panel = stack
+    panel.segment_panel._scope.setCurrentIndex(panel.segment_panel._scope.findData("slice"))
+    panel.viewer.dims.set_current_step(0, 1)
+    click(qtbot, panel)
+    panel.viewer.dims.set_current_step(0, 4)
+    gate.set()
+    finish(panel)
+    (layer,) = results(panel)
+    assert layer.data.any(axis=(1, 2)).nonzero()[0].tolist() == [1]
+
+
+def test_late_answers_of_a_job_given_up_reach_nobody(panel):
+    """H8: only the ticket that counts is heard."""
+    session = panel.session
+    heard = []
+    session.arrived.connect(lambda ticket, event: heard.append(event))
+    old = session.begin("Old job")
+    session.end(old)
+    assert not session.accept(old, "late")
+    assert heard == []
+
+
+def test_labels_wider_than_the_layer_widen_it(panel, finish, qtbot):
+    """H11: numpy would wrap 70,000 in uint16 in silence."""
+    panel.segment_panel._separate.setChecked(True)
+    click(qtbot, panel)
+    finish(panel)
+    result = panel.results._results[0]
+    result.fill(Region((slice(0, 1), slice(0, 1)), np.full((1, 1), 70_000, np.uint32), None))
+    assert result.layer.data[0, 0] == 70_000
+    assert result.reusable
+
+
+def test_nothing_is_downloaded(panel, finish, qtbot, monkeypatch):
+    """H24: the bundled model works with the network off."""
+
+    def refuse(*_):
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    panel.open_bundled()
+    finish(panel)
+    click(qtbot, panel)
+    finish(panel)
+    assert "Segmented in" in panel.job_bar.message
+
+
+def _odd_images():
+    rng = np.random.default_rng(3)
+    plain = rng.integers(0, 200, (40, 50)).astype(np.uint8)
+    holes = plain.astype(np.float32)
+    holes[::7, ::5], holes[3, 3], holes[4, 4] = np.nan, np.inf, -np.inf
+    frozen = plain.copy()
+    frozen.setflags(write=False)
+    return {
+        "NaN and inf": holes,
+        "all NaN": np.full((40, 50), np.nan, np.float32),
+        "constant": np.full((40, 50), 7, np.uint16),
+        "one pixel": np.array([[5]], np.uint8),
+        "one row": plain[:1],
+        "huge float64": plain.astype(np.float64) * 1e300,
+        "bool": plain > 100,
+        "uint32": plain.astype(np.uint32) * 20_000_000,
+        "int64": plain.astype(np.int64) - 100,
+        "float16": plain.astype(np.float16),
+        "big-endian": plain.astype(">u2"),
+        "read-only": frozen,
+        "non-contiguous": np.repeat(plain, 2, 1)[:, ::2],
+        "Fortran order": np.asfortranarray(plain),
+    }
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:napari|numpy")
+def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
+    """H28."""
+    panel = dock(viewer)
+    for name, image in _odd_images().items():
+        layer = viewer.add_image(image, name=name, contrast_limits=(0, 1))
+        panel.segment_panel.choose_layer(layer)
+        assert panel.segment_panel._run.isEnabled(), name
+        click(qtbot, panel)
+        finish(panel)
+        assert "Segmented in" in panel.job_bar.message, (name, panel.job_bar.message)
+        found = viewer.layers[f"{name} segmentation"].data
+        np.testing.assert_array_equal(found, headless(image, axes="YX"), err_msg=name)
+
+
+def test_a_thread_without_listeners_ends_quietly(qtbot):
+    """H5: a job given up says nothing more, and ends at its next step."""
+    steps, heard = [], []
+
+    def job(stop):
+        while not stop.is_set():
+            steps.append(1)
+            yield "step"
+            time.sleep(0.01)
+
+    thread = JobThread(job)
+    thread.happened.connect(heard.append)
+    thread.start()
+    qtbot.waitUntil(lambda: len(heard) > 2)
+    thread.give_up()
+    assert thread.wait(5)
+    count = len(heard)
+    qtbot.wait(50)
+    assert len(heard) == count
