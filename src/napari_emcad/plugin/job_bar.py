@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -9,6 +10,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+_PATIENCE_S = 30
+_THREADS: WeakSet[JobThread] = WeakSet()
+
+
+@atexit.register
+def _end_threads() -> None:
+    """Stop what still runs and wait for its batch: Python's end would cut torch in the middle."""
+    for thread in list(_THREADS):
+        thread.stop()
+    for thread in list(_THREADS):
+        thread.wait(_PATIENCE_S)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What became of a job: its result, or a sentence about what went wrong, after how long."""
@@ -34,7 +49,7 @@ class Outcome:
 
 
 class JobThread(QObject):
-    """A generator in a daemon thread; everything it raises becomes an `Outcome`.
+    """A generator in a thread; everything it raises becomes an `Outcome`.
 
     Qt's thread pool waits for its threads when the program ends, and superqt's workers swallow
     RuntimeErrors, which is what torch raises. Hence plain threading. The application owns the
@@ -54,6 +69,7 @@ class JobThread(QObject):
         self._make_job = make_job
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="napari-emcad job", daemon=True)
+        _THREADS.add(self)
 
     def start(self) -> None:
         """Begin."""
@@ -71,8 +87,9 @@ class JobThread(QObject):
                 signal.disconnect()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the job to end; return whether it did."""
-        self._thread.join(seconds)
+        """Wait for the job to end, if it has begun; return whether it did."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -194,17 +211,10 @@ class JobBar(QWidget):
             self._stop.setText("Stopping …")
             self._stop.setEnabled(False)
 
-    def close_down(self, patience: float = 0.0) -> None:
-        """Give the job up because the panel goes away: what it still says reaches nobody.
-
-        Parameters
-        ----------
-        patience
-            Seconds to wait for it, on the main thread.
-        """
+    def close_down(self) -> None:
+        """Give the job up because the panel goes away: what it still says reaches nobody."""
         if self._thread is not None:
             self._thread.give_up()
-            self._thread.wait(patience)
             self._thread = None
             self._show_running(False)
 

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoint import Checkpoint
 
-_PATIENCE = 1.5
-"""Seconds that napari's end waits for a job; a thread cut off inside torch may crash."""
-
 _WIDTH = 330
 """Pixels, at first."""
 
@@ -259,20 +256,14 @@ class EmcadWidget(QWidget):
         self._reason_soon = qdebounced(self._show_reason, timeout=150)
         for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.connect(self._reason_soon)
-        QApplication.instance().aboutToQuit.connect(self._quitting)
+        QApplication.instance().aboutToQuit.connect(self.close_down)
 
-    def close_down(self, patience: float = 0.0) -> None:
-        """End what runs and let go of the viewer; the panel is not used again.
-
-        Parameters
-        ----------
-        patience
-            Seconds to wait for a job to end.
-        """
+    def close_down(self) -> None:
+        """End what runs and let go of the viewer; the panel is not used again."""
         if self._closed:
             return
         self._closed = True
-        self.job_bar.close_down(patience)
+        self.job_bar.close_down()
         if self._device_query is not None:
             self._device_query.give_up()
         if self.session.running is not None:
@@ -282,9 +273,6 @@ class EmcadWidget(QWidget):
         self.session.arrived.disconnect(self._arrived, missing_ok=True)
         for change in (self.viewer.dims.events, self.viewer.scene.camera.events):
             change.disconnect(self._reason_soon)
-
-    def _quitting(self) -> None:
-        self.close_down(_PATIENCE)
 
     def _abandon(self, ticket: Ticket) -> None:
         if isinstance(ticket.snapshot, Result):

@@ -1,0 +1,97 @@
+"""What a fresh process loads and how it ends; each test is a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+
+def run(code, seconds=90):
+    """Run a script in a new interpreter; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_napari_starts_and_the_dock_opens_with_the_bundled_model_without_torch():
+    said = run(
+        """
+        import sys, napari
+        from qtpy.QtWidgets import QApplication
+        viewer = napari.Viewer(show=False)
+        assert "torch" not in sys.modules
+        dock, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
+        while panel.session.checkpoint is None or panel.job_bar.running:
+            QApplication.processEvents()
+        print(panel.session.checkpoint.title, "torch" in sys.modules)
+        viewer.close()
+        """
+    )
+    assert said.strip().endswith("False")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Mesa's LLVM is Linux's")
+def test_torchs_companions_load_beside_a_canvas():
+    """H25: without the preload the process dies when timm is imported after a canvas was drawn."""
+    said = run(
+        """
+        import napari, numpy as np
+        from qtpy.QtWidgets import QApplication
+        viewer = napari.Viewer(show=True)
+        viewer.add_image(np.random.default_rng(0).random((64, 64)).astype("float32"))
+        viewer.screenshot()
+        _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
+        while panel.session.checkpoint is None or panel.job_bar.running:
+            QApplication.processEvents()
+        panel.run()
+        while panel.job_bar.running:
+            QApplication.processEvents()
+        print(panel.job_bar.message)
+        viewer.close()
+        """
+    )
+    assert "Segmented in" in said
+
+
+@pytest.mark.parametrize("end", ["viewer.close()", "QApplication.instance().quit()"])
+def test_closing_napari_mid_job_ends_the_process(end):
+    """H5: within two seconds of the window's end, with a job that would take minutes."""
+    said = run(
+        f"""
+        import sys, time, napari, numpy as np
+        from qtpy.QtCore import QTimer
+        from qtpy.QtWidgets import QApplication
+        from napari_emcad.model import torch_stack
+        viewer = napari.Viewer(show=True)
+        viewer.add_image(np.zeros((200, 512, 512), np.uint8), axis_labels=("z", "y", "x"))
+        _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
+        while panel.session.checkpoint is None or panel.job_bar.running:
+            QApplication.processEvents()
+        scope = panel.segment_panel._scope
+        scope.setCurrentIndex(scope.findData("layer"))
+        panel.run()
+        def watch():
+            if panel.job_bar._progress.value() > 0:
+                timer.stop()
+                print("closed at", time.time(), flush=True)
+                {end}
+        timer = QTimer()
+        timer.timeout.connect(watch)
+        timer.start(20)
+        napari.run()
+        print("ended", flush=True)
+        """
+    )
+    closed_at = float(said.splitlines()[0].split()[-1])
+    assert "ended" in said
+    assert time.time() - closed_at < 8  # under 2 s on an idle machine, see docs/benchmarks.md
