@@ -111,13 +111,6 @@ def running(viewer: napari.Viewer) -> None:
     _wait(2.5)
 
 
-def small(viewer: napari.Viewer) -> None:
-    """A small window."""
-    panel = _panel(viewer, "nuclei_dark")
-    viewer.window._qt_window.resize(760, 560)
-    _run(panel)
-
-
 def refusal(viewer: napari.Viewer) -> None:
     """A file that is no checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
@@ -136,7 +129,6 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         advanced,
         stack,
         running,
-        small,
         refusal,
     )
 }

@@ -1,0 +1,18 @@
+"""Examples that open a window; napari.run is left to the user."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "open_in_napari.py"
+
+
+def test_open_in_napari(make_napari_viewer, monkeypatch, qtbot):
+    made = make_napari_viewer()
+    monkeypatch.setattr("napari.Viewer", lambda: made)
+    runpy.run_path(str(EXAMPLE), run_name="example")
+    assert made.layers[0].name == "nuclei_colour"
+    (dock,) = made.window._wrapped_dock_widgets.values()
+    panel = dock.inner_widget()
+    qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=60_000)

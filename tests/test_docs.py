@@ -1,0 +1,46 @@
+"""The documentation tells of what is there."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_and_pictures_are_there(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_is_current():
+    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["render"]()
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == page
+
+
+def test_every_module_and_dependency_is_on_the_map():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "napari_emcad"
+    for module in package.rglob("*.py"):
+        if module.name != "__init__.py":
+            assert module.name in page, module
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    table = page[page.index("## Dependencies") :]
+    for requirement in project["dependencies"]:
+        assert re.match(r"[\w-]+", requirement)[0] in table, requirement
+
+
+def test_every_picture_is_rendered_and_used():
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    script = (ROOT / "docs" / "screenshots.py").read_text(encoding="utf-8")
+    for picture in (ROOT / "docs" / "images").glob("*.png"):
+        assert f"def {picture.stem}(" in script, picture
+        assert picture.name in pages, picture
