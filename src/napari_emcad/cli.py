@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"napari-emcad: {mistake}")
         return 2
     except MemoryError as error:
-        _say(f"napari-emcad: memory ran out. {error}".rstrip())
+        _say(f"napari-emcad: {str(error) or 'memory ran out'}")
         return 1
     except KeyboardInterrupt:
         _say("napari-emcad: interrupted; files that were complete stay.")
@@ -178,12 +178,19 @@ def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
     if output.suffix.lower() in _OUTPUT_KINDS and not output.is_dir():
         if len(images) > 1:
             raise Mistake(f"{output} is one file for {len(images)} images; give a folder.")
-        return [(images[0], output)]
+        return _checked([(images[0], output)])
     names = [each.stem for each in images]
     targets = [
         (each, output / f"{each.stem if names.count(each.stem) == 1 else each.name}_labels.tif")
         for each in images
     ]
+    return _checked(targets)
+
+
+def _checked(targets: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    for image, target in targets:
+        if image.resolve() == target.resolve():
+            raise Mistake(f"{target} is the image itself; choose another output.")
     if len({target for _, target in targets}) < len(targets):
         raise Mistake("Two images have the same name; segment them into different folders.")
     return targets

@@ -96,10 +96,13 @@ def class_scores(predicted: NDArray[Any], truth: NDArray[Any], classes: int) -> 
     values = np.unique(truth)
     if set(values.tolist()) <= {0, 255} and classes < 255:
         truth = truth != 0
-    elif values.min() < 0 or values.max() > classes:
-        raise ValueError(
-            f"the labels hold the value {values.max()}; the network knows classes 1 to {classes}."
-        )
+    else:
+        strange = [value for value in values.tolist() if not 0 <= value <= classes]
+        if strange:
+            value = max(strange, key=abs)
+            raise ValueError(
+                f"the labels hold the value {value}; the network knows classes 1 to {classes}."
+            )
     return {k: score(predicted == k, truth == k) for k in range(1, classes + 1)}
 
 

@@ -90,7 +90,8 @@ def as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
-        return pixels.astype(np.float32 if pixels.dtype.itemsize < 4 else np.float64)
+        with np.errstate(over="ignore"):  # beyond float64 is infinity
+            return pixels.astype(np.float32 if pixels.dtype.itemsize < 4 else np.float64)
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
@@ -112,7 +113,8 @@ def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> Va
     finite = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers.ravel()
     if not finite.size:
         return 0.0, 0.0
-    low, high = np.percentile(finite, (preprocessing.low, preprocessing.high))
+    halves = finite.astype(np.float64) / 2  # whose differences cannot overflow
+    low, high = np.percentile(halves, (preprocessing.low, preprocessing.high)) * 2
     return float(low), float(high)
 
 
@@ -136,7 +138,7 @@ def normalised(
     """
     numbers = as_numbers(pixels)
     if preprocessing.intensity == "none":
-        return np.nan_to_num(numbers.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        return _single(np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0))
     low, high = values
     if not high > low:
         return np.zeros(numbers.shape, np.float32)
@@ -149,13 +151,21 @@ def normalised(
     return result
 
 
+def _single(numbers: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return finite numbers as float32, those beyond its range at its ends."""
+    if numbers.dtype == np.float64:
+        largest = np.finfo(np.float32).max
+        numbers = np.clip(numbers, -largest, largest)
+    return numbers.astype(np.float32)
+
+
 def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
     """Whether float32 holds every value and the range without losing steps that matter."""
     if dtype.kind in "iu" and dtype.itemsize > 2:
         return False
     if dtype == np.float64:
         return False
-    return high - low > 1e-4 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
+    return high - low > 1e-2 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
 
 
 def standardised(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:

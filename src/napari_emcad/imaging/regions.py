@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import ndimage
-from skimage.feature import peak_local_max
 from skimage.measure import label
+from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _SMOOTH = 1.0
 """Pixels; smoothing of the distance map, so that a rough border does not split an object."""
+
+_RISE = 0.5
+"""Pixels that a centre must rise above the neck to the next one, or both are one object's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,11 @@ class CleanUp:
 def cleaned(labels: Labels, clean_up: CleanUp) -> Labels:
     """Return class labels ``(H, W)`` with holes filled and unwanted areas removed."""
     result = labels.copy()
+    for value in _values(labels) if clean_up.fill_holes else ():
+        holes = ndimage.binary_fill_holes(result == value) & (result == 0)
+        result[holes & ~_areas_of_at_least(holes, clean_up.fill_holes + 1)] = value
     for value in _values(labels):
-        mask = result == value
-        if clean_up.fill_holes:
-            holes = ndimage.binary_fill_holes(mask) & (result == 0)
-            mask |= holes & ~_areas_of_at_least(holes, clean_up.fill_holes + 1)
-            result[mask] = value
-        kept = mask
+        kept = mask = result == value
         if clean_up.smallest_object:
             kept = _areas_of_at_least(kept, clean_up.smallest_object)
         if clean_up.largest_component:
@@ -100,17 +101,24 @@ def separated(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
 
 
 def _cut_at_necks(mask: Labels, neck: int) -> Labels:
-    parts = label(mask, connectivity=1)
-    depth = ndimage.distance_transform_edt(mask)
-    smooth = ndimage.gaussian_filter(depth, _SMOOTH)
-    peaks = peak_local_max(smooth, min_distance=neck, labels=parts, exclude_border=False)
-    seeds = np.zeros(mask.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    cut = watershed(-smooth, seeds, mask=mask)
-    missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a peak
-    cut[missed > 0] = missed[missed > 0] + len(peaks)
-    result: Labels = cut
-    return result
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), _SMOOTH)
+    seeds = _centres((h_maxima(depth, _RISE) > 0) & mask, mask, neck)
+    cut: Labels = watershed(-depth, seeds, mask=mask)
+    missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a centre
+    cut[missed > 0] = missed[missed > 0] + seeds.max()
+    return cut
+
+
+def _centres(ridges: Labels, mask: Labels, neck: int) -> Labels:
+    """Return ridges of the distance map by number; those nearer than `neck` have one in common."""
+    if not ridges.any():
+        return np.zeros(mask.shape, np.int32)
+    near = label((ndimage.distance_transform_edt(~ridges) * 2 < neck) & mask, connectivity=1)
+    numbers = np.zeros(near.max() + 1, np.int32)
+    kept = np.unique(near[ridges])
+    numbers[kept] = np.arange(1, len(kept) + 1)
+    centres: Labels = numbers[near]
+    return centres
 
 
 def _values(labels: Labels) -> list[int]:

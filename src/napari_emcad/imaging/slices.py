@@ -42,7 +42,8 @@ def guess_axes(shape: Sequence[int]) -> str:
     Raises
     ------
     AxesError
-        If a leading axis has 2 to 4 entries and could be channels, or there are too few axes.
+        If a leading axis has 2 to 4 entries and could be channels, if the last one has and the
+        image could be channels last, or if there are too few axes.
     """
     sizes = tuple(shape)
     if len(sizes) < 2:
@@ -50,7 +51,8 @@ def guess_axes(shape: Sequence[int]) -> str:
     colour = len(sizes) >= 3 and sizes[-1] in (3, 4) and min(sizes[-3:-1]) > 4
     plane = 3 if colour else 2
     stacked = len(sizes) - plane
-    if stacked > 2 or any(2 <= size <= 4 for size in sizes[:stacked]):
+    thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
+    if stacked > 2 or thin or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
             f"The axes of shape {sizes} are ambiguous: say what each axis is, "
             f'as in axes="CYX" (channels) or axes="ZYX" (slices).'
@@ -216,17 +218,21 @@ class Slices:
         """
         first, last = self._range("Y")
         chosen = (first, last) if rows is None else (first + rows[0], first + rows[1])
-        low, high = min(self.channels.planes), max(self.channels.planes) + 1
-        part = {"Y": slice(*chosen), "X": slice(*self._range("X")), "C": slice(low, high)}
+        planes = self.channels.planes
+        if planes == tuple(range(planes[0], planes[-1] + 1)):
+            pixels = self._planes(index, chosen, slice(planes[0], planes[-1] + 1))
+        else:
+            pixels = np.concatenate([self._planes(index, chosen, slice(p, p + 1)) for p in planes])
+        pixels = as_numbers(pixels)
+        return _luminance(pixels) if self.channels.luminance else pixels
+
+    def _planes(self, index: Index, rows: tuple[int, int], channels: slice) -> NDArray[Any]:
+        part = {"Y": slice(*rows), "X": slice(*self._range("X")), "C": channels}
         pixels = np.asarray(self.image[self._where(index, part)])
         order = [letter for letter in self.axes if letter in part]
         if "C" not in order:
             pixels, order = pixels[None], ["C", *order]
-        pixels = pixels.transpose([order.index(letter) for letter in "CYX"])
-        if len(self.channels.planes) < high - low:
-            pixels = pixels[[each - low for each in self.channels.planes]]
-        pixels = as_numbers(pixels)
-        return _luminance(pixels) if self.channels.luminance else pixels
+        return pixels.transpose([order.index(letter) for letter in "CYX"])
 
     def sample(self, index: Index) -> NDArray[Any]:
         """Return pixels of one slice for percentiles: all of them, or a regular grid of rows.
@@ -385,4 +391,6 @@ def _check_scope(slices: Slices) -> None:
 
 def _luminance(pixels: NDArray[Any]) -> NDArray[Any]:
     weights = np.asarray(_LUMINANCE, np.float32 if pixels.dtype.itemsize <= 4 else np.float64)
-    return np.tensordot(weights, pixels, axes=1)[None]
+    with np.errstate(invalid="ignore"):  # infinities of both signs in one pixel are NaN
+        grey: NDArray[Any] = np.tensordot(weights, pixels, axes=1)[None]
+    return grey

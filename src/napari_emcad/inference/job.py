@@ -38,7 +38,7 @@ _PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
 """Pixels of a batch, unless the user says how many pieces."""
 
 
-class OutOfMemory(RuntimeError):
+class OutOfMemory(MemoryError):
     """Memory was short even for the smallest piece."""
 
 
@@ -198,8 +198,10 @@ def _first_effort(
 
 
 def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
-    tiles = f"tiles of {effort.tile} pixels" if preprocessing.size is None else "slices"
-    return f"Memory ran out on {device.type}; went on with {effort.batch} {tiles} at once."
+    size = f" of {effort.tile} pixels" if preprocessing.size is None else ""
+    piece = "tile" if preprocessing.size is None else "slice"
+    pieces = f"one {piece}{size}" if effort.batch == 1 else f"{effort.batch} {piece}s{size}"
+    return f"Memory ran out on {device.type}; went on with {pieces} at once."
 
 
 def _no_memory(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -94,7 +95,9 @@ class Preparation:
         return standardised(self.slices.planes_to_inputs(planes), self.preprocessing)
 
     def _range(self, index: Index, whole: NDArray[Any] | None) -> ValueRange:
-        if self.preprocessing.over == "slice" or self.preprocessing.intensity != "percentile":
+        if self.preprocessing.intensity != "percentile":
+            return self.preprocessing.low, self.preprocessing.high
+        if self.preprocessing.over == "slice":
             sample = self.slices.sample(index) if whole is None else whole
             return value_range(sample, self.preprocessing)
         if self._stack_range is None:
@@ -106,6 +109,8 @@ class Preparation:
         count = min(len(indices), _SLICES_FOR_RANGE)
         chosen = np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))
         every = len(chosen)
+        while gcd(every, self.slices.width) > 1:  # else only some columns would be looked at
+            every += 1
         samples = [self.slices.sample(indices[i]).reshape(-1)[::every] for i in chosen]
         return value_range(np.concatenate(samples), self.preprocessing)
 

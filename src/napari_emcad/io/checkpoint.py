@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import as_file, files
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -20,13 +20,14 @@ from napari_emcad.io.atomic import write_bytes
 from napari_emcad.io.foreign import is_pvt_encoder
 from napari_emcad.io.known import KNOWN, fingerprint
 from napari_emcad.io.pickles import read_pickled_tensors
-from napari_emcad.io.recognise import CheckpointError, EncoderOnlyError, recognise
+from napari_emcad.io.recognise import CheckpointError, EncoderOnlyError, file_path, recognise
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensors import parameters, tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -49,10 +50,22 @@ GREY_DEFAULT = Preprocessing(low=-125, high=275, mean=(0,), std=(1,), size=(224,
 
 @dataclass(frozen=True, slots=True)
 class ClassLabel:
-    """A class that is not the background: its name, and its colour as ``#rrggbb``."""
+    """A class that is not the background: its name, and its colour as ``#rrggbb``.
+
+    Raises
+    ------
+    ValueError
+        If the name is empty or the colour is no such code.
+    """
 
     name: str
     colour: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ValueError(f"{self.name!r} is no name of a class.")
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(self.colour)):
+            raise ValueError(f"{self.colour!r} is no colour such as #3498db.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,11 @@ class Checkpoint:
         wanted = max(self.config.num_classes - 1, 1)
         if len(self.classes) != wanted:
             raise ValueError(f"{len(self.classes)} class names; this network has {wanted} classes.")
+        names = [each.name for each in self.classes]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Two classes have the same name: {', '.join(names)}.")
+        if not all(isinstance(each, dict) for each in self.history):
+            raise ValueError("The history is not a list of trainings.")
         if self.head not in get_args(Head):
             raise ValueError(f"head is {self.head!r}; it must be finest or sum.")
         if len(self.preprocessing.mean) not in (1, self.config.input_channels):
@@ -178,14 +196,14 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
     CheckpointError
         With one sentence: what the file is, what was expected, what to do.
     """
-    path = Path(path).expanduser()
+    path = file_path(path)
     try:
         kind = recognise(path)
         reader = _read_native if kind == "safetensors" else _read_published
         checkpoint = reader(path)
     except CheckpointError as error:
         message = f"{path.name or path} cannot be opened as a checkpoint: {error}."
-        raise type(error)(message) from None
+        raise type(error)(" ".join(message.split())) from None
     return checkpoint.override(**overrides) if overrides else checkpoint
 
 
@@ -215,13 +233,13 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
     CheckpointError
         If the ending is another one, or the file cannot be written.
     """
-    path = Path(path).expanduser()
+    path = file_path(path)
     tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         content = safetensors_bytes(
             {k: np.asarray(v, order="C") for k, v in tensors.items()}, _metadata(checkpoint)
         )
-    elif path.suffix in (".pth", ".pt"):
+    elif path.suffix.lower() in (".pth", ".pt"):
         content = _published_bytes(tensors)
     else:
         raise CheckpointError(
@@ -260,7 +278,7 @@ def _read_published(path: Path) -> Checkpoint:
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     config = published.architecture(shapes)
     published.check(shapes, config)
-    _check_numbers(tensors)
+    check_numbers(tensors)
     if tensors["conv.1.num_batches_tracked"] > 0:  # only grey training runs the grey stem
         config = replace(config, input_channels=1)
     notes = (f"Left out, as segmentation does not use them: {', '.join(extra)}.",) if extra else ()
@@ -303,7 +321,7 @@ def _read_native(path: Path) -> Checkpoint:
         raise CheckpointError("it is damaged; copy or download it again") from None
     try:
         checkpoint = _from_metadata(metadata, tensors)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"its description is damaged ({error}); copy it again") from None
     _check_native(checkpoint)
     return replace(checkpoint, origin=Origin(str(path), _sha256(path), "native"))
@@ -316,9 +334,10 @@ def _check_format(metadata: Mapping[str, str]) -> None:
             "the state dict as .pth, which can be opened and saved in this plugin's format"
         )
     version = metadata.get("format_version", "")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    readable = {str(number) for number in range(1, FORMAT_VERSION + 1)}
+    if version not in readable:
         raise CheckpointError(
-            f"it has format version {version or 'unknown'}, this is napari-emcad for version "
+            f"it has format version {version[:12] or 'unknown'}, this is napari-emcad for version "
             f"{FORMAT_VERSION}; update napari-emcad"
         )
 
@@ -365,13 +384,23 @@ def _check_native(checkpoint: Checkpoint) -> None:
     shapes = {published.published_name(k): tuple(v.shape) for k, v in known.items()}
     surplus = {k: tuple(v.shape) for k, v in checkpoint.tensors.items() if k not in ours}
     published.check(shapes | surplus, checkpoint.config)
-    _check_numbers(checkpoint.tensors)
+    check_numbers(checkpoint.tensors)
 
 
-def _check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
+def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse tensors that are no weights.
+
+    Raises
+    ------
+    CheckpointError
+        If one holds other things than numbers, or NaN or infinities.
+    """
     for name, tensor in tensors.items():
-        if tensor.dtype.kind not in "fiu":
-            raise CheckpointError(f"its tensor {name} holds {tensor.dtype}, not numbers")
+        counts = name.endswith("num_batches_tracked")
+        if tensor.dtype.kind not in ("fiu" if counts else "f"):
+            raise CheckpointError(
+                f"its tensor {name} holds {tensor.dtype}, not weights; save it as float32"
+            )
         if not np.isfinite(tensor).all():
             raise CheckpointError(
                 f"its tensor {name} has values that are not finite (NaN or infinity): training "
@@ -440,7 +469,8 @@ def _single(tensor: NDArray[Any]) -> NDArray[Any]:
 def _half(tensor: NDArray[Any]) -> NDArray[Any]:
     if tensor.dtype.kind != "f":
         return tensor
-    halved = tensor.astype(np.float16)
+    with np.errstate(over="ignore"):
+        halved = tensor.astype(np.float16)
     if not np.isfinite(halved).all():
         raise CheckpointError("Some weights are too large for float16; write it in full precision.")
     return halved

@@ -7,13 +7,15 @@ to whatever napari readers are installed.
 from __future__ import annotations
 
 import struct
+import warnings
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
 import numpy as np
 import tifffile
+from PIL import Image
 
 from napari_emcad.io.atomic import write_bytes
 
@@ -29,9 +31,14 @@ _READ_ERRORS = (
     KeyError,
     IndexError,
     EOFError,
+    SyntaxError,  # what PIL raises for a damaged PNG
     struct.error,
+    zlib.error,
     tifffile.TiffFileError,
 )
+_MOST_PACKED = 2000
+"""Times a compressed TIFF may grow; zlib reaches 1032."""
+
 _NOT_KNOWN = set("QI")
 """What tifffile calls axes of which the file does not say what they are."""
 
@@ -50,10 +57,13 @@ class OpenedImage:
         The array, perhaps memory-mapped or lazy.
     axes
         A letter per axis as `napari_emcad.segment` takes them; None where the file does not say.
+    palette
+        The numbers behind the colours, where a file stores them: what a label file means.
     """
 
     pixels: Any
     axes: str | None = None
+    palette: NDArray[Any] | None = None
 
 
 def read_image(path: Path) -> OpenedImage:
@@ -72,15 +82,19 @@ def read_image(path: Path) -> OpenedImage:
     """
     if not path.exists():
         raise ImageFileError(f"{path} does not exist; check the path.")
-    reader = None if path.is_dir() else _READERS.get(path.suffix.lower())
+    kind, reader = _READERS.get("" if path.is_dir() else path.suffix.lower(), ("", None))
     if reader is None:
         return _read_with_napari(path)
     try:
         return reader(path)
-    except _READ_ERRORS as error:
-        if path.suffix.lower() in (".tif", ".tiff"):  # perhaps a compression tifffile lacks
-            return _read_with_napari(path, str(error))
-        raise ImageFileError(f"{path} cannot be read as an image: {_said(error)}.") from None
+    except ImageFileError:
+        raise
+    except PermissionError:
+        raise ImageFileError(f"{path} cannot be read: you have no permission to.") from None
+    except _READ_ERRORS:
+        if kind == "TIFF" and _is_tiff(path):  # perhaps a compression that tifffile lacks
+            return _read_with_napari(path)
+        raise ImageFileError(f"{path} is damaged, or not a {kind} file; copy it again.") from None
 
 
 def read_labels(path: Path) -> NDArray[Any]:
@@ -91,13 +105,13 @@ def read_labels(path: Path) -> NDArray[Any]:
     ImageFileError
         If it cannot be read, has colours, or holds anything but whole numbers.
     """
-    if path.suffix.lower() == ".png" and _has_palette(path):
-        return np.asarray(iio.imread(path, mode="P"))
     opened = read_image(path)
+    if opened.palette is not None:
+        return opened.palette
     labels = np.asarray(opened.pixels)
     if "C" in (opened.axes or ""):
         raise ImageFileError(f"{path} is a colour image; a label file has one number per pixel.")
-    if labels.dtype.kind == "f" and np.array_equal(labels, np.round(labels)):
+    if labels.dtype.kind == "f" and _are_whole(labels):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
         raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
@@ -129,11 +143,8 @@ def write_array(path: Path, array: NDArray[Any], axes: str) -> None:
     elif kind == ".npy":
         np.save(content, array)
     elif kind == ".png":
-        if array.ndim - axes.endswith("C") != 2 or array.dtype not in (np.uint8, np.uint16):
-            raise ImageFileError(
-                f"{path.name}: PNG holds flat images of up to 65,535 labels; write .tif instead."
-            )
-        iio.imwrite(content, array, extension=".png")
+        _check_png(path, array, axes)
+        Image.fromarray(array).save(content, "PNG")
     else:
         raise ImageFileError(f"{path.name}: its name must end in .tif, .png or .npy.")
     try:
@@ -149,13 +160,15 @@ def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     Raises
     ------
     ImageFileError
-        If a folder is missing or empty, or an image has no label file or several.
+        If a folder is missing or empty, both are one, or an image has no label file or several.
     """
     stems: dict[str, list[Path]] = {}
     for each in _files(labels):
         stems.setdefault(each.stem, []).append(each)
-    pairs = []
-    for image in _files(images):
+    candidates, pairs = _files(images), []
+    if images.resolve() == labels.resolve():
+        raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
+    for image in candidates:
         found = stems.get(image.stem, [])
         if len(found) != 1:
             raise ImageFileError(
@@ -182,6 +195,8 @@ _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", 
 def _read_tiff(path: Path) -> OpenedImage:
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
+        if series.nbytes > _MOST_PACKED * path.stat().st_size:
+            raise ValueError("more pixels than any compression fits into the file")
         axes = _axes_of_tiff(series.axes)
         mapped = series.dataoffset is not None and series.levels[0] is series
         pixels = None if mapped else series.asarray()
@@ -201,28 +216,40 @@ def _axes_of_tiff(axes: str) -> str | None:
 
 
 def _read_picture(path: Path) -> OpenedImage:
-    pixels = iio.imread(path)
-    if pixels.ndim == 3 and pixels.shape[2] == 2:  # grey with alpha
-        pixels = pixels[:, :, 0]
-    return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                picture.load()
+                palette = np.asarray(picture) if picture.mode == "P" else None
+                plain = picture.convert(_PLAIN[picture.mode]) if picture.mode in _PLAIN else picture
+                pixels = np.asarray(plain)
+    except Image.DecompressionBombError:
+        raise ImageFileError(f"{path} is too large for a picture file; make it a TIFF.") from None
+    return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette)
+
+
+_PLAIN = {"P": "RGB", "PA": "RGB", "LA": "L", "La": "L", "CMYK": "RGB", "YCbCr": "RGB"}
+"""Modes of pictures that are brought to plain grey or colour; alpha says nothing of an object."""
 
 
 def _read_npy(path: Path) -> OpenedImage:
     return OpenedImage(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-_READERS: dict[str, Callable[[Path], OpenedImage]] = {
-    ".tif": _read_tiff,
-    ".tiff": _read_tiff,
-    ".png": _read_picture,
-    ".jpg": _read_picture,
-    ".jpeg": _read_picture,
-    ".bmp": _read_picture,
-    ".npy": _read_npy,
+_READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
+    ".tif": ("TIFF", _read_tiff),
+    ".tiff": ("TIFF", _read_tiff),
+    ".png": ("PNG", _read_picture),
+    ".jpg": ("JPEG", _read_picture),
+    ".jpeg": ("JPEG", _read_picture),
+    ".bmp": ("BMP", _read_picture),
+    ".npy": ("NPY", _read_npy),
 }
+"""The kind and the reader of each ending."""
 
 
-def _read_with_napari(path: Path, why: str = "") -> OpenedImage:
+def _read_with_napari(path: Path) -> OpenedImage:
     import npe2
 
     npe2.PluginManager.instance().discover()
@@ -230,8 +257,8 @@ def _read_with_napari(path: Path, why: str = "") -> OpenedImage:
         found = npe2.read([str(path)], stack=False)
     except Exception as error:  # noqa: BLE001  (another plugin's reader may raise anything)
         raise ImageFileError(
-            f"{path} cannot be read as an image: {why or _said(error)}. Convert it to TIFF, or "
-            f"install a napari plugin that reads it."
+            f"{path} cannot be read as an image ({_said(error)}); convert it to TIFF, or install a "
+            f"napari plugin that reads it."
         ) from None
     for data, *rest in found:
         kind = rest[1] if len(rest) > 1 else "image"
@@ -253,11 +280,27 @@ def _from_layer(data: Any, meta: dict[str, Any]) -> OpenedImage:
     return OpenedImage(pixels, "".join(letters))
 
 
-def _has_palette(path: Path) -> bool:
-    try:
-        return bool(iio.immeta(path).get("mode") == "P")
-    except _READ_ERRORS:
-        return False
+def _is_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+def _are_whole(labels: NDArray[Any]) -> bool:
+    """Whether these are whole numbers that an int64 holds."""
+    return bool(np.isfinite(labels).all() and (np.abs(labels) < 2**62).all()) and np.array_equal(
+        labels, np.round(labels)
+    )
+
+
+def _check_png(path: Path, array: NDArray[Any], axes: str) -> None:
+    if axes.endswith("C"):
+        fits = array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (3, 4)
+    else:
+        fits = array.ndim == 2 and array.dtype in (np.uint8, np.uint16)
+    if not fits:
+        raise ImageFileError(
+            f"{path.name}: PNG holds flat images of up to 65,535 labels; write .tif instead."
+        )
 
 
 def _said(error: Exception) -> str:

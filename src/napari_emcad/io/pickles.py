@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from napari_emcad.io.recognise import Kind
 
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
-_ACTS = ("os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "builtins", "runpy", "pty")
+_ACTS = ("os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "runpy", "pty", "importlib")
+_BUILTINS = ("builtins.", "__builtin__.")
+_ACTING = ("eval", "exec", "compile", "open", "getattr", "setattr", "__import__", "input", "print")
 _MOST = 64 * 2**20
 """Bytes of pickle that are listed; tensors themselves are stored apart."""
 
@@ -57,9 +59,15 @@ def read_pickled_tensors(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
 
 
 def _numpy_values() -> list[Any]:
-    """Return what numpy scalars are pickled with: a best score kept beside the weights."""
-    rebuild = np.float64(0).__reduce__()[0]
-    return [rebuild, np.dtype, *{type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?")}]
+    """Return what numpy's numbers are pickled with: scores that trainers keep beside weights.
+
+    numpy 1 called the module ``numpy.core``, numpy 2 calls it ``numpy._core``.
+    """
+    scalar: Any = np.float64(0).__reduce__()[0]
+    array: Any = np.zeros(1).__reduce__()[0]
+    older = [(each, f"numpy.core.multiarray.{each.__name__}") for each in (scalar, array)]
+    types = {type(np.dtype(name)) for name in ("f4", "f8", "i4", "i8", "?")}
+    return [scalar, array, np.ndarray, np.dtype, *older, *types]
 
 
 def _state_dict(loaded: object) -> dict[str, Any]:
@@ -100,18 +108,25 @@ def _why_refused(path: Path, kind: Kind) -> str:
     names = [
         each for each in _imports(path, kind) if not each.startswith(("torch.", "collections."))
     ]
-    acting = [each for each in names if each.split(".")[0] in _ACTS]
+    acting = [each for each in names if _acts(each)]
     if acting:
         return (
             f"it is a pickle that would run code when opened ({acting[0]}); nothing was run. Do "
             f"not use it; ask whoever made it for a state dict"
         )
     if names:
+        telling = [each for each in names if not each.startswith(_BUILTINS)] or names
         return (
-            f"it is a pickled Python object ({names[0]}), a whole module perhaps; save its tensors "
-            f"instead, with torch.save(model.state_dict(), …)"
+            f"it is a pickled Python object ({telling[0]}), a whole module perhaps; save its "
+            f"tensors instead, with torch.save(model.state_dict(), …)"
         )
     return "it is cut short or damaged; copy or download it again"
+
+
+def _acts(name: str) -> bool:
+    """Whether an import of a pickle is there to do something rather than to hold something."""
+    module, _, attribute = name.rpartition(".")
+    return module.split(".")[0] in _ACTS or (f"{module}." in _BUILTINS and attribute in _ACTING)
 
 
 def _imports(path: Path, kind: Kind) -> Iterator[str]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from os import PathLike
 
 Kind = Literal["safetensors", "torch zip", "torch pickle"]
 
@@ -44,6 +46,14 @@ class EncoderOnlyError(CheckpointError):
     """The file is a bare PVTv2 encoder: no checkpoint, but a new network can start from it."""
 
 
+def file_path(path: str | PathLike[str]) -> Path:
+    """Return a path with ``~`` as the home folder, unless a file is really called that."""
+    literal = Path(path)
+    with suppress(RuntimeError):  # no such user
+        return literal if literal.exists() else literal.expanduser()
+    return literal
+
+
 def recognise(path: Path) -> Kind:
     """Return which kind of tensor file `path` is.
 
@@ -75,6 +85,8 @@ def _first_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise CheckpointError("it is a folder; choose the checkpoint file inside it")
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"it is no plain file; {_WANTED}")
         with path.open("rb") as file:
             head = file.read(4096)
     except FileNotFoundError:
@@ -124,9 +136,11 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> Kind:
             file.seek(8)
             table = json.loads(file.read(length))
         ends = [each["data_offsets"][1] for name, each in table.items() if name != "__metadata__"]
+        needed = 8 + length + max(ends, default=0)
+        complete = size >= needed
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise CheckpointError("its safetensors header is damaged; copy it again") from None
-    if size < 8 + length + max(ends, default=0):
+    if not complete:
         raise CheckpointError("it is cut short; copy or download it again")
     return "safetensors"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,18 @@ from napari_emcad.io.checkpoint import (
     RGB_DEFAULT,
     Checkpoint,
     Origin,
+    check_numbers,
     default_classes,
 )
 from napari_emcad.io.foreign import is_pvt_encoder
 from napari_emcad.io.pickles import read_pickled_tensors
-from napari_emcad.io.recognise import CheckpointError, recognise
+from napari_emcad.io.recognise import CheckpointError, file_path, recognise
 from napari_emcad.model.config import ENCODERS, ModelConfig
 from napari_emcad.model.tensors import tensor_shapes
 
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -49,7 +50,7 @@ def start_checkpoint(
     """
     encoder: dict[str, NDArray[Any]] = {}
     if encoder_file is not None:
-        config["encoder"], encoder = _read_encoder(Path(encoder_file).expanduser())
+        config["encoder"], encoder = _read_encoder(file_path(encoder_file))
     fresh = _random(ModelConfig(**config), seed)
     return replace(fresh, tensors=MappingProxyType({**fresh.tensors, **encoder}))
 
@@ -77,6 +78,7 @@ def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return the encoder's name and its tensors by our names."""
     try:
         tensors, _ = published.unwrapped(read_pickled_tensors(path, recognise(path)))
+        check_numbers(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None
     if not is_pvt_encoder(tensors):

@@ -87,9 +87,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernel_sizes", tuple(self.kernel_sizes))
         _check(self.encoder in ENCODERS, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
+        for name in ("num_classes", "expansion_factor", "lgag_kernel_size"):
+            _check(_whole(getattr(self, name)), name, getattr(self, name), "a whole number")
         _check(1 <= self.num_classes <= 65_535, "num_classes", self.num_classes, "1 to 65535")
         _check(self.input_channels in (1, 3), "input_channels", self.input_channels, "1 or 3")
-        odd = bool(self.kernel_sizes) and all(k > 0 and k % 2 for k in self.kernel_sizes)
+        odd = bool(self.kernel_sizes) and all(map(_odd, self.kernel_sizes))
         _check(odd, "kernel_sizes", self.kernel_sizes, "one or more odd sizes")
         _check(self.expansion_factor >= 1, "expansion_factor", self.expansion_factor, "1 or more")
         _check(isinstance(self.dw_parallel, bool), "dw_parallel", self.dw_parallel, "true or false")
@@ -100,7 +102,7 @@ class ModelConfig:
             "add or concat",
         )
         gate = self.lgag_kernel_size
-        _check(gate > 0 and bool(gate % 2), "lgag_kernel_size", gate, "an odd size")
+        _check(_odd(gate), "lgag_kernel_size", gate, "an odd size")
         _check(
             self.activation in get_args(Activation), "activation", self.activation, "relu6 or relu"
         )
@@ -114,6 +116,14 @@ class ModelConfig:
     def widths(self) -> dict[int, int]:
         """Channels of each decoder stage, deepest first."""
         return dict(zip(STAGES, reversed(self.shape.widths), strict=True))
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _odd(value: int) -> bool:
+    return _whole(value) and value > 0 and value % 2 == 1
 
 
 def _check(right: bool, name: str, value: object, expected: str) -> None:

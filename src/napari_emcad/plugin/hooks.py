@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def sample_bright() -> list[LayerData]:
 
 
 def _sample(name: str) -> list[LayerData]:
-    import imageio.v3 as iio
+    from napari_emcad.io.images import read_image
 
-    content = (files("napari_emcad") / "assets" / f"{name}.png").read_bytes()
-    return [(iio.imread(content), {"name": name}, "image")]
+    with as_file(files("napari_emcad") / "assets" / f"{name}.png") as path:
+        return [(read_image(path).pixels, {"name": name}, "image")]

@@ -120,7 +120,7 @@ class JobThread(QObject):
 def _sentence(error: Exception) -> str:
     """Return what a user should read; traceback and tensors are left behind."""
     said = str(error).strip()
-    if isinstance(error, (ValueError, TypeError, OSError)) and said:
+    if isinstance(error, (ValueError, TypeError, OSError, MemoryError)) and said:
         return said
     return f"{type(error).__name__}: {said or 'no further word'}"
 

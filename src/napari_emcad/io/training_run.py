@@ -1,0 +1,126 @@
+"""The folder of a training: its state to go on from, its history, its curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.atomic import write_bytes
+from napari_emcad.io.curves import curves_png
+from napari_emcad.training.loop import EpochEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_STATE, _HISTORY, _CURVES = "resume.pt", "history", "curves.png"
+FORMAT = 1
+
+
+class RunError(ValueError):
+    """A training's folder cannot be written to or gone on from; one sentence says why."""
+
+
+class TrainingRun:
+    """A folder that a training writes to.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error.strerror}.") from None
+        self._write(".writable", b"")
+        (folder / ".writable").unlink()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a state to go on from."""
+        return (self.folder / _STATE).exists()
+
+    def save(self, state: dict[str, Any], about: dict[str, Any]) -> None:
+        """Keep a state; the one before stays until it is complete.
+
+        Parameters
+        ----------
+        state
+            Of a `Snapshot`.
+        about
+            What it belongs to, compared when it is gone on from; plain values.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take it.
+        """
+        import torch
+
+        content = io.BytesIO()
+        torch.save({"format": FORMAT, "about": json.dumps(about), "state": state}, content)
+        self._write(_STATE, content.getvalue())
+
+    def load(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Return the state to go on from.
+
+        Raises
+        ------
+        RunError
+            If there is none, it is damaged, or it belongs to another training.
+        """
+        import torch
+
+        path = self.folder / _STATE
+        if not path.exists():
+            raise RunError(
+                f"{self.folder} has no training to go on with; start it without --resume."
+            )
+        try:
+            kept = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = kept["state"]
+            before = json.loads(kept["about"])
+        except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
+            raise RunError(f"{path} is damaged; start anew without --resume.") from None
+        differing = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
+        if differing:
+            raise RunError(
+                f"{self.folder} holds a training with other {', '.join(differing)}; go on with the "
+                f"same, or start anew without --resume."
+            )
+        return state
+
+    def note(self, epochs: Sequence[EpochEnd]) -> None:
+        """Write the history as CSV and JSON, and its curves as a PNG.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take them.
+        """
+        rows = [asdict(each) for each in epochs]
+        table = io.StringIO()
+        writer = csv.DictWriter(table, [each.name for each in fields(EpochEnd)])
+        writer.writeheader()
+        writer.writerows(rows)
+        self._write(f"{_HISTORY}.csv", table.getvalue().encode())
+        self._write(f"{_HISTORY}.json", json.dumps(rows, indent=1).encode())
+        self._write(_CURVES, curves_png(epochs))
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            write_bytes(self.folder / name, content)
+        except OSError as error:
+            raise RunError(f"{self.folder / name} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,264 @@
+"""How a network is trained, as frozen data, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
+SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
+Trainable = Literal["all", "decoder"]
+
+
+def _check(right: bool, name: str, value: object, expected: object) -> None:
+    if not right:
+        expected = " or ".join(expected) if isinstance(expected, tuple) else expected
+        raise ValueError(f"{name} is {value!r}; it must be {expected}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What happens to a crop before it is trained on; all off by default.
+
+    Parameters
+    ----------
+    scale
+        Least and largest zoom; drawn evenly over its logarithm.
+    rotate
+        Degrees to either side; half of the crops are turned.
+    shear
+        Degrees to either side.
+    flip
+        Whether crops are mirrored and turned by right angles.
+    brightness, contrast, saturation
+        Largest relative change.
+    hue
+        Largest shift, in turns of the colour circle (at most 0.5).
+    gamma
+        Largest factor on the exponent, 1 for none.
+    blur
+        Largest Gaussian sigma, in pixels.
+    noise
+        Largest standard deviation, where the image's range is 0 … 1.
+    invert, grey, permute
+        Chances that values are inverted, colours dropped, channels shuffled.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    rotate: float = 0.0
+    shear: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    gamma: float = 1.0
+    blur: float = 0.0
+    noise: float = 0.0
+    invert: float = 0.0
+    grey: float = 0.0
+    permute: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+        low, high = self.scale
+        _check(0 < low <= high, "scale", self.scale, "two positive numbers, the smaller one first")
+        _check(0 <= self.hue <= 0.5, "hue", self.hue, "0 to 0.5")
+        _check(self.gamma >= 1, "gamma", self.gamma, "at least 1")
+        for name in ("invert", "grey", "permute", "brightness", "contrast", "saturation"):
+            _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+        for name in ("rotate", "shear", "blur", "noise"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything that decides how a network is trained; saved with the result.
+
+    Parameters
+    ----------
+    loss, supervision
+        What is minimised, and on which maps; see `training.losses` and `training.supervision`.
+    learning_rate, weight_decay
+        Of AdamW; norms and biases are not decayed.
+    encoder_rate
+        Factor on the encoder's learning rate.
+    epochs
+        Passes; in one as many crops are drawn as there are slices, or `crops_per_epoch`.
+    crops_per_epoch
+        None takes the number of slices.
+    batch
+        Crops at once.
+    crop
+        Side of a crop in pixels.
+    scales
+        Sizes that each batch is brought to one after another, relative to `crop`.
+    warm_up
+        Share of the steps in which the rate rises from 0.
+    cosine
+        Whether the rate falls to 0 along a cosine; else it stays.
+    clip
+        Largest norm of the gradient; 0 does not clip.
+    ema
+        Decay of the running mean of the weights, which is what is validated and kept; 0 is off.
+    drop_path
+        Stochastic depth of the encoder.
+    train
+        ``"all"``, or ``"decoder"`` for a frozen encoder.
+    freeze_norm_below
+        Batches smaller than this leave the statistics of batch norms alone.
+    foreground
+        Share of crops that are centred on an object, classes taking turns.
+    mixed_precision
+        Whether to compute in bfloat16 where the processor has it.
+    validate_every
+        Epochs between two validations.
+    seed
+        Of everything random.
+    augmentation
+        What happens to crops.
+    """
+
+    loss: LossName = "bce_dice"
+    supervision: SupervisionName = "deep_and_sum"
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-4
+    encoder_rate: float = 1.0
+    epochs: int = 100
+    crops_per_epoch: int | None = None
+    batch: int = 8
+    crop: int = 256
+    scales: tuple[float, ...] = (1.0,)
+    warm_up: float = 0.05
+    cosine: bool = True
+    clip: float = 0.0
+    ema: float = 0.0
+    drop_path: float = 0.1
+    train: Trainable = "all"
+    freeze_norm_below: int = 4
+    foreground: float = 0.5
+    mixed_precision: bool = True
+    validate_every: int = 1
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", tuple(map(float, self.scales)))
+        if isinstance(self.augmentation, dict):
+            object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+        for name, kind in (
+            ("loss", LossName),
+            ("supervision", SupervisionName),
+            ("train", Trainable),
+        ):
+            _check(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
+        _check(self.crop >= 32 and self.crop % 32 == 0, "crop", self.crop, "a multiple of 32")
+        _check(bool(self.scales) and min(self.scales) > 0, "scales", self.scales, "positive")
+        for name in ("epochs", "batch", "validate_every"):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        crops = self.crops_per_epoch
+        _check(crops is None or crops >= 1, "crops_per_epoch", crops, "at least 1")
+        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
+        for name in ("warm_up", "ema", "drop_path"):
+            _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
+        _check(0 <= self.foreground <= 1, "foreground", self.foreground, "0 to 1")
+        for name in ("weight_decay", "clip", "encoder_rate"):
+            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+
+    def changed(self, **changes: Any) -> TrainingConfig:
+        """Return this with some fields changed; those of `Augmentation` may be named as well.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value is out of bounds.
+        """
+        inner = {each.name for each in fields(Augmentation)}
+        own = {each.name for each in fields(TrainingConfig)}
+        unknown = sorted(set(changes) - inner - own)
+        if unknown:
+            possible = ", ".join(sorted(own | inner))
+            raise ValueError(f"{', '.join(unknown)} is no setting; possible are {possible}.")
+        augmentation = replace(
+            self.augmentation, **{k: v for k, v in changes.items() if k in inner}
+        )
+        outer = {k: v for k, v in changes.items() if k in own}
+        return replace(self, **{"augmentation": augmentation, **outer})
+
+
+_MICROSCOPY = Augmentation(
+    scale=(0.5, 2.0),
+    rotate=180,
+    shear=8,
+    flip=True,
+    brightness=0.25,
+    contrast=0.3,
+    saturation=0.4,
+    hue=0.1,
+    gamma=2.0,
+    blur=1.5,
+    noise=0.06,
+    invert=0.12,
+    grey=0.2,
+    permute=0.1,
+)
+_FLIPS = Augmentation(flip=True, rotate=20)
+
+PRESETS: dict[str, TrainingConfig] = {
+    "paper-polyp": TrainingConfig(
+        loss="weighted_bce_iou",
+        supervision="deep_and_sum",
+        epochs=200,
+        batch=16,
+        crop=352,
+        scales=(0.75, 1.0, 1.25),
+        warm_up=0.0,
+        clip=0.5,
+        foreground=0.0,
+        augmentation=_FLIPS,
+    ),
+    "paper-ct": TrainingConfig(
+        loss="ce_dice",
+        supervision="mutation",
+        epochs=200,
+        batch=16,
+        crop=224,
+        warm_up=0.0,
+        foreground=0.0,
+        augmentation=_FLIPS,
+    ),
+    "seed-dice": TrainingConfig(
+        loss="ce_dice", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
+    ),
+    "seed-unified": TrainingConfig(
+        loss="unified", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
+    ),
+    "scribbles": TrainingConfig(
+        loss="ce_dice",
+        supervision="deep_and_sum",
+        learning_rate=1e-3,
+        encoder_rate=0.1,
+        epochs=1,
+        crops_per_epoch=320,
+        warm_up=0.1,
+        clip=1.0,
+        drop_path=0.0,
+        freeze_norm_below=10**6,
+        foreground=1.0,
+        augmentation=Augmentation(flip=True, brightness=0.1, contrast=0.1),
+    ),
+    "from-scratch": TrainingConfig(
+        loss="bce_dice",
+        supervision="deep_and_sum",
+        learning_rate=1e-3,
+        weight_decay=0.02,
+        epochs=200,
+        warm_up=0.05,
+        clip=1.0,
+        ema=0.998,
+        drop_path=0.05,
+        validate_every=5,
+        augmentation=_MICROSCOPY,
+    ),
+}
+"""By name; the papers' protocols, this project's, and the ones in between."""

@@ -1,0 +1,154 @@
+"""Labelled slices become batches of augmented crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_emcad.imaging.intensity import standardised
+from napari_emcad.training.augment import Augmenter
+from napari_emcad.training.losses import UNPAINTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSlice:
+    """A slice and what is known of it.
+
+    Attributes
+    ----------
+    name
+        For people.
+    planes
+        ``(1 or inputs, H, W)`` float32, normalised to 0 … 1 but not yet standardised; one plane
+        feeds all inputs.
+    target
+        ``(H, W)`` integers: classes 0 …, `UNPAINTED` where nothing is known.
+    weight
+        How often it is drawn, relative to the others.
+    """
+
+    name: str
+    planes: NDArray[np.float32]
+    target: NDArray[np.integer]
+    weight: float = 1.0
+
+
+class Sampler:
+    """Draws the batches of a training; what it draws depends on seed and step alone.
+
+    Parameters
+    ----------
+    slices
+        What to draw from, each with at least one painted pixel.
+    inputs
+        Of the network.
+    preprocessing
+        Mean and standard deviation.
+    config
+        Crop, batch, augmentation, seed.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw from.
+    """
+
+    def __init__(
+        self,
+        slices: Sequence[LabelledSlice],
+        inputs: int,
+        preprocessing: Preprocessing,
+        config: TrainingConfig,
+    ) -> None:
+        self._slices = [each for each in slices if (each.target != UNPAINTED).any()]
+        if not self._slices:
+            raise ValueError("There is nothing to train on: no slice has a label.")
+        self._inputs, self._preprocessing, self._config = inputs, preprocessing, config
+        self._augment = Augmenter(config.augmentation, config.crop)
+        weights = np.array([each.weight for each in self._slices], float)
+        self._shares = weights / weights.sum()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch; the last one is full as well."""
+        crops = self._config.crops_per_epoch or len(self._slices)
+        return -(-crops // self._config.batch)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+        """Return pixels, target and the slices' names of one step.
+
+        Returns
+        -------
+        tuple
+            ``(N, inputs, crop, crop)`` float32, ``(N, crop, crop)`` int64, names.
+        """
+        chosen = [self._slices[i] for i in self._order(step)]
+        draws = [self._crop(each, step, place) for place, each in enumerate(chosen)]
+        pixels, targets = zip(*draws, strict=True)
+        return torch.stack(pixels), torch.stack(targets), tuple(each.name for each in chosen)
+
+    def _order(self, step: int) -> NDArray[np.integer]:
+        """Return which slices a step draws: an epoch samples the shares systematically."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        rng = np.random.default_rng((self._config.seed, epoch))
+        count = self.steps_per_epoch * self._config.batch
+        marks = (np.arange(count) + rng.random()) / count
+        drawn = np.searchsorted(np.cumsum(self._shares), marks, side="right")
+        order = rng.permutation(np.minimum(drawn, len(self._slices) - 1))
+        return order[place * self._config.batch :][: self._config.batch]
+
+    def _crop(self, source: LabelledSlice, step: int, place: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self._config.seed, step, place))
+        zoom, side = self._augment.window(rng)
+        centre = _centre(source.target, self._config.foreground, zoom, rng)
+        pixels, target = _window(source, centre, side)
+        crop, labels = self._augment(pixels, target, self._inputs, int(rng.integers(2**62)))
+        ready = standardised(crop.numpy(), self._preprocessing)
+        return torch.from_numpy(ready), labels
+
+
+def _centre(
+    target: NDArray[np.integer], foreground: float, zoom: float, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return where a crop is centred: beside a pixel of a class, or of anything painted."""
+    if rng.random() < foreground:
+        present = np.unique(target)
+        classes = present[present > 0]
+        among = target == rng.choice(classes) if len(classes) else target != UNPAINTED
+    else:
+        among = target != UNPAINTED
+    flat = np.flatnonzero(among)
+    y, x = divmod(int(flat[rng.integers(len(flat))]), target.shape[1])
+    return y, x
+
+
+def _window(
+    source: LabelledSlice, centre: tuple[int, int], side: int
+) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
+    """Return a square of the slice with its target, both mirrored beyond the slice's borders."""
+    rows = _reflected(centre[0] - side // 2, side, source.target.shape[0])[:, None]
+    columns = _reflected(centre[1] - side // 2, side, source.target.shape[1])[None]
+    return source.planes[:, rows, columns], source.target[rows, columns].astype(np.int64)
+
+
+def _reflected(first: int, count: int, size: int) -> NDArray[np.integer]:
+    """Return `count` indices from `first` on, mirrored into 0 … size - 1.
+
+    A window that fits into the slice is moved into it.
+    """
+    first = min(max(first, 0), size - count) if count <= size else (size - count) // 2
+    period = max(2 * (size - 1), 1)
+    folded = np.abs(np.arange(first, first + count)) % period
+    return np.minimum(folded, period - folded) if size > 1 else folded * 0

@@ -1,0 +1,94 @@
+"""How well a network does on slices whose truth is known, without leaving the training floor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.tiles import Blend, plan_tiles
+from napari_emcad.training.losses import UNPAINTED
+from napari_emcad.training.metrics import Scores, score
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.training.samples import LabelledSlice
+
+_TILE, _OVERLAP = 768, 0.25
+
+
+def validate(
+    network: PvtEmcad,
+    slices: Sequence[LabelledSlice],
+    preprocessing: Preprocessing,
+    stop: threading.Event,
+    head: Head = "finest",
+) -> tuple[dict[int, Scores], ...]:
+    """Return for each slice the scores of each class over its painted pixels.
+
+    Parameters
+    ----------
+    network
+        It is put into eval mode for this, and back.
+    slices
+        With their truth.
+    preprocessing
+        Mean and standard deviation.
+    stop
+        Ends after the current slice.
+    head
+        Which map is the prediction.
+    """
+    training = network.training
+    network.eval()
+    scores = []
+    for each in slices:
+        if stop.is_set():
+            break
+        predicted = _labels(network, each, preprocessing, head)
+        scores.append(_scores(predicted, each.target, network.config.num_classes))
+    network.train(training)
+    return tuple(scores)
+
+
+def mean_dice(scores: Sequence[dict[int, Scores]]) -> float:
+    """Return Dice averaged over classes, then over slices; 0 without slices."""
+    per_slice = [np.mean([each.dice for each in one.values()]) for one in scores]
+    return float(np.mean(per_slice)) if per_slice else 0.0
+
+
+def _labels(
+    network: PvtEmcad, source: LabelledSlice, preprocessing: Preprocessing, head: Head
+) -> NDArray[np.integer]:
+    inputs = network.config.input_channels
+    height, width = source.target.shape
+    planes = np.broadcast_to(source.planes, (inputs, height, width))
+    pixels = torch.from_numpy(standardised(planes, preprocessing))
+    device = next(network.parameters()).device
+    tiling = plan_tiles((height, width), _TILE, _OVERLAP)
+    blend = Blend(tiling, network.config.num_classes)
+    labels = np.zeros((height, width), np.int64)
+    for top in tiling.tops:
+        for left in tiling.lefts:
+            rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
+            with torch.inference_mode():
+                logits = network.predict(pixels[None, :, rows, columns].to(device), head)
+            mean = blend.add(top, left, logits[0].float().cpu().numpy())
+            labels[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
+    return labels
+
+
+def _scores(
+    predicted: NDArray[np.integer], target: NDArray[np.integer], num_classes: int
+) -> dict[int, Scores]:
+    known = target != UNPAINTED
+    found, wanted = predicted[known], target[known]
+    return {k: score(found == k, wanted == k) for k in range(1, max(num_classes, 2))}

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_emcad import AxesError, Scope
+from napari_emcad.imaging.slices import as_slices, guess_axes, map_channels
+
+
+class NeverRead:
+    """A shape and a type; looking at a pixel is a mistake."""
+
+    def __init__(self, shape, dtype=np.uint8):
+        self.shape, self.dtype, self.ndim = shape, np.dtype(dtype), len(shape)
+
+    def __getitem__(self, key):
+        raise AssertionError("a pixel was read")
+
+    __array__ = __getitem__
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((1, 1), "YX"),
+        ((3, 4), "YX"),
+        ((200, 300), "YX"),
+        ((200, 300, 3), "YXC"),
+        ((200, 300, 4), "YXC"),
+        ((1, 200, 300), "ZYX"),
+        ((5, 200, 300), "ZYX"),
+        ((30, 200, 300), "ZYX"),
+        ((30, 200, 300, 3), "ZYXC"),
+        ((8, 30, 200, 300), "TZYX"),
+        ((1, 30, 200, 300), "TZYX"),
+        ((8, 30, 200, 300, 4), "TZYXC"),
+    ],
+    ids=str,
+)
+def test_axes_are_guessed_where_one_reading_is_sensible(shape, axes):
+    assert guess_axes(shape) == axes
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 200, 300),
+        (3, 200, 300),
+        (4, 200, 300),
+        (30, 2, 200, 300),
+        (3, 30, 200, 300),
+        (9, 8, 7, 200, 300),
+        (2, 200, 300, 3),
+        (4, 4, 3),
+        (200, 300, 1),
+        (200, 300, 2),
+        (300,),
+        (),
+    ],
+    ids=str,
+)
+def test_ambiguous_axes_are_refused_with_their_sizes(shape):
+    with pytest.raises(AxesError) as raised:
+        guess_axes(shape)
+    assert str(shape) in str(raised.value)
+
+
+@given(st.lists(st.integers(1, 12), min_size=2, max_size=6).map(tuple))
+def test_a_guess_names_every_axis_once_and_never_a_small_leading_one(shape):
+    try:
+        axes = guess_axes(shape)
+    except AxesError:
+        return
+    assert len(axes) == len(set(axes)) == len(shape)
+    assert set("YX") <= set(axes)
+    assert all(size not in (2, 3, 4) for a, size in zip(axes, shape, strict=True) if a in "TZ")
+
+
+@pytest.mark.parametrize(
+    "axes", ["", "Y", "XX", "ZZYX", "ZYY", "CZ", "Z1YX", "Z YX", "ZY", "ZCYX", "YX"]
+)
+def test_wrong_axes_are_refused_by_name(axes):
+    with pytest.raises(AxesError) as raised:
+        as_slices(NeverRead((5, 6, 7)), 1, axes)
+    assert repr(axes) in str(raised.value)
+
+
+def test_small_letters_are_axes_too():
+    assert as_slices(NeverRead((5, 6, 7)), 1, "zyx").axes == "ZYX"
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+@pytest.mark.parametrize("count", [None, 1])
+def test_grey_feeds_every_input(count, wanted):
+    mapped = map_channels(count, wanted)
+    assert (mapped.planes, mapped.inputs, mapped.luminance) == ((0,), (0,) * wanted, False)
+
+
+@pytest.mark.parametrize(("count", "colour"), [(3, True), (3, False), (4, True)])
+def test_colour_goes_in_without_alpha_or_as_luminance(count, colour):
+    rgb, grey = map_channels(count, 3, colour=colour), map_channels(count, 1, colour=colour)
+    assert (rgb.planes, rgb.inputs, rgb.luminance) == ((0, 1, 2), (0, 1, 2), False)
+    assert (grey.planes, grey.inputs, grey.luminance) == ((0, 1, 2), (0,), True)
+
+
+@pytest.mark.parametrize("wanted", [1, 3])
+@pytest.mark.parametrize("count", [2, 4, 5, 40])
+def test_which_of_many_channels_is_the_callers_choice(count, wanted):
+    with pytest.raises(AxesError, match=f"has {count} channels and the network takes {wanted}"):
+        map_channels(count, wanted)
+
+
+@given(st.integers(1, 9), st.sampled_from((1, 3)), st.data())
+def test_each_input_gets_the_channel_that_was_chosen(count, wanted, data):
+    one = st.none() | st.integers(0, count - 1)
+    several = st.lists(one, min_size=wanted, max_size=wanted)
+    chosen = data.draw(st.lists(one, min_size=1, max_size=1) | several)
+    if all(each is None for each in chosen):
+        with pytest.raises(AxesError, match="were chosen"):
+            map_channels(count, wanted, chosen)
+        return
+    mapped = map_channels(count, wanted, chosen)
+    fed = [None if each is None else mapped.planes[each] for each in mapped.inputs]
+    assert fed == (chosen * wanted if len(chosen) == 1 else chosen)
+    assert sorted(set(mapped.planes)) == list(mapped.planes)
+
+
+@pytest.mark.parametrize("chosen", [(), (0, 1), (0, 1, 2, 3)])
+def test_too_many_or_few_channels_are_refused(chosen):
+    with pytest.raises(AxesError, match=f"{len(chosen)} channels were chosen"):
+        map_channels(5, 3, chosen)
+
+
+@pytest.mark.parametrize("missing", [-1, 2, 5])
+def test_a_channel_that_is_not_there_is_named(missing):
+    with pytest.raises(AxesError, match=f"no channel {missing}; the image has 0 to 1"):
+        map_channels(2, 1, (missing,))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "message"),
+    [
+        (np.complex64, TypeError, "complex.*numpy.abs"),
+        (np.complex128, TypeError, "complex"),
+        (object, TypeError, "object, not numbers"),
+        ("U5", TypeError, "not numbers"),
+        ("M8[s]", TypeError, "not numbers"),
+        ([("r", "u1")], TypeError, "not numbers"),
+    ],
+)
+def test_what_is_no_real_number_is_refused_unread(dtype, error, message):
+    with pytest.raises(error, match=message):
+        as_slices(NeverRead((50, 60), dtype), 3)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 50, 60), (50, 60, 0)])
+def test_an_empty_image_is_refused_unread(shape):
+    with pytest.raises(ValueError, match="empty") as raised:
+        as_slices(NeverRead(shape), 3)
+    assert str(shape) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        (Scope(index=()), "no slice"),
+        (Scope(index=(7,)), r"no slice \(7,\)"),
+        (Scope(index=(-1,)), "no slice"),
+        (Scope(index=(0, 0)), "no slice"),
+        (Scope(rows=(5, 5)), "rows"),
+        (Scope(rows=(5, 4)), "rows"),
+        (Scope(rows=(-1, 4)), "rows"),
+        (Scope(rows=(0, 51)), "rows.*50"),
+        (Scope(columns=(60, 61)), "columns.*60"),
+    ],
+    ids=str,
+)
+def test_a_scope_outside_the_image_is_refused_unread(scope, message):
+    with pytest.raises(AxesError, match=message):
+        as_slices(NeverRead((7, 50, 60)), 1, scope=scope)
+
+
+def test_making_slices_reads_nothing():
+    slices = as_slices(NeverRead((10**6, 10**4, 512, 640, 3)), 3)
+    assert (slices.height, slices.width, slices.spatial_axes) == (512, 640, "TZYX")
+    assert len(slices.indices) == 10**10
+    assert slices.indices[10**10 - 1] == (10**6 - 1, 10**4 - 1)
+
+
+def test_a_nested_list_is_an_image():
+    slices = as_slices([[1, 2, 3], [4, 5, 6]], 1)
+    assert slices.read(()).tolist() == [[[1, 2, 3], [4, 5, 6]]]
