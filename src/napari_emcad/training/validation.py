@@ -37,7 +37,7 @@ def validate(
     Parameters
     ----------
     network
-        It is put into eval mode for this, and back.
+        It is put into eval mode for this, and each of its modules back into its own.
     slices
         With their truth.
     preprocessing
@@ -47,7 +47,7 @@ def validate(
     head
         Which map is the prediction.
     """
-    training = network.training
+    modes = {module: module.training for module in network.modules()}
     network.eval()
     scores = []
     for each in slices:
@@ -55,7 +55,8 @@ def validate(
             break
         predicted = _labels(network, each, preprocessing, head)
         scores.append(_scores(predicted, each.target, network.config.num_classes))
-    network.train(training)
+    for module, mode in modes.items():  # frozen norms stay frozen
+        module.training = mode
     return tuple(scores)
 
 

@@ -1,0 +1,232 @@
+"""The loop: it learns, stops, goes on where it was, and never loses a good network."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.training import loop
+from napari_emcad.training.config import Augmentation
+from napari_emcad.training.loop import EpochEnd, Snapshot, StepEnd, train
+from napari_emcad.training.validation import validate
+
+PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
+
+
+def run(network, slices, config, held_out=(), state=None, until=None, stop=None):
+    """Train, perhaps until an event is as wanted; return the events and what came of it."""
+    stop = stop or threading.Event()
+    job = train(network, slices, held_out, PREPROCESSING, "finest", config, stop, state)
+    events = []
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as ended:
+            return events, ended.value
+        if until is not None and until(events[-1]):
+            return events, None
+
+
+def same(one, other, tolerance=0.0):
+    return all(torch.allclose(one[k], other[k], rtol=0, atol=tolerance) for k in one)
+
+
+def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
+    config = small.changed(
+        epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0
+    )
+    events, trained = run(fresh(), slices, config, held_out=slices[:2])
+    assert trained.ending == "finished"
+    assert trained.epochs[-1].loss < 0.5 * trained.epochs[0].loss
+    assert trained.epochs[-1].dice > 0.8
+    steps = [each for each in events if isinstance(each, StepEnd)]
+    assert [each.step for each in steps] == list(range(1, 97))
+
+
+def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, monkeypatch):
+    monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
+    config = small.changed(
+        epochs=3,
+        ema=0.9,
+        drop_path=0.2,
+        supervision="learned",
+        augmentation=Augmentation(flip=True, rotate=90, noise=0.1),
+    )
+    _, whole = run(fresh(0.2), slices, config, slices[:1])
+    events, _ = run(
+        fresh(0.2),
+        slices,
+        config,
+        slices[:1],
+        until=lambda e: isinstance(e, Snapshot) and e.state["step"] == 3,
+    )
+    state = events[-1].state
+    torch.manual_seed(12345)
+    _, resumed = run(fresh(0.2), slices, config, slices[:1], state=state)
+    assert same(whole.weights, resumed.weights, 1e-6)
+    told = [replace(each, seconds=0) for each in whole.epochs]
+    assert told == [replace(each, seconds=0) for each in resumed.epochs]
+
+
+def test_a_snapshot_does_not_change_with_what_comes_after(slices, fresh, small, monkeypatch):
+    monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
+    events, _ = run(fresh(), slices, small.changed(ema=0.9))
+    states = [each.state for each in events if isinstance(each, Snapshot)]
+    assert [state["step"] for state in states] == [1, 2, 3, 4]
+    assert not same(states[0]["network"], states[1]["network"])
+    counts = [
+        {int(each["step"]) for each in state["optimizer"]["state"].values()} for state in states
+    ]
+    assert counts == [{1}, {2}, {3}, {4}]
+
+
+def test_stop_ends_within_a_step_and_keeps_the_best(slices, fresh, small):
+    stop = threading.Event()
+
+    def stop_after_an_epoch(event):
+        if isinstance(event, EpochEnd):
+            stop.set()
+
+    config = small.changed(epochs=50)
+    events, trained = run(fresh(), slices, config, slices[:1], until=stop_after_an_epoch, stop=stop)
+    assert len([each for each in events if isinstance(each, StepEnd)]) == 3
+    assert trained.ending == "stopped"
+    assert len(trained.epochs) == 1
+
+
+def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_weights(slices, fresh, small):
+    broken = replace(slices[0], name="broken", planes=np.full((1, 64, 64), np.nan, np.float32))
+    network = fresh()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    events, trained = run(network, [broken], small)
+    assert trained.ending == "diverged"
+    assert "broken" in trained.remark
+    assert "step 1" in trained.remark
+    assert not events
+    names = [name for name, _ in network.named_parameters()]
+    assert same({k: trained.weights[k] for k in names}, {k: before[k] for k in names})
+    assert all(torch.isfinite(value).all() for value in trained.weights.values())
+
+
+def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
+    dice = iter([0.4, 0.9, 0.6])
+    monkeypatch.setattr(loop, "mean_dice", lambda scores: next(dice))
+    seen = []
+    job = train(
+        network := fresh(),
+        slices,
+        slices[:1],
+        PREPROCESSING,
+        "finest",
+        small.changed(epochs=3),
+        threading.Event(),
+    )
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            trained = ended.value
+            break
+        if isinstance(event, EpochEnd):
+            seen.append({k: v.clone() for k, v in network.state_dict().items()})
+    assert [each.best for each in trained.epochs] == [True, True, False]
+    assert same(trained.weights, seen[1])
+
+
+def test_after_validation_it_trains_on_in_training_mode(slices, fresh, small):
+    """Published code stays in eval mode for all later epochs."""
+    network = fresh(0.1).train()
+    frozen = network.decoder.stage4.mscam.convolutions.expand[1].eval()
+    validate(network, slices[:1], PREPROCESSING, threading.Event())
+    assert network.training
+    assert not frozen.training
+    assert network.encoder.training
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 1), (1, 4), (3, 8)])
+def test_fewer_images_than_a_batch_train(slices, fresh, small, count, batch):
+    config = small.changed(epochs=1, batch=batch, crops_per_epoch=None)
+    _, trained = run(fresh(), slices[:count], config)
+    assert trained.ending == "finished"
+
+
+def test_a_frozen_encoder_does_not_move_nor_do_its_statistics(slices, fresh, small):
+    network = fresh()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    _, trained = run(network, slices, small.changed(train="decoder", freeze_norm_below=1))
+    for name, value in trained.weights.items():
+        still = name.startswith(("encoder.", "grey_stem."))
+        assert torch.equal(value, before[name]) == still, name
+
+
+def test_small_batches_leave_norm_statistics_alone(slices, fresh, small):
+    network = fresh()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    _, frozen = run(network, slices, small.changed(freeze_norm_below=4), held_out=slices[:1])
+    _, moved = run(fresh(), slices, small.changed(freeze_norm_below=1))
+    name = "decoder.stage1.mscam.convolutions.expand.1.running_mean"
+    assert torch.equal(frozen.weights[name], before[name])
+    assert not torch.equal(moved.weights[name], before[name])
+
+
+def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, small, monkeypatch):
+    """Published code overwrites the batch, so that each scale is scaled again."""
+    sizes = []
+    network = fresh()
+    network.register_forward_pre_hook(lambda module, given: sizes.append(given[0].shape[-1]))
+    run(
+        network,
+        slices,
+        small.changed(epochs=1, crops_per_epoch=2, crop=128, scales=(0.75, 1, 1.25)),
+    )
+    assert sizes == [96, 128, 160]
+
+
+def test_the_rate_rises_then_falls_to_nothing(small):
+    config = small.changed(warm_up=0.1)
+    shares = [loop._schedule(step, 100, config) for step in range(100)]
+    assert shares[0] == pytest.approx(0.1)
+    assert max(shares) == shares[10] == 1
+    assert np.all(np.diff(shares[:10]) > 0)
+    assert np.all(np.diff(shares[10:]) < 0)
+    assert shares[-1] < 0.001
+
+
+def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_own_rate(fresh, small):
+    going = loop._Run(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5), 1)
+    for group in going._optimizer.param_groups:
+        for parameter in group["params"]:
+            assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
+    rates = {id(p): group["lr"] for group in going._optimizer.param_groups for p in group["params"]}
+    for name, parameter in going.network.named_parameters():
+        factor = 0.1 if name.startswith("encoder.") else 1
+        assert rates[id(parameter)] == pytest.approx(1e-3 * factor)
+
+
+def test_training_twice_gives_the_same_network_and_nothing_is_shared(slices, fresh, small):
+    """H16."""
+    results = [run(fresh(), slices, small)[1].weights for _ in range(2)]
+    assert same(*results)
+
+
+def test_clipping_bounds_the_gradient(slices, fresh, small, monkeypatch):
+    norms = []
+    real = nn.utils.clip_grad_norm_
+
+    def watched(parameters, largest):
+        parameters = list(parameters)
+        real(parameters, largest)
+        norms.append(
+            float(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).norm())
+        )
+
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", watched)
+    run(fresh(), slices, small.changed(clip=0.5))
+    assert norms
+    assert max(norms) <= 0.5 + 1e-4

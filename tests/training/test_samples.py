@@ -1,0 +1,124 @@
+"""What is drawn: it depends on seed and step alone, and image and target stay together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.training.config import Augmentation, TrainingConfig
+from napari_emcad.training.losses import UNPAINTED
+from napari_emcad.training.samples import LabelledSlice, Sampler
+
+PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
+SCALED = Preprocessing(mean=(0.5,), std=(0.25,))
+SHAPES = Augmentation(scale=(0.5, 2), rotate=180, shear=10, flip=True)
+EVERYTHING = replace(
+    SHAPES,
+    brightness=0.3,
+    contrast=0.3,
+    saturation=0.3,
+    hue=0.1,
+    gamma=2,
+    blur=2,
+    noise=0.1,
+    invert=0.5,
+    grey=0.5,
+    permute=0.5,
+)
+
+
+def sampler(slices, inputs=3, preprocessing=PLAIN, **changes):
+    return Sampler(
+        slices, inputs, preprocessing, TrainingConfig(crop=64, batch=4).changed(**changes)
+    )
+
+
+def test_a_batch_depends_on_seed_and_step_alone(slices):
+    first = sampler(slices, augmentation=EVERYTHING)
+    torch.manual_seed(99)
+    pixels, target, names = first.batch(5)
+    again = sampler(slices, augmentation=EVERYTHING)
+    for step in (0, 5):
+        torch.rand(17)
+        other = again.batch(step)
+    assert torch.equal(pixels, other[0])
+    assert torch.equal(target, other[1])
+    assert names == other[2]
+    assert not torch.equal(pixels, first.batch(6)[0])
+    assert not torch.equal(pixels, sampler(slices, augmentation=EVERYTHING, seed=1).batch(5)[0])
+
+
+def test_drawing_leaves_the_callers_randomness_alone(slices):
+    torch.manual_seed(4)
+    expected = torch.rand(3)
+    torch.manual_seed(4)
+    sampler(slices, augmentation=EVERYTHING).batch(0)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_image_and_target_go_through_the_same_shapes(discs):
+    """An image that shows its target still does, but for a seam one pixel wide."""
+    source = discs(1, (90, 120))
+    source = replace(source, planes=source.target[None].astype(np.float32))
+    for step in range(6):
+        pixels, target, _ = sampler([source], augmentation=SHAPES, foreground=1).batch(step)
+        known = target != UNPAINTED
+        sure = known & ((pixels[:, 0] < 0.02) | (pixels[:, 0] > 0.98))
+        assert sure.float().mean() > 0.5
+        agree = (pixels[:, 0] > 0.5).long() == target
+        assert agree[sure].float().mean() > 0.995
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (20, 200), (1, 1), (300, 40)])
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs):
+    rng = np.random.default_rng(0)
+    planes = rng.random((1, *shape)).astype(np.float32)
+    source = LabelledSlice("a", planes, rng.integers(0, 2, shape).astype(np.int16))
+    pixels, target, _ = sampler([source], inputs, augmentation=EVERYTHING).batch(0)
+    assert pixels.shape == (4, inputs, 64, 64)
+    assert target.shape == (4, 64, 64)
+    assert torch.isfinite(pixels).all()
+    assert set(target.unique().tolist()) <= {UNPAINTED, 0, 1}
+    assert (target != UNPAINTED).any()
+
+
+def test_foreground_crops_hold_an_object_and_classes_take_turns():
+    target = np.zeros((400, 400), np.int16)
+    target[10:14, 10:14], target[300:400, 200:400] = 1, 2
+    source = LabelledSlice("a", np.zeros((1, 400, 400), np.float32), target)
+    drawn = sampler([source], foreground=1, batch=40).batch(0)[1]
+    rare = sum(bool((each == 1).any()) for each in drawn)
+    assert all((each > 0).any() for each in drawn)
+    assert 8 < rare < 32
+
+
+def test_weights_decide_how_often_a_slice_is_drawn(slices):
+    heavy = [replace(each, weight=3.0 if i == 0 else 1.0) for i, each in enumerate(slices)]
+    drawing = sampler(heavy, batch=8, crops_per_epoch=80)
+    names = [name for step in range(10) for name in drawing.batch(step)[2]]
+    assert names.count("disc 0") == pytest.approx(80 * 3 / 8, abs=1)
+
+
+def test_an_epoch_shows_every_slice(slices):
+    drawing = sampler(slices, batch=3)
+    assert drawing.steps_per_epoch == 2
+    assert len({name for step in range(2) for name in drawing.batch(step)[2]}) == 6
+
+
+def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices):
+    blank = replace(slices[0], target=np.full((64, 64), UNPAINTED, np.int16), name="blank")
+    names = sampler([blank, slices[1]]).batch(0)[2]
+    assert set(names) == {"disc 1"}
+    with pytest.raises(ValueError, match="nothing to train on"):
+        sampler([blank])
+
+
+def test_values_are_standardised_as_the_checkpoint_says(slices):
+    plain = sampler(slices, augmentation=Augmentation()).batch(0)[0]
+    scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0)[0]
+    torch.testing.assert_close(scaled, (plain - 0.5) / 0.25)
