@@ -25,7 +25,7 @@ from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensors import parameters, tensor_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from os import PathLike
     from pathlib import Path
 
@@ -257,12 +257,18 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
 def default_classes(num_classes: int) -> tuple[ClassLabel, ...]:
     """Return names and colours for a network whose file has none."""
     names = ["object"] if num_classes == 1 else [f"class {k}" for k in range(1, num_classes)]
-    return _labels(tuple(names) or ("class 1",))
+    return class_labels(tuple(names) or ("class 1",))
 
 
-def _labels(names: tuple[str | ClassLabel, ...]) -> tuple[ClassLabel, ...]:
+def class_labels(
+    names: Iterable[str | ClassLabel], known: Iterable[ClassLabel] = ()
+) -> tuple[ClassLabel, ...]:
+    """Return classes by their names, in their known colours or in the usual ones."""
+    colours = {each.name: each for each in known}
     return tuple(
-        each if isinstance(each, ClassLabel) else ClassLabel(str(each), COLOURS[i % len(COLOURS)])
+        each
+        if isinstance(each, ClassLabel)
+        else colours.get(each, ClassLabel(str(each), COLOURS[i % len(COLOURS)]))
         for i, each in enumerate(names)
     )
 
@@ -303,7 +309,7 @@ def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
     return replace(
         checkpoint,
         preprocessing=known.preprocessing,
-        classes=_labels(known.class_names),
+        classes=class_labels(known.class_names),
         title=known.title,
         description=known.description,
         assumed=(),
@@ -427,7 +433,7 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
         values["size"] = (values["size"], values["size"])
     rest = _picked(overrides, other)
     if "classes" in rest:
-        rest["classes"] = _labels(tuple(rest["classes"]))
+        rest["classes"] = class_labels(tuple(rest["classes"]))
     said = {"preprocessing"} if values else set()
     return replace(
         checkpoint,
