@@ -107,7 +107,7 @@ def running(viewer: napari.Viewer) -> None:
     panel = show_panel(viewer)
     _ready(panel)
     panel.run()
-    _wait_for(lambda: "left" in panel.job_bar.message)
+    _wait_for(lambda: "left" in panel.job_bar.progress)
     _wait(2.5)
 
 

@@ -209,7 +209,7 @@ def test_channels_choose_what_the_network_sees(run, discs, folder):
     assert status == 0
     expected = segment(discs, bundled_checkpoint()).labels
     np.testing.assert_array_equal(tifffile.imread("two_labels.tif"), expected)
-    run("segment", "two.tif", "--channels", "1,-,0")
+    run("segment", "two.tif", "--channels", "1,none,0", "--overwrite")
     expected = segment(two, bundled_checkpoint(), "CYX", channels=(1, None, 0)).labels
     np.testing.assert_array_equal(tifffile.imread("two_labels.tif"), expected)
 
@@ -264,7 +264,7 @@ def test_a_failing_write_leaves_the_old_result(run, image, folder, monkeypatch):
 
     (folder / "discs_labels.tif").write_bytes(b"before")
     monkeypatch.setattr("os.fsync", full)
-    status, out, err = run("segment", image)
+    status, out, err = run("segment", image, "--overwrite")
     assert (status, out) == (2, "")
     assert "No space left on device" in err
     assert (folder / "discs_labels.tif").read_bytes() == b"before"

@@ -60,7 +60,7 @@ def evaluate(
     ------
     ImageFileError
         If a file cannot be read.
-    ValueError, TypeError
+    ValueError
         If a label file does not fit its image or the classes, or an image cannot be segmented;
         the message names the file.
     """
@@ -70,7 +70,7 @@ def evaluate(
             predicted = segment(opened.pixels, checkpoint, axes or opened.axes, **options).labels
             scores = class_scores(predicted, truth, len(checkpoint.classes))
         except (ValueError, TypeError) as error:
-            raise type(error)(f"{image.name}: {error}") from None
+            raise ValueError(f"{image.name}: {error}") from None
         yield ImageScore(image.name, scores)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,10 +101,12 @@ def segment(
     TypeError
         If the pixels are not real numbers, or an option is unknown.
     ValueError
-        If the image is empty, an option is out of bounds or the device is not there.
+        If the image is empty, an option is out of bounds, the device is not there or the result
+        is larger than this computer's memory.
     """
     settings = replace(settings or InferenceSettings(), **options, device=device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
+    check_memory(slices.spatial_shape, checkpoint, settings)
     job = segment_job(slices, checkpoint, settings, stop or threading.Event())
     return _collected(job, slices, checkpoint, settings, on_event)
 
@@ -116,6 +120,38 @@ def slices_for(
 ) -> Slices:
     """Return the image as slices for a checkpoint's network; see `segment` for what is raised."""
     return as_slices(finest_level(image), checkpoint.config.input_channels, axes, channels, scope)
+
+
+def check_memory(
+    shape: tuple[int, ...], checkpoint: Checkpoint, settings: InferenceSettings
+) -> None:
+    """Refuse a segmentation that cannot fit into this computer's memory.
+
+    Raises
+    ------
+    ValueError
+        It says how much is needed.
+    """
+    size = np.dtype(first_label_type(checkpoint, settings)).itemsize
+    size += 4 * checkpoint.config.num_classes if settings.probabilities else 0
+    needed, there = size * prod(shape), _memory()
+    if there and needed > there:
+        raise ValueError(
+            f"The result would need {_gib(needed)}, this computer has {_gib(there)}; take a "
+            f"coarser resolution or a part of the image."
+        )
+
+
+def _memory() -> int | None:
+    """Return the bytes of this computer's memory, where it says."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:,.0f} GiB"
 
 
 def finest_level(image: Any) -> Any:

@@ -56,6 +56,8 @@ class Session:
     def __init__(self) -> None:
         self._numbers = count(1)
         self._checkpoint: Checkpoint | None = None
+        self._as_read: Checkpoint | None = None
+        self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
 
     @property
@@ -71,8 +73,37 @@ class Session:
     def open(self, checkpoint: Checkpoint) -> None:
         """Make this the checkpoint that the next job uses; a running one keeps its own."""
         if checkpoint is not self._checkpoint:
-            self._checkpoint = checkpoint
-            self.checkpoint_changed.emit(checkpoint)
+            self._as_read, self._overrides = checkpoint, {}
+            self._show(checkpoint)
+
+    def override(self, **overrides: Any) -> None:
+        """Fill in what the open checkpoint's file does not say, besides what was filled in before.
+
+        Raises
+        ------
+        CheckpointError
+            If it does not fit; then nothing changes.
+        """
+        if self._as_read is not None:
+            together = self._overrides | overrides
+            changed = self._as_read.override(**together)
+            self._overrides = together
+            self._show(changed)
+
+    def revert(self) -> None:
+        """Take back everything that was filled in."""
+        if self._as_read is not None and self._overrides:
+            self._overrides = {}
+            self._show(self._as_read)
+
+    @property
+    def overridden(self) -> bool:
+        """Whether something was filled in."""
+        return bool(self._overrides)
+
+    def _show(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+        self.checkpoint_changed.emit(checkpoint)
 
     def why_not_run(self) -> str:
         """Return why no job may begin now, or "" if one may."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +108,7 @@ def _new_checkpoint(
     }
     return replace(
         parent,
-        tensors=MappingProxyType({k: v.numpy() for k, v in trained.weights.items()}),
+        tensors={k: v.numpy() for k, v in trained.weights.items()},
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,
         origin=Origin("", "", "new"),

@@ -157,7 +157,7 @@ def test_unknown_names_are_refused_with_the_possible_ones(name, read):
         ("classes", ()),
         ("classes", ("a", "b")),
         ("classes", 5),
-        ("classes", "nucleus"),
+        ("classes", "one, two"),
     ],
 )
 def test_values_out_of_bounds_are_refused_in_one_sentence(name, value, read):

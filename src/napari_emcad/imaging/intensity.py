@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Intensity = Literal["range", "percentile", "none"]
@@ -53,10 +55,18 @@ class Preprocessing:
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", tuple(map(float, self.mean)))
-        object.__setattr__(self, "std", tuple(map(float, self.std)))
+        for name in ("low", "high"):
+            object.__setattr__(self, name, _numbers(name, [getattr(self, name)])[0])
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            listed = value if isinstance(value, (tuple, list)) else [value]
+            object.__setattr__(self, name, _numbers(name, listed))
         if self.size is not None:
-            object.__setattr__(self, "size", tuple(map(int, self.size)))
+            listed = self.size if isinstance(self.size, (tuple, list)) else [self.size] * 2
+            numbers = _numbers("size", listed)
+            if any(each != int(each) for each in numbers):
+                raise ValueError(f"size must be whole numbers, not {self.size!r}.")
+            object.__setattr__(self, "size", tuple(map(int, numbers)))
         for problem in self._problems():
             raise ValueError(problem)
 
@@ -83,6 +93,16 @@ class Preprocessing:
             ),
         ]
         return [message for right, message in checks if not right]
+
+
+def _numbers(name: str, values: Sequence[Any]) -> tuple[float, ...]:
+    """Return values as numbers, or say which setting holds something else."""
+    try:
+        if any(isinstance(each, (str, bool)) for each in values):
+            raise TypeError
+        return tuple(float(each) for each in values)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be numbers, not {values!r}.") from None
 
 
 def as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.generic]:

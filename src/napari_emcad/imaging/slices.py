@@ -54,8 +54,8 @@ def guess_axes(shape: Sequence[int]) -> str:
     thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
     if stacked > 2 or thin or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
-            f"The axes of shape {sizes} are ambiguous: say what each axis is, "
-            f'as in axes="CYX" (channels) or axes="ZYX" (slices).'
+            f"The axes of shape {sizes} are ambiguous: say what each axis is, as in CYX for "
+            f"channels or ZYX for slices."
         )
     return "TZ"[2 - stacked :] + ("YXC" if colour else "YX")
 
@@ -82,7 +82,7 @@ class ChannelMap:
 def map_channels(
     count: int | None,
     wanted: int,
-    channels: Sequence[int | None] | None = None,
+    channels: Sequence[int | None] | int | None = None,
     colour: bool = False,
 ) -> ChannelMap:
     """Return how an image's channels feed a network.
@@ -107,7 +107,7 @@ def map_channels(
     """
     total = count or 1
     if channels is not None:
-        return _chosen(total, wanted, tuple(channels))
+        return _chosen(total, wanted, (channels,) if isinstance(channels, int) else tuple(channels))
     if total == 1:
         return ChannelMap((0,), (0,) * wanted)
     if total == 3 or (total == 4 and colour):
@@ -115,8 +115,8 @@ def map_channels(
             return ChannelMap((0, 1, 2), (0, 1, 2))
         return ChannelMap((0, 1, 2), (0,), luminance=True)
     raise AxesError(
-        f"The image has {total} channels and the network takes {wanted}: choose which, "
-        f"as in channels={tuple(range(min(total, wanted)))}."
+        f"The image has {total} channels and the network takes {wanted}: choose which, as in "
+        f"channels {', '.join(map(str, range(min(total, wanted))))}."
     )
 
 
@@ -149,6 +149,10 @@ class Scope:
     index: Index | None = None
     rows: tuple[int, int] | None = None
     columns: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.index, int):
+            object.__setattr__(self, "index", (self.index,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -278,6 +282,28 @@ class Slices:
         """Whether columns come before rows in the image's own order."""
         return self.axes.index("X") < self.axes.index("Y")
 
+    def check_scope(self) -> None:
+        """Refuse a scope that is not within the image.
+
+        Raises
+        ------
+        AxesError
+            It says what is possible.
+        """
+        sizes = tuple(self._size(each) for each in self._stacked)
+        index = self.scope.index
+        if index is not None:
+            pairs = zip(index, sizes, strict=False)
+            if len(index) != len(sizes) or not all(0 <= i < size for i, size in pairs):
+                raise AxesError(f"There is no slice {index}; stacked sizes are {sizes}.")
+        for name, chosen, letter in (
+            ("rows", self.scope.rows, "Y"),
+            ("columns", self.scope.columns, "X"),
+        ):
+            size = self._size(letter)
+            if chosen is not None and not 0 <= chosen[0] < chosen[1] <= size:
+                raise AxesError(f"{name} {chosen} must lie within 0 … {size} and not be empty.")
+
     @property
     def _stacked(self) -> str:
         return "".join(each for each in self.axes if each not in "CYX")
@@ -351,7 +377,7 @@ def as_slices(
     count = shape[axes.index("C")] if "C" in axes else None
     mapped = map_channels(count, wanted, channels, colour=axes.endswith("YXC"))
     slices = Slices(image, axes, mapped, scope or Scope())
-    _check_scope(slices)
+    slices.check_scope()
     return slices
 
 
@@ -366,27 +392,12 @@ def _check_pixels(image: Any) -> None:
 
 
 def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
-    letters = axes.upper()
+    letters = "".join(axes).upper()
     if not letters.isalpha() or len(set(letters)) != len(letters) or not set("YX") <= set(letters):
         raise AxesError(f"axes={axes!r} must name each axis by another letter, Y and X among them.")
     if len(letters) != len(shape):
         raise AxesError(f"axes={axes!r} names {len(letters)} axes; the image has shape {shape}.")
     return letters
-
-
-def _check_scope(slices: Slices) -> None:
-    scope, stacked = slices.scope, slices._stacked
-    sizes = [slices._size(each) for each in stacked]
-    if scope.index is not None:
-        inside = len(scope.index) == len(sizes) and all(
-            0 <= i < size for i, size in zip(scope.index, sizes, strict=True)
-        )
-        if not inside:
-            raise AxesError(f"There is no slice {scope.index}; stacked sizes are {tuple(sizes)}.")
-    for name, chosen, letter in (("rows", scope.rows, "Y"), ("columns", scope.columns, "X")):
-        size = slices._size(letter)
-        if chosen is not None and not 0 <= chosen[0] < chosen[1] <= size:
-            raise AxesError(f"{name} {chosen} must lie within 0 … {size} and not be empty.")
 
 
 def _luminance(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ class DeviceChoice:
 
 def device_choices() -> tuple[DeviceChoice, ...]:
     """Return every device, the best first; those with a reason are not available here."""
-    return _cuda(), _mps(), DeviceChoice("cpu", f"CPU ({torch.get_num_threads()} threads)")
+    return _cuda(), _mps(), DeviceChoice("cpu", f"CPU ({_threads(torch.get_num_threads())})")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -67,6 +67,10 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
 
 
 def _cuda() -> DeviceChoice:

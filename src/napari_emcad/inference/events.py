@@ -56,6 +56,10 @@ class InferenceSettings:
     clean_up: CleanUp = field(default_factory=CleanUp)
 
     def __post_init__(self) -> None:
+        whole = {"tile": self.tile, "batch": self.batch or 1}
+        for name, value in whole.items():
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"The {name} is {value!r}; it must be a whole number.")
         if self.tile < 32:
             raise ValueError(f"The tile side is {self.tile}; it must be at least 32 pixels.")
         if not 0 <= self.overlap <= 0.9:

@@ -44,7 +44,7 @@ class OutOfMemory(MemoryError):
 
 @dataclass(frozen=True, slots=True)
 class _Effort:
-    """How much is computed at once; `batch` None fills the device's usual share."""
+    """How much is computed at once: so many pieces, of tiles of such a side."""
 
     tile: int
     batch: int

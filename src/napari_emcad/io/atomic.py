@@ -16,6 +16,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     OSError
         If the folder cannot be written to, or the disk is full; nothing is left behind.
     """
+    path = path.resolve()  # what a link points to is replaced, not the link
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

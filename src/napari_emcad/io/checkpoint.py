@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.resources import as_file, files
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -25,9 +26,8 @@ from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensors import parameters, tensor_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from os import PathLike
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Of our own files; a reader refuses newer ones."""
+
+_BUNDLED = "assets/nuclei_b0.safetensors"
 
 Head = Literal["finest", "sum"]
 Tensors = dict[str, "NDArray[Any]"]
@@ -121,9 +123,12 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        sealed = {name: _sealed(tensor) for name, tensor in self.tensors.items()}
+        object.__setattr__(self, "tensors", MappingProxyType(sealed))
         wanted = max(self.config.num_classes - 1, 1)
         if len(self.classes) != wanted:
-            raise ValueError(f"{len(self.classes)} class names; this network has {wanted} classes.")
+            has = f"{wanted} class{'es' if wanted > 1 else ''}"
+            raise ValueError(f"{len(self.classes)} class names; this network has {has}.")
         names = [each.name for each in self.classes]
         if len(set(names)) < len(names):
             raise ValueError(f"Two classes have the same name: {', '.join(names)}.")
@@ -136,6 +141,10 @@ class Checkpoint:
                 f"mean and std have {len(self.preprocessing.mean)} numbers; the network has "
                 f"{self.config.input_channels} inputs."
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _rebuilt, (values | {"tensors": dict(self.tensors)},)
 
     @property
     def parameters(self) -> int:
@@ -209,7 +218,7 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
 
 def bundled_checkpoint() -> Checkpoint:
     """Return the checkpoint that comes with the package: nuclei, B0."""
-    with as_file(files("napari_emcad") / "assets" / "nuclei_b0.safetensors") as path:
+    with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
         return read_checkpoint(path)
 
 
@@ -261,15 +270,38 @@ def default_classes(num_classes: int) -> tuple[ClassLabel, ...]:
 
 
 def class_labels(
-    names: Iterable[str | ClassLabel], known: Iterable[ClassLabel] = ()
+    names: Iterable[str | ClassLabel], known: Sequence[ClassLabel] = ()
 ) -> tuple[ClassLabel, ...]:
-    """Return classes by their names, in their known colours or in the usual ones."""
-    colours = {each.name: each for each in known}
+    """Return classes by their names.
+
+    Parameters
+    ----------
+    names
+        Of classes 1, 2, …
+    known
+        Classes before: one of the same name keeps its colour, and so does one that was renamed.
+    """
+    listed = list(names)
+    colours = {each.name: each.colour for each in known}
+    renamed = [None if each.name in listed else each.colour for each in known]
     return tuple(
         each
         if isinstance(each, ClassLabel)
-        else colours.get(each, ClassLabel(str(each), COLOURS[i % len(COLOURS)]))
-        for i, each in enumerate(names)
+        else ClassLabel(str(each), colours.get(str(each)) or _colour(i, renamed))
+        for i, each in enumerate(listed)
+    )
+
+
+def _colour(position: int, renamed: Sequence[str | None]) -> str:
+    old = renamed[position] if position < len(renamed) else None
+    return old or COLOURS[position % len(COLOURS)]
+
+
+def is_bundled(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is the one that comes with the package."""
+    return (
+        Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
+        and checkpoint.origin.format == "native"
     )
 
 
@@ -291,7 +323,7 @@ def _read_published(path: Path) -> Checkpoint:
     return _with_what_is_known(
         Checkpoint(
             config=config,
-            tensors=MappingProxyType(published.to_native(tensors, config)),
+            tensors=published.to_native(tensors, config),
             preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
             classes=default_classes(config.num_classes),
             title=path.stem,
@@ -371,7 +403,7 @@ def _from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Checkpoint:
     }
     return Checkpoint(
         config=ModelConfig(**content["config"]),
-        tensors=MappingProxyType(tensors),
+        tensors=tensors,
         preprocessing=Preprocessing(**content["preprocessing"]),
         classes=tuple(ClassLabel(**each) for each in content["classes"]),
         head=content["head"],
@@ -429,19 +461,26 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
     if config.input_channels != checkpoint.config.input_channels:
         default = RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT
     values = _picked(overrides, pixels)
-    if isinstance(values.get("size"), int):
-        values["size"] = (values["size"], values["size"])
     rest = _picked(overrides, other)
     if "classes" in rest:
-        rest["classes"] = class_labels(tuple(rest["classes"]))
+        rest["classes"] = class_labels(_listed(rest["classes"]), checkpoint.classes)
     said = {"preprocessing"} if values else set()
+    guessed = ("preprocessing",) if default is not checkpoint.preprocessing and not values else ()
+    before = (each for each in checkpoint.assumed if each not in {*overrides, *said, *guessed})
     return replace(
         checkpoint,
         config=config,
         preprocessing=replace(default, **values),
-        assumed=tuple(each for each in checkpoint.assumed if each not in {*overrides, *said}),
+        assumed=(*before, *guessed),
         **rest,
     )
+
+
+def _listed(classes: str | Iterable[str | ClassLabel]) -> tuple[str | ClassLabel, ...]:
+    """Return class names; a text is one, or several behind commas."""
+    if isinstance(classes, str):
+        classes = [each.strip() for each in classes.split(",") if each.strip()]
+    return tuple(classes)
 
 
 def _names(kind: type) -> set[str]:
@@ -465,6 +504,18 @@ def _published_bytes(tensors: Tensors) -> bytes:
     content = BytesIO()
     torch.save({k: torch.from_numpy(np.array(v)) for k, v in named.items()}, content)
     return content.getvalue()
+
+
+def _rebuilt(values: dict[str, Any]) -> Checkpoint:
+    """Return a checkpoint out of a pickle."""
+    return Checkpoint(**values)
+
+
+def _sealed(tensor: NDArray[Any]) -> NDArray[Any]:
+    """Return the same numbers, which cannot be written through this view."""
+    view = tensor.view()
+    view.setflags(write=False)
+    return view
 
 
 def _single(tensor: NDArray[Any]) -> NDArray[Any]:

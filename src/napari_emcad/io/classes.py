@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +65,7 @@ def with_classes(
             checkpoint,
             config=config,
             classes=wanted,
-            tensors=MappingProxyType({**checkpoint.tensors, **heads}),
+            tensors={**checkpoint.tensors, **heads},
         )
     except ValueError as error:
         raise CheckpointError(str(error)) from None

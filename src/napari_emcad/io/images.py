@@ -59,11 +59,14 @@ class OpenedImage:
         A letter per axis as `napari_emcad.segment` takes them; None where the file does not say.
     palette
         The numbers behind the colours, where a file stores them: what a label file means.
+    note
+        What a user should know of it, or "".
     """
 
     pixels: Any
     axes: str | None = None
     palette: NDArray[Any] | None = None
+    note: str = ""
 
 
 def read_image(path: Path) -> OpenedImage:
@@ -163,9 +166,9 @@ def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
         If a folder is missing or empty, both are one, or an image has no label file or several.
     """
     stems: dict[str, list[Path]] = {}
-    for each in _files(labels):
+    for each in image_files(labels):
         stems.setdefault(each.stem, []).append(each)
-    candidates, pairs = _files(images), []
+    candidates, pairs = image_files(images), []
     if images.resolve() == labels.resolve():
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
     for image in candidates:
@@ -179,7 +182,14 @@ def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     return pairs
 
 
-def _files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that may be images, sorted by name.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no folder, or has none.
+    """
     if not folder.is_dir():
         raise ImageFileError(f"{folder} is not a folder; check the path.")
     files = [each for each in folder.iterdir() if each.is_file() and each.name[0] != "."]
@@ -194,7 +204,7 @@ _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", 
 
 def _read_tiff(path: Path) -> OpenedImage:
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
+        series, several = file.series[0], len(file.series)
         if series.nbytes > _MOST_PACKED * path.stat().st_size:
             raise ValueError("more pixels than any compression fits into the file")
         axes = _axes_of_tiff(series.axes)
@@ -203,7 +213,8 @@ def _read_tiff(path: Path) -> OpenedImage:
     if pixels is None:
         pixels = tifffile.memmap(path, series=0, mode="r")
         pixels = pixels.reshape(series.shape)
-    return OpenedImage(pixels, axes)
+    note = f"{path.name} holds {several} images; the first is taken." if several > 1 else ""
+    return OpenedImage(pixels, axes, note=note)
 
 
 def _axes_of_tiff(axes: str) -> str | None:

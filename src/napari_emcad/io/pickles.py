@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import pickletools
+import threading
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.recognise import Kind
 
+_LOCK = threading.Lock()
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 _ACTS = ("os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "runpy", "pty", "importlib")
 _BUILTINS = ("builtins.", "__builtin__.")
@@ -43,7 +45,8 @@ def read_pickled_tensors(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
     import torch
 
     try:
-        with torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]):
+        # torch keeps one list of what is allowed for all threads
+        with _LOCK, torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]):
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(_why_refused(path, kind)) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io import published
@@ -52,7 +51,7 @@ def start_checkpoint(
     if encoder_file is not None:
         config["encoder"], encoder = _read_encoder(file_path(encoder_file))
     fresh = _random(ModelConfig(**config), seed)
-    return replace(fresh, tensors=MappingProxyType({**fresh.tensors, **encoder}))
+    return replace(fresh, tensors={**fresh.tensors, **encoder})
 
 
 def _random(config: ModelConfig, seed: int) -> Checkpoint:
@@ -65,7 +64,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
         weights = PvtEmcad(config).state_dict()
     return Checkpoint(
         config=config,
-        tensors=MappingProxyType({name: tensor.numpy() for name, tensor in weights.items()}),
+        tensors={name: tensor.numpy() for name, tensor in weights.items()},
         preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
         classes=default_classes(config.num_classes),
         title=f"New PVT-EMCAD-{config.encoder[-2:].upper()}",

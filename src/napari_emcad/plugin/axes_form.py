@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_emcad.plugin.layers import AxisInfo, axes_of, letters, levels
-from napari_emcad.plugin.look import caption, combo, form, text
+from napari_emcad.plugin.look import caption, combo, form, shortened, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -91,7 +91,9 @@ class AxesForm(QWidget):
             return
         for axis in self._axes:
             self._roles.append(self._role_combo(axis.role))
-            self._form.addRow(caption(f"Axis {axis.name} ({axis.size})"), self._roles[-1])
+            self._form.addRow(
+                caption(f"Axis {shortened(axis.name, 8)} ({axis.size})"), self._roles[-1]
+            )
 
     def _role_combo(self, role: str) -> QComboBox:
         box = combo({title: key for key, title in _ROLES.items() if key or not role})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLineEdit, QWidget
+from qtpy.QtWidgets import QLineEdit, QPushButton, QWidget
 
 from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD
 from napari_emcad.plugin.look import caption, combo, decimal, form, row, spin
@@ -22,14 +22,15 @@ _NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 class DetailsForm(QWidget):
     """Edits activation, branches, prediction, preprocessing and class names of a checkpoint.
 
-    `changed` carries the overrides for `Checkpoint.override`.
+    `changed` carries the overrides for `Checkpoint.override`, `revert_wanted` asks for none.
     """
 
     changed = Signal(dict)
+    revert_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._filling = False
+        self._shown: dict[str, Any] = {}
         self._activation = combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
         self._parallel = combo({"parallel": True, "sequential": False})
         self._head = combo({"finest head": "finest", "sum of the four heads": "sum"})
@@ -43,13 +44,16 @@ class DetailsForm(QWidget):
         self._native = combo({"native, in tiles": True, "resized to": False})
         self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
         self._classes = QLineEdit()
-        self._classes.setToolTip("Names of classes 1, 2, …, separated by commas")
+        self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
+        self._revert = QPushButton("As in the file")
+        self._revert.setToolTip("Takes back everything that was filled in here")
+        self._revert.clicked.connect(self.revert_wanted)
+        self._several, self._separator = False, ","
         self._build()
         self._connect()
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Show what is set now."""
-        self._filling = True
         config, pixels = checkpoint.config, checkpoint.preprocessing
         for box, value in (
             (self._activation, config.activation),
@@ -67,9 +71,12 @@ class DetailsForm(QWidget):
         height, width = pixels.size or (352, 352)
         self._height.setValue(height)
         self._width.setValue(width)
-        self._classes.setText(", ".join(each.name for each in checkpoint.classes))
+        names = [each.name for each in checkpoint.classes]
+        self._several = len(names) > 1
+        self._separator = ";" if any("," in name for name in names) else ","
+        self._classes.setText(f"{self._separator} ".join(names))
         self._enable()
-        self._filling = False
+        self._shown = self._said()
 
     def _show_norm(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         self._norm.clear()
@@ -93,6 +100,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Size"), self._native)
         rows.addRow(caption("Pixels"), row(self._height, self._width))
         rows.addRow(caption("Classes"), self._classes)
+        rows.addRow(caption(""), self._revert)
 
     def _connect(self) -> None:
         for box, name in (
@@ -116,24 +124,52 @@ class DetailsForm(QWidget):
 
     def _new_intensity(self) -> dict[str, Any]:
         intensity = self._intensity.currentData()
+        if intensity == self._shown.get("intensity"):
+            return {}
         usual = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}.get(intensity)
         low_high = dict(zip(("low", "high"), usual, strict=True)) if usual else {}
         return {"intensity": intensity, **low_high}
 
-    def _range(self) -> dict[str, Any]:
-        return {"low": self._low.value(), "high": self._high.value()}
+    def _range(self) -> dict[str, float]:
+        """Return both ends, or nothing while one of them still has to follow the other."""
+        low, high = self._low.value(), self._high.value()
+        return {"low": low, "high": high} if low < high else {}
 
     def _size(self) -> tuple[int, int] | None:
         native = self._native.currentData()
         return None if native else (self._height.value(), self._width.value())
 
     def _tell_classes(self) -> None:
-        names = [each.strip() for each in self._classes.text().split(",") if each.strip()]
-        self._tell({"classes": names})
+        self._tell({"classes": self._names()})
+
+    def _names(self) -> list[str]:
+        said = self._classes.text()
+        separator = ";" if ";" in said else self._separator
+        names = said.split(separator) if self._several else [said]
+        return [each.strip() for each in names if each.strip()]
+
+    def _said(self) -> dict[str, Any]:
+        """Return everything that the form says now."""
+        mean, std = self._norm.currentData()
+        return {
+            "activation": self._activation.currentData(),
+            "dw_parallel": self._parallel.currentData(),
+            "head": self._head.currentData(),
+            "input_channels": self._inputs.currentData(),
+            "over": self._over.currentData(),
+            "intensity": self._intensity.currentData(),
+            "low": self._low.value(),
+            "high": self._high.value(),
+            "mean": mean,
+            "std": std,
+            "size": self._size(),
+            "classes": self._names(),
+        }
 
     def _tell(self, overrides: dict[str, Any]) -> None:
+        """Tell what was changed; passing through a field without changing it says nothing."""
         self._enable()
-        if not self._filling:
+        if any(self._shown.get(name) != value for name, value in overrides.items()):
             self.changed.emit(overrides)
 
     def _enable(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
+from napari_emcad.plugin.look import steady
+
 if TYPE_CHECKING:
     from napari_emcad.inference.devices import DeviceChoice
 
@@ -25,10 +27,17 @@ class DeviceCombo(QComboBox):
         super().__init__()
         self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
+        steady(self)
         for name, title in _TITLES.items():
             self.addItem(title, name)
         self.setCurrentIndex(max(self.findData(device), 0))
         self.setToolTip("Where the network runs")
+
+    @property
+    def problem(self) -> str:
+        """Why the chosen processor cannot be used, or ""; known once `show_choices` was called."""
+        reason = self.currentData(Qt.ItemDataRole.ToolTipRole)
+        return f"{_TITLES[self.currentData()]} cannot be used: {reason}." if reason else ""
 
     def showPopup(self) -> None:
         """Open the list, and ask what is there if that is not known yet."""

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.inference.events import Progress
+from napari_emcad.plugin.look import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+
+_EXPECTED = (ValueError, TypeError, OSError, MemoryError)
+"""What is raised with a sentence for the user."""
 
 _PATIENCE_S = 30
 _THREADS: WeakSet[JobThread] = WeakSet()
@@ -107,7 +111,8 @@ class JobThread(QObject):
         except StopIteration as ended:
             return Outcome(ended.value)
         except Exception as error:  # noqa: BLE001  (handed over as data; a thread has no caller)
-            _LOG.error("A job failed:\n%s", traceback.format_exc())
+            level = logging.DEBUG if isinstance(error, _EXPECTED) else logging.ERROR
+            _LOG.log(level, "A job failed:\n%s", traceback.format_exc())
             return Outcome(error=_sentence(error))
 
     def _tell(self, signal: Any, value: Any) -> None:
@@ -120,7 +125,7 @@ class JobThread(QObject):
 def _sentence(error: Exception) -> str:
     """Return what a user should read; traceback and tensors are left behind."""
     said = str(error).strip()
-    if isinstance(error, (ValueError, TypeError, OSError, MemoryError)) and said:
+    if isinstance(error, _EXPECTED) and said:
         return said
     return f"{type(error).__name__}: {said or 'no further word'}"
 
@@ -140,9 +145,7 @@ class JobBar(QWidget):
         self._stop = QPushButton("Stop")
         self._stop.setToolTip("Ends after the current batch; what is done stays")
         self._stop.clicked.connect(self.stop)
-        self._message = QLabel()
-        self._message.setWordWrap(True)
-        self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._progress_text, self._message = text(), text()
         self._build()
         self._show_running(False)
 
@@ -155,6 +158,7 @@ class JobBar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._message)
+        column.addWidget(self._progress_text)
         column.addWidget(self._strip)
 
     @property
@@ -186,7 +190,8 @@ class JobBar(QWidget):
         self._thread = thread
         self._verb, self._on_event, self._on_end = verb, on_event, on_end
         self._begun = 0.0
-        self.say(f"{verb} …")
+        self.say("")
+        self._progress_text.setText(f"{verb} …")
         self._show_running(True)
         # Bound methods of this widget: Qt cuts these connections when it is destroyed.
         thread.happened.connect(self._happened)
@@ -226,11 +231,17 @@ class JobBar(QWidget):
 
     @property
     def message(self) -> str:
-        """What is shown."""
+        """The last thing that was said."""
         return str(self._message.text())
+
+    @property
+    def progress(self) -> str:
+        """How far the job is, in words."""
+        return str(self._progress_text.text())
 
     def _show_running(self, running: bool) -> None:
         self._strip.setVisible(running)
+        self._progress_text.setVisible(running)
         self._stop.setText("Stop")
         self._stop.setEnabled(running)
         self._progress.setRange(0, 0)
@@ -244,7 +255,8 @@ class JobBar(QWidget):
             return
         pace = (now - self._begun) / max(event.done - self._first, 1)
         left = pace * (event.total - event.done)
-        self._message.setText(f"{self._verb}: {event.done} of {event.total} tiles, {_left(left)}")
+        said = f"{self._verb}: {event.done} of {event.total}, {_left(left)}"
+        self._progress_text.setText(said)
 
 
 def _left(seconds: float) -> str:

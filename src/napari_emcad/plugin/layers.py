@@ -10,7 +10,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import CompositeAffine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
@@ -166,11 +166,11 @@ def class_features(classes: Sequence[ClassLabel]) -> dict[str, list[Any]]:
 
 
 def object_features(
-    classes: Sequence[ClassLabel], object_classes: Sequence[int]
+    classes: Sequence[ClassLabel], object_classes: Mapping[int, int]
 ) -> dict[str, list[Any]]:
-    """Return the class name of each separated object."""
-    names = ["background", *(classes[k - 1].name for k in object_classes)]
-    return {"index": list(range(len(names))), "class": names}
+    """Return the class name of each separated object, by its number."""
+    names = ["background", *(classes[k - 1].name for k in object_classes.values())]
+    return {"index": [0, *object_classes], "class": names}
 
 
 def is_open(viewer: ViewerModel, layer: Layer | Labels | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -28,11 +28,35 @@ _SHORTEST_CHOICE = 8
 """Letters; a combo box shrinks to this rather than push the panel wider than its dock."""
 
 
+class _OnlyWithFocus(QObject):
+    """Keeps the mouse wheel, which scrolls the panel, from changing values on its way."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass a wheel event on unless the widget was clicked before."""
+        if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def steady(widget: QWidget) -> None:
+    """Let the wheel change a widget only when it has the focus."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_OnlyWithFocus(widget))
+
+
+def shortened(name: str, letters: int = 32) -> str:
+    """Return a name without its middle if it is long."""
+    half = letters // 2
+    return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
+
+
 def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
     """Return a combo box that holds values behind titles, and shrinks with its panel."""
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(_SHORTEST_CHOICE)
+    steady(box)
     for title, value in (items or {}).items():
         box.addItem(title, value)
     return box
@@ -46,15 +70,26 @@ def spin(low: int, high: int, step: int = 1, suffix: str = "", off: str = "") ->
     box.setSingleStep(step)
     box.setSuffix(f" {suffix}" if suffix else "")
     box.setSpecialValueText(off)
+    steady(box)
     return box
 
 
+class _Decimal(QDoubleSpinBox):
+    """Shows as many decimals as its number has."""
+
+    def textFromValue(self, value: float) -> str:
+        """Return the number in its shortest form."""
+        return f"{value:.10g}"
+
+
 def decimal(low: float, high: float, step: float = 1.0) -> QDoubleSpinBox:
-    """Return a box for numbers with two decimals."""
-    box = QDoubleSpinBox()
+    """Return a box for numbers."""
+    box = _Decimal()
+    box.setDecimals(9)
     box.setMinimumWidth(_SPIN_WIDTH)
     box.setRange(low, high)
     box.setSingleStep(step)
+    steady(box)
     return box
 
 
@@ -73,10 +108,13 @@ def caption(title: str) -> QLabel:
     return label
 
 
-def text(value: str = "") -> QLabel:
-    """Return words that wrap and can be copied."""
-    label = QLabel(value)
+def text(value: str = "", rich: bool = False) -> QLabel:
+    """Return words that wrap and can be copied; a long one does not widen the panel."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setText(value)
     label.setWordWrap(True)
+    label.setMinimumWidth(1)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
@@ -106,11 +144,30 @@ def scrolled(*content: QWidget) -> QScrollArea:
     for each in content:
         column.addWidget(each)
     column.addStretch()
-    area = QScrollArea()
+    area = _Scrolled(inside)
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(inside)
-    bar = area.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-    area.setMinimumWidth(inside.minimumSizeHint().width() + bar + 4)
     return area
+
+
+class _Scrolled(QScrollArea):
+    """Is never narrower than its content, however that changes."""
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self._inside = inside
+        inside.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the content's size."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return False
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the content's width with a scroll bar beside it."""
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        least = super().minimumSizeHint()
+        return QSize(self._inside.minimumSizeHint().width() + bar + 4, least.height())

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_emcad.io.card import card, remarks
+from napari_emcad.io.checkpoint import is_bundled
 from napari_emcad.plugin.details_form import DetailsForm
 from napari_emcad.plugin.look import combo, folded, scrolled, text
 from napari_emcad.plugin.preferences import recent_files
@@ -39,12 +40,15 @@ class ModelPanel(QWidget):
         The user wants the open checkpoint written to a path.
     overridden
         The user filled in what the file does not say, as overrides.
+    revert_wanted
+        The user wants all that taken back.
     """
 
     bundled_wanted = Signal()
     file_wanted = Signal(object)
     save_wanted = Signal(object)
     overridden = Signal(dict)
+    revert_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,6 +69,7 @@ class ModelPanel(QWidget):
         self._card = QWidget()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
+        self._details.revert_wanted.connect(self.revert_wanted)
         self._build()
         self.show_checkpoint(None)
 
@@ -90,8 +95,10 @@ class ModelPanel(QWidget):
         for row, (caption, value) in enumerate(card(checkpoint)):
             shown = _coloured(checkpoint) if caption == "Classes" else escape(value)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(text(shown.replace("\n", "<br>")), row, 1, Qt.AlignmentFlag.AlignTop)
-        fresh.setToolTip(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}")
+            grid.addWidget(
+                text(shown.replace("\n", "<br>"), rich=True), row, 1, Qt.AlignmentFlag.AlignTop
+            )
+        fresh.setToolTip(escape(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}"))
         self._body.layout().replaceWidget(self._card, fresh)
         self._card.deleteLater()
         self._card = fresh
@@ -104,11 +111,25 @@ class ModelPanel(QWidget):
             self._choice.setItemData(
                 self._choice.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole
             )
+        self._choice.setCurrentIndex(self._index_of(checkpoint))
+
+    def _index_of(self, checkpoint: Checkpoint | None) -> int:
+        """Return the entry of the open checkpoint; one that has none gets it."""
+        if checkpoint is None or checkpoint.origin.format == "new":
+            return -1
+        if is_bundled(checkpoint):
+            return 0
+        here = Path(checkpoint.origin.path)
         paths = [self._choice.itemData(i) for i in range(self._choice.count())]
-        here = Path(checkpoint.origin.path) if checkpoint else None
-        self._choice.setCurrentIndex(paths.index(here) if here in paths else 0)
-        if checkpoint is not None and checkpoint.origin.format == "new":
-            self._choice.setCurrentIndex(-1)
+        if here not in paths:
+            self._choice.addItem(here.name, here)
+            paths.append(here)
+        return paths.index(here)
+
+    def show_running(self, running: bool) -> None:
+        """Open and save nothing while a job runs."""
+        for each in (self._choice, self._open, self._save):
+            each.setEnabled(not running)
 
     def _chosen(self, index: int) -> None:
         path = self._choice.itemData(index)
@@ -123,14 +144,13 @@ class ModelPanel(QWidget):
             self.file_wanted.emit(Path(name))
 
     def _ask_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self,
-            "Save a copy of the model",
-            "model.safetensors",
-            "napari-emcad (*.safetensors);;Published (*.pth)",
+        native, published = "napari-emcad (*.safetensors)", "Published (*.pth)"
+        name, kind = QFileDialog.getSaveFileName(
+            self, "Save a copy of the model", "model.safetensors", f"{native};;{published}"
         )
         if name:
-            self.save_wanted.emit(Path(name))
+            path, usual = Path(name), ".pth" if kind == published else ".safetensors"
+            self.save_wanted.emit(path if path.suffix else path.with_suffix(usual))
 
     def _build(self) -> None:
         top = QHBoxLayout()

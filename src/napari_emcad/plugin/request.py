@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_emcad.imaging.slices import Scope, Slices
-from napari_emcad.jobs import slices_for
+from napari_emcad.jobs import check_memory, slices_for
 from napari_emcad.plugin.layers import levels, slice_index, visible_range
 from napari_emcad.plugin.results import Target
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_emcad.imaging.slices import Where
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.segment_panel import SegmentChoices
 
@@ -30,6 +31,7 @@ def segment_request(
     level = levels(layer)[choices.level]
     scope = _scope(viewer, layer, choices)
     slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+    check_memory(slices.spatial_shape, checkpoint, choices.settings)
     target = Target(
         source=layer,
         name=layer.name,
@@ -38,10 +40,16 @@ def segment_request(
         shape=slices.spatial_shape,
         checkpoint=checkpoint,
         settings=choices.settings,
-        whole=choices.scope == "layer",
+        part=None if choices.scope == "layer" else _part(slices),
         anew=choices.anew,
     )
     return slices, target
+
+
+def _part(slices: Slices) -> Where:
+    """Return where the only slice of a request lies in its result, whole."""
+    place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
+    return tuple(slice(None) if isinstance(each, slice) else each for each in place)
 
 
 def _scope(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:

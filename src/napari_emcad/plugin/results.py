@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.slices import Where
     from napari_emcad.inference.events import InferenceSettings, Region, Summary
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.layers import Level
@@ -48,8 +50,8 @@ class Target:
         Of the result.
     checkpoint, settings
         What it is computed with.
-    whole
-        Whether every slice is computed, so that nothing of an older result stays.
+    part
+        The slice that is computed; None for all of them, so that nothing of an older result stays.
     anew
         Whether the user wants a new layer.
     """
@@ -61,7 +63,7 @@ class Target:
     shape: tuple[int, ...]
     checkpoint: Checkpoint
     settings: InferenceSettings
-    whole: bool
+    part: Where | None
     anew: bool = False
 
     def continues(self, other: Target) -> bool:
@@ -90,11 +92,14 @@ class Result:
         self._viewer = viewer
         self.target = target
         self.object_classes: tuple[int, ...] = ()
+        self._alive: set[int] = set()
+        self._finished_once = False
         self.changed_by_user = False
         self._writing = False
         self._place = geometry(target.source, target.kept, target.level)
         dtype = first_label_type(target.checkpoint, target.settings)
         self._labels: NDArray[Any] = np.zeros(target.shape, dtype)
+        self._numbered, self._found = 0, set[int]()
         self.layer = self._new_layer()
         self._chances: list[Image] = []
         self._refresh_soon = qthrottled(self._refresh, timeout=_REFRESH_MS)
@@ -109,16 +114,11 @@ class Result:
         """Make ready for a job."""
         self.target = target
         self._place = geometry(target.source, target.kept, target.level)
-        if target.whole:
-            self.object_classes = ()
+        self._forget_objects(target)
         self._open()
-        self._put_in_place()
         self.layer.editable = False
-        if target.settings.probabilities and not self._chances:
-            self._chances = self._new_chances()
-        for each in self._chances:
-            if not is_open(self._viewer, each):
-                self._viewer.add_layer(each)
+        self._begin_chances(target)
+        self._put_in_place()
 
     def fill(self, region: Region) -> None:
         """Write a region; the screen follows a little later."""
@@ -143,17 +143,58 @@ class Result:
             How the job went; None if it failed.
         """
         if summary is not None:
+            self._finished_once = True
             self.object_classes = summary.object_classes
             if self.target.settings.clean_up.separate:
-                classes = self.target.checkpoint.classes
-                self.layer.features = object_features(classes, self.object_classes)
+                self._name_objects()
             self._open()
         self.release()
 
+    @property
+    def object_count(self) -> int:
+        """Objects that the last job numbered."""
+        return len(self._found)
+
     def release(self) -> None:
-        """Leave the layers to the user as they are."""
+        """Leave the layers to the user as they are, unless there is nothing in them yet."""
         self.layer.editable = True
-        self._refresh(thumbnail=True)
+        if self._finished_once or self._labels.any():
+            self._refresh(thumbnail=True)
+            return
+        for each in (self.layer, *self._chances):
+            if is_open(self._viewer, each):
+                self._viewer.layers.remove(each)
+
+    def _forget_objects(self, target: Target) -> None:
+        """Clear what a job does anew, so that no old number stays beside new ones."""
+        if not target.settings.clean_up.separate:
+            return
+        if target.part is None:
+            self.object_classes, self._alive = (), set()
+            self._labels[...] = 0
+        else:
+            self._alive -= _values(self._labels[target.part])
+        self._numbered = len(self.object_classes)
+
+    def _name_objects(self) -> None:
+        """Give each object that is there its class, as the status bar shows it."""
+        part = self.target.part
+        numbers = range(self._numbered + 1, len(self.object_classes) + 1)
+        self._found = set(numbers) if part is None else _values(self._labels[part])
+        self._alive |= self._found
+        kept = {k: self.object_classes[k - 1] for k in sorted(self._alive)}
+        self.layer.features = object_features(self.target.checkpoint.classes, kept)
+
+    def _begin_chances(self, target: Target) -> None:
+        """Fill the probability layers that are there, or new ones; else leave them to the user."""
+        if not all(is_open(self._viewer, each) for each in self._chances):
+            self._chances = []
+        if not target.settings.probabilities:
+            self._chances = []
+        elif not self._chances:
+            self._chances = self._new_chances()
+            for each in self._chances:
+                self._viewer.add_layer(each)
 
     def _open(self) -> None:
         if not is_open(self._viewer, self.layer):
@@ -213,11 +254,15 @@ class Result:
             self.changed_by_user = True
 
 
+def _values(labels: NDArray[Any]) -> set[int]:
+    return set(np.unique(labels).tolist()) - {0}
+
+
 class Results:
-    """The result layers of one viewer."""
+    """The result layers of one viewer, which may go away before them."""
 
     def __init__(self, viewer: ViewerModel) -> None:
-        self._viewer = viewer
+        self._viewer = weakref.proxy(viewer)
         self._results: list[Result] = []
 
     def begin(self, target: Target) -> Result:

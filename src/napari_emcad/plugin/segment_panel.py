@@ -13,7 +13,7 @@ from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.device_combo import DeviceCombo
 from napari_emcad.plugin.layers import levels
-from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, text
+from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, steady, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -72,6 +72,7 @@ class SegmentPanel(QWidget):
     def __init__(self, settings: InferenceSettings) -> None:
         super().__init__()
         self._checkpoint: Checkpoint | None = None
+        self._followed: Image | None = None
         self._image = create_widget(annotation="napari.layers.Image", options={"nullable": False})
         self._image.changed.connect(self._show_layer)
         self._axes = AxesForm()
@@ -138,7 +139,28 @@ class SegmentPanel(QWidget):
         self._image.reset_choices()
 
     def _show_layer(self, layer: Image | None) -> None:
-        inputs = self._checkpoint.config.input_channels if self._checkpoint else 3
+        self._follow(layer)
+        self._show_shape()
+
+    def release(self) -> None:
+        """Let go of the layer; the panel is not used again."""
+        self._follow(None)
+
+    def _follow(self, layer: Image | None) -> None:
+        """Hear when the layer's data or axes are replaced."""
+        layer = getattr(layer, "__wrapped__", layer)
+        if self._followed is not None:
+            for event in (self._followed.events.data, self._followed.events.axis_labels):
+                event.disconnect(self._show_shape)
+        self._followed = layer
+        if layer is not None:
+            for event in (layer.events.data, layer.events.axis_labels):
+                event.connect(self._show_shape)
+
+    def _show_shape(self, _: object = None) -> None:
+        layer, inputs = self.layer, 3
+        if self._checkpoint is not None:
+            inputs = self._checkpoint.config.input_channels
         self._axes.show_layer(layer, inputs)
         self._list_levels(layer)
         self._list_scopes(layer)
@@ -161,6 +183,7 @@ class SegmentPanel(QWidget):
 
     def _build(self) -> None:
         box = self._image.native.findChild(QComboBox) or self._image.native
+        steady(box)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         rows, self._rows = QWidget(), form()
         self._rows.addRow(caption("Image"), self._image.native)

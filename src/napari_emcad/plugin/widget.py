@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from napari_emcad.io.checkpoint import bundled_checkpoint, read_checkpoint, writ
 from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.jobs import segment_job
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
+from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.model_panel import ModelPanel
 from napari_emcad.plugin.preferences import inference_settings, opens_bundled, remember
 from napari_emcad.plugin.request import segment_request
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoint import Checkpoint
 
+_LOST = "its format has no place for class names, preprocessing and history."
 _WIDTH = 330
 """Pixels, at first."""
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+_RESULTS: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
 
 
 def session_of(viewer: napari.viewer.Viewer) -> Session:
@@ -68,19 +72,20 @@ class EmcadWidget(QWidget):
         super().__init__()
         self.viewer = _real(napari_viewer)
         self.session = session_of(self.viewer)
-        self.results = Results(self.viewer)
+        self.results = _RESULTS.setdefault(self.viewer, Results(self.viewer))
         self.job_bar = JobBar()
         self.model_panel = ModelPanel()
         self.segment_panel = SegmentPanel(inference_settings())
         self._device_query: JobThread | None = None
         self._closed = False
         self._title = QElidingLabel()
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
         self._tabs = QTabWidget()
         self._build()
         self._connect()
         self._show_checkpoint(self.session.checkpoint)
         if self.session.checkpoint is None and opens_bundled():
-            QTimer.singleShot(0, self.open_bundled)
+            QTimer.singleShot(0, self._open_bundled_first)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the image beside it."""
@@ -92,31 +97,43 @@ class EmcadWidget(QWidget):
         """Open the model that comes with the package."""
         self._open("Opening the bundled model", bundled_checkpoint)
 
+    def _open_bundled_first(self) -> None:
+        """Open the bundled model unless another one was asked for together with the panel."""
+        if not self._closed and self.session.checkpoint is None and self.session.running is None:
+            self.open_bundled()
+
     def open_file(self, path: Path) -> None:
         """Open a checkpoint file; what is wrong with it is said in the panel."""
+        path = path.absolute()
 
         def opened(checkpoint: Checkpoint) -> None:
-            remember(path.absolute())
+            remember(path)
             self.session.open(checkpoint)
 
-        self._open(f"Opening {path.name}", lambda: read_checkpoint(path), opened)
+        self._open(f"Opening {shortened(path.name)}", lambda: read_checkpoint(path), opened)
 
     def save_file(self, path: Path) -> None:
         """Write the open model, with what was filled in."""
         checkpoint = self.session.checkpoint
-        if checkpoint is not None:
-            self._start(
-                f"Saving {path.name}",
-                lambda: write_checkpoint(checkpoint, path),
-                lambda _: self.job_bar.say(f"Saved as {path}."),
-            )
+        if checkpoint is None:
+            return
+        path = path.absolute()
+
+        def saved(_: None) -> None:
+            if path.suffix.lower() == ".safetensors":
+                self.job_bar.say(f"Saved as {path}.")
+                remember(path)
+                self.model_panel.show_checkpoint(self.session.checkpoint)
+            else:
+                self.job_bar.say(f"Saved as {path}; {_LOST}")
+
+        work = partial(write_checkpoint, checkpoint, path)
+        self._start(f"Saving {shortened(path.name)}", work, saved)
 
     def override(self, overrides: dict[str, Any]) -> None:
         """Set what the file does not say."""
-        if self.session.checkpoint is None:
-            return
         try:
-            self.session.open(self.session.checkpoint.override(**overrides))
+            self.session.override(**overrides)
         except CheckpointError as error:
             self.job_bar.say(str(error), error=True)
             self.model_panel.show_checkpoint(self.session.checkpoint)
@@ -133,6 +150,7 @@ class EmcadWidget(QWidget):
         """Do short work in the job's thread, where files may be slow and torch is imported."""
         if self.session.running is not None:
             self.job_bar.say(f"{self.session.running.verb}: wait or stop it first.", error=True)
+            self.model_panel.show_checkpoint(self.session.checkpoint)
             return
 
         def job(_: threading.Event) -> Generator[Any, None, Any]:
@@ -143,7 +161,9 @@ class EmcadWidget(QWidget):
 
         def ended(outcome: Outcome) -> None:
             self._end(ticket, outcome)
-            if not outcome.error:
+            if outcome.error:
+                self.model_panel.show_checkpoint(self.session.checkpoint)
+            else:
                 done(outcome.result)
 
         self.job_bar.start(verb, job, lambda event: None, ended)
@@ -158,8 +178,12 @@ class EmcadWidget(QWidget):
             return
         choices = self.segment_panel.value()
         slices, target = segment_request(self.viewer, _real(layer), choices, checkpoint)
-        result = self.results.begin(target)
-        ticket = self.session.begin(f"Segmenting {layer.name}", result)
+        try:
+            result = self.results.begin(target)
+        except MemoryError:
+            self.job_bar.say("There is no memory left for the result.", error=True)
+            return
+        ticket = self.session.begin(f"Segmenting {shortened(layer.name)}", result)
         objects, settings = result.object_classes, choices.settings
         self.job_bar.start(
             ticket.verb,
@@ -179,15 +203,22 @@ class EmcadWidget(QWidget):
         result.finish(outcome.result)
         self._end(ticket, outcome)
         if isinstance(outcome.result, Summary):
-            self.job_bar.say(_told(outcome.result, outcome.seconds))
+            self.job_bar.say(_told(outcome.result, outcome.seconds, result.object_count))
         self._query_devices()
 
     def _end(self, ticket: Ticket, outcome: Outcome) -> None:
         self.session.end(ticket)
-        self.job_bar.say(outcome.error, error=True)
+        if outcome.error:
+            self.job_bar.say(outcome.error, error=True)
 
     def _why_not_run(self) -> str:
-        return self.session.why_not_run() or self.segment_panel.problem or self._request_problem()
+        panel = self.segment_panel
+        return (
+            self.session.why_not_run()
+            or panel.problem
+            or panel.device.problem
+            or self._request_problem()
+        )
 
     def _request_problem(self) -> str:
         checkpoint, layer = self.session.checkpoint, self.segment_panel.layer
@@ -216,6 +247,7 @@ class EmcadWidget(QWidget):
     def _show_reason(self, *_: Any) -> None:
         running = self.session.running is not None
         self.segment_panel.show_reason(self._why_not_run(), running)
+        self.model_panel.show_running(running)
 
     def _query_devices(self) -> None:
         """List the processors; torch is imported in a thread, once."""
@@ -229,6 +261,7 @@ class EmcadWidget(QWidget):
         self._device_query = None
         if not outcome.error:
             self.segment_panel.device.show_choices(outcome.result)
+            self._show_reason()
 
     # -- life and death
 
@@ -247,6 +280,7 @@ class EmcadWidget(QWidget):
         self.model_panel.file_wanted.connect(self.open_file)
         self.model_panel.save_wanted.connect(self.save_file)
         self.model_panel.overridden.connect(self.override)
+        self.model_panel.revert_wanted.connect(self.session.revert)
         self.segment_panel.run_wanted.connect(self.run)
         self.segment_panel.value_changed.connect(self._show_reason)
         self.segment_panel.device.asked.connect(self._query_devices)
@@ -264,6 +298,7 @@ class EmcadWidget(QWidget):
             return
         self._closed = True
         self.job_bar.close_down()
+        self.segment_panel.release()
         if self._device_query is not None:
             self._device_query.give_up()
         if self.session.running is not None:
@@ -294,11 +329,12 @@ def _device_job(_: threading.Event) -> Generator[Any, None, Any]:
     return device_choices()
 
 
-def _told(summary: Summary, seconds: float) -> str:
-    found = f", {len(summary.object_classes)} objects" if summary.object_classes else ""
+def _told(summary: Summary, seconds: float, objects: int) -> str:
+    found = f", {objects} object{'s' if objects > 1 else ''}" if summary.object_classes else ""
     done, total = summary.slices_done, summary.slices_total
     if summary.ending == "stopped":
-        said = f"Stopped after {done} of {total} slices; what was done stays."
+        after = f" after {done} of {total} slices" if total > 1 else ""
+        said = f"Stopped{after}; what was done stays."
     else:
         count = f"{total} slices" if total > 1 else "Segmented"
         said = f"{count} in {seconds:.1f} s on {summary.device}{found}."

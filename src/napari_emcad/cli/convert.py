@@ -1,0 +1,33 @@
+"""``napari-emcad convert``: published to native format and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import add_set, opened
+from napari_emcad.cli.talk import or_mistake, say
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    convert = verbs.add_parser("convert", help="published to native format and back")
+    convert.add_argument("input", type=Path, metavar="IN")
+    convert.add_argument("output", type=Path, metavar="OUT", help=".safetensors or .pth")
+    convert.add_argument("--half", action="store_true", help="store weights as float16")
+    add_set(convert)
+    convert.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Write a checkpoint in the format of the output's name."""
+    from napari_emcad.io.checkpoint import write_checkpoint
+
+    checkpoint = opened(chosen.input, chosen.set)
+    or_mistake(write_checkpoint, checkpoint, chosen.output, chosen.half)
+    if chosen.output.suffix.lower() != ".safetensors":
+        say("Classes, preprocessing and history have no place in the published format.")
+    print(chosen.output)

@@ -1,0 +1,77 @@
+"""``napari-emcad demo``: an included image segmented, written and shown."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import opened
+from napari_emcad.cli.segment import segment_file
+from napari_emcad.cli.talk import or_mistake
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_emcad.jobs import Segmentation
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    demo = verbs.add_parser("demo", help="segment an included image and show it")
+    demo.add_argument("--output", type=Path, default=Path("napari-emcad-demo"), metavar="DIR")
+    demo.add_argument(
+        "--no-window", dest="window", action="store_false", help="do not open napari afterwards"
+    )
+    demo.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Segment, write labels and overlay, and open napari where there is a screen."""
+    from importlib.resources import as_file, files
+
+    from napari_emcad.io.images import read_image, write_array
+
+    checkpoint = opened(None, [])
+    with as_file(files("napari_emcad") / "assets" / "nuclei_dark.png") as path:
+        image = read_image(path).pixels
+        result = segment_file(path, checkpoint)
+    labels, picture = (
+        chosen.output / f"nuclei_dark_{end}" for end in ("labels.tif", "overlay.png")
+    )
+    drawn = _overlay(image, result)
+    or_mistake(write_array, chosen.output / "nuclei_dark.png", image, "YX")
+    or_mistake(write_array, labels, result.labels, result.axes)
+    or_mistake(write_array, picture, drawn, "YXC")
+    share = (result.labels > 0).mean()
+    print(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
+    if chosen.window and _has_screen():
+        _open_window(image, result)
+
+
+def _overlay(image: Any, result: Segmentation) -> Any:
+    from napari_emcad.imaging.overlay import overlay
+
+    return overlay(image[None], result.labels, [each.colour for each in result.classes])
+
+
+def _has_screen() -> bool:
+    """Whether a window can be opened here, as far as can be told without trying."""
+    screen = sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    return screen and importlib.util.find_spec("napari") is not None
+
+
+def _open_window(image: Any, result: Segmentation) -> None:
+    import napari
+
+    from napari_emcad.model import torch_stack  # noqa: F401  (before the first canvas)
+
+    viewer = napari.Viewer()
+    viewer.add_image(image, name="nuclei_dark")
+    viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
+    viewer.add_labels(result.labels, name="nuclei_dark segmentation")
+    napari.run()

@@ -1,0 +1,37 @@
+"""``napari-emcad info``: what a checkpoint is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import add_set, opened
+from napari_emcad.cli.talk import print_json
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    info = verbs.add_parser("info", help="say what a checkpoint is")
+    info.add_argument("checkpoint", type=Path, nargs="?", help="default: the bundled one")
+    info.add_argument("--json", action="store_true", help="as one JSON object")
+    add_set(info)
+    info.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Say what a checkpoint is."""
+    from napari_emcad.io.card import card, description, remarks
+
+    checkpoint = opened(chosen.checkpoint, chosen.set)
+    if chosen.json:
+        print_json(description(checkpoint))
+        return
+    print(checkpoint.title)
+    for caption, value in card(checkpoint):
+        for row, line in enumerate(value.splitlines()):
+            print(f"  {caption if row == 0 else '':<12}{line}")
+    for text in filter(None, (checkpoint.description, remarks(checkpoint))):
+        print(f"\n{text}")

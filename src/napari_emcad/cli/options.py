@@ -1,0 +1,122 @@
+"""Options that several verbs have in common, and what becomes of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.talk import or_mistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_emcad.io.checkpoint import Checkpoint
+
+    Settings = Iterable[tuple[str, Any]]
+
+_EMPTY = ("none", "-", "")
+
+_COMPUTING = (
+    "channels",
+    "device",
+    "tile",
+    "overlap",
+    "batch",
+    "threshold",
+    "stretch",
+    "full_precision",
+)
+
+
+def add_set(parser: argparse.ArgumentParser, flag: str = "--set", text: str = "") -> None:
+    """Add an option NAME=VALUE that may be given several times."""
+    usual = "what the file does not say: activation=relu, dw_parallel=false, head=sum, size=352 …"
+    parser.add_argument(
+        flag, type=_setting, action="append", default=[], metavar="NAME=VALUE", help=text or usual
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a processor."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", "cuda", "mps", "cpu"),
+        help="where the network runs (auto: the best there is)",
+    )
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint, and how a segmentation is computed with it."""
+    parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
+    add_set(parser)
+    parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")
+    parser.add_argument(
+        "--channels",
+        type=_channels,
+        help="the channel for each input, such as 2,0,1; none leaves an input empty",
+    )
+    add_device(parser)
+    parser.add_argument("--tile", type=int, default=512, help="side in pixels (512)")
+    parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile (0.25)")
+    parser.add_argument("--batch", type=int, help="tiles at once; default: by the device")
+    parser.add_argument("--threshold", type=float, default=0.5, help="of a binary network (0.5)")
+    parser.add_argument(
+        "--stretch", action="store_true", help="stretch probabilities to 0 … 1 as published"
+    )
+    parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
+    parser.add_argument("--fill-holes", type=int, default=0, help="up to so many pixels")
+    parser.add_argument("--smallest-object", type=int, default=0, help="drop those of fewer pixels")
+    parser.add_argument("--largest-component", action="store_true", help="keep one area per class")
+
+
+def computing(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return what `napari_emcad.segment` takes as options.
+
+    Raises
+    ------
+    Mistake
+        If a size of the clean-up is out of bounds.
+    """
+    from napari_emcad.imaging.regions import CleanUp
+
+    said = vars(chosen)
+    clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
+    options = {name: said[name] for name in _COMPUTING}
+    return options | {"clean_up": or_mistake(CleanUp, **clean_up)}
+
+
+def opened(path: Path | None, settings: Settings) -> Checkpoint:
+    """Return a checkpoint with its settings, the bundled one without a path.
+
+    Raises
+    ------
+    Mistake
+        If it cannot be opened, or a setting does not fit.
+    """
+    from napari_emcad.io.checkpoint import bundled_checkpoint, read_checkpoint
+
+    if path is not None:
+        return or_mistake(read_checkpoint, path, **dict(settings))
+    return or_mistake(bundled_checkpoint().override, **dict(settings))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return name.strip(), tuple(parsed) if isinstance(parsed, list) else parsed
+
+
+def _channels(text: str) -> tuple[int | None, ...]:
+    try:
+        return tuple(None if each.strip() in _EMPTY else int(each) for each in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 2,0,1") from None

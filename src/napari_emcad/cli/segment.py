@@ -1,0 +1,177 @@
+"""``napari-emcad segment``: images into label files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import add_computing, computing, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from napari_emcad.inference.events import Event
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.images import OpenedImage
+    from napari_emcad.jobs import Segmentation
+
+_OUTPUT_KINDS = (".tif", ".tiff", ".png", ".npy")
+_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
+_ADVICE = " Use --axes and --channels."
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    segment = verbs.add_parser("segment", help="segment images into label files")
+    segment.add_argument(
+        "images", type=Path, nargs="+", metavar="IMAGE", help="image files, or folders of them"
+    )
+    segment.add_argument(
+        "--output",
+        type=Path,
+        default=Path(),
+        help="a folder (IMAGE_labels.tif is written there), or for one image a .tif, .png or .npy",
+    )
+    segment.add_argument(
+        "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
+    )
+    segment.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_computing(segment)
+    segment.add_argument("--separate", action="store_true", help="give each object its own number")
+    segment.add_argument("--neck", type=int, default=5, help="least pixels between centres (5)")
+    segment.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Segment one image after another; one that fails is named, the others are done."""
+    checkpoint = opened(chosen.checkpoint, chosen.set)
+    options = computing(chosen)
+    targets = _targets(_images(chosen.images), chosen.output)
+    _check(targets, chosen.overwrite)
+    failed = 0
+    for image, target in targets:
+        try:
+            result = segment_file(
+                image, checkpoint, chosen.axes, chosen.probabilities, options, target
+            )
+            _write_result(result, target)
+        except Mistake as mistake:
+            say(f"napari-emcad: {mistake}")
+            failed += 1
+        else:
+            print(target)
+    if failed and len(targets) > 1:
+        say(f"napari-emcad: {failed} of {len(targets)} images were not segmented.")
+    return 2 if failed else 0
+
+
+def _images(paths: Sequence[Path]) -> list[Path]:
+    """Return the images, those of folders one by one; a Zarr folder is one image."""
+    from napari_emcad.io.images import image_files
+
+    listed: list[Path] = []
+    for path in paths:
+        is_folder = path.is_dir() and path.suffix.lower() not in (".zarr", ".n5")
+        listed += or_mistake(image_files, path) if is_folder else [path]
+    return listed
+
+
+def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Return where each image's labels go."""
+    suffix = output.suffix.lower()
+    if suffix in _PICTURES and not output.is_dir():
+        raise Mistake(f"{output}: labels cannot be written as {suffix}; take .tif, .png or .npy.")
+    if suffix in _OUTPUT_KINDS and not output.is_dir():
+        if len(images) > 1:
+            raise Mistake(f"{output} is one file for {len(images)} images; give a folder.")
+        return [(images[0], output)]
+    names = [each.stem for each in images]
+    return [
+        (each, output / f"{each.stem if names.count(each.stem) == 1 else each.name}_labels.tif")
+        for each in images
+    ]
+
+
+def _check(targets: list[tuple[Path, Path]], overwrite: bool) -> None:
+    """Refuse to write over images, over other files unless asked for, and where nobody may."""
+    images = {image.resolve() for image, _ in targets}
+    if len({target for _, target in targets}) < len(targets):
+        raise Mistake("Two images have the same name; segment them into different folders.")
+    for _, target in targets:
+        if target.resolve() in images:
+            raise Mistake(f"{target} is one of the images; choose another output.")
+        if target.exists() and not overwrite:
+            raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
+        place = next(each for each in target.resolve().parents if each.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise Mistake(f"{target} cannot be written: you may not write to {place}.")
+
+
+def segment_file(
+    image: Path,
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    probabilities: bool = False,
+    options: dict[str, Any] | None = None,
+    target: Path | None = None,
+) -> Segmentation:
+    """Segment one image file, telling of its progress.
+
+    Raises
+    ------
+    Mistake
+        If it cannot be read or segmented; the message names it.
+    """
+    from napari_emcad.imaging.slices import AxesError
+    from napari_emcad.io.images import ImageFileError, read_image
+    from napari_emcad.jobs import segment
+
+    try:
+        opened = read_image(image)
+        if opened.note:
+            say(opened.note)
+        _check_rank(opened, target)
+        return segment(
+            opened.pixels,
+            checkpoint,
+            axes or opened.axes,
+            on_event=_teller(image.name),
+            probabilities=probabilities,
+            **(options or {}),
+        )
+    except ImageFileError as error:
+        raise Mistake(str(error)) from None
+    except (ValueError, TypeError) as error:
+        advice = _ADVICE if isinstance(error, AxesError) else ""
+        raise Mistake(f"{image}: {error}{advice}") from error
+
+
+def _check_rank(opened: OpenedImage, target: Path | None) -> None:
+    """Refuse a stack for a PNG before it is computed."""
+    rank = len(opened.pixels.shape) - ("C" in (opened.axes or ""))
+    if target is not None and target.suffix.lower() == ".png" and opened.axes and rank > 2:
+        raise Mistake(f"{target}: PNG holds flat images; write the stack as .tif or .npy.")
+
+
+def _write_result(result: Segmentation, target: Path) -> None:
+    from napari_emcad.io.images import write_array
+
+    or_mistake(write_array, target, result.labels, result.axes)
+    if result.probabilities is not None:
+        name = target.stem.removesuffix("_labels") + "_probabilities.tif"
+        or_mistake(write_array, target.with_name(name), result.probabilities, f"C{result.axes}")
+
+
+def _teller(name: str) -> Callable[[Event], None]:
+    from napari_emcad.inference.events import Notice, Progress
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress):
+            tick(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
+        elif isinstance(event, Notice):
+            say(event.text)
+
+    return tell

@@ -1,0 +1,51 @@
+"""What the terminal hears: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Mistake(Exception):
+    """Something the user asked for cannot be; the message says what to do."""
+
+
+def or_mistake(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """Return what `work` returns; what it refuses is the user's mistake.
+
+    Raises
+    ------
+    Mistake
+        With the words of the ValueError, TypeError or OSError that was raised.
+    """
+    try:
+        return work(*given, **named)
+    except (ValueError, TypeError, OSError) as error:
+        raise Mistake(str(error)) from error
+
+
+def say(text: str) -> None:
+    """Say something that is not the result."""
+    print(text, file=sys.stderr)
+
+
+def tick(text: str, last: bool) -> None:
+    """Show progress: on a terminal in one line, else only the end."""
+    if sys.stderr is None:
+        return
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
+    elif last:
+        say(text)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON object as the result."""
+    print(json.dumps(content, indent=2))

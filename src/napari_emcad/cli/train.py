@@ -1,0 +1,208 @@
+"""``napari-emcad train``: a folder of images and labels into a checkpoint."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import add_device, add_set, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Generator, Iterator
+
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.dataset import Dataset
+    from napari_emcad.io.training_run import TrainingRun
+    from napari_emcad.teaching import Taught
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.loop import EpochEnd
+
+_NOTHING = "nothing"
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    train = verbs.add_parser("train", help="train on a folder of images and labels")
+    train.add_argument(
+        "folder", type=Path, help="with images/ and labels/ (or masks/), perhaps classes.yaml"
+    )
+    train.add_argument("--output", type=Path, required=True, metavar="DIR")
+    train.add_argument("--preset", default="from-scratch", help="see the user guide (from-scratch)")
+    add_set(train, text="a setting of the preset: learning_rate=0.0001, epochs=50, flip=true …")
+    train.add_argument(
+        "--start",
+        default="",
+        metavar="FILE",
+        help=f"a checkpoint, a PVTv2 encoder file, or '{_NOTHING}'; default: the bundled one",
+    )
+    add_set(train, "--model", "of the checkpoint: encoder=pvt_v2_b2 (from nothing), size=256 …")
+    train.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
+    train.add_argument(
+        "--hold-out", type=float, default=0.15, help="share of images held out else (0.15)"
+    )
+    train.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
+    train.add_argument("--skip-bad", action="store_true", help="leave out files that do not do")
+    train.add_argument("--resume", action="store_true", help="go on with what --output holds")
+    add_device(train)
+    train.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Train, and write checkpoint, history and curves into the output folder."""
+    from napari_emcad.io.checkpoint import write_checkpoint
+    from napari_emcad.io.training_run import TrainingRun
+
+    config = _config(chosen)
+    start = _start(chosen)
+    slices, held_out = _slices(chosen, start, config)
+    kept = or_mistake(TrainingRun, chosen.output)
+    about = {"training": asdict(config), "start": start.origin.sha256, "slices": len(slices)}
+    if kept.begun and not chosen.resume:
+        raise Mistake(f"{chosen.output} holds a training; go on with --resume, or name another.")
+    state = or_mistake(kept.load, about) if chosen.resume else None
+    taught = _taught(chosen, start, slices, held_out, config, state, kept, about)
+    path = chosen.output / "model.safetensors"
+    or_mistake(write_checkpoint, taught.checkpoint, path)
+    if taught.trained.remark:
+        say(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
+    print(path)
+    return 1 if taught.trained.ending == "diverged" else 0
+
+
+def _config(chosen: argparse.Namespace) -> TrainingConfig:
+    from napari_emcad.training.config import PRESETS
+
+    if chosen.preset not in PRESETS:
+        raise Mistake(f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}.")
+    return or_mistake(PRESETS[chosen.preset].changed, **dict(chosen.set))
+
+
+def _start(chosen: argparse.Namespace) -> Checkpoint:
+    """Return what training starts from, with the classes of the folder."""
+    from napari_emcad.io.classes import with_classes
+    from napari_emcad.io.dataset import class_names, count_classes, dataset_pairs
+    from napari_emcad.io.recognise import EncoderOnlyError
+    from napari_emcad.io.start import start_checkpoint
+
+    pairs = or_mistake(dataset_pairs, chosen.folder)
+    count = 1 if chosen.foreground else or_mistake(count_classes, pairs)
+    names = or_mistake(class_names, chosen.folder)
+    if names is not None and len(names) < count:
+        raise Mistake(f"classes.yaml names {len(names)} classes; the labels hold {count}.")
+    settings = dict(chosen.model)
+    if chosen.start == _NOTHING:
+        encoder = settings.pop("encoder", "pvt_v2_b0")
+        begun = or_mistake(start_checkpoint, encoder=encoder).override(
+            intensity="percentile", low=0.5, high=99.5, size=None
+        )
+    else:
+        try:
+            begun = opened(Path(chosen.start) if chosen.start else None, [])
+        except Mistake as mistake:
+            if not isinstance(mistake.__cause__, EncoderOnlyError):
+                raise
+            begun = or_mistake(start_checkpoint, chosen.start)
+    begun = or_mistake(begun.override, **settings)
+    wanted = names or tuple(each.name for each in begun.classes)[:count]
+    return or_mistake(with_classes, begun, wanted, max(count, len(names or ())))
+
+
+def _slices(
+    chosen: argparse.Namespace, start: Checkpoint, config: TrainingConfig
+) -> tuple[list[Any], list[Any]]:
+    """Return slices to learn from and slices held out."""
+    from napari_emcad.teaching import split
+
+    data = _read(chosen, chosen.folder, start)
+    if chosen.validation is not None:
+        return list(data.slices), list(_read(chosen, chosen.validation, start).slices)
+    if not 0 <= chosen.hold_out < 1:
+        raise Mistake(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
+    slices, held_out = split(data.slices, chosen.hold_out, config.seed)
+    if not held_out:
+        say("napari-emcad: nothing is held out; the last epoch is kept, its score is unknown.")
+    return slices, held_out
+
+
+def _read(chosen: argparse.Namespace, folder: Path, start: Checkpoint) -> Dataset:
+    from napari_emcad.io.dataset import dataset_pairs, read_dataset
+
+    data = or_mistake(
+        read_dataset,
+        or_mistake(dataset_pairs, folder),
+        start.config.input_channels,
+        start.preprocessing,
+        len(start.classes),
+        chosen.foreground,
+        chosen.skip_bad,
+    )
+    for each in data.skipped:
+        say(f"napari-emcad: left out: {each}")
+    return data
+
+
+def _taught(
+    chosen: argparse.Namespace,
+    start: Checkpoint,
+    slices: list[Any],
+    held_out: list[Any],
+    config: TrainingConfig,
+    state: dict[str, Any] | None,
+    kept: TrainingRun,
+    about: dict[str, Any],
+) -> Taught:
+    """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
+    from napari_emcad.teaching import teach
+    from napari_emcad.training.loop import EpochEnd, Snapshot, StepEnd
+
+    stop = threading.Event()
+    job = teach(start, slices, held_out, config, stop, chosen.device, state)
+    with _interrupt_sets(stop):
+        while True:
+            try:
+                event = or_mistake(_next, job)
+            except StopIteration as ended:
+                taught: Taught = ended.value
+                return taught
+            if isinstance(event, StepEnd):
+                tick(f"step {event.step} of {event.total}, loss {event.loss:.3f}", last=False)
+            elif isinstance(event, EpochEnd):
+                say(_told(event))
+            elif isinstance(event, Snapshot):
+                or_mistake(kept.save, event.state, about)
+                or_mistake(kept.note, [EpochEnd(**each) for each in event.state["epochs"]])
+
+
+def _next(job: Generator[Any, None, Any]) -> Any:
+    return next(job)
+
+
+@contextmanager
+def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C end the training in good order; the second one ends the process."""
+
+    def stopping(*_: object) -> None:
+        say("napari-emcad: stopping after this step; press Ctrl-C again to give up at once.")
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
+        signal.signal(signal.SIGINT, stopping)
+    try:
+        yield
+    finally:
+        if in_main:
+            signal.signal(signal.SIGINT, before)
+
+
+def _told(epoch: EpochEnd) -> str:
+    score = "" if epoch.dice is None else f", Dice {epoch.dice:.4f}{' (best)' * epoch.best}"
+    return f"epoch {epoch.epoch} of {epoch.total}: loss {epoch.loss:.4f}{score}"

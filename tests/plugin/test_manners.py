@@ -1,0 +1,221 @@
+"""What a user would take amiss, each tried on the real panel."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+
+import napari_emcad
+from napari_emcad.inference.devices import DeviceChoice
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.widget import show_panel
+
+
+@pytest.fixture
+def run(qtbot, finish):
+    """Return a function that presses Segment and waits."""
+
+    def run(panel):
+        qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+        finish(panel)
+
+    return run
+
+
+def results(panel):
+    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+
+
+def chances(panel):
+    return [each for each in panel.viewer.layers if "probability" in each.name]
+
+
+def choose_scope(panel, name):
+    scope = panel.segment_panel._scope
+    scope.setCurrentIndex(scope.findData(name))
+
+
+def test_taking_a_detail_back_brings_everything_back(panel):
+    """Toggling the inputs must not leave other preprocessing behind."""
+    before = panel.session.checkpoint
+    panel.override({"input_channels": 1})
+    assert panel.session.checkpoint.preprocessing.size == (224, 224)
+    assert "preprocessing" in panel.session.checkpoint.assumed
+    panel.override({"input_channels": 3})
+    assert panel.session.checkpoint.preprocessing == before.preprocessing
+    assert panel.session.checkpoint.assumed == before.assumed
+    panel.override({"head": "sum"})
+    panel.model_panel._details._revert.click()
+    assert panel.session.checkpoint is before
+
+
+def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, run, nuclei):
+    viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
+    panel = dock(viewer)
+    panel.segment_panel._separate.setChecked(True)
+    choose_scope(panel, "slice")
+    said = []
+    for _ in range(3):
+        run(panel)
+        said.append(panel.job_bar.message.split(", ")[-1])
+    assert len(set(said)) == 1
+    (layer,) = results(panel)
+    count = len(np.unique(layer.data)) - 1
+    assert said[0] == f"{count} objects."
+    assert len(layer.features) == count + 1
+    assert set(layer.features["index"]) == set(np.unique(layer.data))
+    choose_scope(panel, "layer")
+    for _ in range(2):
+        run(panel)
+    per_slice = [set(np.unique(each)) - {0} for each in layer.data]
+    assert sum(map(len, per_slice)) == len(set.union(*per_slice)) == 5 * count
+
+
+def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, monkeypatch):
+    viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
+    panel = dock(viewer)
+    panel.segment_panel._separate.setChecked(True)
+    choose_scope(panel, "layer")
+    panel.segment_panel._advanced._batch.setValue(1)
+    run(panel)
+    answers = PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        panel.job_bar._thread.stop()
+        return answers(self, x, head)
+
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    run(panel)
+    (layer,) = results(panel)
+    assert layer.data[0].any()
+    assert not layer.data[1:].any()
+
+
+def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(panel, run):
+    keep = panel.segment_panel._advanced._probabilities
+    keep.setChecked(True)
+    run(panel)
+    (old,) = chances(panel)
+    values = old.data.copy()
+    keep.setChecked(False)
+    panel.override({"head": "sum"})
+    run(panel)
+    np.testing.assert_array_equal(old.data, values)
+    panel.viewer.layers.remove(old)
+    run(panel)
+    assert chances(panel) == []
+    keep.setChecked(True)
+    run(panel)
+    (new,) = chances(panel)
+    assert new is not old
+
+
+def test_a_failed_first_run_leaves_no_empty_layer(panel, run, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(PvtEmcad, "predict", lambda *_: 1 / 0)
+        run(panel)
+    assert results(panel) == []
+    assert "ZeroDivisionError" in panel.job_bar.message
+    run(panel)
+    assert len(results(panel)) == 1
+
+
+def test_a_device_that_is_missing_turns_the_button_off(panel):
+    device = panel.segment_panel.device
+    device.setCurrentIndex(device.findData("cuda"))
+    device.show_choices((DeviceChoice("cuda", "CUDA", "no driver"), DeviceChoice("cpu", "CPU")))
+    panel._show_reason()
+    assert not panel.segment_panel._run.isEnabled()
+    assert "CUDA cannot be used: no driver." in panel.segment_panel._reason.text()
+
+
+def test_the_same_layer_is_updated_after_the_dock_was_closed_and_opened(panel, viewer, dock, run):
+    run(panel)
+    viewer.window.remove_dock_widget(panel.parent())
+    again = dock(viewer)
+    run(again)
+    assert len(results(again)) == 1
+
+
+def test_replaced_data_is_noticed(panel, nuclei):
+    layer = panel.viewer.layers["nuclei"]
+    layer.data = np.stack([nuclei] * 7)
+    axes = panel.segment_panel._axes
+    assert [each.size for each in axes._axes] == [7, *nuclei.shape]
+    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment_panel.value().scope == "slice"
+
+
+def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
+    panel = dock(viewer)
+    huge = da.zeros((200_000, 30_000, 30_000), dtype=np.uint8, chunks=(1, 30_000, 30_000))
+    layer = Image(huge[:, :64, :64], name="huge", contrast_limits=(0, 1))
+    viewer.add_layer(layer)
+    choose_scope(panel, "layer")
+    assert panel.segment_panel._run.isEnabled()
+    checkpoint = panel.session.checkpoint
+    with pytest.raises(ValueError, match=r"would need 167,638 GiB, this computer has"):
+        napari_emcad.segment(huge, checkpoint, axes="ZYX")
+
+
+def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
+    viewer.add_image(nuclei, name="20240501_experiment_mouse_03_cortex_DAPI_GFP_60x_" * 4)
+    panel = dock(viewer)
+    before = panel.minimumSizeHint().width()
+    run(panel)
+    panel.job_bar.say("x" * 300, error=True)
+    assert panel.minimumSizeHint().width() <= before
+
+
+def test_the_open_file_is_always_the_one_that_is_shown(panel, finish, tmp_path, monkeypatch):
+    choice = panel.model_panel._choice
+    path = tmp_path / "mine.safetensors"
+    napari_emcad.write_checkpoint(panel.session.checkpoint, path)
+    monkeypatch.chdir(tmp_path)
+    panel.open_file(type(path)("mine.safetensors"))
+    finish(panel)
+    assert choice.currentText() == "mine.safetensors"
+    (tmp_path / "bad.pth").write_text("no")
+    panel.open_file(tmp_path / "bad.pth")
+    finish(panel)
+    assert choice.currentText() == "mine.safetensors"
+    path.unlink()
+    panel.model_panel.show_checkpoint(panel.session.checkpoint)
+    assert choice.currentText() == "mine.safetensors"
+
+
+def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, finish, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    napari_emcad.write_checkpoint(napari_emcad.bundled_checkpoint().override(title="Mine"), path)
+    panel = show_panel(viewer)
+    panel.open_file(path)
+    finish(panel)
+    assert panel.session.checkpoint.title == "Mine"
+    assert panel.job_bar.message == ""
+
+
+def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
+    said, answers = [], PvtEmcad.predict
+
+    def predict(self, x, head="finest"):
+        said.append(1)
+        return answers(self, x, head)
+
+    monkeypatch.setattr(PvtEmcad, "predict", predict)
+    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+    panel.open_file(tmp_path / "other.pth")
+    assert "wait or stop it first" in panel.job_bar.message
+    assert panel.job_bar.progress == "Segmenting nuclei …"
+    assert not panel.model_panel._open.isEnabled()
+    finish(panel)
+    assert panel.model_panel._open.isEnabled()
+    assert said
+
+
+def test_markup_in_a_title_is_shown_as_it_is(panel):
+    panel.session.open(panel.session.checkpoint.override(title="<b>T</b>", description="<i>d</i>"))
+    assert panel._title.textFormat() == Qt.TextFormat.PlainText
+    assert panel.model_panel._about.textFormat() == Qt.TextFormat.PlainText
