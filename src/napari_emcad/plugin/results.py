@@ -113,12 +113,11 @@ class Result:
     def begin(self, target: Target) -> None:
         """Make ready for a job."""
         self.target = target
-        self._place = geometry(target.source, target.kept, target.level)
+        self._follow(geometry(target.source, target.kept, target.level))
         self._forget_objects(target)
         self._open()
         self.layer.editable = False
         self._begin_chances(target)
-        self._put_in_place()
 
     def fill(self, region: Region) -> None:
         """Write a region; the screen follows a little later."""
@@ -205,10 +204,12 @@ class Result:
             if is_open(self._viewer, each):
                 each.refresh(thumbnail=thumbnail, extent=False)
 
-    def _put_in_place(self) -> None:
+    def _follow(self, place: dict[str, Any]) -> None:
         """Follow the image, should the user have moved it since the last run."""
+        moved = {k: v for k, v in place.items() if not np.array_equal(self._place[k], v)}
+        self._place = place
         for layer in (self.layer, *self._chances):
-            for name, value in self._place.items():
+            for name, value in moved.items():
                 setattr(layer, name, value)
 
     def _new_layer(self) -> Labels:

@@ -1,0 +1,159 @@
+"""``napari-emcad train``: a folder in, a checkpoint and an honest history out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import napari_emcad
+from napari_emcad.cli import main
+
+QUICK = [
+    *("--set", "epochs=2", "--set", "crop=64", "--set", "batch=2", "--set", "crops_per_epoch=4"),
+    *("--set", "validate_every=1", "--set", "mixed_precision=false"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of five images of discs with instance labels."""
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:72, :80]
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for number in range(5):
+        labels = np.zeros((72, 80), np.uint16)
+        for k in range(1, 5):
+            cy, cx = rng.integers(10, 62), rng.integers(10, 70)
+            labels[(y - cy) ** 2 + (x - cx) ** 2 < 64] = k
+        image = (30 + 150 * (labels > 0) + rng.normal(0, 5, labels.shape)).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "data" / "images" / f"{number}.png")
+        Image.fromarray(labels).save(tmp_path / "data" / "labels" / f"{number}.png")
+    return tmp_path / "data"
+
+
+def train(folder, output, *more):
+    return main(["train", str(folder), "--output", str(output), "--foreground", *QUICK, *more])
+
+
+def test_it_writes_a_checkpoint_that_says_where_it_came_from(folder, tmp_path, capsys):
+    assert train(folder, tmp_path / "run") == 0
+    said = capsys.readouterr()
+    assert said.out.strip() == str(tmp_path / "run" / "model.safetensors")
+    assert "epoch 2 of 2" in said.err
+    checkpoint = napari_emcad.read_checkpoint(tmp_path / "run" / "model.safetensors")
+    bundled = napari_emcad.bundled_checkpoint()
+    assert checkpoint.parent == bundled.origin.sha256
+    assert checkpoint.history[-1]["event"] == "trained on 4 slices"
+    assert checkpoint.history[-1]["config"]["epochs"] == 2
+    assert checkpoint.preprocessing == bundled.preprocessing
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert [each["epoch"] for each in history] == [1, 2]
+    assert all(each["dice"] is not None for each in history)
+    assert (tmp_path / "run" / "curves.png").exists()
+    image = np.asarray(Image.open(folder / "images" / "0.png"))
+    assert napari_emcad.segment(image, checkpoint).labels.shape == image.shape
+
+
+def test_from_nothing_with_several_named_classes(folder, tmp_path):
+    (folder / "classes.yaml").write_text("classes: [round, square, large, small]")
+    more = [*QUICK, "--start", "nothing", "--model", "aggregation=concat"]
+    assert main(["train", str(folder), "--output", str(tmp_path / "run"), *more]) == 2
+    more = [*QUICK, "--start", "nothing"]
+    assert main(["train", str(folder), "--output", str(tmp_path / "run"), *more]) == 0
+    checkpoint = napari_emcad.read_checkpoint(tmp_path / "run" / "model.safetensors")
+    assert [each.name for each in checkpoint.classes] == ["round", "square", "large", "small"]
+    assert checkpoint.config.num_classes == 5
+    assert checkpoint.parent is None
+
+
+def test_from_a_bare_encoder_file(folder, tmp_path):
+    whole = napari_emcad.start_checkpoint(seed=2)
+    encoder = {
+        name.removeprefix("encoder.").replace("stages_", "stages."): torch.tensor(tensor)
+        for name, tensor in whole.tensors.items()
+        if name.startswith("encoder.")
+    }
+    torch.save(encoder, tmp_path / "pvt_v2_b0.pth")
+    assert train(folder, tmp_path / "run", "--start", str(tmp_path / "pvt_v2_b0.pth")) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--preset", "fast"], "There is no preset fast; choose one of paper-polyp"),
+        (["--set", "epoch=3"], "epoch is no setting"),
+        (["--start", "no.pth"], "no such file"),
+        (["--hold-out", "1"], "--hold-out is 1.0"),
+        (["--resume"], "no training to go on with"),
+        (["--validation", "nowhere"], "nowhere has no folder images"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_status_2(folder, tmp_path, capsys, more, said):
+    assert train(folder, tmp_path / "run", *more) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_instance_labels_without_foreground_and_bad_files(folder, tmp_path, capsys):
+    labels = np.arange(72 * 80, dtype=np.uint16).reshape(72, 80)
+    Image.fromarray(labels).save(folder / "labels" / "2.png")
+    assert main(["train", str(folder), "--output", str(tmp_path / "run"), *QUICK]) == 2
+    assert "--foreground" in capsys.readouterr().err
+    (folder / "images" / "3.png").write_bytes(b"broken")
+    assert train(folder, tmp_path / "run") == 2
+    assert "3.png" in capsys.readouterr().err
+    assert train(folder, tmp_path / "run", "--skip-bad") == 0
+    assert "left out" in capsys.readouterr().err
+
+
+def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
+    assert train(folder, tmp_path / "run") == 0
+    assert train(folder, tmp_path / "run") == 2
+    assert "--resume" in capsys.readouterr().err
+    assert train(folder, tmp_path / "run", "--resume", "--set", "seed=5") == 2
+    assert "other training" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_killed_and_resumed_it_ends_as_if_nothing_had_been(folder, tmp_path):
+    """SIGKILL at any moment loses what came after the last snapshot, no more."""
+    code = (
+        "import sys; from napari_emcad.training import loop; loop._SNAPSHOT_S = 0.0;"
+        "from napari_emcad.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["train", str(folder), "--foreground", *QUICK, "--set", "epochs=6"]
+
+    def start(output, *more):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *arguments, "--output", str(output), *more],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    assert start(tmp_path / "whole").wait(240) == 0
+    killed = start(tmp_path / "killed")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / "resume.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    assert start(tmp_path / "killed", "--resume").wait(240) == 0
+    one, other = (
+        napari_emcad.read_checkpoint(tmp_path / name / "model.safetensors")
+        for name in ("whole", "killed")
+    )
+    for name, tensor in one.tensors.items():
+        np.testing.assert_allclose(tensor, other.tensors[name], rtol=0, atol=1e-6, err_msg=name)
