@@ -23,10 +23,10 @@ EPOCHS = [
 def test_a_state_comes_back_as_it_was(tmp_path):
     run = TrainingRun(tmp_path / "new" / "run")
     assert not run.begun
-    run.save(STATE, {"seed": 1})
+    run.save(STATE, {"seed": 1, "scales": (1.0, 2.0)})
     again = TrainingRun(tmp_path / "new" / "run")
     assert again.begun
-    back = again.load({"seed": 1})
+    back = again.load({"seed": 1, "scales": (1.0, 2.0)})
     assert torch.equal(back["network"]["a"], STATE["network"]["a"])
     assert {k: v for k, v in back.items() if k != "network"} == {
         "step": 3,

@@ -94,7 +94,8 @@ class TrainingRun:
             before = json.loads(kept["about"])
         except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
             raise RunError(f"{path} is damaged; start anew without --resume.") from None
-        differing = sorted(k for k in {*before, *about} if before.get(k) != about.get(k))
+        now = json.loads(json.dumps(about))
+        differing = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
         if differing:
             raise RunError(
                 f"{self.folder} holds a training with other {', '.join(differing)}; go on with the "
