@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 from types import SimpleNamespace
 
-import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
@@ -201,9 +200,10 @@ def test_whole_images_score_as_published(rows, tiled):
 
 
 @real
-def test_the_bundled_checkpoint_segments_as_the_published_one(rows, tiled):
-    dark = [i for i, row in enumerate(rows) if row["kind"] == "dark" and not is_large(row)][:8]
-    bundled = evaluate([files_of(rows[i]) for i in dark], bundled_checkpoint())
-    for mine, i in zip(bundled, dark, strict=True):
-        assert mine.mean("dice") == pytest.approx(tiled[i].mean("dice"), abs=0.005)
-        assert iio.immeta(files_of(rows[i])[0])["mode"]
+def test_the_bundled_checkpoint_scores_as_its_card_says(rows):
+    """See docs/checkpoints.md; nothing under 0.91 is bundled."""
+    scores = list(evaluate(map(files_of, rows), bundled_checkpoint()))
+    assert mean_over_images(scores, "dice") == pytest.approx(0.9112, abs=0.001)
+    for kind, dice in (("dark", 0.9162), ("color", 0.8801), ("bright", 0.8814)):
+        chosen = [each for each, row in zip(scores, rows, strict=True) if row["kind"] == kind]
+        assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.002)

@@ -171,7 +171,8 @@ def details(qtbot):
 
 def test_passing_through_the_fields_changes_nothing(details, checkpoint):
     form, told = details
-    odd = checkpoint.override(intensity="range", low=0, high=0.00123, mean=(0.1, 0.2, 0.3))
+    norm = {"mean": (0.1, 0.2, 0.3), "std": (1, 2, 3)}
+    odd = checkpoint.override(intensity="range", low=0, high=0.00123, **norm)
     form.show_checkpoint(odd)
     for field in (form._low, form._high, form._height, form._width, form._classes):
         field.editingFinished.emit()

@@ -114,7 +114,7 @@ class Result:
         """Make ready for a job."""
         self.target = target
         self._follow(geometry(target.source, target.kept, target.level))
-        self._forget_objects(target)
+        self._forget(target)
         self._open()
         self.layer.editable = False
         self._begin_chances(target)
@@ -164,14 +164,12 @@ class Result:
             if is_open(self._viewer, each):
                 self._viewer.layers.remove(each)
 
-    def _forget_objects(self, target: Target) -> None:
-        """Clear what a job does anew, so that no old number stays beside new ones."""
-        if not target.settings.clean_up.separate:
-            return
+    def _forget(self, target: Target) -> None:
+        """Clear what a job does anew, so that nothing old stays beside new labels."""
         if target.part is None:
             self.object_classes, self._alive = (), set()
             self._labels[...] = 0
-        else:
+        elif target.settings.clean_up.separate:
             self._alive -= _values(self._labels[target.part])
         self._numbered = len(self.object_classes)
 
