@@ -77,7 +77,7 @@ def _window(tiles_high: int) -> dict[str, float]:
         beats.clear()
         panel.run()
         while panel.job_bar.running:
-            QApplication.processEvents()
+            _rest()
         pauses = np.diff(beats)
         gaps[f"{name}: worst gap, s"] = float(pauses.max())
         gaps[f"{name}: 99th percentile of gaps, s"] = float(np.percentile(pauses, 99))
@@ -86,16 +86,22 @@ def _window(tiles_high: int) -> dict[str, float]:
     return {"dock opens, s": opened, **gaps, "stop pressed to job ended, s": seconds}
 
 
-def _end_of_job(viewer: object, panel: object) -> float:
+def _rest() -> None:
+    """Handle what has come, then sleep a moment, as an event loop does."""
     from qtpy.QtWidgets import QApplication
 
+    QApplication.processEvents()
+    time.sleep(0.0005)
+
+
+def _end_of_job(viewer: object, panel: object) -> float:
     panel.run()
     while panel.job_bar._progress.value() < 2:
-        QApplication.processEvents()
+        _rest()
     begun = time.perf_counter()
     panel.job_bar.stop()
     while panel.job_bar.running:
-        QApplication.processEvents()
+        _rest()
     seconds = time.perf_counter() - begun
     viewer.close()
     return seconds

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
-import sys
 import threading
 import time
 import traceback
@@ -33,7 +31,6 @@ _EXPECTED = (ValueError, TypeError, OSError, MemoryError)
 """What is raised with a sentence for the user."""
 
 _PATIENCE_S = 30
-_NICE = 5
 _THREADS: WeakSet[JobThread] = WeakSet()
 
 
@@ -100,7 +97,6 @@ class JobThread(QObject):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        _step_back()
         begun = time.monotonic()
         outcome = replace(self._outcome(), seconds=time.monotonic() - begun)
         self._tell(self.ended, outcome)
@@ -124,13 +120,6 @@ class JobThread(QObject):
             signal.emit(value)
         except RuntimeError:  # the window has gone, and with it whoever listened
             self._stop.set()
-
-
-def _step_back() -> None:
-    """Let the window go first where the system knows priorities of threads (Linux)."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _sentence(error: Exception) -> str:

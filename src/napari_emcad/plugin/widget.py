@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
 
 _LOST = "its format has no place for class names, preprocessing and history."
+_WARM_UP_MS = 1500
+"""After the panel opened; earlier it would slow the opening down."""
+
 _WIDTH = 330
 """Pixels, at first."""
 
@@ -87,7 +90,7 @@ class EmcadWidget(QWidget):
         self._show_checkpoint(self.session.checkpoint)
         if self.session.checkpoint is None and opens_bundled():
             QTimer.singleShot(0, self._open_bundled_first)
-        JobThread(_warm_up).start()
+        QTimer.singleShot(_WARM_UP_MS, JobThread(_warm_up).start)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the image beside it."""
