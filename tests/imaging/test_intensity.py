@@ -268,6 +268,11 @@ def test_one_mean_and_std_serve_all_inputs():
         ({"size": (31, 64)}, "size"),
         ({"size": (64,)}, "size"),
         ({"size": (64, 64, 3)}, "size"),
+        ({"zoom": 0}, "zoom must be 0.125 to 8"),
+        ({"zoom": 9}, "zoom must be 0.125 to 8"),
+        ({"zoom": float("nan")}, "zoom must be 0.125 to 8"),
+        ({"zoom": "2"}, "zoom"),
+        ({"zoom": 2, "size": (64, 64)}, "it must be 1 where slices are resized"),
     ],
     ids=str,
 )

@@ -143,3 +143,13 @@ def test_the_window_is_an_even_bell_that_never_vanishes(size):
 def test_the_window_is_gaussian_with_an_eighth_of_the_side():
     row = window(65, 65)[32]
     np.testing.assert_allclose(row[32 + 8] / row[32], np.exp(-0.5 * (8 / (65 / 8)) ** 2), rtol=1e-5)
+
+
+@given(shapes, st.integers(32, 100), overlaps, st.floats(0.125, 8))
+def test_tiles_of_an_enlarged_slice_are_as_large_as_asked_to_the_network(
+    shape, tile, overlap, zoom
+):
+    tiling = plan_tiles(shape, tile, overlap, zoom)
+    for side, whole in zip(tiling.tile, shape, strict=True):
+        assert side * zoom <= tile + zoom / 2 + 1e-6 or side == 1
+        assert side == whole or side * zoom >= tile - zoom

@@ -37,7 +37,7 @@ def instead(monkeypatch):
     real = PvtEmcad.predict
 
     def instead(function):
-        def predict(network, x, head="finest"):
+        def predict(network, x, head="finest", zoom=1.0):
             return function(real, network, x, head)
 
         monkeypatch.setattr(PvtEmcad, "predict", predict)

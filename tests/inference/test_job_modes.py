@@ -90,3 +90,31 @@ def test_weights_of_the_checkpoint_survive_its_job(checkpoint, instead):
     segment(IMAGE, filled, "ZYX")
     for name, tensor in filled.tensors.items():
         np.testing.assert_array_equal(tensor, before[name])
+
+
+def test_the_network_is_asked_with_the_zoom_of_the_checkpoint(as_it_is, monkeypatch):
+    asked = []
+
+    def predict(network, x, head="finest", zoom=1.0):
+        asked.append((tuple(x.shape[-2:]), zoom))
+        return x[:, :1].clone()
+
+    monkeypatch.setattr("napari_emcad.model.network.PvtEmcad.predict", predict)
+    image = np.where(np.arange(64) < 20, 1.0, -1.0) * np.ones((64, 1))
+    result = segment(image, as_it_is.override(zoom=2), tile=64, overlap=0.0, batch=1)
+    assert asked == [((32, 32), 2.0)] * 4
+    assert np.array_equal(result.labels, image > 0)
+
+
+def test_memory_that_runs_out_halves_the_tiles_of_an_enlarged_slice(as_it_is, monkeypatch):
+    seen = []
+
+    def predict(network, x, head="finest", zoom=1.0):
+        seen.append(x.shape[-1])
+        if x.shape[-1] > 60:
+            raise MemoryError
+        return x[:, :1].clone()
+
+    monkeypatch.setattr("napari_emcad.model.network.PvtEmcad.predict", predict)
+    segment(np.zeros((200, 200)), as_it_is.override(zoom=2), batch=1, tile=400)
+    assert list(dict.fromkeys(seen)) == [200, 100, 50]

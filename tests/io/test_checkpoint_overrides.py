@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad import CheckpointError, ClassLabel, bundled_checkpoint, read_checkpoint
+from napari_emcad import (
+    CheckpointError,
+    ClassLabel,
+    bundled_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 ASSUMED = ("activation", "dw_parallel", "preprocessing", "head", "classes")
 
@@ -70,6 +76,15 @@ def test_an_integer_size_is_a_square_and_none_is_native(given, size, path):
     chosen = read_checkpoint(path, size=given)
     assert chosen.preprocessing.size == size
     assert "preprocessing" not in chosen.assumed
+
+
+def test_a_zoom_is_kept_in_tiles_and_given_up_for_a_size(read, tmp_path):
+    enlarged = read.override(size=None, zoom=1.5)
+    write_checkpoint(enlarged, tmp_path / "a.safetensors")
+    again = read_checkpoint(tmp_path / "a.safetensors")
+    assert again.preprocessing == enlarged.preprocessing
+    assert again.override(low=3).preprocessing.zoom == 1.5
+    assert again.override(size=64).preprocessing.zoom == 1
 
 
 def test_one_field_of_preprocessing_keeps_the_others(read):

@@ -71,7 +71,11 @@ def checkpoint():
         ),
         (
             lambda f: f._native.setCurrentIndex(1) or f._native.activated.emit(1),
-            {"size": (352, 352)},
+            {"size": (352, 352), "zoom": 1.0},
+        ),
+        (
+            lambda f: f._zoom.setValue(3.25) or f._zoom.editingFinished.emit(),
+            {"size": None, "zoom": 3.25},
         ),
         (
             lambda f: f._norm.setCurrentIndex(1) or f._norm.activated.emit(1),
@@ -82,7 +86,7 @@ def checkpoint():
             {"classes": ["cell, round"]},
         ),
     ],
-    ids=["activation", "branches", "head", "intensity", "size", "norm", "classes"],
+    ids=["activation", "branches", "head", "intensity", "size", "zoom", "norm", "classes"],
 )
 def test_details_tell_overrides_that_a_checkpoint_takes(qtbot, checkpoint, act, expected):
     form = DetailsForm()

@@ -43,7 +43,7 @@ def gate(monkeypatch):
     """Return an event; until it is set, the network does not answer."""
     opened, answers = threading.Event(), PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         assert opened.wait(60)
         return answers(self, x, head)
 
@@ -97,7 +97,7 @@ def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeyp
     """H14: smaller pieces are tried, the result is whole, the user reads what was done."""
     answers = PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         if x.shape[-1] > 64:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return answers(self, x, head)
@@ -113,7 +113,7 @@ def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
     """H2, H3: a network that takes its time does not hold the window up."""
     threads, answers = [], PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         threads.append(threading.current_thread())
         time.sleep(1)
         return answers(self, x, head)
@@ -149,7 +149,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
     """H20, H26: the button says so meanwhile, and nothing of the job stays alive."""
     answered, answers = [], PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         answered.append(len(x))
         if len(answered) == 2:
             stop_pressed.wait(30)

@@ -83,7 +83,7 @@ def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, mo
     run(panel)
     answers = PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         panel.job_bar._thread.stop()
         return answers(self, x, head)
 
@@ -200,7 +200,7 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
 def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
     said, answers = [], PvtEmcad.predict
 
-    def predict(self, x, head="finest"):
+    def predict(self, x, head="finest", zoom=1.0):
         said.append(1)
         return answers(self, x, head)
 

@@ -230,3 +230,17 @@ def test_clipping_bounds_the_gradient(slices, fresh, small, monkeypatch):
     run(fresh(), slices, small.changed(clip=0.5))
     assert norms
     assert max(norms) <= 0.5 + 1e-4
+
+
+def test_validation_sees_slices_enlarged_as_the_checkpoint_says(fresh, slices, monkeypatch):
+    asked = []
+    network = fresh()
+    real = type(network).predict
+
+    def predict(self, x, head="finest", zoom=1.0):
+        asked.append(zoom)
+        return real(self, x, head, zoom)
+
+    monkeypatch.setattr(type(network), "predict", predict)
+    validate(network, slices[:1], replace(PREPROCESSING, zoom=1.5), threading.Event())
+    assert asked == [1.5]

@@ -122,3 +122,13 @@ def test_values_are_standardised_as_the_checkpoint_says(slices):
     plain = sampler(slices, augmentation=Augmentation()).batch(0)[0]
     scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0)[0]
     torch.testing.assert_close(scaled, (plain - 0.5) / 0.25)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
+def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
+    y, x = np.mgrid[:200, :200]
+    target = ((y - 100) ** 2 + (x - 100) ** 2 < 7**2).astype(np.int16)
+    disc = LabelledSlice("disc", target[None].astype(np.float32), target)
+    _, labels, _ = sampler([disc], preprocessing=replace(PLAIN, zoom=zoom), foreground=1).batch(0)
+    for each in labels:
+        assert each.sum() == pytest.approx(np.pi * 7**2 * zoom**2, rel=0.15)

@@ -19,6 +19,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 ValueRange = tuple[float, float]
 
+ZOOMS = (0.125, 8.0)
+"""The least and the largest `Preprocessing.zoom`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -39,6 +42,10 @@ class Preprocessing:
     size
         (height, width) each slice is resized to, aspect not kept, as published networks expect;
         None keeps the native resolution and cuts large slices into tiles.
+    zoom
+        How much larger the network sees a slice (2: twice as wide and high), tile by tile, aspect
+        kept; its logits are brought back. Small objects want it, as the finest map has a quarter
+        of what the network sees. 1 with a fixed `size`.
 
     Raises
     ------
@@ -53,9 +60,10 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     size: tuple[int, int] | None = None
+    zoom: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
+        for name in ("low", "high", "zoom"):
             object.__setattr__(self, name, _numbers(name, [getattr(self, name)])[0])
         for name in ("mean", "std"):
             value = getattr(self, name)
@@ -90,6 +98,14 @@ class Preprocessing:
             (
                 self.size is None or (len(self.size) == 2 and min(self.size) >= 32),
                 "size must be (height, width) of at least 32 pixels each.",
+            ),
+            (
+                ZOOMS[0] <= self.zoom <= ZOOMS[1],
+                f"zoom must be {ZOOMS[0]:g} to {ZOOMS[1]:g}, not {self.zoom:g}.",
+            ),
+            (
+                self.size is None or self.zoom == 1,
+                "zoom is for the native resolution; it must be 1 where slices are resized.",
             ),
         ]
         return [message for right, message in checks if not right]

@@ -41,7 +41,7 @@ class Tiling:
         return len(self.tops) * len(self.lefts)
 
 
-def plan_tiles(shape: tuple[int, int], tile: int, overlap: float) -> Tiling:
+def plan_tiles(shape: tuple[int, int], tile: int, overlap: float, zoom: float = 1.0) -> Tiling:
     """Return the tiles that cover a slice.
 
     Parameters
@@ -49,9 +49,12 @@ def plan_tiles(shape: tuple[int, int], tile: int, overlap: float) -> Tiling:
     shape
         Height and width of the slice in pixels.
     tile
-        Side of a tile in pixels; a slice smaller than that is one tile of its own size.
+        Side of a tile in pixels that the network sees; a slice smaller than that is one tile of
+        its own size.
     overlap
         Share of a tile's side that it has in common with the next, 0 … < 1.
+    zoom
+        How much larger than the slice the network sees it.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def plan_tiles(shape: tuple[int, int], tile: int, overlap: float) -> Tiling:
         raise ValueError(f"The tile side is {tile}; it must be at least 1 pixel.")
     if not 0 <= overlap < 1:
         raise ValueError(f"The overlap is {overlap}; it must be at least 0 and below 1.")
-    height, width = (min(tile, side) for side in shape)
+    height, width = (min(max(round(tile / zoom), 1), side) for side in shape)
     return Tiling(
         shape,
         (height, width),

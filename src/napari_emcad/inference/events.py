@@ -22,7 +22,7 @@ class InferenceSettings:
     device
         ``"auto"`` (the best there is), ``"cuda"``, ``"mps"`` or ``"cpu"``.
     tile
-        Side of a tile in pixels, where slices keep their native resolution.
+        Side of a tile in pixels that the network sees, where slices are not resized.
     overlap
         Share of a tile that it has in common with the next, 0 … < 1.
     batch

@@ -44,7 +44,7 @@ class OutOfMemory(MemoryError):
 
 @dataclass(frozen=True, slots=True)
 class _Effort:
-    """How much is computed at once: so many pieces, of tiles of such a side."""
+    """How much is computed at once: so many pieces, of tiles that the network sees so large."""
 
     tile: int
     batch: int
@@ -102,7 +102,7 @@ def segment_slices(
     first, notices = 0, list[str]()
     while True:
         plan = make_plan(slices, preprocessing, effort.tile, settings.overlap)
-        predict = _predictor(network, head, device, settings)
+        predict = _predictor(network, head, preprocessing.zoom, device, settings)
         walk = _walk(plan, effort.batch, preparation, finisher, predict, first, stop)
         first, ending = yield from walk
         if ending != "out of memory":
@@ -163,14 +163,18 @@ def _batches(plan: Plan, preparation: Preparation, first: int, size: int) -> Ite
 
 
 def _predictor(
-    network: PvtEmcad, head: Head, device: torch.device, settings: InferenceSettings
+    network: PvtEmcad,
+    head: Head,
+    zoom: float,
+    device: torch.device,
+    settings: InferenceSettings,
 ) -> Predict:
     half = None if settings.full_precision else autocast_type(device)
 
     def predict(batch: list[Piece]) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
-            logits = network.predict(pixels.to(device), head)
+            logits = network.predict(pixels.to(device), head, zoom)
             return logits.float().cpu().numpy()
 
     return predict
@@ -190,11 +194,12 @@ def _first_effort(
     device: torch.device, slices: Slices, preprocessing: Preprocessing, settings: InferenceSettings
 ) -> _Effort:
     if preprocessing.size is None:
-        tile = min(settings.tile, max(slices.height, slices.width))
-        area = min(tile, slices.height) * min(tile, slices.width)
+        height, width = (round(s * preprocessing.zoom) for s in (slices.height, slices.width))
+        tile = min(settings.tile, max(height, width))
+        area = min(tile, height) * min(tile, width)
     else:
         tile, area = settings.tile, preprocessing.size[0] * preprocessing.size[1]
-    return _Effort(tile, settings.batch or max(1, _PIXELS[device.type] // area))
+    return _Effort(tile, settings.batch or max(1, _PIXELS[device.type] // max(area, 1)))
 
 
 def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:

@@ -176,8 +176,8 @@ class Resized:
 
 
 def make_plan(slices: Slices, preprocessing: Preprocessing, tile: int, overlap: float) -> Plan:
-    """Return how the slices are cut."""
+    """Return how the slices are cut; `tile` is the side that the network sees, zoom included."""
     shape = (slices.height, slices.width)
     if preprocessing.size is not None:
         return Resized(preprocessing.size, shape)
-    return Tiled(plan_tiles(shape, tile, overlap))
+    return Tiled(plan_tiles(shape, tile, overlap, preprocessing.zoom))

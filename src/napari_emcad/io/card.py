@@ -88,7 +88,8 @@ def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
 
 def _size(preprocessing: Preprocessing) -> str:
     if preprocessing.size is None:
-        return "native resolution, tiled"
+        zoom = preprocessing.zoom
+        return "native resolution, tiled" if zoom == 1 else f"enlarged {zoom:g} times, tiled"
     return f"resized to {preprocessing.size[0]} × {preprocessing.size[1]}"
 
 

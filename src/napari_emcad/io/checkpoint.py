@@ -174,8 +174,8 @@ class Checkpoint:
         **overrides
             Fields of `ModelConfig` that leave no trace in the tensors (``activation``,
             ``dw_parallel``, ``input_channels``), fields of `Preprocessing` (``intensity``,
-            ``low``, ``high``, ``over``, ``mean``, ``std``, ``size``; an integer size is a
-            square), ``head``, ``title``, ``description``, or ``classes`` (names, or
+            ``low``, ``high``, ``over``, ``mean``, ``std``, ``zoom``, ``size``; an integer size is
+            a square), ``head``, ``title``, ``description``, or ``classes`` (names, or
             `ClassLabel`).
 
         Raises
@@ -461,6 +461,8 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
     if config.input_channels != checkpoint.config.input_channels:
         default = RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT
     values = _picked(overrides, pixels)
+    if values.get("size") is not None:
+        values.setdefault("zoom", 1.0)
     rest = _picked(overrides, other)
     if "classes" in rest:
         rest["classes"] = class_labels(_listed(rest["classes"]), checkpoint.classes)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from napari_emcad.model.config import MULTIPLE, STAGES, STRIDES, ModelConfig
 from napari_emcad.model.decoder import EMCAD, Stage
 from napari_emcad.model.encoder import pvt_v2
+from napari_emcad.model.zoom import resized, zoomed_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +108,7 @@ class PvtEmcad(nn.Module):
         size = x.shape[-2:]
         return tuple(_crop(each, size, STRIDES[n]) for n, each in zip(STAGES, logits, strict=True))
 
-    def predict(self, x: Tensor, head: Head = "finest") -> Tensor:
+    def predict(self, x: Tensor, head: Head = "finest", zoom: float = 1.0) -> Tensor:
         """Return logits at the size of the input.
 
         Each stage's map is enlarged bilinearly (align_corners False) by its stride before the
@@ -119,12 +120,21 @@ class PvtEmcad(nn.Module):
             Prepared images, ``(N, 1 or 3, H, W)``.
         head
             ``"finest"`` for the head of stage 1, ``"sum"`` for the sum of all four.
+        zoom
+            How much larger the network sees the images; its logits are brought back.
 
         Returns
         -------
         Tensor
             ``(N, K, H, W)``.
         """
+        if zoom == 1:
+            return self._predict(x, head)
+        height, width = x.shape[-2:]
+        seen = resized(x, zoomed_size((height, width), zoom))
+        return resized(self._predict(seen, head), (height, width))
+
+    def _predict(self, x: Tensor, head: Head) -> Tensor:
         padded = pad_to_multiple(x)
         logits = self._padded_logits(padded)
         chosen = logits if head == "sum" else logits[-1:]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLineEdit, QPushButton, QWidget
 
-from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD
+from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, ZOOMS
 from napari_emcad.plugin.look import caption, combo, decimal, form, row, spin
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class DetailsForm(QWidget):
         self._over = combo({"of each slice": "slice", "of the whole stack": "stack"})
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
+        self._zoom = decimal(*ZOOMS, step=0.25)
+        self._zoom.setToolTip("How much larger the network sees the image; small objects want it")
         self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
         self._classes = QLineEdit()
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
@@ -69,6 +71,7 @@ class DetailsForm(QWidget):
         self._high.setValue(pixels.high)
         self._show_norm(pixels.mean, pixels.std)
         height, width = pixels.size or (352, 352)
+        self._zoom.setValue(pixels.zoom)
         self._height.setValue(height)
         self._width.setValue(width)
         names = [each.name for each in checkpoint.classes]
@@ -98,6 +101,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Percentiles"), self._over)
         rows.addRow(caption("Normalise"), self._norm)
         rows.addRow(caption("Size"), self._native)
+        rows.addRow(caption("Enlarged"), self._zoom)
         rows.addRow(caption("Pixels"), row(self._height, self._width))
         rows.addRow(caption("Classes"), self._classes)
         rows.addRow(caption(""), self._revert)
@@ -117,9 +121,9 @@ class DetailsForm(QWidget):
         self._norm.activated.connect(
             lambda _: self._tell(dict(zip(("mean", "std"), self._norm.currentData(), strict=True)))
         )
-        self._native.activated.connect(lambda _: self._tell({"size": self._size()}))
-        for side in (self._height, self._width):
-            side.editingFinished.connect(lambda: self._tell({"size": self._size()}))
+        self._native.activated.connect(lambda _: self._tell(self._sizes()))
+        for side in (self._height, self._width, self._zoom):
+            side.editingFinished.connect(lambda: self._tell(self._sizes()))
         self._classes.editingFinished.connect(self._tell_classes)
 
     def _new_intensity(self) -> dict[str, Any]:
@@ -135,9 +139,11 @@ class DetailsForm(QWidget):
         low, high = self._low.value(), self._high.value()
         return {"low": low, "high": high} if low < high else {}
 
-    def _size(self) -> tuple[int, int] | None:
-        native = self._native.currentData()
-        return None if native else (self._height.value(), self._width.value())
+    def _sizes(self) -> dict[str, Any]:
+        """Return what the network sees: slices enlarged, or brought to one size."""
+        if self._native.currentData():
+            return {"size": None, "zoom": self._zoom.value()}
+        return {"size": (self._height.value(), self._width.value()), "zoom": 1.0}
 
     def _tell_classes(self) -> None:
         self._tell({"classes": self._names()})
@@ -162,7 +168,7 @@ class DetailsForm(QWidget):
             "high": self._high.value(),
             "mean": mean,
             "std": std,
-            "size": self._size(),
+            **self._sizes(),
             "classes": self._names(),
         }
 
@@ -176,6 +182,7 @@ class DetailsForm(QWidget):
         native = self._native.currentData()
         self._height.setEnabled(not native)
         self._width.setEnabled(not native)
+        self._zoom.setEnabled(native)
         intensity = self._intensity.currentData()
         self._over.setEnabled(intensity == "percentile")
         self._low.setEnabled(intensity != "none")

@@ -31,19 +31,21 @@ class Augmenter:
         What to do, and how strongly.
     crop
         Side of the crop in pixels.
+    zoom
+        Of the preprocessing, besides what is drawn.
     """
 
-    def __init__(self, augmentation: Augmentation, crop: int) -> None:
-        self._scale = augmentation.scale
+    def __init__(self, augmentation: Augmentation, crop: int, zoom: float = 1.0) -> None:
+        self._scale = [zoom * each for each in augmentation.scale]
         turned = augmentation.rotate > 0 or augmentation.shear > 0
         self._side = int(np.ceil(crop * _DIAGONAL)) if turned else crop
         self._shape = v2.Compose(_shape_transforms(augmentation, crop, turned))
         self._colour = v2.Compose(_colour_transforms(augmentation))
 
-    def window(self, rng: np.random.Generator) -> tuple[float, int]:
-        """Draw a zoom; return it, and the side of the window that it needs."""
+    def window(self, rng: np.random.Generator) -> int:
+        """Draw a zoom and return the side of the window that it needs."""
         zoom = float(np.exp(rng.uniform(*np.log(self._scale))))
-        return zoom, max(round(self._side / zoom), 2)
+        return max(round(self._side / zoom), 2)
 
     def __call__(
         self, pixels: NDArray[np.float32], target: NDArray[np.integer], inputs: int, seed: int

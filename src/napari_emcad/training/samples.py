@@ -76,7 +76,7 @@ class Sampler:
         if not self._slices:
             raise ValueError("There is nothing to train on: no slice has a label.")
         self._inputs, self._preprocessing, self._config = inputs, preprocessing, config
-        self._augment = Augmenter(config.augmentation, config.crop)
+        self._augment = Augmenter(config.augmentation, config.crop, preprocessing.zoom)
         weights = np.array([each.weight for each in self._slices], float)
         self._shares = weights / weights.sum()
 
@@ -111,8 +111,8 @@ class Sampler:
 
     def _crop(self, source: LabelledSlice, step: int, place: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((self._config.seed, step, place))
-        zoom, side = self._augment.window(rng)
-        centre = _centre(source.target, self._config.foreground, zoom, rng)
+        side = self._augment.window(rng)
+        centre = _centre(source.target, self._config.foreground, rng)
         pixels, target = _window(source, centre, side)
         crop, labels = self._augment(pixels, target, self._inputs, int(rng.integers(2**62)))
         ready = standardised(crop.numpy(), self._preprocessing)
@@ -120,7 +120,7 @@ class Sampler:
 
 
 def _centre(
-    target: NDArray[np.integer], foreground: float, zoom: float, rng: np.random.Generator
+    target: NDArray[np.integer], foreground: float, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Return where a crop is centred: beside a pixel of a class, or of anything painted."""
     if rng.random() < foreground:

@@ -74,14 +74,15 @@ def _labels(
     planes = np.broadcast_to(source.planes, (inputs, height, width))
     pixels = torch.from_numpy(standardised(planes, preprocessing))
     device = next(network.parameters()).device
-    tiling = plan_tiles((height, width), _TILE, _OVERLAP)
+    tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)
     labels = np.zeros((height, width), np.int64)
     for top in tiling.tops:
         for left in tiling.lefts:
             rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
             with torch.inference_mode():
-                logits = network.predict(pixels[None, :, rows, columns].to(device), head)
+                tile = pixels[None, :, rows, columns].to(device)
+                logits = network.predict(tile, head, preprocessing.zoom)
             mean = blend.add(top, left, logits[0].float().cpu().numpy())
             labels[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
     return labels

@@ -1,0 +1,25 @@
+"""Images as large as the network is to see them, and its logits back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Size = tuple[int, int]
+
+
+def zoomed_size(size: Size, zoom: float) -> Size:
+    """Return height and width times `zoom`, whole and at least 1."""
+    height, width = size
+    return max(round(height * zoom), 1), max(round(width * zoom), 1)
+
+
+def resized(maps: Tensor, size: Size) -> Tensor:
+    """Return ``(N, C, H, W)`` at another size, bilinear with anti-aliasing; in float32 then."""
+    if tuple(maps.shape[-2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps.float(), size, mode="bilinear", antialias=True)
