@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_emcad.model.depthwise import Depthwise
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,10 +27,6 @@ def _norm_act(conv: nn.Conv2d, act: type[nn.Module] = nn.Identity) -> nn.Sequent
     """Return convolution, batch norm and activation in a row."""
     tail = [] if act is nn.Identity else [act(inplace=True)]
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), *tail)
-
-
-def _depthwise(width: int, kernel: int) -> nn.Conv2d:
-    return nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
 
 
 class CAB(nn.Module):
@@ -87,7 +85,7 @@ class MSCB(nn.Module):
         self.shuffle = nn.ChannelShuffle(gcd(joined, width))
         self.expand = _norm_act(nn.Conv2d(width, inner, 1, bias=False), act)
         self.branches = nn.ModuleList(
-            _norm_act(_depthwise(inner, kernel), act) for kernel in config.kernel_sizes
+            _norm_act(Depthwise(inner, kernel), act) for kernel in config.kernel_sizes
         )
         self.project = _norm_act(nn.Conv2d(joined, width, 1, bias=False))
 
@@ -142,7 +140,7 @@ class EUCB(nn.Module):
     def __init__(self, width: int, next_width: int) -> None:
         super().__init__()
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-        self.depthwise = _norm_act(_depthwise(width, 3), nn.ReLU)
+        self.depthwise = _norm_act(Depthwise(width, 3), nn.ReLU)
         self.pointwise = nn.Conv2d(width, next_width, 1)
 
     def forward(self, x: Tensor) -> Tensor:

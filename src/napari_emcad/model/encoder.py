@@ -34,3 +34,14 @@ def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
         name, pretrained=False, features_only=True, drop_path_rate=drop_path_rate
     )
     return cast("nn.Module", encoder)
+
+
+def fuse_attention(encoder: nn.Module, fused: bool) -> None:
+    """Choose how attention is computed: in one kernel, or as three operations.
+
+    The results are equal but for rounding. One kernel needs less memory; three are up to six times
+    as fast on a CPU when gradients are wanted.
+    """
+    for module in encoder.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = fused  # type: ignore[assignment]

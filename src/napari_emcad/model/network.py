@@ -176,7 +176,10 @@ class PvtEmcad(nn.Module):
 
     def _padded_logits(self, x: Tensor) -> list[Tensor]:
         rgb = self.grey_stem(x) if x.shape[1] == 1 else x
-        decoded = self.decoder(self.encoder(rgb)[::-1])
+        maps = self.encoder(rgb)[::-1]
+        if rgb.is_contiguous(memory_format=torch.channels_last):  # timm gives the other order
+            maps = [each.contiguous(memory_format=torch.channels_last) for each in maps]
+        decoded = self.decoder(maps)
         return [head(each) for head, each in zip(self.heads.values(), decoded, strict=True)]
 
     @contextmanager

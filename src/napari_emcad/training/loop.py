@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_emcad.model.encoder import fuse_attention
 from napari_emcad.training.losses import LOSSES
 from napari_emcad.training.samples import LabelledSlice, Sampler
 from napari_emcad.training.supervision import Supervision
@@ -185,9 +186,13 @@ class _Run:
         self.seconds = 0.0
         self._steps_per_epoch = steps_per_epoch
         self._device = next(network.parameters()).device
+        fuse_attention(network.encoder, self._device.type != "cpu")
         self._supervision = Supervision(config.supervision, LOSSES[config.loss]).to(self._device)
         self._ema = copy.deepcopy(network).eval() if config.ema else None
-        self._optimizer = torch.optim.AdamW(self._groups(), lr=config.learning_rate)
+        self._means, self._values, self._counts = _paired(self._ema, network)
+        self._optimizer = torch.optim.AdamW(
+            self._groups(), lr=config.learning_rate, fused=self._device.type != "mps"
+        )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._half = _half_type(self._device) if config.mixed_precision else None
         self._best: dict[str, Tensor] | None = None
@@ -302,13 +307,21 @@ class _Run:
         if self._ema is None:
             return
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        ours, theirs = self._ema.state_dict(), self.network.state_dict()
-        floats = [name for name, value in ours.items() if value.is_floating_point()]
-        torch._foreach_lerp_(
-            [ours[name] for name in floats], [theirs[name] for name in floats], 1 - decay
-        )
-        for name in ours.keys() - set(floats):
-            ours[name].copy_(theirs[name])
+        torch._foreach_lerp_(self._means, self._values, 1 - decay)
+        for mine, theirs in self._counts:
+            mine.copy_(theirs)
+
+
+def _paired(
+    mean: PvtEmcad | None, network: PvtEmcad
+) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """Return the running mean's numbers, the network's, and pairs of what is counted."""
+    if mean is None:
+        return [], [], []
+    ours, theirs = mean.state_dict(), network.state_dict()
+    floats = [name for name, value in ours.items() if value.is_floating_point()]
+    counts = [(ours[name], theirs[name]) for name in ours if name not in floats]
+    return [ours[name] for name in floats], [theirs[name] for name in floats], counts
 
 
 def _schedule(step: int, total: int, config: TrainingConfig) -> float:
