@@ -1,8 +1,9 @@
 """How fluid napari stays: its start, the dock's opening, the gaps of the event loop during a job.
 
-    python benchmarks/fluid.py [--quick] [--json]
+    python benchmarks/fluid.py [--data DIR] [--quick] [--json]
 
-Needs a screen, or xvfb-run.
+The image is the first one of DIR/images (else the sample of dark nuclei), repeated until it has
+17 megapixels. Needs a screen, or xvfb-run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STARTS = {
     "napari, plugin not used": "",
@@ -23,12 +29,13 @@ STARTS = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--data", type=Path, help="a folder with images/")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, a smaller image")
     parser.add_argument("--json", action="store_true", help="figures as one object")
     chosen = parser.parse_args()
     repeats = 2 if chosen.quick else 5
     figures = {name: _start(code, repeats) for name, code in STARTS.items()}
-    figures |= _window(4 if chosen.quick else 12)
+    figures |= _window(_slide(chosen.data, 2080 if chosen.quick else 6240))
     if chosen.json:
         print(json.dumps(figures))
     else:
@@ -50,17 +57,28 @@ def _start(code: str, repeats: int) -> float:
     return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
-def _window(tiles_high: int) -> dict[str, float]:
+def _slide(data: Path | None, height: int) -> NDArray[Any]:
+    """Return an image repeated to a height, and a width of 2784 pixels."""
+    import numpy as np
+
+    from napari_emcad.io.images import read_image
+    from napari_emcad.plugin.hooks import sample_dark
+
+    image = sample_dark()[0][0]
+    if data is not None:
+        image = read_image(min((data / "images").iterdir())).pixels
+    repeats = -(-height // image.shape[0]), -(-2784 // image.shape[1])
+    return np.tile(image, (*repeats, 1) if image.ndim > 2 else repeats)[:height, :2784]
+
+
+def _window(slide: NDArray[Any]) -> dict[str, float]:
     import napari
     import numpy as np
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer(show=True)
-    viewer.open_sample("napari-emcad", "nuclei_dark")
-    image = np.tile(viewer.layers[0].data, (tiles_high, 4))
-    viewer.layers.clear()
-    viewer.add_image(image, name="slide")
+    viewer.add_image(slide, name="slide")
     QApplication.processEvents()
     begun = time.perf_counter()
     _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")

@@ -268,7 +268,10 @@ class _Run:
         self.network.load_state_dict(state["network"])
         if self._ema is not None:
             self._ema.load_state_dict(state["ema"])
+        fused = self._optimizer.param_groups[0]["fused"]  # what this device takes
         self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:
+            group["fused"] = fused
         self._supervision.load_state_dict(state["supervision"])
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])

@@ -1,0 +1,55 @@
+"""Benchmarks run on any folder of images and tell their figures as one object."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from skimage.io import imsave
+
+from napari_emcad.plugin.hooks import sample_dark
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three images with rough labels, without an index."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    image = sample_dark()[0][0]
+    for k in range(3):
+        part = image[128 * k : 128 * (k + 1), :160]
+        imsave(folder / "images" / f"{k}.png", part, check_contrast=False)
+        mask = (part > part.mean()).astype("uint8") * 255
+        imsave(folder / "labels" / f"{k}.png", mask, check_contrast=False)
+    return folder
+
+
+def told(script, *arguments):
+    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--json", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_script_takes_the_same_options():
+    for script in BENCHMARKS.glob("*.py"):
+        text = script.read_text(encoding="utf-8")
+        assert all(f'"--{name}"' in text for name in ("data", "quick", "json")), script.name
+
+
+def test_without_splits_everything_is_test_data(folder):
+    figures = told("dsb2018.py", "--data", folder)
+    assert figures["all"]["images"] == 3
+    assert 0 < figures["all"]["dice"] <= 1
+
+
+def test_step_times_are_compared(folder):
+    figures = told("training_speed.py", "--data", folder, "--encoders", "pvt_v2_b0")
+    assert figures["pvt_v2_b0"]["faster"] > 0
+    assert figures["pvt_v2_b0"]["ours_peak_mib"] > 0
