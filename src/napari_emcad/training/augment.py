@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from napari_emcad.training.losses import UNPAINTED
+from napari_emcad.imaging.paint import UNPAINTED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_emcad.imaging.paint import UNPAINTED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_emcad.training.config import LossName
 
     Loss = Callable[[Tensor, Tensor], Tensor]
-
-UNPAINTED = -1
-"""Target value of a pixel of which nothing is known."""
 
 _SMOOTH = 1e-5
 _EPSILON = 1e-7

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.training.augment import Augmenter
-from napari_emcad.training.losses import UNPAINTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

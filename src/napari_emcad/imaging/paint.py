@@ -1,0 +1,155 @@
+"""What painted numbers mean: the label rule, for layers of strokes and for masks.
+
+Value k is class k. In a mask 0 is the background; in a layer of scribbles 0 is unpainted, and 255
+is background of which the user is sure. Objects are a mask whose numbers only count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+Meaning = Literal["scribbles", "mask", "objects"]
+
+UNPAINTED = -1
+"""Target value of a pixel of which nothing is known."""
+
+BACKGROUND = 255
+"""Value of sure background in scribbles."""
+
+_MANY = 20
+"""So many different values beyond the classes are objects that were counted."""
+
+
+class PaintError(ValueError):
+    """Painted numbers do not fit the classes; one sentence says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """What the values of one layer mean.
+
+    Parameters
+    ----------
+    meaning
+        ``"scribbles"``: 0 is unpainted, 255 background. ``"mask"``: 0 is background.
+        ``"objects"``: 0 is background, everything else is class 1.
+    moved
+        Pairs (value, class) of values that stand for another class than their number; class 0 is
+        the background.
+
+    Raises
+    ------
+    ValueError
+        If the meaning is unknown or a value stands for two classes.
+    """
+
+    meaning: Meaning = "scribbles"
+    moved: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "moved", tuple(sorted((int(v), int(k)) for v, k in self.moved)))
+        if self.meaning not in ("scribbles", "mask", "objects"):
+            raise ValueError(f"{self.meaning!r} is no meaning; scribbles, mask or objects are.")
+        values = [value for value, _ in self.moved]
+        if len(set(values)) < len(values):
+            raise ValueError(f"A value stands for two classes: {self.moved}.")
+
+    def class_of(self, value: int) -> int:
+        """Return the class that a value stands for; `UNPAINTED` for none."""
+        if value in (moved := dict(self.moved)):
+            return moved[value]
+        if value == 0:
+            return UNPAINTED if self.meaning == "scribbles" else 0
+        if self.meaning == "objects":
+            return 1
+        return 0 if self.meaning == "scribbles" and value == BACKGROUND else value
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What a layer's values probably mean.
+
+    Attributes
+    ----------
+    rule
+        The most sensible reading.
+    sure
+        Whether there is no other one; else the user has to say.
+    why
+        A sentence for the user.
+    """
+
+    rule: LabelRule
+    sure: bool
+    why: str
+
+
+def detect(counts: Mapping[int, int], classes: int) -> Detected:
+    """Return what a layer that was made elsewhere probably means.
+
+    Parameters
+    ----------
+    counts
+        Pixels by value.
+    classes
+        How many the network has, without the background.
+    """
+    values = {value for value, count in counts.items() if count and value != 0}
+    if not values:
+        return Detected(LabelRule(), sure=True, why="Nothing is painted yet.")
+    if values == {BACKGROUND} and classes < BACKGROUND:
+        rule = LabelRule("mask", ((BACKGROUND, 1),))
+        return Detected(rule, sure=True, why="A mask of 0 and 255; its 255 is class 1.")
+    beyond = {value for value in values if value > classes}
+    if not beyond:
+        why = "0 may be background (a mask) or unpainted (scribbles)."
+        return Detected(LabelRule("mask"), sure=0 not in counts, why=why)
+    if beyond == {BACKGROUND}:
+        why = "255 beside classes is taken as sure background, 0 as unpainted (scribbles)."
+        return Detected(LabelRule("scribbles"), sure=False, why=why)
+    why = f"Values up to {max(values)}: single objects, it seems, all of class 1."
+    return Detected(LabelRule("objects"), sure=len(beyond) >= _MANY, why=why)
+
+
+def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArray[np.int16]:
+    """Return what a loss sees: the class of each pixel, `UNPAINTED` where nothing is known.
+
+    Parameters
+    ----------
+    labels
+        Whole numbers (or bool) of any shape.
+    rule
+        What they mean.
+    classes
+        How many there are, without the background.
+
+    Raises
+    ------
+    PaintError
+        If a value stands for no class.
+    """
+    values, places = np.unique(labels, return_inverse=True)
+    meant = np.array([rule.class_of(int(value)) for value in values], np.int64)
+    strange = [int(v) for v, k in zip(values, meant, strict=True) if not UNPAINTED <= k <= classes]
+    if strange:
+        listed = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
+        known = "class 1" if classes == 1 else f"classes 1 to {classes}"
+        raise PaintError(
+            f"The painted value {listed} stands for no class; there is {known}. Say in the class "
+            f"table what it means, or add a class."
+        )
+    return meant.astype(np.int16)[places].reshape(labels.shape)
+
+
+def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:
+    """Return pixels by value."""
+    values, counts = np.unique(labels, return_counts=True)
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
