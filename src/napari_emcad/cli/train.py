@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.loop import EpochEnd
 
-_NOTHING = "nothing"
+_NOTHING, _IMAGENET = "nothing", "imagenet"
+_ENCODER = "pvt_v2_b0"
 
 
 def declare(verbs: Any) -> None:
@@ -39,9 +40,14 @@ def declare(verbs: Any) -> None:
         "--start",
         default="",
         metavar="FILE",
-        help=f"a checkpoint, a PVTv2 encoder file, or '{_NOTHING}'; default: the bundled one",
+        help=f"a checkpoint, a PVTv2 encoder file, '{_IMAGENET}' or '{_IMAGENET}:pvt_v2_b2' (an "
+        f"encoder fetched from timm's hub), or '{_NOTHING}'; default: the bundled one",
     )
-    add_set(train, "--model", "of the checkpoint: encoder=pvt_v2_b2 (from nothing), size=256 …")
+    add_set(
+        train,
+        "--model",
+        f"of the checkpoint: encoder=pvt_v2_b2 ({_NOTHING}, {_IMAGENET}), size=256 …",
+    )
     train.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
     train.add_argument(
         "--hold-out", type=float, default=0.15, help="share of images held out else (0.15)"
@@ -87,8 +93,6 @@ def _start(chosen: argparse.Namespace) -> Checkpoint:
     """Return what training starts from, with the classes of the folder."""
     from napari_emcad.io.classes import with_classes
     from napari_emcad.io.dataset import class_names, count_classes, dataset_pairs
-    from napari_emcad.io.recognise import EncoderOnlyError
-    from napari_emcad.io.start import start_checkpoint
 
     pairs = or_mistake(dataset_pairs, chosen.folder)
     count = 1 if chosen.foreground else or_mistake(count_classes, pairs)
@@ -96,21 +100,45 @@ def _start(chosen: argparse.Namespace) -> Checkpoint:
     if names is not None and len(names) < count:
         raise Mistake(f"classes.yaml names {len(names)} classes; the labels hold {count}.")
     settings = dict(chosen.model)
-    if chosen.start == _NOTHING:
-        encoder = settings.pop("encoder", "pvt_v2_b0")
-        begun = or_mistake(start_checkpoint, encoder=encoder).override(
-            intensity="percentile", low=0.5, high=99.5, size=None
-        )
-    else:
-        try:
-            begun = opened(Path(chosen.start) if chosen.start else None, [])
-        except Mistake as mistake:
-            if not isinstance(mistake.__cause__, EncoderOnlyError):
-                raise
-            begun = or_mistake(start_checkpoint, chosen.start)
+    begun = _begun(chosen.start, settings)
     begun = or_mistake(begun.override, **settings)
     wanted = names or tuple(each.name for each in begun.classes)[:count]
     return or_mistake(with_classes, begun, wanted, max(count, len(names or ())))
+
+
+def _begun(start: str, settings: dict[str, Any]) -> Checkpoint:
+    """Return what --start names; an encoder that has been chosen leaves the settings."""
+    from napari_emcad.io.recognise import EncoderOnlyError
+
+    word, _, encoder = start.partition(":")
+    if start == _NOTHING:
+        return _new(encoder=settings.pop("encoder", _ENCODER))
+    if word == _IMAGENET:
+        return _new(_imagenet(encoder or settings.pop("encoder", _ENCODER)))
+    try:
+        return opened(Path(start) if start else None, [])
+    except Mistake as mistake:
+        if not isinstance(mistake.__cause__, EncoderOnlyError):
+            raise
+        return _new(start)
+
+
+def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
+    """Return an untrained network that takes images of any size and range."""
+    from napari_emcad.io.start import start_checkpoint
+
+    fresh = or_mistake(start_checkpoint, encoder_file, **config)
+    return fresh.override(intensity="percentile", low=0.5, high=99.5, size=None)
+
+
+def _imagenet(encoder: str) -> Path:
+    """Return the file of an encoder; Ctrl-C while it is fetched leaves nothing of it."""
+    from napari_emcad.io.hub import hub_encoder
+
+    def told(done: int, total: int) -> None:
+        tick(f"{encoder}: {done / 1e6:.1f} of {total / 1e6:.1f} MB", last=done == total)
+
+    return or_mistake(hub_encoder, encoder, told)
 
 
 def _slices(

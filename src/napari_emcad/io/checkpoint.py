@@ -38,6 +38,11 @@ FORMAT_VERSION = 1
 
 _BUNDLED = "assets/nuclei_b0.safetensors"
 
+_ENCODER_ALONE = (
+    "it is a PVTv2 encoder alone (ImageNet weights perhaps), not a segmentation network; "
+    "start a new network from it with start_checkpoint, or choose a PVT-EMCAD checkpoint"
+)
+
 Head = Literal["finest", "sum"]
 Tensors = dict[str, "NDArray[Any]"]
 
@@ -309,10 +314,7 @@ def _read_published(path: Path) -> Checkpoint:
     raw = read_pickled_tensors(path, recognise(path))
     tensors, extra = published.unwrapped(raw)
     if is_pvt_encoder(tensors):
-        raise EncoderOnlyError(
-            "it is a PVTv2 encoder alone (ImageNet weights perhaps), not a segmentation network; "
-            "start a new network from it with start_checkpoint, or choose a PVT-EMCAD checkpoint"
-        )
+        raise EncoderOnlyError(_ENCODER_ALONE)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     config = published.architecture(shapes)
     published.check(shapes, config)
@@ -352,6 +354,8 @@ def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
 def _read_native(path: Path) -> Checkpoint:
     try:
         with safe_open(path, "numpy") as file:
+            if is_pvt_encoder(file.keys()):
+                raise EncoderOnlyError(_ENCODER_ALONE)
             metadata = file.metadata() or {}
             _check_format(metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError, safe_open
+
 from napari_emcad.io import published
 from napari_emcad.io.checkpoint import (
     GREY_DEFAULT,
@@ -35,8 +37,9 @@ def start_checkpoint(
     Parameters
     ----------
     encoder_file
-        A PVTv2 release file (original or timm's names) as ``.pth``; None draws the encoder's
-        weights as well.
+        A PVTv2 release file: original or timm's names as ``.pth``, or timm's
+        ``model.safetensors`` (`napari_emcad.io.hub.hub_encoder` fetches it). None draws the
+        encoder's weights as well.
     seed
         Of the random weights.
     **config
@@ -76,7 +79,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
 def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return the encoder's name and its tensors by our names."""
     try:
-        tensors, _ = published.unwrapped(read_pickled_tensors(path, recognise(path)))
+        tensors, _ = published.unwrapped(_read_tensors(path))
         check_numbers(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None
@@ -89,6 +92,21 @@ def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
         if shapes == {each: shape for each, (_, shape) in expected.items()}:
             return encoder, {native: body[each] for each, (native, _) in expected.items()}
     raise CheckpointError(f"{path.name} has the shape of no PVTv2 from b0 to b5.")
+
+
+def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    kind = recognise(path)
+    if kind != "safetensors":
+        return read_pickled_tensors(path, kind)
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        raise CheckpointError("it is damaged; copy or download it again") from None
+    except (TypeError, AttributeError):  # bfloat16 and float8, which NumPy does not have
+        raise CheckpointError(
+            "its numbers are of a kind NumPy does not have; save it as float32"
+        ) from None
 
 
 def _file_names(encoder: str, original: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
