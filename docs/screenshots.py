@@ -1,7 +1,9 @@
 """Render every picture of the documentation from the running program.
 
-    python docs/screenshots.py [--only NAME …]
+    python docs/screenshots.py [--only NAME …] [--data DIR]
 
+With DIR, a folder of labelled images such as `benchmarks/dsb2018.py` takes, the sheet of `evaluate`
+is drawn as well.
 Needs a screen, or ``xvfb-run -s "-screen 0 1600x1200x24"``.
 """
 
@@ -31,11 +33,22 @@ def main() -> None:
     """Render the pictures that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, default=HERE)
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
     for name in chosen.only:
         _render(SCENES[name], chosen.output / f"{name}.png")
+    if chosen.data is not None:
+        evaluate_sheet(chosen.data, chosen.output / "evaluate_sheet.png")
+
+
+def evaluate_sheet(data: Path, path: Path) -> None:
+    """The worst three of the bundled model, as `napari-emcad evaluate --sheet` draws them."""
+    from napari_emcad.cli import main as emcad
+
+    folders = ("--images", str(data / "images"), "--labels", str(data / "labels"))
+    emcad(["evaluate", *folders, "--sheet", str(path), "--worst", "3", "--overwrite"])
 
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:

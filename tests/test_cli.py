@@ -23,6 +23,8 @@ from napari_emcad import (
     start_checkpoint,
     write_checkpoint,
 )
+from napari_emcad.evaluation import METRICS
+from napari_emcad.training.metrics import hausdorff95
 
 
 @pytest.fixture(scope="session")
@@ -307,11 +309,13 @@ def test_evaluation_as_json_equals_a_count_by_hand(run, labelled):
         found = segment(iio.imread(labelled / "images" / name), checkpoint).labels > 0
         truth = iio.imread(labelled / "labels" / name) > 0
         pairs.append((found, truth))
-        assert row.pop("name") == name
-        assert row == pytest.approx(figures(found, truth))
-    assert {*told["mean"]} == {"dice", "iou", "precision", "recall"}
-    for metric, mean in told["mean"].items():
-        assert mean == pytest.approx(np.mean([figures(*pair)[metric] for pair in pairs]))
+        assert row["name"] == name
+        assert {k: row[k] for k in METRICS} == pytest.approx(figures(found, truth))
+        assert row["hd95"] == pytest.approx(hausdorff95(found, truth))
+    for metric in METRICS:
+        mean = np.mean([figures(*pair)[metric] for pair in pairs])
+        assert told["mean"][metric] == pytest.approx(mean)
+    assert told["mean"]["hd95"] == pytest.approx(np.mean([hausdorff95(*pair) for pair in pairs]))
     together = [
         np.concatenate([each.ravel() for each in side]) for side in zip(*pairs, strict=True)
     ]
@@ -323,7 +327,7 @@ def test_evaluation_prints_a_table(run, labelled):
     status, out, _ = run("evaluate", "--images", "images", "--labels", "labels")
     head, *rows = out.splitlines()
     assert status == 0
-    assert head.split() == ["Dice", "IoU", "precision", "recall"]
+    assert head.split() == ["Dice", "IoU", "precision", "recall", "HD95"]
     assert [row.split("  ")[0] for row in rows] == [
         "a.png",
         "b.png",
@@ -331,7 +335,9 @@ def test_evaluation_prints_a_table(run, labelled):
         "all pixels, nucleus",
     ]
     for row in rows:
-        assert all(0 <= float(figure) <= 1 for figure in row.split()[-4:])
+        figures = row.replace(" px", "").split()
+        assert all(0 <= float(figure) <= 1 for figure in figures[-5:-1])
+        assert row.endswith("px") or row.startswith("all pixels")
 
 
 def test_evaluation_of_several_classes_scores_each(run, labelled, two_classes, discs):

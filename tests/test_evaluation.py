@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from math import isnan, nan
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +18,18 @@ from napari_emcad import bundled_checkpoint, evaluation, read_checkpoint
 from napari_emcad.evaluation import (
     METRICS,
     ImageScore,
+    class_hd95,
     class_scores,
+    compare,
     evaluate,
+    exhibited,
+    keep_worst,
+    mean_of_defined,
     mean_over_images,
     pooled,
 )
 from napari_emcad.io.images import ImageFileError
-from napari_emcad.training.metrics import Scores, score
+from napari_emcad.training.metrics import Scores, hausdorff95, score
 
 SHARED = Path(__file__).parents[2] / "shared"
 DATA, PUBLISHED = SHARED / "data" / "dsb2018", SHARED / "checkpoints" / "nuclei_b0_published.pth"
@@ -97,6 +103,47 @@ def test_means_weigh_images_alike_and_pools_weigh_pixels_alike():
     assert pooled(iter([small, large])) == {1: Scores(101, 0, 100), 2: Scores(50, 51, 1)}
 
 
+# -- distances
+
+
+def test_each_class_has_its_distance():
+    truth, predicted = np.zeros((2, 20, 30), np.uint8)
+    truth[5, 5:9], predicted[5, 8:12] = 1, 1
+    truth[15, 20:23], predicted[12, 20:23] = 2, 2
+    expected = {k: hausdorff95(predicted == k, truth == k, (2.0, 0.5)) for k in (1, 2)}
+    assert class_hd95(predicted, truth, 2, "YX", {"Y": 2.0, "X": 0.5}) == expected
+    assert expected[2] == 6.0
+
+
+def test_distances_of_a_stack_run_through_it_whatever_the_order_of_its_axes():
+    truth, predicted = np.zeros((2, 6, 20, 30), np.uint8)
+    truth[1, 5:15, 5:20], predicted[4, 5:15, 5:20] = 1, 1
+    scale = {"Z": 7.0, "Y": 50.0, "X": 90.0}
+    for axes, order in (("ZYX", (0, 1, 2)), ("XZY", (2, 0, 1)), ("YXZ", (1, 2, 0))):
+        turned = (each.transpose(order) for each in (predicted, truth))
+        assert class_hd95(*turned, 1, axes, scale) == {1: 21.0}
+
+
+@pytest.mark.parametrize(("axes", "axis"), [("TYX", 0), ("YXT", -1), ("YTX", 1)])
+def test_there_is_no_distance_through_time(axes, axis):
+    truth, predicted = np.zeros((2, 4, 20, 30), np.uint8)
+    truth[0, 5, 5], predicted[0, 5, 8] = 1, 1
+    truth[1, 5, 5], predicted[1, 5, 10] = 1, 1
+    truth[2, 5, 5] = 1  # and nothing predicted
+    truth[3, 0, 0], predicted[3, 0, 0] = 1, 1
+    moved = (np.moveaxis(each, 0, axis) for each in (predicted, truth))
+    assert class_hd95(*moved, 1, axes, {}) == {1: pytest.approx((3 + 5 + 0) / 3)}
+
+
+def test_means_are_of_what_is_defined_and_say_of_how_much():
+    assert mean_of_defined([1.0, nan, 3.0]) == (2.0, 2)
+    mean, number = mean_of_defined([nan])
+    assert isnan(mean)
+    assert number == 0
+    both = {1: Scores(1, 0, 0), 2: Scores(0, 1, 1)}
+    assert ImageScore("a", both, {1: 4.0, 2: nan}).mean_hd95 == 4.0
+
+
 @pytest.fixture
 def segmented(monkeypatch):
     """Have everything above 100 segmented, and note how."""
@@ -126,9 +173,11 @@ def test_images_are_scored_one_after_another(segmented, pair):
     image = np.array([[0, 200], [200, 200]], np.uint8)
     files = [pair(image, image // 200, "a.tif"), pair(image, image * 0, "b.tif")]
     running = evaluate(iter(files), bundled_checkpoint(), tile=64)
-    assert next(running) == ImageScore("a.tif", {1: Scores(3, 0, 0)})
+    assert next(running) == ImageScore("a.tif", {1: Scores(3, 0, 0)}, {1: 0.0}, "pixel")
     assert len(segmented) == 1
-    assert next(running) == ImageScore("b.tif", {1: Scores(0, 3, 0)})
+    missed = next(running)
+    assert (missed.name, missed.by_class) == ("b.tif", {1: Scores(0, 3, 0)})
+    assert isnan(missed.hd95[1])
     assert segmented == [((2, 2), "YX", {"tile": 64})] * 2
     assert list(running) == []
 
@@ -146,6 +195,102 @@ def test_errors_name_the_image(segmented, pair, tmp_path):
     missing = (pair(image, image)[0], tmp_path / "no.tif")
     with pytest.raises(ImageFileError, match=r"no\.tif"):
         list(evaluate([missing], bundled_checkpoint()))
+
+
+# -- how large a pixel is
+
+
+def calibrated(folder, name, image, axes="YX", **sizes):
+    """Write an OME-TIFF and its labels, of a bright object moved by one pixel along X."""
+    files = folder / f"{name}.ome.tif", folder / f"{name}_labels.tif"
+    tifffile.imwrite(files[0], image, photometric="minisblack", metadata={"axes": axes, **sizes})
+    tifffile.imwrite(files[1], np.roll(image, 1, -1) // 200, photometric="minisblack")
+    return files
+
+
+@pytest.fixture
+def bar():
+    image = np.zeros((30, 40), np.uint8)
+    image[5:25, 20:24] = 200
+    return image
+
+
+def test_distances_have_the_unit_of_the_image_file(segmented, bar, tmp_path):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    files = calibrated(tmp_path, "a", bar, **sizes)
+    (scored,) = evaluate([files], bundled_checkpoint())
+    assert (scored.hd95, scored.unit) == ({1: 0.25}, "µm")
+
+
+def test_a_given_scale_counts_more_than_that_of_the_file(segmented, bar, tmp_path):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    files = calibrated(tmp_path, "a", bar, **sizes)
+    scale = {"Y": 1.0, "X": 3.0}
+    (scored,) = evaluate([files], bundled_checkpoint(), scale=scale, unit="mm")
+    assert (scored.hd95, scored.unit) == ({1: 3.0}, "mm")
+
+
+@pytest.mark.parametrize(
+    ("slices", "depth", "unit"),
+    [(3, {}, "pixel"), (1, {}, "µm"), (3, {"PhysicalSizeZ": 2.0}, "µm")],
+)
+def test_a_stack_whose_file_does_not_tell_its_steps_counts_pixels(
+    slices, depth, unit, segmented, bar, tmp_path
+):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, **depth}
+    files = calibrated(tmp_path, "a", np.stack([bar] * slices), "ZYX", **sizes)
+    (scored,) = evaluate([files], bundled_checkpoint(), axes="ZYX" if slices > 1 else None)
+    assert scored.unit == unit
+    assert scored.hd95 == {1: 0.25 if unit == "µm" else 1.0}
+
+
+def test_a_given_scale_must_have_every_axis(segmented, bar, pair):
+    files = pair(np.stack([bar] * 3), np.stack([bar] * 3) // 200)
+    with pytest.raises(ValueError, match=r"^a\.tif: .*along Y, X, and along Z as well"):
+        list(evaluate([files], bundled_checkpoint(), "ZYX", scale={"Y": 1, "X": 1}, unit="µm"))
+    assert segmented == []
+
+
+# -- the worst
+
+
+def test_the_worst_are_kept_in_order_and_as_small_pictures(segmented, pair):
+    image = np.zeros((900, 1000), np.uint16)
+    image[100:800, 100:900] = 4000
+    checkpoint, files = bundled_checkpoint(), []
+    for number, top in enumerate((300, 100, 700, 500, 101)):
+        truth = np.zeros_like(image)
+        truth[top:800, 100:900] = 1
+        files.append(pair(image, truth, f"{number}.tif"))
+    kept = ()
+    for case in compare(files, checkpoint):
+        kept = keep_worst(kept, case, 3)
+        assert len(kept) <= 3
+    assert [shown.name for _, shown in kept] == ["2.tif", "3.tif", "0.tif"]
+    assert [dice for dice, _ in kept] == sorted(dice for dice, _ in kept)
+    for _, shown in kept:
+        for part in (shown.picture, shown.truth, shown.predicted):
+            owner = part if part.base is None else part.base
+            assert memoryview(owner).nbytes < 2e6  # no view of what was read
+            assert max(part.shape) <= 600
+
+
+@pytest.mark.parametrize(("axes", "order"), [("TZYX", (0, 1, 2, 3)), ("YXTZ", (2, 3, 0, 1))])
+def test_of_a_stack_the_slice_with_most_wrong_pixels_is_shown(axes, order, segmented, pair):
+    image = np.zeros((2, 3, 40, 50), np.uint8)
+    image[:, :, 10:30, 10:40] = 200
+    truth = image // 200
+    truth[1, 2, 10:25] = 0
+    truth[0, 1, 10:12] = 0
+    image[1, 2, 0, 0] = 255
+    turned = [np.transpose(each, np.argsort(order)) for each in (image, truth)]
+    (case,) = compare([pair(*turned)], bundled_checkpoint(), axes)
+    shown = exhibited(case)
+    assert shown.name == "a.tif, T = 1, Z = 2"
+    share = np.count_nonzero(shown.truth) / np.count_nonzero(shown.predicted)
+    assert share == pytest.approx(5 / 20, abs=0.02)
+    assert "Dice" in shown.figures
+    assert "px" in shown.figures
 
 
 # -- real images

@@ -1,18 +1,26 @@
-"""``napari-emcad evaluate``: scores on labelled images."""
+"""``napari-emcad evaluate``: scores on labelled images, and the worst cases as a picture."""
 
 from __future__ import annotations
 
+import argparse
+import csv
+import io
+import math
+import os
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import add_computing, computing, opened
-from napari_emcad.cli.talk import or_mistake, print_json, tick
+from napari_emcad.cli.talk import Mistake, or_mistake, print_json, tick
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Sequence
 
-    from napari_emcad.evaluation import ImageScore
+    from napari_emcad.evaluation import ImageScore, Ranked
     from napari_emcad.io.checkpoint import Checkpoint
+
+_WORST, _MOST = 8, 100
 
 
 def declare(verbs: Any) -> None:
@@ -25,50 +33,222 @@ def declare(verbs: Any) -> None:
         "--labels", type=Path, required=True, metavar="DIR", help="files of the images' names"
     )
     evaluate.add_argument("--json", action="store_true", help="as one JSON object")
+    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="a row per image and class")
+    evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="a PNG of the worst cases beside their truth"
+    )
+    evaluate.add_argument(
+        "--worst", type=_number, metavar="N", help=f"cases on the sheet ({_WORST})"
+    )
+    evaluate.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    evaluate.add_argument(
+        "--spacing",
+        type=_spacing,
+        metavar="[Z,]Y,X",
+        help="size of a pixel, such as 0.5,0.5 or one number for all; default: as the images say",
+    )
+    evaluate.add_argument("--unit", help="of --spacing, such as µm")
     add_computing(evaluate)
     evaluate.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> None:
     """Score a checkpoint image by image, and print a table or JSON."""
-    from napari_emcad.evaluation import evaluate
     from napari_emcad.io.images import paired
 
-    checkpoint = opened(chosen.checkpoint, chosen.set)
+    _check_options(chosen)
     pairs = or_mistake(paired, chosen.images, chosen.labels)
-    scores: list[ImageScore] = []
-    running = evaluate(pairs, checkpoint, axes=chosen.axes, **computing(chosen))
-    for number in range(1, len(pairs) + 1):
-        scores.append(or_mistake(next, running))
-        tick(f"{number} of {len(pairs)} images", last=number == len(pairs))
+    _check_outputs(chosen, [path for pair in pairs for path in pair])
+    checkpoint = opened(chosen.checkpoint, chosen.set)
+    scores, worst = _scored(chosen, pairs, checkpoint)
     if chosen.json:
         print_json(_report(scores, checkpoint))
     else:
         _print_table(scores, checkpoint)
+    if chosen.csv is not None:
+        or_mistake(_write_csv, chosen.csv, scores, checkpoint)
+    if chosen.sheet is not None:
+        _write_sheet(chosen.sheet, worst, len(scores), checkpoint)
 
 
-def _report(scores: list[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
+def _scored(
+    chosen: argparse.Namespace, pairs: Sequence[tuple[Path, Path]], checkpoint: Checkpoint
+) -> tuple[list[ImageScore], Sequence[Ranked]]:
+    """Return the score of each image, and the worst cases if they will be shown."""
+    from napari_emcad.evaluation import compare, keep_worst
+
+    scores: list[ImageScore] = []
+    worst: Sequence[Ranked] = ()
+    scale = {"scale": chosen.spacing, "unit": chosen.unit} if chosen.spacing else {}
+    cases = compare(pairs, checkpoint, axes=chosen.axes, **scale, **computing(chosen))
+    for number in range(1, len(pairs) + 1):
+        case = or_mistake(next, cases)
+        scores.append(case.score)
+        if chosen.sheet is not None:
+            worst = keep_worst(worst, case, chosen.worst or _WORST)
+        tick(f"{number} of {len(pairs)} images", last=number == len(pairs))
+    return scores, worst
+
+
+def _check_options(chosen: argparse.Namespace) -> None:
+    """Refuse options that mean nothing without each other."""
+    if bool(chosen.spacing) != bool(chosen.unit):
+        raise Mistake("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
+    if chosen.worst is not None and chosen.sheet is None:
+        raise Mistake("--worst is for --sheet; name the PNG to write, such as --sheet worst.png.")
+    if chosen.sheet is not None and chosen.sheet.suffix.lower() != ".png":
+        raise Mistake(f"{chosen.sheet}: the sheet is a PNG; its name must end in .png.")
+
+
+def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
+    """Refuse to write over inputs, over other files unless asked for, and where nobody may."""
+    read = {path.resolve() for path in inputs}
+    if chosen.csv is not None and chosen.csv == chosen.sheet:
+        raise Mistake(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
+    for target in (chosen.csv, chosen.sheet):
+        if target is None:
+            continue
+        if target.resolve() in read:
+            raise Mistake(f"{target} is one of the images or labels; choose another output.")
+        if target.is_dir():
+            raise Mistake(f"{target} is a folder; name a file in it.")
+        if target.exists() and not chosen.overwrite:
+            raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
+        place = next(each for each in target.resolve().parents if each.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise Mistake(f"{target} cannot be written: you may not write to {place}.")
+
+
+def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
+    from napari_emcad.io.images import write_array
+    from napari_emcad.io.sheet import sheet
+
+    number = "" if len(worst) == 1 else f"{len(worst)} "
+    title = f"The {number}worst of {total} images by Dice"
+    drawn = sheet([each for _, each in worst], checkpoint.classes, title)
+    or_mistake(write_array, path, drawn, "YXC")
+
+
+def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
+    from napari_emcad.evaluation import METRICS
+    from napari_emcad.io.atomic import write_bytes
+
+    table = io.StringIO()
+    writer = csv.writer(table)
+    counts = ("true_positive", "false_positive", "false_negative")
+    writer.writerow(["image", "class", *METRICS, "hd95", "unit", *counts])
+    for each in scores:
+        for k, name in _names(checkpoint).items():
+            figures = [getattr(each.by_class[k], metric) for metric in (*METRICS, *counts)]
+            figures[len(METRICS) : len(METRICS)] = [_defined(each.hd95[k]), each.unit]
+            writer.writerow([each.name, name, *figures])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, table.getvalue().encode(errors="replace"))
+
+
+def _report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return all figures as plain values; a distance that is undefined is None."""
     from napari_emcad.evaluation import METRICS, mean_over_images, pooled
 
-    names = {k: each.name for k, each in enumerate(checkpoint.classes, start=1)}
-    counted = pooled(scores)
+    names, counted = _names(checkpoint), pooled(scores)
+    units = {each.unit for each in scores}
+    same = len(units) == 1
     return {
         "checkpoint": checkpoint.origin.path,
         "sha256": checkpoint.origin.sha256,
-        "images": [{"name": s.name} | {m: s.mean(m) for m in METRICS} for s in scores],
-        "mean": {m: mean_over_images(scores, m) for m in METRICS},
+        "unit": min(units) if same else None,
+        "images": [_image_row(each, names) for each in scores],
+        "mean": {m: mean_over_images(scores, m) for m in METRICS}
+        | _distance_row([each.mean_hd95 for each in scores], same),
+        "by_class": {
+            name: {m: fmean(getattr(each.by_class[k], m) for each in scores) for m in METRICS}
+            | _distance_row([each.hd95[k] for each in scores], same)
+            for k, name in names.items()
+        },
         "pooled": {names[k]: {m: getattr(counted[k], m) for m in METRICS} for k in names},
     }
 
 
-def _print_table(scores: list[ImageScore], checkpoint: Checkpoint) -> None:
+def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
     from napari_emcad.evaluation import METRICS
 
+    return {
+        "name": score.name,
+        **{metric: score.mean(metric) for metric in METRICS},
+        "hd95": _defined(score.mean_hd95),
+        "unit": score.unit,
+        "by_class": {
+            name: {metric: getattr(score.by_class[k], metric) for metric in METRICS}
+            | {"hd95": _defined(score.hd95[k])}
+            for k, name in names.items()
+        },
+    }
+
+
+def _distance_row(distances: Sequence[float], same_unit: bool) -> dict[str, Any]:
+    """Return the mean distance and how many images are behind it; none of different units."""
+    from napari_emcad.evaluation import mean_of_defined
+
+    mean, number = mean_of_defined(distances if same_unit else [])
+    return {"hd95": _defined(mean), "hd95_images": number}
+
+
+def _defined(distance: float) -> float | None:
+    return None if math.isnan(distance) else distance
+
+
+def _names(checkpoint: Checkpoint) -> dict[int, str]:
+    return {k: each.name for k, each in enumerate(checkpoint.classes, start=1)}
+
+
+def _print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
+    from napari_emcad.evaluation import METRICS, told_distance
+
     report = _report(scores, checkpoint)
+    means = {f"mean of {len(scores)} images": report["mean"]}
+    if len(report["by_class"]) > 1:
+        means |= {f"mean, {name}": each for name, each in report["by_class"].items()}
     rows = [(each["name"], each) for each in report["images"]]
-    rows += [(f"mean of {len(scores)} images", report["mean"])]
+    rows += [(name, each | {"unit": report["unit"]}) for name, each in means.items()]
     rows += [(f"all pixels, {name}", each) for name, each in report["pooled"].items()]
     width = max(len(name) for name, _ in rows)
-    print(f"{'':<{width}}  {'Dice':>9}  {'IoU':>9}  {'precision':>9}  {'recall':>9}")
+    heads = ("Dice", "IoU", "precision", "recall")
+    print(f"{'':<{width}}" + "".join(f"  {head:>9}" for head in heads) + f"  {'HD95':>10}")
     for name, each in rows:
-        print(f"{name:<{width}}" + "".join(f"  {each[metric]:>9.4f}" for metric in METRICS))
+        told = told_distance(each["hd95"], each["unit"]) if each.get("hd95") is not None else "-"
+        figures = "".join(f"  {each[metric]:>9.4f}" for metric in METRICS)
+        print(f"{name:<{width}}{figures}  {told:>10}")
+    _print_remarks(means, report)
+
+
+def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> None:
+    """Say of how many images a mean distance is, where it is not of all."""
+    if report["unit"] is None:
+        units = ", ".join(sorted({each["unit"] for each in report["images"]}))
+        print(f"HD95 has no mean, as the images differ in unit ({units}); give --spacing, --unit.")
+        return
+    total = len(report["images"])
+    for name, each in means.items():
+        if each["hd95_images"] < total:
+            print(
+                f"HD95, {name}: of {each['hd95_images']}; in the others the truth or the "
+                f"prediction alone is empty."
+            )
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
+    return int(text)
+
+
+def _spacing(text: str) -> dict[str, float]:
+    """Return the size of a pixel by axis; one number counts for all, two are for Y and X."""
+    try:
+        sizes = [float(each) for each in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not 1 <= len(sizes) <= 3 or not all(0 < each < math.inf for each in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one to three sizes such as 0.5,0.5")
+    sizes = sizes * 3 if len(sizes) == 1 else sizes
+    return dict(zip("ZYX"[-len(sizes) :], sizes, strict=True))

@@ -19,6 +19,9 @@ _TINT = 0.25
 
 _CONTRAST = Preprocessing(intensity="percentile", low=0.5, high=99.5)
 
+AGREED, MISSED, INVENTED, CONFUSED = 1, 2, 3, 4
+"""What `disagreement` says of a pixel."""
+
 
 def overlay(
     planes: NDArray[Any], labels: NDArray[Any], colours: Sequence[str]
@@ -40,15 +43,71 @@ def overlay(
     ndarray
         ``(H, W, 3)`` uint8.
     """
-    shown = planes if len(planes) == 3 else planes[:1]
-    bright = normalised(shown, value_range(shown, _CONTRAST), _CONTRAST)
-    canvas = np.broadcast_to(bright, (3, *labels.shape)).transpose(1, 2, 0) * 255.0
+    border = find_boundaries(labels, mode="inner")
+    return painted(_canvas(planes), labels, colours, np.where(border, 1.0, _TINT))
+
+
+def shown(planes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the image in its best contrast, ``(H, W, 3)``; see `overlay` for its planes."""
+    return _canvas(planes).round().astype(np.uint8)
+
+
+def painted(
+    picture: NDArray[Any],
+    labels: NDArray[Any],
+    colours: Sequence[str],
+    share: NDArray[np.floating] | float = _TINT,
+) -> NDArray[np.uint8]:
+    """Return a picture with labels laid over it.
+
+    Parameters
+    ----------
+    picture
+        ``(H, W, 3)``, 0 … 255.
+    labels, colours
+        As for `overlay`.
+    share
+        Of the label's colour, 0 … 1; one number, or ``(H, W)``.
+
+    Returns
+    -------
+    ndarray
+        ``(H, W, 3)`` uint8.
+    """
+    canvas = picture.astype(np.float64)
     palette = np.array([_channels(colour) for colour in colours])
     inside = labels > 0
     tint = palette[(labels[inside].astype(np.int64) - 1) % len(palette)]
-    share = np.where(find_boundaries(labels, mode="inner")[inside], 1.0, _TINT)[:, None]
-    canvas[inside] += share * (tint - canvas[inside])
+    shares = np.broadcast_to(share, labels.shape)[inside][:, None]
+    canvas[inside] += shares * (tint - canvas[inside])
     return canvas.round().astype(np.uint8)
+
+
+def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return where a segmentation is right and wrong, as labels.
+
+    Parameters
+    ----------
+    predicted, truth
+        Class labels of one shape.
+
+    Returns
+    -------
+    ndarray
+        `AGREED`, `MISSED` (only in the truth), `INVENTED` (only predicted), `CONFUSED` (another
+        class than in the truth), and 0 where neither has anything.
+    """
+    found, wanted = predicted != 0, truth != 0
+    cases = [found & wanted & (predicted == truth), wanted & ~found, found & ~wanted, found]
+    return np.select(cases, [AGREED, MISSED, INVENTED, CONFUSED], 0).astype(np.uint8)
+
+
+def _canvas(planes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the image in its best contrast, ``(H, W, 3)`` of 0 … 255."""
+    seen = planes if len(planes) == 3 else planes[:1]
+    bright = normalised(seen, value_range(seen, _CONTRAST), _CONTRAST)
+    canvas = np.broadcast_to(bright, (3, *bright.shape[1:])).transpose(1, 2, 0)
+    return canvas.astype(np.float64) * 255.0
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
+from math import isfinite
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -20,7 +22,7 @@ from PIL import Image
 from napari_emcad.io.atomic import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,6 +44,25 @@ _MOST_PACKED = 2000
 _NOT_KNOWN = set("QI")
 """What tifffile calls axes of which the file does not say what they are."""
 
+PIXEL = "pixel"
+"""The unit where a file does not say how large its pixels are."""
+
+_LENGTHS = {"Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "inch": 25_400.0, "m": 1e6}
+"""Units of length in µm."""
+
+_SPELLINGS = {
+    "um": "µm",
+    "μm": "µm",
+    r"\u00B5m": "µm",
+    "micron": "µm",
+    "microns": "µm",
+    "in": "inch",
+}
+"""How units of length are written too; the second one has the Greek letter."""
+
+_COARSEST = 10.0
+"""µm; what a plain TIFF says of larger pixels is how it is printed (72 to 2400 dots per inch)."""
+
 
 class ImageFileError(ValueError):
     """An image file cannot be read or written; one sentence says why."""
@@ -61,12 +82,18 @@ class OpenedImage:
         The numbers behind the colours, where a file stores them: what a label file means.
     note
         What a user should know of it, or "".
+    scale
+        Size of a pixel in `unit` along Z, Y and X by letter, as far as the file says it.
+    unit
+        Of length, ``"pixel"`` without a scale.
     """
 
     pixels: Any
     axes: str | None = None
     palette: NDArray[Any] | None = None
     note: str = ""
+    scale: Mapping[str, float] = field(default_factory=dict)
+    unit: str = PIXEL
 
 
 def read_image(path: Path) -> OpenedImage:
@@ -208,13 +235,14 @@ def _read_tiff(path: Path) -> OpenedImage:
         if series.nbytes > _MOST_PACKED * path.stat().st_size:
             raise ValueError("more pixels than any compression fits into the file")
         axes = _axes_of_tiff(series.axes)
+        scale, unit = _scale_of_tiff(file)
         mapped = series.dataoffset is not None and series.levels[0] is series
         pixels = None if mapped else series.asarray()
     if pixels is None:
         pixels = tifffile.memmap(path, series=0, mode="r")
         pixels = pixels.reshape(series.shape)
     note = f"{path.name} holds {several} images; the first is taken." if several > 1 else ""
-    return OpenedImage(pixels, axes, note=note)
+    return OpenedImage(pixels, axes, None, note, scale, unit)
 
 
 def _axes_of_tiff(axes: str) -> str | None:
@@ -224,6 +252,52 @@ def _axes_of_tiff(axes: str) -> str | None:
     if "S" in axes and "C" in axes:
         axes = axes.replace("C", "A")
     return axes.replace("S", "C")
+
+
+def _scale_of_tiff(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    """Return the size of a pixel by axis and its unit; all axes in the unit of X."""
+    try:
+        said = {axis: (float(size), _SPELLINGS.get(u, u)) for axis, size, u in _said_of(file)}
+    except (*_READ_ERRORS, TypeError, ArithmeticError, AttributeError):
+        said = {}
+    sizes = {
+        axis: (size, unit)
+        for axis, (size, unit) in said.items()
+        if unit in _LENGTHS and isfinite(size) and size > 0
+    }
+    if not {"Y", "X"} <= set(sizes):
+        return {}, PIXEL
+    common = sizes["X"][1]
+    factors = {unit: length / _LENGTHS[common] for unit, length in _LENGTHS.items()}
+    return {axis: size * factors[unit] for axis, (size, unit) in sizes.items()}, common
+
+
+def _said_of(file: tifffile.TiffFile) -> list[tuple[str, Any, str]]:
+    """Return axis, size and unit as an OME, ImageJ or plain TIFF says them."""
+    if file.is_ome:
+        return _said_by_ome(file.ome_metadata)
+    page = file.pages.first
+    if file.is_imagej:
+        said = file.imagej_metadata
+        unit = str(said.get("unit", PIXEL))
+        sizes = dict(zip("XY", (1 / each for each in page.resolution), strict=True))
+        sizes |= {"Z": said["spacing"]} if "spacing" in said else {}
+        return [(axis, size, unit) for axis, size in sizes.items()]
+    if page.resolutionunit == tifffile.RESUNIT.NONE:
+        return []
+    fine = zip("XY", page.get_resolution(tifffile.RESUNIT.MICROMETER), strict=True)
+    return [(axis, 1 / each, "µm") for axis, each in fine if 1 / each < _COARSEST]
+
+
+def _said_by_ome(xml: str) -> list[tuple[str, Any, str]]:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    said = {} if pixels is None else pixels.attrib
+    names = {axis: f"PhysicalSize{axis}" for axis in "ZYX"}
+    return [
+        (axis, said[name], said.get(f"{name}Unit", "µm"))
+        for axis, name in names.items()
+        if name in said
+    ]
 
 
 def _read_picture(path: Path) -> OpenedImage:

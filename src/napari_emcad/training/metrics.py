@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -66,11 +70,78 @@ def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:
     ValueError
         If the shapes differ.
     """
-    if predicted.shape != truth.shape:
-        raise ValueError(f"The shapes differ: predicted {predicted.shape}, truth {truth.shape}.")
+    _check_shapes(predicted, truth)
     found, wanted = predicted != 0, truth != 0
     both = int(np.count_nonzero(found & wanted))
     return Scores(both, int(np.count_nonzero(found)) - both, int(np.count_nonzero(wanted)) - both)
+
+
+def hausdorff95(
+    predicted: NDArray[Any], truth: NDArray[Any], spacing: Sequence[float] | None = None
+) -> float:
+    """Return the 95th percentile of the Hausdorff distance between the surfaces of two masks.
+
+    The surface of a mask is what an erosion takes away: its pixels that have a neighbour outside
+    along an axis, those at the edge of the array included. From each surface pixel of one mask the
+    distance to the nearest one of the other is taken, pixel centre to pixel centre; of these the
+    95th percentile (interpolated linearly); and of both directions the larger. This is what MONAI
+    computes.
+
+    Parameters
+    ----------
+    predicted, truth
+        Arrays of one shape, of any rank; what is not 0 counts as the object. Axes of one entry do
+        not count: a stack of one slice is flat.
+    spacing
+        Size of a pixel along each axis, in the unit of the result; None counts pixels.
+
+    Returns
+    -------
+    float
+        0 if both masks are empty; NaN if one is, as there is no distance to nothing.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the spacing is not a positive number for each axis.
+    """
+    _check_shapes(predicted, truth)
+    steps = _steps(spacing, predicted.ndim)
+    found, wanted = predicted != 0, truth != 0
+    if not (found.any() and wanted.any()):
+        return nan if found.any() or wanted.any() else 0.0
+    flat = tuple(axis for axis, size in enumerate(found.shape) if size == 1)
+    steps = np.delete(steps, flat)
+    if not steps.size:
+        return 0.0
+    either = np.squeeze(found | wanted, flat)
+    (box,) = ndimage.find_objects(either.astype(np.uint8))
+    one, other = (_surface(np.squeeze(each, flat)[box]) for each in (found, wanted))
+    return max(_directed95(one, other, steps), _directed95(other, one, steps))
+
+
+def _surface(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    surface: NDArray[np.bool_] = mask & ~ndimage.binary_erosion(mask)
+    return surface
+
+
+def _directed95(
+    start: NDArray[np.bool_], end: NDArray[np.bool_], steps: NDArray[np.float64]
+) -> float:
+    distances = ndimage.distance_transform_edt(~end, sampling=steps)
+    return float(np.percentile(distances[start], 95))
+
+
+def _steps(spacing: Sequence[float] | None, rank: int) -> NDArray[np.float64]:
+    steps = np.ones(rank) if spacing is None else np.asarray(spacing, np.float64)
+    if steps.shape != (rank,) or not (np.isfinite(steps) & (steps > 0)).all():
+        raise ValueError(f"spacing must be {rank} positive numbers, one per axis, not {spacing!r}.")
+    return steps
+
+
+def _check_shapes(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
+    if predicted.shape != truth.shape:
+        raise ValueError(f"The shapes differ: predicted {predicted.shape}, truth {truth.shape}.")
 
 
 def _ratio(part: int, whole: int) -> float:
