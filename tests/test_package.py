@@ -33,7 +33,16 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "module", ["io.checkpoint", "io.start", "io.published", "io.card", "io.images", "jobs"]
+    "module",
+    [
+        "io.checkpoint",
+        "io.checkpoint_file",
+        "io.start",
+        "io.published",
+        "io.card",
+        "io.images",
+        "jobs",
+    ],
 )
 def test_reading_a_description_needs_no_torch(module):
     loaded = loaded_by(f"import napari_emcad.{module}")
@@ -77,7 +86,7 @@ def test_other_names_are_attribute_errors():
 
 
 def test_modules_of_the_package_can_still_be_imported():
-    assert importlib.import_module("napari_emcad.io.checkpoint").FORMAT_VERSION >= 1
+    assert importlib.import_module("napari_emcad.io.native").FORMAT_VERSION >= 1
 
 
 def test_the_version_is_that_of_the_distribution():

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
         Region,
         Summary,
     )
-    from napari_emcad.io.checkpoint import (
-        Checkpoint,
-        ClassLabel,
+    from napari_emcad.io.checkpoint import Checkpoint, ClassLabel
+    from napari_emcad.io.checkpoint_file import (
         bundled_checkpoint,
         read_checkpoint,
         write_checkpoint,
@@ -50,11 +49,11 @@ _HOMES = {
     "Segmentation": "jobs",
     "StageOutput": "model.network",
     "Summary": "inference.events",
-    "bundled_checkpoint": "io.checkpoint",
-    "read_checkpoint": "io.checkpoint",
+    "bundled_checkpoint": "io.checkpoint_file",
+    "read_checkpoint": "io.checkpoint_file",
     "segment": "jobs",
     "start_checkpoint": "io.start",
-    "write_checkpoint": "io.checkpoint",
+    "write_checkpoint": "io.checkpoint_file",
 }
 
 __all__ = [

@@ -23,7 +23,7 @@ from napari_emcad import (
     start_checkpoint,
     write_checkpoint,
 )
-from napari_emcad.io.checkpoint import FORMAT_VERSION
+from napari_emcad.io.native import FORMAT_VERSION
 
 # sha256 over "name shape" lines, sorted, of published files as they are met in the wild.
 PUBLISHED_NAMES = {

@@ -24,7 +24,7 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Write a checkpoint in the format of the output's name."""
-    from napari_emcad.io.checkpoint import write_checkpoint
+    from napari_emcad.io.checkpoint_file import write_checkpoint
 
     checkpoint = opened(chosen.input, chosen.set)
     or_mistake(write_checkpoint, checkpoint, chosen.output, chosen.half)

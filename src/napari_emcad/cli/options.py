@@ -97,7 +97,7 @@ def opened(path: Path | None, settings: Settings) -> Checkpoint:
     Mistake
         If it cannot be opened, or a setting does not fit.
     """
-    from napari_emcad.io.checkpoint import bundled_checkpoint, read_checkpoint
+    from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint
 
     if path is not None:
         return or_mistake(read_checkpoint, path, **dict(settings))

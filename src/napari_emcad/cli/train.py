@@ -61,7 +61,7 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Train, and write checkpoint, history and curves into the output folder."""
-    from napari_emcad.io.checkpoint import write_checkpoint
+    from napari_emcad.io.checkpoint_file import write_checkpoint
     from napari_emcad.io.training_run import TrainingRun
 
     config = _config(chosen)

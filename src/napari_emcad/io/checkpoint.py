@@ -1,50 +1,27 @@
-"""What a checkpoint is; reading and writing published files and our own."""
+"""What a checkpoint is: a network's weights with everything that is needed to use them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
-from importlib.resources import as_file, files
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as safetensors_bytes
 
 from napari_emcad.imaging.intensity import Preprocessing
-from napari_emcad.io import published
-from napari_emcad.io.atomic import write_bytes
-from napari_emcad.io.foreign import is_pvt_encoder
-from napari_emcad.io.known import KNOWN, fingerprint
-from napari_emcad.io.pickles import read_pickled_tensors
-from napari_emcad.io.recognise import CheckpointError, EncoderOnlyError, file_path, recognise
+from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensors import parameters, tensor_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from os import PathLike
 
     from numpy.typing import NDArray
 
     from napari_emcad.model.network import PvtEmcad
 
-FORMAT_VERSION = 1
-"""Of our own files; a reader refuses newer ones."""
-
-_BUNDLED = "assets/nuclei_b0.safetensors"
-
-_ENCODER_ALONE = (
-    "it is a PVTv2 encoder alone (ImageNet weights perhaps), not a segmentation network; "
-    "start a new network from it with start_checkpoint, or choose a PVT-EMCAD checkpoint"
-)
-
 Head = Literal["finest", "sum"]
-Tensors = dict[str, "NDArray[Any]"]
 
 COLOURS = ("#f5b041", "#3498db", "#2ecc71", "#e74c3c", "#9b59b6", "#1abc9c", "#e84393", "#95a5a6")
 
@@ -194,80 +171,6 @@ class Checkpoint:
             raise CheckpointError(str(error)) from None
 
 
-def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
-    """Read a published or native PVT-EMCAD checkpoint; nothing in the file is executed.
-
-    Parameters
-    ----------
-    path
-        A ``.pth`` or ``.pt`` file with a published state dict, or our own ``.safetensors``. The
-        file's content decides, not its name.
-    **overrides
-        What the file cannot say, see `Checkpoint.override`.
-
-    Raises
-    ------
-    CheckpointError
-        With one sentence: what the file is, what was expected, what to do.
-    """
-    path = file_path(path)
-    try:
-        kind = recognise(path)
-        reader = _read_native if kind == "safetensors" else _read_published
-        checkpoint = reader(path)
-    except CheckpointError as error:
-        message = f"{path.name or path} cannot be opened as a checkpoint: {error}."
-        raise type(error)(" ".join(message.split())) from None
-    return checkpoint.override(**overrides) if overrides else checkpoint
-
-
-def bundled_checkpoint() -> Checkpoint:
-    """Return the checkpoint that comes with the package: nuclei, B0."""
-    with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
-        return read_checkpoint(path)
-
-
-def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bool = False) -> None:
-    """Write a checkpoint, natively or for the authors' code, as the name's ending says.
-
-    The file appears whole or not at all: it is written beside and renamed.
-
-    Parameters
-    ----------
-    checkpoint
-        What to write.
-    path
-        ``.safetensors`` for our format with all it knows; ``.pth`` or ``.pt`` for a published
-        state dict, which holds tensors alone.
-    half
-        Whether to store weights as float16, half the size.
-
-    Raises
-    ------
-    CheckpointError
-        If the ending is another one, or the file cannot be written.
-    """
-    path = file_path(path)
-    tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
-    if path.suffix.lower() == ".safetensors":
-        content = safetensors_bytes(
-            {k: np.asarray(v, order="C") for k, v in tensors.items()}, _metadata(checkpoint)
-        )
-    elif path.suffix.lower() in (".pth", ".pt"):
-        content = _published_bytes(tensors)
-    else:
-        raise CheckpointError(
-            f"{path.name} cannot be written: its name must end in .safetensors (this plugin's "
-            f"format) or .pth (the published format)."
-        )
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be written ({error.strerror}); nothing was changed there."
-        ) from None
-
-
 def default_classes(num_classes: int) -> tuple[ClassLabel, ...]:
     """Return names and colours for a network whose file has none."""
     names = ["object"] if num_classes == 1 else [f"class {k}" for k in range(1, num_classes)]
@@ -300,154 +203,6 @@ def class_labels(
 def _colour(position: int, renamed: Sequence[str | None]) -> str:
     old = renamed[position] if position < len(renamed) else None
     return old or COLOURS[position % len(COLOURS)]
-
-
-def is_bundled(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is the one that comes with the package."""
-    return (
-        Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
-        and checkpoint.origin.format == "native"
-    )
-
-
-def _read_published(path: Path) -> Checkpoint:
-    raw = read_pickled_tensors(path, recognise(path))
-    tensors, extra = published.unwrapped(raw)
-    if is_pvt_encoder(tensors):
-        raise EncoderOnlyError(_ENCODER_ALONE)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    config = published.architecture(shapes)
-    published.check(shapes, config)
-    check_numbers(tensors)
-    if tensors["conv.1.num_batches_tracked"] > 0:  # only grey training runs the grey stem
-        config = replace(config, input_channels=1)
-    notes = (f"Left out, as segmentation does not use them: {', '.join(extra)}.",) if extra else ()
-    return _with_what_is_known(
-        Checkpoint(
-            config=config,
-            tensors=published.to_native(tensors, config),
-            preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
-            classes=default_classes(config.num_classes),
-            title=path.stem,
-            origin=Origin(str(path), _sha256(path), "published"),
-            assumed=("activation", "dw_parallel", "preprocessing", "head", "classes"),
-            notes=notes,
-        )
-    )
-
-
-def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
-    known = KNOWN.get(fingerprint(checkpoint.tensors))
-    if known is None:
-        return checkpoint
-    return replace(
-        checkpoint,
-        preprocessing=known.preprocessing,
-        classes=class_labels(known.class_names),
-        title=known.title,
-        description=known.description,
-        assumed=(),
-        notes=(*checkpoint.notes, "Recognised by its weights; preprocessing and classes known."),
-    )
-
-
-def _read_native(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, "numpy") as file:
-            if is_pvt_encoder(file.keys()):
-                raise EncoderOnlyError(_ENCODER_ALONE)
-            metadata = file.metadata() or {}
-            _check_format(metadata)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, AttributeError):
-        raise CheckpointError("it is damaged; copy or download it again") from None
-    try:
-        checkpoint = _from_metadata(metadata, tensors)
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"its description is damaged ({error}); copy it again") from None
-    _check_native(checkpoint)
-    return replace(checkpoint, origin=Origin(str(path), _sha256(path), "native"))
-
-
-def _check_format(metadata: Mapping[str, str]) -> None:
-    if metadata.get("format") != "napari-emcad":
-        raise CheckpointError(
-            "it is a safetensors file without napari-emcad's description of the network; export "
-            "the state dict as .pth, which can be opened and saved in this plugin's format"
-        )
-    version = metadata.get("format_version", "")
-    readable = {str(number) for number in range(1, FORMAT_VERSION + 1)}
-    if version not in readable:
-        raise CheckpointError(
-            f"it has format version {version[:12] or 'unknown'}, this is napari-emcad for version "
-            f"{FORMAT_VERSION}; update napari-emcad"
-        )
-
-
-def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    content = {
-        "config": asdict(checkpoint.config),
-        "preprocessing": asdict(checkpoint.preprocessing),
-        "classes": [asdict(each) for each in checkpoint.classes],
-        "head": checkpoint.head,
-        "title": checkpoint.title,
-        "description": checkpoint.description,
-        "history": checkpoint.history,
-        "parent": checkpoint.parent,
-        "assumed": checkpoint.assumed,
-        "notes": checkpoint.notes,
-    }
-    head = {"format": "napari-emcad", "format_version": str(FORMAT_VERSION)}
-    return head | {key: json.dumps(value) for key, value in content.items()}
-
-
-def _from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Checkpoint:
-    content = {
-        key: json.loads(value) for key, value in metadata.items() if not key.startswith("format")
-    }
-    return Checkpoint(
-        config=ModelConfig(**content["config"]),
-        tensors=tensors,
-        preprocessing=Preprocessing(**content["preprocessing"]),
-        classes=tuple(ClassLabel(**each) for each in content["classes"]),
-        head=content["head"],
-        title=str(content["title"]),
-        description=str(content["description"]),
-        history=tuple(content["history"]),
-        parent=content["parent"],
-        assumed=tuple(content["assumed"]),
-        notes=tuple(content["notes"]),
-    )
-
-
-def _check_native(checkpoint: Checkpoint) -> None:
-    ours = set(tensor_shapes(checkpoint.config))
-    known = {k: v for k, v in checkpoint.tensors.items() if k in ours}
-    shapes = {published.published_name(k): tuple(v.shape) for k, v in known.items()}
-    surplus = {k: tuple(v.shape) for k, v in checkpoint.tensors.items() if k not in ours}
-    published.check(shapes | surplus, checkpoint.config)
-    check_numbers(checkpoint.tensors)
-
-
-def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse tensors that are no weights.
-
-    Raises
-    ------
-    CheckpointError
-        If one holds other things than numbers, or NaN or infinities.
-    """
-    for name, tensor in tensors.items():
-        counts = name.endswith("num_batches_tracked")
-        if tensor.dtype.kind not in ("fiu" if counts else "f"):
-            raise CheckpointError(
-                f"its tensor {name} holds {tensor.dtype}, not weights; save it as float32"
-            )
-        if not np.isfinite(tensor).all():
-            raise CheckpointError(
-                f"its tensor {name} has values that are not finite (NaN or infinity): training "
-                f"diverged before it was saved; use an earlier one"
-            )
 
 
 def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint:
@@ -501,17 +256,6 @@ def _differs(config: ModelConfig, checkpoint: Checkpoint, name: str) -> bool:
     return cast("bool", getattr(config, name) != getattr(checkpoint.config, name))
 
 
-def _published_bytes(tensors: Tensors) -> bytes:
-    from io import BytesIO
-
-    import torch
-
-    named = published.to_published(tensors)
-    content = BytesIO()
-    torch.save({k: torch.from_numpy(np.array(v)) for k, v in named.items()}, content)
-    return content.getvalue()
-
-
 def _rebuilt(values: dict[str, Any]) -> Checkpoint:
     """Return a checkpoint out of a pickle."""
     return Checkpoint(**values)
@@ -527,18 +271,3 @@ def _sealed(tensor: NDArray[Any]) -> NDArray[Any]:
 def _single(tensor: NDArray[Any]) -> NDArray[Any]:
     """Return a copy: float32, or int64 for counters."""
     return np.array(tensor, dtype=np.float32 if tensor.dtype.kind == "f" else np.int64)
-
-
-def _half(tensor: NDArray[Any]) -> NDArray[Any]:
-    if tensor.dtype.kind != "f":
-        return tensor
-    with np.errstate(over="ignore"):
-        halved = tensor.astype(np.float16)
-    if not np.isfinite(halved).all():
-        raise CheckpointError("Some weights are too large for float16; write it in full precision.")
-    return halved
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

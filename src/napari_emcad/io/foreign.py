@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.io.recognise import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
 
 
 def is_pvt_encoder(names: Collection[str]) -> bool:
@@ -52,3 +58,24 @@ _KINDS = [
         "PVT-EMCAD checkpoint",
     ),
 ]
+
+
+def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse tensors that are no weights.
+
+    Raises
+    ------
+    CheckpointError
+        If one holds other things than numbers, or NaN or infinities.
+    """
+    for name, tensor in tensors.items():
+        counts = name.endswith("num_batches_tracked")
+        if tensor.dtype.kind not in ("fiu" if counts else "f"):
+            raise CheckpointError(
+                f"its tensor {name} holds {tensor.dtype}, not weights; save it as float32"
+            )
+        if not np.isfinite(tensor).all():
+            raise CheckpointError(
+                f"its tensor {name} has values that are not finite (NaN or infinity): training "
+                f"diverged before it was saved; use an earlier one"
+            )

@@ -45,6 +45,13 @@ class CheckpointError(ValueError):
 class EncoderOnlyError(CheckpointError):
     """The file is a bare PVTv2 encoder: no checkpoint, but a new network can start from it."""
 
+    def __init__(self, message: str = "") -> None:
+        usual = (
+            "it is a PVTv2 encoder alone (ImageNet weights perhaps), not a segmentation network; "
+            "start a new network from it with start_checkpoint, or choose a PVT-EMCAD checkpoint"
+        )
+        super().__init__(message or usual)
+
 
 def file_path(path: str | PathLike[str]) -> Path:
     """Return a path with ``~`` as the home folder, unless a file is really called that."""

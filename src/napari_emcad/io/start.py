@@ -13,10 +13,9 @@ from napari_emcad.io.checkpoint import (
     RGB_DEFAULT,
     Checkpoint,
     Origin,
-    check_numbers,
     default_classes,
 )
-from napari_emcad.io.foreign import is_pvt_encoder
+from napari_emcad.io.foreign import check_numbers, is_pvt_encoder
 from napari_emcad.io.pickles import read_pickled_tensors
 from napari_emcad.io.recognise import CheckpointError, file_path, recognise
 from napari_emcad.model.config import ENCODERS, ModelConfig

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_emcad.io.card import card, remarks
-from napari_emcad.io.checkpoint import is_bundled
+from napari_emcad.io.checkpoint_file import is_bundled
 from napari_emcad.plugin.details_form import DetailsForm
 from napari_emcad.plugin.look import combo, folded, scrolled, text
 from napari_emcad.plugin.preferences import recent_files

@@ -13,7 +13,7 @@ from superqt import QElidingLabel
 from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import Notice, Region, Summary
-from napari_emcad.io.checkpoint import bundled_checkpoint, read_checkpoint, write_checkpoint
+from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.jobs import segment_job
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
