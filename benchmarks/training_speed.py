@@ -75,7 +75,7 @@ def measured(loop: str, encoder: str, steps: int, data: Path | None) -> dict[str
 
     import napari_emcad
     from napari_emcad.training.config import PRESETS
-    from napari_emcad.training.loop import _Run
+    from napari_emcad.training.learner import Learner
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -83,12 +83,12 @@ def measured(loop: str, encoder: str, steps: int, data: Path | None) -> dict[str
     start = napari_emcad.start_checkpoint(encoder=encoder).override(size=None)
     network = start.network(config.drop_path)
     batches = crops(start, config, data)
-    run = Plain(network, config) if loop == "plain" else _Run(network, config, 1000)
+    run = Plain(network, config) if loop == "plain" else Learner(network, config)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     for step in range(WARM_UP + steps):
         begun = time.perf_counter()
-        run.learn(*batches[step % len(batches)])
+        run.learn(batches[step % len(batches)])
         seconds.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"step_s": median(seconds[WARM_UP:]), "peak_mib": peak / 1024}
@@ -106,13 +106,15 @@ class Plain:
         self._network = network.train()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate)
 
-    def learn(self, pixels, target) -> float:
+    def learn(self, batch) -> float:
         """Take one step and return its loss."""
         from torch.nn.functional import interpolate
 
         self._optimizer.zero_grad()
-        maps = [interpolate(each, (CROP, CROP), mode="bilinear") for each in self._network(pixels)]
-        loss = sum(self._loss(each, target[:, None].float()) for each in [*maps, sum(maps)])
+        maps = [
+            interpolate(each, (CROP, CROP), mode="bilinear") for each in self._network(batch.pixels)
+        ]
+        loss = sum(self._loss(each, batch.target[:, None].float()) for each in [*maps, sum(maps)])
         loss.backward()
         self._optimizer.step()
         return float(loss.detach())
@@ -126,8 +128,8 @@ class Plain:
         return binary_cross_entropy_with_logits(logits, truth) + 1 - dice
 
 
-def crops(start, config, data: Path | None) -> list[tuple]:
-    """Return a few batches of pixels and targets."""
+def crops(start, config, data: Path | None) -> list:
+    """Return a few batches."""
     from napari_emcad.io.dataset import dataset_pairs, read_dataset
     from napari_emcad.training.samples import Sampler
 
@@ -136,18 +138,20 @@ def crops(start, config, data: Path | None) -> list[tuple]:
     pairs = dataset_pairs(data)[: 2 * BATCH]
     slices = read_dataset(pairs, 3, start.preprocessing, 1, foreground=True).slices
     sampler = Sampler(slices, 3, start.preprocessing, config)
-    return [sampler.batch(step)[:2] for step in range(2)]
+    return [sampler.batch(step) for step in range(2)]
 
 
-def discs(seed: int) -> tuple:
+def discs(seed: int):
     """Return noise with a disc in it, and where it is."""
     import torch
+
+    from napari_emcad.training.samples import Batch
 
     random = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(CROP), torch.arange(CROP), indexing="ij")
     target = (((y - CROP / 2) ** 2 + (x - CROP / 2) ** 2) < (CROP / 4) ** 2).long()
     noise = torch.randn((BATCH, 3, CROP, CROP), generator=random)
-    return noise + target, target.expand(BATCH, CROP, CROP)
+    return Batch(noise + target, target.expand(BATCH, CROP, CROP))
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:

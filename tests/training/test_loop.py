@@ -13,6 +13,7 @@ from torch import nn
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training import loop
 from napari_emcad.training.config import Augmentation
+from napari_emcad.training.learner import Learner
 from napari_emcad.training.loop import EpochEnd, Snapshot, StepEnd, train
 from napari_emcad.training.validation import validate
 
@@ -190,7 +191,7 @@ def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, s
 
 def test_the_rate_rises_then_falls_to_nothing(small):
     config = small.changed(warm_up=0.1)
-    shares = [loop._schedule(step, 100, config) for step in range(100)]
+    shares = [loop.schedule(step, 100, config) for step in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) == shares[10] == 1
     assert np.all(np.diff(shares[:10]) > 0)
@@ -199,7 +200,7 @@ def test_the_rate_rises_then_falls_to_nothing(small):
 
 
 def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_own_rate(fresh, small):
-    going = loop._Run(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5), 1)
+    going = Learner(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5))
     for group in going._optimizer.param_groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.ndim > 1)

@@ -37,19 +37,23 @@ def sampler(slices, inputs=3, preprocessing=PLAIN, **changes):
     )
 
 
+def parts(batch):
+    return batch.pixels, batch.target, batch.names
+
+
 def test_a_batch_depends_on_seed_and_step_alone(slices):
     first = sampler(slices, augmentation=EVERYTHING)
     torch.manual_seed(99)
-    pixels, target, names = first.batch(5)
+    pixels, target, names = parts(first.batch(5))
     again = sampler(slices, augmentation=EVERYTHING)
     for step in (0, 5):
         torch.rand(17)
         other = again.batch(step)
-    assert torch.equal(pixels, other[0])
-    assert torch.equal(target, other[1])
-    assert names == other[2]
-    assert not torch.equal(pixels, first.batch(6)[0])
-    assert not torch.equal(pixels, sampler(slices, augmentation=EVERYTHING, seed=1).batch(5)[0])
+    assert torch.equal(pixels, other.pixels)
+    assert torch.equal(target, other.target)
+    assert names == other.names
+    assert not torch.equal(pixels, first.batch(6).pixels)
+    assert not torch.equal(pixels, sampler(slices, augmentation=EVERYTHING, seed=1).batch(5).pixels)
 
 
 def test_drawing_leaves_the_callers_randomness_alone(slices):
@@ -65,7 +69,7 @@ def test_image_and_target_go_through_the_same_shapes(discs):
     source = discs(1, (90, 120))
     source = replace(source, planes=source.target[None].astype(np.float32))
     for step in range(6):
-        pixels, target, _ = sampler([source], augmentation=SHAPES, foreground=1).batch(step)
+        pixels, target, _ = parts(sampler([source], augmentation=SHAPES, foreground=1).batch(step))
         known = target != UNPAINTED
         sure = known & ((pixels[:, 0] < 0.02) | (pixels[:, 0] > 0.98))
         assert sure.float().mean() > 0.5
@@ -79,7 +83,7 @@ def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs)
     rng = np.random.default_rng(0)
     planes = rng.random((1, *shape)).astype(np.float32)
     source = LabelledSlice("a", planes, rng.integers(0, 2, shape).astype(np.int16))
-    pixels, target, _ = sampler([source], inputs, augmentation=EVERYTHING).batch(0)
+    pixels, target, _ = parts(sampler([source], inputs, augmentation=EVERYTHING).batch(0))
     assert pixels.shape == (4, inputs, 64, 64)
     assert target.shape == (4, 64, 64)
     assert torch.isfinite(pixels).all()
@@ -91,7 +95,7 @@ def test_foreground_crops_hold_an_object_and_classes_take_turns():
     target = np.zeros((400, 400), np.int16)
     target[10:14, 10:14], target[300:400, 200:400] = 1, 2
     source = LabelledSlice("a", np.zeros((1, 400, 400), np.float32), target)
-    drawn = sampler([source], foreground=1, batch=40).batch(0)[1]
+    drawn = sampler([source], foreground=1, batch=40).batch(0).target
     rare = sum(bool((each == 1).any()) for each in drawn)
     assert all((each > 0).any() for each in drawn)
     assert 8 < rare < 32
@@ -100,27 +104,27 @@ def test_foreground_crops_hold_an_object_and_classes_take_turns():
 def test_weights_decide_how_often_a_slice_is_drawn(slices):
     heavy = [replace(each, weight=3.0 if i == 0 else 1.0) for i, each in enumerate(slices)]
     drawing = sampler(heavy, batch=8, crops_per_epoch=80)
-    names = [name for step in range(10) for name in drawing.batch(step)[2]]
+    names = [name for step in range(10) for name in drawing.batch(step).names]
     assert names.count("disc 0") == pytest.approx(80 * 3 / 8, abs=1)
 
 
 def test_an_epoch_shows_every_slice(slices):
     drawing = sampler(slices, batch=3)
     assert drawing.steps_per_epoch == 2
-    assert len({name for step in range(2) for name in drawing.batch(step)[2]}) == 6
+    assert len({name for step in range(2) for name in drawing.batch(step).names}) == 6
 
 
 def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices):
     blank = replace(slices[0], target=np.full((64, 64), UNPAINTED, np.int16), name="blank")
-    names = sampler([blank, slices[1]]).batch(0)[2]
+    names = sampler([blank, slices[1]]).batch(0).names
     assert set(names) == {"disc 1"}
     with pytest.raises(ValueError, match="nothing to train on"):
         sampler([blank])
 
 
 def test_values_are_standardised_as_the_checkpoint_says(slices):
-    plain = sampler(slices, augmentation=Augmentation()).batch(0)[0]
-    scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0)[0]
+    plain = sampler(slices, augmentation=Augmentation()).batch(0).pixels
+    scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0).pixels
     torch.testing.assert_close(scaled, (plain - 0.5) / 0.25)
 
 
@@ -129,6 +133,6 @@ def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
     y, x = np.mgrid[:200, :200]
     target = ((y - 100) ** 2 + (x - 100) ** 2 < 7**2).astype(np.int16)
     disc = LabelledSlice("disc", target[None].astype(np.float32), target)
-    _, labels, _ = sampler([disc], preprocessing=replace(PLAIN, zoom=zoom), foreground=1).batch(0)
-    for each in labels:
+    drawn = sampler([disc], preprocessing=replace(PLAIN, zoom=zoom), foreground=1).batch(0)
+    for each in drawn.target:
         assert each.sum() == pytest.approx(np.pi * 7**2 * zoom**2, rel=0.15)

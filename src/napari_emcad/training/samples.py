@@ -45,6 +45,25 @@ class LabelledSlice:
     weight: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Crops that are learnt from at once.
+
+    Attributes
+    ----------
+    pixels
+        ``(N, inputs, crop, crop)`` float32, ready for the network.
+    target
+        ``(N, crop, crop)`` int64.
+    names
+        The slices that they are of.
+    """
+
+    pixels: Tensor
+    target: Tensor
+    names: tuple[str, ...] = ()
+
+
 class Sampler:
     """Draws the batches of a training; what it draws depends on seed and step alone.
 
@@ -86,18 +105,13 @@ class Sampler:
         crops = self._config.crops_per_epoch or len(self._slices)
         return -(-crops // self._config.batch)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-        """Return pixels, target and the slices' names of one step.
-
-        Returns
-        -------
-        tuple
-            ``(N, inputs, crop, crop)`` float32, ``(N, crop, crop)`` int64, names.
-        """
+    def batch(self, step: int) -> Batch:
+        """Return what one step learns from."""
         chosen = [self._slices[i] for i in self._order(step)]
         draws = [self._crop(each, step, place) for place, each in enumerate(chosen)]
         pixels, targets = zip(*draws, strict=True)
-        return torch.stack(pixels), torch.stack(targets), tuple(each.name for each in chosen)
+        names = tuple(each.name for each in chosen)
+        return Batch(torch.stack(pixels), torch.stack(targets), names)
 
     def _order(self, step: int) -> NDArray[np.integer]:
         """Return which slices a step draws: an epoch samples the shares systematically."""

@@ -1,0 +1,196 @@
+"""A network that learns: one step at a time, with its optimiser and its running mean."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from napari_emcad.model.encoder import fuse_attention
+from napari_emcad.training.losses import LOSSES
+from napari_emcad.training.supervision import Supervision
+
+if TYPE_CHECKING:
+    from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.samples import Batch
+
+    State = dict[str, Any]
+
+
+class Learner:
+    """What changes with every step.
+
+    Parameters
+    ----------
+    network
+        On the device that computes; it is changed.
+    config
+        How to learn.
+    """
+
+    def __init__(self, network: PvtEmcad, config: TrainingConfig) -> None:
+        self.config = config
+        self.network = network.train()
+        self._device = next(network.parameters()).device
+        fuse_attention(network.encoder, self._device.type != "cpu")
+        self._supervision = Supervision(config.supervision, LOSSES[config.loss]).to(self._device)
+        self._ema = copy.deepcopy(network).eval() if config.ema else None
+        self._means, self._values, self._counts = _paired(self._ema, network)
+        self._optimizer = torch.optim.AdamW(
+            self._groups(), lr=config.learning_rate, fused=self._device.type != "mps"
+        )
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._half = _half_type(self._device) if config.mixed_precision else None
+        self._steps = 0
+        _freeze(network, config)
+
+    @property
+    def kept(self) -> PvtEmcad:
+        """The network that is validated and kept: the running mean, if there is one."""
+        return self.network if self._ema is None else self._ema
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        rate: float = self._optimizer.param_groups[0]["lr"]
+        return rate
+
+    def learn(self, batch: Batch, share: float = 1.0, seed: int = 0) -> float:
+        """Take one step and return its loss; a loss that is not finite changes nothing.
+
+        Parameters
+        ----------
+        batch
+            What to learn from.
+        share
+            Of the learning rate.
+        seed
+            Of stochastic depth.
+        """
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * share
+        torch.manual_seed(seed)
+        total = 0.0
+        self._optimizer.zero_grad(set_to_none=True)
+        for scale in self.config.scales:
+            loss = self._loss(*_scaled(batch.pixels, batch.target, scale))
+            loss = loss / len(self.config.scales)
+            total += float(loss.detach())
+            if not math.isfinite(total):
+                return total
+            torch.autograd.backward(loss)
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self._optimizer.step()
+        self._steps += 1
+        self._average()
+        return total
+
+    def state(self) -> State:
+        """Return everything that `restore` needs."""
+        return {
+            "steps": self._steps,
+            "network": copied(self.network),
+            "ema": None if self._ema is None else copied(self._ema),
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "supervision": copied(self._supervision),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a state."""
+        self._steps = state["steps"]
+        self.network.load_state_dict(state["network"])
+        if self._ema is not None:
+            self._ema.load_state_dict(state["ema"])
+        fused = self._optimizer.param_groups[0]["fused"]  # what this device takes
+        self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:
+            group["fused"] = fused
+        self._supervision.load_state_dict(state["supervision"])
+
+    def _loss(self, pixels: Tensor, target: Tensor) -> Tensor:
+        pixels = pixels.to(self._device).to(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, self._half, enabled=self._half is not None):
+            logits = self.network(pixels)
+        loss: Tensor = self._supervision(logits, target.to(self._device))
+        return loss
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Return parameter groups: encoder and the rest, each with and without decay."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            rate = self.config.encoder_rate if name.startswith("encoder.") else 1.0
+            decay = self.config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        learned = list(self._supervision.parameters())
+        if learned:
+            groups.setdefault((1.0, 0.0), []).extend(learned)
+        rate = self.config.learning_rate
+        return [
+            {"params": params, "lr": rate * factor, "weight_decay": decay}
+            for (factor, decay), params in groups.items()
+        ]
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self._ema is None:
+            return
+        decay = min(self.config.ema, self._steps / (9 + self._steps))
+        torch._foreach_lerp_(self._means, self._values, 1 - decay)
+        for mine, theirs in self._counts:
+            mine.copy_(theirs)
+
+
+def _paired(
+    mean: PvtEmcad | None, network: PvtEmcad
+) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+    """Return the running mean's numbers, the network's, and pairs of what is counted."""
+    if mean is None:
+        return [], [], []
+    ours, theirs = mean.state_dict(), network.state_dict()
+    floats = [name for name, value in ours.items() if value.is_floating_point()]
+    counts = [(ours[name], theirs[name]) for name in ours if name not in floats]
+    return [ours[name] for name in floats], [theirs[name] for name in floats], counts
+
+
+def _scaled(pixels: Tensor, target: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return a batch at another size, a multiple of 32; the batch itself stays as it is."""
+    side = max(round(pixels.shape[-1] * scale / 32), 1) * 32
+    if side == pixels.shape[-1]:
+        return pixels, target
+    small = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+    labels = F.interpolate(target[:, None].double(), (side, side), mode="nearest-exact")
+    return small, labels[:, 0].long()
+
+
+def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:
+    """Freeze the encoder if only the decoder is trained, and norm statistics of small batches."""
+    if config.train == "decoder":
+        for module in (network.encoder, network.grey_stem):
+            module.requires_grad_(False)
+            module.eval()
+    if config.batch < config.freeze_norm_below:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def _half_type(device: torch.device) -> torch.dtype | None:
+    """Return bfloat16 where the processor computes with it, else None."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
+    if device.type != "cpu":
+        return None
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way
+    fast = any(getattr(torch.cpu, name, bool)() for name in asked)
+    return torch.bfloat16 if fast else None
+
+
+def copied(module: nn.Module) -> dict[str, Tensor]:
+    """Return a state dict on the CPU that nothing else changes."""
+    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
