@@ -180,7 +180,9 @@ def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, s
     """Published code overwrites the batch, so that each scale is scaled again."""
     sizes = []
     network = fresh()
-    network.register_forward_pre_hook(lambda module, given: sizes.append(given[0].shape[-1]))
+    network.encoder.register_forward_pre_hook(
+        lambda module, given: sizes.append(given[0].shape[-1])
+    )
     run(
         network,
         slices,

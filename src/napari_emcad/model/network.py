@@ -17,7 +17,7 @@ from napari_emcad.model.encoder import pvt_v2
 from napari_emcad.model.zoom import resized, zoomed_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Head = Literal["finest", "sum"]
 """Which map is the prediction: that of stage 1, or the sum of all four."""
@@ -174,13 +174,32 @@ class PvtEmcad(nn.Module):
             for i, n in enumerate(STAGES)
         }
 
-    def _padded_logits(self, x: Tensor) -> list[Tensor]:
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Return the encoder's maps, deepest first.
+
+        Parameters
+        ----------
+        x
+            Prepared images, ``(N, 1 or 3, H, W)``, height and width multiples of 32.
+
+        Returns
+        -------
+        list
+            Four maps ``(N, C, H / s, W / s)`` for s = 32, 16, 8, 4.
+        """
         rgb = self.grey_stem(x) if x.shape[1] == 1 else x
-        maps = self.encoder(rgb)[::-1]
+        maps: list[Tensor] = self.encoder(rgb)[::-1]
         if rgb.is_contiguous(memory_format=torch.channels_last):  # timm gives the other order
             maps = [each.contiguous(memory_format=torch.channels_last) for each in maps]
+        return maps
+
+    def decode(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return the logits of the four heads from the encoder's maps, both deepest first."""
         decoded = self.decoder(maps)
         return [head(each) for head, each in zip(self.heads.values(), decoded, strict=True)]
+
+    def _padded_logits(self, x: Tensor) -> list[Tensor]:
+        return self.decode(self.encode(x))
 
     @contextmanager
     def _recorded(self) -> Iterator[_Recorded]:

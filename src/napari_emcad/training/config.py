@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
-Trainable = Literal["all", "decoder"]
+Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
 
 
 def _check(right: bool, name: str, value: object, expected: object) -> None:
@@ -104,7 +104,20 @@ class TrainingConfig:
     drop_path
         Stochastic depth of the encoder.
     train
-        ``"all"``, or ``"decoder"`` for a frozen encoder.
+        ``"decoder"`` alone; with it the encoder's ``"stage4"`` (the deepest), that and
+        ``"stage3"``, those and ``"stage2"``; or ``"all"``.
+    pool
+        How many different crops there are; None draws anew in each step. With a frozen encoder
+        its maps of a pool's crops are kept, so that a step costs the decoder alone.
+    recent
+        Share of crops that are centred on what was painted last, as long as there is such.
+    pseudo
+        Weight of the pseudo-labels: what the running mean of the weights is sure of where nothing
+        is painted. It rises from 0 over the first third of the steps, and needs `ema`.
+    sure
+        Probability from which the running mean is sure.
+    boundary
+        Weight of the term that pulls borders of the prediction to those of the image.
     freeze_norm_below
         Batches smaller than this leave the statistics of batch norms alone.
     foreground
@@ -135,6 +148,11 @@ class TrainingConfig:
     ema: float = 0.0
     drop_path: float = 0.1
     train: Trainable = "all"
+    pool: int | None = None
+    recent: float = 0.5
+    pseudo: float = 0.0
+    sure: float = 0.9
+    boundary: float = 0.0
     freeze_norm_below: int = 4
     foreground: float = 0.5
     mixed_precision: bool = True
@@ -159,10 +177,14 @@ class TrainingConfig:
         crops = self.crops_per_epoch
         _check(crops is None or crops >= 1, "crops_per_epoch", crops, "at least 1")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
+        _check(self.pool is None or self.pool >= 1, "pool", self.pool, "at least 1")
+        _check(not self.pseudo or self.ema > 0, "pseudo", self.pseudo, "0 without ema")
+        _check(0.5 <= self.sure < 1, "sure", self.sure, "0.5 to below 1")
         for name in ("warm_up", "ema", "drop_path"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
-        _check(0 <= self.foreground <= 1, "foreground", self.foreground, "0 to 1")
-        for name in ("weight_decay", "clip", "encoder_rate"):
+        for name in ("foreground", "recent"):
+            _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+        for name in ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
 
     def changed(self, **changes: Any) -> TrainingConfig:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.model.encoder import fuse_attention
-from napari_emcad.training.losses import LOSSES
+from napari_emcad.training.boundary import boundary_term
+from napari_emcad.training.losses import LOSSES, cross_entropy
 from napari_emcad.training.supervision import Supervision
 
 if TYPE_CHECKING:
@@ -47,6 +50,9 @@ class Learner:
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._half = _half_type(self._device) if config.mixed_precision else None
         self._steps = 0
+        self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
+        self._maps: dict[int, list[Tensor]] = {}
+        self._keeps_maps = config.train == "decoder" and bool(config.pool) and config.scales == (1,)
         _freeze(network, config)
 
     @property
@@ -60,7 +66,7 @@ class Learner:
         rate: float = self._optimizer.param_groups[0]["lr"]
         return rate
 
-    def learn(self, batch: Batch, share: float = 1.0, seed: int = 0) -> float:
+    def learn(self, batch: Batch, share: float = 1.0, seed: int = 0, ramp: float = 1.0) -> float:
         """Take one step and return its loss; a loss that is not finite changes nothing.
 
         Parameters
@@ -71,6 +77,8 @@ class Learner:
             Of the learning rate.
         seed
             Of stochastic depth.
+        ramp
+            Share of the weight of the pseudo-labels.
         """
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
@@ -78,8 +86,7 @@ class Learner:
         total = 0.0
         self._optimizer.zero_grad(set_to_none=True)
         for scale in self.config.scales:
-            loss = self._loss(*_scaled(batch.pixels, batch.target, scale))
-            loss = loss / len(self.config.scales)
+            loss = self._loss(_scaled(batch, scale), ramp) / len(self.config.scales)
             total += float(loss.detach())
             if not math.isfinite(total):
                 return total
@@ -113,12 +120,53 @@ class Learner:
             group["fused"] = fused
         self._supervision.load_state_dict(state["supervision"])
 
-    def _loss(self, pixels: Tensor, target: Tensor) -> Tensor:
-        pixels = pixels.to(self._device).to(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, self._half, enabled=self._half is not None):
-            logits = self.network(pixels)
-        loss: Tensor = self._supervision(logits, target.to(self._device))
+    def _loss(self, batch: Batch, ramp: float) -> Tensor:
+        pixels = batch.pixels.to(self._device).to(memory_format=torch.channels_last)
+        target = batch.target.to(self._device)
+        with self._autocast():
+            maps = self._encoded(pixels, batch.crops)
+            logits = self.network.decode(maps)
+        loss: Tensor = self._supervision(logits, target)
+        if self.config.pseudo and ramp:
+            sure = self._sure_labels(pixels, maps, target)
+            loss = loss + ramp * self.config.pseudo * self._agreement(logits, sure)
+        if self.config.boundary:
+            loss = loss + self.config.boundary * boundary_term(logits[-1], pixels)
         return loss
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, self._half, enabled=self._half is not None)
+
+    def _encoded(self, pixels: Tensor, crops: tuple[int, ...]) -> list[Tensor]:
+        """Return the encoder's maps; those of crops that come again are kept if it is frozen."""
+        if not self._keeps_maps:
+            return self.network.encode(pixels)
+        missing = [i for i, crop in enumerate(crops) if crop not in self._maps]
+        if missing:
+            with torch.no_grad():
+                fresh = self.network.encode(pixels[missing])
+            for place, i in enumerate(missing):
+                self._maps[crops[i]] = [each[place : place + 1] for each in fresh]
+        kept = [self._maps[crop] for crop in crops]
+        return [
+            torch.cat(level).contiguous(memory_format=torch.channels_last)
+            for level in zip(*kept, strict=True)
+        ]
+
+    @torch.no_grad()
+    def _sure_labels(self, pixels: Tensor, maps: list[Tensor], target: Tensor) -> Tensor:
+        """Return what the running mean is sure of where nothing is painted, `UNPAINTED` else."""
+        teacher = self.kept
+        with self._autocast():
+            seen = maps if self.config.train == "decoder" else teacher.encode(pixels)
+            logits = teacher.decode(seen)
+        size = target.shape[-2:]
+        summed = torch.stack(
+            [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
+        ).sum(0)
+        chance, label = confidence(summed / len(logits))
+        known = (target != UNPAINTED) | (chance < self.config.sure)
+        return torch.where(known, UNPAINTED, label)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Return parameter groups: encoder and the rest, each with and without decay."""
@@ -158,22 +206,41 @@ def _paired(
     return [ours[name] for name in floats], [theirs[name] for name in floats], counts
 
 
-def _scaled(pixels: Tensor, target: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def confidence(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the probability of the likeliest class and its number, both ``(N, H, W)``."""
+    if logits.shape[1] > 1:
+        chance, label = logits.softmax(1).max(1)
+        return chance, label
+    chance = logits[:, 0].sigmoid()
+    return torch.maximum(chance, 1 - chance), (chance > 0.5).long()
+
+
+def _scaled(batch: Batch, scale: float) -> Batch:
     """Return a batch at another size, a multiple of 32; the batch itself stays as it is."""
-    side = max(round(pixels.shape[-1] * scale / 32), 1) * 32
-    if side == pixels.shape[-1]:
-        return pixels, target
-    small = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
-    labels = F.interpolate(target[:, None].double(), (side, side), mode="nearest-exact")
-    return small, labels[:, 0].long()
+    whole = batch.pixels.shape[-1]
+    side = max(round(whole * scale / 32), 1) * 32
+    if side == whole:
+        return batch
+    small = F.interpolate(batch.pixels, (side, side), mode="bilinear", antialias=True)
+    labels = F.interpolate(batch.target[:, None].double(), (side, side), mode="nearest-exact")
+    return replace(batch, pixels=small, target=labels[:, 0].long())
+
+
+_FIRST_TRAINED = {"all": 0, "stage2": 2, "stage3": 3, "stage4": 4, "decoder": 5}
+"""The finest encoder stage that is trained; the deeper ones are as well."""
 
 
 def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:
-    """Freeze the encoder if only the decoder is trained, and norm statistics of small batches."""
-    if config.train == "decoder":
-        for module in (network.encoder, network.grey_stem):
-            module.requires_grad_(False)
-            module.eval()
+    """Freeze what is not trained, and the norm statistics of small batches."""
+    first = _FIRST_TRAINED[config.train]
+    stages = {n: [f"stages_{n - 1}"] for n in (1, 2, 3, 4)}
+    stages[1].append("patch_embed")
+    frozen = [
+        network.encoder.get_submodule(name) for n in stages if n < first for name in stages[n]
+    ]
+    for module in [*frozen, *([network.grey_stem] if first else [])]:
+        module.requires_grad_(False)
+        module.eval()
     if config.batch < config.freeze_norm_below:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):

@@ -191,7 +191,8 @@ class _Run:
     def learn(self, batch: Batch) -> float:
         """Take one step and return its loss; a loss that is not finite changes nothing."""
         share = schedule(self.step, self.total, self.config)
-        loss = self.learner.learn(batch, share, seed=hash((self.config.seed, self.step)) % 2**63)
+        seed = hash((self.config.seed, self.step)) % 2**63
+        loss = self.learner.learn(batch, share, seed, ramp=min(3 * self.step / self.total, 1))
         if math.isfinite(loss):
             self.step += 1
             self._losses.append(loss)

@@ -37,12 +37,15 @@ class LabelledSlice:
         ``(H, W)`` integers: classes 0 …, `UNPAINTED` where nothing is known.
     weight
         How often it is drawn, relative to the others.
+    recent
+        ``(H, W)`` bool, what was painted last; None for a slice that was not painted by hand.
     """
 
     name: str
     planes: NDArray[np.float32]
     target: NDArray[np.integer]
     weight: float = 1.0
+    recent: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +60,14 @@ class Batch:
         ``(N, crop, crop)`` int64.
     names
         The slices that they are of.
+    crops
+        What tells each from all others; the same number is the same crop.
     """
 
     pixels: Tensor
     target: Tensor
     names: tuple[str, ...] = ()
+    crops: tuple[int, ...] = ()
 
 
 class Sampler:
@@ -96,6 +102,7 @@ class Sampler:
             raise ValueError("There is nothing to train on: no slice has a label.")
         self._inputs, self._preprocessing, self._config = inputs, preprocessing, config
         self._augment = Augmenter(config.augmentation, config.crop, preprocessing.zoom)
+        self._pool: dict[int, tuple[Tensor, Tensor]] = {}
         weights = np.array([each.weight for each in self._slices], float)
         self._shares = weights / weights.sum()
 
@@ -107,11 +114,34 @@ class Sampler:
 
     def batch(self, step: int) -> Batch:
         """Return what one step learns from."""
-        chosen = [self._slices[i] for i in self._order(step)]
-        draws = [self._crop(each, step, place) for place, each in enumerate(chosen)]
+        crops = self._crops(step)
+        chosen = [self._slices[self._slice_of(each)] for each in crops]
+        draws = [self._drawn(*each) for each in zip(chosen, crops, strict=True)]
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
-        return Batch(torch.stack(pixels), torch.stack(targets), names)
+        return Batch(torch.stack(pixels), torch.stack(targets), names, crops)
+
+    def _crops(self, step: int) -> tuple[int, ...]:
+        """Return the numbers of a step's crops: counted on, or drawn from the pool."""
+        size, pool = self._config.batch, self._config.pool
+        counted = range(step * size, (step + 1) * size)
+        if pool is None:
+            return tuple(counted)
+        rounds = [np.random.default_rng((self._config.seed, 1, k // pool)) for k in counted]
+        return tuple(
+            int(rng.permutation(pool)[k % pool]) for rng, k in zip(rounds, counted, strict=True)
+        )
+
+    def _drawn(self, source: LabelledSlice, crop: int) -> tuple[Tensor, Tensor]:
+        if self._config.pool is None:
+            return self._crop(source, crop)
+        if crop not in self._pool:
+            self._pool[crop] = self._crop(source, crop)
+        return self._pool[crop]
+
+    def _slice_of(self, crop: int) -> int:
+        step, place = divmod(crop, self._config.batch)
+        return int(self._order(step)[place])
 
     def _order(self, step: int) -> NDArray[np.integer]:
         """Return which slices a step draws: an epoch samples the shares systematically."""
@@ -123,23 +153,28 @@ class Sampler:
         order = rng.permutation(np.minimum(drawn, len(self._slices) - 1))
         return order[place * self._config.batch :][: self._config.batch]
 
-    def _crop(self, source: LabelledSlice, step: int, place: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng((self._config.seed, step, place))
+    def _crop(self, source: LabelledSlice, crop: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self._config.seed, *divmod(crop, self._config.batch)))
         side = self._augment.window(rng)
-        centre = _centre(source.target, self._config.foreground, rng)
+        centre = _centre(source, self._config, rng)
         pixels, target = _window(source, centre, side)
-        crop, labels = self._augment(pixels, target, self._inputs, int(rng.integers(2**62)))
-        ready = standardised(crop.numpy(), self._preprocessing)
+        seed = int(rng.integers(2**62))
+        shown, labels = self._augment(pixels, target, self._inputs, seed)
+        ready = standardised(shown.numpy(), self._preprocessing)
         return torch.from_numpy(ready), labels
 
 
 def _centre(
-    target: NDArray[np.integer], foreground: float, rng: np.random.Generator
+    source: LabelledSlice, config: TrainingConfig, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """Return where a crop is centred: beside a pixel of a class, or of anything painted."""
-    if rng.random() < foreground:
+    """Return where a crop is centred: on what is new, a pixel of a class, or anything painted."""
+    target = source.target
+    new = source.recent
+    if new is not None and rng.random() < config.recent and new.any():
+        among = new
+    elif rng.random() < config.foreground:
         present = np.unique(target)
-        classes = present[present > 0]
+        classes = present[present > (0 if new is None else UNPAINTED)]
         among = target == rng.choice(classes) if len(classes) else target != UNPAINTED
     else:
         among = target != UNPAINTED
