@@ -49,6 +49,12 @@ def test_without_splits_everything_is_test_data(folder):
     assert 0 < figures["all"]["dice"] <= 1
 
 
+def test_a_simulated_annotator_teaches_network_and_forest(folder):
+    figures = told("scribbles.py", "--data", folder, "--no-full")
+    assert {"scribbles", "forest", "network before"} <= set(figures)
+    assert 0 <= figures["forest"]["2"]["mean"] <= 1
+
+
 def test_step_times_are_compared(folder):
     figures = told("training_speed.py", "--data", folder, "--encoders", "pvt_v2_b0")
     assert figures["pvt_v2_b0"]["faster"] > 0

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.io.checkpoint import Origin
 from napari_emcad.training.loop import Trained, train
+from napari_emcad.training.samples import LabelledSlice
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Hashable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.loop import TrainingEvent
-    from napari_emcad.training.samples import LabelledSlice
+
+_NEW_WEIGHT = 3.0
+"""How much oftener a slice with new paint is drawn."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,3 +121,27 @@ def _new_checkpoint(
         origin=Origin("", "", "new"),
         notes=tuple(each for each in parent.notes if not each.startswith("Untrained")),
     )
+
+
+def painted_slices(
+    record: Record, planes: Mapping[Hashable, NDArray[np.float32]]
+) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    """Return what is to be learnt of a record of painting, and what is held out.
+
+    Parameters
+    ----------
+    record
+        Its pages are the slices; those with new paint are drawn more often.
+    planes
+        ``(1 or inputs, H, W)`` normalised planes of each page.
+    """
+    learnt: list[LabelledSlice] = []
+    tested: list[LabelledSlice] = []
+    for key, page in record.pages.items():
+        new = record.new(key)
+        slices = (page.learnt(), learnt), (page.tested(), tested)
+        for target, into in slices:
+            if (target != UNPAINTED).any():
+                weight = _NEW_WEIGHT if new.any() else 1.0
+                into.append(LabelledSlice(str(key), planes[key], target, weight, new))
+    return learnt, tested

@@ -1,0 +1,65 @@
+"""What is painted becomes what is learnt and what is held out."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from napari_emcad import bundled_checkpoint
+from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.imaging.strokes import Record
+from napari_emcad.teaching import painted_slices, teach
+from napari_emcad.training.config import PRESETS
+
+SHAPE = (96, 128)
+
+
+def painted(count, k=1, first=0):
+    target = np.full(SHAPE, UNPAINTED, np.int16)
+    for i in range(first, first + count):
+        y, x = divmod(i, 10)
+        target[8 * y : 8 * y + 3, 12 * x : 12 * x + 6] = k
+    return target
+
+
+@pytest.fixture
+def planes():
+    rng = np.random.default_rng(0)
+    return {key: rng.random((1, *SHAPE)).astype(np.float32) for key in "ab"}
+
+
+def test_no_pixel_is_learnt_and_held_out(planes):
+    record = Record().looked({"a": painted(12), "b": painted(3)})
+    learnt, tested = painted_slices(record, planes)
+    assert [each.name for each in learnt] == ["a", "b"]
+    assert [each.name for each in tested] == ["a", "b"]
+    for one, other in zip(learnt, tested, strict=True):
+        assert not ((one.target != UNPAINTED) & (other.target != UNPAINTED)).any()
+
+
+def test_pages_with_new_paint_are_drawn_more_often(planes):
+    record = Record().looked({"a": painted(2), "b": painted(2)}, every=0)
+    learnt, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}), planes)
+    weights = {each.name: each.weight for each in learnt}
+    assert weights["b"] > weights["a"]
+    assert not next(each for each in learnt if each.name == "a").recent.any()
+
+
+def test_a_network_is_taught_with_strokes_of_two_classes(planes):
+    target = painted(4)
+    both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
+    learnt, _ = painted_slices(Record().looked({"a": both}), planes)
+    config = PRESETS["scribbles"].changed(crops_per_epoch=4, batch=2, crop=64, pool=None)
+    parent = bundled_checkpoint()
+    job = teach(parent, learnt, [], config, threading.Event())
+    while True:
+        try:
+            next(job)
+        except StopIteration as ended:
+            taught = ended.value
+            break
+    assert taught.checkpoint.parent == parent.origin.sha256
+    assert taught.checkpoint.classes == parent.classes
+    assert len(taught.checkpoint.history) == len(parent.history) + 1
