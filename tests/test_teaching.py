@@ -41,7 +41,7 @@ def test_no_pixel_is_learnt_and_held_out(planes):
 
 def test_pages_with_new_paint_are_drawn_more_often(planes):
     record = Record().looked({"a": painted(2), "b": painted(2)}, every=0)
-    learnt, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}), planes)
+    learnt, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}, every=0), planes)
     weights = {each.name: each.weight for each in learnt}
     assert weights["b"] > weights["a"]
     assert not next(each for each in learnt if each.name == "a").recent.any()
