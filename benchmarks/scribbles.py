@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -107,10 +108,8 @@ def one_seed(
             method.update(record, planes)
             method.seconds.append(time.perf_counter() - begun)
             method.dice[number] = mean_dice(method, untouched)
-            print(
-                f"seed {seed}, {number} strokes, {method.name}: {method.dice[number]:.3f}", end=""
-            )
-            print(f", {method.seconds[-1]:.1f} s", flush=True)
+            done = f"{method.name}: {method.dice[number]:.3f}, {method.seconds[-1]:.1f} s"
+            print(f"seed {seed}, {number} strokes, {done}", file=sys.stderr, flush=True)
     told = {m.name: {**m.dice, "seconds": median(m.seconds)} for m in methods} | before
     if not chosen.no_full:
         full = [network(name, start, chosen.quick) for name in chosen.configs[:1]]
