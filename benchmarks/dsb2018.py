@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--train", type=Path, metavar="OUT", help="folder of the training")
     parser.add_argument("--start", type=Path, metavar="FILE", help="a checkpoint to go on from")
+    parser.add_argument("--without", metavar="KIND", help="a kind of images not to train on")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1e-3, help="largest learning rate (0.001)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
@@ -151,6 +152,7 @@ def slices_of(
 ) -> list[object]:
     """Return the slices of a split, rare kinds and large images weighing more."""
     pairs = pairs_of(chosen.data, index, split)[: 24 if chosen.quick else None]
+    pairs = [pair for pair in pairs if index[pair[0].stem]["kind"] != chosen.without]
     data = read_dataset(pairs, 3, start.preprocessing, 1, foreground=True)
     kinds = [index[Path(each.name).stem]["kind"] for each in data.slices]
     return [
