@@ -13,6 +13,7 @@ folder like that of `dsb2018.py`; without it the crops are noise with discs, whi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import subprocess
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", default=["pvt_v2_b0", "pvt_v2_b2"])
     parser.add_argument("--quick", action="store_true", help="a few steps, once")
     parser.add_argument("--json", action="store_true", help="figures as one object")
+    parser.add_argument("--float32", action="store_true", help="as on processors without bfloat16")
     parser.add_argument("--measure", nargs=2, metavar=("LOOP", "ENCODER"), help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=8, help="timed steps of a measurement (8)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each loop (5)")
@@ -40,7 +42,7 @@ def main() -> None:
     if chosen.quick:
         chosen.steps, chosen.rounds = 2, 1
     if chosen.measure:
-        print(json.dumps(measured(*chosen.measure, chosen.steps, chosen.data)))
+        print(json.dumps(measured(*chosen.measure, chosen)))
         return
     figures = {encoder: compared(encoder, chosen) for encoder in chosen.encoders}
     print(json.dumps(figures) if chosen.json else table(figures))
@@ -64,32 +66,38 @@ def in_a_process(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[st
     """Return what a new process measures."""
     command = [sys.executable, __file__, "--measure", loop, encoder, "--steps", str(chosen.steps)]
     command += ["--data", str(chosen.data)] if chosen.data else []
+    command += ["--float32"] if chosen.float32 else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
-def measured(loop: str, encoder: str, steps: int, data: Path | None) -> dict[str, float]:
+def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, float]:
     """Return the median seconds of a step, and what it adds to the memory at its peak (MiB)."""
     import torch
 
     import napari_emcad
     from napari_emcad.training.config import PRESETS
+    from napari_emcad.training.heap import kept_memory
     from napari_emcad.training.learner import Learner
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    config = PRESETS["from-scratch"].changed(batch=BATCH, crop=CROP)
+    config = PRESETS["from-scratch"].changed(
+        batch=BATCH, crop=CROP, mixed_precision=not chosen.float32
+    )
     start = napari_emcad.start_checkpoint(encoder=encoder).override(size=None)
     network = start.network(config.drop_path)
-    batches = crops(start, config, data)
+    batches = crops(start, config, chosen.data)
     run = Plain(network, config) if loop == "plain" else Learner(network, config)
+    keeping = contextlib.nullcontext() if loop == "plain" else kept_memory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
-    for step in range(WARM_UP + steps):
-        begun = time.perf_counter()
-        run.learn(batches[step % len(batches)])
-        seconds.append(time.perf_counter() - begun)
+    with keeping:
+        for step in range(WARM_UP + chosen.steps):
+            begun = time.perf_counter()
+            run.learn(batches[step % len(batches)])
+            seconds.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"step_s": median(seconds[WARM_UP:]), "peak_mib": peak / 1024}
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_emcad.training.heap import kept_memory
 from napari_emcad.training.learner import Learner, copied
 from napari_emcad.training.samples import Batch, LabelledSlice, Sampler
 from napari_emcad.training.validation import mean_dice, validate
@@ -129,6 +130,22 @@ def train(
     ValueError
         If there is nothing to train on.
     """
+    with kept_memory():
+        return (
+            yield from _train(network, slices, held_out, preprocessing, head, config, stop, state)
+        )
+
+
+def _train(
+    network: PvtEmcad,
+    slices: Sequence[LabelledSlice],
+    held_out: Sequence[LabelledSlice],
+    preprocessing: Preprocessing,
+    head: Head,
+    config: TrainingConfig,
+    stop: threading.Event,
+    state: State | None,
+) -> Generator[TrainingEvent, None, Trained]:
     sampler = Sampler(slices, network.config.input_channels, preprocessing, config)
     run = _Run(Learner(network, config), config, sampler.steps_per_epoch)
     if state is not None:
