@@ -45,7 +45,7 @@ def gate(monkeypatch):
 
     def predict(self, x, head="finest", zoom=1.0):
         assert opened.wait(60)
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     yield opened
@@ -100,13 +100,13 @@ def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeyp
     def predict(self, x, head="finest", zoom=1.0):
         if x.shape[-1] > 64:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     click(qtbot, panel)
     finish(panel)
     assert "Memory ran out" in panel.job_bar.message
-    np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei, tile=64))
+    np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei, tile=96))
 
 
 def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
@@ -116,7 +116,7 @@ def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
     def predict(self, x, head="finest", zoom=1.0):
         threads.append(threading.current_thread())
         time.sleep(1)
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     beats = []
@@ -153,7 +153,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
         answered.append(len(x))
         if len(answered) == 2:
             stop_pressed.wait(30)
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     stop_pressed = threading.Event()
     monkeypatch.setattr(PvtEmcad, "predict", predict)

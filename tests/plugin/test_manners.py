@@ -85,7 +85,7 @@ def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, mo
 
     def predict(self, x, head="finest", zoom=1.0):
         panel.job_bar._thread.stop()
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     run(panel)
@@ -202,7 +202,7 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
 
     def predict(self, x, head="finest", zoom=1.0):
         said.append(1)
-        return answers(self, x, head)
+        return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
