@@ -76,3 +76,32 @@ def test_changes_reach_the_augmentation_and_strangers_are_refused():
 def test_nothing_can_be_changed_in_place():
     with pytest.raises(FrozenInstanceError):
         PRESETS["paper-ct"].epochs = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("flip", "maybe", "true or false"),
+        ("flip", 1, "true or false"),
+        ("cosine", "no", "true or false"),
+        ("epochs", 1.5, "a whole number"),
+        ("epochs", True, "a whole number"),
+        ("epochs", None, "a whole number"),
+        ("crops_per_epoch", "many", "a whole number"),
+        ("pool", 2.5, "a whole number"),
+        ("learning_rate", "abc", "a number"),
+        ("learning_rate", float("nan"), "a number"),
+        ("blur", "strong", "a number"),
+        ("scale", 3, "two numbers"),
+        ("scale", (1, 2, 3), "two numbers"),
+        ("scale", "12", "two numbers"),
+        ("scales", 1.25, "numbers, such as"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_what_is_expected(name, value, said):
+    with pytest.raises(ValueError, match=f"^{name} is .*must be {said}"):
+        TrainingConfig().changed(**{name: value})
+
+
+def test_optional_settings_take_none():
+    assert TrainingConfig(pool=4).changed(pool=None, crops_per_epoch=None).pool is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from typing import Any, Literal, get_args
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
@@ -14,6 +15,32 @@ def _check(right: bool, name: str, value: object, expected: object) -> None:
     if not right:
         expected = " or ".join(expected) if isinstance(expected, tuple) else expected
         raise ValueError(f"{name} is {value!r}; it must be {expected}.")
+
+
+_KINDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "tuple[float, float]": "two numbers, such as [0.5, 2]",
+    "tuple[float, ...]": "numbers, such as [0.75, 1, 1.25]",
+}
+
+
+def _check_kinds(config: Augmentation | TrainingConfig) -> None:
+    """Refuse values of another type than their field's, before they are compared with bounds."""
+    for each in fields(config):
+        kind, value = str(each.type).removesuffix(" | None"), getattr(config, each.name)
+        if kind in _KINDS and not (value is None and kind != each.type):
+            _check(_is_of(kind, value), each.name, value, _KINDS[kind])
+
+
+def _is_of(kind: str, value: object) -> bool:
+    if kind.startswith("tuple"):
+        several = isinstance(value, (tuple, list)) and all(_is_of("float", v) for v in value)
+        return several and (kind.endswith("...]") or len(value) == 2)  # type: ignore[arg-type]
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    return isinstance(value, int if kind == "int" else (int, float)) and isfinite(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,7 @@ class Augmentation:
     permute: float = 0.0
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
         low, high = self.scale
         _check(0 < low <= high, "scale", self.scale, "two positive numbers, the smaller one first")
@@ -161,6 +189,7 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         object.__setattr__(self, "scales", tuple(map(float, self.scales)))
         if isinstance(self.augmentation, dict):
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
