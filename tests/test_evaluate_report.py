@@ -128,7 +128,7 @@ def test_an_undefined_distance_is_null_and_the_mean_says_of_how_many_it_is(add, 
     rows = out.splitlines()
     assert rows[2].split()[-1] == "-"
     assert rows[4].endswith("2.00 px")
-    assert rows[-1].startswith("HD95, mean of 3 images: of 2;")
+    assert rows[-1].startswith("HD95, mean of 3 images: defined in 2 of 3;")
 
 
 def test_where_no_distance_is_defined_there_is_no_mean(add, told, run):
@@ -210,7 +210,7 @@ def test_the_table_has_a_row_for_each_class(classes_of_both, run, two_classes):
     means, pools = ([f"{words}, {each}" for each in classes] for words in ("mean", "all pixels"))
     assert names == ["mean of 2 images", *means, *pools]
     *_, remark = out.splitlines()
-    assert remark.startswith("HD95, mean, debris: of 1;")
+    assert remark.startswith("HD95, mean, debris: defined in 1 of 2;")
 
 
 # -- the table as a file
@@ -257,19 +257,19 @@ def test_without_a_sheet_nothing_is_drawn(add, run, folder, monkeypatch):
     assert sorted(each.name for each in folder.iterdir()) == ["images", "labels"]
 
 
-def test_stacks_and_colour_images_have_a_sheet(add, run, folder):
+def test_stacks_and_colour_images_have_a_sheet(add, run, folder, monkeypatch):
     stack = np.stack([NOTHING, square(5, 5), NOTHING])
     add("a", stack, np.stack([NOTHING] * 3))
     colour = np.stack([square(5, 5) * 100] * 3, axis=-1)
     iio.imwrite(folder / "images" / "b.png", colour)
     iio.imwrite(folder / "labels" / "b.png", square(5, 5))
-    evaluation_of_colour = evaluation.segment
+    by_value = evaluation.segment
 
     def of_first_channel(pixels, checkpoint, axes, **options):
         pixels = pixels[..., 0] if "C" in axes else pixels
-        return evaluation_of_colour(pixels, checkpoint, axes, **options)
+        return by_value(pixels, checkpoint, axes, **options)
 
-    evaluation.segment = of_first_channel
+    monkeypatch.setattr(evaluation, "segment", of_first_channel)
     assert run("--sheet", "worst.png")[0] == 0
     assert iio.imread(folder / "worst.png").shape[2] == 3
 

@@ -62,4 +62,6 @@ def test_a_network_is_taught_with_strokes_of_two_classes(planes):
             break
     assert taught.checkpoint.parent == parent.origin.sha256
     assert taught.checkpoint.classes == parent.classes
+    assert taught.checkpoint.title != parent.title
+    assert "0.92" not in taught.checkpoint.description  # the parent's figures are not its own
     assert len(taught.checkpoint.history) == len(parent.history) + 1

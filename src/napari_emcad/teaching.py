@@ -105,6 +105,8 @@ def _new_checkpoint(
     parent: Checkpoint, trained: Trained, config: TrainingConfig, count: int
 ) -> Checkpoint:
     scores = [each.dice for each in trained.epochs if each.dice is not None]
+    names = ", ".join(each.name for each in parent.classes)
+    told = f"Dice {max(scores):.3f} on what was held out" if scores else "nothing was held out"
     entry = {
         "event": f"trained on {count} slices",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -115,6 +117,8 @@ def _new_checkpoint(
     }
     return replace(
         parent,
+        title=f"{names}: trained PVT-EMCAD-{parent.config.encoder[-2:].upper()}",
+        description=f"Trained from “{parent.title or 'a new network'}” on {count} slices; {told}.",
         tensors={k: v.numpy() for k, v in trained.weights.items()},
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,

@@ -247,3 +247,24 @@ def test_validation_sees_slices_enlarged_as_the_checkpoint_says(fresh, slices, m
     monkeypatch.setattr(type(network), "predict", predict)
     validate(network, slices[:1], replace(PREPROCESSING, zoom=1.5), threading.Event())
     assert asked == [1.5]
+
+
+@pytest.mark.parametrize("rate", [1e20, 1e6])
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_rate_that_destroys_the_network_leaves_one_that_can_be_used(
+    rate, ema, slices, fresh, small
+):
+    config = small.changed(learning_rate=rate, ema=ema, epochs=6, warm_up=0.0)
+    _, trained = run(fresh(), slices, config)
+    assert all(each.isfinite().all() for each in trained.weights.values())
+
+
+def test_a_stopped_training_can_be_gone_on_with(slices, fresh, small):
+    stop = threading.Event()
+    stop.set()
+    events, trained = run(fresh(), slices, small, stop=stop)
+    assert trained.ending == "stopped"
+    assert isinstance(events[-1], Snapshot)
+    whole = run(fresh(), slices, small)[1]
+    rest = run(fresh(), slices, small, state=events[-1].state)[1]
+    assert same(whole.weights, rest.weights)

@@ -103,11 +103,10 @@ def _check_options(chosen: argparse.Namespace) -> None:
 def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
     """Refuse to write over inputs, over other files unless asked for, and where nobody may."""
     read = {path.resolve() for path in inputs}
-    if chosen.csv is not None and chosen.csv == chosen.sheet:
+    targets = [each for each in (chosen.csv, chosen.sheet) if each is not None]
+    if len({each.resolve() for each in targets}) < len(targets):
         raise Mistake(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
-    for target in (chosen.csv, chosen.sheet):
-        if target is None:
-            continue
+    for target in targets:
         if target.resolve() in read:
             raise Mistake(f"{target} is one of the images or labels; choose another output.")
         if target.is_dir():
@@ -231,8 +230,8 @@ def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> 
     for name, each in means.items():
         if each["hd95_images"] < total:
             print(
-                f"HD95, {name}: of {each['hd95_images']}; in the others the truth or the "
-                f"prediction alone is empty."
+                f"HD95, {name}: defined in {each['hd95_images']} of {total}; in the others only "
+                f"one of truth and prediction has anything."
             )
 
 

@@ -75,6 +75,9 @@ def run(chosen: argparse.Namespace) -> int:
     taught = _taught(chosen, start, slices, held_out, config, state, kept, about)
     path = chosen.output / "model.safetensors"
     or_mistake(write_checkpoint, taught.checkpoint, path)
+    or_mistake(kept.note, taught.trained.epochs)
+    if taught.trained.ending == "stopped":
+        say("napari-emcad: stopped early; go on with --resume.")
     if taught.trained.remark:
         say(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
     print(path)

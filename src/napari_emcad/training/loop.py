@@ -162,6 +162,8 @@ def _train(
             )
         yield StepEnd(run.step, run.total, loss)
         if stop.is_set():
+            run.seconds = time.monotonic() - began
+            yield Snapshot(run.state())
             return run.result("stopped")
         if run.step % sampler.steps_per_epoch == 0:
             dice = _dice_of(run, held_out, preprocessing, head, stop)
@@ -197,6 +199,7 @@ class _Run:
         self._steps_per_epoch = steps_per_epoch
         self._best: dict[str, Tensor] | None = None
         self._best_dice = -1.0
+        self._good = copied(learner.kept)
         self._losses: list[float] = []
         self._epochs: list[EpochEnd] = []
 
@@ -220,6 +223,8 @@ class _Run:
         best = dice is not None and dice > self._best_dice
         if best and dice is not None:
             self._best_dice, self._best = dice, copied(self.learner.kept)
+        now = copied(self.learner.kept)
+        self._good = now if _finite(now) else self._good
         mean = sum(self._losses) / max(len(self._losses), 1)
         rate = self.learner.rate
         end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds)
@@ -228,8 +233,10 @@ class _Run:
         return end
 
     def result(self, ending: Ending, remark: str = "") -> Trained:
-        """Return what came of it."""
-        weights = self._best if self._best is not None else copied(self.learner.kept)
+        """Return what came of it; after a divergence the last epoch that was still good."""
+        now = copied(self.learner.kept)
+        last = self._good if ending == "diverged" or not _finite(now) else now
+        weights = last if self._best is None else self._best
         return Trained(weights, tuple(self._epochs), ending, remark)
 
     def state(self) -> State:
@@ -251,6 +258,10 @@ class _Run:
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])
         self._epochs = [EpochEnd(**each) for each in state["epochs"]]
+
+
+def _finite(weights: Mapping[str, Tensor]) -> bool:
+    return all(bool(each.isfinite().all()) for each in weights.values())
 
 
 def schedule(step: int, total: int, config: TrainingConfig) -> float:
