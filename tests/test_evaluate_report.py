@@ -290,6 +290,7 @@ def test_stacks_and_colour_images_have_a_sheet(add, run, folder, monkeypatch):
         (("--sheet", "images/a.tif"), ".png"),
         (("--csv", "images/a.tif", "--overwrite"), "one of the images or labels"),
         (("--csv", "labels/a.tif", "--overwrite"), "one of the images or labels"),
+        (("--checkpoint", "there.csv", "--csv", "there.csv", "--overwrite"), "or the checkpoint"),
         (("--csv", "images", "--overwrite"), "is a folder"),
         (("--csv", "there.csv/b.csv"), "cannot be written"),
         (("--sheet", "a.png", "--csv", "a.png"), "both"),

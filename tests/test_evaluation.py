@@ -251,6 +251,15 @@ def test_a_given_scale_must_have_every_axis(segmented, bar, pair):
     assert segmented == []
 
 
+def test_an_axis_of_one_entry_needs_no_size(segmented, bar, tmp_path):
+    files = tmp_path / "a.npy", tmp_path / "b.npy"
+    np.save(files[0], bar[None])
+    np.save(files[1], np.roll(bar[None], 1, -1) // 200)
+    scale = {"Y": 1.0, "X": 3.0}
+    (scored,) = evaluate([files], bundled_checkpoint(), "ZYX", scale=scale, unit="mm")
+    assert (scored.hd95, scored.unit) == ({1: 3.0}, "mm")
+
+
 # -- the worst
 
 

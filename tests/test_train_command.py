@@ -122,7 +122,12 @@ def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
     assert train(folder, tmp_path / "run") == 2
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume", "--set", "seed=5") == 2
-    assert "other training" in capsys.readouterr().err
+    assert "with other held-out images, images, training;" in capsys.readouterr().err
+    assert train(folder, tmp_path / "run", "--resume", "--model", "zoom=2") == 2
+    assert "with other preprocessing;" in capsys.readouterr().err
+    (tmp_path / "run" / "resume.pt").unlink()
+    assert train(folder, tmp_path / "run") == 2
+    assert "holds a training" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

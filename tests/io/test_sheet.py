@@ -150,6 +150,20 @@ def test_names_that_the_font_lacks_are_written_as_far_as_it_goes(name):
     assert sheet([case(name)], [NUCLEUS], name).shape[2] == 3
 
 
+def test_names_are_drawn_in_letters_that_the_font_has():
+    pages = [
+        sheet([case(name)], [NUCLEUS], name) for name in ("Zürich µ\n核.tif", "Zurich u??.tif")
+    ]
+    np.testing.assert_array_equal(*pages)
+
+
+def test_a_high_image_stands_in_the_middle_of_its_cell():
+    picture = panels(sheet([case(size=(300, 90))], [NUCLEUS], "worst"))[0]
+    columns = np.flatnonzero((picture != 255).any((0, 2)))
+    assert columns[0] == pytest.approx(CELL - 1 - columns[-1], abs=1)
+    assert len(columns) == pytest.approx(CELL * 90 / 300, abs=1)
+
+
 def test_letters_without_their_accents_and_u_for_micro():
     assert module._drawable("Zürich 0.5 µm μm 核") == "Zurich 0.5 um um ?"
 

@@ -58,7 +58,8 @@ def run(chosen: argparse.Namespace) -> None:
 
     _check_options(chosen)
     pairs = or_mistake(paired, chosen.images, chosen.labels)
-    _check_outputs(chosen, [path for pair in pairs for path in pair])
+    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
+    _check_outputs(chosen, [*own, *(path for pair in pairs for path in pair)])
     checkpoint = opened(chosen.checkpoint, chosen.set)
     scores, worst = _scored(chosen, pairs, checkpoint)
     if chosen.json:
@@ -108,7 +109,9 @@ def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
         raise Mistake(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
     for target in targets:
         if target.resolve() in read:
-            raise Mistake(f"{target} is one of the images or labels; choose another output.")
+            raise Mistake(
+                f"{target} is one of the images or labels, or the checkpoint; choose another."
+            )
         if target.is_dir():
             raise Mistake(f"{target} is a folder; name a file in it.")
         if target.exists() and not chosen.overwrite:

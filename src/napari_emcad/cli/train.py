@@ -68,12 +68,20 @@ def run(chosen: argparse.Namespace) -> int:
     start = _start(chosen)
     slices, held_out = _slices(chosen, start, config)
     kept = or_mistake(TrainingRun, chosen.output)
-    about = {"training": asdict(config), "start": start.origin.sha256, "slices": len(slices)}
-    if kept.begun and not chosen.resume:
+    about = {
+        "training": asdict(config),
+        "start": start.origin.sha256,
+        "network": asdict(start.config),
+        "preprocessing": asdict(start.preprocessing),
+        "classes": [each.name for each in start.classes],
+        "images": [each.name for each in slices],
+        "held-out images": [each.name for each in held_out],
+    }
+    path = chosen.output / "model.safetensors"
+    if (kept.begun or path.exists()) and not chosen.resume:
         raise Mistake(f"{chosen.output} holds a training; go on with --resume, or name another.")
     state = or_mistake(kept.load, about) if chosen.resume else None
     taught = _taught(chosen, start, slices, held_out, config, state, kept, about)
-    path = chosen.output / "model.safetensors"
     or_mistake(write_checkpoint, taught.checkpoint, path)
     or_mistake(kept.note, taught.trained.epochs)
     if taught.trained.ending == "stopped":

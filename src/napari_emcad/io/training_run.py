@@ -93,13 +93,15 @@ class TrainingRun:
             state: dict[str, Any] = kept["state"]
             before = json.loads(kept["about"])
         except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
-            raise RunError(f"{path} is damaged; start anew without --resume.") from None
+            raise RunError(
+                f"{path} is damaged; delete it, or start anew in another folder."
+            ) from None
         now = json.loads(json.dumps(about))
         differing = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
         if differing:
             raise RunError(
                 f"{self.folder} holds a training with other {', '.join(differing)}; go on with the "
-                f"same, or start anew without --resume."
+                f"same, or start anew in another folder."
             )
         return state
 
