@@ -162,3 +162,18 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_been(folder, tmp_path):
     )
     for name, tensor in one.tensors.items():
         np.testing.assert_allclose(tensor, other.tensors[name], rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_a_disk_that_takes_no_snapshot_does_not_cost_the_network(
+    folder, tmp_path, capsys, monkeypatch
+):
+    from napari_emcad.io.training_run import RunError, TrainingRun
+
+    def full(*_):
+        raise RunError("resume.pt cannot be written: No space left on device.")
+
+    monkeypatch.setattr(TrainingRun, "save", full)
+    assert train(folder, tmp_path / "run") == 0
+    assert "cannot be resumed from here" in capsys.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert (tmp_path / "run" / "history.csv").exists()

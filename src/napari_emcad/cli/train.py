@@ -214,8 +214,19 @@ def _taught(
             elif isinstance(event, EpochEnd):
                 say(_told(event))
             elif isinstance(event, Snapshot):
-                or_mistake(kept.save, event.state, about)
-                or_mistake(kept.note, [EpochEnd(**each) for each in event.state["epochs"]])
+                _keep(kept, event.state, about)
+
+
+def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> None:
+    """Keep what is needed to go on; where it cannot be kept, the training itself is not lost."""
+    from napari_emcad.io.training_run import RunError
+    from napari_emcad.training.loop import EpochEnd
+
+    try:
+        kept.note([EpochEnd(**each) for each in state["epochs"]])
+        kept.save(state, about)
+    except RunError as error:
+        say(f"napari-emcad: {error} Training goes on, and cannot be resumed from here.")
 
 
 def _next(job: Generator[Any, None, Any]) -> Any:
