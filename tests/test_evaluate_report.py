@@ -354,5 +354,5 @@ def test_figures_are_printed_even_if_the_disk_does_not_take_the_files(add, run, 
     for option in (("--csv", "a.csv"), ("--sheet", "a.png")):
         status, out, err = run(*option)
         assert status == 2
-        assert "mean of 1 images" in out
+        assert "mean of 1 image " in out
         assert "No space left" in err

@@ -246,7 +246,7 @@ def test_a_stack_whose_file_does_not_tell_its_steps_counts_pixels(
 
 def test_a_given_scale_must_have_every_axis(segmented, bar, pair):
     files = pair(np.stack([bar] * 3), np.stack([bar] * 3) // 200)
-    with pytest.raises(ValueError, match=r"^a\.tif: .*along Y, X, and along Z as well"):
+    with pytest.raises(ValueError, match=r"^a\.tif: .*along Y, X; it is needed along Z as well"):
         list(evaluate([files], bundled_checkpoint(), "ZYX", scale={"Y": 1, "X": 1}, unit="µm"))
     assert segmented == []
 

@@ -10,8 +10,9 @@ import pytest
 from napari_emcad import bundled_checkpoint
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.strokes import Record
-from napari_emcad.teaching import painted_slices, teach
+from napari_emcad.teaching import painted_slices, split, teach
 from napari_emcad.training.config import PRESETS
+from napari_emcad.training.samples import LabelledSlice
 
 SHAPE = (96, 128)
 
@@ -65,3 +66,13 @@ def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     assert taught.checkpoint.title != parent.title
     assert "0.92" not in taught.checkpoint.description  # the parent's figures are not its own
     assert len(taught.checkpoint.history) == len(parent.history) + 1
+
+
+def test_slices_of_an_image_stay_together_whatever_files_are_called():
+    nothing = np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.int16)
+    apart = [LabelledSlice(f"cell [{i}].tif", *nothing) for i in range(6)]
+    learnt, held_out = split(apart, 0.2, seed=0)
+    assert (len(learnt), len(held_out)) == (5, 1)
+    stack = [LabelledSlice(f"a.tif [{i}]", *nothing, image="a.tif") for i in range(4)]
+    learnt, held_out = split([*stack, *apart[:1]], 0.5, seed=0)
+    assert {len(learnt), len(held_out)} == {1, 4}

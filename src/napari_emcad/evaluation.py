@@ -318,6 +318,6 @@ def _check_scale(scale: Mapping[str, float], slices: Slices) -> None:
     missing = _missing(scale, slices)
     if missing:
         raise ValueError(
-            f"the size of a pixel is given along {', '.join(scale)}, and along "
-            f"{', '.join(missing)} as well it is needed."
+            f"the size of a pixel is given along {', '.join(scale)}; it is needed along "
+            f"{', '.join(missing)} as well."
         )

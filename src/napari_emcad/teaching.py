@@ -98,7 +98,7 @@ def split(
 
 
 def _image(source: LabelledSlice) -> str:
-    return source.name.rsplit(" [", 1)[0]
+    return source.image or source.name
 
 
 def _new_checkpoint(

@@ -105,3 +105,9 @@ def test_a_value_of_another_kind_is_refused_with_what_is_expected(name, value, s
 
 def test_optional_settings_take_none():
     assert TrainingConfig(pool=4).changed(pool=None, crops_per_epoch=None).pool is None
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", -1), ("augmentation", 5)])
+def test_what_would_fail_later_is_refused_at_once(name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value}"):
+        TrainingConfig().changed(**{name: value})

@@ -126,7 +126,7 @@ def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Ch
     from napari_emcad.io.sheet import sheet
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
-    title = f"The {number}worst of {total} images by Dice"
+    title = f"The {number}worst of {_images(total)} by Dice"
     drawn = sheet([each for _, each in worst], checkpoint.classes, title)
     or_mistake(write_array, path, drawn, "YXC")
 
@@ -207,7 +207,7 @@ def _print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     from napari_emcad.evaluation import METRICS, told_distance
 
     report = _report(scores, checkpoint)
-    means = {f"mean of {len(scores)} images": report["mean"]}
+    means = {f"mean of {_images(len(scores))}": report["mean"]}
     if len(report["by_class"]) > 1:
         means |= {f"mean, {name}": each for name, each in report["by_class"].items()}
     rows = [(each["name"], each) for each in report["images"]]
@@ -236,6 +236,10 @@ def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> 
                 f"HD95, {name}: defined in {each['hd95_images']} of {total}; in the others only "
                 f"one of truth and prediction has anything."
             )
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'s' if number > 1 else ''}"
 
 
 def _number(text: str) -> int:

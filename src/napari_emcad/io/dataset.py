@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,7 +183,8 @@ def _slices(
         name = f"{image.name} [{number}]" if several else image.name
         planes = _planes(slices, slices.read(index), preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
-        labelled = LabelledSlice(name, planes, part.T if slices.transposed else part)
+        turned = part.T if slices.transposed else part
+        labelled = LabelledSlice(name, planes, turned, image=image.name)
         yield _sized(labelled, preprocessing)
 
 
@@ -222,4 +223,4 @@ def _sized(source: LabelledSlice, preprocessing: Preprocessing) -> LabelledSlice
     size = preprocessing.size
     planes = np.stack([resize(plane, size, order=1, anti_aliasing=True) for plane in source.planes])
     target = resize(source.target, size, order=0, preserve_range=True, anti_aliasing=False)
-    return LabelledSlice(source.name, planes.astype(np.float32), target.astype(np.int16))
+    return replace(source, planes=planes.astype(np.float32), target=target.astype(np.int16))

@@ -193,6 +193,9 @@ class TrainingConfig:
         object.__setattr__(self, "scales", tuple(map(float, self.scales)))
         if isinstance(self.augmentation, dict):
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+        augmented = isinstance(self.augmentation, Augmentation)
+        _check(augmented, "augmentation", self.augmentation, "set by the names of its own settings")
+        _check(self.seed >= 0, "seed", self.seed, "at least 0")
         for name, kind in (
             ("loss", LossName),
             ("supervision", SupervisionName),

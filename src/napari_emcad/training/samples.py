@@ -39,6 +39,8 @@ class LabelledSlice:
         How often it is drawn, relative to the others.
     recent
         ``(H, W)`` bool, what was painted last; None for a slice that was not painted by hand.
+    image
+        What it is a slice of; "" if it is an image of its own.
     """
 
     name: str
@@ -46,6 +48,7 @@ class LabelledSlice:
     target: NDArray[np.integer]
     weight: float = 1.0
     recent: NDArray[np.bool_] | None = None
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
