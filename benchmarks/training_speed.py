@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each loop (5)")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.steps, chosen.rounds = 2, 1
+        chosen.steps, chosen.rounds = 1, 1
     if chosen.measure:
         print(json.dumps(measured(*chosen.measure, chosen)))
         return
@@ -93,13 +93,14 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     keeping = contextlib.nullcontext() if loop == "plain" else kept_memory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
+    warm_up = min(WARM_UP, chosen.steps)
     with keeping:
-        for step in range(WARM_UP + chosen.steps):
+        for step in range(warm_up + chosen.steps):
             begun = time.perf_counter()
             run.learn(batches[step % len(batches)])
             seconds.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"step_s": median(seconds[WARM_UP:]), "peak_mib": peak / 1024}
+    return {"step_s": median(seconds[warm_up:]), "peak_mib": peak / 1024}
 
 
 class Plain:

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 _HOME = tempfile.mkdtemp(prefix="napari-emcad-tests-")
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _HOME
@@ -13,3 +15,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small images lose more to threads than they gain
 
 from napari_emcad.model import torch_stack  # noqa: E402, F401  (before the first GL canvas)
+
+
+@pytest.fixture(scope="session")
+def two_classes(tmp_path_factory):
+    """Return a native file of an untrained network with two classes and the background."""
+    from napari_emcad import start_checkpoint, write_checkpoint
+
+    path = tmp_path_factory.mktemp("network") / "two.safetensors"
+    started = start_checkpoint(num_classes=3, seed=3)
+    write_checkpoint(started.override(classes=("nucleus", "debris"), size=None), path, half=True)
+    return path

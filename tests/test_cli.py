@@ -50,15 +50,6 @@ def image(folder, discs) -> Path:
     return folder / "discs.png"
 
 
-@pytest.fixture(scope="session")
-def two_classes(tmp_path_factory) -> Path:
-    """Return a native file of an untrained network with two classes and the background."""
-    path = tmp_path_factory.mktemp("network") / "two.safetensors"
-    started = start_checkpoint(num_classes=3, seed=3)
-    write_checkpoint(started.override(classes=("nucleus", "debris"), size=None), path, half=True)
-    return path
-
-
 @pytest.fixture
 def run(capsys):
     """Return a function: a command line's exit status, standard output and standard error."""

@@ -12,20 +12,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_emcad import cli, evaluation, start_checkpoint, write_checkpoint
+from napari_emcad import cli, evaluation
 from napari_emcad.evaluation import METRICS
 from napari_emcad.training.metrics import hausdorff95, score
 
 FOLDERS = ("--images", "images", "--labels", "labels")
-
-
-@pytest.fixture(scope="session")
-def two_classes(tmp_path_factory):
-    """Return a native file of an untrained network with two classes and the background."""
-    path = tmp_path_factory.mktemp("network") / "two.safetensors"
-    started = start_checkpoint(num_classes=3, seed=3)
-    write_checkpoint(started.override(classes=("nucleus", "debris"), size=None), path, half=True)
-    return path
 
 
 @pytest.fixture

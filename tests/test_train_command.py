@@ -177,3 +177,28 @@ def test_a_disk_that_takes_no_snapshot_does_not_cost_the_network(
     assert "cannot be resumed from here" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").exists()
     assert (tmp_path / "run" / "history.csv").exists()
+
+
+def test_an_interrupted_training_says_so_and_goes_on_to_the_same_network(
+    folder, tmp_path, capsys, monkeypatch
+):
+    from contextlib import contextmanager
+
+    from napari_emcad.cli import train as verb
+
+    @contextmanager
+    def at_once(stop):
+        stop.set()
+        yield
+
+    assert train(folder, tmp_path / "whole") == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(verb, "_interrupt_sets", at_once)
+        assert train(folder, tmp_path / "run") == 130
+    assert "--resume" in capsys.readouterr().err
+    assert train(folder, tmp_path / "run", "--resume") == 0
+    one, other = (
+        napari_emcad.read_checkpoint(tmp_path / name / "model.safetensors").tensors
+        for name in ("whole", "run")
+    )
+    assert all(np.array_equal(one[k], other[k]) for k in one)

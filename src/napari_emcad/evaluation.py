@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.imaging.paint import BACKGROUND, mask_as_class
 from napari_emcad.io.images import PIXEL, read_image, read_labels
 from napari_emcad.io.sheet import exhibit
 from napari_emcad.jobs import segment, slices_for
@@ -290,10 +291,10 @@ def _as_classes(labels: NDArray[Any], classes: int) -> NDArray[Any]:
     ValueError
         If a value is no class.
     """
-    values = np.unique(labels).tolist() if classes > 1 else []
-    if set(values) <= {0, 255} and classes < 255:
+    if classes == 1:
         return np.asarray(labels != 0, np.uint8)
-    strange = [value for value in values if not 0 <= value <= classes]
+    labels = mask_as_class(labels) if classes < BACKGROUND else labels
+    strange = [value for value in np.unique(labels).tolist() if not 0 <= value <= classes]
     if strange:
         value = max(strange, key=abs)
         raise ValueError(

@@ -268,3 +268,31 @@ def test_a_stopped_training_can_be_gone_on_with(slices, fresh, small):
     whole = run(fresh(), slices, small)[1]
     rest = run(fresh(), slices, small, state=events[-1].state)[1]
     assert same(whole.weights, rest.weights)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, small, monkeypatch):
+    """Stopped before, at, and after the second step of two; at it, while slices are scored."""
+    stop = threading.Event()
+    job = train(fresh(), slices[:4], slices[4:], PREPROCESSING, "finest", small, stop)
+    events = [next(job)]
+    while sum(isinstance(each, StepEnd) for each in events) <= last:
+        events.append(next(job))
+    stop.set()
+    events += list(job)
+    snapshot = [each for each in events if isinstance(each, Snapshot)][-1]
+    whole = run(fresh(), slices[:4], small, slices[4:])[1]
+    rest = run(fresh(), slices[:4], small, slices[4:], state=snapshot.state)[1]
+    assert same(whole.weights, rest.weights)
+    scores = [each.dice for each in whole.epochs]
+    assert [each.dice for each in rest.epochs] == scores
+    assert None not in scores
+
+
+def test_what_diverges_after_a_resumption_falls_back_to_where_it_was_resumed(slices, fresh, small):
+    events, _ = run(fresh(), slices, small.changed(learning_rate=1e-3))
+    state = [each for each in events if isinstance(each, Snapshot)][-1].state
+    broken = [replace(each, planes=np.full_like(each.planes, np.nan)) for each in slices]
+    _, trained = run(fresh(), broken, small.changed(epochs=4), state=state)
+    assert trained.ending == "diverged"
+    assert same(trained.weights, state["network"])

@@ -6,12 +6,11 @@ import argparse
 import csv
 import io
 import math
-import os
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_computing, computing, opened
+from napari_emcad.cli.options import add_computing, check_output, computing, opened
 from napari_emcad.cli.talk import Mistake, or_mistake, print_json, tick
 
 if TYPE_CHECKING:
@@ -112,13 +111,7 @@ def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
             raise Mistake(
                 f"{target} is one of the images or labels, or the checkpoint; choose another."
             )
-        if target.is_dir():
-            raise Mistake(f"{target} is a folder; name a file in it.")
-        if target.exists() and not chosen.overwrite:
-            raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
-        place = next(each for each in target.resolve().parents if each.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise Mistake(f"{target} cannot be written: you may not write to {place}.")
+        check_output(target, chosen.overwrite)
 
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:

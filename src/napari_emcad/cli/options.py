@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.talk import or_mistake
+from napari_emcad.cli.talk import Mistake, or_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,6 +88,23 @@ def computing(chosen: argparse.Namespace) -> dict[str, Any]:
     clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
     options = {name: said[name] for name in _COMPUTING}
     return options | {"clean_up": or_mistake(CleanUp, **clean_up)}
+
+
+def check_output(target: Path, overwrite: bool) -> None:
+    """Refuse a file to write before any work is done for it.
+
+    Raises
+    ------
+    Mistake
+        If it is a folder, there already and not to be replaced, or where nobody may write.
+    """
+    if target.is_dir():
+        raise Mistake(f"{target} is a folder; name a file in it.")
+    if target.exists() and not overwrite:
+        raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
+    place = next(each for each in target.resolve().parents if each.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise Mistake(f"{target} cannot be written: you may not write to {place}.")
 
 
 def opened(path: Path | None, settings: Settings) -> Checkpoint:

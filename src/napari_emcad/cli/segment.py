@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_computing, computing, opened
+from napari_emcad.cli.options import add_computing, check_output, computing, opened
 from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
 
 if TYPE_CHECKING:
@@ -103,11 +102,7 @@ def _check(targets: list[tuple[Path, Path]], overwrite: bool) -> None:
     for _, target in targets:
         if target.resolve() in images:
             raise Mistake(f"{target} is one of the images; choose another output.")
-        if target.exists() and not overwrite:
-            raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
-        place = next(each for each in target.resolve().parents if each.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise Mistake(f"{target} cannot be written: you may not write to {place}.")
+        check_output(target, overwrite)
 
 
 def segment_file(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NOTHING, _IMAGENET = "nothing", "imagenet"
 _ENCODER = "pvt_v2_b0"
+_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
 def declare(verbs: Any) -> None:
@@ -68,15 +69,7 @@ def run(chosen: argparse.Namespace) -> int:
     start = _start(chosen)
     slices, held_out = _slices(chosen, start, config)
     kept = or_mistake(TrainingRun, chosen.output)
-    about = {
-        "training": asdict(config),
-        "start": start.origin.sha256,
-        "network": asdict(start.config),
-        "preprocessing": asdict(start.preprocessing),
-        "classes": [each.name for each in start.classes],
-        "images": [each.name for each in slices],
-        "held-out images": [each.name for each in held_out],
-    }
+    about = _about(config, start, slices, held_out)
     path = chosen.output / "model.safetensors"
     if (kept.begun or path.exists()) and not chosen.resume:
         raise Mistake(f"{chosen.output} holds a training; go on with --resume, or name another.")
@@ -89,7 +82,22 @@ def run(chosen: argparse.Namespace) -> int:
     if taught.trained.remark:
         say(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
     print(path)
-    return 1 if taught.trained.ending == "diverged" else 0
+    return _STATUS[taught.trained.ending]
+
+
+def _about(
+    config: TrainingConfig, start: Checkpoint, slices: list[Any], held_out: list[Any]
+) -> dict[str, Any]:
+    """Return what a training is of; one that is gone on with must agree in all of it."""
+    return {
+        "training": asdict(config),
+        "start": start.origin.sha256,
+        "network": asdict(start.config),
+        "preprocessing": asdict(start.preprocessing),
+        "classes": [each.name for each in start.classes],
+        "images": [each.name for each in slices],
+        "held-out images": [each.name for each in held_out],
+    }
 
 
 def _config(chosen: argparse.Namespace) -> TrainingConfig:

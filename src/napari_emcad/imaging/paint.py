@@ -149,6 +149,13 @@ def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArra
     return meant.astype(np.int16)[places].reshape(labels.shape)
 
 
+def mask_as_class(labels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return labels with a mask of 0 and 255 read as what it is: 255 is class 1."""
+    if not set(np.unique(labels).tolist()) <= {0, BACKGROUND}:
+        return labels
+    return np.asarray(labels != 0, np.uint8)
+
+
 def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:
     """Return pixels by value."""
     values, counts = np.unique(labels, return_counts=True)

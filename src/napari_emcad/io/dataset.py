@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import normalised, value_range
+from napari_emcad.imaging.paint import mask_as_class
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images import ImageFileError, paired, read_image, read_labels
 from napari_emcad.training.samples import LabelledSlice
@@ -96,7 +97,7 @@ def count_classes(pairs: Sequence[Pair]) -> int:
     """
     largest = 0
     for _, path in pairs:
-        largest = max(largest, int(_class_values(read_labels(path)).max(initial=0)))
+        largest = max(largest, int(mask_as_class(read_labels(path)).max(initial=0)))
         if largest > _MOST_CLASSES:
             raise DatasetError(
                 f"{path.name} has labels up to {largest}: single objects, it seems. Take them all "
@@ -198,20 +199,13 @@ def _target(truth: NDArray[Any], classes: int, foreground: bool) -> NDArray[np.i
     if foreground:
         mask: NDArray[Any] = truth != 0
         return mask.astype(np.int16)
-    values = _class_values(truth)
+    values = mask_as_class(truth)
     if values.min(initial=0) < 0 or values.max(initial=0) > classes:
         raise DatasetError(
             f"the labels hold {int(values.max())}, the classes are 1 to {classes}. If they count "
             f"single objects, take them all as one class with --foreground."
         )
     return values.astype(np.int16)
-
-
-def _class_values(truth: NDArray[Any]) -> NDArray[Any]:
-    """Return labels with a 0/255 mask read as what it is: 255 is class 1."""
-    present = set(np.unique(truth).tolist())
-    mask: NDArray[Any] = truth != 0
-    return mask.astype(np.uint8) if present <= {0, 255} else truth
 
 
 def _sized(source: LabelledSlice, preprocessing: Preprocessing) -> LabelledSlice:

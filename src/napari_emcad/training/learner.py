@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 
+_FIRST_TRAINED = {"all": 0, "stage2": 2, "stage3": 3, "stage4": 4, "decoder": 5}
+"""The finest encoder stage that is trained; the deeper ones are as well."""
+
+
 class Learner:
     """What changes with every step.
 
@@ -67,7 +71,7 @@ class Learner:
         return rate
 
     def learn(self, batch: Batch, share: float = 1.0, seed: int = 0, ramp: float = 1.0) -> float:
-        """Take one step and return its loss; a loss that is not finite changes nothing.
+        """Take one step and return its loss; none is taken if the loss is not finite.
 
         Parameters
         ----------
@@ -224,10 +228,6 @@ def _scaled(batch: Batch, scale: float) -> Batch:
     small = F.interpolate(batch.pixels, (side, side), mode="bilinear", antialias=True)
     labels = F.interpolate(batch.target[:, None].double(), (side, side), mode="nearest-exact")
     return replace(batch, pixels=small, target=labels[:, 0].long())
-
-
-_FIRST_TRAINED = {"all": 0, "stage2": 2, "stage3": 3, "stage4": 4, "decoder": 5}
-"""The finest encoder stage that is trained; the deeper ones are as well."""
 
 
 def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:

@@ -14,7 +14,7 @@ from napari_emcad.training.validation import mean_dice, validate
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -130,49 +130,48 @@ def train(
     ValueError
         If there is nothing to train on.
     """
-    with kept_memory():
-        return (
-            yield from _train(network, slices, held_out, preprocessing, head, config, stop, state)
-        )
-
-
-def _train(
-    network: PvtEmcad,
-    slices: Sequence[LabelledSlice],
-    held_out: Sequence[LabelledSlice],
-    preprocessing: Preprocessing,
-    head: Head,
-    config: TrainingConfig,
-    stop: threading.Event,
-    state: State | None,
-) -> Generator[TrainingEvent, None, Trained]:
     sampler = Sampler(slices, network.config.input_channels, preprocessing, config)
     run = _Run(Learner(network, config), config, sampler.steps_per_epoch)
     if state is not None:
         run.restore(state)
+
+    def dice() -> float | None:
+        return _dice_of(run, held_out, preprocessing, head, stop)
+
+    with kept_memory():
+        return (yield from _steps(run, sampler, dice, stop))
+
+
+def _steps(
+    run: _Run, sampler: Sampler, dice: Callable[[], float | None], stop: threading.Event
+) -> Generator[TrainingEvent, None, Trained]:
+    """Take one step after another; an epoch ends once its held-out score is known."""
     began = time.monotonic() - run.seconds
     saved = time.monotonic()
-    while run.step < run.total:
-        batch = sampler.batch(run.step)
-        loss = run.learn(batch)
-        if not math.isfinite(loss):
-            names = ", ".join(sorted(set(batch.names)))
-            return run.result(
-                "diverged", f"The loss was {loss} in step {run.step + 1}, on {names}."
-            )
-        yield StepEnd(run.step, run.total, loss)
-        if stop.is_set():
-            run.seconds = time.monotonic() - began
-            yield Snapshot(run.state())
-            return run.result("stopped")
-        if run.step % sampler.steps_per_epoch == 0:
-            dice = _dice_of(run, held_out, preprocessing, head, stop)
-            yield run.end_epoch(dice, time.monotonic() - began)
-        if time.monotonic() - saved > _SNAPSHOT_S or run.step == run.total:
+    while not run.finished:
+        if not run.epoch_is_due:  # one is at once where a training was stopped before its score
+            batch = sampler.batch(run.step)
+            loss = run.learn(batch)
+            if not math.isfinite(loss):
+                return run.result("diverged", _divergence(loss, run.step + 1, batch.names))
+            yield StepEnd(run.step, run.total, loss)
+        stopped = stop.is_set()
+        if run.epoch_is_due and not stopped:
+            score = dice()
+            stopped = stop.is_set()
+            if not stopped:
+                yield run.end_epoch(score, time.monotonic() - began)
+        if stopped or run.finished or time.monotonic() - saved > _SNAPSHOT_S:
             run.seconds = time.monotonic() - began
             yield Snapshot(run.state())
             saved = time.monotonic()
+        if stopped:
+            return run.result("stopped")
     return run.result("finished")
+
+
+def _divergence(loss: float, step: int, names: Sequence[str]) -> str:
+    return f"The loss was {loss} in step {step}, on {', '.join(sorted(set(names)))}."
 
 
 def _dice_of(
@@ -208,8 +207,18 @@ class _Run:
         """Epochs that are complete."""
         return self.step // self._steps_per_epoch
 
+    @property
+    def epoch_is_due(self) -> bool:
+        """Whether the last step was the last of an epoch that is not noted yet."""
+        return self.step % self._steps_per_epoch == 0 and len(self._epochs) < self.epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step was taken and every epoch noted."""
+        return self.step == self.total and not self.epoch_is_due
+
     def learn(self, batch: Batch) -> float:
-        """Take one step and return its loss; a loss that is not finite changes nothing."""
+        """Take one step and return its loss; none is taken if the loss is not finite."""
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
         loss = self.learner.learn(batch, share, seed, ramp=min(3 * self.step / self.total, 1))
@@ -220,11 +229,11 @@ class _Run:
 
     def end_epoch(self, dice: float | None, seconds: float) -> EpochEnd:
         """Note an epoch and keep its network if it is the best."""
-        best = dice is not None and dice > self._best_dice
-        if best and dice is not None:
-            self._best_dice, self._best = dice, copied(self.learner.kept)
         now = copied(self.learner.kept)
         self._good = now if _finite(now) else self._good
+        best = dice is not None and dice > self._best_dice and self._good is now
+        if best and dice is not None:
+            self._best_dice, self._best = dice, now
         mean = sum(self._losses) / max(len(self._losses), 1)
         rate = self.learner.rate
         end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds)
@@ -254,6 +263,7 @@ class _Run:
     def restore(self, state: State) -> None:
         """Go on from a state."""
         self.learner.restore(state)
+        self._good = copied(self.learner.kept)
         self.step, self.seconds = state["step"], state["seconds"]
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])

@@ -108,6 +108,7 @@ class Sampler:
         self._pool: dict[int, tuple[Tensor, Tensor]] = {}
         weights = np.array([each.weight for each in self._slices], float)
         self._shares = weights / weights.sum()
+        self._ordered_epoch, self._ordered = 0, self._order(0)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -143,18 +144,18 @@ class Sampler:
         return self._pool[crop]
 
     def _slice_of(self, crop: int) -> int:
-        step, place = divmod(crop, self._config.batch)
-        return int(self._order(step)[place])
+        epoch, place = divmod(crop, self.steps_per_epoch * self._config.batch)
+        if epoch != self._ordered_epoch:
+            self._ordered_epoch, self._ordered = epoch, self._order(epoch)
+        return int(self._ordered[place])
 
-    def _order(self, step: int) -> NDArray[np.integer]:
-        """Return which slices a step draws: an epoch samples the shares systematically."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+    def _order(self, epoch: int) -> NDArray[np.integer]:
+        """Return which slices an epoch draws: it samples the shares systematically."""
         rng = np.random.default_rng((self._config.seed, epoch))
         count = self.steps_per_epoch * self._config.batch
         marks = (np.arange(count) + rng.random()) / count
         drawn = np.searchsorted(np.cumsum(self._shares), marks, side="right")
-        order = rng.permutation(np.minimum(drawn, len(self._slices) - 1))
-        return order[place * self._config.batch :][: self._config.batch]
+        return rng.permutation(np.minimum(drawn, len(self._slices) - 1))
 
     def _crop(self, source: LabelledSlice, crop: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((self._config.seed, *divmod(crop, self._config.batch)))
