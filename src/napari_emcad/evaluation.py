@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.paint import BACKGROUND, mask_as_class
-from napari_emcad.io.images import PIXEL, read_image, read_labels
+from napari_emcad.io.images import read_image, read_labels
+from napari_emcad.io.scale import PIXEL
 from napari_emcad.io.sheet import exhibit
 from napari_emcad.jobs import segment, slices_for
 from napari_emcad.training.metrics import Scores, hausdorff95, score
