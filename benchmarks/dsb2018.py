@@ -28,7 +28,7 @@ from napari_emcad.io.dataset import dataset_pairs, read_dataset
 from napari_emcad.io.training_run import TrainingRun
 from napari_emcad.teaching import teach
 from napari_emcad.training.config import PRESETS
-from napari_emcad.training.loop import EpochEnd, Snapshot
+from napari_emcad.training.events import EpochEnd, Snapshot
 
 WEIGHTS = {"color": 1.5, "bright": 3.0}
 """How much oftener the rare kinds are drawn, besides the root of an image's area."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import isnan, nan
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from napari_emcad.io.images import read_image, read_labels
 from napari_emcad.io.scale import PIXEL
 from napari_emcad.io.sheet import exhibit
 from napari_emcad.jobs import segment, slices_for
-from napari_emcad.training.metrics import Scores, hausdorff95, score
+from napari_emcad.training.metrics import Scores, hausdorff95, score, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -226,11 +226,7 @@ def mean_of_defined(distances: Iterable[float]) -> tuple[float, int]:
 def pooled(scores: Iterable[ImageScore]) -> dict[int, Scores]:
     """Return the scores of each class with the pixels of all images counted together."""
     listed = list(scores)
-    names = [each.name for each in fields(Scores)]
-    return {
-        k: Scores(*(sum(getattr(each.by_class[k], name) for each in listed) for name in names))
-        for k in listed[0].by_class
-    }
+    return {k: total(each.by_class[k] for each in listed) for k in listed[0].by_class}
 
 
 def keep_worst(kept: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:

@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_emcad.versions import Versions
+from napari_emcad.workbook import Workbook
+
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.training.events import HeldOut
+    from napari_emcad.versions import How, Version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +46,10 @@ class Session:
 
     Attributes
     ----------
+    versions
+        The models of this sitting.
+    workbook
+        What is taught.
     checkpoint_changed
         Emitted with the checkpoint that is open now.
     running_changed
@@ -59,6 +68,7 @@ class Session:
         self._as_read: Checkpoint | None = None
         self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
+        self.versions, self.workbook = Versions(), Workbook()
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -73,8 +83,36 @@ class Session:
     def open(self, checkpoint: Checkpoint) -> None:
         """Make this the checkpoint that the next job uses; a running one keeps its own."""
         if checkpoint is not self._checkpoint:
-            self._as_read, self._overrides = checkpoint, {}
-            self._show(checkpoint)
+            self.versions.add("opened", checkpoint)
+            self.workbook.adopt(checkpoint.classes)
+            self._use(checkpoint)
+
+    def learn(
+        self,
+        how: How,
+        checkpoint: Checkpoint,
+        strokes: int = 0,
+        score: HeldOut | None = None,
+        held_out: int = 0,
+    ) -> None:
+        """Use what a training made, as a new version; see `Version` for what is said of it."""
+        self.versions.add(how, checkpoint, strokes, score, held_out)
+        self._use(checkpoint)
+
+    def go_to(self, version: Version) -> None:
+        """Use another version of this sitting.
+
+        Raises
+        ------
+        ValueError
+            If it was let go.
+        """
+        self.versions.go_to(version)
+        self._use(version.checkpoint)
+
+    def _use(self, checkpoint: Checkpoint) -> None:
+        self._as_read, self._overrides = checkpoint, {}
+        self._show(checkpoint)
 
     def override(self, **overrides: Any) -> None:
         """Fill in what the open checkpoint's file does not say, besides what was filled in before.

@@ -10,19 +10,26 @@ import numpy as np
 
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.io.checkpoint import Origin
-from napari_emcad.training.loop import Trained, train
+from napari_emcad.training.events import StepEnd, Trained
+from napari_emcad.training.learner import Learner
+from napari_emcad.training.loop import train
 from napari_emcad.training.samples import LabelledSlice
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_emcad.imaging.strokes import Record
+    from napari_emcad.inference.events import Region
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.loop import TrainingEvent
+    from napari_emcad.training.events import TrainingEvent
+
+    Watch = Callable[[PvtEmcad], Iterable[Region]]
 
 _NEW_WEIGHT = 3.0
 """How much oftener a slice with new paint is drawn."""
@@ -44,7 +51,8 @@ def teach(
     stop: threading.Event,
     device: str = "auto",
     state: dict[str, Any] | None = None,
-) -> Generator[TrainingEvent, None, Taught]:
+    watch: Watch | None = None,
+) -> Generator[TrainingEvent | Region, None, Taught]:
     """Train a private copy of a checkpoint's network.
 
     Parameters
@@ -60,7 +68,9 @@ def teach(
     device
         Where.
     state
-        Of a `training.loop.Snapshot`, to go on from.
+        Of a `training.events.Snapshot`, to go on from.
+    watch
+        Called after each step with the network as it is; what it yields is passed on.
 
     Raises
     ------
@@ -69,11 +79,29 @@ def teach(
     """
     from napari_emcad.inference.devices import choose_device
 
-    network = checkpoint.network(config.drop_path).to(choose_device(device))
-    trained = yield from train(
-        network, slices, held_out, checkpoint.preprocessing, checkpoint.head, config, stop, state
+    learner = Learner(checkpoint.network(config.drop_path).to(choose_device(device)), config)
+    job = train(learner, slices, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
+    trained = yield from _watched(job, learner, watch)
+    weights, epochs = trained.weights, trained.epochs
+    score = max((each.dice for each in epochs if each.dice is not None), default=None)
+    taught = taught_checkpoint(
+        checkpoint, weights, config, f"trained on {_count(len(slices))}", score, len(epochs)
     )
-    return Taught(_new_checkpoint(checkpoint, trained, config, len(slices)), trained)
+    return Taught(taught, trained)
+
+
+def _watched(
+    job: Generator[TrainingEvent, None, Trained], learner: Learner, watch: Watch | None
+) -> Generator[TrainingEvent | Region, None, Trained]:
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            trained: Trained = ended.value
+            return trained
+        yield event
+        if watch is not None and isinstance(event, StepEnd):
+            yield from watch(learner.kept)
 
 
 def split(
@@ -101,25 +129,46 @@ def _image(source: LabelledSlice) -> str:
     return source.image or source.name
 
 
-def _new_checkpoint(
-    parent: Checkpoint, trained: Trained, config: TrainingConfig, count: int
+def taught_checkpoint(
+    parent: Checkpoint,
+    weights: Mapping[str, Tensor],
+    config: TrainingConfig,
+    event: str,
+    score: float | None,
+    epochs: int,
 ) -> Checkpoint:
-    scores = [each.dice for each in trained.epochs if each.dice is not None]
+    """Return the checkpoint that came of a training.
+
+    Parameters
+    ----------
+    parent
+        What it started from.
+    weights
+        State dict of the network, on the CPU.
+    config
+        How it was trained.
+    event
+        What happened, for the history: "trained on 12 slices".
+    score
+        Dice of what was held out; None if nothing was.
+    epochs
+        How many there were.
+    """
     names = ", ".join(each.name for each in parent.classes)
-    told = f"Dice {max(scores):.3f} on what was held out" if scores else "nothing was held out"
+    told = "nothing was held out" if score is None else f"Dice {score:.3f} on what was held out"
     entry = {
-        "event": f"trained on {count} slices",
+        "event": event,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "config": asdict(config),
-        "epochs": len(trained.epochs),
-        "best_dice": max(scores, default=None),
-        "ending": trained.ending,
+        "epochs": epochs,
+        "best_dice": score,
+        "parent": parent.title or "a new network",
     }
     return replace(
         parent,
         title=f"{names}: trained PVT-EMCAD-{parent.config.encoder[-2:].upper()}",
-        description=f"Trained from “{parent.title or 'a new network'}” on {count} slices; {told}.",
-        tensors={k: v.numpy() for k, v in trained.weights.items()},
+        description=f"{event[0].upper()}{event[1:]}, from “{entry['parent']}”; {told}.",
+        tensors={k: v.numpy() for k, v in weights.items()},
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,
         origin=Origin("", "", "new"),
@@ -127,8 +176,12 @@ def _new_checkpoint(
     )
 
 
+def _count(slices: int) -> str:
+    return f"{slices} slice{'s' if slices > 1 else ''}"
+
+
 def painted_slices(
-    record: Record, planes: Mapping[Hashable, NDArray[np.float32]]
+    record: Record, planes: Mapping[Any, NDArray[np.float32]], since: int | None = None
 ) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
     """Return what is to be learnt of a record of painting, and what is held out.
 
@@ -138,11 +191,13 @@ def painted_slices(
         Its pages are the slices; those with new paint are drawn more often.
     planes
         ``(1 or inputs, H, W)`` normalised planes of each page.
+    since
+        The look after which paint is new; None for the last one.
     """
     learnt: list[LabelledSlice] = []
     tested: list[LabelledSlice] = []
     for key, page in record.pages.items():
-        new = record.new(key)
+        new = record.new(key, since)
         slices = (page.learnt(), learnt), (page.tested(), tested)
         for target, into in slices:
             if (target != UNPAINTED).any():

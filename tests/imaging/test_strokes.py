@@ -47,7 +47,7 @@ def test_a_pixel_that_was_learnt_is_never_tested_while_it_keeps_its_value(painti
         for y, x, side, k in strokes:
             target[y : y + 3, x : x + side] = k
         learnt &= target == before
-        record = record.looked({"a": target.copy()}, masks)
+        record = record.looked({"a": target.copy()}, "a" if masks else "")
         page = record.pages["a"]
         assert np.array_equal(page.target, target)
         assert not (page.held & learnt).any()
@@ -91,11 +91,11 @@ def test_erased_paint_is_forgotten_and_a_page_that_left_as_well():
 def test_masks_are_held_out_in_squares_of_every_class():
     rng = np.random.default_rng(0)
     mask = (rng.random((100, 100)) < 0.3).astype(np.int16)
-    record = Record().looked({"a": mask}, masks=True)
+    record = Record().looked({"a": mask}, masks={"a"})
     held = record.pages["a"].held
     assert held.mean() == pytest.approx(1 / EVERY, abs=0.05)
     assert set(record.held_out) == {0, 1}
-    assert not Record().looked({"a": mask}, masks=True, every=0).pages["a"].held.any()
+    assert not Record().looked({"a": mask}, masks={"a"}, every=0).pages["a"].held.any()
 
 
 def test_a_score_needs_strokes_of_every_class():

@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_emcad.io import training_run
 from napari_emcad.io.training_run import RunError, TrainingRun
-from napari_emcad.training.loop import EpochEnd
+from napari_emcad.training.events import EpochEnd
 
 STATE = {"step": 3, "network": {"a": torch.ones(2)}, "losses": [1.0], "best": None}
 EPOCHS = [

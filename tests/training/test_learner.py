@@ -77,7 +77,7 @@ def test_a_frozen_encoder_is_asked_once_for_each_crop_of_a_pool(fresh, small, di
         type(network), "encode", lambda self, x: asked.append(len(x)) or real(self, x)
     )
     config = small.changed(train="decoder", pool=4, batch=2, epochs=6)
-    job = train(network, [discs(1)], [], PLAIN, "finest", config, threading.Event())
+    job = train(Learner(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
     steps = sum(1 for _ in job)
     assert steps > 4
     assert sum(asked) == 4

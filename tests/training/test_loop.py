@@ -13,8 +13,9 @@ from torch import nn
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training import loop
 from napari_emcad.training.config import Augmentation
+from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 from napari_emcad.training.learner import Learner
-from napari_emcad.training.loop import EpochEnd, Snapshot, StepEnd, train
+from napari_emcad.training.loop import train
 from napari_emcad.training.validation import validate
 
 PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -23,7 +24,7 @@ PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
 def run(network, slices, config, held_out=(), state=None, until=None, stop=None):
     """Train, perhaps until an event is as wanted; return the events and what came of it."""
     stop = stop or threading.Event()
-    job = train(network, slices, held_out, PREPROCESSING, "finest", config, stop, state)
+    job = train(Learner(network, config), slices, held_out, PREPROCESSING, "finest", stop, state)
     events = []
     while True:
         try:
@@ -120,12 +121,11 @@ def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "mean_dice", lambda scores: next(dice))
     seen = []
     job = train(
-        network := fresh(),
+        Learner(network := fresh(), small.changed(epochs=3)),
         slices,
         slices[:1],
         PREPROCESSING,
         "finest",
-        small.changed(epochs=3),
         threading.Event(),
     )
     while True:
@@ -274,7 +274,7 @@ def test_a_stopped_training_can_be_gone_on_with(slices, fresh, small):
 def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, small, monkeypatch):
     """Stopped before, at, and after the second step of two; at it, while slices are scored."""
     stop = threading.Event()
-    job = train(fresh(), slices[:4], slices[4:], PREPROCESSING, "finest", small, stop)
+    job = train(Learner(fresh(), small), slices[:4], slices[4:], PREPROCESSING, "finest", stop)
     events = [next(job)]
     while sum(isinstance(each, StepEnd) for each in events) <= last:
         events.append(next(job))

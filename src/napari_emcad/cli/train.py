@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.training_run import TrainingRun
     from napari_emcad.teaching import Taught
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.loop import EpochEnd
+    from napari_emcad.training.events import EpochEnd
 
 _NOTHING, _IMAGENET = "nothing", "imagenet"
 _ENCODER = "pvt_v2_b0"
@@ -206,7 +206,7 @@ def _taught(
 ) -> Taught:
     """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
     from napari_emcad.teaching import teach
-    from napari_emcad.training.loop import EpochEnd, Snapshot, StepEnd
+    from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop = threading.Event()
     job = teach(start, slices, held_out, config, stop, chosen.device, state)
@@ -228,7 +228,7 @@ def _taught(
 def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> None:
     """Keep what is needed to go on; where it cannot be kept, the training itself is not lost."""
     from napari_emcad.io.training_run import RunError
-    from napari_emcad.training.loop import EpochEnd
+    from napari_emcad.training.events import EpochEnd
 
     try:
         kept.note([EpochEnd(**each) for each in state["epochs"]])

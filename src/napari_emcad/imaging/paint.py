@@ -6,7 +6,7 @@ is background of which the user is sure. Objects are a mask whose numbers only c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -72,6 +72,44 @@ class LabelRule:
             return 1
         return 0 if self.meaning == "scribbles" and value == BACKGROUND else value
 
+    def value_of(self, k: int) -> int:
+        """Return the value to paint class `k` with, the background being class 0.
+
+        Raises
+        ------
+        ValueError
+            If no value stands for it; `with_class` makes room.
+        """
+        usual = BACKGROUND if k == 0 and self.meaning == "scribbles" else k
+        candidates = [usual, *(value for value, _ in self.moved)]
+        for value in candidates:
+            if self.class_of(value) == k:
+                return value
+        raise ValueError(f"No value stands for class {k}.")
+
+    def with_class(self, k: int) -> LabelRule:
+        """Return the rule with a value for class `k`, one that stands for nothing yet."""
+        taken = {value for value, _ in self.moved}
+        if any(self.class_of(value) == k for value in (k, *taken)):
+            return self
+        free = next(v for v in range(k, BACKGROUND) if v not in taken)
+        return replace(self, moved=(*self.moved, (free, k)))
+
+    def without(self, k: int, classes: int) -> LabelRule:
+        """Return the rule once class `k` of so many is gone and those behind it move up.
+
+        What is painted stays as it is: the values of the class stand for nothing from now on.
+        """
+        values = {value for value, _ in self.moved} | set(range(1, classes + 1))
+        moved = dict(self.moved)
+        for value in values:
+            was = self.class_of(value)
+            if was == k:
+                moved[value] = UNPAINTED
+            elif was > k:
+                moved[value] = was - 1
+        return replace(self, moved=tuple(moved.items()))
+
 
 @dataclass(frozen=True, slots=True)
 class Detected:
@@ -136,8 +174,23 @@ def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArra
     PaintError
         If a value stands for no class.
     """
+    if labels.dtype in (np.uint8, bool):
+        return _looked_up(labels.astype(np.uint8, copy=False), rule, classes)
     values, places = np.unique(labels, return_inverse=True)
     meant = np.array([rule.class_of(int(value)) for value in values], np.int64)
+    _check(values, meant, classes)
+    return meant.astype(np.int16)[places].reshape(labels.shape)
+
+
+def _looked_up(labels: NDArray[np.uint8], rule: LabelRule, classes: int) -> NDArray[np.int16]:
+    """Return the target of bytes, ten times as fast as that of other numbers."""
+    meant = np.array([rule.class_of(value) for value in range(256)], np.int64)
+    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    _check(present, meant[present], classes)
+    return meant.astype(np.int16)[labels]
+
+
+def _check(values: NDArray[np.generic], meant: NDArray[np.int64], classes: int) -> None:
     strange = [int(v) for v, k in zip(values, meant, strict=True) if not UNPAINTED <= k <= classes]
     if strange:
         listed = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
@@ -146,7 +199,6 @@ def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArra
             f"The painted value {listed} stands for no class; there is {known}. Say in the class "
             f"table what it means, or add a class."
         )
-    return meant.astype(np.int16)[places].reshape(labels.shape)
 
 
 def mask_as_class(labels: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -158,5 +210,8 @@ def mask_as_class(labels: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:
     """Return pixels by value."""
+    if labels.dtype in (np.uint8, bool):
+        bins = np.bincount(labels.ravel().astype(np.uint8, copy=False))
+        return {int(v): int(bins[v]) for v in np.flatnonzero(bins)}
     values, counts = np.unique(labels, return_counts=True)
     return {int(v): int(n) for v, n in zip(values, counts, strict=True)}

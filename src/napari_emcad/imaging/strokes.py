@@ -16,7 +16,7 @@ from scipy import ndimage
 from napari_emcad.imaging.paint import UNPAINTED
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Container, Hashable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -52,6 +52,14 @@ class Page:
         """Return the target without what is held out."""
         return np.where(self.held, np.int16(UNPAINTED), self.target)
 
+    def without(self, k: int) -> Page:
+        """Return the page once class `k` is gone and those behind it have moved up."""
+        gone = self.target == k
+        target = np.where(gone, np.int16(UNPAINTED), self.target - (self.target > k))
+        return Page(
+            target.astype(np.int16), np.where(gone, np.uint16(0), self.seen), self.held & ~gone
+        )
+
     def tested(self) -> NDArray[np.int16]:
         """Return the target of what is held out alone."""
         return np.where(self.held, self.target, np.int16(UNPAINTED))
@@ -76,7 +84,10 @@ class Record:
     strokes: Mapping[int, int] = field(default_factory=dict)
 
     def looked(
-        self, targets: Mapping[Hashable, NDArray[np.int16]], masks: bool = False, every: int = EVERY
+        self,
+        targets: Mapping[Hashable, NDArray[np.int16]],
+        masks: Container[Hashable] = (),
+        every: int = EVERY,
     ) -> Record:
         """Return the record after another look; pages that are not there any more leave it.
 
@@ -85,16 +96,26 @@ class Record:
         targets
             What is painted now, by page.
         masks
-            Whether whole masks are held out in squares instead of strokes.
+            Pages of whole masks, which are held out in squares instead of strokes.
         every
             One of so many is held out; 0 holds nothing out.
         """
         looks, strokes = self.looks + 1, dict(self.strokes)
         pages = {
-            key: _turned(self.pages.get(key), target, looks, strokes, masks, every)
+            key: _turned(self.pages.get(key), target, looks, strokes, key in masks, every)
             for key, target in targets.items()
         }
         return replace(self, pages=pages, looks=looks, strokes=strokes)
+
+    def only(self, keys: Container[Hashable]) -> Record:
+        """Return the record of some pages alone."""
+        return replace(self, pages={k: page for k, page in self.pages.items() if k in keys})
+
+    def without(self, k: int) -> Record:
+        """Return the record once class `k` is gone and those behind it have moved up."""
+        pages = {key: page.without(k) for key, page in self.pages.items()}
+        moved = {c - (c > k): n for c, n in self.strokes.items() if c != k}
+        return replace(self, pages=pages, looks=self.looks + 1, strokes=moved)
 
     @property
     def painted(self) -> dict[int, int]:
@@ -106,10 +127,18 @@ class Record:
         """Held-out pixels of each class."""
         return _counted(page.tested() for page in self.pages.values())
 
-    def new(self, key: Hashable) -> NDArray[np.bool_]:
-        """Return which pixels of a page the last look found, of those that may be learnt."""
-        page = self.pages[key]
-        new: NDArray[np.bool_] = (page.seen == self.looks) & ~page.held
+    def new(self, key: Hashable, since: int | None = None) -> NDArray[np.bool_]:
+        """Return which pixels of a page are new, of those that may be learnt.
+
+        Parameters
+        ----------
+        key
+            Of the page.
+        since
+            The look after which they were found; None for those that the last look found.
+        """
+        page, since = self.pages[key], self.looks - 1 if since is None else since
+        new: NDArray[np.bool_] = (page.seen > since) & ~page.held
         return new
 
     def why_no_score(self) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from napari_emcad.model.precision import bfloat16_if_quick
+
 DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names of devices; auto takes the first available of the others."""
 
@@ -43,11 +45,15 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def autocast_type(device: torch.device) -> torch.dtype | None:
-    """Return the half precision that is right for inference there; None for full precision."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return torch.float16 if device.type == "mps" else None
+def autocast_type(device: torch.device, draft: bool = False) -> torch.dtype | None:
+    """Return the half precision that is right for inference there; None for full precision.
+
+    A CPU computes in full precision, unless a draft will do.
+    """
+    if device.type == "cpu":
+        return bfloat16_if_quick(device) if draft else None
+    quick = bfloat16_if_quick(device)
+    return torch.float16 if quick is None else quick
 
 
 def is_out_of_memory(error: BaseException) -> bool:

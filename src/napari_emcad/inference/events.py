@@ -29,6 +29,8 @@ class InferenceSettings:
         Tiles or slices at once; None chooses for the device.
     full_precision
         Whether to compute in float32 where half precision would be faster.
+    draft
+        Whether a CPU may compute in bfloat16 as well, where it is quicker; for previews.
     threshold
         Probability above which a binary network's pixel is an object.
     stretch
@@ -50,6 +52,7 @@ class InferenceSettings:
     overlap: float = 0.25
     batch: int | None = None
     full_precision: bool = False
+    draft: bool = False
     threshold: float = 0.5
     stretch: bool = False
     probabilities: bool = False

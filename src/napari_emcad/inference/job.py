@@ -169,7 +169,7 @@ def _predictor(
     device: torch.device,
     settings: InferenceSettings,
 ) -> Predict:
-    half = None if settings.full_precision else autocast_type(device)
+    half = None if settings.full_precision else autocast_type(device, settings.draft)
 
     def predict(batch: list[Piece]) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))

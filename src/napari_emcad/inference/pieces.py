@@ -68,6 +68,7 @@ class Preparation:
         self.slices = slices
         self.preprocessing = preprocessing
         self._stack_range: ValueRange | None = None
+        self._slice_range: tuple[Index, ValueRange] | None = None
 
     def tiled(self, tiling: Tiling, number: int) -> Iterator[Piece]:
         """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
@@ -90,6 +91,29 @@ class Preparation:
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
         yield Piece(number, 0, 0, small[0].numpy())
 
+    def planes(
+        self, index: Index, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return a window of a slice, normalised but not standardised, as training wants it.
+
+        Parameters
+        ----------
+        index
+            Position along the stacked axes.
+        rows, columns
+            Half-open ranges of the window.
+
+        Returns
+        -------
+        NDArray
+            ``(1 or inputs, h, w)``: a single plane stays single, it feeds all inputs.
+        """
+        whole = self.slices.read(index) if self.slices.fits else None
+        raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
+        part = raw[:, :, slice(*columns)]
+        planes = normalised(part, self._range(index, whole), self.preprocessing)
+        return planes if len(planes) == 1 else self.slices.planes_to_inputs(planes)
+
     def _prepared(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
         planes = normalised(raw, values, self.preprocessing)
         return standardised(self.slices.planes_to_inputs(planes), self.preprocessing)
@@ -98,8 +122,10 @@ class Preparation:
         if self.preprocessing.intensity != "percentile":
             return self.preprocessing.low, self.preprocessing.high
         if self.preprocessing.over == "slice":
-            sample = self.slices.sample(index) if whole is None else whole
-            return value_range(sample, self.preprocessing)
+            if self._slice_range is None or self._slice_range[0] != index:
+                sample = self.slices.sample(index) if whole is None else whole
+                self._slice_range = index, value_range(sample, self.preprocessing)
+            return self._slice_range[1]
         if self._stack_range is None:
             self._stack_range = self._range_over_stack()
         return self._stack_range

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_emcad.training.loop import EpochEnd
+    from napari_emcad.training.events import EpochEnd
 
     Points = list[tuple[float, float]]
 

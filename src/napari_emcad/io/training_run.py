@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic import write_bytes
 from napari_emcad.io.curves import curves_png
-from napari_emcad.training.loop import EpochEnd
+from napari_emcad.training.events import EpochEnd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.model.encoder import fuse_attention
+from napari_emcad.model.precision import bfloat16_if_quick
 from napari_emcad.training.boundary import boundary_term
 from napari_emcad.training.losses import LOSSES, cross_entropy
 from napari_emcad.training.supervision import Supervision
@@ -52,7 +53,7 @@ class Learner:
             self._groups(), lr=config.learning_rate, fused=self._device.type != "mps"
         )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._half = _half_type(self._device) if config.mixed_precision else None
+        self._half = bfloat16_if_quick(self._device) if config.mixed_precision else None
         self._steps = 0
         self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
         self._maps: dict[int, list[Tensor]] = {}
@@ -245,17 +246,6 @@ def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-
-
-def _half_type(device: torch.device) -> torch.dtype | None:
-    """Return bfloat16 where the processor computes with it, else None."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    if device.type != "cpu":
-        return None
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way
-    fast = any(getattr(torch.cpu, name, bool)() for name in asked)
-    return torch.bfloat16 if fast else None
 
 
 def copied(module: nn.Module) -> dict[str, Tensor]:

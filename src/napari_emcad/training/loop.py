@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from napari_emcad.training.events import (
+    Ending,
+    EpochEnd,
+    HeldOut,
+    Snapshot,
+    StepEnd,
+    Trained,
+    TrainingEvent,
+)
 from napari_emcad.training.heap import kept_memory
-from napari_emcad.training.learner import Learner, copied
+from napari_emcad.training.learner import copied
 from napari_emcad.training.samples import Batch, LabelledSlice, Sampler
-from napari_emcad.training.validation import mean_dice, validate
+from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
 
 if TYPE_CHECKING:
     import threading
@@ -19,107 +28,34 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.model.network import Head
     from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.learner import Learner
 
     State = dict[str, Any]
 
 _SNAPSHOT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class StepEnd:
-    """A step was done: its number from 1, of how many, and its loss."""
-
-    step: int
-    total: int
-    loss: float
-
-
-@dataclass(frozen=True, slots=True)
-class EpochEnd:
-    """An epoch was done.
-
-    Attributes
-    ----------
-    epoch, total
-        Its number from 1, of how many.
-    loss
-        Mean over its steps.
-    learning_rate
-        At its end.
-    dice
-        Of the held-out slices, averaged over classes, then slices; None if none were looked at.
-    best
-        Whether it is the best so far.
-    seconds
-        Since training began, those before a resumption included.
-    """
-
-    epoch: int
-    total: int
-    loss: float
-    learning_rate: float
-    dice: float | None
-    best: bool
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """All that is needed to go on from here in another process, as tensors and plain values."""
-
-    state: State
-
-
-TrainingEvent = StepEnd | EpochEnd | Snapshot
-Ending = Literal["finished", "stopped", "diverged"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trained:
-    """How a training ended.
-
-    Attributes
-    ----------
-    weights
-        The best network's state dict, on the CPU; the last one's if nothing was held out.
-    epochs
-        What happened.
-    ending
-        ``"finished"``, ``"stopped"`` by the user, or ``"diverged"``: the loss was not finite.
-    remark
-        What the user should know, such as which batch diverged.
-    """
-
-    weights: Mapping[str, Tensor]
-    epochs: tuple[EpochEnd, ...]
-    ending: Ending
-    remark: str = ""
-
-
 def train(
-    network: PvtEmcad,
+    learner: Learner,
     slices: Sequence[LabelledSlice],
     held_out: Sequence[LabelledSlice],
     preprocessing: Preprocessing,
     head: Head,
-    config: TrainingConfig,
     stop: threading.Event,
     state: State | None = None,
 ) -> Generator[TrainingEvent, None, Trained]:
-    """Train a network; it changes, so hand in a private copy.
+    """Train a network; it changes, so hand in the learner of a private copy.
 
     Parameters
     ----------
-    network
-        On the device that computes.
+    learner
+        The network, and how it learns.
     slices, held_out
         What to learn from, and what to choose the best epoch by.
     preprocessing, head
         Of the checkpoint.
-    config
-        How.
     stop
         Ends after the current step; the best so far is returned.
     state
@@ -130,20 +66,21 @@ def train(
     ValueError
         If there is nothing to train on.
     """
-    sampler = Sampler(slices, network.config.input_channels, preprocessing, config)
-    run = _Run(Learner(network, config), config, sampler.steps_per_epoch)
+    inputs, config = learner.network.config.input_channels, learner.config
+    sampler = Sampler(slices, inputs, preprocessing, config)
+    run = _Run(learner, config, sampler.steps_per_epoch)
     if state is not None:
         run.restore(state)
 
-    def dice() -> float | None:
-        return _dice_of(run, held_out, preprocessing, head, stop)
+    def scored() -> HeldOut | None:
+        return _scored(run, held_out, preprocessing, head, stop)
 
     with kept_memory():
-        return (yield from _steps(run, sampler, dice, stop))
+        return (yield from _steps(run, sampler, scored, stop))
 
 
 def _steps(
-    run: _Run, sampler: Sampler, dice: Callable[[], float | None], stop: threading.Event
+    run: _Run, sampler: Sampler, scored: Callable[[], HeldOut | None], stop: threading.Event
 ) -> Generator[TrainingEvent, None, Trained]:
     """Take one step after another; an epoch ends once its held-out score is known."""
     began = time.monotonic() - run.seconds
@@ -157,7 +94,7 @@ def _steps(
             yield StepEnd(run.step, run.total, loss)
         stopped = stop.is_set()
         if run.epoch_is_due and not stopped:
-            score = dice()
+            score = scored()
             stopped = stop.is_set()
             if not stopped:
                 yield run.end_epoch(score, time.monotonic() - began)
@@ -174,18 +111,22 @@ def _divergence(loss: float, step: int, names: Sequence[str]) -> str:
     return f"The loss was {loss} in step {step}, on {', '.join(sorted(set(names)))}."
 
 
-def _dice_of(
+def _scored(
     run: _Run,
     held_out: Sequence[LabelledSlice],
     preprocessing: Preprocessing,
     head: Head,
     stop: threading.Event,
-) -> float | None:
+) -> HeldOut | None:
     due = run.epoch % run.config.validate_every == 0 or run.step == run.total
     if not held_out or not due:
         return None
     scores = validate(run.learner.kept, held_out, preprocessing, stop, head)
-    return mean_dice(scores) if len(scores) == len(held_out) else None
+    if len(scores) < len(held_out):
+        return None
+    painted = any(each.recent is not None for each in held_out)
+    scores = together(scores) if painted else scores
+    return HeldOut(mean_dice(scores), mean_iou(scores))
 
 
 class _Run:
@@ -227,16 +168,17 @@ class _Run:
             self._losses.append(loss)
         return loss
 
-    def end_epoch(self, dice: float | None, seconds: float) -> EpochEnd:
+    def end_epoch(self, score: HeldOut | None, seconds: float) -> EpochEnd:
         """Note an epoch and keep its network if it is the best."""
         now = copied(self.learner.kept)
         self._good = now if _finite(now) else self._good
+        dice, iou = (None, None) if score is None else (score.dice, score.iou)
         best = dice is not None and dice > self._best_dice and self._good is now
         if best and dice is not None:
             self._best_dice, self._best = dice, now
         mean = sum(self._losses) / max(len(self._losses), 1)
         rate = self.learner.rate
-        end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds)
+        end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds, iou)
         self._losses = []
         self._epochs.append(end)
         return end

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -55,6 +55,12 @@ class Scores:
     def recall(self) -> float:
         """TP / (TP + FN); 1 if nothing was there to be found."""
         return _ratio(self.true_positive, self.true_positive + self.false_negative)
+
+
+def total(scores: Iterable[Scores]) -> Scores:
+    """Return the scores of all pixels at once."""
+    counts = [(s.true_positive, s.false_positive, s.false_negative) for s in scores]
+    return Scores(*(sum(each) for each in zip(*counts, strict=True))) if counts else Scores(0, 0, 0)
 
 
 def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:

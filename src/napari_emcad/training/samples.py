@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from skimage.transform import resize
 from torch import Tensor
 
 from napari_emcad.imaging.intensity import standardised
@@ -71,6 +72,43 @@ class Batch:
     target: Tensor
     names: tuple[str, ...] = ()
     crops: tuple[int, ...] = ()
+
+
+def sized(source: LabelledSlice, size: tuple[int, int] | None) -> LabelledSlice:
+    """Return a slice at the size that its network resizes images to; None leaves it.
+
+    Parameters
+    ----------
+    source
+        Its planes become smaller with anti-aliasing. Of its target no stroke is lost: a pixel that
+        covers several painted ones has the class of the last of them.
+    size
+        Height and width.
+    """
+    if size is None or source.target.shape == size:
+        return source
+    planes = np.stack([resize(plane, size, order=1, anti_aliasing=True) for plane in source.planes])
+    recent = source.recent
+    return replace(
+        source,
+        planes=planes.astype(np.float32),
+        target=_sized_target(source.target, size),
+        recent=None if recent is None else _sized_target(recent.astype(np.int16) - 1, size) == 0,
+    )
+
+
+def _sized_target(target: NDArray[np.integer], size: tuple[int, int]) -> NDArray[np.int16]:
+    """Return a target of another size; its `UNPAINTED` pixels yield to painted ones."""
+    plain = resize(target, size, order=0, preserve_range=True, anti_aliasing=False)
+    small: NDArray[np.int16] = plain.astype(np.int16)
+    places = np.nonzero(target != UNPAINTED)
+    values = target[places]
+    rows, columns = (
+        at * wanted // whole for at, wanted, whole in zip(places, size, target.shape, strict=True)
+    )
+    empty = small[rows, columns] == UNPAINTED
+    small[rows[empty], columns[empty]] = values[empty]
+    return small
 
 
 class Sampler:

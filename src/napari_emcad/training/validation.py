@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,11 @@ import torch
 from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.tiles import Blend, plan_tiles
-from napari_emcad.training.metrics import Scores, score
+from napari_emcad.training.metrics import Scores, score, total
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -47,22 +48,48 @@ def validate(
     head
         Which map is the prediction.
     """
+    scores = []
+    with evaluating(network):
+        for each in slices:
+            if stop.is_set():
+                break
+            predicted = _labels(network, each, preprocessing, head)
+            scores.append(_scores(predicted, each.target, network.config.num_classes))
+    return tuple(scores)
+
+
+@contextmanager
+def evaluating(network: PvtEmcad) -> Iterator[None]:
+    """Put a network into eval mode for a while, and each of its modules back into its own."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
-    scores = []
-    for each in slices:
-        if stop.is_set():
-            break
-        predicted = _labels(network, each, preprocessing, head)
-        scores.append(_scores(predicted, each.target, network.config.num_classes))
-    for module, mode in modes.items():  # frozen norms stay frozen
-        module.training = mode
-    return tuple(scores)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():  # frozen norms stay frozen
+            module.training = mode
 
 
 def mean_dice(scores: Sequence[dict[int, Scores]]) -> float:
     """Return Dice averaged over classes, then over slices; 0 without slices."""
-    per_slice = [np.mean([each.dice for each in one.values()]) for one in scores]
+    return _mean(scores, "dice")
+
+
+def mean_iou(scores: Sequence[dict[int, Scores]]) -> float:
+    """Return IoU averaged over classes, then over slices; 0 without slices."""
+    return _mean(scores, "iou")
+
+
+def together(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
+    """Return the scores of all pixels of all slices at once, as if they were one.
+
+    Strokes need it: a slice on which only background was held out would score 1 by itself.
+    """
+    return ({k: total(one[k] for one in scores) for k in scores[0]},) if scores else ()
+
+
+def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
+    per_slice = [np.mean([getattr(each, name) for each in one.values()]) for one in scores]
     return float(np.mean(per_slice)) if per_slice else 0.0
 
 

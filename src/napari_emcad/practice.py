@@ -1,0 +1,302 @@
+"""Floor 4: strokes in, a better network and a fresh prediction out; once, or after each stroke.
+
+What is on screen is predicted while the network learns. Live mode keeps its `Tutor`: the network,
+its optimiser and the pixels of painted pages stay ready between two strokes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.inference.devices import choose_device
+from napari_emcad.inference.events import InferenceSettings, Region
+from napari_emcad.inference.job import segment_slices
+from napari_emcad.io.classes import with_classes
+from napari_emcad.painting import pages_of
+from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
+from napari_emcad.training.events import HeldOut, StepEnd
+from napari_emcad.training.heap import kept_memory
+from napari_emcad.training.learner import Learner, copied
+from napari_emcad.training.samples import LabelledSlice, Sampler, sized
+from napari_emcad.training.validation import (
+    evaluating,
+    mean_dice,
+    mean_iou,
+    together,
+    validate,
+)
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Iterator
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.imaging.strokes import Record
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.painting import Painted, PlaneCache
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.events import TrainingEvent
+
+_REST = 4.0
+"""Between two looks at the screen a training learns at least so many times as long as one took."""
+
+_SHORTEST_REST_S = 2.0
+_TILE = 1024
+"""Side of a preview's tiles: what is on screen mostly is one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What is to be learnt.
+
+    Attributes
+    ----------
+    checkpoint
+        What to start from, with the classes that are painted.
+    sources
+        Pairs of image and annotation.
+    record
+        What was painted on them, and what of it is held out.
+    config
+        How to learn.
+    device
+        Where.
+    """
+
+    checkpoint: Checkpoint
+    sources: tuple[Painted, ...]
+    record: Record
+    config: TrainingConfig
+    device: str = "auto"
+
+    @property
+    def classes(self) -> int:
+        """How many classes are painted, the background among them."""
+        return len(self.record.only(pages_of(self.sources, self.record)).painted)
+
+
+class Screen:
+    """What is on screen: the window tells, a job looks.
+
+    Attributes
+    ----------
+    slices
+        The part of an image that is visible; None for nothing.
+    """
+
+    def __init__(self) -> None:
+        self.slices: Slices | None = None
+
+
+def practise(
+    lesson: Lesson, cache: PlaneCache, screen: Screen, stop: threading.Event
+) -> Generator[TrainingEvent | Region, None, Taught]:
+    """Fine-tune a private copy on what was painted.
+
+    Parameters
+    ----------
+    lesson
+        What to learn.
+    cache
+        Keeps pixels for the next lesson.
+    screen
+        What is predicted now and then, as regions of its image.
+    stop
+        Ends after the current step; the best so far is returned.
+
+    Raises
+    ------
+    ValueError
+        If nothing is painted.
+    """
+    learnt, tested = _slices(lesson, cache)
+    watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
+    return (
+        yield from teach(
+            lesson.checkpoint, learnt, tested, lesson.config, stop, lesson.device, watch=watch
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What came of an update in Live mode.
+
+    Attributes
+    ----------
+    checkpoint
+        The model as it is now.
+    loss
+        Mean of its steps.
+    steps
+        How many there were.
+    score
+        Of what is held out; None if nothing is.
+    """
+
+    checkpoint: Checkpoint
+    loss: float
+    steps: int
+    score: HeldOut | None
+
+
+class Tutor:
+    """A network that is taught stroke after stroke.
+
+    Parameters
+    ----------
+    checkpoint
+        What it starts from.
+    config
+        How it learns; the rate does not fall.
+    device
+        Where.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, config: TrainingConfig, device: str = "auto"
+    ) -> None:
+        self._start, self._config, self._device = checkpoint, config, device
+        network = checkpoint.network().to(choose_device(device))
+        self._learner = Learner(network, config)
+        self._step, self._updates, self._looks = 0, 0, 0
+
+    def update(
+        self,
+        lesson: Lesson,
+        cache: PlaneCache,
+        screen: Screen,
+        seconds: float,
+        stop: threading.Event,
+    ) -> Generator[TrainingEvent | Region, None, Update]:
+        """Learn for some seconds and predict what is on screen.
+
+        Parameters
+        ----------
+        lesson
+            What to learn; its checkpoint and config are those of the tutor.
+        cache
+            Keeps pixels.
+        screen
+            What is predicted at the end.
+        seconds
+            At least one step is taken.
+        stop
+            Ends after the current step.
+
+        Raises
+        ------
+        ValueError
+            If nothing is painted.
+        """
+        learnt, tested = _slices(lesson, cache, self._looks)
+        self._updates += 1
+        config = self._config.changed(seed=self._config.seed + self._updates)
+        sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
+        losses = yield from self._learn(sampler, seconds, stop)
+        self._looks = lesson.record.looks
+        yield from draft(
+            self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
+        )
+        score = self._score(tested, stop)
+        return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
+
+    def _learn(
+        self, sampler: Sampler, seconds: float, stop: threading.Event
+    ) -> Generator[TrainingEvent, None, list[float]]:
+        ends, losses, step = time.monotonic() + seconds, list[float](), 0
+        with kept_memory():
+            while not losses or (time.monotonic() < ends and not stop.is_set()):
+                loss = self._learner.learn(sampler.batch(step), 1.0, self._step)
+                if not np.isfinite(loss):
+                    raise ValueError(f"The loss became {loss}; lower the learning rate.")
+                losses.append(loss)
+                step, self._step = step + 1, self._step + 1
+                yield StepEnd(step, 0, loss)
+        return losses
+
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        return self._start.preprocessing
+
+    def _score(self, tested: list[LabelledSlice], stop: threading.Event) -> HeldOut | None:
+        if not tested:
+            return None
+        head = self._start.head
+        scores = validate(self._learner.kept, tested, self._preprocessing, stop, head)
+        if len(scores) < len(tested):
+            return None
+        return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
+
+    def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
+        event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
+        dice = None if score is None else score.dice
+        weights = copied(self._learner.kept)
+        return taught_checkpoint(self._start, weights, self._config, event, dice, self._updates)
+
+
+def draft(
+    network: PvtEmcad,
+    screen: Screen,
+    preprocessing: Preprocessing,
+    head: Head,
+    device: str,
+    stop: threading.Event,
+) -> Iterator[Region]:
+    """Yield a quick prediction of what is on screen."""
+    slices = screen.slices
+    if slices is None:
+        return
+    settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
+    with evaluating(network):
+        for event in segment_slices(network, slices, preprocessing, head, settings, stop):
+            if isinstance(event, Region):
+                yield event
+
+
+class _Watch:
+    """Looks at the screen now and then, never so often that training slows down much."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, screen: Screen, device: str, stop: threading.Event
+    ) -> None:
+        self._preprocessing, self._head = checkpoint.preprocessing, checkpoint.head
+        self._screen, self._device, self._stop = screen, device, stop
+        self._next = time.monotonic() + _SHORTEST_REST_S
+
+    def __call__(self, network: PvtEmcad) -> Iterator[Region]:
+        began = time.monotonic()
+        if began < self._next:
+            return
+        yield from draft(
+            network, self._screen, self._preprocessing, self._head, self._device, self._stop
+        )
+        now = time.monotonic()
+        self._next = now + max(_REST * (now - began), _SHORTEST_REST_S)
+
+
+def _slices(
+    lesson: Lesson, cache: PlaneCache, since: int | None = None
+) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    """Return what is learnt and what is held out, as the network sees it."""
+    preprocessing = lesson.checkpoint.preprocessing
+    keys = pages_of(lesson.sources, lesson.record)
+    planes = cache.planes(lesson.sources, keys, preprocessing)
+    learnt, tested = painted_slices(lesson.record.only(keys), planes, since)
+    size = preprocessing.size
+    return [sized(each, size) for each in learnt], [sized(each, size) for each in tested]
+
+
+def ready(checkpoint: Checkpoint, names: tuple[str, ...], colours: tuple[str, ...]) -> Checkpoint:
+    """Return a checkpoint for the classes of a workbook; heads of classes that stay are kept."""
+    adapted = with_classes(checkpoint, names)
+    classes = tuple(
+        replace(each, colour=colour) for each, colour in zip(adapted.classes, colours, strict=True)
+    )
+    return replace(adapted, classes=classes)
