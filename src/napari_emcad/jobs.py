@@ -49,6 +49,19 @@ class Segmentation:
     summary: Summary
 
 
+class Screen:
+    """What is on screen: the window tells, a job that runs looks.
+
+    Attributes
+    ----------
+    slices
+        The part of an image that is visible; None for nothing.
+    """
+
+    def __init__(self, slices: Slices | None = None) -> None:
+        self.slices = slices
+
+
 def segment(
     image: Any,
     checkpoint: Checkpoint,

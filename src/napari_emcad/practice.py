@@ -7,7 +7,7 @@ its optimiser and the pixels of painted pages stay ready between two strokes.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,6 @@ import numpy as np
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.inference.job import segment_slices
-from napari_emcad.io.classes import with_classes
 from napari_emcad.painting import pages_of
 from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
 from napari_emcad.training.events import HeldOut, StepEnd
@@ -35,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.imaging.slices import Slices
     from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.jobs import Screen
     from napari_emcad.model.network import Head, PvtEmcad
     from napari_emcad.painting import Painted, PlaneCache
     from napari_emcad.training.config import TrainingConfig
@@ -47,6 +46,12 @@ _REST = 4.0
 """Between two looks at the screen a training learns at least so many times as long as one took."""
 
 _SHORTEST_REST_S = 2.0
+_SCORE_REST = 20.0
+"""Between two scores of held-out strokes Live mode learns so many times as long as one took."""
+
+_CAREFUL = 0.05
+"""Share of the learning rate while strokes of one class alone are there."""
+
 _TILE = 1024
 """Side of a preview's tiles: what is on screen mostly is one."""
 
@@ -81,19 +86,6 @@ class Lesson:
         return len(self.record.only(pages_of(self.sources, self.record)).painted)
 
 
-class Screen:
-    """What is on screen: the window tells, a job looks.
-
-    Attributes
-    ----------
-    slices
-        The part of an image that is visible; None for nothing.
-    """
-
-    def __init__(self) -> None:
-        self.slices: Slices | None = None
-
-
 def practise(
     lesson: Lesson, cache: PlaneCache, screen: Screen, stop: threading.Event
 ) -> Generator[TrainingEvent | Region, None, Taught]:
@@ -116,12 +108,24 @@ def practise(
         If nothing is painted.
     """
     learnt, tested = _slices(lesson, cache)
+    config = careful(lesson.config, lesson.classes)
     watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(
-            lesson.checkpoint, learnt, tested, lesson.config, stop, lesson.device, watch=watch
+            lesson.checkpoint, learnt, tested, config, stop, lesson.device, watch=watch
         )
     )
+
+
+def careful(config: TrainingConfig, classes: int) -> TrainingConfig:
+    """Return how to learn from so many classes: hardly at all from one.
+
+    Whoever has seen strokes of one class alone is right to find it everywhere. Until a second one
+    is painted the network stays near its start.
+    """
+    if classes > 1:
+        return config
+    return config.changed(learning_rate=_CAREFUL * config.learning_rate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +141,7 @@ class Update:
     steps
         How many there were.
     score
-        Of what is held out; None if nothing is.
+        Of what is held out; None if nothing is, or it was scored a moment ago.
     """
 
     checkpoint: Checkpoint
@@ -166,6 +170,7 @@ class Tutor:
         network = checkpoint.network().to(choose_device(device))
         self._learner = Learner(network, config)
         self._step, self._updates, self._looks = 0, 0, 0
+        self._next_score = 0.0
 
     def update(
         self,
@@ -186,7 +191,8 @@ class Tutor:
         screen
             What is predicted at the end.
         seconds
-            At least one step is taken.
+            At least one step is taken; of strokes of one class alone little is learnt, see
+            `careful`.
         stop
             Ends after the current step.
 
@@ -199,7 +205,8 @@ class Tutor:
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
-        losses = yield from self._learn(sampler, seconds, stop)
+        share = 1.0 if lesson.classes > 1 else _CAREFUL
+        losses = yield from self._learn(sampler, seconds, share, stop)
         self._looks = lesson.record.looks
         yield from draft(
             self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
@@ -208,12 +215,12 @@ class Tutor:
         return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
     def _learn(
-        self, sampler: Sampler, seconds: float, stop: threading.Event
+        self, sampler: Sampler, seconds: float, share: float, stop: threading.Event
     ) -> Generator[TrainingEvent, None, list[float]]:
         ends, losses, step = time.monotonic() + seconds, list[float](), 0
         with kept_memory():
             while not losses or (time.monotonic() < ends and not stop.is_set()):
-                loss = self._learner.learn(sampler.batch(step), 1.0, self._step)
+                loss = self._learner.learn(sampler.batch(step), share, self._step)
                 if not np.isfinite(loss):
                     raise ValueError(f"The loss became {loss}; lower the learning rate.")
                 losses.append(loss)
@@ -226,10 +233,13 @@ class Tutor:
         return self._start.preprocessing
 
     def _score(self, tested: list[LabelledSlice], stop: threading.Event) -> HeldOut | None:
-        if not tested:
+        began = time.monotonic()
+        if not tested or began < self._next_score:
             return None
         head = self._start.head
         scores = validate(self._learner.kept, tested, self._preprocessing, stop, head)
+        now = time.monotonic()
+        self._next_score = now + _SCORE_REST * (now - began)
         if len(scores) < len(tested):
             return None
         return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
@@ -291,12 +301,3 @@ def _slices(
     learnt, tested = painted_slices(lesson.record.only(keys), planes, since)
     size = preprocessing.size
     return [sized(each, size) for each in learnt], [sized(each, size) for each in tested]
-
-
-def ready(checkpoint: Checkpoint, names: tuple[str, ...], colours: tuple[str, ...]) -> Checkpoint:
-    """Return a checkpoint for the classes of a workbook; heads of classes that stay are kept."""
-    adapted = with_classes(checkpoint, names)
-    classes = tuple(
-        replace(each, colour=colour) for each, colour in zip(adapted.classes, colours, strict=True)
-    )
-    return replace(adapted, classes=classes)

@@ -183,6 +183,12 @@ class Workbook:
         if self._pairs.pop(key, None) is not None:
             self.pairs_changed.emit()
 
+    def rename_pair(self, key: Hashable, name: str) -> None:
+        """Follow the name of a pair's image."""
+        if self._pairs[key].name != name:
+            self._pairs[key] = replace(self._pairs[key], name=name)
+            self.pairs_changed.emit()
+
     def change_pair(
         self, key: Hashable, rule: LabelRule | None = None, ticked: bool | None = None
     ) -> None:

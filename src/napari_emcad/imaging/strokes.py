@@ -8,7 +8,7 @@ whatever is painted beside it later. Masks have no strokes: every fifth square o
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -85,7 +85,7 @@ class Record:
 
     def looked(
         self,
-        targets: Mapping[Hashable, NDArray[np.int16]],
+        targets: Mapping[Any, NDArray[np.int16]],
         masks: Container[Hashable] = (),
         every: int = EVERY,
     ) -> Record:

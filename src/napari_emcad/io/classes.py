@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.checkpoint import ClassLabel
+
 _SPREAD = 0.02
 """Standard deviation of a new head's weights, as the paper initialises decoders."""
 
@@ -69,6 +71,13 @@ def with_classes(
         )
     except ValueError as error:
         raise CheckpointError(str(error)) from None
+
+
+def with_labels(checkpoint: Checkpoint, classes: Sequence[ClassLabel]) -> Checkpoint:
+    """Return a checkpoint for these classes, with their colours; see `with_classes`."""
+    adapted = with_classes(checkpoint, [each.name for each in classes])
+    same = adapted.classes == tuple(classes)
+    return adapted if same else replace(adapted, classes=tuple(classes))
 
 
 def _head(

@@ -45,11 +45,15 @@ def _end_threads() -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of a job: its result, or a sentence about what went wrong, after how long."""
+    """What became of a job: its result, or a sentence about what went wrong, after how long.
+
+    `cancelled` says that the user wants nothing of it.
+    """
 
     result: Any = None
     error: str = ""
     seconds: float = 0.0
+    cancelled: bool = False
 
 
 class JobThread(QObject):
@@ -145,6 +149,9 @@ class JobBar(QWidget):
         self._stop = QPushButton("Stop")
         self._stop.setToolTip("Ends after the current batch; what is done stays")
         self._stop.clicked.connect(self.stop)
+        self._cancel, self._cancelled = QPushButton("Cancel"), False
+        self._cancel.setToolTip("Ends after the current batch; everything is as it was before")
+        self._cancel.clicked.connect(self.cancel)
         self._progress_text, self._message = text(), text()
         self._build()
         self._show_running(False)
@@ -155,6 +162,7 @@ class JobBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._progress, 1)
         row.addWidget(self._stop)
+        row.addWidget(self._cancel)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._message)
@@ -172,6 +180,9 @@ class JobBar(QWidget):
         make_job: MakeJob,
         on_event: Callable[[Any], object],
         on_end: Callable[[Outcome], object],
+        *,
+        cancellable: bool = False,
+        quiet: bool = False,
     ) -> None:
         """Run a job; both callbacks are called on the main thread.
 
@@ -185,14 +196,20 @@ class JobBar(QWidget):
             Called with everything the job yields.
         on_end
             Called once, whatever the ending, after the strip has closed.
+        cancellable
+            Whether the user may want nothing of it, besides stopping it.
+        quiet
+            Whether the strip stays closed; for what is over in a moment.
         """
         thread = JobThread(make_job)
         self._thread = thread
         self._verb, self._on_event, self._on_end = verb, on_event, on_end
-        self._begun = 0.0
-        self.say("")
-        self._progress_text.setText(f"{verb} …")
-        self._show_running(True)
+        self._begun, self._cancelled = 0.0, False
+        if not quiet:
+            self.say("")
+            self._progress_text.setText(f"{verb} …")
+            self._show_running(True)
+            self._cancel.setVisible(cancellable)
         # Bound methods of this widget: Qt cuts these connections when it is destroyed.
         thread.happened.connect(self._happened)
         thread.ended.connect(self._ended)
@@ -207,7 +224,12 @@ class JobBar(QWidget):
     def _ended(self, outcome: Outcome) -> None:
         self._thread = None
         self._show_running(False)
-        self._on_end(outcome)
+        self._on_end(replace(outcome, cancelled=self._cancelled))
+
+    def cancel(self) -> None:
+        """Ask the job to end and want nothing of it."""
+        self._cancelled = True
+        self.stop()
 
     def stop(self) -> None:
         """Ask the job to end; the button says so until it does."""
@@ -215,6 +237,7 @@ class JobBar(QWidget):
             self._thread.stop()
             self._stop.setText("Stopping …")
             self._stop.setEnabled(False)
+            self._cancel.setEnabled(False)
 
     def close_down(self) -> None:
         """Give the job up because the panel goes away: what it still says reaches nobody."""
@@ -244,6 +267,7 @@ class JobBar(QWidget):
         self._progress_text.setVisible(running)
         self._stop.setText("Stop")
         self._stop.setEnabled(running)
+        self._cancel.setEnabled(running)
         self._progress.setRange(0, 0)
 
     def _show_progress(self, event: Progress) -> None:

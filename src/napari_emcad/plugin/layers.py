@@ -97,7 +97,9 @@ def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
     return start, min(max(stop, start + 1), size)
 
 
-def geometry(layer: Image, kept: Sequence[int], level: Level) -> dict[str, Any]:
+def geometry(
+    layer: Image, kept: Sequence[int], level: Level, corner: Sequence[int] = ()
+) -> dict[str, Any]:
     """Return where a result lies: everything spatial that a layer of it needs.
 
     Parameters
@@ -109,12 +111,15 @@ def geometry(layer: Image, kept: Sequence[int], level: Level) -> dict[str, Any]:
     level
         The resolution it was segmented at. A pixel of a coarse level covers several fine ones;
         its centre is theirs.
+    corner
+        Where the result begins, in pixels of the level; () at its corner.
     """
     axes = list(kept)
     coarse = np.array([level.coarseness[axis] for axis in axes])
     whole = CompositeAffine(layer.scale, layer.translate, rotate=layer.rotate, shear=layer.shear)
     part = whole.set_slice(axes)
-    moved = np.asarray(part.translate) + part.linear_matrix @ ((coarse - 1) / 2)
+    offset = (coarse - 1) / 2 + coarse * (np.asarray(corner) if len(corner) else 0)
+    moved = np.asarray(part.translate) + part.linear_matrix @ offset
     result = CompositeAffine(
         np.asarray(part.scale) * coarse, moved, rotate=part.rotate, shear=part.shear
     )
@@ -123,7 +128,7 @@ def geometry(layer: Image, kept: Sequence[int], level: Level) -> dict[str, Any]:
         "translate": result.translate,
         "rotate": result.rotate,
         "shear": result.shear,
-        "affine": _remainder(layer, whole, result, axes, coarse),
+        "affine": _remainder(layer, whole, result, axes, coarse, offset),
         "units": tuple(layer.units[axis] for axis in axes),
         "axis_labels": tuple(layer.axis_labels[axis] for axis in axes),
     }
@@ -135,6 +140,7 @@ def _remainder(
     result: CompositeAffine,
     axes: list[int],
     coarse: NDArray[np.float64],
+    offset: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the affine that makes the result lie exactly on the layer.
 
@@ -145,7 +151,7 @@ def _remainder(
     world = affine @ np.asarray(whole.affine_matrix)
     rows = [*axes, -1]
     grid = np.diag([*coarse, 1.0])
-    grid[:-1, -1] = (coarse - 1) / 2
+    grid[:-1, -1] = offset
     wanted = world[np.ix_(rows, rows)] @ grid
     exact = wanted @ np.linalg.inv(np.asarray(result.affine_matrix))
     plain = affine[np.ix_(rows, rows)]

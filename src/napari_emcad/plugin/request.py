@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_emcad.imaging.slices import Scope, Slices
 from napari_emcad.jobs import check_memory, slices_for
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def segment_request(
-    viewer: ViewerModel, layer: Image, choices: SegmentChoices, checkpoint: Checkpoint
+    viewer: ViewerModel,
+    layer: Image,
+    choices: SegmentChoices,
+    checkpoint: Checkpoint,
+    kind: Literal["segmentation", "prediction"] = "segmentation",
 ) -> tuple[Slices, Target]:
     """Return the slices to segment, and where the result belongs.
 
@@ -42,6 +46,7 @@ def segment_request(
         settings=choices.settings,
         part=None if choices.scope == "layer" else _part(slices),
         anew=choices.anew,
+        kind=kind,
     )
     return slices, target
 

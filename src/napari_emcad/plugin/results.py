@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -54,6 +54,9 @@ class Target:
         The slice that is computed; None for all of them, so that nothing of an older result stays.
     anew
         Whether the user wants a new layer.
+    kind
+        ``"segmentation"``, or ``"prediction"``: what a network says while it learns, which lies
+        right above its image and cannot be painted on.
     """
 
     source: Image
@@ -65,13 +68,15 @@ class Target:
     settings: InferenceSettings
     part: Where | None
     anew: bool = False
+    kind: Literal["segmentation", "prediction"] = "segmentation"
 
     def continues(self, other: Target) -> bool:
         """Whether this result may go into the other's layer."""
-        return (
-            self.source is other.source
-            and (self.kept, self.shape) == (other.kept, other.shape)
-            and self.checkpoint.origin == other.checkpoint.origin
+        same = (self.kind, self.kept, self.shape) == (other.kind, other.kept, other.shape)
+        if self.source is not other.source or not same:
+            return False
+        return self.kind == "prediction" or (
+            self.checkpoint.origin == other.checkpoint.origin
             and self.checkpoint.classes == other.checkpoint.classes
             and self.settings.clean_up.separate == other.settings.clean_up.separate
         )
@@ -112,6 +117,9 @@ class Result:
 
     def begin(self, target: Target) -> None:
         """Make ready for a job."""
+        if target.checkpoint.classes != self.target.checkpoint.classes:
+            self.layer.colormap = label_colours(target.checkpoint.classes)
+            self.layer.features = class_features(target.checkpoint.classes)
         self.target = target
         self._follow(geometry(target.source, target.kept, target.level))
         self._forget(target)
@@ -154,9 +162,14 @@ class Result:
         """Objects that the last job numbered."""
         return len(self._found)
 
+    def keep(self) -> None:
+        """Leave the layers as they are, with or without anything in them."""
+        self._finished_once = True
+        self.release()
+
     def release(self) -> None:
         """Leave the layers to the user as they are, unless there is nothing in them yet."""
-        self.layer.editable = True
+        self.layer.editable = self.target.kind == "segmentation"
         if self._finished_once or self._labels.any():
             self._refresh(thumbnail=True)
             return
@@ -194,8 +207,16 @@ class Result:
                 self._viewer.add_layer(each)
 
     def _open(self) -> None:
-        if not is_open(self._viewer, self.layer):
+        """Add the layer if it is not there; a prediction leaves the user's layer selected."""
+        if is_open(self._viewer, self.layer):
+            return
+        layers, source = self._viewer.layers, self.target.source
+        if self.target.kind == "segmentation" or not is_open(self._viewer, source):
             self._viewer.add_layer(self.layer)
+            return
+        chosen = set(layers.selection)
+        layers.insert(layers.index(source) + 1, self.layer)
+        layers.selection = chosen
 
     def _refresh(self, thumbnail: bool = False) -> None:
         for each in (self.layer, *self._chances):
@@ -215,7 +236,7 @@ class Result:
         classes = target.checkpoint.classes
         layer = Labels(
             self._labels,
-            name=f"{target.name} {'objects' if separate else 'segmentation'}",
+            name=f"{target.name} {'objects' if separate else target.kind}",
             colormap=label_colormap() if separate else label_colours(classes),
             features=None if separate else class_features(classes),
             opacity=0.5,
@@ -229,7 +250,7 @@ class Result:
     def _provenance(self) -> dict[str, str]:
         checkpoint = self.target.checkpoint
         return {
-            "kind": "segmentation",
+            "kind": self.target.kind,
             "model": checkpoint.title,
             "sha256": checkpoint.origin.sha256,
         }
@@ -273,3 +294,15 @@ class Results:
             self._results.append(result)
         result.begin(target)
         return result
+
+    def classes_of(self, source: Image) -> Labels | None:
+        """Return the newest layer that tells the classes of an image: predictions come first."""
+        found = [
+            each
+            for each in self._results
+            if each.target.source is source
+            and is_open(self._viewer, each.layer)
+            and not each.target.settings.clean_up.separate
+        ]
+        found.sort(key=lambda each: each.target.kind == "prediction")
+        return found[-1].layer if found else None

@@ -16,6 +16,7 @@ from napari_emcad.inference.events import Notice, Region, Summary
 from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.jobs import segment_job
+from napari_emcad.plugin.classroom import Classroom
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.model_panel import ModelPanel
@@ -23,6 +24,8 @@ from napari_emcad.plugin.preferences import inference_settings, opens_bundled, r
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.results import Result, Results
 from napari_emcad.plugin.segment_panel import SegmentPanel
+from napari_emcad.plugin.teach_panel import TeachPanel
+from napari_emcad.plugin.teacher import Teacher
 from napari_emcad.session import Session, Ticket
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.versions import Version
 
 _LOST = "its format has no place for class names, preprocessing and history."
 _WARM_UP_MS = 1500
@@ -80,8 +84,27 @@ class EmcadWidget(QWidget):
         self.job_bar = JobBar()
         self.model_panel = ModelPanel()
         self.segment_panel = SegmentPanel(inference_settings())
+        self.teach_panel = TeachPanel()
+        self.teacher = Teacher(
+            self.viewer,
+            self.session,
+            self.results,
+            self.job_bar,
+            self.teach_panel.form.value,
+            lambda: self.segment_panel.value().settings.device,
+        )
+        self.classroom = Classroom(
+            self,
+            self.viewer,
+            self.session,
+            self.results,
+            self.teacher,
+            self.teach_panel,
+            self.segment_panel,
+            self.job_bar.say,
+        )
         self._device_query: JobThread | None = None
-        self._closed = False
+        self._closed, self._warm = False, False
         self._title = QElidingLabel()
         self._title.setTextFormat(Qt.TextFormat.PlainText)
         self._tabs = QTabWidget()
@@ -91,6 +114,7 @@ class EmcadWidget(QWidget):
         if self.session.checkpoint is None and opens_bundled():
             QTimer.singleShot(0, self._open_bundled_first)
         QTimer.singleShot(_WARM_UP_MS, JobThread(_warm_up).start)
+        self._tabs.currentChanged.connect(self._warm_up_teaching)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the image beside it."""
@@ -135,6 +159,14 @@ class EmcadWidget(QWidget):
         work = partial(write_checkpoint, checkpoint, path)
         self._start(f"Saving {shortened(path.name)}", work, saved)
 
+    def save_version(self, version: Version, path: Path) -> None:
+        """Write a version of this sitting."""
+        path = path.absolute()
+        work = partial(write_checkpoint, version.checkpoint, path)
+        self._start(
+            f"Saving {shortened(path.name)}", work, lambda _: self.job_bar.say(f"Saved as {path}.")
+        )
+
     def override(self, overrides: dict[str, Any]) -> None:
         """Set what the file does not say."""
         try:
@@ -173,6 +205,12 @@ class EmcadWidget(QWidget):
 
         self.job_bar.start(verb, job, lambda event: None, ended)
 
+    def _warm_up_teaching(self) -> None:
+        """Import what teaching needs once its tab is opened, rather than at the first stroke."""
+        if self._tabs.currentWidget() is self.teach_panel and not self._warm:
+            self._warm = True
+            JobThread(_import_practice).start()
+
     # -- segmenting
 
     def run(self) -> None:
@@ -198,7 +236,7 @@ class EmcadWidget(QWidget):
         )
 
     def _arrived(self, ticket: Ticket, event: Any) -> None:
-        if isinstance(event, Region):
+        if isinstance(event, Region) and ticket.verb.startswith("Segmenting"):
             ticket.snapshot.fill(event)
         elif isinstance(event, Notice):
             self.job_bar.say(event.text)
@@ -240,6 +278,8 @@ class EmcadWidget(QWidget):
     def reset_choices(self) -> None:
         """List the viewer's layers again; napari calls it when they change."""
         self.segment_panel.reset_choices()
+        self.teach_panel.reset_choices()
+        self.classroom.show_soon()
         self._show_reason()
 
     def _show_checkpoint(self, checkpoint: Checkpoint | None) -> None:
@@ -274,6 +314,7 @@ class EmcadWidget(QWidget):
         self._title.setElideMode(Qt.TextElideMode.ElideRight)
         self._title.setStyleSheet("font-weight: bold;")
         self._tabs.addTab(self.segment_panel, "Segment")
+        self._tabs.addTab(self.teach_panel, "Teach")
         self._tabs.addTab(self.model_panel, "Model")
         column = QVBoxLayout(self)
         column.addWidget(self._title)
@@ -286,6 +327,7 @@ class EmcadWidget(QWidget):
         self.model_panel.save_wanted.connect(self.save_file)
         self.model_panel.overridden.connect(self.override)
         self.model_panel.revert_wanted.connect(self.session.revert)
+        self.teach_panel.versions.save_wanted.connect(self.save_version)
         self.segment_panel.run_wanted.connect(self.run)
         self.segment_panel.value_changed.connect(self._show_reason)
         self.segment_panel.device.asked.connect(self._query_devices)
@@ -304,6 +346,7 @@ class EmcadWidget(QWidget):
         self._closed = True
         self.job_bar.close_down()
         self.segment_panel.release()
+        self.classroom.release()
         if self._device_query is not None:
             self._device_query.give_up()
         if self.session.running is not None:
@@ -315,7 +358,7 @@ class EmcadWidget(QWidget):
             change.disconnect(self._reason_soon)
 
     def _abandon(self, ticket: Ticket) -> None:
-        if isinstance(ticket.snapshot, Result):
+        if hasattr(ticket.snapshot, "release"):
             ticket.snapshot.release()
         self.session.end(ticket)
 
@@ -331,6 +374,11 @@ def _warm_up(_: threading.Event) -> Generator[Any, None, None]:
     """Import what napari imports with the first result: 0.2 s that the window would stand still."""
     yield from ()
     importlib.import_module("pandas")
+
+
+def _import_practice(_: threading.Event) -> Generator[Any, None, None]:
+    yield from ()
+    importlib.import_module("napari_emcad.practice")
 
 
 def _device_job(_: threading.Event) -> Generator[Any, None, Any]:

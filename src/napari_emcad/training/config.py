@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal, get_args
@@ -150,6 +152,9 @@ class TrainingConfig:
         Batches smaller than this leave the statistics of batch norms alone.
     foreground
         Share of crops that are centred on an object, classes taking turns.
+    balance
+        How many times the pixels of the rarest class others have at most in a batch; 0 leaves
+        them. Strokes are drawn where something is wrong, so their areas say nothing.
     mixed_precision
         Whether to compute in bfloat16 where the processor has it.
     validate_every
@@ -183,6 +188,7 @@ class TrainingConfig:
     boundary: float = 0.0
     freeze_norm_below: int = 4
     foreground: float = 0.5
+    balance: float = 0.0
     mixed_precision: bool = True
     validate_every: int = 1
     seed: int = 0
@@ -216,7 +222,7 @@ class TrainingConfig:
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
         for name in ("foreground", "recent"):
             _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
-        for name in ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary"):
+        for name in ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary", "balance"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
 
     def changed(self, **changes: Any) -> TrainingConfig:
@@ -238,6 +244,33 @@ class TrainingConfig:
         )
         outer = {k: v for k, v in changes.items() if k in own}
         return replace(self, **{"augmentation": augmentation, **outer})
+
+
+def parsed_settings(text: str) -> dict[str, Any]:
+    """Return settings out of a text such as ``flip=false, scale=[0.5, 2]``.
+
+    Raises
+    ------
+    ValueError
+        If a part is not of the form name=value.
+    """
+    settings = {}
+    for part in re.split(r",(?![^\[]*\])", text):
+        name, found, value = (each.strip() for each in part.partition("="))
+        if found and name:
+            settings[name] = parsed_value(value)
+        elif part.strip():
+            raise ValueError(f"{part.strip()!r} is not of the form name=value.")
+    return settings
+
+
+def parsed_value(text: str) -> Any:
+    """Return a setting's value: JSON if it is, else the text; lists become tuples."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return tuple(value) if isinstance(value, list) else value
 
 
 _MICROSCOPY = Augmentation(

@@ -161,7 +161,10 @@ class Sampler:
         draws = [self._drawn(*each) for each in zip(chosen, crops, strict=True)]
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
-        return Batch(torch.stack(pixels), torch.stack(targets), names, crops)
+        target = torch.stack(targets)
+        if self._config.balance:
+            target = balanced(target, self._config.balance, (self._config.seed, 2, step))
+        return Batch(torch.stack(pixels), target, names, crops)
 
     def _crops(self, step: int) -> tuple[int, ...]:
         """Return the numbers of a step's crops: counted on, or drawn from the pool."""
@@ -204,6 +207,23 @@ class Sampler:
         shown, labels = self._augment(pixels, target, self._inputs, seed)
         ready = standardised(shown.numpy(), self._preprocessing)
         return torch.from_numpy(ready), labels
+
+
+def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
+    """Return a target in which no class has more than `most` times the pixels of the rarest.
+
+    Of classes that have more, a draw of pixels counts as unpainted.
+    """
+    classes, counts = np.unique(target[target != UNPAINTED].numpy(), return_counts=True)
+    if len(classes) < 2:
+        return target
+    draw = torch.from_numpy(np.random.default_rng(seed).random(target.shape, np.float32))
+    limit = most * float(counts.min())
+    kept = target.clone()
+    for k, count in zip(classes.tolist(), counts.tolist(), strict=True):
+        if count > limit:
+            kept[(target == k) & (draw > limit / count)] = UNPAINTED
+    return kept
 
 
 def _centre(

@@ -1,0 +1,209 @@
+"""Pairs of layers behind the workbook's pairs: followed, painted on, and handed down as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import qdebounced
+
+from napari_emcad.jobs import slices_for
+from napari_emcad.painting import Painted
+from napari_emcad.plugin.annotation import (
+    colour,
+    corner_of,
+    is_ours,
+    keep_rule,
+    read_rule,
+)
+from napari_emcad.plugin.layers import geometry, is_open, levels
+from napari_emcad.workbook import Pair
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.workbook import Workbook
+
+_REST_MS = 200
+"""After a stroke, until what was painted is looked at."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerPair:
+    """An image layer, its annotation, and how the image is read."""
+
+    image: Image
+    labels: Labels
+    axes: str
+    channels: tuple[int | None, ...] | None
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from others, as long as its annotation is there."""
+        return id(self.labels)
+
+
+class Notes(QObject):
+    """The layers that are taught with.
+
+    Signals
+    -------
+    painted
+        Something was painted a moment ago, or what the numbers mean was changed.
+    """
+
+    painted = Signal()
+
+    def __init__(self, viewer: ViewerModel, workbook: Workbook, owner: QObject) -> None:
+        super().__init__(owner)
+        self._viewer, self._workbook = viewer, workbook
+        self._pairs: dict[Hashable, LayerPair] = {}
+        self._painted_soon = qdebounced(self.painted.emit, timeout=_REST_MS, parent=owner)
+        viewer.layers.events.removed.connect(self._removed)
+        workbook.pairs_changed.connect(self._show_rules)
+        workbook.classes_changed.connect(self._show_rules)
+
+    @property
+    def pairs(self) -> tuple[LayerPair, ...]:
+        """All pairs whose layers are open."""
+        return tuple(self._pairs.values())
+
+    def of(self, key: Hashable) -> LayerPair | None:
+        """Return a pair by its key."""
+        return self._pairs.get(key)
+
+    def of_image(self, image: Image | None) -> LayerPair | None:
+        """Return the last pair of an image."""
+        found = [each for each in self._pairs.values() if each.image is image]
+        return found[-1] if found else None
+
+    def add(self, pair: LayerPair) -> str:
+        """Teach with a pair from now on; return why its numbers are read as they are.
+
+        Raises
+        ------
+        ValueError
+            If the annotation does not lie on the image pixel by pixel.
+        """
+        self._check(pair)
+        detected = read_rule(pair.labels, len(self._workbook.classes))
+        new = pair.key not in self._pairs
+        self._pairs[pair.key] = pair
+        if new:
+            for event in self._events(pair):
+                event.connect(self._changed)
+            for layer in (pair.image, pair.labels):
+                layer.events.name.connect(self._renamed)
+        self._workbook.add_pair(Pair(pair.key, pair.image.name, detected.rule))
+        self._changed()
+        return "" if is_ours(pair.labels) else detected.why
+
+    def sources(self, checkpoint: Checkpoint, ticked: bool = False) -> tuple[Painted, ...]:
+        """Return the pairs as values for a checkpoint's network; all, or the ticked ones.
+
+        Pairs whose image cannot be read by this network (channels that have to be chosen) are
+        left out.
+        """
+        found = []
+        for key, pair in self._workbook.pairs.items():
+            layers = self._pairs.get(key)
+            if layers is None or (ticked and not pair.ticked):
+                continue
+            try:
+                slices = slices_of(layers, checkpoint)
+            except ValueError:
+                continue
+            corner = corner_of(layers.labels)
+            found.append(Painted(key, pair.name, slices, layers.labels.data, pair.rule, corner))
+        return tuple(found)
+
+    def show_rules(self) -> None:
+        """Colour the annotations as their rules say."""
+        self._show_rules()
+
+    def release(self) -> None:
+        """Let go of all layers; it is not used again."""
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        self._workbook.pairs_changed.disconnect(self._show_rules)
+        self._workbook.classes_changed.disconnect(self._show_rules)
+        for pair in self._pairs.values():
+            self._let_go(pair)
+        self._pairs = {}
+
+    def _check(self, pair: LayerPair) -> None:
+        kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
+        finest = levels(pair.image)[0]
+        shape = tuple(finest.array.shape[axis] for axis in kept)
+        if pair.labels.multiscale:
+            raise ValueError(f"“{pair.labels.name}” is multiscale; napari cannot paint on it.")
+        ours, corner = tuple(pair.labels.data.shape), corner_of(pair.labels)
+        if len(ours) != len(shape) or (not corner and ours != shape):
+            raise ValueError(
+                f"“{pair.labels.name}” has {_size(ours)} pixels, “{pair.image.name}” "
+                f"{_size(shape)}; they must agree."
+            )
+
+    def _events(self, pair: LayerPair) -> tuple[Any, ...]:
+        events = pair.labels.events
+        return events.paint, events.data, events.set_data, pair.image.events.data
+
+    def _changed(self, _: object = None) -> None:
+        self._painted_soon()
+
+    def _renamed(self, _: object = None) -> None:
+        for key, pair in self._pairs.items():
+            before = self._workbook.pairs.get(key)
+            if before is not None:
+                self._workbook.rename_pair(key, pair.image.name)
+
+    def _removed(self, _: object = None) -> None:
+        for key, pair in list(self._pairs.items()):
+            if not (is_open(self._viewer, pair.labels) and is_open(self._viewer, pair.image)):
+                self._let_go(pair)
+                del self._pairs[key]
+                self._workbook.drop_pair(key)
+                self._changed()
+
+    def _let_go(self, pair: LayerPair) -> None:
+        for event in self._events(pair):
+            event.disconnect(self._changed)
+        for layer in (pair.image, pair.labels):
+            layer.events.name.disconnect(self._renamed)
+
+    def _show_rules(self) -> None:
+        for key, pair in self._workbook.pairs.items():
+            layers = self._pairs.get(key)
+            if layers is not None:
+                keep_rule(layers.labels, pair.rule)
+                colour(layers.labels, pair.rule, self._workbook.classes)
+
+
+def slices_of(pair: LayerPair, checkpoint: Checkpoint) -> Slices:
+    """Return a pair's image as slices for a checkpoint's network.
+
+    Raises
+    ------
+    ValueError
+        If its channels have to be chosen for this network.
+    """
+    return slices_for(levels(pair.image)[0].array, checkpoint, pair.axes, pair.channels)
+
+
+def follow_image(pair: LayerPair) -> None:
+    """Lay an annotation on its image again, should that have been moved."""
+    if not is_ours(pair.labels):
+        return
+    kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
+    corner = corner_of(pair.labels)
+    for name, value in geometry(pair.image, kept, levels(pair.image)[0], corner).items():
+        setattr(pair.labels, name, value)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

@@ -1,0 +1,93 @@
+"""A small table of rows, as the teach panel has several: as high as its rows, up to a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROW = 24
+
+
+class Rows(QTableWidget):
+    """Rows that are chosen as a whole; some columns share the room that others leave.
+
+    Parameters
+    ----------
+    titles
+        Of the columns.
+    wide
+        Which columns share the room.
+    most
+        Rows that are shown before it scrolls.
+    """
+
+    def __init__(self, titles: Sequence[str], wide: Sequence[int] = (0,), most: int = 5) -> None:
+        super().__init__(0, len(titles))
+        self._most = most
+        self.setHorizontalHeaderLabels(list(titles))
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(_ROW)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(24)
+        for column in range(len(titles)):
+            mode = QHeaderView.ResizeMode.ResizeToContents
+            header.setSectionResizeMode(
+                column, QHeaderView.ResizeMode.Stretch if column in wide else mode
+            )
+        self._fit()
+
+    def fix_width(self, column: int, width: int) -> None:
+        """Give a column this width, for what is no text."""
+        self.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        self.setColumnWidth(column, width)
+
+    def set_count(self, count: int) -> None:
+        """Have so many rows."""
+        self.setRowCount(count)
+        self._fit()
+
+    def put(
+        self, row: int, column: int, value: str, tip: str = "", editable: bool = False
+    ) -> QTableWidgetItem:
+        """Show a text in a cell; numbers stand at the right."""
+        item = self.item(row, column)
+        if item is None:
+            item = QTableWidgetItem()
+            self.setItem(row, column, item)
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
+        if item.text() != value:
+            item.setText(value)
+        item.setToolTip(tip or value)
+        if value.replace(",", "").isdigit():
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return item
+
+    def sizeHint(self) -> QSize:
+        """Return the height of the rows."""
+        return QSize(200, self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that lets the panel be narrow."""
+        return QSize(120, self._height())
+
+    def _height(self) -> int:
+        rows = min(max(self.rowCount(), 1), self._most)
+        header = self.horizontalHeader().sizeHint().height()
+        return int(header + rows * _ROW + 2 * self.frameWidth() + 2)
+
+    def _fit(self) -> None:
+        self.setFixedHeight(self._height())
+        self.updateGeometry()

@@ -1,0 +1,519 @@
+"""Teaches the open model with what is painted: looks at paint, trains, updates live, goes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+from superqt.utils import qdebounced
+
+from napari_emcad.inference.events import InferenceSettings, Progress, Region
+from napari_emcad.io.classes import with_labels
+from napari_emcad.jobs import Screen, segment_job
+from napari_emcad.painting import PlaneCache, masks, targets
+from napari_emcad.plugin.job_bar import JobThread
+from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.notes import Notes, follow_image
+from napari_emcad.plugin.request import segment_request
+from napari_emcad.plugin.segment_panel import SegmentChoices
+from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Generator
+
+    from napari.components import ViewerModel
+
+    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.imaging.strokes import Record
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.painting import Painted
+    from napari_emcad.plugin.job_bar import JobBar, Outcome
+    from napari_emcad.plugin.notes import LayerPair
+    from napari_emcad.plugin.results import Result, Results
+    from napari_emcad.plugin.train_form import TrainChoices
+    from napari_emcad.session import Session, Ticket
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.versions import How, Version
+
+_LIVE_S, _NOW_S = 0.7, 4.0
+"""How long an update learns: after a stroke, and when it is asked for."""
+
+_LARGEST_VIEW = 2**24
+"""Pixels on screen that are still predicted while a network learns."""
+
+_REST_MS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a job teaches, gathered on the main thread."""
+
+    checkpoint: Checkpoint
+    sources: tuple[Painted, ...]
+    record: Record
+    choices: TrainChoices
+    device: str
+
+
+class Teacher(QObject):
+    """Starts what teaches, one job at a time, and delivers to the session.
+
+    Signals
+    -------
+    began
+        A training or update begins, of so many steps; 0 if their number is not known.
+    happened
+        A `StepEnd` or `EpochEnd`.
+    changed
+        What is shown of it may have changed.
+    """
+
+    began = Signal(int)
+    happened = Signal(object)
+    changed = Signal()
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        results: Results,
+        job_bar: JobBar,
+        choices: Callable[[], TrainChoices],
+        device: Callable[[], str],
+    ) -> None:
+        super().__init__(job_bar)
+        self._viewer, self._session, self._results = viewer, session, results
+        self._job_bar, self._choices, self._device = job_bar, choices, device
+        self.notes = Notes(viewer, session.workbook, job_bar)
+        self.problem = ""
+        self._cache, self._screen = PlaneCache(), Screen()
+        self._tutor: Any = None
+        self._taught: Checkpoint | None = None
+        self._learnt_with: TrainingConfig | None = None
+        self._look: JobThread | None = None
+        self._look_again, self._live, self._stale = False, False, False
+        self._after_look: Callable[[], None] | None = None
+        self._shown: LayerPair | None = None
+        self.notes.painted.connect(self.look)
+        self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
+        for change in (viewer.dims.events, viewer.scene.camera.events):
+            change.connect(self._follow_soon)
+
+    # -- looking at paint
+
+    def look(self, then: Callable[[], None] | None = None) -> None:
+        """See what is painted now; `then` is called once that is known."""
+        self._after_look = then or self._after_look
+        if self._look is not None:
+            self._look_again = True
+            return
+        checkpoint = self._session.checkpoint
+        if checkpoint is None:
+            return
+        workbook = self._session.workbook
+        sources, record = self.notes.sources(checkpoint), workbook.record
+        classes = len(workbook.classes)
+        self._look = JobThread(lambda _: _look_job(sources, record, classes))
+        self._look.ended.connect(self._looked)
+        self._look.start()
+
+    def _looked(self, outcome: Outcome) -> None:
+        self._look = None
+        if self._look_again:
+            self._look_again = False
+            self.look()
+            return
+        self.problem = outcome.error
+        fresh = outcome.result
+        if fresh is not None:
+            self._session.workbook.take(fresh)
+            self._stale = True
+        then, self._after_look = self._after_look, None
+        if then is not None:
+            then()
+        elif self._live:
+            self._update_live()
+        self.changed.emit()
+
+    # -- what may be done
+
+    def why_not(self) -> str:
+        """Return why nothing can be taught now, or ""."""
+        if self._session.checkpoint is None:
+            return "Open a model first."
+        return self.problem or self._session.workbook.why_not_train()
+
+    @property
+    def live(self) -> bool:
+        """Whether each stroke is learnt at once."""
+        return self._live
+
+    @property
+    def updating(self) -> bool:
+        """Whether an update runs."""
+        running = self._session.running
+        return running is not None and isinstance(running.snapshot, _Updating)
+
+    @property
+    def stale(self) -> bool:
+        """Whether something was painted that the model has not learnt."""
+        return self._stale
+
+    # -- training
+
+    def train(self) -> None:
+        """Train as the form says, on what is painted by then."""
+        self._when_free(self._train)
+
+    def update_now(self) -> None:
+        """Learn for some seconds, whether Live mode is on or not."""
+        self._when_free(lambda: self._update(_NOW_S, quiet=False))
+
+    def set_live(self, live: bool) -> None:
+        """Learn each stroke at once, or no longer; the tutor leaves with it."""
+        self._live = live
+        if live:
+            self.look()
+        else:
+            self._tutor = None
+        self.changed.emit()
+
+    def forget(self) -> None:
+        """Let the tutor go, because its settings changed."""
+        self._tutor = None
+
+    def _when_free(self, begin: Callable[[], None]) -> None:
+        """Begin after a look, and after a live update that runs."""
+        if self.updating:
+            self._job_bar.stop()
+        self.look(begin)
+
+    def _train(self) -> None:
+        plan = self._plan()
+        if plan is None:
+            return
+        result = self._begin_preview(plan.checkpoint)
+        steps = _steps(plan.choices.config)
+        ticket = self._session.begin("Training", result)
+        self.began.emit(steps)
+        cache, screen = self._cache, self._screen
+        self._job_bar.start(
+            ticket.verb,
+            lambda stop: _train_job(plan, cache, screen, stop),
+            lambda event: self._tell(ticket, result, event),
+            lambda outcome: self._trained(ticket, plan, result, outcome),
+            cancellable=True,
+        )
+
+    def _trained(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
+        self._finish(ticket, result, bool(outcome.error))
+        if outcome.error:
+            self._job_bar.say(outcome.error, error=True)
+            return
+        if outcome.cancelled:
+            self._job_bar.say("Cancelled; the model is as it was.")
+            self.refresh(quiet=True)
+            return
+        taught = outcome.result
+        held_out = _held_out(plan)
+        epochs = [each for each in taught.trained.epochs if each.dice is not None]
+        best = max(epochs, key=lambda each: each.dice, default=None)
+        self._tutor = None
+        self._use("trained", taught.checkpoint, plan, best if held_out else None, held_out)
+        self._job_bar.say(_told(taught.trained, best, held_out, outcome.seconds))
+        self.refresh(quiet=True)
+
+    # -- updates
+
+    def _update_live(self) -> None:
+        if self._stale and self._session.running is None and not self.why_not():
+            self._update(_LIVE_S, quiet=True)
+
+    def _update(self, seconds: float, quiet: bool) -> None:
+        plan = self._plan()
+        if plan is None:
+            return
+        if self._taught is not plan.checkpoint or self._learnt_with != plan.choices.config:
+            self._tutor = None  # another model, other classes or other settings
+        result = self._begin_preview(plan.checkpoint)
+        ticket = self._session.begin("Updating", _Updating(result))
+        self._stale = False
+        self.began.emit(0)
+        tutor, cache, screen = self._tutor, self._cache, self._screen
+        self._job_bar.start(
+            ticket.verb,
+            lambda stop: _update_job(tutor, plan, cache, screen, seconds, stop),
+            lambda event: self._tell(ticket, result, event),
+            lambda outcome: self._updated(ticket, plan, result, outcome),
+            quiet=quiet,
+        )
+        self.changed.emit()
+
+    def _updated(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
+        self._finish(ticket, result, bool(outcome.error))
+        if outcome.error:
+            self._tutor, self._live = None, False
+            self._job_bar.say(f"{outcome.error} Live mode is off.", error=True)
+            self.changed.emit()
+            return
+        self._tutor, update = outcome.result
+        held_out = _held_out(plan) if update.score is not None else 0
+        self._taught, self._learnt_with = update.checkpoint, plan.choices.config
+        self._use("live", update.checkpoint, plan, update.score if held_out else None, held_out)
+        self.changed.emit()
+        if self._live:
+            self._update_live()
+
+    # -- versions
+
+    def go_to(self, version: Version) -> None:
+        """Use another version, and show what it says of what is on screen."""
+        try:
+            self._session.go_to(version)
+        except ValueError as error:
+            self._job_bar.say(str(error), error=True)
+            return
+        self._tutor = None
+        self.refresh(quiet=True)
+
+    def compare(self, version: Version) -> None:
+        """Show what a version says of what is on screen, in a layer of its own."""
+        self._predict(version.checkpoint, anew=True, quiet=False, name=f"version {version.number}")
+
+    def refresh(self, quiet: bool = False) -> None:
+        """Predict what is on screen with the model as it is."""
+        if self._session.checkpoint is not None and self._session.running is None:
+            self._predict(self._session.checkpoint, anew=False, quiet=quiet)
+
+    def _predict(self, checkpoint: Checkpoint, anew: bool, quiet: bool, name: str = "") -> None:
+        result = self._begin_preview(checkpoint, anew)
+        slices = self._screen.slices
+        if result is None or slices is None:
+            return
+        if name:
+            result.layer.name = f"{result.target.name} {name}"
+        ticket = self._session.begin("Predicting", result)
+        settings = InferenceSettings(device=self._device())
+        self._job_bar.start(
+            ticket.verb,
+            lambda stop: segment_job(slices, checkpoint, settings, stop),
+            lambda event: self._tell(ticket, result, event),
+            lambda outcome: self._predicted(ticket, result, outcome),
+            quiet=quiet,
+        )
+
+    def _predicted(self, ticket: Ticket, result: Result, outcome: Outcome) -> None:
+        self._finish(ticket, result, bool(outcome.error))
+        if outcome.error:
+            self._job_bar.say(outcome.error, error=True)
+        elif self._live:
+            self._update_live()
+
+    # -- what is on screen
+
+    def show(self, pair: LayerPair | None) -> None:
+        """Predict this pair's image while a network learns."""
+        self._shown = pair
+        self._follow_screen()
+
+    def on_screen(self, pair: LayerPair) -> Slices | None:
+        """Return the part of a pair's image that is on screen; None if it cannot be told."""
+        self._shown = pair
+        self._follow_screen()
+        return self._screen.slices
+
+    def _follow_screen(self, _: object = None) -> None:
+        """Tell a job that runs what is on screen now."""
+        checkpoint = self._session.checkpoint
+        request = None if checkpoint is None else self._request(checkpoint)
+        self._screen.slices = None if request is None else request[0]
+
+    def _request(self, checkpoint: Checkpoint, anew: bool = False) -> Any:
+        """Return slices and target of what is on screen, or None if it cannot be predicted."""
+        pair = self._shown
+        if pair is None or not is_open(self._viewer, pair.image):
+            return None
+        settings = InferenceSettings(device=self._device())
+        for scope in ("view", "slice"):
+            choices = SegmentChoices(pair.axes, pair.channels, 0, scope, settings, anew)
+            try:
+                slices, target = segment_request(
+                    self._viewer, pair.image, choices, checkpoint, "prediction"
+                )
+            except (ValueError, TypeError):
+                continue
+            if slices.height * slices.width <= _LARGEST_VIEW:
+                return slices, target
+        return None
+
+    def _begin_preview(self, checkpoint: Checkpoint, anew: bool = False) -> Result | None:
+        request = self._request(checkpoint, anew)
+        self._screen.slices = None if request is None else request[0]
+        if request is None:
+            return None
+        try:
+            return self._results.begin(request[1])
+        except MemoryError:
+            return None
+
+    # -- in common
+
+    def _plan(self) -> Plan | None:
+        """Return what is to be taught, or say why nothing is."""
+        checkpoint, reason = self._session.checkpoint, self.why_not()
+        if not reason and self._session.running is not None:
+            reason = f"{self._session.running.verb} …"
+        if reason or checkpoint is None:
+            self._job_bar.say(reason, error=True)
+            return None
+        try:
+            choices = self._choices()
+            adapted = with_labels(checkpoint, self._session.workbook.classes)
+        except ValueError as error:
+            self._job_bar.say(str(error), error=True)
+            return None
+        for pair in self.notes.pairs:
+            follow_image(pair)
+        sources = self.notes.sources(adapted, ticked=True)
+        if not sources:
+            self._job_bar.say("The channels of no ticked image suit this model.", error=True)
+            return None
+        record = self._session.workbook.record
+        return Plan(adapted, sources, record, choices, self._device())
+
+    def _use(
+        self,
+        how: How,
+        checkpoint: Checkpoint,
+        plan: Plan,
+        score: EpochEnd | HeldOut | None,
+        held_out: int,
+    ) -> None:
+        shown = None
+        if score is not None and score.dice is not None:
+            shown = HeldOut(score.dice, score.iou or 0.0)
+        strokes = sum(plan.record.strokes.values())
+        self._session.learn(how, checkpoint, strokes, shown, held_out)
+
+    def _tell(self, ticket: Ticket, result: Result | None, event: Any) -> None:
+        if not self._session.accept(ticket, event):
+            return
+        if isinstance(event, Region) and result is not None:
+            result.fill(event)
+        elif isinstance(event, (StepEnd, EpochEnd)):
+            self.happened.emit(event)
+
+    def _finish(self, ticket: Ticket, result: Result | None, failed: bool) -> None:
+        if result is not None:
+            result.release() if failed else result.keep()
+        self._session.end(ticket)
+
+    def release(self) -> None:
+        """Let go of everything; it is not used again."""
+        if self._look is not None:
+            self._look.give_up()
+        self._tutor, self._live = None, False
+        self.notes.painted.disconnect(self.look)
+        for change in (self._viewer.dims.events, self._viewer.scene.camera.events):
+            change.disconnect(self._follow_soon)
+        self.notes.release()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Updating:
+    """What an update was begun on."""
+
+    result: Result | None
+
+    def release(self) -> None:
+        if self.result is not None:
+            self.result.release()
+
+
+def _look_job(
+    sources: tuple[Painted, ...], record: Record, classes: int
+) -> Generator[Any, None, Record | None]:
+    """Return the record after another look, or None if nothing has changed."""
+    yield from ()
+    found = targets(sources, classes)
+    fresh = record.looked(found, masks(sources, found))
+    before, after = record.pages, fresh.pages
+    same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
+    return None if same else fresh
+
+
+def _train_job(
+    plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
+) -> Generator[Any, None, Any]:
+    from napari_emcad.practice import Lesson, practise
+
+    checkpoint = _start(plan)
+    lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
+    per_epoch = _steps(plan.choices.config)
+    job = practise(lesson, cache, screen, stop)
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            return ended.value
+        yield event
+        if isinstance(event, StepEnd):
+            yield Progress(event.step, max(event.total, per_epoch))
+
+
+def _update_job(
+    tutor: Any,
+    plan: Plan,
+    cache: PlaneCache,
+    screen: Screen,
+    seconds: float,
+    stop: threading.Event,
+) -> Generator[Any, None, Any]:
+    from napari_emcad.practice import Lesson, Tutor
+
+    lesson = Lesson(plan.checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
+    tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
+    update = yield from tutor.update(lesson, cache, screen, seconds, stop)
+    return tutor, update
+
+
+def _start(plan: Plan) -> Checkpoint:
+    """Return what a training starts from; an encoder is fetched or read here."""
+    start = plan.choices.start
+    if start == "model":
+        return plan.checkpoint
+    from napari_emcad.io.hub import hub_encoder
+    from napari_emcad.io.start import start_checkpoint
+
+    kept, file = plan.checkpoint, plan.choices.encoder_file
+    encoder, inputs = kept.config.encoder, kept.config.input_channels
+    if start == "imagenet":
+        file = hub_encoder(encoder)
+    if start == "nothing":
+        fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
+    else:
+        fresh = start_checkpoint(file, input_channels=inputs)
+    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)
+
+
+def _steps(config: TrainingConfig) -> int:
+    crops = config.crops_per_epoch or config.batch
+    return config.epochs * -(-crops // config.batch)
+
+
+def _held_out(plan: Plan) -> int:
+    """Return the pixels behind a score; 0 where it would say nothing."""
+    ours = {each.key for each in plan.sources}
+    keys = [key for key in plan.record.pages if getattr(key, "source", None) in ours]
+    record = plan.record.only(keys)
+    return 0 if record.why_no_score() else sum(record.held_out.values())
+
+
+def _told(trained: Any, best: EpochEnd | None, held_out: int, seconds: float) -> str:
+    said = {"finished": "Trained", "stopped": "Stopped", "diverged": "Diverged"}[trained.ending]
+    scored = ""
+    if best is not None and held_out:
+        scored = f" Dice {best.dice:.3f} on {held_out:,} held-out pixels."
+    return f"{said} after {seconds:.0f} s.{scored} {trained.remark}".strip()
