@@ -22,4 +22,8 @@ def resized(maps: Tensor, size: Size) -> Tensor:
     """Return ``(N, C, H, W)`` at another size, bilinear with anti-aliasing; in float32 then."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps
+    if size[1] == 1:  # torch repeats the first row down a single column
+        turned = maps.float().transpose(-1, -2).contiguous()
+        across = F.interpolate(turned, (1, size[0]), mode="bilinear", antialias=True)
+        return across.transpose(-1, -2)
     return F.interpolate(maps.float(), size, mode="bilinear", antialias=True)
