@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         Region,
         Summary,
     )
+    from napari_emcad.inference.maps import MapKey, StageMap
+    from napari_emcad.inspection import Inspection, inspect
     from napari_emcad.io.checkpoint import Checkpoint, ClassLabel
     from napari_emcad.io.checkpoint_file import (
         bundled_checkpoint,
@@ -39,6 +41,8 @@ _HOMES = {
     "ClassLabel": "io.checkpoint",
     "CleanUp": "imaging.regions",
     "InferenceSettings": "inference.events",
+    "Inspection": "inspection",
+    "MapKey": "inference.maps",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
     "Preprocessing": "imaging.intensity",
@@ -47,9 +51,11 @@ _HOMES = {
     "Region": "inference.events",
     "Scope": "imaging.slices",
     "Segmentation": "jobs",
+    "StageMap": "inference.maps",
     "StageOutput": "model.network",
     "Summary": "inference.events",
     "bundled_checkpoint": "io.checkpoint_file",
+    "inspect": "inspection",
     "read_checkpoint": "io.checkpoint_file",
     "segment": "jobs",
     "start_checkpoint": "io.start",
@@ -63,6 +69,8 @@ __all__ = [
     "ClassLabel",
     "CleanUp",
     "InferenceSettings",
+    "Inspection",
+    "MapKey",
     "ModelConfig",
     "Notice",
     "Preprocessing",
@@ -71,9 +79,11 @@ __all__ = [
     "Region",
     "Scope",
     "Segmentation",
+    "StageMap",
     "StageOutput",
     "Summary",
     "bundled_checkpoint",
+    "inspect",
     "read_checkpoint",
     "segment",
     "start_checkpoint",

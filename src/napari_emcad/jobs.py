@@ -1,4 +1,7 @@
-"""Floor 4: what can be asked of an image and a checkpoint, from Python, a terminal or a window."""
+"""Floor 4: what can be asked of an image and a checkpoint, from Python, a terminal or a window.
+
+To segment it; to see what the network does inside is in `napari_emcad.inspection`.
+"""
 
 from __future__ import annotations
 
@@ -147,7 +150,18 @@ def check_memory(
     """
     size = np.dtype(first_label_type(checkpoint, settings)).itemsize
     size += 4 * checkpoint.config.num_classes if settings.probabilities else 0
-    needed, there = size * prod(shape), _memory()
+    refuse_more_than_memory(size * prod(shape))
+
+
+def refuse_more_than_memory(needed: int) -> None:
+    """Refuse a result of so many bytes if this computer has fewer.
+
+    Raises
+    ------
+    ValueError
+        It says how much is needed.
+    """
+    there = _memory()
     if there and needed > there:
         raise ValueError(
             f"The result would need {_gib(needed)}, this computer has {_gib(there)}; take a "

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 
 from napari_emcad.model.precision import bfloat16_if_quick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names of devices; auto takes the first available of the others."""
@@ -64,6 +71,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
     )
+
+
+def unless_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
+    """Return what `work` returns, or None; the traceback, which holds tensors, ends here."""
+    try:
+        return work(*given, **named)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
 
 
 def free_memory() -> None:

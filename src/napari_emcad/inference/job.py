@@ -14,7 +14,7 @@ from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
     free_memory,
-    is_out_of_memory,
+    unless_out_of_memory,
 )
 from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.finish import Finisher
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     Ending = Literal["finished", "stopped", "out of memory"]
     Predict = Callable[[list[Piece]], NDArray[np.float32]]
 
-_SMALLEST_TILE = 64
+SMALLEST_TILE = 64
+"""No smaller tile is tried when memory runs out."""
+
 _PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
 """Pixels of a batch, unless the user says how many pieces."""
 
@@ -53,7 +55,7 @@ class _Effort:
         if self.batch > 1:
             return replace(self, batch=self.batch // 2)
         half = self.tile // 2
-        return replace(self, tile=half) if tiled and half >= _SMALLEST_TILE else None
+        return replace(self, tile=half) if tiled and half >= SMALLEST_TILE else None
 
 
 def segment_slices(
@@ -138,7 +140,7 @@ def _walk(
     for batch in _batches(plan, preparation, first, batch_size):
         if stop.is_set():
             return number, "stopped"
-        logits = _unless_out_of_memory(predict, batch)
+        logits = unless_out_of_memory(predict, batch)
         if logits is None:
             return number, "out of memory"
         for piece, said in zip(batch, logits, strict=True):
@@ -178,16 +180,6 @@ def _predictor(
             return logits.float().cpu().numpy()
 
     return predict
-
-
-def _unless_out_of_memory(predict: Predict, batch: list[Piece]) -> NDArray[np.float32] | None:
-    """Return logits, or None; the error's traceback, which holds tensors, ends here."""
-    try:
-        return predict(batch)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    return None
 
 
 def _first_effort(

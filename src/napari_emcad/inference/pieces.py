@@ -14,7 +14,7 @@ from napari_emcad.imaging.intensity import normalised, standardised, value_range
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -72,16 +72,20 @@ class Preparation:
 
     def tiled(self, tiling: Tiling, number: int) -> Iterator[Piece]:
         """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
+        height, width = tiling.tile
+        bands = self.bands(number, [(top, top + height) for top in tiling.tops])
+        for top, band in zip(tiling.tops, bands, strict=True):
+            for left in tiling.lefts:
+                yield Piece(number, top, left, band[:, :, left : left + width])
+
+    def bands(self, number: int, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
+        """Yield prepared rows of a slice, ``(inputs, h, W)``, one half-open span after another."""
         index = self.slices.indices[number]
         whole = self.slices.read(index) if self.slices.fits else None
         values = self._range(index, whole)
-        height, width = tiling.tile
-        for top in tiling.tops:
-            rows = (top, top + height)
+        for rows in spans:
             raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
-            band = self._prepared(raw, values)
-            for left in tiling.lefts:
-                yield Piece(number, top, left, band[:, :, left : left + width])
+            yield self._prepared(raw, values)
 
     def resized(self, size: tuple[int, int], number: int) -> Iterator[Piece]:
         """Yield a slice brought to `size`, bilinear with anti-aliasing, aspect not kept."""

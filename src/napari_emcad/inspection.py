@@ -1,0 +1,233 @@
+"""Floor 4: what a network does inside, slice by slice when asked for."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
+from napari_emcad.inference.maps import MapKey, StageMap, channels_of, wanted_maps
+from napari_emcad.jobs import refuse_more_than_memory, slices_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from napari_emcad.imaging.slices import Index, Scope, Slices
+    from napari_emcad.inference.colours import Colours
+    from napari_emcad.inference.inside import Inside
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.model.network import PvtEmcad
+
+    InsideEvent = Progress | Notice | Inside
+    OnEvent = Callable[[InsideEvent], object]
+
+
+class Inspection:
+    """The maps of an image's slices; each is computed when it is asked for.
+
+    Made by `inspect`. ``inspection[0]`` is the first slice, ``inspection[t, z]`` one by its
+    position along the stacked axes; iterating goes through all of them. The last slice is kept,
+    and the colours of features are those that the first one asked for was given.
+    """
+
+    def __init__(
+        self,
+        slices: Slices,
+        checkpoint: Checkpoint,
+        wanted: tuple[MapKey, ...],
+        settings: InferenceSettings,
+        temperature: float,
+        stop: threading.Event,
+        on_event: OnEvent | None,
+    ) -> None:
+        self._slices = slices
+        self._checkpoint = checkpoint
+        self._wanted = wanted
+        self._settings = settings
+        self._temperature = temperature
+        self._stop = stop
+        self._on_event = on_event
+        self._network: PvtEmcad | None = None
+        self._colours: Mapping[MapKey, Colours] = {}
+        self._last: tuple[Index, dict[str, StageMap]] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Short names of the maps."""
+        return tuple(map(str, self._wanted))
+
+    @property
+    def indices(self) -> Sequence[Index]:
+        """Position of each slice along the stacked axes; one empty position for a flat image."""
+        return cast("Sequence[Index]", self._slices.indices)
+
+    @property
+    def stacked_axes(self) -> str:
+        """A letter for each number of such a position."""
+        return "".join(each for each in self._slices.spatial_axes if each not in "YX")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[dict[str, StageMap]]:
+        return (self[index] for index in self.indices)
+
+    def __getitem__(self, index: int | Index) -> dict[str, StageMap]:
+        """Return the maps of a slice by their short names.
+
+        Raises
+        ------
+        IndexError
+            If there is no such slice.
+        InterruptedError
+            If it was stopped before the slice was complete.
+        """
+        position = self._position(index)
+        if self._last is None or self._last[0] != position:
+            self._last = None
+            self._last = position, self._looked(position)
+        return dict(self._last[1])
+
+    def _position(self, index: int | Index) -> Index:
+        if not isinstance(index, tuple):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"There is no slice {index}; there are {len(self)}.")
+            return self.indices[index % len(self)]
+        if index not in self.indices:
+            raise IndexError(f"There is no slice {index} among the {len(self)}.")
+        return index
+
+    def _looked(self, position: Index) -> dict[str, StageMap]:
+        if self._network is None:
+            self._network = self._checkpoint.network()
+        one = replace(self._slices, scope=replace(self._slices.scope, index=position))
+        job = inspect_job(
+            one,
+            self._checkpoint,
+            self._wanted,
+            self._settings,
+            self._stop,
+            temperature=self._temperature,
+            colours=self._colours,
+            network=self._network,
+        )
+        found: Inside | None = None
+        for event in job:
+            if not isinstance(event, (Progress, Notice)):
+                found = event
+            if self._on_event is not None:
+                self._on_event(event)
+        if found is None:
+            raise InterruptedError(f"Stopped before slice {position} was complete.")
+        self._colours = found.colours
+        return {str(each.key): each for each in found.maps}
+
+
+def inspect(
+    image: Any,
+    checkpoint: Checkpoint,
+    maps: Iterable[str | MapKey] | str = "all",
+    axes: str | None = None,
+    device: str = "auto",
+    *,
+    channels: Sequence[int | None] | None = None,
+    scope: Scope | None = None,
+    settings: InferenceSettings | None = None,
+    temperature: float = 1.0,
+    stop: threading.Event | None = None,
+    on_event: OnEvent | None = None,
+    **options: Any,
+) -> Inspection:
+    """See what a network does inside, on an image of any size, rank and type.
+
+    Nothing is computed before a slice is asked for: ``inspect(image, checkpoint)[0]["gate:2"]``.
+
+    Parameters
+    ----------
+    image
+        As for `segment`.
+    checkpoint
+        What to look into.
+    maps
+        Short names: kinds (``"gate"``), kinds of a stage (``"gate:2"``), of a class
+        (``"probability:4:1"``) or a channel (``"decoder:1:17"``); ``"all"`` is every kind but
+        ``"flips"``. See `MapKey` for what they show.
+    axes, device, channels, scope
+        As for `segment`.
+    settings
+        Device, tile, overlap and precision count. Tiles begin on multiples of 32 of the network's
+        pixels, and maps are blended where they overlap.
+    temperature
+        What logits are divided by for entropy, disagreement and flips.
+    stop
+        Set it from another thread to end after the current tile.
+    on_event
+        Called with each `Progress` and `Notice` as it comes.
+    **options
+        Single fields of `InferenceSettings`, such as ``tile=1024``.
+
+    Returns
+    -------
+    Inspection
+        Its slices are dictionaries of `StageMap` by short name.
+
+    Raises
+    ------
+    AxesError
+        If axes or channels are ambiguous or do not fit.
+    TypeError
+        If the pixels are not real numbers, or an option is unknown.
+    ValueError
+        If the image is empty, there is no such map, stage, class or channel, an option is out of
+        bounds, or the maps of one slice are larger than this computer's memory.
+    """
+    settings = replace(settings or InferenceSettings(), **options, device=device)
+    wanted = wanted_maps(maps, checkpoint.config)
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"The temperature is {temperature}; it must be above 0.")
+    slices = slices_for(image, checkpoint, axes, channels, scope)
+    check_maps(slices, checkpoint, wanted)
+    given = (temperature, stop or threading.Event(), on_event)
+    return Inspection(slices, checkpoint, wanted, settings, *given)
+
+
+def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey]) -> None:
+    """Refuse maps of one slice that cannot fit into this computer's memory.
+
+    Raises
+    ------
+    ValueError
+        It says how much is needed.
+    """
+    preprocessing = checkpoint.preprocessing
+    height, width = preprocessing.size or (
+        preprocessing.zoom * each for each in (slices.height, slices.width)
+    )
+    numbers = sum(channels_of(key, checkpoint.config) / key.stride**2 for key in wanted)
+    refuse_more_than_memory(round(4 * numbers * height * width))
+
+
+def inspect_job(
+    slices: Slices,
+    checkpoint: Checkpoint,
+    wanted: tuple[MapKey, ...],
+    settings: InferenceSettings,
+    stop: threading.Event,
+    *,
+    temperature: float = 1.0,
+    colours: Mapping[MapKey, Colours] | None = None,
+    network: PvtEmcad | None = None,
+) -> Generator[InsideEvent, None, Summary]:
+    """Return the job that looks inside; torch is imported when it first runs.
+
+    It yields `Progress` per tile, an `Inside` per slice and a `Notice` where something needs to be
+    said, and returns a `Summary`. Hand the colours of an `Inside` to the next job for the same
+    ones, and a network of this checkpoint to spare building it.
+    """
+    from napari_emcad.inference.inside import Sight, look_inside_slices
+
+    sight = Sight(wanted, checkpoint.head, temperature, colours or {})
+    network = checkpoint.network() if network is None else network
+    preprocessing = checkpoint.preprocessing
+    return (yield from look_inside_slices(network, slices, preprocessing, sight, settings, stop))
