@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "images"
 PATIENCE_S = 60
+STAGES_SHOWN = "probability,sum,adds,gate,channel,decoder,encoder,entropy,disagreement"
 
 
 def main() -> None:
@@ -39,6 +40,7 @@ def main() -> None:
     chosen.output.mkdir(parents=True, exist_ok=True)
     for name in chosen.only:
         _render(SCENES[name], chosen.output / f"{name}.png")
+    stages_sheet(chosen.output / "stages_sheet.png")
     if chosen.data is not None:
         evaluate_sheet(chosen.data, chosen.output / "evaluate_sheet.png")
 
@@ -49,6 +51,24 @@ def evaluate_sheet(data: Path, path: Path) -> None:
 
     folders = ("--images", str(data / "images"), "--labels", str(data / "labels"))
     emcad(["evaluate", *folders, "--sheet", str(path), "--worst", "3", "--overwrite"])
+
+
+def stages_sheet(path: Path) -> None:
+    """What `napari-emcad stages` draws of the sample of dark nuclei, a corner of it."""
+    from tempfile import TemporaryDirectory
+
+    from PIL import Image
+
+    from napari_emcad.cli import main as emcad
+    from napari_emcad.io.images import write_array
+    from napari_emcad.plugin.hooks import sample_dark
+
+    with TemporaryDirectory() as folder:
+        image = Path(folder) / "nuclei.tif"
+        write_array(image, np.asarray(sample_dark()[0][0])[:256, :256], "YX")
+        emcad(["stages", str(image), "--output", folder, "--maps", STAGES_SHOWN])
+        drawn = Image.open(Path(folder) / "nuclei_stages.png")
+        drawn.quantize(256, kmeans=1).save(path, optimize=True)
 
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:

@@ -6,12 +6,24 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
-from napari_emcad.inference.maps import MapKey, StageMap, channels_of, wanted_maps
+from napari_emcad.inference.maps import (
+    OF_CLASSES,
+    OF_DOUBT,
+    MapKey,
+    StageMap,
+    channels_of,
+    wanted_maps,
+)
 from napari_emcad.jobs import refuse_more_than_memory, slices_for
+from napari_emcad.model.config import STAGES, STRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index, Scope, Slices
     from napari_emcad.inference.colours import Colours
@@ -19,8 +31,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 
-    InsideEvent = Progress | Notice | Inside
-    OnEvent = Callable[[InsideEvent], object]
+    OnEvent = Callable[[Progress | Notice], object]
 
 
 class Inspection:
@@ -67,6 +78,21 @@ class Inspection:
         """A letter for each number of such a position."""
         return "".join(each for each in self._slices.spatial_axes if each not in "YX")
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a slice in pixels, as far as it is looked at."""
+        return self._slices.height, self._slices.width
+
+    @property
+    def rows_first(self) -> bool:
+        """Whether rows come before columns in the image's order, which is that of the maps."""
+        return not self._slices.transposed
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is looked into."""
+        return self._checkpoint
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -88,6 +114,24 @@ class Inspection:
             self._last = None
             self._last = position, self._looked(position)
         return dict(self._last[1])
+
+    def picture(self, index: int | Index, largest: int = 1024) -> NDArray[Any]:
+        """Return a slice to look at, ``(C, H, W)``: every n-th pixel of the channels that count.
+
+        Parameters
+        ----------
+        index
+            As for the maps.
+        largest
+            Rows or columns, so many at most (or twice as many, less one).
+        """
+        slices, position = self._slices, self._position(index)
+        step = max(max(slices.height, slices.width) // largest, 1)
+        band = max(2**24 // (slices.width * step), 1) * step
+        starts = range(0, slices.height, band)
+        spans = [(first, min(first + band, slices.height)) for first in starts]
+        bands = [slices.read(position, rows)[:, ::step, ::step] for rows in spans]
+        return np.concatenate(bands, axis=1)
 
     def _position(self, index: int | Index) -> Index:
         if not isinstance(index, tuple):
@@ -116,7 +160,7 @@ class Inspection:
         for event in job:
             if not isinstance(event, (Progress, Notice)):
                 found = event
-            if self._on_event is not None:
+            elif self._on_event is not None:
                 self._on_event(event)
         if found is None:
             raise InterruptedError(f"Stopped before slice {position} was complete.")
@@ -204,8 +248,14 @@ def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey])
     height, width = preprocessing.size or (
         preprocessing.zoom * each for each in (slices.height, slices.width)
     )
-    numbers = sum(channels_of(key, checkpoint.config) / key.stride**2 for key in wanted)
-    refuse_more_than_memory(round(4 * numbers * height * width))
+    results = {str(key): channels_of(key, checkpoint.config) / key.stride**2 for key in wanted}
+    classes = checkpoint.config.num_classes
+    heads = {f"head {n}": classes / STRIDES[n] ** 2 for n in STAGES}
+    views = {"views": 4 * classes / STRIDES[1] ** 2}
+    made = [key for key in wanted if key.kind in OF_CLASSES or key.kind in OF_DOUBT]
+    compared = [key for key in wanted if key.kind in ("disagreement", "flips")]
+    held = results | (heads if made else {}) | (views if compared else {})
+    refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
 
 
 def inspect_job(
@@ -218,7 +268,7 @@ def inspect_job(
     temperature: float = 1.0,
     colours: Mapping[MapKey, Colours] | None = None,
     network: PvtEmcad | None = None,
-) -> Generator[InsideEvent, None, Summary]:
+) -> Generator[Progress | Notice | Inside, None, Summary]:
     """Return the job that looks inside; torch is imported when it first runs.
 
     It yields `Progress` per tile, an `Inside` per slice and a `Notice` where something needs to be

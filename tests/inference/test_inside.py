@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from napari_emcad import (
     AxesError,
+    InferenceSettings,
     Notice,
     Progress,
     Scope,
@@ -509,3 +511,20 @@ def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
     for name, each in inspect(picture, checkpoint(), ["all"])[0].items():
         assert each.values.dtype == np.float32, name
         assert each.values.flags.c_contiguous, name
+
+
+def test_nothing_is_kept_when_the_job_has_ended(checkpoint, picture):
+    slices = as_slices(picture, 3, "YXC")
+    network, wanted = checkpoint().network(), wanted_maps(["all", "flips"], checkpoint().config)
+    how = (slices, checkpoint(), wanted, InferenceSettings(tile=64), threading.Event())
+    drained(inspect_job(*how, network=network))
+    before = _tensors()
+    drained(inspect_job(*how, network=network))
+    assert _tensors() == before
+    assert not any(each._forward_hooks for each in network.modules())
+    assert next(network.parameters()).device.type == "cpu"
+
+
+def _tensors():
+    gc.collect()
+    return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())

@@ -20,6 +20,7 @@ from napari_emcad.imaging.overlay import (
 )
 from napari_emcad.io import sheet as module
 from napari_emcad.io.checkpoint import ClassLabel
+from napari_emcad.io.lettering import drawable, elided, font
 from napari_emcad.io.sheet import exhibit, sheet
 
 NUCLEUS, WALL = ClassLabel("nucleus", "#00ff00"), ClassLabel("wall", "#0000ff")
@@ -137,12 +138,12 @@ def test_names_and_figures_never_touch_nor_leave_the_page(name):
 
 
 def test_of_a_long_name_beginning_and_end_are_kept():
-    short = module._elided("begin" + "x" * 300 + "end.tif", 300, 15)
+    short = elided("begin" + "x" * 300 + "end.tif", 300, 15)
     assert short.startswith("begin")
     assert short.endswith("end.tif")
     assert "…" in short
-    assert module._font(15).getlength(short) <= 300
-    assert module._elided("begin-end.tif", 300, 15) == "begin-end.tif"
+    assert font(15).getlength(short) <= 300
+    assert elided("begin-end.tif", 300, 15) == "begin-end.tif"
 
 
 @pytest.mark.parametrize("name", ["zwei\nZeilen.tif", "\udcff.tif", "核.tif", "\x00", ""])
@@ -165,7 +166,7 @@ def test_a_high_image_stands_in_the_middle_of_its_cell():
 
 
 def test_letters_without_their_accents_and_u_for_micro():
-    assert module._drawable("Zürich 0.5 µm μm 核") == "Zurich 0.5 um um ?"
+    assert drawable("Zürich 0.5 µm μm 核") == "Zurich 0.5 um um ?"
 
 
 def test_every_case_has_the_same_columns_whatever_its_size():

@@ -9,13 +9,13 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from napari_emcad import __version__
-from napari_emcad.cli import convert, demo, evaluate, info, segment, train
+from napari_emcad.cli import convert, demo, evaluate, info, segment, stages, train
 from napari_emcad.cli.talk import Mistake, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VERBS = (info, segment, evaluate, train, convert, demo)
+_VERBS = (info, segment, stages, evaluate, train, convert, demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,8 +50,8 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_computing(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, and how a segmentation is computed with it."""
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint, how images are read for it, and how its network runs."""
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
     add_set(parser)
     parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")
@@ -63,12 +63,17 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     parser.add_argument("--tile", type=int, default=512, help="side in pixels (512)")
     parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile (0.25)")
+    parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint, and how a segmentation is computed with it."""
+    add_network(parser)
     parser.add_argument("--batch", type=int, help="tiles at once; default: by the device")
     parser.add_argument("--threshold", type=float, default=0.5, help="of a binary network (0.5)")
     parser.add_argument(
         "--stretch", action="store_true", help="stretch probabilities to 0 … 1 as published"
     )
-    parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
     parser.add_argument("--fill-holes", type=int, default=0, help="up to so many pixels")
     parser.add_argument("--smallest-object", type=int, default=0, help="drop those of fewer pixels")
     parser.add_argument("--largest-component", action="store_true", help="keep one area per class")

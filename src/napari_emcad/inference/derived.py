@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     Logits = Mapping[int, NDArray[np.float32]]
 
 
+_BAND = 128
+"""Rows of a map of doubt that are made at once."""
+
+
 def finest(key: MapKey) -> int:
     """Return the stage whose resolution a map has."""
     return 1 if key.stage is None else key.stage
@@ -70,13 +74,16 @@ def of_doubt(
 ) -> NDArray[np.float32]:
     """Return a map of doubt, ``(h, w)``; `flipped` is ``(3 K, h, w)``, turned back."""
     if key.kind == "disagreement":
-        shape = logits[1].shape
-        return disagreement([chances(_enlarged(logits[n], shape), temperature) for n in STAGES])
-    said = summed(logits, 1) if head == "sum" else logits[1]
-    if flipped is None:
-        return entropy(chances(said, temperature))
-    views = [said, *np.split(flipped, 3)]
-    return disagreement([chances(each, temperature) for each in views])
+        views = [_enlarged(logits[n], logits[1].shape) for n in STAGES]
+    else:
+        said = summed(logits, 1) if head == "sum" else logits[1]
+        views = [said] if flipped is None else [said, *np.split(flipped, 3)]
+    doubt = np.empty(views[0].shape[1:], np.float32)
+    for first in range(0, len(doubt), _BAND):  # else a slide's probabilities are held several times
+        rows = slice(first, first + _BAND)
+        band = [chances(each[:, rows], temperature) for each in views]
+        doubt[rows] = entropy(band[0]) if len(band) == 1 else disagreement(band)
+    return doubt
 
 
 def summed(logits: Logits, stage: int) -> NDArray[np.float32]:

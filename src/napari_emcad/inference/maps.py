@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
 
 from napari_emcad.model.config import STAGES, STRIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_emcad.model.config import ModelConfig
@@ -148,6 +149,14 @@ class StageMap:
     offset: tuple[float, float] | None
     limits: tuple[float, float]
     diverging: bool = False
+
+    def turned(self) -> StageMap:
+        """Return the map with its last two axes in the other order."""
+        if self.factor is None or self.offset is None:
+            return self
+        values = np.ascontiguousarray(self.values.swapaxes(-1, -2))
+        factor, offset = (self.factor[1], self.factor[0]), (self.offset[1], self.offset[0])
+        return replace(self, values=values, factor=factor, offset=offset)
 
     @property
     def extent(self) -> tuple[tuple[float, float], tuple[float, float]] | None:

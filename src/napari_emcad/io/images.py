@@ -157,9 +157,20 @@ def write_array(path: Path, array: NDArray[Any], axes: str) -> None:
         Image.fromarray(array).save(content, "PNG")
     else:
         raise ImageFileError(f"{path.name}: its name must end in .tif, .png or .npy.")
+    write_bytes_or_say(path, content.getvalue())
+
+
+def write_bytes_or_say(path: Path, content: bytes) -> None:
+    """Write a file and the folders above it; it appears whole or not at all.
+
+    Raises
+    ------
+    ImageFileError
+        If the disk does not take it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content.getvalue())
+        write_bytes(path, content)
     except OSError as error:
         raise ImageFileError(f"{path} cannot be written: {_said(error)}.") from None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from napari_emcad.imaging.overlay import AGREED, CONFUSED, INVENTED, disagreement, painted, shown
+from napari_emcad.io.lettering import drawable, elided, font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,8 +176,8 @@ def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[tuple[int, s
     lines: list[list[tuple[int, str, str]]] = [[]]
     left = _MARGIN
     for name, colour in [(each.name, each.colour) for each in classes] + kinds:
-        short = _elided(name, _CELL, _SMALL)
-        right = left + _SWATCH + round(_font(_SMALL).getlength(short))
+        short = elided(name, _CELL, _SMALL)
+        right = left + _SWATCH + round(font(_SMALL).getlength(short))
         if right > width - _MARGIN:
             lines.append([])
             right, left = right - left + _MARGIN, _MARGIN
@@ -191,50 +190,25 @@ def _draw_head(
     page: Image.Image, title: str, legend: Sequence[Sequence[tuple[int, str, str]]]
 ) -> None:
     draw, middle, right = ImageDraw.Draw(page), _TITLE // 2 + 4, page.width - _MARGIN
-    draw.text((_MARGIN, middle), _elided(title, right - _MARGIN, _LARGE), _INK, _font(_LARGE), "lm")
+    draw.text((_MARGIN, middle), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     for number, line in enumerate(legend):
         middle = _TITLE + number * _LEGEND + _LEGEND // 2 - 4
         for left, name, colour in line:
             draw.rectangle([left, middle - 6, left + 12, middle + 6], colour)
-            draw.text((left + _SWATCH, middle), name, _INK, _font(_SMALL), "lm")
+            draw.text((left + _SWATCH, middle), name, _INK, font(_SMALL), "lm")
     bottom = _TITLE + len(legend) * _LEGEND + _NAMES
     for column, name in enumerate(_COLUMNS):
-        draw.text((_left(column), bottom - 18), name, _QUIET, _font(_SMALL), "lm")
+        draw.text((_left(column), bottom - 18), name, _QUIET, font(_SMALL), "lm")
     draw.line([(_MARGIN, bottom - 4), (right, bottom - 4)], _LINE)
 
 
 def _draw_caption(page: Image.Image, top: int, name: str, figures: str) -> None:
     draw, middle, right = ImageDraw.Draw(page), top + _CAPTION // 2 + 2, page.width - _MARGIN
-    figures = _drawable(figures)
-    draw.text((right, middle), figures, _INK, _font(_USUAL), "rm")
-    room = right - _font(_USUAL).getlength(figures) - _MARGIN - 3 * _GAP
-    draw.text((_MARGIN, middle), _elided(name, room, _USUAL), _INK, _font(_USUAL), "lm")
-
-
-def _elided(text: str, room: float, size: int) -> str:
-    """Return a text as the font can draw it, its middle left out where it is wider than `room`."""
-    text = _drawable(text)
-    shortened, kept = text, len(text)
-    while kept > 1 and _font(size).getlength(shortened) > room:
-        kept -= 1
-        shortened = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
-    return shortened
-
-
-def _drawable(text: str) -> str:
-    """Return a text in the letters of Pillow's own font: no accents, u for µ, else question marks.
-
-    Other fonts differ from computer to computer, and may be missing.
-    """
-    plain = unicodedata.normalize("NFKD", text).replace("μ", "u")
-    plain = "".join(each for each in plain if not unicodedata.combining(each))
-    return "".join(each if " " <= each <= "~" else "?" for each in plain)
+    figures = drawable(figures)
+    draw.text((right, middle), figures, _INK, font(_USUAL), "rm")
+    room = right - font(_USUAL).getlength(figures) - _MARGIN - 3 * _GAP
+    draw.text((_MARGIN, middle), elided(name, room, _USUAL), _INK, font(_USUAL), "lm")
 
 
 def _left(column: int) -> int:
     return _MARGIN + column * (_CELL + _GAP)
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)

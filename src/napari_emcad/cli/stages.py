@@ -1,0 +1,197 @@
+"""``napari-emcad stages``: what a network does inside, as maps and a sheet to look at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.cli.options import add_network, check_output, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_emcad.imaging.slices import Index
+    from napari_emcad.inference.maps import MapKey, StageMap
+    from napari_emcad.inspection import Inspection
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.images import OpenedImage
+    from napari_emcad.io.map_sheet import View
+
+_ADVICE = " Use --axes and --channels."
+_RUNNING = ("device", "channels", "tile", "overlap", "full_precision", "temperature")
+_ATTENTION = "channel_attention.csv"
+
+
+def declare(verbs: Any) -> None:
+    """Add the verb."""
+    stages = verbs.add_parser("stages", help="see inside: maps of every stage, and a sheet")
+    stages.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
+    stages.add_argument(
+        "--output", type=Path, default=Path(), metavar="DIR", help="a folder (the current one)"
+    )
+    stages.add_argument(
+        "--maps",
+        type=_names,
+        default=("all",),
+        metavar="NAME,…",
+        help="kinds (gate), kinds of a stage (gate:2), of a class (probability:4:1), channels "
+        "(decoder:1:17), flips; default: all but flips",
+    )
+    stages.add_argument("--class", dest="only", help="name or number; default: every class")
+    stages.add_argument(
+        "--slice", type=_index, help="of a stack, counted from 0; such as 3, or 2,3 for TZYX"
+    )
+    stages.add_argument(
+        "--temperature", type=float, default=1.0, help="of entropy, disagreement and flips (1)"
+    )
+    stages.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    add_network(stages)
+    stages.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Compute the maps of one slice, write each, and draw the sheet."""
+    from napari_emcad.io.images import read_image
+    from napari_emcad.io.map_sheet import View
+
+    checkpoint = opened(chosen.checkpoint, chosen.set)
+    keys = _keys(chosen.maps, chosen.only, checkpoint)
+    image = or_mistake(read_image, chosen.image)
+    if image.note:
+        say(image.note)
+    inside = _inspection(chosen, checkpoint, keys, image)
+    index = _chosen_slice(inside, chosen.slice, chosen.image)
+    stem = "_".join([chosen.image.stem, *map(str, index)])
+    sheet = chosen.output / f"{stem}_stages.png"
+    targets = _targets(chosen.output, stem, keys)
+    for target in dict.fromkeys([*targets.values(), sheet]):
+        check_output(target, chosen.overwrite)
+    found = or_mistake(inside.__getitem__, index).values()
+    maps = [each if inside.rows_first else each.turned() for each in found]
+    _write(maps, targets, image)
+    title = f"{chosen.image.name} - {checkpoint.title}"
+    names = _class_names(checkpoint)
+    _draw(sheet, View(title, inside.picture(index), inside.size, (0, 0), maps, names))
+
+
+def _keys(names: tuple[str, ...], only: str | None, checkpoint: Checkpoint) -> tuple[MapKey, ...]:
+    """Return the maps, those of classes for the one that was chosen."""
+    from dataclasses import replace
+
+    from napari_emcad.inference.maps import OF_CLASSES, wanted_maps
+
+    keys = or_mistake(wanted_maps, names, checkpoint.config)
+    if only is None:
+        return keys
+    number = _class_number(only, checkpoint)
+    keys = tuple(
+        replace(k, part=number) if k.kind in OF_CLASSES and k.part is None else k for k in keys
+    )
+    return or_mistake(wanted_maps, keys, checkpoint.config)
+
+
+def _class_names(checkpoint: Checkpoint) -> list[str]:
+    return ["background", *(each.name for each in checkpoint.classes)]
+
+
+def _class_number(said: str, checkpoint: Checkpoint) -> int:
+    names = _class_names(checkpoint)
+    if said.isdecimal() and int(said) < len(names):
+        return int(said)
+    if said in names:
+        return names.index(said)
+    listed = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    raise Mistake(f"There is no class {said}; the classes are {listed}.")
+
+
+def _inspection(
+    chosen: argparse.Namespace,
+    checkpoint: Checkpoint,
+    keys: tuple[MapKey, ...],
+    image: OpenedImage,
+) -> Inspection:
+    from napari_emcad.imaging.slices import AxesError
+    from napari_emcad.inference.events import Notice, Progress
+    from napari_emcad.inspection import inspect
+
+    def tell(event: object) -> None:
+        if isinstance(event, Progress):
+            last = event.done == event.total
+            tick(f"{chosen.image.name}: {event.done} of {event.total}", last=last)
+        elif isinstance(event, Notice):
+            say(event.text)
+
+    options = {name: getattr(chosen, name) for name in _RUNNING}
+    axes = chosen.axes or image.axes
+    try:
+        return inspect(image.pixels, checkpoint, keys, axes, on_event=tell, **options)
+    except (ValueError, TypeError) as error:
+        advice = _ADVICE if isinstance(error, AxesError) else ""
+        raise Mistake(f"{chosen.image}: {error}{advice}") from error
+
+
+def _chosen_slice(inside: Inspection, index: Index | None, image: Path) -> Index:
+    axes, last = inside.stacked_axes, inside.indices[len(inside) - 1]
+    if index is None and len(inside) == 1:
+        return last
+    if (
+        index is None
+        or len(index) != len(axes)
+        or any(i > n for i, n in zip(index, last, strict=True))
+    ):
+        ranges = ", ".join(f"{a} 0 … {n}" for a, n in zip(axes, last, strict=True))
+        has = f"is a stack of {ranges}" if axes else "has no slices"
+        what = (
+            f"choose one, as in --slice {','.join('0' * len(axes))}"
+            if axes
+            else "leave out --slice"
+        )
+        raise Mistake(f"{image} {has}; {what}.")
+    return index
+
+
+def _targets(folder: Path, stem: str, keys: tuple[MapKey, ...]) -> dict[MapKey, Path]:
+    """Return the file of each map; channel attention has one for all stages."""
+    from napari_emcad.io.map_files import map_file_name
+
+    attention = folder / f"{stem}_{_ATTENTION}"
+    return {k: attention if k.kind == "channel" else folder / map_file_name(stem, k) for k in keys}
+
+
+def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedImage) -> None:
+    from napari_emcad.io.map_files import write_channels, write_map
+
+    attention = [each for each in maps if each.factor is None]
+    for each in maps:
+        target = targets[each.key]
+        if each.factor is not None:
+            or_mistake(write_map, target, each, image.scale, image.unit)
+            print(target)
+    if attention:
+        target = targets[attention[0].key]
+        or_mistake(write_channels, target, attention)
+        print(target)
+
+
+def _draw(target: Path, view: View) -> None:
+    from napari_emcad.io.images import write_array
+    from napari_emcad.io.map_sheet import map_sheet
+
+    or_mistake(write_array, target, map_sheet(view), "YXC")
+    print(target)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def _index(text: str) -> Index:
+    try:
+        index = tuple(int(each) for each in text.split(","))
+    except ValueError:
+        index = (-1,)
+    if min(index) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no position such as 3 or 2,3")
+    return index

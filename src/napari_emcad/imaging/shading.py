@@ -1,0 +1,51 @@
+"""Numbers as colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SEQUENTIAL = (
+    "#440154",
+    "#472d7b",
+    "#3b528b",
+    "#2c728e",
+    "#21918c",
+    "#28ae80",
+    "#5ec962",
+    "#addc30",
+    "#fde725",
+)
+"""From low to high, evenly brighter (viridis)."""
+
+DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b")
+"""From negative, blue, over 0, white, to positive, red (RdBu of ColorBrewer)."""
+
+
+def shaded(
+    values: NDArray[np.floating], limits: tuple[float, float], stops: Sequence[str]
+) -> NDArray[np.uint8]:
+    """Return ``(…, 3)`` uint8 colours.
+
+    Parameters
+    ----------
+    values
+        Any shape.
+    limits
+        Values of the first and the last colour, the first below the last; values outside get the
+        nearer one.
+    stops
+        Evenly spaced colours as ``#rrggbb``.
+    """
+    low, high = limits
+    place = np.clip((values - low) / (high - low), 0, 1)
+    table = np.array([tuple(bytes.fromhex(each[1:])) for each in stops], float)
+    at = np.linspace(0, 1, len(stops))
+    channels = [np.interp(place, at, column) for column in table.T]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
