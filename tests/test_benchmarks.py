@@ -59,3 +59,10 @@ def test_step_times_are_compared(folder):
     figures = told("training_speed.py", "--data", folder, "--encoders", "pvt_v2_b0")
     assert figures["pvt_v2_b0"]["faster"] > 0
     assert figures["pvt_v2_b0"]["ours_peak_mib"] > 0
+
+
+def test_seeing_inside_is_compared_with_segmenting(folder):
+    figures = told("inside.py", "--data", folder)
+    for case in figures.values():
+        assert case["ratio"] == pytest.approx(case["inside_s"] / case["segment_s"])
+        assert case["kept_bytes"] == 0
