@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.network import Head, PvtEmcad
     from napari_emcad.painting import Painted, PlaneCache
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.events import TrainingEvent
+    from napari_emcad.training.events import Snapshot, TrainingEvent
 
 _REST = 4.0
 """Between two looks at the screen a training learns at least so many times as long as one took."""
@@ -126,6 +126,21 @@ def careful(config: TrainingConfig, classes: int) -> TrainingConfig:
     if classes > 1:
         return config
     return config.changed(learning_rate=_CAREFUL * config.learning_rate)
+
+
+def unfinished(lesson: Lesson, snapshot: Snapshot) -> Checkpoint:
+    """Return the model of a training that still runs, for the case that it never ends."""
+    state = snapshot.state
+    weights = state["best"] or state["ema"] or state["network"]
+    best = max(state["best_dice"], 0.0) if state["best"] else None
+    return taught_checkpoint(
+        lesson.checkpoint,
+        weights,
+        lesson.config,
+        "recovered from an unfinished training",
+        best,
+        len(state["epochs"]),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

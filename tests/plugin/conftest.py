@@ -19,12 +19,13 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture(autouse=True)
-def private_settings(tmp_path):
-    """Recent files and preferences of their own for every test."""
+def private_settings(tmp_path, monkeypatch):
+    """Recent files, preferences and recovery folder of their own for every test."""
     from qtpy.QtCore import QSettings
 
     for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
         QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path / "config"))
+    monkeypatch.setattr("napari_emcad.plugin.keeper.recovery_root", lambda: tmp_path / "recovery")
     assert os.environ["NAPARI_CONFIG"]
 
 

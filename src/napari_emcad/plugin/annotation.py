@@ -152,6 +152,12 @@ def keep_rule(layer: Labels, rule: LabelRule) -> None:
     layer.metadata[_KEY] = {**_told(layer), **told}
 
 
+def mark(layer: Labels, corner: Sequence[int], rule: LabelRule, ours: bool) -> None:
+    """Note in a layer that it is an annotation, and how it is read."""
+    layer.metadata[_KEY] = {"kind": "annotation", "corner": list(corner)} if ours else {}
+    keep_rule(layer, rule)
+
+
 def is_ours(layer: Layer) -> bool:
     """Whether this plugin made the layer to be painted on."""
     return bool(_told(layer).get("kind") == "annotation")

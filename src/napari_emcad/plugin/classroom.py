@@ -306,6 +306,8 @@ class Classroom(QObject):
     def _pairs_changed(self) -> None:
         if self._key is not None and self.pair is None:
             self._choose(None)
+        if self._key is None:
+            self._active_changed()
         self.show_soon()
 
     def _happened(self, event: StepEnd | EpochEnd) -> None:

@@ -52,6 +52,17 @@ class LayerPair:
 class Notes(QObject):
     """The layers that are taught with.
 
+    Parameters
+    ----------
+    viewer
+        Whose layers they are.
+    workbook
+        What is known of them.
+    owner
+        The Qt object that this one ends with.
+    kept
+        The pairs of a panel that was closed before, by key; they are changed here.
+
     Signals
     -------
     painted
@@ -60,14 +71,23 @@ class Notes(QObject):
 
     painted = Signal()
 
-    def __init__(self, viewer: ViewerModel, workbook: Workbook, owner: QObject) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        workbook: Workbook,
+        owner: QObject,
+        kept: dict[Hashable, LayerPair],
+    ) -> None:
         super().__init__(owner)
         self._viewer, self._workbook = viewer, workbook
-        self._pairs: dict[Hashable, LayerPair] = {}
+        self._pairs = kept
         self._painted_soon = qdebounced(self.painted.emit, timeout=_REST_MS, parent=owner)
         viewer.layers.events.removed.connect(self._removed)
         workbook.pairs_changed.connect(self._show_rules)
         workbook.classes_changed.connect(self._show_rules)
+        for pair in kept.values():
+            self._follow(pair)
+        self._removed()
 
     @property
     def pairs(self) -> tuple[LayerPair, ...]:
@@ -96,10 +116,7 @@ class Notes(QObject):
         new = pair.key not in self._pairs
         self._pairs[pair.key] = pair
         if new:
-            for event in self._events(pair):
-                event.connect(self._changed)
-            for layer in (pair.image, pair.labels):
-                layer.events.name.connect(self._renamed)
+            self._follow(pair)
         self._workbook.add_pair(Pair(pair.key, pair.image.name, detected.rule))
         self._changed()
         return "" if is_ours(pair.labels) else detected.why
@@ -134,7 +151,6 @@ class Notes(QObject):
         self._workbook.classes_changed.disconnect(self._show_rules)
         for pair in self._pairs.values():
             self._let_go(pair)
-        self._pairs = {}
 
     def _check(self, pair: LayerPair) -> None:
         kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
@@ -169,6 +185,12 @@ class Notes(QObject):
                 del self._pairs[key]
                 self._workbook.drop_pair(key)
                 self._changed()
+
+    def _follow(self, pair: LayerPair) -> None:
+        for event in self._events(pair):
+            event.connect(self._changed)
+        for layer in (pair.image, pair.labels):
+            layer.events.name.connect(self._renamed)
 
     def _let_go(self, pair: LayerPair) -> None:
         for event in self._events(pair):

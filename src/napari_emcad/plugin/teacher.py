@@ -17,11 +17,11 @@ from napari_emcad.plugin.layers import is_open
 from napari_emcad.plugin.notes import Notes, follow_image
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.segment_panel import SegmentChoices
-from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
+from napari_emcad.training.events import EpochEnd, HeldOut, Snapshot, StepEnd
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Hashable
 
     from napari.components import ViewerModel
 
@@ -68,11 +68,14 @@ class Teacher(QObject):
         A `StepEnd` or `EpochEnd`.
     changed
         What is shown of it may have changed.
+    unfinished
+        The model of a training that still runs, now and then.
     """
 
     began = Signal(int)
     happened = Signal(object)
     changed = Signal()
+    unfinished = Signal(object)
 
     def __init__(
         self,
@@ -82,11 +85,12 @@ class Teacher(QObject):
         job_bar: JobBar,
         choices: Callable[[], TrainChoices],
         device: Callable[[], str],
+        kept: dict[Hashable, LayerPair],
     ) -> None:
         super().__init__(job_bar)
         self._viewer, self._session, self._results = viewer, session, results
         self._job_bar, self._choices, self._device = job_bar, choices, device
-        self.notes = Notes(viewer, session.workbook, job_bar)
+        self.notes = Notes(viewer, session.workbook, job_bar, kept)
         self.problem = ""
         self._cache, self._screen = PlaneCache(), Screen()
         self._tutor: Any = None
@@ -404,6 +408,8 @@ class Teacher(QObject):
             result.fill(event)
         elif isinstance(event, (StepEnd, EpochEnd)):
             self.happened.emit(event)
+        elif isinstance(event, Unfinished):
+            self.unfinished.emit(event.checkpoint)
 
     def _finish(self, ticket: Ticket, result: Result | None, failed: bool) -> None:
         if result is not None:
@@ -419,6 +425,13 @@ class Teacher(QObject):
         for change in (self._viewer.dims.events, self._viewer.scene.camera.events):
             change.disconnect(self._follow_soon)
         self.notes.release()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfinished:
+    """The model of a training that still runs."""
+
+    checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -447,7 +460,7 @@ def _look_job(
 def _train_job(
     plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
 ) -> Generator[Any, None, Any]:
-    from napari_emcad.practice import Lesson, practise
+    from napari_emcad.practice import Lesson, practise, unfinished
 
     checkpoint = _start(plan)
     lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
@@ -458,6 +471,9 @@ def _train_job(
             event = next(job)
         except StopIteration as ended:
             return ended.value
+        if isinstance(event, Snapshot):
+            yield Unfinished(unfinished(lesson, event))
+            continue
         yield event
         if isinstance(event, StepEnd):
             yield Progress(event.step, max(event.total, per_epoch))

@@ -15,12 +15,15 @@ from superqt.utils import qdebounced
 from napari_emcad.inference.events import Notice, Region, Summary
 from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.recognise import CheckpointError
+from napari_emcad.io.recovery import settle
 from napari_emcad.jobs import segment_job
 from napari_emcad.plugin.classroom import Classroom
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
+from napari_emcad.plugin.keeper import Keeper
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.model_panel import ModelPanel
 from napari_emcad.plugin.preferences import inference_settings, opens_bundled, remember
+from napari_emcad.plugin.recovery_strip import RecoveryStrip
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.results import Result, Results
 from napari_emcad.plugin.segment_panel import SegmentPanel
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.recovery import Lost
+    from napari_emcad.plugin.notes import LayerPair
     from napari_emcad.versions import Version
 
 _LOST = "its format has no place for class names, preprocessing and history."
@@ -46,6 +51,7 @@ _WIDTH = 330
 """Pixels, at first."""
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+_PAIRS: WeakKeyDictionary[Any, dict[Any, LayerPair]] = WeakKeyDictionary()
 _RESULTS: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
 
 
@@ -91,8 +97,11 @@ class EmcadWidget(QWidget):
             self.results,
             self.job_bar,
             self.teach_panel.form.value,
-            lambda: self.segment_panel.value().settings.device,
+            self.segment_panel.device.currentData,
+            _PAIRS.setdefault(self.viewer, {}),
         )
+        self.keeper = Keeper(self.viewer, self.session, self.teacher.notes, self)
+        self.recovery = RecoveryStrip()
         self.classroom = Classroom(
             self,
             self.viewer,
@@ -114,6 +123,7 @@ class EmcadWidget(QWidget):
         if self.session.checkpoint is None and opens_bundled():
             QTimer.singleShot(0, self._open_bundled_first)
         QTimer.singleShot(_WARM_UP_MS, JobThread(_warm_up).start)
+        QTimer.singleShot(0, self.keeper.search)
         self._tabs.currentChanged.connect(self._warm_up_teaching)
 
     def sizeHint(self) -> QSize:
@@ -273,6 +283,16 @@ class EmcadWidget(QWidget):
             return str(error)
         return ""
 
+    def _restore(self, lost: Lost) -> None:
+        """Bring back what a crash left behind."""
+        alone, troubles = self.keeper.restore(lost)
+        said = "Restored."
+        if alone:
+            named = ", ".join(f"“{name}”" for name in alone)
+            said += f" Open the image of {named} and choose it with Use a layer."
+        self.job_bar.say(" ".join([said, *troubles]), error=bool(troubles))
+        self._tabs.setCurrentWidget(self.teach_panel)
+
     # -- what is shown
 
     def reset_choices(self) -> None:
@@ -318,6 +338,7 @@ class EmcadWidget(QWidget):
         self._tabs.addTab(self.model_panel, "Model")
         column = QVBoxLayout(self)
         column.addWidget(self._title)
+        column.addWidget(self.recovery)
         column.addWidget(self._tabs, 1)
         column.addWidget(self.job_bar)
 
@@ -328,6 +349,11 @@ class EmcadWidget(QWidget):
         self.model_panel.overridden.connect(self.override)
         self.model_panel.revert_wanted.connect(self.session.revert)
         self.teach_panel.versions.save_wanted.connect(self.save_version)
+        self.teacher.unfinished.connect(self.keeper.keep)
+        self.keeper.troubled.connect(lambda said: self.job_bar.say(said, error=True))
+        self.keeper.found.connect(self.recovery.show_lost)
+        self.recovery.restore_wanted.connect(self._restore)
+        self.recovery.leave_wanted.connect(settle)
         self.segment_panel.run_wanted.connect(self.run)
         self.segment_panel.value_changed.connect(self._show_reason)
         self.segment_panel.device.asked.connect(self._query_devices)
@@ -346,6 +372,7 @@ class EmcadWidget(QWidget):
         self._closed = True
         self.job_bar.close_down()
         self.segment_panel.release()
+        self.keeper.release()
         self.classroom.release()
         if self._device_query is not None:
             self._device_query.give_up()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     State = dict[str, Any]
 
-_SNAPSHOT_S = 30.0
+_SNAPSHOT_S = 20.0
 
 
 def train(
