@@ -12,18 +12,24 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before the first canvas)
 import napari
 import numpy as np
 from napari.settings import get_settings
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
+from superqt import QCollapsible
 
+from napari_emcad.plugin import keeper
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NOWHERE = TemporaryDirectory()
+"""What a sitting keeps goes here, not to the user's own recovery folder."""
 
 HERE = Path(__file__).parent / "images"
 PATIENCE_S = 60
@@ -72,6 +78,7 @@ def stages_sheet(path: Path) -> None:
 
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
+    keeper.recovery_root = lambda: Path(_NOWHERE.name)
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
     window = viewer.window._qt_window
@@ -152,6 +159,83 @@ def refusal(viewer: napari.Viewer) -> None:
     _ready(panel)
 
 
+_OBJECTS = (
+    ((44, 125), (50, 133)),
+    ((80, 201), (96, 206)),
+    ((80, 104), (95, 106)),
+    ((84, 143), (104, 142)),
+    ((108, 120), (113, 126)),
+    ((200, 188), (212, 196)),
+    ((185, 226), (199, 224)),
+)
+_GROUND = (
+    ((20, 95), (25, 118)),
+    ((40, 160), (44, 185)),
+    ((100, 168), (120, 172)),
+    ((140, 195), (155, 205)),
+    ((215, 150), (235, 158)),
+    ((138, 104), (142, 114)),
+)
+
+
+def teach(viewer: napari.Viewer) -> None:
+    """Strokes of nuclei and background, before anything is trained."""
+    panel = _taught(viewer)
+    panel.teach_panel._annotation.setFocus()
+
+
+def training(viewer: napari.Viewer) -> None:
+    """A training that runs: curve, time left, prediction."""
+    panel = _taught(viewer)
+    panel.teach_panel.form._steps.setValue(200)
+    panel.teach_panel._train.click()
+    _wait_for(lambda: "left" in panel.job_bar.progress)
+    _wait(14)
+
+
+def versions(viewer: napari.Viewer) -> None:
+    """After a training and two updates in Live mode, in the light theme."""
+    get_settings().appearance.theme = "light"
+    panel = _taught(viewer, part=4)
+    panel.teach_panel._train.click()
+    _wait(0.5)
+    _ready(panel)
+    panel.teach_panel._live.click()
+    for which, k in ((4, 0), (5, 1)):
+        count = len(panel.session.versions)
+        _stroke(panel, k, (_GROUND, _OBJECTS)[k][which])
+        _wait_for(lambda count=count: len(panel.session.versions) > count)
+        _ready(panel)
+    for each in panel.teach_panel.findChildren(QCollapsible):
+        if each.text() == "Versions":
+            each.expand(animate=False)
+    _wait(0.3)
+    for area in panel.teach_panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach_panel.versions)
+
+
+def _taught(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
+    """Return a panel with an annotation of some strokes."""
+    panel = _panel(viewer, "nuclei_colour")
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    panel.teach_panel._new.click()
+    for k, strokes in ((1, _OBJECTS), (0, _GROUND)):
+        for each in strokes[:part]:
+            _stroke(panel, k, each)
+    _wait_for(lambda: len(panel.session.workbook.record.painted) == 2)
+    return panel
+
+
+def _stroke(panel: EmcadWidget, k: int, ends: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """Paint a straight stroke, and let it be noticed."""
+    panel.classroom.paint(k)
+    labels = panel.classroom.pair.labels
+    for point in np.linspace(*ends, 24):
+        labels.paint(point, labels.selected_label)
+    seen = panel.session.workbook.record
+    _wait_for(lambda: panel.session.workbook.record is not seen)
+
+
 SCENES: dict[str, Callable[[napari.Viewer], None]] = {
     each.__name__: each
     for each in (
@@ -163,6 +247,9 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         stack,
         running,
         refusal,
+        teach,
+        training,
+        versions,
     )
 }
 
@@ -187,8 +274,6 @@ def _ready(panel: EmcadWidget) -> None:
 
 
 def _unfold(widget: object) -> None:
-    from superqt import QCollapsible
-
     for each in widget.findChildren(QCollapsible):
         each.expand(animate=False)
 

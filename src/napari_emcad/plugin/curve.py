@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Points = list[tuple[float, float]]
 
 LOSS, SCORE = "#f39c12", "#2ecc71"
-_HEIGHT = 110
+_HEIGHT = 88
 _SMOOTHED = 0.85
 """Share of the mean so far in each point of the loss."""
 

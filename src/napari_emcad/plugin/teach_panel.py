@@ -186,8 +186,6 @@ class TeachPanel(QWidget):
                 self.classes,
                 below,
                 self.form,
-                self.curve,
-                self._score,
                 folded("Versions", self.versions),
             ),
             1,
@@ -198,6 +196,8 @@ class TeachPanel(QWidget):
     def _build_buttons(self) -> QVBoxLayout:
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
+        below.addWidget(self.curve)
+        below.addWidget(self._score)
         below.addWidget(self._train)
         below.addWidget(row(self._update, self._live))
         below.addWidget(self._reason)

@@ -1,4 +1,4 @@
-"""How the open model is fine-tuned: three choices in front, every setting behind them."""
+"""How the open model is fine-tuned: how long in front, every other setting behind it."""
 
 from __future__ import annotations
 
@@ -166,8 +166,6 @@ class TrainForm(QWidget):
 
     def _build(self) -> None:
         rows, inner = form(self), QWidget()
-        rows.addRow(caption("Start from"), self._start)
-        rows.addRow(caption("Train"), self._part)
         rows.addRow(caption("Steps"), self._steps)
         advanced = form(inner)
         self._encoder_rate.setToolTip("Of the learning rate, for the encoder")
@@ -179,6 +177,8 @@ class TrainForm(QWidget):
         self._more.setPlaceholderText("flip=false, weight_decay=0.01")
         self._more.setToolTip("Any further setting, as name=value behind commas")
         for title, field in (
+            ("Start from", self._start),
+            ("Train", self._part),
             ("Preset", self._presets),
             ("Loss", self._loss),
             ("Supervision", self._supervision),
