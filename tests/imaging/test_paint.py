@@ -12,7 +12,10 @@ from napari_emcad.imaging.paint import (
     UNPAINTED,
     LabelRule,
     PaintError,
+    Parts,
     detect,
+    parts,
+    seem_counted,
     target,
     value_counts,
 )
@@ -101,3 +104,33 @@ def test_what_was_detected_can_be_read(values, classes):
     found = target(labels, detect(value_counts(labels), classes).rule, classes)
     assert found.min() >= UNPAINTED
     assert found.max() <= classes
+
+
+def mask_of(*pieces, shape=(40, 40)):
+    """Return a mask with squares (value, row, column) of four pixels a side."""
+    mask = np.zeros(shape, np.int64)
+    for value, row, column in pieces:
+        mask[row : row + 4, column : column + 4] = value
+    return mask
+
+
+def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
+    mask = mask_of((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
+    assert parts(mask) == Parts((1, 2, 9, 10**9), 3)
+    assert parts(mask_of()) == Parts((), 0)
+
+
+def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
+    rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
+    few, many = parts(mask_of(*rows[:3])), parts(mask_of(*rows))
+    assert seem_counted([few, many])
+    assert seem_counted([many])
+    assert not seem_counted([few, few])
+    assert not seem_counted([])
+    assert not seem_counted([parts(mask_of())])
+
+
+def test_classes_are_not_taken_for_counted_objects():
+    cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
+    assert not seem_counted([parts(mask_of(*cells)), parts(mask_of(*cells[:2]))])
+    assert not seem_counted([parts(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,13 @@ BACKGROUND = 255
 
 _MANY = 20
 """So many different values beyond the classes are objects that were counted."""
+
+
+MOST_CLASSES = 64
+"""Masks with values beyond are objects that were counted, not classes."""
+
+_FEWEST_COUNTED, _SURELY_COUNTED, _WHOLE = 3, 5, 0.9
+"""Values that may be counted objects, those that probably are, and the share in one piece."""
 
 
 class PaintError(ValueError):
@@ -215,3 +223,43 @@ def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:
         return {int(v): int(bins[v]) for v in np.flatnonzero(bins)}
     values, counts = np.unique(labels, return_counts=True)
     return {int(v): int(n) for v, n in zip(values, counts, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a mask consists of.
+
+    Attributes
+    ----------
+    values
+        Those above 0, in order.
+    whole
+        How many of them are in one piece.
+    """
+
+    values: tuple[int, ...]
+    whole: int
+
+
+def parts(labels: NDArray[np.generic]) -> Parts:
+    """Return what a mask consists of; pixels that touch at a side are one piece."""
+    values, places = np.unique(labels, return_inverse=True)
+    numbered = places.reshape(labels.shape) + 1
+    boxes = ndimage.find_objects(numbered)
+    above = [number for number, value in enumerate(values.tolist(), start=1) if value > 0]
+    pieces = [int(ndimage.label(numbered[boxes[n - 1]] == n)[1]) for n in above]
+    return Parts(tuple(int(values[n - 1]) for n in above), pieces.count(1))
+
+
+def seem_counted(masks: Iterable[Parts]) -> bool:
+    """Return whether the values of masks seem to number single objects rather than classes.
+
+    They do if nearly every value is in one piece and masks end with different values.
+    """
+    filled = [each for each in masks if each.values]
+    values = sum(len(each.values) for each in filled)
+    last = {each.values[-1] for each in filled}
+    if not filled or max(last) < _FEWEST_COUNTED or values < 2 * len(filled):
+        return False
+    differ = len(last) > 1 or max(last) >= _SURELY_COUNTED
+    return differ and sum(each.whole for each in filled) >= _WHOLE * values
