@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic import write_bytes
+from napari_emcad.io.claim import ClaimedError, claimed
 from napari_emcad.io.curves import curves_png
 from napari_emcad.training.events import EpochEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _STATE, _HISTORY, _CURVES = "resume.pt", "history", "curves.png"
@@ -40,12 +42,39 @@ class TrainingRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made = not folder.exists()
+        if folder.is_file():
+            raise RunError(f"{folder} cannot be made: it is a file; name a folder.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"{folder} cannot be made: {error.strerror}.") from None
+            raise RunError(
+                f"{folder} cannot be made: {error.strerror}. Name another folder."
+            ) from None
         self._write(".writable", b"")
         (folder / ".writable").unlink()
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other trainings out of the folder; one that was made for nothing is removed.
+
+        Raises
+        ------
+        RunError
+            If another training is writing to it.
+        """
+        try:
+            with claimed(self.folder):
+                yield
+        except ClaimedError:
+            raise RunError(
+                f"Another training is writing to {self.folder}; wait for it, or name another "
+                f"folder."
+            ) from None
+        finally:
+            if self._made:
+                with suppress(OSError):  # it is not empty, as a rule
+                    self.folder.rmdir()
 
     @property
     def begun(self) -> bool:
