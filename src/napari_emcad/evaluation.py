@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.paint import BACKGROUND, mask_as_class
-from napari_emcad.io.images import read_image, read_labels
+from napari_emcad.io.images import ImageFileError, read_image, read_labels
 from napari_emcad.io.scale import PIXEL
 from napari_emcad.io.sheet import exhibit
 from napari_emcad.jobs import segment, slices_for
@@ -135,7 +135,7 @@ def compare(
     """
     classes = len(checkpoint.classes)
     for image, labels in pairs:
-        opened, truth = read_image(image), read_labels(labels)
+        opened = read_image(image)
         known, its_unit = (opened.scale, opened.unit) if scale is None else (scale, unit)
         try:
             slices = slices_for(
@@ -143,10 +143,13 @@ def compare(
             )
             if scale is not None:
                 _check_scale(scale, slices)
+            truth = read_labels(labels, slices.spatial_shape)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _like(truth, predicted.shape)
             predicted, truth = _as_classes(predicted, classes), _as_classes(truth, classes)
             scores = _scores(predicted, truth, classes)
+        except ImageFileError:
+            raise
         except (ValueError, TypeError) as error:
             raise ValueError(f"{image.name}: {error}") from None
         if _missing(known, slices):

@@ -8,13 +8,8 @@ import tifffile
 from PIL import Image
 
 from napari_emcad.imaging.intensity import Preprocessing
-from napari_emcad.io.dataset import (
-    DatasetError,
-    class_names,
-    count_classes,
-    dataset_pairs,
-    read_dataset,
-)
+from napari_emcad.io.class_file import class_names
+from napari_emcad.io.dataset import DatasetError, dataset_files, dataset_pairs, read_dataset
 
 PERCENTILE = Preprocessing(intensity="percentile", low=0, high=100)
 
@@ -66,7 +61,7 @@ def test_grey_and_rgb_and_stacks_become_slices(folder):
 def test_a_0_255_mask_is_class_1(folder, value):
     path, put = folder
     put("a.png", image(), mask(value))
-    assert count_classes(dataset_pairs(path)) == 1
+    assert read(path, None).classes == 1
     assert set(np.unique(read(path).slices[0].target)) == {0, 1}
 
 
@@ -76,7 +71,7 @@ def test_instance_labels_are_taken_as_one_class_on_request_and_refused_otherwise
     put("a.tif", image(), labels)
     assert read(path, foreground=True).slices[0].target.sum() == 1999
     with pytest.raises(DatasetError, match=r"a\.tif.*--foreground"):
-        count_classes(dataset_pairs(path))
+        read(path, None)
     with pytest.raises(DatasetError, match=r"a\.tif.*1999.*--foreground"):
         read(path)
 
@@ -85,7 +80,7 @@ def test_masks_is_another_name_for_labels_and_several_classes_are_counted(folder
     path, put = folder
     put("a.png", image(), mask(3))
     (path / "labels").rename(path / "masks")
-    assert count_classes(dataset_pairs(path)) == 3
+    assert read(path, None).classes == 3
 
 
 def test_a_bad_pair_is_refused_by_name_or_skipped_and_named(folder):
@@ -109,7 +104,7 @@ def test_a_folder_of_bad_pairs_only_and_empty_labels_are_refused(folder):
         read(path, skip_bad=True)
     put("b.png", image(), mask(0))
     with pytest.raises(DatasetError, match="nothing to learn"):
-        count_classes(dataset_pairs(path))
+        read(path, None)
 
 
 def test_images_without_labels_and_missing_folders_are_named(folder):
@@ -132,9 +127,84 @@ def test_a_checkpoint_that_resizes_gets_resized_slices(folder):
     assert set(np.unique(only.target)) == {0, 1}
 
 
+@pytest.mark.parametrize("classes", [None, 2])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (mask(1).astype(np.float32) / 2, "whole numbers"),
+        (mask(65), "up to 65"),
+        (mask(200) // 2 + mask(1), "up to 101"),
+        (mask(1).astype(np.int16) * -1, "hold -1"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused_by_name_or_skipped(folder, labels, said, classes):
+    path, put = folder
+    put("a.tif", image(), mask(2))
+    put("b.tif", image(), labels)
+    with pytest.raises(DatasetError, match=rf"b\.tif.*{said}.*--skip-bad"):
+        read(path, classes)
+    data = read(path, classes, skip_bad=True)
+    assert ([each.name for each in data.slices], data.classes) == (["a.tif"], 2)
+    assert "b.tif" in data.skipped[0]
+
+
+def test_a_class_that_only_a_bad_pair_has_is_none(folder):
+    path, put = folder
+    put("a.png", image(), mask(1))
+    put("b.png", image(), mask(3))
+    (path / "images" / "b.png").write_bytes(b"broken")
+    assert read(path, None, skip_bad=True).classes == 1
+
+
+def test_images_without_labels_and_images_of_one_name_are_named(folder):
+    path, put = folder
+    for name in ("a.png", "b.png", "c.png"):
+        put(name, image(), mask(1))
+    (path / "labels" / "a.png").unlink()
+    tifffile.imwrite(path / "images" / "b.tif", image())
+    pairs, problems = dataset_files(path)
+    assert [each.name for each, _ in pairs] == ["c.png"]
+    assert "a.png has no label" in problems[0]
+    assert "b.png and b.tif" in problems[1]
+    with pytest.raises(DatasetError, match=r"a\.png has no label"):
+        dataset_pairs(path)
+
+
+def test_labels_of_a_stack_need_no_axes_where_the_stack_has_them(folder):
+    path, put = folder
+    put("a.tif", image(shape=(3, 40, 50)), np.stack([mask(1)] * 3))
+    with pytest.raises(DatasetError, match=r"colour image.*--axes"):
+        read(path)
+    assert len(read(path, axes="ZYX").slices) == 3
+    stack = image(shape=(3, 40, 50))
+    tifffile.imwrite(path / "images" / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    assert [each.target.sum() for each in read(path).slices] == [225] * 3
+
+
+def test_channels_are_chosen(folder):
+    path, put = folder
+    put("a.tif", image(shape=(2, 40, 50)), mask(1))
+    with pytest.raises(DatasetError, match=r"a\.tif.*ambiguous"):
+        read(path)
+    (one,) = read(path, axes="CYX", channels=(1,)).slices
+    assert one.planes.shape == (1, 40, 50)
+    (both,) = read(path, axes="CYX", channels=(1, None, 0)).slices
+    assert both.planes.shape == (3, 40, 50)
+    assert not both.planes[1].any()
+    (first,) = read(path, axes="CYX", channels=(0, None, None)).slices
+    assert [each.any() for each in first.planes] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("classes: [cell, wall]", ("cell", "wall")), ("- cell\n- wall\n", ("cell", "wall"))],
+    [
+        ("classes: [cell, wall]", ("cell", "wall")),
+        ("- cell\n- wall\n", ("cell", "wall")),
+        ("classes: {1: cell, 2: wall}", ("cell", "wall")),
+        ("classes:\n  0: background\n  2: wall\n  1: cell\n", ("cell", "wall")),
+        ("1: cell\n2: wall\n", ("cell", "wall")),
+        ("- yes\n- no\n- on\n", ("yes", "no", "on")),
+    ],
 )
 def test_class_names_come_from_a_small_yaml(tmp_path, text, names):
     assert class_names(tmp_path) is None
@@ -143,9 +213,20 @@ def test_class_names_come_from_a_small_yaml(tmp_path, text, names):
 
 
 @pytest.mark.parametrize(
-    "text", ["classes: 3", "{", "", "classes: []", "- 1\n- 2", "!!python/name:os.system"]
+    "text",
+    [
+        *("classes: 3", "{", "", "classes: []", "- 1\n- 2", "!!python/name:os.system"),
+        *("classes: {1: cell, 3: wall}", "cell: 1\nwall: 2", "- cell\n-\n", "- [cell]"),
+    ],
 )
 def test_a_yaml_without_names_is_refused(tmp_path, text):
     (tmp_path / "classes.yaml").write_text(text)
     with pytest.raises(DatasetError, match="must list the classes"):
+        class_names(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[Background, cell]", "{1: background, 2: cell}"])
+def test_the_background_is_no_class(tmp_path, text):
+    (tmp_path / "classes.yaml").write_text(f"classes: {text}")
+    with pytest.raises(DatasetError, match="background is value 0"):
         class_names(tmp_path)

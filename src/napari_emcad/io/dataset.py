@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import normalised, value_range
-from napari_emcad.imaging.paint import mask_as_class
+from napari_emcad.imaging.paint import MOST_CLASSES, Parts, mask_as_class, parts
 from napari_emcad.imaging.slices import Slices, as_slices
-from napari_emcad.io.images import ImageFileError, paired, read_image, read_labels
+from napari_emcad.io.images import ImageFileError, matched, read_image, read_labels
 from napari_emcad.training.samples import LabelledSlice
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     Pair = tuple[Path, Path]
 
 _IMAGE_FOLDERS, _LABEL_FOLDERS = ("images",), ("labels", "masks")
-_CLASS_FILES = ("classes.yaml", "classes.yml")
-_MOST_CLASSES = 64
-"""More values than this are objects that were counted, not classes."""
+
+SKIP_ADVICE = "Mend it, or leave it out with --skip-bad."
+"""What to do about a file that cannot be used."""
 
 
 class DatasetError(ValueError):
@@ -43,10 +43,44 @@ class Dataset:
         Every slice of every image, with its target.
     skipped
         A sentence for each file that was left out.
+    parts
+        What the labels of each image consist of.
     """
 
     slices: tuple[LabelledSlice, ...]
     skipped: tuple[str, ...] = ()
+
+    parts: tuple[Parts, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """The largest value of the labels: how many classes they have without the background."""
+        return max((value for each in self.parts for value in each.values), default=0)
+
+
+def dataset_folders(folder: Path) -> tuple[Path, Path]:
+    """Return where a folder has its images and its labels: ``labels/`` or ``masks/``.
+
+    Raises
+    ------
+    DatasetError
+        If they are not there.
+    """
+    return _inner(folder, _IMAGE_FOLDERS), _inner(folder, _LABEL_FOLDERS)
+
+
+def dataset_files(folder: Path) -> tuple[list[Pair], list[str]]:
+    """Return a folder's image and label files, and a sentence for each image that has none.
+
+    Raises
+    ------
+    DatasetError
+        If the folders are not there or empty.
+    """
+    try:
+        return matched(*dataset_folders(folder))
+    except ImageFileError as error:
+        raise DatasetError(str(error)) from None
 
 
 def dataset_pairs(folder: Path) -> list[Pair]:
@@ -57,64 +91,21 @@ def dataset_pairs(folder: Path) -> list[Pair]:
     DatasetError
         If the folders are not there, or an image has no label file.
     """
-    images, labels = _inner(folder, _IMAGE_FOLDERS), _inner(folder, _LABEL_FOLDERS)
-    try:
-        return paired(images, labels)
-    except ImageFileError as error:
-        raise DatasetError(str(error)) from None
-
-
-def class_names(folder: Path) -> tuple[str, ...] | None:
-    """Return the names of classes 1, 2, … that a folder's ``classes.yaml`` lists; None without one.
-
-    Raises
-    ------
-    DatasetError
-        If the file is not a list of names.
-    """
-    import yaml
-
-    found = [folder / name for name in _CLASS_FILES if (folder / name).is_file()]
-    if not found:
-        return None
-    try:
-        content = yaml.safe_load(found[0].read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError):
-        content = None
-    names = content.get("classes") if isinstance(content, dict) else content
-    if not isinstance(names, list) or not all(isinstance(each, str) for each in names) or not names:
-        raise DatasetError(f"{found[0]} must list the classes' names: 'classes: [cell, wall]'.")
-    return tuple(names)
-
-
-def count_classes(pairs: Sequence[Pair]) -> int:
-    """Return how many classes the label files have, without the background.
-
-    Raises
-    ------
-    DatasetError
-        If their values look like counted objects, or there is none at all.
-    """
-    largest = 0
-    for _, path in pairs:
-        largest = max(largest, int(mask_as_class(read_labels(path)).max(initial=0)))
-        if largest > _MOST_CLASSES:
-            raise DatasetError(
-                f"{path.name} has labels up to {largest}: single objects, it seems. Take them all "
-                f"as one class with --foreground."
-            )
-    if not largest:
-        raise DatasetError("All label files are empty: there is nothing to learn.")
-    return largest
+    pairs, problems = dataset_files(folder)
+    if problems:
+        raise DatasetError(problems[0])
+    return pairs
 
 
 def read_dataset(
     pairs: Sequence[Pair],
     inputs: int,
     preprocessing: Preprocessing,
-    classes: int,
+    classes: int | None,
     foreground: bool = False,
     skip_bad: bool = False,
+    axes: str | None = None,
+    channels: Sequence[int | None] | None = None,
 ) -> Dataset:
     """Read images and labels.
 
@@ -127,30 +118,45 @@ def read_dataset(
     preprocessing
         Intensities are prepared as it says; a fixed size resizes images and labels.
     classes
-        How many, without the background.
+        How many, without the background; None takes as many as the labels have.
     foreground
         Whether every label above 0 is class 1.
     skip_bad
         Whether pairs that cannot be used are left out and named; else they are refused.
+    axes
+        Of the images, a letter per axis, where the files do not say them rightly.
+    channels
+        For each input of the network the image's channel, None for an empty one.
 
     Raises
     ------
     DatasetError
-        If a pair cannot be used, or none is left.
+        If a pair cannot be used, none is left, or all labels are empty.
     """
     slices: list[LabelledSlice] = []
+    found: list[Parts] = []
     skipped: list[str] = []
     for image, labels in pairs:
         try:
-            slices += _slices(image, labels, inputs, preprocessing, classes, foreground)
+            opened = read_image(image)
+            stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
+            target = _target(_truth(image, labels, stack), classes, foreground)
+            fresh = tuple(_slices(image.name, stack, target, preprocessing))
         except (ValueError, TypeError) as error:
             said = str(error) if image.name in str(error) else f"{image.name}: {error}"
             if not skip_bad:
-                raise DatasetError(f"{said} Mend it, or leave it out with --skip-bad.") from None
+                raise DatasetError(f"{said} {SKIP_ADVICE}") from None
             skipped.append(said)
+        else:
+            slices += fresh
+            found.append(parts(target))
     if not slices:
-        raise DatasetError("No image of the folder can be used." if skipped else "It is empty.")
-    return Dataset(tuple(slices), tuple(skipped))
+        why = f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
+        raise DatasetError(why)
+    data = Dataset(tuple(slices), tuple(skipped), tuple(found))
+    if not data.classes:
+        raise DatasetError("All label files are empty: there is nothing to learn or to judge by.")
+    return data
 
 
 def _inner(folder: Path, names: tuple[str, ...]) -> Path:
@@ -163,47 +169,53 @@ def _inner(folder: Path, names: tuple[str, ...]) -> Path:
     return found[0]
 
 
-def _slices(
-    image: Path,
-    labels: Path,
-    inputs: int,
-    preprocessing: Preprocessing,
-    classes: int,
-    foreground: bool,
-) -> Iterator[LabelledSlice]:
-    opened, truth = read_image(image), read_labels(labels)
-    slices = as_slices(opened.pixels, inputs, opened.axes)
+def _truth(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
+    truth = read_labels(labels, slices.spatial_shape)
     if truth.shape != slices.spatial_shape:
         raise DatasetError(
             f"{image.name} has {slices.spatial_shape} pixels, its labels {truth.shape}; "
             f"they must agree."
         )
-    target = _target(truth, classes, foreground)
+    return truth
+
+
+def _slices(
+    image: str, slices: Slices, target: NDArray[np.int16], preprocessing: Preprocessing
+) -> Iterator[LabelledSlice]:
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
-        name = f"{image.name} [{number}]" if several else image.name
+        name = f"{image} [{number}]" if several else image
         planes = _planes(slices, slices.read(index), preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         turned = part.T if slices.transposed else part
-        labelled = LabelledSlice(name, planes, turned, image=image.name)
-        yield _sized(labelled, preprocessing)
+        yield _sized(LabelledSlice(name, planes, turned, image=image), preprocessing)
 
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return normalised planes; a single one stays single, it feeds all inputs."""
+    """Return normalised planes; one that feeds all inputs stays single."""
     planes = normalised(raw, value_range(raw, preprocessing), preprocessing)
-    return planes if len(planes) == 1 else slices.planes_to_inputs(planes)
+    feeds_all = set(slices.channels.inputs) == {0}
+    return planes if feeds_all else slices.planes_to_inputs(planes)
 
 
-def _target(truth: NDArray[Any], classes: int, foreground: bool) -> NDArray[np.int16]:
+def _target(truth: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
     if foreground:
         mask: NDArray[Any] = truth != 0
         return mask.astype(np.int16)
     values = mask_as_class(truth)
-    if values.min(initial=0) < 0 or values.max(initial=0) > classes:
+    least, largest = int(values.min(initial=0)), int(values.max(initial=0))
+    if least < 0:
+        raise DatasetError(f"the labels hold {least}; classes are 1, 2, …, and 0 the background.")
+    if largest > MOST_CLASSES:
         raise DatasetError(
-            f"the labels hold {int(values.max())}, the classes are 1 to {classes}. If they count "
-            f"single objects, take them all as one class with --foreground."
+            f"the labels go up to {largest}: single objects, it seems. Take them all as one class "
+            f"with --foreground."
+        )
+    if classes is not None and largest > classes:
+        raise DatasetError(
+            f"the labels hold {largest}, the classes are 1 to {classes}. If that is a class, list "
+            f"it in classes.yaml beside the images to train on; if they count single objects, take "
+            f"them all as one class with --foreground."
         )
     return values.astype(np.int16)
 

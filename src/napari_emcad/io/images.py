@@ -107,8 +107,16 @@ def read_image(path: Path) -> OpenedImage:
         raise ImageFileError(f"{path} is damaged, or not a {kind} file; copy it again.") from None
 
 
-def read_labels(path: Path) -> NDArray[Any]:
+def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
     """Read a label file: whole numbers, one per pixel; a palette's colours are ignored.
+
+    Parameters
+    ----------
+    path
+        As for `read_image`.
+    shape
+        Of the image without its channels. A file of this shape has a number for each of its
+        pixels, even if it looks like a colour image.
 
     Raises
     ------
@@ -119,8 +127,12 @@ def read_labels(path: Path) -> NDArray[Any]:
     if opened.palette is not None:
         return opened.palette
     labels = np.asarray(opened.pixels)
-    if "C" in (opened.axes or ""):
-        raise ImageFileError(f"{path} is a colour image; a label file has one number per pixel.")
+    axes = opened.axes or ""
+    if "C" in axes and labels.shape != shape:
+        advice = " If it is a stack, say so of its image with --axes." * (axes[0] == "C")
+        raise ImageFileError(
+            f"{path} is a colour image; a label file has one number per pixel.{advice}"
+        )
     if labels.dtype.kind == "f" and _are_whole(labels):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
@@ -181,23 +193,47 @@ def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     Raises
     ------
     ImageFileError
-        If a folder is missing or empty, both are one, or an image has no label file or several.
+        If a folder is missing or empty, both are one, an image has no label file or several, or
+        two images have the same stem.
     """
-    stems: dict[str, list[Path]] = {}
-    for each in image_files(labels):
-        stems.setdefault(each.stem, []).append(each)
-    candidates, pairs = image_files(images), []
+    pairs, problems = matched(images, labels)
+    if problems:
+        raise ImageFileError(problems[0])
+    return pairs
+
+
+def matched(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Return each image with its label file as `paired` does, and a sentence for each without.
+
+    Raises
+    ------
+    ImageFileError
+        If a folder is missing or empty, or both are one.
+    """
+    candidates, stems = _by_stem(labels), _by_stem(images)
     if images.resolve() == labels.resolve():
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
-    for image in candidates:
-        found = stems.get(image.stem, [])
-        if len(found) != 1:
-            raise ImageFileError(
-                f"{image.name} has {len(found) or 'no'} label files of its name in {labels}; "
-                f"each image needs one, such as {image.stem}.png."
+    pairs, problems = [], []
+    for stem, files in stems.items():
+        found = candidates.get(stem, [])
+        if len(files) > 1:
+            names = " and ".join(each.name for each in files)
+            problems.append(f"{names} have the same labels by their names; rename or remove one.")
+        elif len(found) != 1:
+            problems.append(
+                f"{files[0].name} has {len(found) or 'no'} label files of its name in {labels}; "
+                f"each image needs one, such as {stem}.png."
             )
-        pairs.append((image, found[0]))
-    return pairs
+        else:
+            pairs.append((files[0], found[0]))
+    return pairs, problems
+
+
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
+    stems: dict[str, list[Path]] = {}
+    for each in image_files(folder):
+        stems.setdefault(each.stem, []).append(each)
+    return stems
 
 
 def image_files(folder: Path) -> list[Path]:
