@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -202,3 +204,176 @@ def test_an_interrupted_training_says_so_and_goes_on_to_the_same_network(
         for name in ("whole", "run")
     )
     assert all(np.array_equal(one[k], other[k]) for k in one)
+
+
+# -- what is trained on
+
+
+def whole(folder, output, *more):
+    """Train with the labels as they are: classes."""
+    return main(["train", str(folder), "--output", str(output), *QUICK, *more])
+
+
+def put_labels(folder, name, labels):
+    Image.fromarray(labels).save(folder / "labels" / name)
+
+
+@pytest.fixture
+def classes(folder):
+    """Return the folder with labels of two classes, each in pieces."""
+    for path in (folder / "labels").iterdir():
+        put_labels(folder, path.name, quartered())
+    return folder
+
+
+def quartered():
+    labels = np.zeros((72, 80), np.uint8)
+    for k in range(8):
+        labels[9 * k : 9 * k + 5, 5:30] = k % 2 + 1
+    return labels
+
+
+def test_bad_pairs_are_refused_before_training_or_skipped_and_named(classes, tmp_path, capsys):
+    (classes / "labels" / "0.png").write_bytes(b"broken")
+    (classes / "labels" / "1.png").unlink()
+    put_labels(classes, "2.png", quartered() * 50)
+    assert whole(classes, tmp_path / "run") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "1.png has no label files" in line
+    assert not (tmp_path / "run").exists()
+    assert whole(classes, tmp_path / "run", "--skip-bad") == 0
+    err = capsys.readouterr().err
+    for name in ("0.png", "1.png", "2.png"):
+        assert any("left out" in line and name in line for line in err.splitlines()), name
+    assert "2 classes (1 nucleus, 2 class 2); 1 image to learn from, 1 image held out" in err
+
+
+def test_where_all_pairs_are_bad_nothing_is_trained(classes, tmp_path, capsys):
+    for path in (classes / "labels").iterdir():
+        path.write_bytes(b"broken")
+    assert whole(classes, tmp_path / "run", "--skip-bad") == 2
+    assert "No image of the folder can be used" in capsys.readouterr().err
+
+
+def test_what_was_understood_is_said_before_training(folder, tmp_path, capsys):
+    assert train(folder, tmp_path / "run") == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "1 class (1 nucleus); 4 images to learn from, 1 image held out; CPU (" in first
+    assert first.endswith(", float32.")
+
+
+def test_labels_that_count_objects_are_remarked_with_the_remedy(folder, tmp_path, capsys):
+    for number in range(5):
+        labels = np.zeros((72, 80), np.uint8)
+        for k in range(3 + number):
+            labels[10 * k : 10 * k + 6, 5:20] = k + 1
+        put_labels(folder, f"{number}.png", labels)
+    assert whole(folder, tmp_path / "run") == 0
+    assert "single objects" in (said := capsys.readouterr().err)
+    assert "--foreground" in said
+    assert train(folder, tmp_path / "other") == 0
+    assert "single objects" not in capsys.readouterr().err
+
+
+def test_several_names_and_one_foreground_contradict_each_other(folder, tmp_path, capsys):
+    (folder / "classes.yaml").write_text("[cell, wall]")
+    assert train(folder, tmp_path / "run") == 2
+    assert "cell, wall" in capsys.readouterr().err
+
+
+def test_classes_that_never_occur_empty_labels_and_flat_images_are_remarked(
+    classes, tmp_path, capsys
+):
+    (classes / "classes.yaml").write_text("[cell, wall, debris]")
+    put_labels(classes, "0.png", np.zeros((72, 80), np.uint8))
+    Image.fromarray(np.full((72, 80), 7, np.uint8)).save(classes / "images" / "1.png")
+    assert whole(classes, tmp_path / "run", "--hold-out", "0") == 0
+    err = capsys.readouterr().err
+    assert "No image to learn from has debris." in err
+    assert "0.png has no labels" in err
+    assert "1.png has one value everywhere" in err
+    assert "Nothing is held out" in err
+
+
+def test_stacks_of_two_channels_are_trained_on(tmp_path, capsys):
+    for kind in ("images", "labels"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+    for name in ("a.tif", "b.tif"):
+        stack = np.random.default_rng(0).integers(0, 99, (2, 72, 80)).astype(np.uint16)
+        tifffile.imwrite(tmp_path / "data" / "images" / name, stack)
+        tifffile.imwrite(tmp_path / "data" / "labels" / name, quartered())
+    more = ["--axes", "CYX", "--channels", "1"]
+    assert whole(tmp_path / "data", tmp_path / "run", *more) == 0
+    assert whole(tmp_path / "data", tmp_path / "run", "--resume", *more[:3], "0") == 2
+    assert "other channels" in capsys.readouterr().err
+
+
+# -- another folder that is held out
+
+
+@pytest.fixture
+def held_out(classes):
+    """Return a second folder like the first."""
+    return shutil.copytree(classes, classes.parent / "held_out")
+
+
+@pytest.mark.parametrize(
+    ("names", "theirs"), [(None, "cell, wall"), ("a, b", "b, a"), ("a, b, c", "a, b")]
+)
+def test_class_names_of_the_validation_must_agree(
+    classes, held_out, tmp_path, capsys, names, theirs
+):
+    if names is not None:
+        (classes / "classes.yaml").write_text(f"[{names}]")
+    (held_out / "classes.yaml").write_text(f"[{theirs}]")
+    assert whole(classes, tmp_path / "run", "--validation", str(held_out)) == 2
+    err = capsys.readouterr().err
+    assert f"names {theirs};" in err
+    assert names is None or f"names {names}." in err
+
+
+def test_the_training_folder_validates_nothing(classes, tmp_path, capsys):
+    assert whole(classes, tmp_path / "run", "--validation", str(classes)) == 2
+    assert "is the folder that is trained on" in capsys.readouterr().err
+
+
+def test_classes_that_a_validation_has_more_or_lacks_are_said(classes, held_out, tmp_path, capsys):
+    put_labels(held_out, "0.png", quartered() + (quartered() == 2))
+    more = ["--validation", str(held_out)]
+    assert whole(classes, tmp_path / "run", *more) == 2
+    assert "0.png: the labels hold 3, the classes are 1 to 2" in capsys.readouterr().err
+    for path in (held_out / "labels").iterdir():
+        put_labels(held_out, path.name, (quartered() == 1).astype(np.uint8))
+    put_labels(held_out, "0.png", np.zeros((72, 80), np.uint8))
+    assert whole(classes, tmp_path / "run", *more) == 0
+    err = capsys.readouterr().err
+    assert "No image held out has class 2." in err
+    assert "held out: 0.png has no labels" in err
+
+
+# -- where it is written to
+
+
+@pytest.mark.parametrize("place", ["images", "labels/run", "../held_out/images/run"])
+def test_an_output_among_what_is_read_is_refused(classes, held_out, capsys, place):
+    assert whole(classes, classes / place, "--validation", str(held_out)) == 2
+    assert "which is read" in capsys.readouterr().err
+    assert not (classes / "labels" / "run").exists()
+
+
+def test_an_output_that_cannot_be_is_refused_before_images_are_read(classes, tmp_path, capsys):
+    (classes / "labels" / "0.png").write_bytes(b"broken")
+    (tmp_path / "file").touch()
+    assert whole(classes, tmp_path / "file") == 2
+    assert "it is a file; name a folder" in capsys.readouterr().err
+
+
+def test_two_trainings_do_not_share_a_folder(folder, tmp_path, capsys):
+    from napari_emcad.io.training_run import TrainingRun
+
+    with TrainingRun(tmp_path / "run").claimed():
+        assert train(folder, tmp_path / "run") == 2
+        assert "Another training is writing" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert train(folder, tmp_path / "run") == 0
+    assert not [each for each in (tmp_path / "run").iterdir() if each.name[0] == "."]

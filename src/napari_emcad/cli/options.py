@@ -50,16 +50,21 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, how images are read for it, and how its network runs."""
-    parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
-    add_set(parser)
+def add_axes(parser: argparse.ArgumentParser) -> None:
+    """Add what is said of the images' axes and channels."""
     parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")
     parser.add_argument(
         "--channels",
         type=_channels,
         help="the channel for each input, such as 2,0,1; none leaves an input empty",
     )
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint, how images are read for it, and how its network runs."""
+    parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
+    add_set(parser)
+    add_axes(parser)
     add_device(parser)
     parser.add_argument("--tile", type=int, default=512, help="side in pixels (512)")
     parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile (0.25)")

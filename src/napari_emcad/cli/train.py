@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_device, add_set, opened
+from napari_emcad.cli.options import add_axes, add_device, add_set, opened
 from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+from napari_emcad.cli.training_data import check_folders, told_data, training_data
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator, Iterator
 
+    import torch
+
+    from napari_emcad.cli.training_data import TrainingData
     from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.dataset import Dataset
     from napari_emcad.io.training_run import TrainingRun
     from napari_emcad.teaching import Taught
     from napari_emcad.training.config import TrainingConfig
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _NOTHING, _IMAGENET = "nothing", "imagenet"
 _ENCODER = "pvt_v2_b0"
+_MODEL = "model.safetensors"
 _STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
@@ -56,25 +60,41 @@ def declare(verbs: Any) -> None:
     train.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
     train.add_argument("--skip-bad", action="store_true", help="leave out files that do not do")
     train.add_argument("--resume", action="store_true", help="go on with what --output holds")
+    add_axes(train)
     add_device(train)
     train.set_defaults(run=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Train, and write checkpoint, history and curves into the output folder."""
-    from napari_emcad.io.checkpoint_file import write_checkpoint
+    from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.training_run import TrainingRun
 
     config = _config(chosen)
-    start = _start(chosen)
-    slices, held_out = _slices(chosen, start, config)
+    check_folders(chosen)
+    device = or_mistake(choose_device, chosen.device)
     kept = or_mistake(TrainingRun, chosen.output)
-    about = _about(config, start, slices, held_out)
-    path = chosen.output / "model.safetensors"
-    if (kept.begun or path.exists()) and not chosen.resume:
-        raise Mistake(f"{chosen.output} holds a training; go on with --resume, or name another.")
-    state = or_mistake(kept.load, about) if chosen.resume else None
-    taught = _taught(chosen, start, slices, held_out, config, state, kept, about)
+    with ExitStack() as held:
+        or_mistake(held.enter_context, kept.claimed())
+        path = chosen.output / _MODEL
+        if (kept.begun or path.exists()) and not chosen.resume:
+            raise Mistake(
+                f"{chosen.output} holds a training; go on with --resume, or name another."
+            )
+        data = training_data(chosen, _begun(chosen), config.seed)
+        about = _about(chosen, config, data)
+        state = or_mistake(kept.load, about) if chosen.resume else None
+        say(f"napari-emcad: {told_data(data)}; {_told_device(device, config)}.")
+        for remark in data.remarks:
+            say(f"napari-emcad: {remark}")
+        return _finished(_taught(chosen, data, config, state, kept, about), kept)
+
+
+def _finished(taught: Taught, kept: TrainingRun) -> int:
+    """Write what came of a training, say how it ended, and return the exit status."""
+    from napari_emcad.io.checkpoint_file import write_checkpoint
+
+    path = kept.folder / _MODEL
     or_mistake(write_checkpoint, taught.checkpoint, path)
     or_mistake(kept.note, taught.trained.epochs)
     if taught.trained.ending == "stopped":
@@ -85,18 +105,31 @@ def run(chosen: argparse.Namespace) -> int:
     return _STATUS[taught.trained.ending]
 
 
+def _told_device(device: torch.device, config: TrainingConfig) -> str:
+    """Return in words what computes, and how precisely."""
+    from napari_emcad.inference.devices import device_choices
+    from napari_emcad.model.precision import bfloat16_if_quick
+
+    title = next(each.title for each in device_choices() if each.name == device.type)
+    half = bfloat16_if_quick(device) if config.mixed_precision else None
+    return f"{title}, {'float32' if half is None else str(half).removeprefix('torch.')}"
+
+
 def _about(
-    config: TrainingConfig, start: Checkpoint, slices: list[Any], held_out: list[Any]
+    chosen: argparse.Namespace, config: TrainingConfig, data: TrainingData
 ) -> dict[str, Any]:
     """Return what a training is of; one that is gone on with must agree in all of it."""
+    start = data.start
     return {
         "training": asdict(config),
         "start": start.origin.sha256,
         "network": asdict(start.config),
         "preprocessing": asdict(start.preprocessing),
         "classes": [each.name for each in start.classes],
-        "images": [each.name for each in slices],
-        "held-out images": [each.name for each in held_out],
+        "axes": chosen.axes,
+        "channels": chosen.channels,
+        "images": [each.name for each in data.learnt],
+        "held-out images": [each.name for each in data.held_out],
     }
 
 
@@ -108,24 +141,14 @@ def _config(chosen: argparse.Namespace) -> TrainingConfig:
     return or_mistake(PRESETS[chosen.preset].changed, **dict(chosen.set))
 
 
-def _start(chosen: argparse.Namespace) -> Checkpoint:
-    """Return what training starts from, with the classes of the folder."""
-    from napari_emcad.io.classes import with_classes
-    from napari_emcad.io.dataset import class_names, count_classes, dataset_pairs
-
-    pairs = or_mistake(dataset_pairs, chosen.folder)
-    count = 1 if chosen.foreground else or_mistake(count_classes, pairs)
-    names = or_mistake(class_names, chosen.folder)
-    if names is not None and len(names) < count:
-        raise Mistake(f"classes.yaml names {len(names)} classes; the labels hold {count}.")
+def _begun(chosen: argparse.Namespace) -> Checkpoint:
+    """Return what training starts from, with the settings of --model."""
     settings = dict(chosen.model)
-    begun = _begun(chosen.start, settings)
-    begun = or_mistake(begun.override, **settings)
-    wanted = names or tuple(each.name for each in begun.classes)[:count]
-    return or_mistake(with_classes, begun, wanted, max(count, len(names or ())))
+    begun = _started(chosen.start, settings)
+    return or_mistake(begun.override, **settings)
 
 
-def _begun(start: str, settings: dict[str, Any]) -> Checkpoint:
+def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
     """Return what --start names; an encoder that has been chosen leaves the settings."""
     from napari_emcad.io.recognise import EncoderOnlyError
 
@@ -160,45 +183,9 @@ def _imagenet(encoder: str) -> Path:
     return or_mistake(hub_encoder, encoder, told)
 
 
-def _slices(
-    chosen: argparse.Namespace, start: Checkpoint, config: TrainingConfig
-) -> tuple[list[Any], list[Any]]:
-    """Return slices to learn from and slices held out."""
-    from napari_emcad.teaching import split
-
-    data = _read(chosen, chosen.folder, start)
-    if chosen.validation is not None:
-        return list(data.slices), list(_read(chosen, chosen.validation, start).slices)
-    if not 0 <= chosen.hold_out < 1:
-        raise Mistake(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
-    slices, held_out = split(data.slices, chosen.hold_out, config.seed)
-    if not held_out:
-        say("napari-emcad: nothing is held out; the last epoch is kept, its score is unknown.")
-    return slices, held_out
-
-
-def _read(chosen: argparse.Namespace, folder: Path, start: Checkpoint) -> Dataset:
-    from napari_emcad.io.dataset import dataset_pairs, read_dataset
-
-    data = or_mistake(
-        read_dataset,
-        or_mistake(dataset_pairs, folder),
-        start.config.input_channels,
-        start.preprocessing,
-        len(start.classes),
-        chosen.foreground,
-        chosen.skip_bad,
-    )
-    for each in data.skipped:
-        say(f"napari-emcad: left out: {each}")
-    return data
-
-
 def _taught(
     chosen: argparse.Namespace,
-    start: Checkpoint,
-    slices: list[Any],
-    held_out: list[Any],
+    data: TrainingData,
     config: TrainingConfig,
     state: dict[str, Any] | None,
     kept: TrainingRun,
@@ -209,7 +196,7 @@ def _taught(
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop = threading.Event()
-    job = teach(start, slices, held_out, config, stop, chosen.device, state)
+    job = teach(data.start, data.learnt, data.held_out, config, stop, chosen.device, state)
     with _interrupt_sets(stop):
         while True:
             try:

@@ -1,0 +1,215 @@
+"""What ``napari-emcad train`` learns from and is judged by, and what is said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_emcad.cli.talk import Mistake, or_mistake, say
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.dataset import Dataset
+    from napari_emcad.training.samples import LabelledSlice
+
+_NAMED = 5
+"""So many images are named before the others are counted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What is trained on.
+
+    Attributes
+    ----------
+    start
+        The checkpoint to start from, with the classes of the labels.
+    learnt, held_out
+        Slices to learn from, and to choose the best epoch by.
+    remarks
+        What the user should know of them, a sentence each.
+    """
+
+    start: Checkpoint
+    learnt: list[LabelledSlice]
+    held_out: list[LabelledSlice]
+    remarks: tuple[str, ...]
+
+
+def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> TrainingData:
+    """Read a command line's folders.
+
+    Parameters
+    ----------
+    chosen
+        The command line.
+    begun
+        What to start from, with classes of its own.
+    seed
+        Of what is held out.
+
+    Raises
+    ------
+    Mistake
+        If folders, class names and labels do not fit each other.
+    """
+    from napari_emcad.io.classes import with_classes
+    from napari_emcad.teaching import split
+
+    names = _names(chosen)
+    limit = len(names) if names else None
+    data = _read(chosen, chosen.folder, begun, limit)
+    count = max(data.classes, len(names or ()))
+    wanted = names or tuple(each.name for each in begun.classes)[:count]
+    start = or_mistake(with_classes, begun, wanted, count)
+    remarks = [] if names or chosen.foreground else _counted(data)
+    if chosen.validation is None:
+        learnt, held_out = split(data.slices, chosen.hold_out, seed)
+    else:
+        learnt = list(data.slices)
+        held_out = list(_read(chosen, chosen.validation, start, count).slices)
+    remarks += [*_remarks(learnt, start, "to learn from"), *_remarks(held_out, start, "held out")]
+    if not held_out:
+        remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
+    return TrainingData(start, learnt, held_out, tuple(remarks))
+
+
+def check_folders(chosen: argparse.Namespace) -> None:
+    """Refuse folders that cannot be what they are said to be, before anything is read.
+
+    Raises
+    ------
+    Mistake
+        If the output lies among images or labels, or the training images are held out as well.
+    """
+    from napari_emcad.io.dataset import dataset_folders
+
+    output = chosen.output.resolve()
+    read = list(or_mistake(dataset_folders, chosen.folder))
+    if chosen.validation is not None:
+        others = or_mistake(dataset_folders, chosen.validation)
+        if others[0].resolve() == read[0].resolve():
+            raise Mistake(
+                f"--validation {chosen.validation} is the folder that is trained on; name another, "
+                f"or leave it out to hold a share of the images out."
+            )
+        read += others
+    for folder in read:
+        if folder.resolve() in (output, *output.parents):
+            raise Mistake(f"{chosen.output} lies in {folder}, which is read; choose another.")
+    if not 0 <= chosen.hold_out < 1:
+        raise Mistake(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
+
+
+def told_data(data: TrainingData) -> str:
+    """Return in words which classes there are, and how much to learn from and held out."""
+    classes = [f"{k} {each.name}" for k, each in enumerate(data.start.classes, start=1)]
+    number = f"{len(classes)} class{'es' * (len(classes) > 1)}"
+    held_out = _amount(data.held_out) if data.held_out else "none"
+    learnt = _amount(data.learnt)
+    return f"{number} ({', '.join(classes)}); {learnt} to learn from, {held_out} held out"
+
+
+def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
+    """Return the classes' names where the folder says them; those of a validation must agree."""
+    from napari_emcad.io.class_file import class_names
+
+    names = or_mistake(class_names, chosen.folder)
+    if chosen.foreground and names is not None and len(names) > 1:
+        raise Mistake(
+            f"--foreground makes one class of all labels; classes.yaml of {chosen.folder} names "
+            f"{len(names)}: {', '.join(names)}. Leave one of both out."
+        )
+    others = None if chosen.validation is None else or_mistake(class_names, chosen.validation)
+    if others is not None and others != names:
+        said = "has none" if names is None else f"names {', '.join(names)}"
+        raise Mistake(
+            f"classes.yaml of {chosen.validation} names {', '.join(others)}; that of "
+            f"{chosen.folder} {said}. They must be the same, as a number means one class."
+        )
+    return names
+
+
+def _read(
+    chosen: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
+) -> Dataset:
+    from napari_emcad.io.dataset import SKIP_ADVICE, dataset_files, read_dataset
+
+    pairs, problems = or_mistake(dataset_files, folder)
+    if problems and not chosen.skip_bad:
+        raise Mistake(f"{problems[0]} {SKIP_ADVICE}")
+    for each in problems:
+        say(f"napari-emcad: left out: {each}")
+    if not pairs:
+        raise Mistake(
+            f"No image of {folder} has labels; see the user guide for what belongs where."
+        )
+    data = or_mistake(
+        read_dataset,
+        pairs,
+        start.config.input_channels,
+        start.preprocessing,
+        classes,
+        chosen.foreground,
+        chosen.skip_bad,
+        chosen.axes,
+        chosen.channels,
+    )
+    for each in data.skipped:
+        say(f"napari-emcad: left out: {each}")
+    return data
+
+
+def _counted(data: Dataset) -> list[str]:
+    from napari_emcad.imaging.paint import seem_counted
+
+    if not seem_counted(data.parts):
+        return []
+    return [
+        f"The labels seem to number single objects, and each number up to {data.classes} is taken "
+        f"as a class of its own. If they do, add --foreground; if not, list the classes in "
+        f"classes.yaml."
+    ]
+
+
+def _remarks(slices: Sequence[LabelledSlice], start: Checkpoint, where: str) -> list[str]:
+    """Return what is strange about slices: no contrast, no labels, classes that never occur."""
+    if not slices:
+        return []
+    present = _classes_by_image(slices)
+    known = set().union(*present.values())
+    flat = [each.name for each in slices if each.planes.min() == each.planes.max()]
+    empty = [image for image, values in present.items() if not values]
+    never = [each.name for k, each in enumerate(start.classes, start=1) if k not in known]
+    said = (
+        (flat, "has one value everywhere; look whether it is what it should be."),
+        (empty, "has no labels: background only."),
+    )
+    remarks = [f"Of what is {where}: {_listed(names)} {what}" for names, what in said if names]
+    return remarks + ([f"No image {where} has {_listed(never)}."] if never else [])
+
+
+def _classes_by_image(slices: Iterable[LabelledSlice]) -> dict[str, set[int]]:
+    import numpy as np
+
+    present: dict[str, set[int]] = {}
+    for each in slices:
+        values = {int(value) for value in np.unique(each.target) if value > 0}
+        present.setdefault(each.image or each.name, set()).update(values)
+    return present
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _amount(slices: Iterable[LabelledSlice]) -> str:
+    listed = list(slices)
+    images = len({each.image or each.name for each in listed})
+    several = f" ({len(listed)} slices)" if len(listed) > images else ""
+    return f"{images} image{'s' * (images > 1)}{several}"
