@@ -61,6 +61,8 @@ def test_it_writes_a_checkpoint_that_says_where_it_came_from(folder, tmp_path, c
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert [each["epoch"] for each in history] == [1, 2]
     assert all(each["dice"] is not None for each in history)
+    (kept,) = (each for each in history if each["kept"])
+    assert f"epoch {kept['epoch']} is kept, Dice {kept['dice']:.4f}." in said.err
     assert (tmp_path / "run" / "curves.png").exists()
     image = np.asarray(Image.open(folder / "images" / "0.png"))
     assert napari_emcad.segment(image, checkpoint).labels.shape == image.shape

@@ -80,7 +80,10 @@ def test_history_is_written_as_csv_json_and_curves(tmp_path):
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert rows[1]["dice"] == ""
-    assert json.loads((tmp_path / "history.json").read_text())[2]["best"] is True
+    listed = json.loads((tmp_path / "history.json").read_text())
+    assert listed[2]["best"] is True
+    assert [each["kept"] for each in listed] == [False, False, True]
+    assert [row["kept"] for row in rows] == ["False", "False", "True"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (900, 420)
         colours = {colour for _, colour in picture.getcolors(10**6)}

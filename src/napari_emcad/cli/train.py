@@ -93,6 +93,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _finished(taught: Taught, kept: TrainingRun) -> int:
     """Write what came of a training, say how it ended, and return the exit status."""
     from napari_emcad.io.checkpoint_file import write_checkpoint
+    from napari_emcad.training.events import kept_epoch
 
     path = kept.folder / _MODEL
     or_mistake(write_checkpoint, taught.checkpoint, path)
@@ -101,6 +102,9 @@ def _finished(taught: Taught, kept: TrainingRun) -> int:
         say("napari-emcad: stopped early; go on with --resume.")
     if taught.trained.remark:
         say(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
+    kept_one = kept_epoch(taught.trained.epochs)
+    if kept_one is not None and kept_one.dice is not None:
+        say(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
     print(path)
     return _STATUS[taught.trained.ending]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.io.atomic import write_bytes
 from napari_emcad.io.claim import ClaimedError, claimed
 from napari_emcad.io.curves import curves_png
-from napari_emcad.training.events import EpochEnd
+from napari_emcad.training.events import EpochEnd, kept_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,16 +135,17 @@ class TrainingRun:
         return state
 
     def note(self, epochs: Sequence[EpochEnd]) -> None:
-        """Write the history as CSV and JSON, and its curves as a PNG.
+        """Write the history as CSV and JSON, and its curves as a PNG; the kept epoch is named.
 
         Raises
         ------
         RunError
             If the disk does not take them.
         """
-        rows = [asdict(each) for each in epochs]
+        kept = kept_epoch(epochs)
+        rows = [{**asdict(each), "kept": each is kept} for each in epochs]
         table = io.StringIO()
-        writer = csv.DictWriter(table, [each.name for each in fields(EpochEnd)])
+        writer = csv.DictWriter(table, [*(each.name for each in fields(EpochEnd)), "kept"])
         writer.writeheader()
         writer.writerows(rows)
         self._write(f"{_HISTORY}.csv", table.getvalue().encode())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -94,3 +94,10 @@ class Trained:
     epochs: tuple[EpochEnd, ...]
     ending: Ending
     remark: str = ""
+
+
+def kept_epoch(epochs: Sequence[EpochEnd]) -> EpochEnd | None:
+    """Return the epoch whose network is kept: the best, or the last if none was held out for."""
+    best = [each for each in epochs if each.best]
+    among = best or epochs
+    return among[-1] if among else None
