@@ -111,22 +111,59 @@ def test_an_undefined_distance_is_null_and_the_mean_says_of_how_many_it_is(add, 
     add("b", NOTHING, square(5, 5))
     add("c", NOTHING, NOTHING)
     report = told()
-    assert [each["hd95"] for each in report["images"]] == [4.0, None, 0.0]
+    assert [each["hd95"] for each in report["images"]] == [4.0, None, None]
     for mean in (report["mean"], report["by_class"]["nucleus"]):
-        assert (mean["hd95"], mean["hd95_images"]) == (2.0, 2)
+        assert (mean["hd95"], mean["hd95_images"]) == (4.0, 1)
     assert report["mean"]["dice"] == pytest.approx((0.6 + 0 + 1) / 3)
     _, out, _ = run()
     rows = out.splitlines()
-    assert rows[2].split()[-1] == "-"
-    assert rows[4].endswith("2.00 px")
-    assert rows[-1].startswith("HD95, mean of 3 images: defined in 2 of 3;")
+    assert [row.split()[-1] for row in rows[2:4]] == ["-", "-"]
+    assert rows[4].endswith("4.00 px")
+    assert rows[-1].startswith("HD95, mean of 3 images: defined in 1 of 3;")
 
 
 def test_where_no_distance_is_defined_there_is_no_mean(add, told, run):
     add("a", NOTHING, square(5, 5))
     assert told()["mean"]["hd95"] is None
     assert told()["mean"]["hd95_images"] == 0
-    assert run()[0] == 0
+    status, out, _ = run()
+    assert status == 0
+    assert out.splitlines()[-1].startswith("HD95, mean of 1 image: defined in none of 1:")
+
+
+def test_a_class_that_neither_has_does_not_lower_the_distance(add, told, two_classes):
+    add("a", square(5, 5), square(5, 9))
+    add("b", square(20, 20, value=2), square(20, 23, value=2))
+    report = told("--checkpoint", two_classes)
+    assert [each["hd95"] for each in report["images"]] == [4.0, 3.0]
+    assert [each["hd95_images"] for each in report["by_class"].values()] == [1, 1]
+    assert report["mean"]["hd95"] == 3.5
+
+
+def test_classes_that_a_binary_network_lacks_are_remarked(add, run, folder):
+    labels = square(5, 5) + square(20, 20, value=2) + square(20, 38, value=2) + square(30, 5, 5, 3)
+    add("a", square(5, 5), labels)
+    _, _, err = run()
+    assert "Classes 2, 3 do not exist in it" in err
+    counted = [sum(square(10 * (k // 4), 12 * (k % 4), 8, k + 1) for k in range(9))] * 2
+    for name, each in zip("ab", counted, strict=True):
+        add(name, square(5, 5), each)
+    assert "exist" not in run()[2]
+    add("a", square(5, 5), square(5, 5, value=255))
+    add("b", square(5, 5), square(5, 5, value=1))
+    assert "exist" not in run()[2]
+
+
+def test_a_name_in_other_letters_is_told_beside_the_sheet(add, run):
+    add("核", square(5, 5), square(5, 9))
+    assert "1 on the sheet is 核.tif." in run("--sheet", "worst.png")[2]
+
+
+def test_labels_of_three_slices_are_a_stack_as_their_image_is(add, folder, told):
+    stack = np.stack([square(5, 5)] * 3)
+    add("a", stack, stack)
+    tifffile.imwrite(folder / "labels" / "a.tif", stack, photometric="rgb", planarconfig="separate")
+    assert told()["mean"]["dice"] == 1
 
 
 def test_distances_of_different_units_have_no_mean(add, told, run):

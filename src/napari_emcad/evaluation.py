@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.imaging.paint import BACKGROUND, mask_as_class
+from napari_emcad.imaging.paint import BACKGROUND, Parts, mask_as_class, parts
 from napari_emcad.io.images import ImageFileError, read_image, read_labels
 from napari_emcad.io.scale import PIXEL
 from napari_emcad.io.sheet import exhibit
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 METRICS = ("dice", "iou", "precision", "recall")
 """The figures of a `Scores` that are reported."""
 
+_NO_PARTS = Parts((), 0)
+
 _SPACE = "ZYX"
 """Axes along which there is a distance; others (time, …) are compared position by position."""
 
@@ -47,7 +49,7 @@ class ImageScore:
         Pixel counts and what follows from them.
     hd95
         The 95th percentile of the Hausdorff distance in `unit`, see
-        `napari_emcad.training.metrics.hausdorff95`; NaN where it is undefined.
+        `napari_emcad.training.metrics.hausdorff95`; NaN where truth or prediction are empty.
     unit
         Of length; ``"pixel"`` where the size of a pixel is not known along every axis.
     """
@@ -79,12 +81,15 @@ class Case:
         The image.
     predicted, truth
         Class labels of the image's spatial shape.
+    parts
+        What the label file consists of; with several classes nothing is said of it.
     """
 
     score: ImageScore
     slices: Slices
     predicted: NDArray[Any]
     truth: NDArray[Any]
+    parts: Parts = _NO_PARTS
 
 
 def evaluate(
@@ -146,6 +151,7 @@ def compare(
             truth = read_labels(labels, slices.spatial_shape)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _like(truth, predicted.shape)
+            said = parts(truth) if classes == 1 else _NO_PARTS
             predicted, truth = _as_classes(predicted, classes), _as_classes(truth, classes)
             scores = _scores(predicted, truth, classes)
         except ImageFileError:
@@ -155,7 +161,8 @@ def compare(
         if _missing(known, slices):
             known, its_unit = {}, PIXEL
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, known)
-        yield Case(ImageScore(image.name, scores, distances, its_unit), slices, predicted, truth)
+        scored = ImageScore(image.name, scores, distances, its_unit)
+        yield Case(scored, slices, predicted, truth, said)
 
 
 def class_scores(predicted: NDArray[Any], truth: NDArray[Any], classes: int) -> dict[int, Scores]:
@@ -202,17 +209,22 @@ def class_hd95(
     Returns
     -------
     dict
-        NaN for a class that only one of the two has.
+        NaN for a class that not both of them have: there is no distance to nothing, and agreement
+        about nothing is none either.
     """
     apart = [axis for axis, letter in enumerate(axes) if letter not in _SPACE]
     steps = [scale.get(letter, 1.0) for letter in axes if letter in _SPACE]
     found, wanted = (np.moveaxis(each, apart, range(len(apart))) for each in (predicted, truth))
     positions = list(np.ndindex(found.shape[: len(apart)]))
     distances = {
-        k: [hausdorff95(found[at] == k, wanted[at] == k, steps) for at in positions]
+        k: [_distance(found[at] == k, wanted[at] == k, steps) for at in positions]
         for k in range(1, classes + 1)
     }
     return {k: mean_of_defined(each)[0] for k, each in distances.items()}
+
+
+def _distance(found: NDArray[np.bool_], wanted: NDArray[np.bool_], steps: Sequence[float]) -> float:
+    return hausdorff95(found, wanted, steps) if found.any() or wanted.any() else nan
 
 
 def mean_over_images(scores: Iterable[ImageScore], metric: str) -> float:

@@ -19,6 +19,7 @@ from napari_emcad.imaging.overlay import (
     shown,
 )
 from napari_emcad.io import sheet as module
+from napari_emcad.io.checkpoint import COLOURS as CLASS_COLOURS
 from napari_emcad.io.checkpoint import ClassLabel
 from napari_emcad.io.lettering import drawable, elided, font
 from napari_emcad.io.sheet import exhibit, sheet
@@ -121,6 +122,23 @@ def test_kinds_of_disagreement_stay_apart_whatever_the_eyes(sight):
         assert deltaE_ciede2000(one, other) > 15
 
 
+def test_no_kind_of_disagreement_can_be_taken_for_a_class():
+    kinds, classes = (
+        rgb2lab(np.array([list(bytes.fromhex(each[1:])) for each in colours]) / 255)
+        for colours in (module._KINDS.values(), CLASS_COLOURS)
+    )
+    for kind in kinds:
+        assert deltaE_ciede2000(kind, classes).min() > 20
+
+
+def test_classes_are_outlined_in_the_legend_and_disagreement_is_filled():
+    page = sheet([], [NUCLEUS], "worst")
+    for colour, filled in ((bytes.fromhex(NUCLEUS.colour[1:]), False), (COLOURS["missed"], True)):
+        rows, columns = np.nonzero((page == list(colour)).all(-1))
+        inside = page[(rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2]
+        assert (bytes(inside) == colour) is filled
+
+
 # -- that it fits
 
 
@@ -153,7 +171,8 @@ def test_names_that_the_font_lacks_are_written_as_far_as_it_goes(name):
 
 def test_names_are_drawn_in_letters_that_the_font_has():
     pages = [
-        sheet([case(name)], [NUCLEUS], name) for name in ("Zürich µ\n核.tif", "Zurich u??.tif")
+        sheet([case(name)], [NUCLEUS], name)
+        for name in ("Zürich µ\n核.tif", "Zurich u\\n\\u6838.tif")
     ]
     np.testing.assert_array_equal(*pages)
 
@@ -166,7 +185,14 @@ def test_a_high_image_stands_in_the_middle_of_its_cell():
 
 
 def test_letters_without_their_accents_and_u_for_micro():
-    assert drawable("Zürich 0.5 µm μm 核") == "Zurich 0.5 um um ?"
+    assert drawable("Zürich 0.5 µm μm") == "Zurich 0.5 um um"
+
+
+def test_names_in_other_letters_stay_apart():
+    names = ["核.tif", "ж.tif", "ω.tif", "\udcff.tif", "\n.tif"]
+    assert [drawable(each)[:-4] for each in names] == [
+        *("\\u6838", "\\u0436", "\\u03c9", "\\udcff", "\\n")
+    ]
 
 
 def test_every_case_has_the_same_columns_whatever_its_size():

@@ -11,12 +11,13 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import add_computing, check_output, computing, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, print_json, tick
+from napari_emcad.cli.talk import Mistake, or_mistake, print_json, say, tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_emcad.evaluation import ImageScore, Ranked
+    from napari_emcad.imaging.paint import Parts
     from napari_emcad.io.checkpoint import Checkpoint
 
 _WORST, _MOST = 8, 100
@@ -78,16 +79,36 @@ def _scored(
     from napari_emcad.evaluation import compare, keep_worst
 
     scores: list[ImageScore] = []
+    masks: list[Parts] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": chosen.spacing, "unit": chosen.unit} if chosen.spacing else {}
     cases = compare(pairs, checkpoint, axes=chosen.axes, **scale, **computing(chosen))
     for number in range(1, len(pairs) + 1):
         case = or_mistake(next, cases)
         scores.append(case.score)
+        masks.append(case.parts)
         if chosen.sheet is not None:
             worst = keep_worst(worst, case, chosen.worst or _WORST)
         tick(f"{number} of {len(pairs)} images", last=number == len(pairs))
+    _remark_classes(masks, checkpoint)
     return scores, worst
+
+
+def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
+    """Say which classes of the labels a binary network lacks; counted objects are none."""
+    from napari_emcad.imaging.paint import MOST_CLASSES, seem_counted
+
+    values = sorted({value for each in masks for value in each.values})
+    if len(values) < 2 or values[-1] > MOST_CLASSES or seem_counted(masks):
+        return
+    name = checkpoint.classes[0].name
+    more = [str(value) for value in values if value != 1]
+    lacking = f"Classes {', '.join(more)} do" if len(more) > 1 else f"Class {more[0]} does"
+    say(
+        f"napari-emcad: the labels hold {', '.join(map(str, values))}; the checkpoint has one "
+        f"class, {name}. {lacking} not exist in it: everything above 0 is taken as "
+        f"{name}, which is right for single objects only."
+    )
 
 
 def _check_options(chosen: argparse.Namespace) -> None:
@@ -116,12 +137,15 @@ def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
     from napari_emcad.io.images import write_array
-    from napari_emcad.io.sheet import sheet
+    from napari_emcad.io.sheet import drawable, sheet
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"
     drawn = sheet([each for _, each in worst], checkpoint.classes, title)
     or_mistake(write_array, path, drawn, "YXC")
+    for place, (_, each) in enumerate(worst, start=1):
+        if "\\" in drawable(each.name):
+            say(f"napari-emcad: {place} on the sheet is {each.name}.")
 
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
@@ -224,11 +248,10 @@ def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> 
         return
     total = len(report["images"])
     for name, each in means.items():
-        if each["hd95_images"] < total:
-            print(
-                f"HD95, {name}: defined in {each['hd95_images']} of {total}; in the others only "
-                f"one of truth and prediction has anything."
-            )
+        number = each["hd95_images"]
+        if number < total:
+            where = f"{number} of {total}; in the others" if number else f"none of {total}:"
+            print(f"HD95, {name}: defined in {where} truth, prediction or both have nothing.")
 
 
 def _images(number: int) -> str:

@@ -19,13 +19,17 @@ def elided(text: str, room: float, size: int) -> str:
 
 
 def drawable(text: str) -> str:
-    """Return a text in the letters of Pillow's own font: no accents, u for µ, else question marks.
+    """Return a text in the letters of Pillow's own font: no accents, u for µ, others by their code.
 
     Other fonts differ from computer to computer, and may be missing.
     """
     plain = unicodedata.normalize("NFKD", text).replace("μ", "u")
     plain = "".join(each for each in plain if not unicodedata.combining(each))
-    return "".join(each if " " <= each <= "~" else "?" for each in plain)
+    return "".join(each if " " <= each <= "~" else _code(each) for each in plain)
+
+
+def _code(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
 
 
 @lru_cache

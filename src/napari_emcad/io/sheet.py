@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +33,10 @@ _TITLE, _LEGEND, _NAMES, _CAPTION = 52, 26, 34, 40
 """Heights of the title, a line of the legend, the columns' names and a caption."""
 
 _COLUMNS = ("image", "truth", "prediction", "disagreement")
-_KINDS = {"agreed": "#d0d0d0", "missed": "#d55e00", "invented": "#56b4e9", "wrong class": "#f0e442"}
-"""Colours that stay apart under every common colour blindness (after Okabe and Ito)."""
+_KINDS = {"agreed": "#606060", "missed": "#ffff00", "invented": "#c0c0ff", "wrong class": "#ffc0c0"}
+"""Colours that stay apart under every common colour blindness, and from those of classes: these
+are of middle brightness, the kinds of disagreement very bright, agreement dark.
+"""
 
 _SMALL, _USUAL, _LARGE, _SWATCH = 14, 15, 20, 20
 _INK, _QUIET, _LINE = "#222222", "#6b6b6b", "#dddddd"
@@ -170,36 +172,55 @@ def _outlined(
     return painted(picture, np.where(labels, labels, wide), colours, np.where(border, 1.0, _TINT))
 
 
-def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[tuple[int, str, str]]]:
-    """Return lines of entries: where each begins, its name and its colour."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A text of the legend, where it begins, its colour ("" for none), and whether it is filled."""
+
+    left: int
+    text: str
+    colour: str = ""
+    filled: bool = False
+
+
+def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
+    """Return lines of entries: classes are outlined as on their panels, disagreement is filled."""
     kinds = list(_KINDS.items())[: CONFUSED if len(classes) > 1 else INVENTED]
-    lines: list[list[tuple[int, str, str]]] = [[]]
+    entries = [_Entry(0, each.name, each.colour) for each in classes]
+    entries += [_Entry(0, f"{_COLUMNS[-1]}:"), *(_Entry(0, *each, filled=True) for each in kinds)]
+    lines: list[list[_Entry]] = [[]]
     left = _MARGIN
-    for name, colour in [(each.name, each.colour) for each in classes] + kinds:
-        short = elided(name, _CELL, _SMALL)
-        right = left + _SWATCH + round(font(_SMALL).getlength(short))
+    for each in entries:
+        short = elided(each.text, _CELL, _SMALL)
+        right = left + _SWATCH * bool(each.colour) + round(font(_SMALL).getlength(short))
         if right > width - _MARGIN:
             lines.append([])
             right, left = right - left + _MARGIN, _MARGIN
-        lines[-1].append((left, short, colour))
+        lines[-1].append(replace(each, left=left, text=short))
         left = right + 2 * _GAP
     return lines
 
 
-def _draw_head(
-    page: Image.Image, title: str, legend: Sequence[Sequence[tuple[int, str, str]]]
-) -> None:
+def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_Entry]]) -> None:
     draw, middle, right = ImageDraw.Draw(page), _TITLE // 2 + 4, page.width - _MARGIN
     draw.text((_MARGIN, middle), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     for number, line in enumerate(legend):
         middle = _TITLE + number * _LEGEND + _LEGEND // 2 - 4
-        for left, name, colour in line:
-            draw.rectangle([left, middle - 6, left + 12, middle + 6], colour)
-            draw.text((left + _SWATCH, middle), name, _INK, font(_SMALL), "lm")
+        for each in line:
+            _draw_swatch(draw, each, middle)
+            left = each.left + _SWATCH * bool(each.colour)
+            draw.text((left, middle), each.text, _INK, font(_SMALL), "lm")
     bottom = _TITLE + len(legend) * _LEGEND + _NAMES
     for column, name in enumerate(_COLUMNS):
         draw.text((_left(column), bottom - 18), name, _QUIET, font(_SMALL), "lm")
     draw.line([(_MARGIN, bottom - 4), (right, bottom - 4)], _LINE)
+
+
+def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _Entry, middle: int) -> None:
+    square = [entry.left, middle - 6, entry.left + 12, middle + 6]
+    if entry.filled:
+        draw.rectangle(square, entry.colour, _QUIET)
+    elif entry.colour:
+        draw.rectangle(square, None, entry.colour, width=3)
 
 
 def _draw_caption(page: Image.Image, top: int, name: str, figures: str) -> None:
