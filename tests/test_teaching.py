@@ -66,6 +66,8 @@ def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     assert taught.checkpoint.title != parent.title
     assert "0.92" not in taught.checkpoint.description  # the parent's figures are not its own
     assert len(taught.checkpoint.history) == len(parent.history) + 1
+    assert taught.checkpoint.history[-1]["parent"] == parent.origin.sha256
+    assert taught.checkpoint.history[-1]["parent_title"] == parent.title
 
 
 def test_slices_of_an_image_stay_together_whatever_files_are_called():

@@ -263,7 +263,7 @@ class Tutor:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
         dice = None if score is None else score.dice
         weights = copied(self._learner.kept)
-        return taught_checkpoint(self._start, weights, self._config, event, dice, self._updates)
+        return taught_checkpoint(self._start, weights, self._config, event, dice)
 
 
 def draft(

@@ -135,7 +135,7 @@ def taught_checkpoint(
     config: TrainingConfig,
     event: str,
     score: float | None,
-    epochs: int,
+    epochs: int | None = None,
 ) -> Checkpoint:
     """Return the checkpoint that came of a training.
 
@@ -152,7 +152,7 @@ def taught_checkpoint(
     score
         Dice of what was held out; None if nothing was.
     epochs
-        How many there were.
+        How many there were; None where the word means nothing.
     """
     names = ", ".join(each.name for each in parent.classes)
     told = "nothing was held out" if score is None else f"Dice {score:.3f} on what was held out"
@@ -162,12 +162,13 @@ def taught_checkpoint(
         "config": asdict(config),
         "epochs": epochs,
         "best_dice": score,
-        "parent": parent.title or "a new network",
+        "parent": parent.origin.sha256 or parent.parent,
+        "parent_title": parent.title or "a new network",
     }
     return replace(
         parent,
         title=f"{names}: trained PVT-EMCAD-{parent.config.encoder[-2:].upper()}",
-        description=f"{event[0].upper()}{event[1:]}, from “{entry['parent']}”; {told}.",
+        description=f"{event[0].upper()}{event[1:]}, from “{entry['parent_title']}”; {told}.",
         tensors={k: v.numpy() for k, v in weights.items()},
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,

@@ -108,5 +108,21 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 
 def _history(checkpoint: Checkpoint) -> str:
-    last = checkpoint.history[-1]
-    return str(last.get("event", f"{len(checkpoint.history)} trainings"))
+    """Return a line per training, oldest first."""
+    return "\n".join(map(_training, checkpoint.history))
+
+
+def _training(entry: dict[str, Any]) -> str:
+    """Return what is known of a training: files of others may say anything."""
+    date, epochs, dice = (entry.get(name) for name in ("date", "epochs", "best_dice"))
+    title, sha = entry.get("parent_title"), entry.get("parent")
+    parent = f"“{title}”" if title else str(sha or "")[:16]
+    said = [
+        str(date)[:10] if date else "",
+        str(entry.get("event", "a training")),
+        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else "",
+        f"best Dice {dice:.3f}" if isinstance(dice, (int, float)) else "",
+        str(entry["ending"]) if entry.get("ending") in ("stopped", "diverged") else "",
+        f"from {parent}" if parent else "",
+    ]
+    return ", ".join(each for each in said if each)
