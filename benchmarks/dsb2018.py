@@ -24,7 +24,7 @@ import torch
 
 import napari_emcad
 from napari_emcad.evaluation import METRICS, evaluate
-from napari_emcad.io.dataset import dataset_pairs, read_dataset
+from napari_emcad.io.dataset import DatasetError, dataset_pairs, read_dataset
 from napari_emcad.io.training_run import TrainingRun
 from napari_emcad.teaching import teach
 from napari_emcad.training.config import PRESETS
@@ -53,6 +53,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few images, a few steps")
     parser.add_argument("--json", action="store_true", help="figures as one object")
     chosen = parser.parse_args()
+    try:
+        dataset_pairs(chosen.data)
+    except DatasetError as error:
+        parser.error(f"--data: {error}")
     index = read_index(chosen.data)
     if chosen.train is not None:
         checkpoint = trained(chosen, index)

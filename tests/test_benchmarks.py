@@ -66,3 +66,11 @@ def test_seeing_inside_is_compared_with_segmenting(folder):
     for case in figures.values():
         assert case["ratio"] == pytest.approx(case["inside_s"] / case["segment_s"])
         assert case["kept_bytes"] == 0
+
+
+def test_a_folder_without_images_is_one_sentence(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "dsb2018.py"), "--data", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "has no folder images in it" in done.stderr.splitlines()[-1]

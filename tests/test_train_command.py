@@ -95,7 +95,11 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
     ("more", "said"),
     [
         (["--preset", "fast"], "There is no preset fast; choose one of paper-polyp"),
+        (["--preset", "from-scrach"], "Did you mean from-scratch?"),
         (["--set", "epoch=3"], "epoch is no setting"),
+        (["--set", "epoch=3"], "Did you mean epochs?"),
+        (["--set", "xyzzy=3"], "weight_decay."),
+        (["--model", "encodr=pvt_v2_b2"], "Did you mean encoder?"),
         (["--start", "no.pth"], "no such file"),
         (["--hold-out", "1"], "--hold-out is 1.0"),
         (["--resume"], "no training to go on with"),
@@ -126,9 +130,12 @@ def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
     assert train(folder, tmp_path / "run") == 2
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume", "--set", "seed=5") == 2
-    assert "with other held-out images, images, training;" in capsys.readouterr().err
+    assert (
+        "with other held-out images, images, seed; go on with the same (seed=0),"
+        in capsys.readouterr().err
+    )
     assert train(folder, tmp_path / "run", "--resume", "--model", "zoom=2") == 2
-    assert "with other preprocessing;" in capsys.readouterr().err
+    assert "with other zoom; go on with the same (zoom=1.5)," in capsys.readouterr().err
     (tmp_path / "run" / "resume.pt").unlink()
     assert train(folder, tmp_path / "run") == 2
     assert "holds a training" in capsys.readouterr().err
@@ -379,3 +386,19 @@ def test_two_trainings_do_not_share_a_folder(folder, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
     assert train(folder, tmp_path / "run") == 0
     assert not [each for each in (tmp_path / "run").iterdir() if each.name[0] == "."]
+
+
+# -- what is said on the way
+
+
+def test_a_log_hears_of_a_training_now_and_then(folder, tmp_path, capsys, monkeypatch):
+    from napari_emcad.cli import talk
+
+    assert train(folder, tmp_path / "quiet") == 0
+    assert "step 1 of" not in capsys.readouterr().err
+    now = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(talk.time, "monotonic", lambda: next(now))
+    pulse = talk.Pulse()
+    for step in range(1, 6):
+        pulse.tick(f"step {step} of 5")
+    assert capsys.readouterr().err.splitlines() == ["step 2 of 5", "step 4 of 5"]

@@ -38,8 +38,21 @@ def test_a_state_comes_back_as_it_was(tmp_path):
 def test_another_trainings_state_is_refused_by_what_differs(tmp_path):
     run = TrainingRun(tmp_path)
     run.save(STATE, {"seed": 1, "crop": 64})
-    with pytest.raises(RunError, match="other crop, seed"):
+    with pytest.raises(RunError, match=r"other crop, seed; .* \(crop=64, seed=1\),"):
         run.load({"seed": 2, "crop": 32})
+
+
+def test_of_another_trainings_settings_those_that_differ_are_named(tmp_path):
+    settings = {"seed": 1, "flip": False, "augmentation": {"scale": (0.5, 2.0), "hue": 0.1}}
+    run = TrainingRun(tmp_path)
+    run.save(STATE, {"training": settings, "images": ["a", "b"], "start": "x"})
+    assert run.load({"training": settings, "images": ["a", "b"], "start": "x"})
+    other = {**settings, "flip": True, "augmentation": {"scale": (0.5, 2.0), "hue": 0.2}}
+    with pytest.raises(RunError) as caught:
+        run.load({"training": other, "images": ["a"], "start": "x"})
+    assert "other flip, hue, images; go on with the same (flip=false, hue=0.1), or" in str(
+        caught.value
+    )
 
 
 def test_nothing_to_go_on_with_and_damage_are_said(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_QUIET_S = 30.0
+"""A log without a line for longer seems to be of something that hangs."""
 
 
 class Mistake(Exception):
@@ -44,6 +49,26 @@ def tick(text: str, last: bool) -> None:
         print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
     elif last:
         say(text)
+
+
+class Pulse:
+    """Progress of what takes long: beside a terminal's line, a line in a log now and then.
+
+    Parameters
+    ----------
+    every
+        Seconds between two lines where standard error is no terminal.
+    """
+
+    def __init__(self, every: float = _QUIET_S) -> None:
+        self._every, self._said = every, time.monotonic()
+
+    def tick(self, text: str) -> None:
+        """Show how far the work is."""
+        now = time.monotonic()
+        due = now - self._said >= self._every
+        tick(text, last=due and sys.stderr is not None and not sys.stderr.isatty())
+        self._said = now if due else self._said
 
 
 def print_json(content: Any) -> None:

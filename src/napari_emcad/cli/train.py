@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import add_axes, add_device, add_set, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+from napari_emcad.cli.talk import Mistake, Pulse, or_mistake, say, tick
 from napari_emcad.cli.training_data import check_folders, told_data, training_data
 
 if TYPE_CHECKING:
@@ -138,10 +138,13 @@ def _about(
 
 
 def _config(chosen: argparse.Namespace) -> TrainingConfig:
-    from napari_emcad.training.config import PRESETS
+    from napari_emcad.training.config import PRESETS, meant
 
     if chosen.preset not in PRESETS:
-        raise Mistake(f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}.")
+        raise Mistake(
+            f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}."
+            f"{meant([chosen.preset], PRESETS)}"
+        )
     return or_mistake(PRESETS[chosen.preset].changed, **dict(chosen.set))
 
 
@@ -199,7 +202,7 @@ def _taught(
     from napari_emcad.teaching import teach
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
-    stop = threading.Event()
+    stop, pulse = threading.Event(), Pulse()
     job = teach(data.start, data.learnt, data.held_out, config, stop, chosen.device, state)
     with _interrupt_sets(stop):
         while True:
@@ -209,7 +212,7 @@ def _taught(
                 taught: Taught = ended.value
                 return taught
             if isinstance(event, StepEnd):
-                tick(f"step {event.step} of {event.total}, loss {event.loss:.3f}", last=False)
+                pulse.tick(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
             elif isinstance(event, EpochEnd):
                 say(_told(event))
             elif isinstance(event, Snapshot):

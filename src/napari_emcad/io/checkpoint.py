@@ -13,6 +13,7 @@ from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensors import parameters, tensor_shapes
+from napari_emcad.training.config import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -210,8 +211,11 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
     other = {"head", "title", "description", "classes"}
     unknown = set(overrides) - architecture - pixels - other
     if unknown:
-        possible = ", ".join(sorted(architecture | pixels | other))
-        raise ValueError(f"{', '.join(sorted(unknown))} cannot be set; possible are {possible}.")
+        possible = architecture | pixels | other
+        raise ValueError(
+            f"{', '.join(sorted(unknown))} cannot be set; possible are "
+            f"{', '.join(sorted(possible))}.{meant(unknown, possible)}"
+        )
     config = replace(checkpoint.config, **_picked(overrides, architecture))
     if tensor_shapes(config) != tensor_shapes(checkpoint.config):
         wrong = [k for k in _picked(overrides, architecture) if _differs(config, checkpoint, k)]

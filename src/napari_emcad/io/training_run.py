@@ -125,12 +125,11 @@ class TrainingRun:
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."
             ) from None
-        now = json.loads(json.dumps(about))
-        differing = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+        differing = _differing(before, json.loads(json.dumps(about)))
         if differing:
             raise RunError(
-                f"{self.folder} holds a training with other {', '.join(differing)}; go on with the "
-                f"same, or start anew in another folder."
+                f"{self.folder} holds a training with other {', '.join(sorted(differing))}; go on "
+                f"with the same{_told_values(differing)}, or start anew in another folder."
             )
         return state
 
@@ -157,3 +156,22 @@ class TrainingRun:
             write_bytes(self.folder / name, content)
         except OSError as error:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror}.") from None
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return what a training was of by name where it is of something else now, settings singly."""
+    differing: dict[str, Any] = {}
+    for name in {*before, *now}:
+        one, other = before.get(name), now.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            differing |= _differing(one, other)
+        elif one != other:
+            differing[name] = one
+    return differing
+
+
+def _told_values(settings: dict[str, Any]) -> str:
+    """Return in brackets the values that are short enough to be said."""
+    plain = {k: v for k, v in sorted(settings.items()) if isinstance(v, (bool, int, float))}
+    told = ", ".join(f"{name}={json.dumps(value)}" for name, value in plain.items())
+    return f" ({told})" if told else ""

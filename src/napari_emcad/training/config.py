@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
 Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
+
+
+def meant(names: Iterable[str], possible: Collection[str]) -> str:
+    """Return the question whether others were meant by these names; "" where none is near."""
+    near = [each for name in sorted(names) for each in get_close_matches(name, possible, n=1)]
+    return f" Did you mean {', '.join(near)}?" if near else ""
 
 
 def _check(right: bool, name: str, value: object, expected: object) -> None:
@@ -238,7 +248,10 @@ class TrainingConfig:
         unknown = sorted(set(changes) - inner - own)
         if unknown:
             possible = ", ".join(sorted(own | inner))
-            raise ValueError(f"{', '.join(unknown)} is no setting; possible are {possible}.")
+            raise ValueError(
+                f"{', '.join(unknown)} is no setting; possible are {possible}."
+                f"{meant(unknown, own | inner)}"
+            )
         augmentation = replace(
             self.augmentation, **{k: v for k, v in changes.items() if k in inner}
         )
