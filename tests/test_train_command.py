@@ -296,11 +296,13 @@ def test_classes_that_never_occur_empty_labels_and_flat_images_are_remarked(
     (classes / "classes.yaml").write_text("[cell, wall, debris]")
     put_labels(classes, "0.png", np.zeros((72, 80), np.uint8))
     Image.fromarray(np.full((72, 80), 7, np.uint8)).save(classes / "images" / "1.png")
+    (classes / "images" / "2.png").unlink()
+    tifffile.imwrite(classes / "images" / "2.tif", np.full((72, 80), np.nan, np.float32))
     assert whole(classes, tmp_path / "run", "--hold-out", "0") == 0
     err = capsys.readouterr().err
     assert "No image to learn from has debris." in err
-    assert "0.png has no labels" in err
-    assert "1.png has one value everywhere" in err
+    assert "No label, background only (to learn from): 0.png." in err
+    assert "The same value everywhere (to learn from): 1.png, 2.tif." in err
     assert "Nothing is held out" in err
 
 
@@ -357,7 +359,7 @@ def test_classes_that_a_validation_has_more_or_lacks_are_said(classes, held_out,
     assert whole(classes, tmp_path / "run", *more) == 0
     err = capsys.readouterr().err
     assert "No image held out has class 2." in err
-    assert "held out: 0.png has no labels" in err
+    assert "No label, background only (held out): 0.png." in err
 
 
 # -- where it is written to

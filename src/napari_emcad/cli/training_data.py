@@ -186,10 +186,10 @@ def _remarks(slices: Sequence[LabelledSlice], start: Checkpoint, where: str) -> 
     empty = [image for image, values in present.items() if not values]
     never = [each.name for k, each in enumerate(start.classes, start=1) if k not in known]
     said = (
-        (flat, "has one value everywhere; look whether it is what it should be."),
-        (empty, "has no labels: background only."),
+        (flat, "The same value everywhere"),
+        (empty, "No label, background only"),
     )
-    remarks = [f"Of what is {where}: {_listed(names)} {what}" for names, what in said if names]
+    remarks = [f"{what} ({where}): {_listed(names)}." for names, what in said if names]
     return remarks + ([f"No image {where} has {_listed(never)}."] if never else [])
 
 
