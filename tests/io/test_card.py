@@ -27,15 +27,16 @@ def test_every_training_is_told():
     second = first | {"epochs": 1, "best_dice": None, "ending": "stopped", "parent": "ab" * 32}
     third = second | {"parent_title": "", "date": "2027-01-02", "ending": "diverged"}
     assert history(first, second, third) == [
-        "2026-11-25, trained on 539 slices, 75 epochs, best Dice 0.905, from “a new network”",
-        "2026-11-25, trained on 539 slices, 1 epoch, stopped, from “a new network”",
-        "2027-01-02, trained on 539 slices, 1 epoch, diverged, from abababababababab",
+        "2026-11-25: 75 epochs, best Dice 0.905, from “a new network”",
+        "2026-11-25: 1 epoch, stopped, from “a new network”",
+        "2027-01-02: 1 epoch, diverged, from abababababababab",
     ]
 
 
 @pytest.mark.parametrize("entry", [{}, {"date": 5, "epochs": "x", "best_dice": []}])
 def test_what_a_file_says_otherwise_is_no_error(entry):
     assert "a training" in history(entry)[0]
+    assert history({**entry, "event": "fine-tuned"})[0].endswith("fine-tuned")
 
 
 def test_without_a_training_there_is_no_history():

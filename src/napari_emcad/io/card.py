@@ -118,11 +118,13 @@ def _training(entry: dict[str, Any]) -> str:
     title, sha = entry.get("parent_title"), entry.get("parent")
     parent = f"“{title}”" if title else str(sha or "")[:16]
     said = [
-        str(date)[:10] if date else "",
-        str(entry.get("event", "a training")),
-        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else "",
+        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else _event(entry),
         f"best Dice {dice:.3f}" if isinstance(dice, (int, float)) else "",
         str(entry["ending"]) if entry.get("ending") in ("stopped", "diverged") else "",
         f"from {parent}" if parent else "",
     ]
-    return ", ".join(each for each in said if each)
+    return f"{str(date)[:10]}: " * bool(date) + ", ".join(each for each in said if each)
+
+
+def _event(entry: dict[str, Any]) -> str:
+    return str(entry.get("event", "a training"))
