@@ -142,8 +142,8 @@ def _config(chosen: argparse.Namespace) -> TrainingConfig:
 
     if chosen.preset not in PRESETS:
         raise Mistake(
-            f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}."
-            f"{meant([chosen.preset], PRESETS)}"
+            f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}"
+            f"{meant([chosen.preset], PRESETS)}."
         )
     return or_mistake(PRESETS[chosen.preset].changed, **dict(chosen.set))
 

@@ -214,7 +214,7 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
         possible = architecture | pixels | other
         raise ValueError(
             f"{', '.join(sorted(unknown))} cannot be set; possible are "
-            f"{', '.join(sorted(possible))}.{meant(unknown, possible)}"
+            f"{', '.join(sorted(possible))}{meant(unknown, possible)}."
         )
     config = replace(checkpoint.config, **_picked(overrides, architecture))
     if tensor_shapes(config) != tensor_shapes(checkpoint.config):

@@ -49,7 +49,6 @@ class Dataset:
 
     slices: tuple[LabelledSlice, ...]
     skipped: tuple[str, ...] = ()
-
     parts: tuple[Parts, ...] = ()
 
     @property

@@ -18,9 +18,9 @@ Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
 
 
 def meant(names: Iterable[str], possible: Collection[str]) -> str:
-    """Return the question whether others were meant by these names; "" where none is near."""
+    """Return in brackets whether others were meant by these names; "" where none is near."""
     near = [each for name in sorted(names) for each in get_close_matches(name, possible, n=1)]
-    return f" Did you mean {', '.join(near)}?" if near else ""
+    return f" (did you mean {', '.join(near)}?)" if near else ""
 
 
 def _check(right: bool, name: str, value: object, expected: object) -> None:
@@ -249,8 +249,8 @@ class TrainingConfig:
         if unknown:
             possible = ", ".join(sorted(own | inner))
             raise ValueError(
-                f"{', '.join(unknown)} is no setting; possible are {possible}."
-                f"{meant(unknown, own | inner)}"
+                f"{', '.join(unknown)} is no setting; possible are {possible}"
+                f"{meant(unknown, own | inner)}."
             )
         augmentation = replace(
             self.augmentation, **{k: v for k, v in changes.items() if k in inner}
