@@ -137,7 +137,8 @@ def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
     from napari_emcad.io.images import write_array
-    from napari_emcad.io.sheet import drawable, sheet
+    from napari_emcad.io.lettering import drawable
+    from napari_emcad.io.sheet import sheet
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.talk import Mistake, or_mistake
+from napari_emcad.training.config import parsed_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -136,11 +136,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, found, value = text.partition("=")
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        parsed = value
-    return name.strip(), tuple(parsed) if isinstance(parsed, list) else parsed
+    return name.strip(), parsed_value(value)
 
 
 def _channels(text: str) -> tuple[int | None, ...]:

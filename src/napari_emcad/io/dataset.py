@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from napari_emcad.imaging.intensity import normalised, value_range
 from napari_emcad.imaging.paint import MOST_CLASSES, Parts, mask_as_class, parts
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images import ImageFileError, matched, read_image, read_labels
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabelledSlice, sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -187,7 +187,8 @@ def _slices(
         planes = _planes(slices, slices.read(index), preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         turned = part.T if slices.transposed else part
-        yield _sized(LabelledSlice(name, planes, turned, image=image), preprocessing)
+        labelled = LabelledSlice(name, planes, turned, image=image)
+        yield sized(labelled, preprocessing.size)
 
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -217,15 +218,3 @@ def _target(truth: NDArray[Any], classes: int | None, foreground: bool) -> NDArr
             f"them all as one class with --foreground."
         )
     return values.astype(np.int16)
-
-
-def _sized(source: LabelledSlice, preprocessing: Preprocessing) -> LabelledSlice:
-    """Return a slice at the size that the checkpoint resizes to, if it does."""
-    if preprocessing.size is None:
-        return source
-    from skimage.transform import resize
-
-    size = preprocessing.size
-    planes = np.stack([resize(plane, size, order=1, anti_aliasing=True) for plane in source.planes])
-    target = resize(source.target, size, order=0, preserve_range=True, anti_aliasing=False)
-    return replace(source, planes=planes.astype(np.float32), target=target.astype(np.int16))
