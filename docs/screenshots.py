@@ -13,6 +13,7 @@ import argparse
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before the first canvas)
@@ -23,10 +24,13 @@ from qtpy.QtWidgets import QApplication, QScrollArea
 from superqt import QCollapsible
 
 from napari_emcad.plugin import keeper
+from napari_emcad.plugin.stage_request import StageChoices
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from napari_emcad.inference.maps import Kind
 
 _NOWHERE = TemporaryDirectory()
 """What a sitting keeps goes here, not to the user's own recovery folder."""
@@ -151,6 +155,44 @@ def running(viewer: napari.Viewer) -> None:
     _wait(2.5)
 
 
+def stages(viewer: napari.Viewer) -> None:
+    """The Stages panel with a map on a stack, channel attention, and a pixel under the cursor."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    flat = viewer.layers[0].data[:256, :256]
+    viewer.layers.clear()
+    several = np.stack([np.roll(flat, 9 * z, 1) for z in range(6)])
+    viewer.add_image(several, name="nuclei", axis_labels=("z", "y", "x"), scale=(2, 1, 1))
+    panel = show_panel(viewer)
+    _ready(panel)
+    kinds = ("probability", "gate", "channel", "entropy", "disagreement")
+    panel.stages_panel._follow.setChecked(True)
+    _look(panel, kinds)
+    viewer.camera.center, viewer.camera.zoom = (0, 128, 128), 1.8
+    for callback in viewer.mouse_move_callbacks:
+        callback(viewer, SimpleNamespace(position=(viewer.dims.point[0], 92.0, 118.0)))
+
+
+def stages_beside(viewer: napari.Viewer) -> None:
+    """What the network computed inside, a stage in each column."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    flat = viewer.layers[0].data[:256, :256]
+    viewer.layers.clear()
+    viewer.add_image(flat, name="nuclei")
+    panel = show_panel(viewer)
+    _ready(panel)
+    _look(panel, ("probability", "gate", "decoder", "adds", "entropy", "disagreement"))
+    panel.stages_panel._beside.click()
+
+
+def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
+    panel._tabs.setCurrentWidget(panel.stages_panel)
+    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
+    _wait(0.3)
+    panel.stages_panel._show.click()
+    _ready(panel)
+    _wait_for(lambda: not panel.observatory._waiting)
+
+
 def refusal(viewer: napari.Viewer) -> None:
     """A file that is no checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
@@ -246,6 +288,8 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         advanced,
         stack,
         running,
+        stages,
+        stages_beside,
         refusal,
         teach,
         training,

@@ -98,7 +98,11 @@ def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
 
 
 def geometry(
-    layer: Image, kept: Sequence[int], level: Level, corner: Sequence[int] = ()
+    layer: Image,
+    kept: Sequence[int],
+    level: Level,
+    corner: Sequence[float] = (),
+    factor: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return where a result lies: everything spatial that a layer of it needs.
 
@@ -112,13 +116,16 @@ def geometry(
         The resolution it was segmented at. A pixel of a coarse level covers several fine ones;
         its centre is theirs.
     corner
-        Where the result begins, in pixels of the level; () at its corner.
+        Where the centre of the result's first pixel lies, in pixels of the level; () at its corner.
+    factor
+        How many pixels of the level each of the result's covers; () for one.
     """
     axes = list(kept)
-    coarse = np.array([level.coarseness[axis] for axis in axes])
+    fine = np.array([level.coarseness[axis] for axis in axes])
     whole = CompositeAffine(layer.scale, layer.translate, rotate=layer.rotate, shear=layer.shear)
     part = whole.set_slice(axes)
-    offset = (coarse - 1) / 2 + coarse * (np.asarray(corner) if len(corner) else 0)
+    offset = (fine - 1) / 2 + fine * (np.asarray(corner) if len(corner) else 0)
+    coarse = fine * (np.asarray(factor) if len(factor) else 1)
     moved = np.asarray(part.translate) + part.linear_matrix @ offset
     result = CompositeAffine(
         np.asarray(part.scale) * coarse, moved, rotate=part.rotate, shear=part.shear

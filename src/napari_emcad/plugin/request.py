@@ -33,7 +33,7 @@ def segment_request(
         If the choices cannot be run; the message is for the user.
     """
     level = levels(layer)[choices.level]
-    scope = _scope(viewer, layer, choices)
+    scope = scope_of(viewer, layer, choices)
     slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
     check_memory(slices.spatial_shape, checkpoint, choices.settings)
     target = Target(
@@ -57,7 +57,14 @@ def _part(slices: Slices) -> Where:
     return tuple(slice(None) if isinstance(each, slice) else each for each in place)
 
 
-def _scope(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:
+def scope_of(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:
+    """Return the part of an image that is meant.
+
+    Raises
+    ------
+    ValueError
+        If it is not on screen.
+    """
     if choices.scope == "layer":
         return Scope()
     stacked = [i for i, letter in enumerate(choices.axes[: layer.ndim]) if letter not in "CYX"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.device_combo import DeviceCombo
+from napari_emcad.plugin.image_combo import image_combo
 from napari_emcad.plugin.layers import levels
-from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, steady, text
+from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -73,7 +73,7 @@ class SegmentPanel(QWidget):
         super().__init__()
         self._checkpoint: Checkpoint | None = None
         self._followed: Image | None = None
-        self._image = create_widget(annotation="napari.layers.Image", options={"nullable": False})
+        self._image = image_combo()
         self._image.changed.connect(self._show_layer)
         self._axes = AxesForm()
         self._axes.changed.connect(self.value_changed)
@@ -182,9 +182,6 @@ class SegmentPanel(QWidget):
         self._scope.setCurrentIndex(self._scope.findData("slice" if stack else "layer"))
 
     def _build(self) -> None:
-        box = self._image.native.findChild(QComboBox) or self._image.native
-        steady(box)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         rows, self._rows = QWidget(), form()
         self._rows.addRow(caption("Image"), self._image.native)
         self._rows.addRow(self._axes)

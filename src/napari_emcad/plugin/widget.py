@@ -22,11 +22,14 @@ from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
 from napari_emcad.plugin.keeper import Keeper
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.model_panel import ModelPanel
+from napari_emcad.plugin.observatory import Observatory
 from napari_emcad.plugin.preferences import inference_settings, opens_bundled, remember
 from napari_emcad.plugin.recovery_strip import RecoveryStrip
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.results import Result, Results
 from napari_emcad.plugin.segment_panel import SegmentPanel
+from napari_emcad.plugin.stage_layers import StageLayers
+from napari_emcad.plugin.stages_panel import StagesPanel
 from napari_emcad.plugin.teach_panel import TeachPanel
 from napari_emcad.plugin.teacher import Teacher
 from napari_emcad.session import Session, Ticket
@@ -53,6 +56,7 @@ _WIDTH = 330
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 _PAIRS: WeakKeyDictionary[Any, dict[Any, LayerPair]] = WeakKeyDictionary()
 _RESULTS: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
+_MAPS: WeakKeyDictionary[Any, StageLayers] = WeakKeyDictionary()
 
 
 def session_of(viewer: napari.viewer.Viewer) -> Session:
@@ -112,8 +116,18 @@ class EmcadWidget(QWidget):
             self.segment_panel,
             self.job_bar.say,
         )
+        self.stages_panel = StagesPanel()
+        self.observatory = Observatory(
+            self,
+            self.viewer,
+            self.session,
+            _MAPS.setdefault(self.viewer, StageLayers(self.viewer)),
+            self.stages_panel,
+            self.segment_panel,
+            self.job_bar,
+        )
         self._device_query: JobThread | None = None
-        self._closed, self._warm = False, False
+        self._closed, self._warm = False, set[str]()
         self._title = QElidingLabel()
         self._title.setTextFormat(Qt.TextFormat.PlainText)
         self._tabs = QTabWidget()
@@ -124,7 +138,7 @@ class EmcadWidget(QWidget):
             QTimer.singleShot(0, self._open_bundled_first)
         QTimer.singleShot(_WARM_UP_MS, JobThread(_warm_up).start)
         QTimer.singleShot(0, self.keeper.search)
-        self._tabs.currentChanged.connect(self._warm_up_teaching)
+        self._tabs.currentChanged.connect(self._warm_up_tab)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the image beside it."""
@@ -215,11 +229,15 @@ class EmcadWidget(QWidget):
 
         self.job_bar.start(verb, job, lambda event: None, ended)
 
-    def _warm_up_teaching(self) -> None:
-        """Import what teaching needs once its tab is opened, rather than at the first stroke."""
-        if self._tabs.currentWidget() is self.teach_panel and not self._warm:
-            self._warm = True
-            JobThread(_import_practice).start()
+    def _warm_up_tab(self) -> None:
+        """Import what a tab needs once it is opened, rather than at the first stroke or look."""
+        needed = {
+            self.teach_panel: "napari_emcad.practice",
+            self.stages_panel: "napari_emcad.inference.inside",
+        }.get(self._tabs.currentWidget())
+        if needed is not None and needed not in self._warm:
+            self._warm.add(needed)
+            JobThread(partial(_import, needed)).start()
 
     # -- segmenting
 
@@ -300,6 +318,8 @@ class EmcadWidget(QWidget):
         self.segment_panel.reset_choices()
         self.teach_panel.reset_choices()
         self.classroom.show_soon()
+        self.stages_panel.reset_choices()
+        self.observatory.layers_changed()
         self._show_reason()
 
     def _show_checkpoint(self, checkpoint: Checkpoint | None) -> None:
@@ -335,6 +355,7 @@ class EmcadWidget(QWidget):
         self._title.setStyleSheet("font-weight: bold;")
         self._tabs.addTab(self.segment_panel, "Segment")
         self._tabs.addTab(self.teach_panel, "Teach")
+        self._tabs.addTab(self.stages_panel, "Stages")
         self._tabs.addTab(self.model_panel, "Model")
         column = QVBoxLayout(self)
         column.addWidget(self._title)
@@ -374,6 +395,7 @@ class EmcadWidget(QWidget):
         self.segment_panel.release()
         self.keeper.release()
         self.classroom.release()
+        self.observatory.release()
         if self._device_query is not None:
             self._device_query.give_up()
         if self.session.running is not None:
@@ -403,9 +425,9 @@ def _warm_up(_: threading.Event) -> Generator[Any, None, None]:
     importlib.import_module("pandas")
 
 
-def _import_practice(_: threading.Event) -> Generator[Any, None, None]:
+def _import(name: str, _: threading.Event) -> Generator[Any, None, None]:
     yield from ()
-    importlib.import_module("napari_emcad.practice")
+    importlib.import_module(name)
 
 
 def _device_job(_: threading.Event) -> Generator[Any, None, Any]:

@@ -1,0 +1,358 @@
+"""Between the Stages panel, the layers and the session: looks into the network, slice by slice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+from superqt.utils import qdebounced, qthrottled
+
+from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.look import shortened
+from napari_emcad.plugin.sitting import Sitting
+from napari_emcad.plugin.stage_request import StageRequest, stage_request
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+    from qtpy.QtWidgets import QWidget
+
+    from napari_emcad.inference.maps import MapKey
+    from napari_emcad.plugin.job_bar import JobBar, Outcome
+    from napari_emcad.plugin.segment_panel import SegmentPanel
+    from napari_emcad.plugin.sitting import Maps
+    from napari_emcad.plugin.stage_layers import StageLayers
+    from napari_emcad.plugin.stages_panel import StagesPanel
+    from napari_emcad.session import Session, Ticket
+
+_SHOW_MS = 80
+_FOLLOW_MS = 120
+_QUIET_S = 1.0
+"""A slice that took longer than this shows the job bar's strip, so that it can be stopped."""
+
+
+class Observatory(QObject):
+    """Does what the Stages panel wants, and follows the slider.
+
+    Parameters
+    ----------
+    owner
+        The widget that it belongs to.
+    viewer, session
+        Of one window.
+    layers
+        The maps of the viewer.
+    panel, segment_panel
+        What is shown; axes, channels, resolution and settings are those of the Segment panel.
+    job_bar
+        Runs the jobs.
+    """
+
+    def __init__(
+        self,
+        owner: QWidget,
+        viewer: ViewerModel,
+        session: Session,
+        layers: StageLayers,
+        panel: StagesPanel,
+        segment_panel: SegmentPanel,
+        job_bar: JobBar,
+    ) -> None:
+        super().__init__(owner)
+        self._viewer, self._session, self._layers = viewer, session, layers
+        self._panel, self._segment_panel, self._job_bar = panel, segment_panel, job_bar
+        self._sitting: Sitting | None = None
+        self._seen: tuple[StageRequest, Maps] | None = None
+        self._waiting: list[MapKey] = []
+        self._superseded, self._due, self._seconds = False, False, 0.0
+        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=owner)
+        self._follow_soon = qdebounced(self._follow, timeout=_FOLLOW_MS, parent=owner)
+        self._connect()
+
+    # -- what the user wants
+
+    def look(self) -> None:
+        """Look at what the panel says, anew."""
+        self._choose_image(self._panel.layer)
+        reason = self._session.why_not_run()
+        try:
+            request = None if reason else self._request()
+        except (ValueError, TypeError) as error:
+            reason = str(error)
+        if reason or request is None:
+            self._job_bar.say(reason, error=True)
+            self.show()
+            return
+        self._sitting = Sitting(request)
+        self._begin(request, quiet=False)
+
+    def remove_all(self) -> None:
+        """Remove every map."""
+        self._forget()
+        self._layers.remove_all()
+        self.show()
+
+    def side_by_side(self, on: bool) -> None:
+        """Put maps side by side, or not."""
+        self._layers.side_by_side(on)
+        self.show()
+
+    # -- jobs
+
+    def _begin(self, request: StageRequest, quiet: bool) -> None:
+        sitting = self._sitting
+        if sitting is None:
+            return
+        ticket = self._session.begin(f"Looking inside {shortened(request.name)}", request)
+        self._superseded = False
+        self._job_bar.start(
+            ticket.verb,
+            lambda stop: sitting.job(request, stop),
+            lambda event: self._arrived(ticket, sitting, event, quiet),
+            lambda outcome: self._ended(ticket, sitting, outcome, quiet),
+            quiet=quiet and self._seconds < _QUIET_S,
+        )
+
+    def _arrived(self, ticket: Ticket, sitting: Sitting, event: Any, following: bool) -> None:
+        if not self._session.accept(ticket, event) or isinstance(event, (Progress, Notice)):
+            return
+        request: StageRequest = ticket.snapshot
+        maps = {each.key: each for each in event.maps}
+        sitting.colours = event.colours
+        sitting.cache.put(request.index, maps)
+        late = sitting is not self._sitting or (following and self._superseded)
+        if not late and is_open(self._viewer, request.image):
+            self._show_maps(request, maps)
+
+    def _ended(self, ticket: Ticket, sitting: Sitting, outcome: Outcome, quiet: bool) -> None:
+        summary, self._seconds = outcome.result, outcome.seconds
+        if not self._panel.following:
+            sitting.rest()
+        self._session.end(ticket)
+        if outcome.error:
+            self._fail(outcome.error)
+        elif summary.ending == "stopped":
+            self._stopped()
+        elif not is_open(self._viewer, ticket.snapshot.image):
+            self._forget()
+            self._job_bar.say(f"{ticket.snapshot.name} was removed meanwhile, and so are its maps.")
+        elif not quiet:
+            said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
+            self._job_bar.say(" ".join([said, *summary.notices]))
+        if self._due:
+            self._follow_soon()
+
+    def _stopped(self) -> None:
+        if not self._superseded:
+            self._panel.stop_following()
+            self._job_bar.say("Stopped; the maps are as they were.")
+
+    def _fail(self, error: str) -> None:
+        following = self._panel.following
+        self._panel.stop_following()
+        self._job_bar.say(f"{error}{' The slider is not followed.' * following}", error=True)
+
+    # -- following the slider
+
+    def _follow(self) -> None:
+        """Show the maps of the slice on screen: kept ones at once, others once they are there."""
+        self._due = False
+        if not self._panel.following or self._seen is None:
+            return
+        try:
+            request = self._request()
+        except (ValueError, TypeError):
+            return
+        if request is None or self._is_seen(request):
+            return
+        sitting = self._sitting
+        if sitting is None or not request.continues(sitting.request):
+            self._sitting = sitting = Sitting(request)
+        maps = sitting.cache.get(request.index)
+        if maps is not None:
+            self._supersede()
+            self._show_maps(request, maps)
+        elif self._session.running is not None:
+            self._due = True
+            self._supersede()
+        else:
+            self._begin(request, quiet=True)
+
+    def _is_seen(self, request: StageRequest) -> bool:
+        seen = None if self._seen is None else self._seen[0]
+        return seen is not None and request.continues(seen) and request.index == seen.index
+
+    def _supersede(self) -> None:
+        """Stop a look at a slice that is not on screen any more."""
+        running = self._session.running
+        if running is not None and isinstance(running.snapshot, StageRequest):
+            self._superseded = True
+            self._job_bar.stop()
+
+    # -- what is shown
+
+    def _show_maps(self, request: StageRequest, maps: Maps) -> None:
+        """Show the maps one by one, so that the window never stands still."""
+        self._seen = request, maps
+        bars = {f"Stage {key.stage}": maps[key].values for key in request.shown if _bars(key)}
+        self._panel.bars.show_rows(bars)
+        self._waiting = [key for key in request.shown if not _bars(key)]
+        self._layers.keep_only(request.image, request.shown)
+        self._tell(request)
+        QTimer.singleShot(0, self._show_next)
+
+    def _show_next(self) -> None:
+        if self._seen is None or not self._waiting:
+            return
+        request, maps = self._seen
+        if not is_open(self._viewer, request.image):
+            self._forget()
+            return
+        self._layers.show(request, maps[self._waiting.pop(0)])
+        if self._waiting:
+            QTimer.singleShot(0, self._show_next)
+            return
+        self._layers.sort(request)
+        self._layers.arrange()
+        self.show()
+
+    def _tell(self, request: StageRequest) -> None:
+        stacked = [axis for axis in request.slices.spatial_axes if axis not in "YX"]
+        names = [request.image.axis_labels[request.axes.index(axis)] for axis in stacked]
+        where = zip(names, request.index, strict=True)
+        said = ", ".join(f"{_named(name)} {n}" for name, n in where)
+        self._panel.show_told(f"Maps of {said}." if said else "")
+        self._panel.show_probed(request.class_name)
+
+    def show(self, _: object = None) -> None:
+        """Bring the panel up to date."""
+        layer, running = _real(self._panel.layer), self._session.running is not None
+        letters = "" if layer is None or self._segment_panel.problem else self._axes()
+        self._panel.show_state(
+            self._why_not(),
+            running,
+            any(each not in "CYX" for each in letters),
+            bool(self._layers.layers),
+            self._layers.beside,
+        )
+
+    def _axes(self) -> str:
+        axes: str = self._segment_panel.value().axes
+        return axes
+
+    def _why_not(self) -> str:
+        reason = self._session.why_not_run()
+        if reason:
+            return reason
+        try:
+            self._request()
+        except (ValueError, TypeError) as error:
+            return str(error)
+        return ""
+
+    def _request(self) -> StageRequest | None:
+        """Return what the panels say.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it cannot be done.
+        """
+        layer, checkpoint, segment = (
+            self._panel.layer,
+            self._session.checkpoint,
+            self._segment_panel,
+        )
+        if layer is None or checkpoint is None:
+            raise ValueError("Open an image first." if layer is None else "Open a model first.")
+        if segment.problem:
+            raise ValueError(f"{segment.problem} It is chosen on the Segment tab.")
+        choices = replace(segment.value(), scope=self._panel.scope)
+        return stage_request(self._viewer, _real(layer), choices, self._panel.value(), checkpoint)
+
+    # -- the cursor
+
+    def _moved(self, _: Any, event: Any) -> None:
+        """Read the probabilities under the cursor off the maps that are there."""
+        if self._seen is None or not self._panel.isVisible():
+            return
+        request, maps = self._seen
+        found = {key.stage: maps[key] for key in request.under_cursor if key in maps}
+        self._panel.readout.show_values(
+            {n: request.value_at(each, event.position) for n, each in found.items() if n}
+        )
+
+    # -- life and death
+
+    def layers_changed(self) -> None:
+        """Forget maps whose image is gone."""
+        if self._seen is not None and not is_open(self._viewer, self._seen[0].image):
+            self._forget()
+        self.show_soon()
+
+    def _forget(self) -> None:
+        self._sitting, self._seen, self._waiting = None, None, []
+        self._panel.bars.show_rows({})
+        self._panel.show_told("")
+        self._panel.readout.show_values({})
+
+    def _choose_image(self, layer: Image | None) -> None:
+        """Choose the same image on the Segment tab, whose axes and channels count."""
+        if layer is not None and _real(self._segment_panel.layer) is not _real(layer):
+            self._segment_panel.choose_layer(layer)
+        self.show_soon()
+
+    def _follow_segment(self) -> None:
+        self._panel.choose_layer(self._segment_panel.layer)
+        self.show_soon()
+
+    def _connect(self) -> None:
+        panel = self._panel
+        panel.show_wanted.connect(self.look)
+        panel.remove_wanted.connect(self.remove_all)
+        panel.grid_wanted.connect(self.side_by_side)
+        panel.image_chosen.connect(self._choose_image)
+        panel.changed.connect(self.show_soon)
+        panel.changed.connect(self._follow_soon)
+        self._segment_panel.value_changed.connect(self._follow_segment)
+        self._session.running_changed.connect(self._running_changed)
+        self._session.checkpoint_changed.connect(self._checkpoint_changed)
+        self._viewer.dims.events.connect(self._dims_changed)
+        self._viewer.mouse_move_callbacks.append(self._moved)
+
+    def _dims_changed(self, _: object = None) -> None:
+        self._follow_soon()
+        self.show_soon()
+
+    def _running_changed(self, ticket: Ticket | None) -> None:
+        self.show_soon()
+        if ticket is None and self._due:
+            self._follow_soon()
+
+    def _checkpoint_changed(self, checkpoint: Any) -> None:
+        if checkpoint is not None:
+            self._panel.show_checkpoint(checkpoint)
+        self.show_soon()
+
+    def release(self) -> None:
+        """Let go of the viewer; it is not used again."""
+        self._forget()
+        self._viewer.dims.events.disconnect(self._dims_changed)
+        if self._moved in self._viewer.mouse_move_callbacks:
+            self._viewer.mouse_move_callbacks.remove(self._moved)
+        self._session.running_changed.disconnect(self._running_changed, missing_ok=True)
+        self._session.checkpoint_changed.disconnect(self._checkpoint_changed, missing_ok=True)
+
+
+def _bars(key: MapKey) -> bool:
+    return key.kind == "channel"
+
+
+def _named(name: str) -> str:
+    return "slice" if name.lstrip("-").isdigit() else name
+
+
+def _real(layer: Any) -> Any:
+    return getattr(layer, "__wrapped__", layer)
