@@ -167,7 +167,7 @@ def stages(viewer: napari.Viewer) -> None:
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages_panel._follow.setChecked(True)
     _look(panel, kinds)
-    viewer.camera.center, viewer.camera.zoom = (0, 128, 128), 1.8
+    viewer.scene.camera.zoom *= 0.97
     for callback in viewer.mouse_move_callbacks:
         callback(viewer, SimpleNamespace(position=(viewer.dims.point[0], 92.0, 118.0)))
 

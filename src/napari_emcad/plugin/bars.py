@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
 
 COLOUR = "#3fa7d6"
-_HEIGHT = 44
-_GAP = 6
+_HEIGHT = 28
+_GAP = 4
 
 
 class Bars(QWidget):

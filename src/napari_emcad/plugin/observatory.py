@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import qdebounced, qthrottled
 
 from napari_emcad.inference.events import Notice, Progress
@@ -48,7 +48,14 @@ class Observatory(QObject):
         What is shown; axes, channels, resolution and settings are those of the Segment panel.
     job_bar
         Runs the jobs.
+
+    Signals
+    -------
+    ended
+        A look is over, and another job may begin.
     """
+
+    ended = Signal()
 
     def __init__(
         self,
@@ -141,6 +148,7 @@ class Observatory(QObject):
         elif not quiet:
             said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
             self._job_bar.say(" ".join([said, *summary.notices]))
+        self.ended.emit()
         if self._due:
             self._follow_soon()
 
