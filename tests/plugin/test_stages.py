@@ -458,3 +458,34 @@ def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
     assert thread.wait(20)
     qtbot.wait(50)
     assert maps(panel) == {}
+
+
+def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
+    """RGB, a coarse level, columns before rows: each map lies on the pixels it is of."""
+    colour = np.stack([nuclei] * 3, -1)
+    rgb = viewer.add_image([colour, colour[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
+    panel = dock(viewer)
+    panel.segment_panel._level.setCurrentIndex(1)
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    layer = maps(panel)["probability:1"]
+    np.testing.assert_allclose(layer.scale, 2 * STRIDE)
+    np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
+    viewer.layers.remove(rgb)
+    panel.observatory.remove_all()
+    viewer.add_image(np.stack([nuclei.T] * 5, 1), name="odd", axis_labels=("x", "z", "y"))
+    for box, role in zip(panel.segment_panel._axes._roles, "XSY", strict=True):
+        box.setCurrentIndex(box.findData(role))
+    panel.segment_panel._axes._roles[0].activated.emit(0)
+    viewer.dims.set_point(1, 3)
+    click(qtbot, panel)
+    shown(panel)
+    odd = maps(panel)["probability:1"]
+    assert odd.data.shape == (48, 1, 36)
+    expected = inspect(
+        np.stack([nuclei.T] * 5, 1), panel.session.checkpoint, "probability:1", "XZY"
+    )
+    z = odd.metadata["napari-emcad"]["slice"]
+    np.testing.assert_allclose(odd.data[:, 0], expected[z]["probability:1"].values, atol=1e-5)
+    np.testing.assert_allclose(odd.translate, ((STRIDE - 1) / 2, *z, (STRIDE - 1) / 2))

@@ -116,8 +116,9 @@ class SegmentPanel(QWidget):
         )
 
     def choose_layer(self, layer: Image) -> None:
-        """Choose an image as the user would."""
-        self._image.value = layer
+        """Choose an image as the user would; what is no image any more is not chosen."""
+        if layer in self._image.choices:
+            self._image.value = layer
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Suit the panel to a network."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QMenu,
     QPushButton,
     QVBoxLayout,
@@ -17,7 +15,8 @@ from qtpy.QtWidgets import (
 
 from napari_emcad.plugin.class_table import ClassTable
 from napari_emcad.plugin.curve import Curve
-from napari_emcad.plugin.look import caption, folded, form, row, scrolled, steady, text
+from napari_emcad.plugin.image_combo import image_combo
+from napari_emcad.plugin.look import caption, folded, form, row, scrolled, text
 from napari_emcad.plugin.pair_table import PairTable
 from napari_emcad.plugin.train_form import TrainForm
 from napari_emcad.plugin.version_list import VersionList
@@ -61,7 +60,7 @@ class TeachPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._image = create_widget(annotation="napari.layers.Image", options={"nullable": False})
+        self._image = image_combo()
         self._image.changed.connect(lambda layer: self.image_chosen.emit(layer))
         self.pairs, self.classes = PairTable(), ClassTable()
         self.form, self.curve, self.versions = TrainForm(), Curve(), VersionList()
@@ -163,9 +162,6 @@ class TeachPanel(QWidget):
         self._correct.setEnabled(correctable)
 
     def _build(self) -> None:
-        box = self._image.native.findChild(QComboBox) or self._image.native
-        steady(box)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for button in (self._train, self._update):
             button.setProperty("tip", button.toolTip())
         top = QWidget()
