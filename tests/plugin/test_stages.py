@@ -416,15 +416,20 @@ def test_stop_leaves_the_maps_and_follows_no_longer(stack, shown, qtbot, gate):
     assert maps(stack)["probability:1"].translate[0] == 4
 
 
-def test_the_image_is_deleted_while_the_job_runs(panel, shown, qtbot, gate):
+@pytest.mark.parametrize("what", ["deleted", "replaced"])
+def test_the_image_is_not_what_it_was_when_the_job_ends(panel, shown, qtbot, gate, nuclei, what):
     """H7."""
     click(qtbot, panel)
-    panel.viewer.layers.remove("nuclei")
+    image = panel.viewer.layers["nuclei"]
+    if what == "deleted":
+        panel.viewer.layers.remove(image)
+    else:
+        image.data = np.stack([nuclei] * 7)
     gate.set()
     shown(panel)
     qtbot.wait(50)
-    assert len(panel.viewer.layers) == 0
-    assert "removed" in panel.job_bar.message
+    assert maps(panel) == {}
+    assert "dropped" in panel.job_bar.message
 
 
 def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
@@ -441,6 +446,7 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
     assert list(maps(panel)) == ["probability:1:2"]
     assert maps(panel)["probability:1:2"].name == "nuclei · stage 1 · probability of cell"
     panel.session.open(checkpoint)
+    assert "The model has changed" in stages._told.text()
     assert stages.value().part == 1
     click(qtbot, panel)
     shown(panel)

@@ -130,7 +130,7 @@ class Observatory(QObject):
         sitting.colours = event.colours
         sitting.cache.put(request.index, maps)
         late = sitting is not self._sitting or (following and self._superseded)
-        if not late and is_open(self._viewer, request.image):
+        if not late and self._is_there(request):
             self._show_maps(request, maps)
 
     def _ended(self, ticket: Ticket, sitting: Sitting, outcome: Outcome, quiet: bool) -> None:
@@ -142,9 +142,9 @@ class Observatory(QObject):
             self._fail(outcome.error)
         elif summary.ending == "stopped":
             self._stopped()
-        elif not is_open(self._viewer, ticket.snapshot.image):
+        elif not self._is_there(ticket.snapshot):
             self._forget()
-            self._job_bar.say(f"{ticket.snapshot.name} was removed meanwhile, and so are its maps.")
+            self._job_bar.say(f"{ticket.snapshot.name} is not what it was; its maps are dropped.")
         elif not quiet:
             said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
             self._job_bar.say(" ".join([said, *summary.notices]))
@@ -215,7 +215,7 @@ class Observatory(QObject):
         if self._seen is None or not self._waiting:
             return
         request, maps = self._seen
-        if not is_open(self._viewer, request.image):
+        if not self._is_there(request):
             self._forget()
             return
         self._layers.show(request, maps[self._waiting.pop(0)])
@@ -226,12 +226,20 @@ class Observatory(QObject):
         self._layers.arrange()
         self.show()
 
+    def _is_there(self, request: StageRequest) -> bool:
+        """Whether the image of a look is open, with the axes that it had."""
+        image = request.image
+        return is_open(self._viewer, image) and image.ndim == len(request.level.coarseness)
+
     def _tell(self, request: StageRequest) -> None:
         stacked = [axis for axis in request.slices.spatial_axes if axis not in "YX"]
         names = [request.image.axis_labels[request.axes.index(axis)] for axis in stacked]
         where = zip(names, request.index, strict=True)
         said = ", ".join(f"{_named(name)} {n}" for name, n in where)
-        self._panel.show_told(f"Maps of {said}." if said else "")
+        told = f"Maps of {said}." if said else ""
+        if request.checkpoint is not self._session.checkpoint:
+            told += " The model has changed since; press Show for its maps."
+        self._panel.show_told(told.strip())
         self._panel.show_probed(request.class_name)
 
     def show(self, _: object = None) -> None:
@@ -287,6 +295,8 @@ class Observatory(QObject):
         if self._seen is None or not self._panel.isVisible():
             return
         request, maps = self._seen
+        if not self._is_there(request):
+            return
         found = {key.stage: maps[key] for key in request.under_cursor if key in maps}
         self._panel.readout.show_values(
             {n: request.value_at(each, event.position) for n, each in found.items() if n}
@@ -296,7 +306,7 @@ class Observatory(QObject):
 
     def layers_changed(self) -> None:
         """Forget maps whose image is gone."""
-        if self._seen is not None and not is_open(self._viewer, self._seen[0].image):
+        if self._seen is not None and not self._is_there(self._seen[0]):
             self._forget()
         self.show_soon()
 
@@ -342,6 +352,8 @@ class Observatory(QObject):
     def _checkpoint_changed(self, checkpoint: Any) -> None:
         if checkpoint is not None:
             self._panel.show_checkpoint(checkpoint)
+        if self._seen is not None:
+            self._tell(self._seen[0])
         self.show_soon()
 
     def release(self) -> None:
