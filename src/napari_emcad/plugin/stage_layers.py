@@ -184,6 +184,7 @@ def _new_layer(
         name=name_of(request, found.key),
         metadata={"napari-emcad": _provenance(request, found.key)},
         interpolation2d="nearest",
+        interpolation3d="nearest",
         **colours,
         **place,
     )
