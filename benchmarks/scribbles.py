@@ -22,7 +22,7 @@ import json
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -38,6 +38,7 @@ from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.dataset import dataset_pairs, read_dataset
+from napari_emcad.practice import suited
 from napari_emcad.teaching import painted_slices, teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
 from napari_emcad.training.metrics import score
@@ -63,7 +64,10 @@ def main() -> None:
     """Run every seed, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="checkpoint that the network starts from")
+    parser.add_argument(
+        "--start",
+        help="checkpoint that the network starts from, or 'nothing' (a B0 drawn at random)",
+    )
     parser.add_argument("--kind", help="of the images; default: all of them")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument(
@@ -77,12 +81,19 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.seeds, chosen.marks = 1, [1, 2]
-    start = napari_emcad.bundled_checkpoint()
-    if chosen.start is not None:
-        start = napari_emcad.read_checkpoint(chosen.start)
+    start = started(chosen.start)
     runs = [one_seed(seed, chosen, start) for seed in range(chosen.seeds)]
     figures = summary(runs)
     print(json.dumps(figures) if chosen.json else table(figures))
+
+
+def started(name: str | None) -> napari_emcad.Checkpoint:
+    """Return what the network starts from."""
+    bundled = napari_emcad.bundled_checkpoint()
+    if name == "nothing":
+        fresh = napari_emcad.start_checkpoint(encoder="pvt_v2_b0")
+        return replace(fresh, preprocessing=bundled.preprocessing)
+    return bundled if name is None else napari_emcad.read_checkpoint(name)
 
 
 def one_seed(
@@ -228,9 +239,9 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
         now["round"] += 1
-        job = teach(
-            now["checkpoint"], learnt, [], config.changed(seed=now["round"]), threading.Event()
-        )
+        strokes = sum(record.strokes.values())
+        how = suited(config, len(record.painted), strokes).changed(seed=now["round"])
+        job = teach(now["checkpoint"], learnt, [], how, threading.Event())
         while True:
             try:
                 next(job)

@@ -52,6 +52,9 @@ _SCORE_REST = 20.0
 _CAREFUL = 0.05
 """Share of the learning rate while strokes of one class alone are there."""
 
+_FEW = 5
+"""Strokes from which pseudo-labels help."""
+
 _TILE = 1024
 """Side of a preview's tiles: what is on screen mostly is one."""
 
@@ -108,7 +111,7 @@ def practise(
         If nothing is painted.
     """
     learnt, tested = _slices(lesson, cache)
-    config = careful(lesson.config, lesson.classes)
+    config = suited(lesson.config, lesson.classes, sum(lesson.record.strokes.values()))
     watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(
@@ -117,15 +120,16 @@ def practise(
     )
 
 
-def careful(config: TrainingConfig, classes: int) -> TrainingConfig:
-    """Return how to learn from so many classes: hardly at all from one.
+def suited(config: TrainingConfig, classes: int, strokes: int) -> TrainingConfig:
+    """Return how to learn from so many classes and strokes.
 
-    Whoever has seen strokes of one class alone is right to find it everywhere. Until a second one
-    is painted the network stays near its start.
+    Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
+    is painted the network stays near its start. Pseudo-labels of a network that has seen next to
+    nothing are wrong; they come with the strokes (figures in docs/benchmarks.md).
     """
-    if classes > 1:
-        return config
-    return config.changed(learning_rate=_CAREFUL * config.learning_rate)
+    if classes < 2:
+        return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
+    return config.changed(pseudo=0.0, ema=0.0) if strokes < _FEW else config
 
 
 def unfinished(lesson: Lesson, snapshot: Snapshot) -> Checkpoint:
@@ -207,7 +211,7 @@ class Tutor:
             What is predicted at the end.
         seconds
             At least one step is taken; of strokes of one class alone little is learnt, see
-            `careful`.
+            `suited`.
         stop
             Ends after the current step.
 

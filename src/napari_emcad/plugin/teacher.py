@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import InferenceSettings, Progress, Region
@@ -104,6 +104,7 @@ class Teacher(QObject):
         self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
         for change in (viewer.dims.events, viewer.scene.camera.events):
             change.connect(self._follow_soon)
+        session.running_changed.connect(self._running_changed)
 
     # -- looking at paint
 
@@ -235,6 +236,11 @@ class Teacher(QObject):
         if self._stale and self._session.running is None and not self.why_not():
             self._update(_LIVE_S, quiet=True)
 
+    def _running_changed(self, running: Ticket | None) -> None:
+        """Learn what was painted while another job ran, once that has been dealt with."""
+        if running is None and self._live and self._stale:
+            QTimer.singleShot(0, self._update_live)
+
     def _update(self, seconds: float, quiet: bool) -> None:
         plan = self._plan()
         if plan is None:
@@ -267,8 +273,6 @@ class Teacher(QObject):
         self._taught, self._learnt_with = update.checkpoint, plan.choices.config
         self._use("live", update.checkpoint, plan, update.score if held_out else None, held_out)
         self.changed.emit()
-        if self._live:
-            self._update_live()
 
     # -- versions
 
@@ -312,8 +316,6 @@ class Teacher(QObject):
         self._finish(ticket, result, bool(outcome.error))
         if outcome.error:
             self._job_bar.say(outcome.error, error=True)
-        elif self._live:
-            self._update_live()
 
     # -- what is on screen
 
@@ -422,6 +424,7 @@ class Teacher(QObject):
             self._look.give_up()
         self._tutor, self._live = None, False
         self.notes.painted.disconnect(self.look)
+        self._session.running_changed.disconnect(self._running_changed)
         for change in (self._viewer.dims.events, self._viewer.scene.camera.events):
             change.disconnect(self._follow_soon)
         self.notes.release()

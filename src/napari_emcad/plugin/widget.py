@@ -239,11 +239,6 @@ class EmcadWidget(QWidget):
             self._warm.add(needed)
             JobThread(partial(_import, needed)).start()
 
-    def _go_on_teaching(self) -> None:
-        """Learn what was painted while the network was looked into."""
-        if self.teacher.live and self.teacher.stale:
-            self.teacher.look()
-
     # -- segmenting
 
     def run(self) -> None:
@@ -380,7 +375,6 @@ class EmcadWidget(QWidget):
         self.keeper.found.connect(self.recovery.show_lost)
         self.recovery.restore_wanted.connect(self._restore)
         self.recovery.leave_wanted.connect(settle)
-        self.observatory.ended.connect(self._go_on_teaching)
         self.segment_panel.run_wanted.connect(self.run)
         self.segment_panel.value_changed.connect(self._show_reason)
         self.segment_panel.device.asked.connect(self._query_devices)
