@@ -81,7 +81,7 @@ class Notes(QObject):
         super().__init__(owner)
         self._viewer, self._workbook = viewer, workbook
         self._pairs = kept
-        self._painted_soon = qdebounced(self.painted.emit, timeout=_REST_MS, parent=owner)
+        self._painted_soon = qdebounced(self._tell, timeout=_REST_MS, parent=owner)
         viewer.layers.events.removed.connect(self._removed)
         workbook.pairs_changed.connect(self._show_rules)
         workbook.classes_changed.connect(self._show_rules)
@@ -171,6 +171,13 @@ class Notes(QObject):
 
     def _changed(self, _: object = None) -> None:
         self._painted_soon()
+
+    def _tell(self) -> None:
+        """Say that something was painted, unless a stroke is still being drawn."""
+        if any(getattr(each.labels, "_block_history", False) for each in self._pairs.values()):
+            self._painted_soon()
+        else:
+            self.painted.emit()
 
     def _renamed(self, _: object = None) -> None:
         for key, pair in self._pairs.items():
