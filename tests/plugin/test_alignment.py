@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
+import napari_emcad
 from napari_emcad.plugin.layers import geometry, levels
 
 NUMBERS = st.floats(-3, 3).map(lambda x: round(x, 3))
@@ -107,3 +108,34 @@ def test_a_result_follows_an_image_that_was_moved(panel, finish):
     np.testing.assert_allclose(layer.scale, (0.3, 0.3))
     np.testing.assert_allclose(layer.translate, (5, 6))
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
+
+
+def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, dock, finish, nuclei):
+    """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
+    dim = (nuclei * 0.5).astype(np.uint8)
+    planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]
+    image = np.stack([np.stack([plane, plane]) for plane in planes])
+    viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    panel = dock(viewer)
+    for box in panel.segment_panel._axes._channels:
+        box.setCurrentIndex(box.findData(0))
+    form = panel.segment_panel
+    form._axes.changed.emit()
+    form._scope.setCurrentIndex(form._scope.findData("layer"))
+    form._advanced._probabilities.setChecked(True)
+    panel.run()
+    finish(panel)
+    layer = viewer.layers["cells segmentation"]
+    checkpoint = panel.session.checkpoint
+    wanted = napari_emcad.segment(image, checkpoint, "ZCYX", "cpu", channels=(0, 0, 0)).labels
+    assert wanted.any(axis=(1, 2)).all()
+    for z, c in ((0, 0), (2, 0), (1, 1)):
+        viewer.dims.set_current_step((0, 1), (z, c))
+        for y, x in np.argwhere(wanted[z])[::97]:
+            point = viewer.layers["cells"].data_to_world((z, c, y, x))
+            assert layer.get_value(point, world=True) == wanted[z, y, x]
+    layer.paint((1, 0, 5, 5), 1)
+    assert layer.data[1, 1, 5, 5] == 1
+    chances = next(each for each in viewer.layers if "probability" in each.name)
+    assert chances.data.shape == image.shape
+    assert np.array_equal(chances.data[:, 0] > 0.5, wanted > 0)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image
+    from numpy.typing import NDArray
     from qtpy.QtWidgets import QWidget
 
-    from napari_emcad.plugin.results import Results
+    from napari_emcad.plugin.results import Result, Results
     from napari_emcad.plugin.segment_panel import SegmentPanel
     from napari_emcad.plugin.teach_panel import TeachPanel
     from napari_emcad.plugin.teacher import Teacher
@@ -165,7 +166,7 @@ class Classroom(QObject):
 
     def correct(self) -> None:
         """Copy the prediction on screen into the annotation, where nothing is painted yet."""
-        pair, found = self.pair, self._prediction()
+        pair, found = self.pair, self._found()
         request = None if pair is None else self._teacher.on_screen(pair)
         if pair is None or found is None or request is None:
             self._say("There is no prediction of what is on screen.", True)
@@ -176,19 +177,23 @@ class Classroom(QObject):
             self._say("Zoom in: so much cannot be copied at once.", True)
             return
         rule = self._session.workbook.pairs[pair.key].rule
-        values = np.array([rule.value_of(k) for k in range(self._highest(found) + 1)])
-        places, said = _unpainted(pair, where, np.asarray(found.data[where]))
+        values = np.array([rule.value_of(k) for k in range(self._highest(found.labels) + 1)])
+        places, said = _unpainted(pair, where, found.labels[where])
         if not len(said):
             self._say("Everything on screen is painted already.", False)
             return
         pair.labels.data_setitem(places, values[said].astype(pair.labels.data.dtype))
         self._say(f"{len(said):,} pixels copied; Ctrl+Z takes them back.", False)
 
-    def _highest(self, found: Labels) -> int:
-        return min(len(self._session.workbook.classes), int(np.iinfo(found.data.dtype).max))
+    def _highest(self, found: NDArray[Any]) -> int:
+        return min(len(self._session.workbook.classes), int(np.iinfo(found.dtype).max))
 
     def _prediction(self) -> Labels | None:
         """Return the layer that says what the model sees in the current image."""
+        found = self._found()
+        return None if found is None else found.layer
+
+    def _found(self) -> Result | None:
         pair = self.pair
         return None if pair is None else self._results.classes_of(pair.image)
 

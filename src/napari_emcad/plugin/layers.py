@@ -97,6 +97,47 @@ def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
     return start, min(max(stop, start + 1), size)
 
 
+def carried_axes(axes: str) -> tuple[int, ...]:
+    """Return the axes of an image that a layer on it has: all but channels that come first.
+
+    napari lines layers up from their last axis on. A channel axis behind another one is therefore
+    carried along, see `carried`; without it slices would meet the slider of the channels.
+
+    Parameters
+    ----------
+    axes
+        A letter per axis of the layer, without the colour axis of RGB.
+    """
+    first = len(axes) - len(axes.lstrip("C"))
+    return tuple(range(first, len(axes)))
+
+
+def carried(array: NDArray[Any], axes: str, shape: Sequence[int]) -> NDArray[Any]:
+    """Return spatial numbers with the channel axis that a layer carries along.
+
+    Parameters
+    ----------
+    array
+        Without channels.
+    axes
+        A letter per axis of the image layer.
+    shape
+        Of the image layer's array along these.
+
+    Returns
+    -------
+    NDArray
+        The same memory: every channel shows the same numbers, and painting one paints all.
+    """
+    kept = carried_axes(axes)
+    if len(kept) == array.ndim:
+        return array
+    sizes, strides = iter(array.shape), iter(array.strides)
+    held = [(shape[i], 0) if axes[i] == "C" else (next(sizes), next(strides)) for i in kept]
+    wide, steps = zip(*held, strict=True)
+    return np.lib.stride_tricks.as_strided(array, wide, steps, writeable=True)
+
+
 def geometry(
     layer: Image,
     kept: Sequence[int],

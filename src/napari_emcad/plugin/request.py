@@ -39,7 +39,7 @@ def segment_request(
     target = Target(
         source=layer,
         name=layer.name,
-        kept=tuple(i for i, letter in enumerate(choices.axes) if letter != "C"),
+        axes=choices.axes,
         level=level,
         shape=slices.spatial_shape,
         checkpoint=checkpoint,

@@ -13,6 +13,8 @@ from superqt.utils import qthrottled
 
 from napari_emcad.jobs import first_label_type, placed
 from napari_emcad.plugin.layers import (
+    carried,
+    carried_axes,
     class_features,
     geometry,
     is_open,
@@ -42,8 +44,8 @@ class Target:
         The image layer; only for its place in the world, which is copied at once.
     name
         Its name.
-    kept
-        Its axes that the result has.
+    axes
+        A letter per axis of its data.
     level
         The resolution.
     shape
@@ -61,7 +63,7 @@ class Target:
 
     source: Image
     name: str
-    kept: tuple[int, ...]
+    axes: str
     level: Level
     shape: tuple[int, ...]
     checkpoint: Checkpoint
@@ -70,9 +72,22 @@ class Target:
     anew: bool = False
     kind: Literal["segmentation", "prediction"] = "segmentation"
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where a layer of the result lies."""
+        return geometry(self.source, carried_axes(self._letters), self.level)
+
+    def carried(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return numbers of the result's shape as the data of a layer."""
+        return carried(array, self._letters, self.level.array.shape)
+
+    @property
+    def _letters(self) -> str:
+        return self.axes[: self.source.ndim]
+
     def continues(self, other: Target) -> bool:
         """Whether this result may go into the other's layer."""
-        same = (self.kind, self.kept, self.shape) == (other.kind, other.kept, other.shape)
+        same = (self.kind, self.axes, self.shape) == (other.kind, other.axes, other.shape)
         if self.source is not other.source or not same:
             return False
         return self.kind == "prediction" or (
@@ -101,12 +116,13 @@ class Result:
         self._finished_once = False
         self.changed_by_user = False
         self._writing = False
-        self._place = geometry(target.source, target.kept, target.level)
+        self._place = target.place
         dtype = first_label_type(target.checkpoint, target.settings)
         self._labels: NDArray[Any] = np.zeros(target.shape, dtype)
         self._numbered, self._found = 0, set[int]()
         self.layer = self._new_layer()
         self._chances: list[Image] = []
+        self._numbers: list[NDArray[np.float32]] = []
         self._refresh_soon = qthrottled(self._refresh, timeout=_REFRESH_MS)
         self._open()
 
@@ -121,7 +137,7 @@ class Result:
             self.layer.colormap = label_colours(target.checkpoint.classes)
             self.layer.features = class_features(target.checkpoint.classes)
         self.target = target
-        self._follow(geometry(target.source, target.kept, target.level))
+        self._follow(target.place)
         self._forget(target)
         self._open()
         self.layer.editable = False
@@ -133,12 +149,12 @@ class Result:
         labels = placed(self._labels, region)
         if labels is not self._labels:
             self._labels = labels
-            self.layer.data = labels
+            self.layer.data = self.target.carried(labels)
         self._writing = False
         if region.probabilities is not None and self._chances:
             foreground = region.probabilities[-len(self._chances) :]
-            for each, chance in zip(self._chances, foreground, strict=True):
-                each.data[region.where] = chance
+            for numbers, chance in zip(self._numbers, foreground, strict=True):
+                numbers[region.where] = chance
         self._refresh_soon()
 
     def finish(self, summary: Summary | None) -> None:
@@ -156,6 +172,11 @@ class Result:
                 self._name_objects()
             self._open()
         self.release()
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """What was found, without channels; read, not written."""
+        return self._labels
 
     @property
     def object_count(self) -> int:
@@ -235,7 +256,7 @@ class Result:
         target, separate = self.target, self.target.settings.clean_up.separate
         classes = target.checkpoint.classes
         layer = Labels(
-            self._labels,
+            target.carried(self._labels),
             name=f"{target.name} {'objects' if separate else target.kind}",
             colormap=label_colormap() if separate else label_colours(classes),
             features=None if separate else class_features(classes),
@@ -256,9 +277,11 @@ class Result:
         }
 
     def _new_chances(self) -> list[Image]:
+        classes = self.target.checkpoint.classes
+        self._numbers = [np.zeros(self.target.shape, np.float32) for _ in classes]
         return [
             Image(
-                np.zeros(self.target.shape, np.float32),
+                self.target.carried(numbers),
                 name=f"{self.target.name} probability of {each.name}",
                 colormap=Colormap([f"{each.colour}00", f"{each.colour}ff"], name=each.name),
                 contrast_limits=(0, 1),
@@ -266,7 +289,7 @@ class Result:
                 metadata={"napari-emcad": self._provenance() | {"kind": "probability"}},
                 **self._place,
             )
-            for each in self.target.checkpoint.classes
+            for each, numbers in zip(classes, self._numbers, strict=True)
         ]
 
     def _user_changed(self, _: Any = None) -> None:
@@ -295,8 +318,8 @@ class Results:
         result.begin(target)
         return result
 
-    def classes_of(self, source: Image) -> Labels | None:
-        """Return the newest layer that tells the classes of an image: predictions come first."""
+    def classes_of(self, source: Image) -> Result | None:
+        """Return the newest result that tells the classes of an image: predictions come first."""
         found = [
             each
             for each in self._results
@@ -305,4 +328,4 @@ class Results:
             and not each.target.settings.clean_up.separate
         ]
         found.sort(key=lambda each: each.target.kind == "prediction")
-        return found[-1].layer if found else None
+        return found[-1] if found else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import qdebounced
 
-from napari_emcad.inference.events import InferenceSettings, Progress, Region
+from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Region
 from napari_emcad.io.classes import with_labels
 from napari_emcad.jobs import Screen, segment_job
 from napari_emcad.painting import PlaneCache, masks, targets
@@ -465,7 +465,7 @@ def _train_job(
 ) -> Generator[Any, None, Any]:
     from napari_emcad.practice import Lesson, practise, unfinished
 
-    checkpoint = _start(plan)
+    checkpoint = yield from _started(plan, stop)
     lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
     per_epoch = _steps(plan.choices.config)
     job = practise(lesson, cache, screen, stop)
@@ -498,7 +498,7 @@ def _update_job(
     return tutor, update
 
 
-def _start(plan: Plan) -> Checkpoint:
+def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:
     """Return what a training starts from; an encoder is fetched or read here."""
     start = plan.choices.start
     if start == "model":
@@ -509,7 +509,8 @@ def _start(plan: Plan) -> Checkpoint:
     kept, file = plan.checkpoint, plan.choices.encoder_file
     encoder, inputs = kept.config.encoder, kept.config.input_channels
     if start == "imagenet":
-        file = hub_encoder(encoder)
+        yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
+        file = hub_encoder(encoder, stop=stop)
     if start == "nothing":
         fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
     else:
