@@ -538,3 +538,31 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
     assert len(found) == count + 1
     assert any("version 1" in each.name for each in found)
     assert teach.session.versions.current is not first
+
+
+def test_a_training_may_start_from_nothing(teach, qtbot):
+    strokes(teach, qtbot)
+    form, before = teach.teach_panel.form, teach.session.checkpoint
+    form._start.setCurrentIndex(form._start.findData("nothing"))
+    train(teach, qtbot)
+    now = teach.session.checkpoint
+    assert now.preprocessing == before.preprocessing
+    assert now.classes == before.classes
+    assert not np.allclose(
+        now.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
+    )
+
+
+def test_an_encoder_that_cannot_be_fetched_is_one_sentence(teach, qtbot, monkeypatch):
+    """H24: offline it says what to do, and the next training works."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    strokes(teach, qtbot)
+    form = teach.teach_panel.form
+    form._start.setCurrentIndex(form._start.findData("imagenet"))
+    train(teach, qtbot)
+    assert "cannot be fetched" in teach.job_bar.message
+    assert len(teach.session.versions) == 1
+    form._start.setCurrentIndex(form._start.findData("model"))
+    train(teach, qtbot)
+    assert len(teach.session.versions) == 2
