@@ -105,3 +105,14 @@ def test_a_score_needs_strokes_of_every_class():
     assert "Too few strokes" in more.why_no_score()
     enough = more.looked({"a": dots(dots(nothing(), 1, 0, EVERY), 0, 20, EVERY)})
     assert enough.why_no_score() == ""
+
+
+def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
+    target = dots(dots(nothing(), 1, 0, 10), 0, 10, 10)
+    record = Record().looked({"a": target, "b": target})
+    monkeypatch.setattr(np, "unique", None)
+    tested = record.pages["a"].tested(), record.pages["b"].tested()
+    for k in (0, 1):
+        assert record.painted[k] == 2 * int((target == k).sum())
+        assert record.held_out[k] == sum(int((each == k).sum()) for each in tested)
+    assert not record.why_no_score()

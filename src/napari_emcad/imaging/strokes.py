@@ -16,7 +16,7 @@ from scipy import ndimage
 from napari_emcad.imaging.paint import UNPAINTED
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Hashable, Iterator, Mapping
+    from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -42,11 +42,19 @@ class Page:
         ``(H, W)`` uint16: the look that found the pixel's present value first; 0 if unpainted.
     held
         ``(H, W)`` bool: painted, and held out.
+    painted, held_out
+        Pixels of each class, counted once: a window asks for them often.
     """
 
     target: NDArray[np.int16]
     seen: NDArray[np.uint16]
     held: NDArray[np.bool_]
+    painted: Mapping[int, int] = field(init=False)
+    held_out: Mapping[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "painted", _counted(self.target))
+        object.__setattr__(self, "held_out", _counted(self.target[self.held]))
 
     def learnt(self) -> NDArray[np.int16]:
         """Return the target without what is held out."""
@@ -120,12 +128,12 @@ class Record:
     @property
     def painted(self) -> dict[int, int]:
         """Painted pixels of each class, the background's being class 0."""
-        return _counted(page.target for page in self.pages.values())
+        return _summed(page.painted for page in self.pages.values())
 
     @property
     def held_out(self) -> dict[int, int]:
         """Held-out pixels of each class."""
-        return _counted(page.tested() for page in self.pages.values())
+        return _summed(page.held_out for page in self.pages.values())
 
     def new(self, key: Hashable, since: int | None = None) -> NDArray[np.bool_]:
         """Return which pixels of a page are new, of those that may be learnt.
@@ -200,10 +208,14 @@ def _squares(fresh: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]
     yield ((rows[:, None] + 2 * columns[None]) % every == every - 1) & fresh
 
 
-def _counted(targets: Iterator[NDArray[np.int16]]) -> dict[int, int]:
+def _counted(target: NDArray[np.int16]) -> dict[int, int]:
+    values, counts = np.unique(target[target != UNPAINTED], return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def _summed(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
     total: dict[int, int] = {}
-    for each in targets:
-        values, counts = np.unique(each[each != UNPAINTED], return_counts=True)
-        for k, count in zip(values.tolist(), counts.tolist(), strict=True):
+    for each in counts:
+        for k, count in each.items():
             total[k] = total.get(k, 0) + count
     return total
