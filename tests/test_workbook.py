@@ -60,6 +60,35 @@ def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
     assert rule.class_of(2) == UNPAINTED
 
 
+def test_objects_stay_objects_whatever_becomes_of_the_classes():
+    book = Workbook()
+    book.add_pair(Pair("a", "cells", LabelRule("objects")))
+    book.add_class("two")
+    numbered = np.arange(1, 7)
+    assert set(target(numbered, book.pairs["a"].rule, 2)) == {1}
+    with pytest.raises(ValueError, match="“cells” are all of class 1"):
+        book.remove_class(1)
+    assert names(book) == ["object", "two"]
+    book.remove_class(2)
+    assert set(target(numbered, book.pairs["a"].rule, 1)) == {1}
+
+
+def test_a_renamed_class_is_known_to_every_version(bundled):
+    book = Workbook()
+    book.adopt(bundled.classes)
+    (old,) = (each.name for each in bundled.classes)
+    book.rename_class(1, "cell")
+    book.rename_class(1, "Cell")
+    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    book.add_class(old)
+    both = book.classes
+    assert book.called_now(both) == both
+    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    book.rename_class(2, "other")
+    book.rename_class(1, old)
+    assert book.called_now(bundled.classes) == bundled.classes
+
+
 def test_names_are_told_apart():
     book = Workbook()
     for taken in ("object", "Object", "background"):

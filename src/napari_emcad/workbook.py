@@ -15,7 +15,7 @@ from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.checkpoint import ClassLabel, class_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from napari_emcad.imaging.paint import LabelRule
 
@@ -61,6 +61,7 @@ class Workbook:
         self._classes: tuple[ClassLabel, ...] = class_labels(("object",))
         self._pairs: dict[Hashable, Pair] = {}
         self._record = Record()
+        self._renamed: dict[str, str] = {}
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
@@ -82,7 +83,15 @@ class Workbook:
     def adopt(self, classes: tuple[ClassLabel, ...]) -> None:
         """Take a model's classes, unless something was painted for the present ones."""
         if not self._record.painted and classes != self._classes:
+            self._renamed = {}
             self._set_classes(classes)
+
+    def called_now(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
+        """Return a model's classes under the names that renaming has given them since."""
+        known = tuple(classes)
+        names = {each.name for each in known}
+        now = {old: new for old, new in self._renamed.items() if new not in names}
+        return tuple(replace(each, name=now.get(each.name, each.name)) for each in known)
 
     def add_class(self, name: str = "") -> int:
         """Add a class behind the others and return its number.
@@ -117,9 +126,12 @@ class Workbook:
         ValueError
             If the name is empty or taken.
         """
-        if name.strip() != self._class(k).name:
-            self._check_name(name.strip())
-            self._change(k, replace(self._class(k), name=name.strip()))
+        before, after = self._class(k).name, name.strip()
+        if after != before:
+            self._check_name(after, besides=before)
+            followed = {old: after if new == before else new for old, new in self._renamed.items()}
+            self._renamed = {o: n for o, n in (followed | {before: after}).items() if o != after}
+            self._change(k, replace(self._class(k), name=after))
 
     def recolour_class(self, k: int, colour: str) -> None:
         """Give class `k` another colour, as ``#rrggbb``.
@@ -137,12 +149,18 @@ class Workbook:
         Raises
         ------
         ValueError
-            If it is the only one.
+            If it is the only one, or that of single objects.
         """
         self._class(k)
         count = len(self._classes)
         if count == 1:
             raise ValueError("A network needs at least one class besides the background.")
+        counted = [each.name for each in self._pairs.values() if each.rule.meaning == "objects"]
+        if k == 1 and counted:
+            raise ValueError(
+                f"The objects of “{counted[0]}” are all of class 1; say that they mean something "
+                f"else, or delete their layer first."
+            )
         rules = {key: pair.rule.without(k, count) for key, pair in self._pairs.items()}
         self._record = self._record.without(k)
         self._set_classes(tuple(each for i, each in enumerate(self._classes, 1) if i != k))
@@ -154,10 +172,11 @@ class Workbook:
             raise ValueError(f"There is no class {k}; classes are 1 to {len(self._classes)}.")
         return self._classes[k - 1]
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: str, besides: str = "") -> None:
         if not name:
             raise ValueError("A class needs a name.")
-        if name.lower() in {"background", *(each.name.lower() for each in self._classes)}:
+        others = {each.name.lower() for each in self._classes if each.name != besides}
+        if name.lower() in {"background", *others}:
             raise ValueError(f"There is a class “{name}” already.")
 
     def _change(self, k: int, label: ClassLabel) -> None:
@@ -173,8 +192,7 @@ class Workbook:
     def add_pair(self, pair: Pair) -> None:
         """Add a pair, or put it in place of the one with its key."""
         for k in range(1, len(self._classes) + 1):
-            if pair.rule.meaning != "objects":
-                pair = replace(pair, rule=pair.rule.with_class(k))
+            pair = replace(pair, rule=pair.rule.with_class(k))
         self._pairs[pair.key] = pair
         self.pairs_changed.emit()
 

@@ -343,6 +343,16 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
     assert 2 in colours
 
 
+def test_a_renamed_class_keeps_its_head(teach, qtbot):
+    strokes(teach, qtbot)
+    before = teach.session.checkpoint
+    teach.classroom.rename(1, "cell")
+    start = teach.teacher._plan().checkpoint
+    assert [each.name for each in start.classes] == ["cell"]
+    for name in before.tensors:
+        assert np.array_equal(start.tensors[name], before.tensors[name]), name
+
+
 def test_a_removed_class_leaves_its_paint(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach_panel.classes._add)

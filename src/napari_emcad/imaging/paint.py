@@ -96,7 +96,12 @@ class LabelRule:
         raise ValueError(f"No value stands for class {k}.")
 
     def with_class(self, k: int) -> LabelRule:
-        """Return the rule with a value for class `k`, one that stands for nothing yet."""
+        """Return the rule with a value for class `k`, one that stands for nothing yet.
+
+        Objects are all of class 1, so none of their numbers is free for another one.
+        """
+        if self.meaning == "objects":
+            return self
         taken = {value for value, _ in self.moved}
         if any(self.class_of(value) == k for value in (k, *taken)):
             return self

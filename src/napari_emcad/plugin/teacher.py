@@ -376,7 +376,7 @@ class Teacher(QObject):
             return None
         try:
             choices = self._choices()
-            adapted = with_labels(checkpoint, self._session.workbook.classes)
+            adapted = self._adapted(checkpoint)
         except ValueError as error:
             self._job_bar.say(str(error), error=True)
             return None
@@ -388,6 +388,13 @@ class Teacher(QObject):
             return None
         record = self._session.workbook.record
         return Plan(adapted, sources, record, choices, self._device())
+
+    def _adapted(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint for the classes that are painted; a renamed one keeps its head."""
+        workbook = self._session.workbook
+        renamed = replace(checkpoint, classes=workbook.called_now(checkpoint.classes))
+        same = renamed.classes == checkpoint.classes
+        return with_labels(checkpoint if same else renamed, workbook.classes)
 
     def _use(
         self,
