@@ -315,6 +315,36 @@ def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
     assert not networks()
 
 
+def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
+    gate.set()
+    strokes(teach, qtbot)
+    gate.clear()
+    gate.begun.clear()
+    press(qtbot, teach.teach_panel._update)
+    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    teach.classroom.show()
+    press(qtbot, teach.teach_panel._train)
+    qtbot.waitUntil(lambda: teach.teacher._look is None, timeout=PATIENCE_MS)
+    assert teach.teacher.updating
+    gate.set()
+    settle(teach, qtbot)
+    assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
+
+
+def test_a_stroke_during_another_job_is_learnt_live_after_it(teach, qtbot):
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._live)
+    settle(teach, qtbot)
+    count = len(teach.session.versions)
+    ticket = teach.session.begin("Segmenting something")
+    stroke(teach, 1, OBJECTS[1])
+    settle(teach, qtbot)
+    assert teach.teacher.stale
+    teach.session.end(ticket)
+    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
+    settle(teach, qtbot)
+
+
 def test_another_model_takes_the_tutor_away(teach, qtbot):
     """H8: an update never goes on from a model that is not open any more."""
     strokes(teach, qtbot)
@@ -366,6 +396,24 @@ def test_a_removed_class_leaves_its_paint(teach, qtbot):
     assert set(teach.session.workbook.record.painted) == {0, 1}
 
 
+def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
+    """H12: nobody paints, or copies, what counts no more."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    train(teach, qtbot)
+    prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
+    teach.classroom.remove(2)
+    labels = annotation(teach)
+    assert labels.selected_label == 1
+    before = labels.data.copy()
+    press(qtbot, teach.teach_panel._correct)
+    copied = labels.data != before
+    assert copied.any()
+    assert set(labels.data[copied]) == {1}
+
+
 def test_a_prediction_cannot_be_painted_on_and_can_be_corrected(teach, qtbot):
     """H10, H12."""
     strokes(teach, qtbot)
@@ -415,6 +463,43 @@ def test_a_layer_of_another_size_is_refused(panel, qtbot):
     panel.classroom.use_layer(odd)
     assert "must agree" in panel.job_bar.message
     assert not panel.session.workbook.pairs
+
+
+def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
+    labels = annotation(teach)
+    teach.viewer.layers.remove("nuclei")
+    teach.viewer.add_image(nuclei[:50, :60], name="smaller")
+    teach.classroom.use_layer(labels)
+    assert "must agree" in teach.job_bar.message
+    assert not teach.session.workbook.pairs
+
+
+def test_a_layer_that_is_read_only_is_learnt_from_and_not_painted_on(panel, qtbot, nuclei):
+    mask = (nuclei > 100).astype(np.uint8)
+    mask.setflags(write=False)
+    mine = panel.viewer.add_labels(mask, name="mine")
+    panel.classroom.use_layer(mine)
+    settle(panel, qtbot)
+    assert panel.session.workbook.record.painted
+    panel.classroom.paint(1)
+    assert "read-only" in panel.job_bar.message
+    assert mine.mode != "paint"
+    panel.teacher.refresh()
+    settle(panel, qtbot)
+    panel.classroom.correct()
+    assert "read-only" in panel.job_bar.message
+
+
+def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, nuclei):
+    """H12."""
+    other = teach.viewer.add_image(nuclei, name="other")
+    teach.teach_panel.choose_layer(other)
+    teach.classroom.paint(1)
+    assert "annotation layer first" in teach.job_bar.message
+    assert teach.viewer.layers.selection.active is other
+    teach.teach_panel.choose_layer(teach.viewer.layers["nuclei"])
+    teach.classroom.paint(1)
+    assert teach.classroom.pair.image.name == "nuclei"
 
 
 def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):

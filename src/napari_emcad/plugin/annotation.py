@@ -105,6 +105,28 @@ def corner_of(layer: Labels) -> tuple[int, ...]:
     return tuple(int(each) for each in told) if len(told) == layer.ndim else ()
 
 
+def why_not_on(layer: Labels, shape: tuple[int, ...]) -> str:
+    """Return why a layer cannot lie on an image of this spatial shape, pixel by pixel, or ""."""
+    if layer.multiscale:
+        return "it is multiscale, and napari cannot paint on it"
+    ours, corner = tuple(layer.data.shape), corner_of(layer)
+    if ours == shape and not any(corner):
+        return ""
+    ends = [first + size for first, size in zip(corner, ours, strict=False)]
+    within = len(ends) == len(shape) and all(e <= s for e, s in zip(ends, shape, strict=True))
+    if within and np.prod(shape, dtype=float) > _LARGEST:
+        return ""
+    return f"it has {_size(ours)} pixels, the image {_size(shape)}; they must agree"
+
+
+def why_not_painted(layer: Labels) -> str:
+    """Return why nothing can be painted on a layer, or ""."""
+    data = layer.data
+    if data.flags.writeable if isinstance(data, np.ndarray) else not hasattr(data, "compute"):
+        return ""
+    return f"“{layer.name}” is read-only: it is learnt from as it is."
+
+
 def is_prediction(layer: Layer) -> bool:
     """Whether this plugin made a layer as a result."""
     return _told(layer).get("kind") in ("segmentation", "prediction", "probability")
@@ -179,6 +201,10 @@ def colour(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabel]) -> Non
             colours[value], names[value] = _UNKNOWN_COLOUR, "removed class"
     layer.colormap = DirectLabelColormap(color_dict=colours)
     layer.features = {"index": list(names), "class": list(names.values())}
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _told(layer: Layer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
-from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation
+from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, why_not_painted
 from napari_emcad.plugin.notes import LayerPair
 from napari_emcad.training.events import EpochEnd, StepEnd
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image
-    from numpy.typing import NDArray
     from qtpy.QtWidgets import QWidget
 
+    from napari_emcad.imaging.slices import Slices
     from napari_emcad.plugin.results import Result, Results
     from napari_emcad.plugin.segment_panel import SegmentPanel
     from napari_emcad.plugin.teach_panel import TeachPanel
@@ -150,6 +151,9 @@ class Classroom(QObject):
         if pair is None:
             self._say("Make an annotation layer first.", True)
             return
+        if why := why_not_painted(pair.labels):
+            self._say(why, True)
+            return
         rule = self._session.workbook.pairs[pair.key].rule
         try:
             value = rule.value_of(k)
@@ -166,36 +170,50 @@ class Classroom(QObject):
 
     def correct(self) -> None:
         """Copy the prediction on screen into the annotation, where nothing is painted yet."""
-        pair, found = self.pair, self._found()
-        request = None if pair is None else self._teacher.on_screen(pair)
-        if pair is None or found is None or request is None:
+        pair = self.pair
+        result = None if pair is None else self._results.classes_of(pair.image)
+        slices = None if pair is None else self._teacher.on_screen(pair)
+        if pair is None or result is None or slices is None:
             self._say("There is no prediction of what is on screen.", True)
             return
-        slices = request
-        where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-        if slices.height * slices.width > _MOST_CORRECTED:
-            self._say("Zoom in: so much cannot be copied at once.", True)
+        why = self._why_not_copied(pair, result, slices)
+        if why:
+            self._say(why, True)
             return
-        rule = self._session.workbook.pairs[pair.key].rule
-        values = np.array([rule.value_of(k) for k in range(self._highest(found.labels) + 1)])
-        places, said = _unpainted(pair, where, found.labels[where])
-        if not len(said):
+        where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
+        said = self._values(pair, result)[result.labels[where]]
+        places, values = _unpainted(pair, where, said)
+        if not len(values):
             self._say("Everything on screen is painted already.", False)
             return
-        pair.labels.data_setitem(places, values[said].astype(pair.labels.data.dtype))
-        self._say(f"{len(said):,} pixels copied; Ctrl+Z takes them back.", False)
+        pair.labels.data_setitem(places, values)
+        self._say(f"{len(values):,} pixels copied; Ctrl+Z takes them back.", False)
 
-    def _highest(self, found: NDArray[Any]) -> int:
-        return min(len(self._session.workbook.classes), int(np.iinfo(found.dtype).max))
+    def _why_not_copied(self, pair: LayerPair, result: Result, slices: Slices) -> str:
+        if result.labels.shape != slices.spatial_shape:
+            return "The prediction is of another resolution."
+        if slices.height * slices.width > _MOST_CORRECTED:
+            return "Zoom in: so much cannot be copied at once."
+        return why_not_painted(pair.labels)
+
+    def _values(self, pair: LayerPair, result: Result) -> Any:
+        """Return what to paint for each class of a prediction; 0 where nothing stands for it."""
+        workbook, dtype = self._session.workbook, pair.labels.data.dtype
+        rule = workbook.pairs[pair.key].rule
+        names = [each.name for each in workbook.classes]
+        known = workbook.called_now(result.target.checkpoint.classes)
+        numbers = [0, *(names.index(c.name) + 1 if c.name in names else None for c in known)]
+        values = np.zeros(np.iinfo(result.labels.dtype).max + 1, dtype)
+        for said, k in enumerate(numbers):
+            with suppress(ValueError, OverflowError):
+                values[said] = 0 if k is None else rule.value_of(k)
+        return values
 
     def _prediction(self) -> Labels | None:
         """Return the layer that says what the model sees in the current image."""
-        found = self._found()
-        return None if found is None else found.layer
-
-    def _found(self) -> Result | None:
         pair = self.pair
-        return None if pair is None else self._results.classes_of(pair.image)
+        result = None if pair is None else self._results.classes_of(pair.image)
+        return None if result is None else result.layer
 
     # -- classes
 
@@ -214,9 +232,12 @@ class Classroom(QObject):
         self._try(lambda: self._session.workbook.rename_class(k, name))
 
     def remove(self, k: int) -> None:
-        """Take a class out."""
+        """Take a class out; whoever painted with it goes on with the next one."""
+        painting = self._current_class() == k
         self._try(lambda: self._session.workbook.remove_class(k))
         self._teacher.forget()
+        if painting:
+            self.paint(min(k, len(self._session.workbook.classes)))
 
     def _try(self, change: Callable[[], None]) -> None:
         try:
@@ -295,7 +316,9 @@ class Classroom(QObject):
         pair = self._teacher.notes.of_image(image)
         if image is not None and self._segment_panel.layer is not image:
             self._segment_panel.choose_layer(image)
-        if pair is not None and pair.key != self._key:
+        if pair is None:
+            self._choose(None)
+        elif self.pair is None or self.pair.image is not image:
             self._choose(pair.key)
         self.show_soon()
 
@@ -408,7 +431,7 @@ class Classroom(QObject):
 
 
 def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
-    """Return the annotation's unpainted places there, and what the prediction says of them."""
+    """Return the annotation's unpainted places there, and what is to be painted on them."""
     corner = corner_of(pair.labels) or (0,) * pair.labels.data.ndim
     grid = np.indices(said.shape).reshape(said.ndim, -1)
     free = iter(range(said.ndim))
@@ -421,8 +444,9 @@ def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
     for each, size in zip(places, pair.labels.data.shape, strict=True):
         inside &= (each >= 0) & (each < size)
     kept = tuple(each[inside] for each in places)
-    empty = np.asarray(pair.labels.data[kept]) == 0
-    return tuple(each[empty] for each in kept), said.reshape(-1)[inside][empty]
+    values = said.reshape(-1)[inside]
+    empty = (np.asarray(pair.labels.data[kept]) == 0) & (values != 0)
+    return tuple(each[empty] for each in kept), values[empty]
 
 
 def _real(layer: Any) -> Any:

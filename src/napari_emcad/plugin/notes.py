@@ -16,6 +16,7 @@ from napari_emcad.plugin.annotation import (
     is_ours,
     keep_rule,
     read_rule,
+    why_not_on,
 )
 from napari_emcad.plugin.layers import geometry, is_open, levels
 from napari_emcad.workbook import Pair
@@ -156,14 +157,9 @@ class Notes(QObject):
         kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
         finest = levels(pair.image)[0]
         shape = tuple(finest.array.shape[axis] for axis in kept)
-        if pair.labels.multiscale:
-            raise ValueError(f"“{pair.labels.name}” is multiscale; napari cannot paint on it.")
-        ours, corner = tuple(pair.labels.data.shape), corner_of(pair.labels)
-        if len(ours) != len(shape) or (not corner and ours != shape):
-            raise ValueError(
-                f"“{pair.labels.name}” has {_size(ours)} pixels, “{pair.image.name}” "
-                f"{_size(shape)}; they must agree."
-            )
+        reason = why_not_on(pair.labels, shape)
+        if reason:
+            raise ValueError(f"“{pair.labels.name}” does not suit “{pair.image.name}”: {reason}.")
 
     def _events(self, pair: LayerPair) -> tuple[Any, ...]:
         events = pair.labels.events
@@ -232,7 +228,3 @@ def follow_image(pair: LayerPair) -> None:
     corner = corner_of(pair.labels)
     for name, value in geometry(pair.image, kept, levels(pair.image)[0], corner).items():
         setattr(pair.labels, name, value)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape))

@@ -101,10 +101,10 @@ class Teacher(QObject):
         self._after_look: Callable[[], None] | None = None
         self._shown: LayerPair | None = None
         self.notes.painted.connect(self.look)
+        session.running_changed.connect(self._freed)
         self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
         for change in (viewer.dims.events, viewer.scene.camera.events):
             change.connect(self._follow_soon)
-        session.running_changed.connect(self._running_changed)
 
     # -- looking at paint
 
@@ -135,12 +135,18 @@ class Teacher(QObject):
         if fresh is not None:
             self._session.workbook.take(fresh)
             self._stale = True
+        self._go_on()
+        self.changed.emit()
+
+    def _go_on(self) -> None:
+        """Begin what waited for a look and for the update before it, or learn what is new."""
+        if self._look is not None or self.updating:
+            return  # its end comes here again
         then, self._after_look = self._after_look, None
         if then is not None:
             then()
         elif self._live:
             self._update_live()
-        self.changed.emit()
 
     # -- what may be done
 
@@ -233,12 +239,13 @@ class Teacher(QObject):
     # -- updates
 
     def _update_live(self) -> None:
-        if self._stale and self._session.running is None and not self.why_not():
+        free = self._session.running is None and not self._job_bar.running
+        if self._live and self._stale and free and not self.why_not():
             self._update(_LIVE_S, quiet=True)
 
-    def _running_changed(self, running: Ticket | None) -> None:
-        """Learn what was painted while another job ran, once that has been dealt with."""
-        if running is None and self._live and self._stale:
+    def _freed(self, ticket: Ticket | None) -> None:
+        """Learn what was painted while another job ran, unless something else begins first."""
+        if ticket is None and self._live:
             QTimer.singleShot(0, self._update_live)
 
     def _update(self, seconds: float, quiet: bool) -> None:
@@ -266,6 +273,7 @@ class Teacher(QObject):
         if outcome.error:
             self._tutor, self._live = None, False
             self._job_bar.say(f"{outcome.error} Live mode is off.", error=True)
+            self._go_on()
             self.changed.emit()
             return
         self._tutor, update = outcome.result
@@ -273,6 +281,7 @@ class Teacher(QObject):
         self._taught, self._learnt_with = update.checkpoint, plan.choices.config
         self._use("live", update.checkpoint, plan, update.score if held_out else None, held_out)
         self.changed.emit()
+        self._go_on()
 
     # -- versions
 
@@ -431,7 +440,7 @@ class Teacher(QObject):
             self._look.give_up()
         self._tutor, self._live = None, False
         self.notes.painted.disconnect(self.look)
-        self._session.running_changed.disconnect(self._running_changed)
+        self._session.running_changed.disconnect(self._freed)
         for change in (self._viewer.dims.events, self._viewer.scene.camera.events):
             change.disconnect(self._follow_soon)
         self.notes.release()
