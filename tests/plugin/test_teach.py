@@ -612,14 +612,61 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery._lost), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
     (pair,) = again.teacher.notes.pairs
     assert np.array_equal(pair.labels.data, painted)
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.workbook.record.painted == teach.session.workbook.record.painted
-    assert not again.recovery._lost
+    assert not again.recovery.lost
+
+
+def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
+    teach, qtbot, dock, make_napari_viewer, nuclei
+):
+    """H23: the model is brought back first, then the classes of what was painted."""
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    teach.keeper.save()
+    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+    teach.keeper._sitting._held.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(nuclei, name="nuclei")
+    again = dock(viewer)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    ticket = again.session.begin("Opening something")
+    press(qtbot, again.recovery._restore)
+    assert "after that" in again.job_bar.message
+    assert not again.teacher.notes.pairs
+    again.session.end(ticket)
+    press(qtbot, again.recovery._restore)
+    settle(again, qtbot)
+    assert again.session.checkpoint.title == teach.session.checkpoint.title
+    assert again.session.workbook.classes == teach.session.workbook.classes
+    assert set(again.session.workbook.record.painted) == {0, 1, 2}
+    assert not again.recovery.lost
+
+
+def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
+    stroke(teach, 1, OBJECTS[0])
+    settle(teach, qtbot)
+    sitting = type(teach.keeper._sitting)
+    with monkeypatch.context() as full:
+
+        def keep_paint(*_):
+            raise OSError("No space left on device")
+
+        full.setattr(sitting, "keep_paint", keep_paint)
+        teach.keeper.save()
+        qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+        assert "No space left" in teach.job_bar.message
+    teach.keeper.save()
+    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+    assert list(teach.keeper._sitting.folder.glob("paint-*"))
 
 
 def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):

@@ -82,12 +82,16 @@ class Keeper(QObject):
         model, self._dirty, self._unsaved = self._unsaved, False, None
         sitting = self._sitting
         self._thread = JobThread(lambda _: _save_job(sitting, paints, model))
-        self._thread.ended.connect(self._saved)
+        self._thread.ended.connect(lambda outcome: self._saved(outcome, bool(paints), model))
         self._thread.start()
 
-    def _saved(self, outcome: Outcome) -> None:
+    def _saved(self, outcome: Outcome, paint: bool, model: Checkpoint | None) -> None:
         self._thread = None
-        if outcome.error and not self._said:
+        if not outcome.error:
+            return
+        self._dirty = self._dirty or paint  # the next turn tries again
+        self._unsaved = self._unsaved or model
+        if not self._said:
             self._said = True
             self.troubled.emit(f"Paint and model cannot be kept by themselves: {outcome.error}")
 
@@ -138,7 +142,7 @@ class Keeper(QObject):
         thread.start()
 
     def restore(self, lost: Lost) -> tuple[list[str], list[str]]:
-        """Bring back annotations and model.
+        """Bring back the model, its classes and annotations; nothing may run.
 
         Returns
         -------
@@ -146,9 +150,9 @@ class Keeper(QObject):
             Names of annotations whose image is not open, and what could not be read.
         """
         paints, model, troubles = recovered(lost)
-        alone = [each.about["name"] for each in paints if not self._restore_paint(each)]
-        if model is not None and self._session.running is None:
+        if model is not None:
             self._session.open(model)
+        alone = [each.about["name"] for each in paints if not self._restore_paint(each)]
         if not troubles:
             settle(lost)
         return alone, troubles

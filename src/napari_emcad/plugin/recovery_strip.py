@@ -40,6 +40,11 @@ class RecoveryStrip(QWidget):
         column.addWidget(row(self._restore, self._leave))
         self.setVisible(False)
 
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """What is still to be offered, the one on offer first."""
+        return tuple(self._lost)
+
     def show_lost(self, lost: list[Lost]) -> None:
         """Offer these, one after another."""
         self._lost = list(lost)

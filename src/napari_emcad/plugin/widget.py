@@ -303,6 +303,10 @@ class EmcadWidget(QWidget):
 
     def _restore(self, lost: Lost) -> None:
         """Bring back what a crash left behind."""
+        if self.session.running is not None:
+            self.job_bar.say(f"{self.session.running.verb}: restore it after that.", error=True)
+            self.recovery.show_lost([lost, *self.recovery.lost])
+            return
         alone, troubles = self.keeper.restore(lost)
         said = "Restored."
         if alone:
