@@ -583,6 +583,31 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     assert columns.min() >= corner[1]
 
 
+def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, dock, qtbot, nuclei):
+    viewer.add_image(np.stack([nuclei] * 5), name="five", axis_labels=("c", "y", "x"))
+    panel = dock(viewer)
+    panel.teach_panel.form._steps.setValue(1)
+    panel.teach_panel.form._crop.setValue(64)
+
+    def choose(channel):
+        for box in panel.segment_panel._axes._channels:
+            box.setCurrentIndex(box.findData(channel))
+            box.activated.emit(box.currentIndex())
+
+    choose(1)
+    press(qtbot, panel.teach_panel._new)
+    strokes(panel, qtbot)
+    before = panel.session.workbook.record
+    panel.session.open(napari_emcad.start_checkpoint(num_classes=1, input_channels=1))
+    panel.teacher.train()
+    settle(panel, qtbot)
+    assert "Segment tab" in panel.job_bar.message
+    assert panel.session.workbook.record is before
+    choose(3)
+    train(panel, qtbot)
+    assert panel.session.versions.current.how == "trained"
+
+
 def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuclei):
     for name in ("one", "two"):
         viewer.add_image(nuclei, name=name)

@@ -117,6 +117,16 @@ class Classroom(QObject):
         choices = self._segment_panel.value()
         return choices.axes, choices.channels
 
+    def _reread(self) -> None:
+        """Follow the channels that are chosen on the Segment tab."""
+        panel = self._segment_panel
+        image = _real(panel.layer)
+        if self._teacher.notes.of_image(image) is None or panel.problem:
+            return
+        choices = panel.value()
+        self._teacher.notes.read_as(image, choices.axes, choices.channels)
+        self._teacher.show(self.pair)
+
     def _pair_up(self, image: Image, labels: Labels, reading: Any) -> None:
         pair = LayerPair(image, labels, *reading)
         try:
@@ -376,6 +386,7 @@ class Classroom(QObject):
         panel.versions.wanted.connect(teacher.go_to)
         panel.versions.compare_wanted.connect(teacher.compare)
         panel.form.changed.connect(self.show_soon)
+        self._segment_panel.value_changed.connect(self._reread)
         teacher.changed.connect(self.show_soon)
         teacher.began.connect(self._began)
         teacher.happened.connect(self._happened)

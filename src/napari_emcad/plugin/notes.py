@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -22,7 +22,7 @@ from napari_emcad.plugin.layers import geometry, is_open, levels
 from napari_emcad.workbook import Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
@@ -122,19 +122,37 @@ class Notes(QObject):
         self._changed()
         return "" if is_ours(pair.labels) else detected.why
 
-    def sources(self, checkpoint: Checkpoint, ticked: bool = False) -> tuple[Painted, ...]:
-        """Return the pairs as values for a checkpoint's network; all, or the ticked ones.
+    def sources(self, checkpoint: Checkpoint) -> tuple[Painted, ...]:
+        """Return the ticked pairs as values for a checkpoint's network.
 
         Pairs whose image cannot be read by this network (channels that have to be chosen) are
         left out.
         """
+        return self._painted(checkpoint, lambda pair: pair.channels, ticked=True)
+
+    def to_look_at(self, checkpoint: Checkpoint) -> tuple[Painted, ...]:
+        """Return all pairs for what is painted on them, whichever channels a network takes."""
+        return self._painted(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
+
+    def read_as(self, image: Image, axes: str, channels: tuple[int | None, ...] | None) -> None:
+        """Read an image's pairs with other channels from now on."""
+        for key, pair in self._pairs.items():
+            if pair.image is image and pair.axes == axes:
+                self._pairs[key] = replace(pair, channels=channels)
+
+    def _painted(
+        self,
+        checkpoint: Checkpoint,
+        channels: Callable[[LayerPair], tuple[int | None, ...] | None],
+        ticked: bool = False,
+    ) -> tuple[Painted, ...]:
         found = []
         for key, pair in self._workbook.pairs.items():
             layers = self._pairs.get(key)
             if layers is None or (ticked and not pair.ticked):
                 continue
             try:
-                slices = slices_of(layers, checkpoint)
+                slices = slices_of(replace(layers, channels=channels(layers)), checkpoint)
             except ValueError:
                 continue
             corner = corner_of(layers.labels)

@@ -118,7 +118,7 @@ class Teacher(QObject):
         if checkpoint is None:
             return
         workbook = self._session.workbook
-        sources, record = self.notes.sources(checkpoint), workbook.record
+        sources, record = self.notes.to_look_at(checkpoint), workbook.record
         classes = len(workbook.classes)
         self._look = JobThread(lambda _: _look_job(sources, record, classes))
         self._look.ended.connect(self._looked)
@@ -391,9 +391,12 @@ class Teacher(QObject):
             return None
         for pair in self.notes.pairs:
             follow_image(pair)
-        sources = self.notes.sources(adapted, ticked=True)
+        sources = self.notes.sources(adapted)
         if not sources:
-            self._job_bar.say("The channels of no ticked image suit this model.", error=True)
+            said = (
+                "The channels of no ticked image suit this model; choose them on the Segment tab."
+            )
+            self._job_bar.say(said, error=True)
             return None
         record = self._session.workbook.record
         return Plan(adapted, sources, record, choices, self._device())
