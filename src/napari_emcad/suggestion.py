@@ -1,0 +1,209 @@
+"""Floor 4: where the next strokes would help most, from doubt and what is painted already.
+
+A square is worth painting if the network is undecided in much of it and if it looks like nothing
+that is painted, or suggested before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from napari_emcad.imaging.paint import UNPAINTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.slices import Index
+
+PATCH = 64
+"""Side of a square that is suggested, in image pixels."""
+
+DOUBTFUL = 0.25
+"""A pixel of this much doubt is doubtful: entropy has it at a chance of 4 %, or of 96 %."""
+
+_DIGITS = 9
+"""What squares are worth is rounded, so that those of equal worth come in reading order."""
+
+_STEPS = 4
+"""Squares are tried at every quarter of their side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A square that is worth painting.
+
+    Attributes
+    ----------
+    index
+        Position of its slice along the stacked axes.
+    rows, columns
+        Half-open ranges in the slice, in image pixels.
+    use
+        What painting it is expected to bring, 0 … 1; only the order means something.
+    """
+
+    index: Index
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    use: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Row and column of its middle, in pixels whose centres are whole numbers."""
+        return (sum(self.rows) - 1) / 2, (sum(self.columns) - 1) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubted:
+    """A slice of which a network has said how undecided it is.
+
+    Attributes
+    ----------
+    index
+        Position along the stacked axes.
+    doubt
+        0 … 1, such as entropy or disagreement: a pixel each, or coarser.
+    target
+        ``(H, W)``: the class that is painted, `UNPAINTED` elsewhere.
+    looks
+        ``(C, h, w)``: what regions are told apart by, planes of the image or features of the
+        network; None if all of them count as alike.
+    """
+
+    index: Index
+    doubt: NDArray[np.floating]
+    target: NDArray[np.integer]
+    looks: NDArray[np.floating] | None = None
+
+
+def suggestions(slices: Iterable[Doubted], patch: int = PATCH, most: int = 5) -> list[Suggestion]:
+    """Return the squares most worth painting, the best one first; they do not overlap.
+
+    The use of a square is its mean doubt, times the share of it that is doubtful, times how
+    unlike it is to squares that hold paint and to those suggested before it. Squares that hold
+    paint, or nothing doubtful, are left out.
+
+    Parameters
+    ----------
+    slices
+        Of one image, with `looks` of the same channels; they are read once, one by one.
+    patch
+        Side of a square; a shorter side of a slice cuts it.
+    most
+        How many are returned at most.
+
+    Raises
+    ------
+    ValueError
+        If a square has no pixel.
+    """
+    if patch < 1:
+        raise ValueError(f"Squares of {patch} pixels; they need 1 at least.")
+    read = [_squares(each, patch) for each in slices]
+    if not read:
+        return []
+    boxes, worth, looks, painted = (
+        np.concatenate([each[part] for each in read]) for part in range(4)
+    )
+    which = np.repeat(np.arange(len(read)), [len(each[0]) for each in read])
+    indices = [each[4] for each in read]
+    looks = _standardised(looks)
+    apart = _distance(looks, looks[painted])
+    free = ~painted & (worth > 0)
+    found: list[Suggestion] = []
+    while free.any() and len(found) < most:
+        use = np.where(free, worth * _unlikeness(apart), -1.0)
+        best = int(use.argmax())
+        top, bottom, left, right = boxes[best].tolist()
+        place = indices[int(which[best])]
+        found.append(Suggestion(place, (top, bottom), (left, right), float(use[best])))
+        same = which == which[best]
+        beside = (boxes[:, 0] >= bottom) | (boxes[:, 1] <= top)
+        beside |= (boxes[:, 2] >= right) | (boxes[:, 3] <= left)
+        free &= ~same | beside
+        apart = np.minimum(apart, _distance(looks, looks[best : best + 1]))
+    return found
+
+
+def best_slices(found: Sequence[Suggestion]) -> list[Index]:
+    """Return the slices that squares were suggested in, those of most use first."""
+    total: dict[Index, float] = {}
+    for each in found:
+        total[each.index] = total.get(each.index, 0.0) + each.use
+    return sorted(total, key=lambda index: -total[index])
+
+
+def _squares(
+    of: Doubted, patch: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], Index]:
+    """Return squares ``(n, 4)``, what each is worth, how it looks, whether it holds paint."""
+    height, width = of.target.shape
+    starts = [_starts(size, patch) for size in (height, width)]
+    sides = min(patch, height), min(patch, width)
+    tops, lefts = (grid.ravel() for grid in np.meshgrid(*starts, indexing="ij"))
+    boxes = np.stack([tops, tops + sides[0], lefts, lefts + sides[1]], axis=1)
+    doubt = _enlarged(np.nan_to_num(of.doubt, nan=0.0), (height, width))
+    worth = _means(doubt, boxes) * _means(doubt >= DOUBTFUL, boxes)
+    painted = _means(of.target != UNPAINTED, boxes) * sides[0] * sides[1] > 0.5
+    columns = []
+    for plane in () if of.looks is None else of.looks:
+        large = _enlarged(plane, (height, width))
+        mean = _means(large, boxes)
+        columns += [mean, np.sqrt(np.maximum(_means(large**2, boxes) - mean**2, 0))]
+    looks = np.stack(columns, axis=1) if columns else np.zeros((len(boxes), 0))
+    return boxes, worth.round(_DIGITS), looks, painted, of.index
+
+
+def _starts(size: int, patch: int) -> NDArray[np.int64]:
+    """Return where squares begin along a side; the last one ends with it."""
+    last = max(size - patch, 0)
+    return np.unique([*range(0, last, max(patch // _STEPS, 1)), last])
+
+
+def _enlarged(plane: NDArray[np.generic], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return a plane in image pixels; a coarse one is repeated."""
+    rows, columns = (
+        np.arange(size) * coarse // size for size, coarse in zip(shape, plane.shape, strict=True)
+    )
+    large: NDArray[np.float64] = np.asarray(plane, np.float64)[rows[:, None], columns[None]]
+    return large
+
+
+def _means(plane: NDArray[np.generic], boxes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean of a plane in each square."""
+    summed = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1))
+    summed[1:, 1:] = np.asarray(plane, np.float64).cumsum(0).cumsum(1)
+    top, bottom, left, right = boxes.T
+    total = summed[bottom, right] - summed[top, right] - summed[bottom, left] + summed[top, left]
+    means: NDArray[np.float64] = total / ((bottom - top) * (right - left))
+    return means
+
+
+def _standardised(looks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return looks in which squares that are typically different lie about 1 apart."""
+    spread = looks.std(0)
+    scaled = np.where(spread > 1e-9, (looks - looks.mean(0)) / np.maximum(spread, 1e-9), 0.0)
+    result: NDArray[np.float64] = scaled / np.sqrt(max(2 * looks.shape[1], 1))
+    return result
+
+
+def _distance(looks: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each square looks from the nearest of others."""
+    if not len(others):
+        return np.full(len(looks), np.inf)
+    if not looks.shape[1]:
+        return np.zeros(len(looks))
+    nearest: NDArray[np.float64] = KDTree(others).query(looks)[0]
+    return nearest
+
+
+def _unlikeness(apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a factor from 0.5, for what looks the same, to 1."""
+    factor: NDArray[np.float64] = 1 - 0.5 * np.exp(-apart)
+    return factor
