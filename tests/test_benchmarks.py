@@ -55,6 +55,13 @@ def test_a_simulated_annotator_teaches_network_and_forest(folder):
     assert 0 <= figures["forest"]["2"]["mean"] <= 1
 
 
+def test_suggested_places_are_compared_with_others(folder):
+    figures = told("suggest.py", "--data", folder)
+    assert {"suggested", "random", "error", "before"} == set(figures)
+    assert len({figures[name]["2"]["mean"] for name in ("suggested", "random", "error")}) == 1
+    assert 0 <= figures["suggested"]["4"]["mean"] <= 1
+
+
 def test_step_times_are_compared(folder):
     figures = told("training_speed.py", "--data", folder, "--encoders", "pvt_v2_b0")
     assert figures["pvt_v2_b0"]["faster"] > 0
