@@ -6,7 +6,8 @@ Images and annotator are those of `scribbles.py`: three images are annotated, up
 are untouched and scored. Each strategy teaches a network of its own. The first two strokes, an
 object and background of the first image, are the same; then a strategy names a square without paint
 and the annotator paints along the middle of the largest wrong area in it, or of the largest area if
-nothing is wrong, in the class that is truly there. Networks learn after 2, 5, 10 and 20 strokes;
+nothing is wrong, in the class that is truly there; with --turns objects and background take turns
+as long as the square has such areas of both. Networks learn after 2, 5, 10 and 20 strokes;
 between two of these, squares are named by the last network.
 
     suggested   napari_emcad.suggestion: doubt, share of doubtful pixels, unlikeness to paint
@@ -48,6 +49,9 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=PATCH, help="side of a square, in pixels")
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
     parser.add_argument("--marks", type=int, nargs="+", default=list(MARKS))
+    parser.add_argument(
+        "--turns", action="store_true", help="objects and background take turns within squares"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true", help="figures as one object")
     chosen = parser.parse_args()
@@ -75,13 +79,14 @@ def one_seed(seed: int, chosen: argparse.Namespace, start: Any) -> dict[str, dic
                 draw(paint, truth, [method], planes, rng, number)
             else:
                 square = SQUARE_OF[strategy](asked, planes, truth, paint, chosen.patch, rng)
-                stroke_in(square, asked, truth, paint, rng)
+                turn = number % 2 if chosen.turns else None
+                stroke_in(square, asked, truth, paint, rng, turn)
             if number in chosen.marks:
                 record = record.looked({k: v.copy() for k, v in paint.items()}, every=0)
                 method.update(record, planes)
                 asked = {name: method.ask(each) for name, each in planes.items()}
                 told[strategy][number] = mean_dice(method, untouched)
-                done = f"{strategy}: {told[strategy][number]:.3f}"
+                done = f"{strategy}: {told[strategy][number]:.3f}, pixels {record.painted}"
                 print(f"seed {seed}, {number} strokes, {done}", file=sys.stderr, flush=True)
     return told
 
@@ -165,8 +170,9 @@ def stroke_in(
     truth: dict[str, Any],
     paint: dict[str, Any],
     rng: np.random.Generator,
+    turn: int | None,
 ) -> None:
-    """Paint one stroke in a square, of the class that is truly there."""
+    """Paint one stroke in a square, of the class that is truly there; `turn` comes first."""
     name, *part = square
     rows, columns = part
     right, target = truth[name][rows, columns] == 1, paint[name][rows, columns]
@@ -179,7 +185,8 @@ def stroke_in(
         if count:
             areas = np.bincount(pieces.ravel())[1:]
             sizes.append((int(areas.max()), k, pieces == int(areas.argmax()) + 1))
-    _, k, area = max(sizes, key=lambda each: each[0])
+    due = [each for each in sizes if each[1] == turn] or sizes
+    _, k, area = max(due, key=lambda each: each[0])
     target[along_the_middle(area, right == k, rng)] = k
 
 
