@@ -103,6 +103,46 @@ def targets(sources: Iterable[Painted], classes: int) -> dict[PageKey, NDArray[n
     return found
 
 
+def painted_part(
+    source: Painted, index: Index, rows: tuple[int, int], columns: tuple[int, int], classes: int
+) -> NDArray[np.int16]:
+    """Return what is painted in a window of one slice.
+
+    Parameters
+    ----------
+    source
+        The pair.
+    index
+        Of the slice, along the stacked axes.
+    rows, columns
+        Half-open ranges of the window.
+    classes
+        How many there are, without the background.
+
+    Raises
+    ------
+    PaintError
+        If a painted number stands for no class.
+    """
+    window = np.full((rows[1] - rows[0], columns[1] - columns[0]), UNPAINTED, np.int16)
+    for at, labels, (top, left) in _planes_of(source):
+        if at != index:
+            continue
+        ranges = (rows, top, labels.shape[0]), (columns, left, labels.shape[1])
+        both = [
+            (max(first, start), min(last, start + size)) for (first, last), start, size in ranges
+        ]
+        if all(first < last for first, last in both):
+            (first, last), (begin, end) = both
+            inside = (
+                slice(first - rows[0], last - rows[0]),
+                slice(begin - columns[0], end - columns[0]),
+            )
+            part = labels[first - top : last - top, begin - left : end - left]
+            window[inside] = target(part, source.rule, classes)
+    return window
+
+
 def masks(sources: Iterable[Painted], keys: Iterable[PageKey]) -> set[PageKey]:
     """Return the pages of whole masks, which know no strokes."""
     whole = {each.key for each in sources if each.rule.meaning != "scribbles"}

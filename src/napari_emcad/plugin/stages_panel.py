@@ -58,6 +58,8 @@ class StagesPanel(QWidget):
         Side by side, or not.
     image_chosen
         Another image was chosen.
+    suggest_wanted, step_wanted
+        Places to paint are wanted, or the next one (1) or the one before (-1).
     changed
         Any other choice.
     """
@@ -66,6 +68,8 @@ class StagesPanel(QWidget):
     remove_wanted = Signal()
     grid_wanted = Signal(bool)
     image_chosen = Signal(object)
+    suggest_wanted = Signal()
+    step_wanted = Signal(int)
     changed = Signal()
 
     def __init__(self) -> None:
@@ -91,8 +95,13 @@ class StagesPanel(QWidget):
         self._beside.setCheckable(True)
         self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
+        self._suggest = QPushButton("Suggest")
+        self._suggest.setToolTip("Shows where strokes on this slice would help most, by doubt")
+        self._back, self._on = QPushButton("◀"), QPushButton("▶")
+        self._place = text()
         self._build()
         self._connect()
+        self.show_suggested(0, 0)
 
     @property
     def layer(self) -> Image | None:
@@ -162,6 +171,12 @@ class StagesPanel(QWidget):
         """Say which class the numbers under the cursor are of; "" for the only one."""
         self._cursor.setText(_CURSOR + f" of {class_name}" * bool(class_name))
 
+    def show_suggested(self, number: int, count: int) -> None:
+        """Show which of the suggested places is at hand, from 1; no count for none."""
+        self._place.setText(f"{number} of {count}" if count else "")
+        for each in (self._back, self._place, self._on):
+            each.setVisible(bool(count))
+
     def show_told(self, told: str) -> None:
         """Say what the maps are of."""
         self._told.setText(told)
@@ -185,6 +200,7 @@ class StagesPanel(QWidget):
         """
         self._show.setEnabled(not reason)
         self._show.setToolTip(reason)
+        self._suggest.setEnabled(not reason)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, stack)
@@ -197,6 +213,9 @@ class StagesPanel(QWidget):
     def _connect(self) -> None:
         self._show.clicked.connect(self.show_wanted)
         self._remove.clicked.connect(self.remove_wanted)
+        self._suggest.clicked.connect(self.suggest_wanted)
+        self._back.clicked.connect(lambda: self.step_wanted.emit(-1))
+        self._on.clicked.connect(lambda: self.step_wanted.emit(1))
         self._beside.clicked.connect(self.grid_wanted)
         for box in (*self._stages.values(), *self._kinds.values(), self._follow):
             box.toggled.connect(self.changed)
@@ -230,6 +249,7 @@ class StagesPanel(QWidget):
         below.addWidget(self.readout)
         below.addWidget(self._show)
         below.addWidget(row(self._beside, self._remove))
+        below.addWidget(row(self._suggest, self._back, self._place, self._on))
         below.addWidget(self._reason)
         column.addLayout(below)
 

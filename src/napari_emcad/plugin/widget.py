@@ -30,6 +30,7 @@ from napari_emcad.plugin.results import Result, Results
 from napari_emcad.plugin.segment_panel import SegmentPanel
 from napari_emcad.plugin.stage_layers import StageLayers
 from napari_emcad.plugin.stages_panel import StagesPanel
+from napari_emcad.plugin.suggester import Suggester
 from napari_emcad.plugin.teach_panel import TeachPanel
 from napari_emcad.plugin.teacher import Teacher
 from napari_emcad.session import Session, Ticket
@@ -122,6 +123,14 @@ class EmcadWidget(QWidget):
             self.viewer,
             self.session,
             _MAPS.setdefault(self.viewer, StageLayers(self.viewer)),
+            self.stages_panel,
+            self.segment_panel,
+            self.job_bar,
+        )
+        self.suggester = Suggester(
+            self.viewer,
+            self.session,
+            self.teacher,
             self.stages_panel,
             self.segment_panel,
             self.job_bar,

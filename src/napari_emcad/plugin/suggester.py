@@ -1,0 +1,208 @@
+"""Where to paint next: doubt of the slice on screen becomes places that are stepped through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from napari_emcad.imaging.paint import UNPAINTED, PaintError
+from napari_emcad.inference.maps import MapKey
+from napari_emcad.jobs import slices_for
+from napari_emcad.painting import painted_part
+from napari_emcad.plugin.layers import is_open, levels
+from napari_emcad.plugin.look import shortened
+from napari_emcad.plugin.sitting import Sitting
+from napari_emcad.plugin.stage_request import StageChoices, StageRequest, stage_request
+from napari_emcad.suggestion import Doubted, Suggestion, suggestions
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    from napari.components import ViewerModel
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_emcad.painting import Painted
+    from napari_emcad.plugin.job_bar import JobBar, Outcome
+    from napari_emcad.plugin.segment_panel import SegmentPanel
+    from napari_emcad.plugin.stages_panel import StagesPanel
+    from napari_emcad.plugin.teacher import Teacher
+    from napari_emcad.session import Session, Ticket
+
+_DOUBT = StageChoices((), ("entropy",))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """The slice that places are wanted of, and what was painted on it."""
+
+    request: StageRequest
+    target: NDArray[np.int16]
+
+    def job(self, stop: threading.Event) -> Generator[Any, None, list[Suggestion]]:
+        """Yield what a look tells, and return the places."""
+        from napari_emcad.inference.pieces import Preparation  # torch, in the thread
+
+        found = None
+        for event in Sitting(self.request).job(self.request, stop):
+            if hasattr(event, "maps"):
+                found = next(e for e in event.maps if e.key == MapKey("entropy"))
+            else:
+                yield event
+        if found is None:
+            return []
+        slices = self.request.slices
+        ready = Preparation(slices, self.request.checkpoint.preprocessing)
+        looks = ready.planes(self.request.index, (0, slices.height), (0, slices.width))
+        doubt = found.values.T if slices.transposed else found.values
+        return suggestions([Doubted(self.request.index, doubt, self.target, looks)])
+
+
+class Suggester(QObject):
+    """Does what the Suggest row of the Stages panel wants.
+
+    Parameters
+    ----------
+    viewer, session, teacher
+        Of one window; the teacher's pairs say what is painted.
+    panel, segment_panel
+        The image, and how it is read.
+    job_bar
+        Runs the job.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: Session,
+        teacher: Teacher,
+        panel: StagesPanel,
+        segment_panel: SegmentPanel,
+        job_bar: JobBar,
+    ) -> None:
+        super().__init__(panel)
+        self._viewer, self._session, self._teacher = viewer, session, teacher
+        self._panel, self._segment_panel, self._job_bar = panel, segment_panel, job_bar
+        self._asked: _Asked | None = None
+        self._found: list[Suggestion] = []
+        self._at = 0
+        panel.suggest_wanted.connect(self.suggest)
+        panel.step_wanted.connect(self.step)
+
+    def suggest(self) -> None:
+        """Ask for places in the slice on screen."""
+        self._forget()
+        try:
+            asked = self._ask()
+        except (ValueError, TypeError) as error:
+            self._job_bar.say(str(error), error=True)
+            return
+        name = shortened(asked.request.name)
+        ticket = self._session.begin(f"Looking where to paint on {name}", asked)
+        self._job_bar.start(
+            ticket.verb,
+            asked.job,
+            lambda event: self._session.accept(ticket, event),
+            lambda outcome: self._ended(ticket, outcome),
+        )
+
+    def step(self, by: int) -> None:
+        """Go on by so many places; those that hold paint by now leave the list."""
+        if self._asked is None or not self._is_there(self._asked.request.image):
+            self._forget()
+            return
+        try:
+            left = [n for n, each in enumerate(self._found) if not self._is_painted(each)]
+        except PaintError as error:
+            self._job_bar.say(str(error), error=True)
+            return
+        # Without the one at hand, the next one has moved up to its place.
+        before, gone = sum(n < self._at for n in left), self._at not in left
+        self._found = [self._found[n] for n in left]
+        if not self._found:
+            self._forget()
+            self._job_bar.say("Every place that was suggested is painted; ask for others.")
+            return
+        self._at = (before + by - (gone and by > 0)) % len(self._found)
+        self._show()
+
+    def _ask(self) -> _Asked:
+        layer, checkpoint = self._panel.layer, self._session.checkpoint
+        reason = self._session.why_not_run() or self._segment_panel.problem
+        if reason or layer is None or checkpoint is None:
+            raise ValueError(reason or "Open an image first.")
+        layer = getattr(layer, "__wrapped__", layer)
+        if self._segment_panel.layer is not layer:
+            self._segment_panel.choose_layer(layer)
+        choices = replace(self._segment_panel.value(), scope="slice")
+        request = stage_request(self._viewer, layer, choices, _DOUBT, checkpoint)
+        painted = self._painted(request)
+        whole = slices_for(levels(layer)[0].array, checkpoint, request.axes, choices.channels)
+        shape = whole.height, whole.width
+        if painted is None:
+            return _Asked(request, np.full(shape, UNPAINTED, np.int16))
+        everything = (0, shape[0]), (0, shape[1])
+        return _Asked(request, painted_part(painted, request.index, *everything, self._classes))
+
+    @property
+    def _classes(self) -> int:
+        return len(self._session.workbook.classes)
+
+    def _painted(self, request: StageRequest) -> Painted | None:
+        """Return what is painted on the image of a request."""
+        pair = self._teacher.notes.of_image(request.image)
+        sources = self._teacher.notes.sources(request.checkpoint)
+        return next((each for each in sources if pair and each.key == pair.key), None)
+
+    def _is_painted(self, place: Suggestion) -> bool:
+        painted = None if self._asked is None else self._painted(self._asked.request)
+        if painted is None:
+            return False
+        part = painted_part(painted, place.index, place.rows, place.columns, self._classes)
+        return bool((part != UNPAINTED).any())
+
+    def _ended(self, ticket: Ticket, outcome: Outcome) -> None:
+        self._session.end(ticket)
+        if outcome.error:
+            self._job_bar.say(outcome.error, error=True)
+        elif self._is_there(ticket.snapshot.request.image):
+            self._asked, self._found, self._at = ticket.snapshot, outcome.result, 0
+            self._job_bar.say("" if self._found else "Nothing here is doubtful.")
+            if self._found:
+                self._show()
+
+    def _is_there(self, image: Image) -> bool:
+        return is_open(self._viewer, image)
+
+    def _show(self) -> None:
+        """Say which place it is, and bring it to the middle of the canvas."""
+        self._panel.show_suggested(self._at + 1, len(self._found))
+        asked, place = self._asked, self._found[self._at]
+        if asked is None:
+            return
+        image, stacked = asked.request.image, iter(place.index)
+        coarse = asked.request.level.coarseness
+        point = []
+        for axis, letter in enumerate(asked.request.axes[: image.ndim]):
+            if letter in "YX":
+                point.append(place.centre["YX".index(letter)])
+            elif letter == "C":
+                point.append(0.0)
+            else:
+                point.append(next(stacked) * coarse[axis] + (coarse[axis] - 1) / 2)
+        world = np.asarray(image.data_to_world(point))
+        dims, beside = self._viewer.dims, self._viewer.dims.ndim - image.ndim
+        for axis, letter in enumerate(asked.request.axes[: image.ndim]):
+            if axis + beside in dims.not_displayed and letter != "C":
+                dims.set_point(axis + beside, world[axis])
+        centre = [world[axis - beside] for axis in dims.displayed]
+        camera = self._viewer.scene.camera
+        camera.center = (*camera.center[: 3 - len(centre)], *centre)
+
+    def _forget(self) -> None:
+        self._asked, self._found, self._at = None, [], 0
+        self._panel.show_suggested(0, 0)
