@@ -12,6 +12,7 @@ between two of these, squares are named by the last network.
 
     suggested   napari_emcad.suggestion: doubt, share of doubtful pixels, unlikeness to paint
     random      any square without paint
+    doubt       the same without unlikeness; not run unless asked for with --strategies
     error       the square with most wrong pixels, which needs the truth: the bound
 
 DIR holds images/, labels/ and index.csv as for `dsb2018.py`. Without it everything is one kind.
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,9 @@ def main() -> None:
     parser.add_argument("--kind", help="of the images; default: all of them")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--patch", type=int, default=PATCH, help="side of a square, in pixels")
-    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=STRATEGIES)
+    parser.add_argument(
+        "--strategies", nargs="+", default=list(STRATEGIES), choices=list(SQUARE_OF)
+    )
     parser.add_argument("--marks", type=int, nargs="+", default=list(MARKS))
     parser.add_argument(
         "--turns", action="store_true", help="objects and background take turns within squares"
@@ -101,12 +105,14 @@ def suggested(
     paint: dict[str, Any],
     patch: int,
     rng: np.random.Generator,
+    unlike: bool = True,
 ) -> Square:
     """Return the first suggestion; chance decides if there is none."""
     names = list(asked)
     slices = [
-        Doubted((n,), entropy(np.stack([1 - asked[k], asked[k]])), paint[k], planes[k])
+        Doubted((n,), entropy(np.stack([1 - asked[k], asked[k]])), paint[k], looks)
         for n, k in enumerate(names)
+        for looks in [planes[k] if unlike else None]
     ]
     for first in suggestions(slices, patch, 1):
         return names[first.index[0]], slice(*first.rows), slice(*first.columns)
@@ -141,7 +147,12 @@ def most_wrong(
     return squares[int(np.argmax(counts))]
 
 
-SQUARE_OF = {"suggested": suggested, "random": at_random, "error": most_wrong}
+SQUARE_OF = {
+    "suggested": suggested,
+    "doubt": partial(suggested, unlike=False),
+    "random": at_random,
+    "error": most_wrong,
+}
 
 
 def unpainted(paint: dict[str, Any], patch: int) -> list[Square]:

@@ -96,7 +96,7 @@ class StagesPanel(QWidget):
         self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
         self._suggest = QPushButton("Suggest")
-        self._suggest.setToolTip("Shows where strokes on this slice would help most, by doubt")
+        self._suggest.setToolTip("Steps through places of this slice where the model is undecided")
         self._back, self._on = QPushButton("◀"), QPushButton("▶")
         self._place = text()
         self._build()
