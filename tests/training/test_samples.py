@@ -11,7 +11,7 @@ import torch
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.config import Augmentation, TrainingConfig
 from napari_emcad.training.losses import UNPAINTED
-from napari_emcad.training.samples import LabelledSlice, Sampler
+from napari_emcad.training.samples import LabelledSlice, Sampler, balanced
 
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
 SCALED = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -136,3 +136,30 @@ def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
     drawn = sampler([disc], preprocessing=replace(PLAIN, zoom=zoom), foreground=1).batch(0)
     for each in drawn.target:
         assert each.sum() == pytest.approx(np.pi * 7**2 * zoom**2, rel=0.15)
+
+
+def test_classes_take_turns_over_slices_where_they_are_balanced():
+    """Many strokes of one class on several slices do not crowd out the few of another."""
+    planes = np.zeros((1, 96, 96), np.float32)
+    ground = np.full((96, 96), UNPAINTED)
+    ground[10:14, 10:80] = 0
+    mixed = ground.copy()
+    mixed[60:64, 60:66] = 1
+    slices = [LabelledSlice(f"ground {i}", planes, ground) for i in range(5)]
+    slices.append(LabelledSlice("mixed", planes, mixed))
+    drawn = sampler(slices, batch=2, balance=2.0, crops_per_epoch=8)
+    for step in range(12):
+        assert set(drawn.batch(step).target.unique().tolist()) >= {0, 1}
+
+
+def test_no_class_has_many_times_the_pixels_of_the_rarest():
+    target = torch.full((2, 40, 40), UNPAINTED)
+    target[0, :10] = 0
+    target[1, :2, :10] = 1
+    kept = balanced(target, 2.0, (0, 1))
+    assert int((kept == 1).sum()) == 20
+    assert 20 <= int((kept == 0).sum()) <= 70
+    assert torch.equal(kept[kept != UNPAINTED], target[kept != UNPAINTED])
+    assert torch.equal(balanced(target, 2.0, (0, 1)), kept)
+    alone = torch.where(target == 1, UNPAINTED, target)
+    assert torch.equal(balanced(alone, 2.0, (0, 1)), alone)

@@ -42,6 +42,8 @@ class LabelledSlice:
         ``(H, W)`` bool, what was painted last; None for a slice that was not painted by hand.
     image
         What it is a slice of; "" if it is an image of its own.
+    turn
+        The class whose turn it is to be in the middle of a crop; None for any.
     """
 
     name: str
@@ -50,6 +52,7 @@ class LabelledSlice:
     weight: float = 1.0
     recent: NDArray[np.bool_] | None = None
     image: str = ""
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +150,8 @@ class Sampler:
         weights = np.array([each.weight for each in self._slices], float)
         self._shares = weights / weights.sum()
         self._ordered_epoch, self._ordered = 0, self._order(0)
+        self._present = [_classes(each.target) for each in self._slices if config.balance]
+        self._classes = sorted(set[int]().union(*self._present))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -157,7 +162,7 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """Return what one step learns from."""
         crops = self._crops(step)
-        chosen = [self._slices[self._slice_of(each)] for each in crops]
+        chosen = [self._source(each) for each in crops]
         draws = [self._drawn(*each) for each in zip(chosen, crops, strict=True)]
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
@@ -184,6 +189,17 @@ class Sampler:
             self._pool[crop] = self._crop(source, crop)
         return self._pool[crop]
 
+    def _source(self, crop: int) -> LabelledSlice:
+        """Return the slice of a crop; where classes are balanced, they take turns over slices."""
+        if not self._config.balance:
+            return self._slices[self._slice_of(crop)]
+        rng = np.random.default_rng((self._config.seed, 3, crop))
+        k = self._classes[(crop + self._config.seed) % len(self._classes)]
+        having = [i for i, present in enumerate(self._present) if k in present]
+        shares = self._shares[having] / self._shares[having].sum()
+        found = self._slices[int(rng.choice(having, p=shares))]
+        return replace(found, turn=k)
+
     def _slice_of(self, crop: int) -> int:
         epoch, place = divmod(crop, self.steps_per_epoch * self._config.batch)
         if epoch != self._ordered_epoch:
@@ -209,6 +225,10 @@ class Sampler:
         return torch.from_numpy(ready), labels
 
 
+def _classes(target: NDArray[np.integer]) -> set[int]:
+    return set(np.unique(target).tolist()) - {UNPAINTED}
+
+
 def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
     """Return a target in which no class has more than `most` times the pixels of the rarest.
 
@@ -229,10 +249,17 @@ def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
 def _centre(
     source: LabelledSlice, config: TrainingConfig, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """Return where a crop is centred: on what is new, a pixel of a class, or anything painted."""
+    """Return where a crop is centred: on what is new, a pixel of a class, or anything painted.
+
+    If it is a class's turn, it is one of its pixels, new ones first.
+    """
     target = source.target
     new = source.recent
-    if new is not None and rng.random() < config.recent and new.any():
+    if source.turn is not None:
+        of_class = target == source.turn
+        fresh = of_class if new is None else of_class & new
+        among = fresh if rng.random() < config.recent and fresh.any() else of_class
+    elif new is not None and rng.random() < config.recent and new.any():
         among = new
     elif rng.random() < config.foreground:
         present = np.unique(target)
