@@ -283,6 +283,25 @@ def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
     assert len(session.versions) == 1
 
 
+def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_viewer, nuclei):
+    """H5, H23: what was closed on purpose is not offered as if it were lost."""
+    make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(nuclei, name="nuclei")
+    panel = dock(viewer)
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    press(qtbot, panel.teach_panel._new)
+    stroke(panel, 1, OBJECTS[0])
+    settle(panel, qtbot)
+    panel.keeper.save()
+    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+    folder = panel.keeper._sitting.folder
+    panel.session.begin("Training something")
+    viewer.close()
+    assert (folder / "closed").exists()
+    assert panel.session.running is None
+
+
 def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     viewer = teach.viewer
     strokes(teach, qtbot)

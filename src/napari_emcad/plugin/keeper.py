@@ -60,6 +60,7 @@ class Keeper(QObject):
         self._dirty = False
         self._unsaved: Checkpoint | None = None
         self._thread: JobThread | None = None
+        self._saving: tuple[bool, Checkpoint | None] = False, None
         self._said = False
         notes.painted.connect(self._painted)
         session.versions.changed.connect(self._model_changed)
@@ -82,13 +83,15 @@ class Keeper(QObject):
         model, self._dirty, self._unsaved = self._unsaved, False, None
         sitting = self._sitting
         self._thread = JobThread(lambda _: _save_job(sitting, paints, model))
-        self._thread.ended.connect(lambda outcome: self._saved(outcome, bool(paints), model))
+        self._saving = bool(paints), model
+        self._thread.ended.connect(self._saved)
         self._thread.start()
 
-    def _saved(self, outcome: Outcome, paint: bool, model: Checkpoint | None) -> None:
+    def _saved(self, outcome: Outcome) -> None:
         self._thread = None
         if not outcome.error:
             return
+        paint, model = self._saving
         self._dirty = self._dirty or paint  # the next turn tries again
         self._unsaved = self._unsaved or model
         if not self._said:
@@ -138,8 +141,11 @@ class Keeper(QObject):
         """Look in a thread for what crashes left behind."""
         root = recovery_root()
         thread = JobThread(lambda _: _search_job(root))
-        thread.ended.connect(lambda outcome: self.found.emit(outcome.result or []))
+        thread.ended.connect(self._searched)  # a bound method: Qt cuts it when this is deleted
         thread.start()
+
+    def _searched(self, outcome: Outcome) -> None:
+        self.found.emit(outcome.result or [])
 
     def restore(self, lost: Lost) -> tuple[list[str], list[str]]:
         """Bring back the model, its classes and annotations; nothing may run.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 from superqt.utils import qdebounced
@@ -136,7 +136,8 @@ class EmcadWidget(QWidget):
             self.job_bar,
         )
         self._device_query: JobThread | None = None
-        self._closed, self._warm = False, set[str]()
+        self._closed, self._asked_to_close = False, False
+        self._warm: set[str] = set()
         self._title = QElidingLabel()
         self._title.setTextFormat(Qt.TextFormat.PlainText)
         self._tabs = QTabWidget()
@@ -428,7 +429,18 @@ class EmcadWidget(QWidget):
         """Notice that napari took the panel out of its dock, which is how a dock is closed."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.close_down()
+        if event.type() == QEvent.Type.Show:
+            self.window().installEventFilter(self)
         handled: bool = super().event(event)
+        return handled
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice that the window was closed, perhaps as one of several: asked to, it is hidden."""
+        if watched is self.window() and event.type() == QEvent.Type.Close:
+            self._asked_to_close = True
+        elif watched is self.window() and event.type() == QEvent.Type.Hide and self._asked_to_close:
+            self.close_down()
+        handled: bool = super().eventFilter(watched, event)
         return handled
 
 
