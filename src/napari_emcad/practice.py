@@ -210,8 +210,7 @@ class Tutor:
         screen
             What is predicted at the end.
         seconds
-            At least one step is taken; of strokes of one class alone little is learnt, see
-            `suited`.
+            At least one step is taken; what is learnt of few strokes, see `suited`.
         stop
             Ends after the current step.
 
@@ -224,8 +223,10 @@ class Tutor:
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
-        share = 1.0 if lesson.classes > 1 else _CAREFUL
-        losses = yield from self._learn(sampler, seconds, share, stop)
+        strokes = sum(lesson.record.strokes.values())
+        losses = yield from self._learn(
+            sampler, seconds, suited(config, lesson.classes, strokes), stop
+        )
         self._looks = lesson.record.looks
         yield from draft(
             self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
@@ -234,12 +235,15 @@ class Tutor:
         return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
     def _learn(
-        self, sampler: Sampler, seconds: float, share: float, stop: threading.Event
+        self, sampler: Sampler, seconds: float, suited_now: TrainingConfig, stop: threading.Event
     ) -> Generator[TrainingEvent, None, list[float]]:
+        """Take steps; the learner stays, so what suits now scales its rate and pseudo-labels."""
+        share = suited_now.learning_rate / self._config.learning_rate
+        ramp = float(suited_now.pseudo > 0)
         ends, losses, step = time.monotonic() + seconds, list[float](), 0
         with kept_memory():
             while not losses or (time.monotonic() < ends and not stop.is_set()):
-                loss = self._learner.learn(sampler.batch(step), share, self._step)
+                loss = self._learner.learn(sampler.batch(step), share, self._step, ramp)
                 if not np.isfinite(loss):
                     raise ValueError(f"The loss became {loss}; lower the learning rate.")
                 losses.append(loss)

@@ -21,8 +21,8 @@ from napari_emcad.jobs import slices_for
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.image_combo import is_map
 from napari_emcad.plugin.layers import levels
-from napari_emcad.plugin.sitting import MapCache
 from napari_emcad.plugin.stage_request import StageChoices, StageRequest, placed_map
+from napari_emcad.plugin.viewing import MapCache
 
 STRIDE = 4 / 1.5
 """Of stage 1, in the image's pixels: the bundled model enlarges."""

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_emcad.imaging.paint import UNPAINTED, LabelRule, detect, value_counts
+from napari_emcad.imaging.paint import UNPAINTED, Detected, LabelRule, detect, value_counts
 from napari_emcad.plugin.layers import geometry, levels, visible_range
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
-    from napari_emcad.imaging.paint import Detected
     from napari_emcad.io.checkpoint import ClassLabel
 
 _KEY = "napari-emcad"
@@ -153,8 +152,6 @@ def read_rule(layer: Labels, classes: int) -> Detected:
 
 
 def _said(rule: LabelRule) -> Detected:
-    from napari_emcad.imaging.paint import Detected
-
     return Detected(rule, sure=True, why="As it was said before.")
 
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
 from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, why_not_painted
+from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.notes import LayerPair
 from napari_emcad.training.events import EpochEnd, StepEnd
 
@@ -89,12 +90,12 @@ class Classroom(QObject):
         if image is None or reading is None:
             return
         try:
-            labels = new_annotation(_real(image), reading[0])
+            labels = new_annotation(unwrapped(image), reading[0])
         except (ValueError, MemoryError) as error:
             self._say(str(error) or "There is no memory left for the annotation.", True)
             return
         self._viewer.add_layer(labels)
-        self._pair_up(_real(image), labels, reading)
+        self._pair_up(unwrapped(image), labels, reading)
         self.paint(1)
 
     def use_layer(self, labels: Labels) -> None:
@@ -102,7 +103,7 @@ class Classroom(QObject):
         image = self._panel.layer
         reading = self._reading(image)
         if image is not None and reading is not None:
-            self._pair_up(_real(image), _real(labels), reading)
+            self._pair_up(unwrapped(image), unwrapped(labels), reading)
 
     def _reading(self, image: Image | None) -> Any:
         """Return axes and channels of an image, as the Segment panel has them."""
@@ -120,7 +121,7 @@ class Classroom(QObject):
     def _reread(self) -> None:
         """Follow the channels that are chosen on the Segment tab."""
         panel = self._segment_panel
-        image = _real(panel.layer)
+        image = unwrapped(panel.layer)
         if self._teacher.notes.of_image(image) is None or panel.problem:
             return
         choices = panel.value()
@@ -157,7 +158,7 @@ class Classroom(QObject):
 
     def paint(self, k: int) -> None:
         """Pick the annotation, a class and the brush in one go; class 0 is the background."""
-        pair = self.pair or self._teacher.notes.of_image(_real(self._panel.layer))
+        pair = self.pair or self._teacher.notes.of_image(unwrapped(self._panel.layer))
         if pair is None:
             self._say("Make an annotation layer first.", True)
             return
@@ -322,7 +323,7 @@ class Classroom(QObject):
         ]
 
     def _image_chosen(self, image: Image | None) -> None:
-        image = _real(image)
+        image = unwrapped(image)
         pair = self._teacher.notes.of_image(image)
         if image is not None and self._segment_panel.layer is not image:
             self._segment_panel.choose_layer(image)
@@ -458,7 +459,3 @@ def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
     values = said.reshape(-1)[inside]
     empty = (np.asarray(pair.labels.data[kept]) == 0) & (values != 0)
     return tuple(each[empty] for each in kept), values[empty]
-
-
-def _real(layer: Any) -> Any:
-    return getattr(layer, "__wrapped__", layer)

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
 
 from napari_emcad.imaging.paint import LabelRule
+from napari_emcad.io.checkpoint import ClassLabel
 from napari_emcad.io.recovery import Lost, Sitting, lost_sittings, recovered, settle
 from napari_emcad.plugin.annotation import corner_of, is_ours, mark
 from napari_emcad.plugin.job_bar import JobThread
@@ -185,8 +186,6 @@ class Keeper(QObject):
         return True
 
     def _restore_classes(self, kept: list[tuple[str, str]]) -> None:
-        from napari_emcad.io.checkpoint import ClassLabel
-
         self._session.workbook.adopt(tuple(ClassLabel(name, colour) for name, colour in kept))
 
     def _image(self, name: str) -> Image | None:

@@ -42,6 +42,11 @@ class Level:
     coarseness: tuple[float, ...]
 
 
+def unwrapped(thing: Any) -> Any:
+    """Return the viewer or layer behind napari's proxy, which is not identical with it."""
+    return getattr(thing, "__wrapped__", thing)
+
+
 def levels(layer: Image) -> tuple[Level, ...]:
     """Return the resolutions of a layer, finest first; one for most layers."""
     arrays = list(layer.data) if layer.multiscale else [layer.data]

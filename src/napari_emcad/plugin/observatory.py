@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer
 from superqt.utils import qdebounced, qthrottled
 
 from napari_emcad.inference.events import Notice, Progress
-from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.layers import is_open, unwrapped
 from napari_emcad.plugin.look import shortened
-from napari_emcad.plugin.sitting import Sitting
 from napari_emcad.plugin.stage_request import StageRequest, stage_request
+from napari_emcad.plugin.viewing import Viewing
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from napari_emcad.inference.maps import MapKey
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.segment_panel import SegmentPanel
-    from napari_emcad.plugin.sitting import Maps
     from napari_emcad.plugin.stage_layers import StageLayers
     from napari_emcad.plugin.stages_panel import StagesPanel
+    from napari_emcad.plugin.viewing import Maps
     from napari_emcad.session import Session, Ticket
 
 _SHOW_MS = 80
@@ -48,14 +48,7 @@ class Observatory(QObject):
         What is shown; axes, channels, resolution and settings are those of the Segment panel.
     job_bar
         Runs the jobs.
-
-    Signals
-    -------
-    ended
-        A look is over, and another job may begin.
     """
-
-    ended = Signal()
 
     def __init__(
         self,
@@ -70,7 +63,7 @@ class Observatory(QObject):
         super().__init__(owner)
         self._viewer, self._session, self._layers = viewer, session, layers
         self._panel, self._segment_panel, self._job_bar = panel, segment_panel, job_bar
-        self._sitting: Sitting | None = None
+        self._viewing: Viewing | None = None
         self._seen: tuple[StageRequest, Maps] | None = None
         self._waiting: list[MapKey] = []
         self._superseded, self._due, self._seconds = False, False, 0.0
@@ -92,7 +85,7 @@ class Observatory(QObject):
             self._job_bar.say(reason, error=True)
             self.show()
             return
-        self._sitting = Sitting(request)
+        self._viewing = Viewing(request)
         self._begin(request, quiet=False)
 
     def remove_all(self) -> None:
@@ -109,34 +102,32 @@ class Observatory(QObject):
     # -- jobs
 
     def _begin(self, request: StageRequest, quiet: bool) -> None:
-        sitting = self._sitting
-        if sitting is None:
+        viewing = self._viewing
+        if viewing is None:
             return
         ticket = self._session.begin(f"Looking inside {shortened(request.name)}", request)
         self._superseded = False
         self._job_bar.start(
             ticket.verb,
-            lambda stop: sitting.job(request, stop),
-            lambda event: self._arrived(ticket, sitting, event, quiet),
-            lambda outcome: self._ended(ticket, sitting, outcome, quiet),
+            lambda stop: viewing.job(request, stop),
+            lambda event: self._arrived(ticket, viewing, event, quiet),
+            lambda outcome: self._ended(ticket, viewing, outcome, quiet),
             quiet=quiet and self._seconds < _QUIET_S,
         )
 
-    def _arrived(self, ticket: Ticket, sitting: Sitting, event: Any, following: bool) -> None:
+    def _arrived(self, ticket: Ticket, viewing: Viewing, event: Any, following: bool) -> None:
         if not self._session.accept(ticket, event) or isinstance(event, (Progress, Notice)):
             return
         request: StageRequest = ticket.snapshot
         maps = {each.key: each for each in event.maps}
-        sitting.colours = event.colours
-        sitting.cache.put(request.index, maps)
-        late = sitting is not self._sitting or (following and self._superseded)
+        viewing.colours = event.colours
+        viewing.cache.put(request.index, maps)
+        late = viewing is not self._viewing or (following and self._superseded)
         if not late and self._is_there(request):
             self._show_maps(request, maps)
 
-    def _ended(self, ticket: Ticket, sitting: Sitting, outcome: Outcome, quiet: bool) -> None:
+    def _ended(self, ticket: Ticket, viewing: Viewing, outcome: Outcome, quiet: bool) -> None:
         summary, self._seconds = outcome.result, outcome.seconds
-        if not self._panel.following:
-            sitting.rest()
         self._session.end(ticket)
         if outcome.error:
             self._fail(outcome.error)
@@ -148,7 +139,8 @@ class Observatory(QObject):
         elif not quiet:
             said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
             self._job_bar.say(" ".join([said, *summary.notices]))
-        self.ended.emit()
+        if not self._panel.following:  # it may just have been switched off
+            viewing.rest()
         if self._due:
             self._follow_soon()
 
@@ -175,10 +167,10 @@ class Observatory(QObject):
             return
         if request is None or self._is_seen(request):
             return
-        sitting = self._sitting
-        if sitting is None or not request.continues(sitting.request):
-            self._sitting = sitting = Sitting(request)
-        maps = sitting.cache.get(request.index)
+        viewing = self._viewing
+        if viewing is None or not request.continues(viewing.request):
+            self._viewing = viewing = Viewing(request)
+        maps = viewing.cache.get(request.index)
         if maps is not None:
             self._supersede()
             self._show_maps(request, maps)
@@ -244,7 +236,7 @@ class Observatory(QObject):
 
     def show(self, _: object = None) -> None:
         """Bring the panel up to date."""
-        layer, running = _real(self._panel.layer), self._session.running is not None
+        layer, running = unwrapped(self._panel.layer), self._session.running is not None
         letters = "" if layer is None or self._segment_panel.problem else self._axes()
         self._panel.show_state(
             self._why_not(),
@@ -286,7 +278,9 @@ class Observatory(QObject):
         if segment.problem:
             raise ValueError(f"{segment.problem} It is chosen on the Segment tab.")
         choices = replace(segment.value(), scope=self._panel.scope)
-        return stage_request(self._viewer, _real(layer), choices, self._panel.value(), checkpoint)
+        return stage_request(
+            self._viewer, unwrapped(layer), choices, self._panel.value(), checkpoint
+        )
 
     # -- the cursor
 
@@ -311,14 +305,14 @@ class Observatory(QObject):
         self.show_soon()
 
     def _forget(self) -> None:
-        self._sitting, self._seen, self._waiting = None, None, []
+        self._viewing, self._seen, self._waiting = None, None, []
         self._panel.bars.show_rows({})
         self._panel.show_told("")
         self._panel.readout.show_values({})
 
     def _choose_image(self, layer: Image | None) -> None:
         """Choose the same image on the Segment tab, whose axes and channels count."""
-        if layer is not None and _real(self._segment_panel.layer) is not _real(layer):
+        if layer is not None and unwrapped(self._segment_panel.layer) is not unwrapped(layer):
             self._segment_panel.choose_layer(layer)
         self.show_soon()
 
@@ -372,7 +366,3 @@ def _bars(key: MapKey) -> bool:
 
 def _named(name: str) -> str:
     return "slice" if name.lstrip("-").isdigit() else name
-
-
-def _real(layer: Any) -> Any:
-    return getattr(layer, "__wrapped__", layer)

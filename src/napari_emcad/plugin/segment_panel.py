@@ -12,7 +12,7 @@ from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.device_combo import DeviceCombo
 from napari_emcad.plugin.image_combo import image_combo
-from napari_emcad.plugin.layers import levels
+from napari_emcad.plugin.layers import levels, unwrapped
 from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, text
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SegmentPanel(QWidget):
 
     def _follow(self, layer: Image | None) -> None:
         """Hear when the layer's data or axes are replaced."""
-        layer = getattr(layer, "__wrapped__", layer)
+        layer = unwrapped(layer)
         if self._followed is not None:
             for event in (self._followed.events.data, self._followed.events.axis_labels):
                 event.disconnect(self._show_shape)

@@ -12,10 +12,10 @@ from napari_emcad.imaging.paint import UNPAINTED, PaintError
 from napari_emcad.inference.maps import MapKey
 from napari_emcad.jobs import slices_for
 from napari_emcad.painting import painted_part
-from napari_emcad.plugin.layers import is_open, levels
+from napari_emcad.plugin.layers import is_open, levels, unwrapped
 from napari_emcad.plugin.look import shortened
-from napari_emcad.plugin.sitting import Sitting
 from napari_emcad.plugin.stage_request import StageChoices, StageRequest, stage_request
+from napari_emcad.plugin.viewing import Viewing
 from napari_emcad.suggestion import Doubted, Suggestion, suggestions
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Asked:
         from napari_emcad.inference.pieces import Preparation  # torch, in the thread
 
         found = None
-        for event in Sitting(self.request).job(self.request, stop):
+        for event in Viewing(self.request).job(self.request, stop):
             if hasattr(event, "maps"):
                 found = next(e for e in event.maps if e.key == MapKey("entropy"))
             else:
@@ -135,7 +135,7 @@ class Suggester(QObject):
         reason = self._session.why_not_run() or self._segment_panel.problem
         if reason or layer is None or checkpoint is None:
             raise ValueError(reason or "Open an image first.")
-        layer = getattr(layer, "__wrapped__", layer)
+        layer = unwrapped(layer)
         if self._segment_panel.layer is not layer:
             self._segment_panel.choose_layer(layer)
         choices = replace(self._segment_panel.value(), scope="slice")

@@ -8,27 +8,25 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 from superqt.utils import qdebounced
 
-from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Region
+from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.io.classes import with_labels
 from napari_emcad.jobs import Screen, segment_job
-from napari_emcad.painting import PlaneCache, masks, targets
+from napari_emcad.painting import PlaneCache
 from napari_emcad.plugin.job_bar import JobThread
 from napari_emcad.plugin.layers import is_open
 from napari_emcad.plugin.notes import Notes, follow_image
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.segment_panel import SegmentChoices
-from napari_emcad.training.events import EpochEnd, HeldOut, Snapshot, StepEnd
+from napari_emcad.plugin.teach_jobs import Plan, Unfinished, look_job, train_job, update_job
+from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Generator, Hashable
+    from collections.abc import Callable, Hashable
 
     from napari.components import ViewerModel
 
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.painting import Painted
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.notes import LayerPair
     from napari_emcad.plugin.results import Result, Results
@@ -44,17 +42,6 @@ _LARGEST_VIEW = 2**24
 """Pixels on screen that are still predicted while a network learns."""
 
 _REST_MS = 200
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """What a job teaches, gathered on the main thread."""
-
-    checkpoint: Checkpoint
-    sources: tuple[Painted, ...]
-    record: Record
-    choices: TrainChoices
-    device: str
 
 
 class Teacher(QObject):
@@ -120,7 +107,7 @@ class Teacher(QObject):
         workbook = self._session.workbook
         sources, record = self.notes.to_look_at(checkpoint), workbook.record
         classes = len(workbook.classes)
-        self._look = JobThread(lambda _: _look_job(sources, record, classes))
+        self._look = JobThread(lambda _: look_job(sources, record, classes))
         self._look.ended.connect(self._looked)
         self._look.start()
 
@@ -206,13 +193,12 @@ class Teacher(QObject):
         if plan is None:
             return
         result = self._begin_preview(plan.checkpoint)
-        steps = _steps(plan.choices.config)
         ticket = self._session.begin("Training", result)
-        self.began.emit(steps)
+        self.began.emit(plan.steps)
         cache, screen = self._cache, self._screen
         self._job_bar.start(
             ticket.verb,
-            lambda stop: _train_job(plan, cache, screen, stop),
+            lambda stop: train_job(plan, cache, screen, stop),
             lambda event: self._tell(ticket, result, event),
             lambda outcome: self._trained(ticket, plan, result, outcome),
             cancellable=True,
@@ -228,7 +214,7 @@ class Teacher(QObject):
             self.refresh(quiet=True)
             return
         taught = outcome.result
-        held_out = _held_out(plan)
+        held_out = plan.held_out
         epochs = [each for each in taught.trained.epochs if each.dice is not None]
         best = max(epochs, key=lambda each: each.dice, default=None)
         self._tutor = None
@@ -261,7 +247,7 @@ class Teacher(QObject):
         tutor, cache, screen = self._tutor, self._cache, self._screen
         self._job_bar.start(
             ticket.verb,
-            lambda stop: _update_job(tutor, plan, cache, screen, seconds, stop),
+            lambda stop: update_job(tutor, plan, cache, screen, seconds, stop),
             lambda event: self._tell(ticket, result, event),
             lambda outcome: self._updated(ticket, plan, result, outcome),
             quiet=quiet,
@@ -277,7 +263,7 @@ class Teacher(QObject):
             self.changed.emit()
             return
         self._tutor, update = outcome.result
-        held_out = _held_out(plan) if update.score is not None else 0
+        held_out = plan.held_out if update.score is not None else 0
         self._taught, self._learnt_with = update.checkpoint, plan.choices.config
         self._use("live", update.checkpoint, plan, update.score if held_out else None, held_out)
         self.changed.emit()
@@ -450,13 +436,6 @@ class Teacher(QObject):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unfinished:
-    """The model of a training that still runs."""
-
-    checkpoint: Checkpoint
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Updating:
     """What an update was begun on."""
 
@@ -465,89 +444,6 @@ class _Updating:
     def release(self) -> None:
         if self.result is not None:
             self.result.release()
-
-
-def _look_job(
-    sources: tuple[Painted, ...], record: Record, classes: int
-) -> Generator[Any, None, Record | None]:
-    """Return the record after another look, or None if nothing has changed."""
-    yield from ()
-    found = targets(sources, classes)
-    fresh = record.looked(found, masks(sources, found))
-    before, after = record.pages, fresh.pages
-    same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
-    return None if same else fresh
-
-
-def _train_job(
-    plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
-) -> Generator[Any, None, Any]:
-    from napari_emcad.practice import Lesson, practise, unfinished
-
-    checkpoint = yield from _started(plan, stop)
-    lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
-    per_epoch = _steps(plan.choices.config)
-    job = practise(lesson, cache, screen, stop)
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as ended:
-            return ended.value
-        if isinstance(event, Snapshot):
-            yield Unfinished(unfinished(lesson, event))
-            continue
-        yield event
-        if isinstance(event, StepEnd):
-            yield Progress(event.step, max(event.total, per_epoch))
-
-
-def _update_job(
-    tutor: Any,
-    plan: Plan,
-    cache: PlaneCache,
-    screen: Screen,
-    seconds: float,
-    stop: threading.Event,
-) -> Generator[Any, None, Any]:
-    from napari_emcad.practice import Lesson, Tutor
-
-    lesson = Lesson(plan.checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
-    tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
-    update = yield from tutor.update(lesson, cache, screen, seconds, stop)
-    return tutor, update
-
-
-def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:
-    """Return what a training starts from; an encoder is fetched or read here."""
-    start = plan.choices.start
-    if start == "model":
-        return plan.checkpoint
-    from napari_emcad.io.hub import hub_encoder
-    from napari_emcad.io.start import start_checkpoint
-
-    kept, file = plan.checkpoint, plan.choices.encoder_file
-    encoder, inputs = kept.config.encoder, kept.config.input_channels
-    if start == "imagenet":
-        yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
-        file = hub_encoder(encoder, stop=stop)
-    if start == "nothing":
-        fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
-    else:
-        fresh = start_checkpoint(file, input_channels=inputs)
-    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)
-
-
-def _steps(config: TrainingConfig) -> int:
-    crops = config.crops_per_epoch or config.batch
-    return config.epochs * -(-crops // config.batch)
-
-
-def _held_out(plan: Plan) -> int:
-    """Return the pixels behind a score; 0 where it would say nothing."""
-    ours = {each.key for each in plan.sources}
-    keys = [key for key in plan.record.pages if getattr(key, "source", None) in ours]
-    record = plan.record.only(keys)
-    return 0 if record.why_no_score() else sum(record.held_out.values())
 
 
 def _told(trained: Any, best: EpochEnd | None, held_out: int, seconds: float) -> str:

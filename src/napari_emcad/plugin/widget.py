@@ -20,6 +20,7 @@ from napari_emcad.jobs import segment_job
 from napari_emcad.plugin.classroom import Classroom
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
 from napari_emcad.plugin.keeper import Keeper
+from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.model_panel import ModelPanel
 from napari_emcad.plugin.observatory import Observatory
@@ -62,7 +63,7 @@ _MAPS: WeakKeyDictionary[Any, StageLayers] = WeakKeyDictionary()
 
 def session_of(viewer: napari.viewer.Viewer) -> Session:
     """Return the one session of a viewer, whichever proxy of it is handed in."""
-    return _SESSIONS.setdefault(_real(viewer), Session())
+    return _SESSIONS.setdefault(unwrapped(viewer), Session())
 
 
 def show_panel(viewer: napari.viewer.Viewer) -> EmcadWidget:
@@ -74,12 +75,8 @@ def show_panel(viewer: napari.viewer.Viewer) -> EmcadWidget:
     return found
 
 
-def _real(viewer: Any) -> Any:
-    return getattr(viewer, "__wrapped__", viewer)
-
-
 class EmcadWidget(QWidget):
-    """Model and Segment panels over one job bar.
+    """Segment, Teach, Stages and Model panels over one job bar.
 
     Parameters
     ----------
@@ -89,7 +86,7 @@ class EmcadWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self.viewer = _real(napari_viewer)
+        self.viewer = unwrapped(napari_viewer)
         self.session = session_of(self.viewer)
         self.results = _RESULTS.setdefault(self.viewer, Results(self.viewer))
         self.job_bar = JobBar()
@@ -258,7 +255,7 @@ class EmcadWidget(QWidget):
             self._show_reason()
             return
         choices = self.segment_panel.value()
-        slices, target = segment_request(self.viewer, _real(layer), choices, checkpoint)
+        slices, target = segment_request(self.viewer, unwrapped(layer), choices, checkpoint)
         try:
             result = self.results.begin(target)
         except MemoryError:
@@ -269,14 +266,16 @@ class EmcadWidget(QWidget):
         self.job_bar.start(
             ticket.verb,
             lambda stop: segment_job(slices, checkpoint, settings, stop, objects),
-            lambda event: self.session.accept(ticket, event),
+            lambda event: self._fill(ticket, result, event),
             lambda outcome: self._segmented(ticket, outcome),
         )
 
-    def _arrived(self, ticket: Ticket, event: Any) -> None:
-        if isinstance(event, Region) and ticket.verb.startswith("Segmenting"):
-            ticket.snapshot.fill(event)
-        elif isinstance(event, Notice):
+    def _fill(self, ticket: Ticket, result: Result, event: Any) -> None:
+        if self.session.accept(ticket, event) and isinstance(event, Region):
+            result.fill(event)
+
+    def _arrived(self, _: Ticket, event: Any) -> None:
+        if isinstance(event, Notice):
             self.job_bar.say(event.text)
 
     def _segmented(self, ticket: Ticket, outcome: Outcome) -> None:
@@ -306,7 +305,7 @@ class EmcadWidget(QWidget):
         if checkpoint is None or layer is None:
             return ""
         try:
-            segment_request(self.viewer, _real(layer), self.segment_panel.value(), checkpoint)
+            segment_request(self.viewer, unwrapped(layer), self.segment_panel.value(), checkpoint)
         except (ValueError, TypeError) as error:
             return str(error)
         return ""

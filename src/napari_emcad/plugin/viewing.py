@@ -58,7 +58,7 @@ class MapCache:
         self.bytes -= 0 if maps is None else _bytes(maps)
 
 
-class Sitting:
+class Viewing:
     """One look at an image with one network: what does not depend on the slice.
 
     Attributes

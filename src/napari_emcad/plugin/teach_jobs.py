@@ -1,0 +1,126 @@
+"""What runs in a thread while the model is taught: a look at paint, a training, an update.
+
+torch is imported when a training or an update first runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.io.classes import with_labels
+from napari_emcad.painting import masks, pages_of, targets
+from napari_emcad.training.events import Snapshot, StepEnd
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    from napari_emcad.imaging.strokes import Record
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.jobs import Screen
+    from napari_emcad.painting import Painted, PlaneCache
+    from napari_emcad.plugin.train_form import TrainChoices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a job teaches, gathered on the main thread."""
+
+    checkpoint: Checkpoint
+    sources: tuple[Painted, ...]
+    record: Record
+    choices: TrainChoices
+    device: str
+
+    @property
+    def steps(self) -> int:
+        """How many steps a training takes."""
+        config = self.choices.config
+        crops = config.crops_per_epoch or config.batch
+        return config.epochs * -(-crops // config.batch)
+
+    @property
+    def held_out(self) -> int:
+        """Pixels behind a score; 0 where it would say nothing."""
+        record = self.record.only(pages_of(self.sources, self.record))
+        return 0 if record.why_no_score() else sum(record.held_out.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfinished:
+    """The model of a training that still runs."""
+
+    checkpoint: Checkpoint
+
+
+def look_job(
+    sources: tuple[Painted, ...], record: Record, classes: int
+) -> Generator[Any, None, Record | None]:
+    """Return the record after another look, or None if nothing has changed."""
+    yield from ()
+    found = targets(sources, classes)
+    fresh = record.looked(found, masks(sources, found))
+    before, after = record.pages, fresh.pages
+    same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
+    return None if same else fresh
+
+
+def train_job(
+    plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
+) -> Generator[Any, None, Any]:
+    """Train as planned and return a `Taught`; see `practice.practise` for what is yielded."""
+    from napari_emcad.practice import Lesson, practise, unfinished
+
+    checkpoint = yield from _started(plan, stop)
+    lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
+    job = practise(lesson, cache, screen, stop)
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            return ended.value
+        if isinstance(event, Snapshot):
+            yield Unfinished(unfinished(lesson, event))
+            continue
+        yield event
+        if isinstance(event, StepEnd):
+            yield Progress(event.step, event.total)
+
+
+def update_job(
+    tutor: Any,
+    plan: Plan,
+    cache: PlaneCache,
+    screen: Screen,
+    seconds: float,
+    stop: threading.Event,
+) -> Generator[Any, None, Any]:
+    """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
+    from napari_emcad.practice import Lesson, Tutor
+
+    lesson = Lesson(plan.checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
+    tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
+    update = yield from tutor.update(lesson, cache, screen, seconds, stop)
+    return tutor, update
+
+
+def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:
+    """Return what a training starts from; an encoder is fetched or read here."""
+    start = plan.choices.start
+    if start == "model":
+        return plan.checkpoint
+    from napari_emcad.io.hub import hub_encoder
+    from napari_emcad.io.start import start_checkpoint
+
+    kept, file = plan.checkpoint, plan.choices.encoder_file
+    encoder, inputs = kept.config.encoder, kept.config.input_channels
+    if start == "imagenet":
+        yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
+        file = hub_encoder(encoder, stop=stop)
+    if start == "nothing":
+        fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
+    else:
+        fresh = start_checkpoint(file, input_channels=inputs)
+    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)
