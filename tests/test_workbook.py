@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import napari_emcad
-from napari_emcad.imaging.paint import UNPAINTED, LabelRule, target
+from napari_emcad.imaging.paint import MOST_CLASSES, UNPAINTED, LabelRule, target
 from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.classes import with_labels
 from napari_emcad.session import Session
 from napari_emcad.training.events import HeldOut
 from napari_emcad.versions import Versions
-from napari_emcad.workbook import MOST_CLASSES, Pair, Workbook
+from napari_emcad.workbook import Pair, Workbook
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_emcad.imaging.paint import MOST_CLASSES
 from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.checkpoint import ClassLabel, class_labels
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from napari_emcad.imaging.paint import LabelRule
-
-MOST_CLASSES = 64
 
 
 @dataclass(frozen=True, slots=True)
