@@ -9,7 +9,15 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_emcad.imaging.paint import UNPAINTED, Detected, LabelRule, detect, value_counts
-from napari_emcad.plugin.layers import geometry, levels, visible_range
+from napari_emcad.plugin.layers import (
+    carried,
+    carried_axes,
+    geometry,
+    levels,
+    visible_range,
+    with_channels,
+    without_channels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +51,10 @@ def new_annotation(layer: Image, axes: str) -> Labels:
     Returns
     -------
     Labels
-        uint8, of the image's finest level without channels. Of an image of more than 2²⁸ pixels
-        it covers the rows and columns on screen, and of a stack that is still too large then the
-        slices around the one that is shown.
+        uint8, of the image's finest level. Channels share its memory: those behind another axis
+        are carried along, see `layers.carried`, others are left out. Of an image of more than 2²⁸
+        pixels it covers the rows and columns on screen, and of a stack that is still too large
+        then the slices around the one that is shown.
 
     Raises
     ------
@@ -58,14 +67,21 @@ def new_annotation(layer: Image, axes: str) -> Labels:
     shape = tuple(finest.array.shape[axis] for axis in kept)
     corner, size = _region(layer, kept, spatial, shape)
     annotation = Labels(
-        np.zeros(size, np.uint8),
+        carried(np.zeros(size, np.uint8), axes[: layer.ndim], finest.array.shape),
         name=f"{layer.name} annotation",
         opacity=_OPACITY,
         metadata={_KEY: {"kind": "annotation", "corner": list(corner)}},
-        **geometry(layer, kept, finest, corner),
+        **place(layer, axes, corner),
     )
     annotation.brush_size = _BRUSH
     return annotation
+
+
+def place(layer: Image, axes: str, corner: Sequence[int]) -> dict[str, Any]:
+    """Return where an annotation that begins at a spatial corner of an image lies."""
+    own = axes[: layer.ndim]
+    first = with_channels(corner, own) if len(corner) else ()
+    return geometry(layer, carried_axes(own), levels(layer)[0], first)
 
 
 def _region(
@@ -99,18 +115,23 @@ def _around(layer: Image, axis: int, size: int, count: int) -> tuple[int, int]:
 
 
 def corner_of(layer: Labels) -> tuple[int, ...]:
-    """Return where in its image an annotation begins; () if it covers it."""
-    told = _told(layer).get("corner", [])
-    return tuple(int(each) for each in told) if len(told) == layer.ndim else ()
+    """Return where in its image an annotation begins, along spatial axes; () if it covers it."""
+    return tuple(int(each) for each in _told(layer).get("corner", []))
 
 
-def why_not_on(layer: Labels, shape: tuple[int, ...]) -> str:
-    """Return why a layer cannot lie on an image of this spatial shape, pixel by pixel, or ""."""
+def why_not_on(layer: Labels, image: Image, axes: str) -> str:
+    """Return why a layer cannot lie on an image, pixel by pixel, or ""."""
     if layer.multiscale:
         return "it is multiscale, and napari cannot paint on it"
-    ours, corner = tuple(layer.data.shape), corner_of(layer)
+    whole = levels(image)[0].array.shape
+    if len(whole) != len(axes):
+        return f"its image had {len(axes)} axes and now has {len(whole)}"
+    shape = tuple(size for size, letter in zip(whole, axes, strict=True) if letter != "C")
+    ours, corner = _spatial_shape(layer, axes[: image.ndim]), corner_of(layer)
     if ours == shape and not any(corner):
         return ""
+    if ours is None:
+        return f"it has {layer.ndim} axes, which is too many or too few"
     ends = [first + size for first, size in zip(corner, ours, strict=False)]
     within = len(ends) == len(shape) and all(e <= s for e, s in zip(ends, shape, strict=True))
     if within and np.prod(shape, dtype=float) > _LARGEST:
@@ -118,9 +139,63 @@ def why_not_on(layer: Labels, shape: tuple[int, ...]) -> str:
     return f"it has {_size(ours)} pixels, the image {_size(shape)}; they must agree"
 
 
-def why_not_painted(layer: Labels) -> str:
-    """Return why nothing can be painted on a layer, or ""."""
+def _spatial_shape(layer: Labels, axes: str) -> tuple[int, ...] | None:
+    """Return the shape of an annotation without the channels that it carries along."""
+    if layer.ndim not in (len(axes.replace("C", "")), len(carried_axes(axes))):
+        return None
+    return tuple(without_channels(layer.data, axes).shape)
+
+
+def share_channels(layer: Labels, image: Image, axes: str) -> None:
+    """Let all channels of a layer share one memory, as those of a copy or a file do not.
+
+    Parameters
+    ----------
+    layer, image
+        The annotation, and what it lies on.
+    axes
+        A letter per axis of the image layer, without the colour axis of RGB.
+
+    Raises
+    ------
+    ValueError
+        If they hold different numbers.
+    """
     data = layer.data
+    numbers = without_channels(data, axes)
+    if numbers.ndim == data.ndim or _shared(data, axes):
+        return
+    wide = np.asarray(data)
+    together = carried(np.array(numbers), axes, levels(image)[0].array.shape)
+    if wide.shape != together.shape or not np.array_equal(wide, together):
+        raise ValueError(
+            f"The channels of “{layer.name}” hold different numbers; an annotation is one for all."
+        )
+    layer.data = together
+
+
+def _shared(data: Any, axes: str) -> bool:
+    strides = getattr(data, "strides", None) or (1,) * data.ndim
+    steps = [strides[n] for n, i in enumerate(carried_axes(axes)) if axes[i] == "C"]
+    return not any(steps)
+
+
+def why_not_painted(layer: Labels, image: Image, axes: str) -> str:
+    """Return why nothing can be painted on a layer of an image, or "".
+
+    Parameters
+    ----------
+    layer, image
+        The annotation, and what it lies on.
+    axes
+        A letter per axis of the image layer, without the colour axis of RGB.
+    """
+    data = layer.data
+    if layer.ndim < len(carried_axes(axes)):
+        return (
+            f"“{layer.name}” has no axis for the channels of “{image.name}”, so napari shows other "
+            f"slices of it: it is learnt from as it is. Paint on a New annotation."
+        )
     if data.flags.writeable if isinstance(data, np.ndarray) else not hasattr(data, "compute"):
         return ""
     return f"“{layer.name}” is read-only: it is learnt from as it is."

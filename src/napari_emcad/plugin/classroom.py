@@ -13,8 +13,8 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
-from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, why_not_painted
-from napari_emcad.plugin.layers import unwrapped
+from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation
+from napari_emcad.plugin.layers import unwrapped, with_channels
 from napari_emcad.plugin.notes import LayerPair
 from napari_emcad.training.events import EpochEnd, StepEnd
 
@@ -135,7 +135,8 @@ class Classroom(QObject):
         except ValueError as error:
             self._say(str(error), True)
             return
-        self._panel.show_remark(f"{labels.name}: {why}" if why else "")
+        said = [f"{labels.name}: {why}" if why else "", pair.why_not_painted()]
+        self._panel.show_remark(" ".join(filter(None, said)))
         self._choose(pair.key)
 
     def _choose(self, key: Any) -> None:
@@ -162,7 +163,7 @@ class Classroom(QObject):
         if pair is None:
             self._say("Make an annotation layer first.", True)
             return
-        if why := why_not_painted(pair.labels):
+        if why := self._teacher.notes.why_not(pair) or pair.why_not_painted():
             self._say(why, True)
             return
         rule = self._session.workbook.pairs[pair.key].rule
@@ -197,7 +198,9 @@ class Classroom(QObject):
         if not len(values):
             self._say("Everything on screen is painted already.", False)
             return
-        pair.labels.data_setitem(places, values)
+        channel = np.zeros(len(values), int)
+        pair.labels.data_setitem(with_channels(places, pair.letters, channel), values)
+        pair.labels.refresh()  # another channel may be on screen
         self._say(f"{len(values):,} pixels copied; Ctrl+Z takes them back.", False)
 
     def _why_not_copied(self, pair: LayerPair, result: Result, slices: Slices) -> str:
@@ -205,7 +208,7 @@ class Classroom(QObject):
             return "The prediction is of another resolution."
         if slices.height * slices.width > _MOST_CORRECTED:
             return "Zoom in: so much cannot be copied at once."
-        return why_not_painted(pair.labels)
+        return pair.why_not_painted()
 
     def _values(self, pair: LayerPair, result: Result) -> Any:
         """Return what to paint for each class of a prediction; 0 where nothing stands for it."""
@@ -444,7 +447,7 @@ class Classroom(QObject):
 
 def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
     """Return the annotation's unpainted places there, and what is to be painted on them."""
-    corner = corner_of(pair.labels) or (0,) * pair.labels.data.ndim
+    corner = corner_of(pair.labels) or (0,) * pair.numbers.ndim
     grid = np.indices(said.shape).reshape(said.ndim, -1)
     free = iter(range(said.ndim))
     places = []
@@ -453,9 +456,9 @@ def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
         offsets = grid[next(free)] if isinstance(part, slice) else np.zeros(grid.shape[1], int)
         places.append(offsets + first - start)
     inside = np.ones(grid.shape[1], bool)
-    for each, size in zip(places, pair.labels.data.shape, strict=True):
+    for each, size in zip(places, pair.numbers.shape, strict=True):
         inside &= (each >= 0) & (each < size)
     kept = tuple(each[inside] for each in places)
     values = said.reshape(-1)[inside]
-    empty = (np.asarray(pair.labels.data[kept]) == 0) & (values != 0)
+    empty = (np.asarray(pair.numbers[kept]) == 0) & (values != 0)
     return tuple(each[empty] for each in kept), values[empty]

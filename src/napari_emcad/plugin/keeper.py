@@ -14,11 +14,11 @@ from napari_emcad.io.checkpoint import ClassLabel
 from napari_emcad.io.recovery import Lost, Sitting, lost_sittings, recovered, settle
 from napari_emcad.plugin.annotation import corner_of, is_ours, mark
 from napari_emcad.plugin.job_bar import JobThread
-from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.layers import carried, carried_axes, is_open
 from napari_emcad.plugin.notes import LayerPair
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Hashable
 
     from napari.components import ViewerModel
     from napari.layers import Image
@@ -57,7 +57,7 @@ class Keeper(QObject):
         super().__init__(owner)
         self._viewer, self._session, self._notes = viewer, session, notes
         self._sitting = Sitting(recovery_root())
-        self._numbers: dict[Any, int] = {}
+        self._numbers: dict[Hashable, int] = {}
         self._dirty = False
         self._unsaved: Checkpoint | None = None
         self._thread: JobThread | None = None
@@ -113,7 +113,7 @@ class Keeper(QObject):
             layers = self._notes.of(key)
             if layers is not None:
                 number = self._numbers.setdefault(key, len(self._numbers) + 1)
-                found.append((number, layers.labels.data, self._about(layers, pair.rule)))
+                found.append((number, layers.numbers, self._about(layers, pair.rule)))
         return found
 
     def _about(self, pair: LayerPair, rule: LabelRule) -> dict[str, Any]:
@@ -122,6 +122,7 @@ class Keeper(QObject):
             "name": labels.name,
             "image": pair.image.name,
             "axes": pair.axes,
+            "shape": [int(size) for size in labels.data.shape],
             "channels": pair.channels,
             "ours": is_ours(labels),
             "corner": list(corner_of(labels)),
@@ -170,7 +171,7 @@ class Keeper(QObject):
         self._restore_classes(about["classes"])
         placed = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         labels = Labels(
-            kept.labels, name=about["name"], opacity=0.7, **{name: about[name] for name in placed}
+            _wide(kept), name=about["name"], opacity=0.7, **{name: about[name] for name in placed}
         )
         moved = tuple((int(v), int(k)) for v, k in about["rule"]["moved"])
         mark(labels, about["corner"], LabelRule(about["rule"]["meaning"], moved), about["ours"])
@@ -214,6 +215,15 @@ def _save_job(
         sitting.keep_paint(number, labels, about)
     if model is not None:
         sitting.keep_model(model)
+
+
+def _wide(kept: KeptPaint) -> Any:
+    """Return an annotation with the channels that it carries along."""
+    axes, shape = kept.about["axes"], kept.about.get("shape", kept.labels.shape)
+    if len(shape) == kept.labels.ndim:
+        return kept.labels
+    sizes = dict(zip(carried_axes(axes), shape, strict=True))
+    return carried(kept.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
 
 
 def _search_job(root: Path) -> Generator[Any, None, list[Lost]]:

@@ -143,6 +143,27 @@ def carried(array: NDArray[Any], axes: str, shape: Sequence[int]) -> NDArray[Any
     return np.lib.stride_tricks.as_strided(array, wide, steps, writeable=True)
 
 
+def without_channels(array: Any, axes: str) -> Any:
+    """Return the numbers of a layer without the channels that it carries along, as a view.
+
+    Parameters
+    ----------
+    array
+        Of a layer on an image.
+    axes
+        A letter per axis of the image layer.
+    """
+    if array.ndim == len(axes.replace("C", "")):
+        return array
+    return array[tuple(0 if axes[i] == "C" else slice(None) for i in carried_axes(axes))]
+
+
+def with_channels(position: Sequence[Any], axes: str, channel: Any = 0) -> tuple[Any, ...]:
+    """Return a spatial position as one of a layer that carries the channels of `axes` along."""
+    spatial = iter(position)
+    return tuple(channel if axes[i] == "C" else next(spatial) for i in carried_axes(axes))
+
+
 def geometry(
     layer: Image,
     kept: Sequence[int],

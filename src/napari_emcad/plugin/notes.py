@@ -15,10 +15,13 @@ from napari_emcad.plugin.annotation import (
     corner_of,
     is_ours,
     keep_rule,
+    place,
     read_rule,
+    share_channels,
     why_not_on,
+    why_not_painted,
 )
-from napari_emcad.plugin.layers import geometry, is_open, levels
+from napari_emcad.plugin.layers import is_open, levels, without_channels
 from napari_emcad.workbook import Pair
 
 if TYPE_CHECKING:
@@ -46,8 +49,23 @@ class LayerPair:
 
     @property
     def key(self) -> Hashable:
-        """What tells it from others, as long as its annotation is there."""
-        return id(self.labels)
+        """What tells it from others; never given to another annotation."""
+        key: Hashable = self.labels.unique_id
+        return key
+
+    @property
+    def letters(self) -> str:
+        """A letter per axis of the image layer, without the colour axis of RGB."""
+        return self.axes[: self.image.ndim]
+
+    def why_not_painted(self) -> str:
+        """Return why nothing can be painted on the annotation, or ""."""
+        return why_not_painted(self.labels, self.image, self.letters)
+
+    @property
+    def numbers(self) -> Any:
+        """What is painted, along the image's spatial axes; the layer's own memory."""
+        return without_channels(self.labels.data, self.axes)
 
 
 class Notes(QObject):
@@ -113,6 +131,7 @@ class Notes(QObject):
             If the annotation does not lie on the image pixel by pixel.
         """
         self._check(pair)
+        share_channels(pair.labels, pair.image, pair.letters)
         detected = read_rule(pair.labels, len(self._workbook.classes))
         new = pair.key not in self._pairs
         self._pairs[pair.key] = pair
@@ -134,6 +153,22 @@ class Notes(QObject):
         """Return all pairs for what is painted on them, whichever channels a network takes."""
         return self._painted(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
 
+    def why_not(self, pair: LayerPair) -> str:
+        """Return why a pair cannot be learnt since its image or annotation changed, or ""."""
+        reason = why_not_on(pair.labels, pair.image, pair.axes)
+        if not reason:
+            return ""
+        return (
+            f"“{pair.labels.name}” does not suit “{pair.image.name}” any more: {reason}. Give back "
+            f"the data it was painted on, or untick it and make a new annotation."
+        )
+
+    def why_not_ticked(self) -> str:
+        """Return why a ticked pair cannot be learnt, or ""."""
+        ticked = [key for key, pair in self._workbook.pairs.items() if pair.ticked]
+        reasons = [self.why_not(self._pairs[key]) for key in ticked if key in self._pairs]
+        return next(filter(None, reasons), "")
+
     def read_as(self, image: Image, axes: str, channels: tuple[int | None, ...] | None) -> None:
         """Read an image's pairs with other channels from now on."""
         for key, pair in self._pairs.items():
@@ -149,14 +184,15 @@ class Notes(QObject):
         found = []
         for key, pair in self._workbook.pairs.items():
             layers = self._pairs.get(key)
-            if layers is None or (ticked and not pair.ticked):
+            if layers is None or (ticked and not pair.ticked) or self.why_not(layers):
                 continue
             try:
                 slices = slices_of(replace(layers, channels=channels(layers)), checkpoint)
             except ValueError:
                 continue
-            corner = corner_of(layers.labels)
-            found.append(Painted(key, pair.name, slices, layers.labels.data, pair.rule, corner))
+            found.append(
+                Painted(key, pair.name, slices, layers.numbers, pair.rule, corner_of(layers.labels))
+            )
         return tuple(found)
 
     def show_rules(self) -> None:
@@ -172,10 +208,7 @@ class Notes(QObject):
             self._let_go(pair)
 
     def _check(self, pair: LayerPair) -> None:
-        kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
-        finest = levels(pair.image)[0]
-        shape = tuple(finest.array.shape[axis] for axis in kept)
-        reason = why_not_on(pair.labels, shape)
+        reason = why_not_on(pair.labels, pair.image, pair.axes)
         if reason:
             raise ValueError(f"“{pair.labels.name}” does not suit “{pair.image.name}”: {reason}.")
 
@@ -242,7 +275,5 @@ def follow_image(pair: LayerPair) -> None:
     """Lay an annotation on its image again, should that have been moved."""
     if not is_ours(pair.labels):
         return
-    kept = tuple(i for i, letter in enumerate(pair.axes) if letter != "C")
-    corner = corner_of(pair.labels)
-    for name, value in geometry(pair.image, kept, levels(pair.image)[0], corner).items():
+    for name, value in place(pair.image, pair.axes, corner_of(pair.labels)).items():
         setattr(pair.labels, name, value)

@@ -141,7 +141,8 @@ class Teacher(QObject):
         """Return why nothing can be taught now, or ""."""
         if self._session.checkpoint is None:
             return "Open a model first."
-        return self.problem or self._session.workbook.why_not_train()
+        misfit = self.notes.why_not_ticked()
+        return misfit or self.problem or self._session.workbook.why_not_train()
 
     @property
     def live(self) -> bool:
@@ -334,7 +335,7 @@ class Teacher(QObject):
     def _request(self, checkpoint: Checkpoint, anew: bool = False) -> Any:
         """Return slices and target of what is on screen, or None if it cannot be predicted."""
         pair = self._shown
-        if pair is None or not is_open(self._viewer, pair.image):
+        if pair is None or not is_open(self._viewer, pair.image) or self.notes.why_not(pair):
             return None
         settings = InferenceSettings(device=self._device())
         for scope in ("view", "slice"):

@@ -1,0 +1,292 @@
+"""Annotations lie on their images whatever the axes, and say so when they do no longer."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image, Labels
+from test_teach import GROUND, OBJECTS, PATIENCE_MS, annotation, press, settle, stroke, train
+
+from napari_emcad.plugin.annotation import new_annotation
+from napari_emcad.plugin.layers import carried, without_channels
+
+
+@pytest.fixture
+def tiny(dock):
+    """Return a function that docks the panel with steps that take no time."""
+
+    def tiny(viewer):
+        panel = dock(viewer)
+        form = panel.teach_panel.form
+        form._steps.setValue(1)
+        form._batch.setValue(1)
+        form._crop.setValue(64)
+        return panel
+
+    return tiny
+
+
+@pytest.fixture
+def channels_within(viewer, tiny, nuclei):
+    """Return the panel of a ZCYX image of three slices and two channels, to be painted on."""
+    planes = [np.roll(nuclei, 25 * z, axis=1) for z in range(3)]
+    image = np.stack([np.stack([plane, plane // 2]) for plane in planes])
+    viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    panel = tiny(viewer)
+    for box in panel.segment_panel._axes._channels:
+        box.setCurrentIndex(box.findData(0))
+    panel.segment_panel._axes.changed.emit()
+    panel.classroom.new_annotation()
+    return panel
+
+
+def shown(labels):
+    """Return what is drawn of a layer."""
+    return np.asarray(labels._slice.image.raw)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.permutations("ZCYX"),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["paint", "fill", "polygon", "setitem", "undo", "redo"]),
+            st.tuples(*[st.integers(0, 3)] * 4),
+            st.integers(0, 3),
+            st.integers(2, 4),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits):
+    """Brush, bucket, polygon and direct writes, in as many dimensions as napari paints in."""
+    axes = "".join(order)
+    sizes = dict(zip("ZCYX", (3, 2, 12, 14), strict=True))
+    image = Image(np.zeros([sizes[a] for a in axes], np.uint8))
+    labels = new_annotation(image, axes)
+    numbers = without_channels(labels.data, axes)
+    assert numbers.shape == tuple(sizes[a] for a in axes if a != "C")
+    history, future = [numbers.copy()], []
+    for how, at, value, dims in edits:
+        place = [n % size for n, size in zip(at, labels.data.shape[-4:], strict=False)]
+        labels.n_edit_dimensions = min(dims, labels.ndim)
+        before = numbers.copy()
+        if how == "paint":
+            labels.paint(place, value)
+        elif how == "fill":
+            labels.fill(place, value)
+        elif how == "polygon":
+            labels.n_edit_dimensions = 2
+            corners = [[*place[:-2], y, x] for y, x in ((0, 0), (0, 6), (7, 6))]
+            labels.paint_polygon(corners, value)
+        elif how == "setitem":
+            labels.data_setitem(tuple(np.array([each, each]) for each in place), value)
+        elif how == "undo" and len(history) > 1:
+            labels.undo()
+            future.append(history.pop())
+            assert np.array_equal(numbers, history[-1])
+        elif how == "redo" and future:
+            labels.redo()
+            history.append(future.pop())
+            assert np.array_equal(numbers, history[-1])
+        if how not in ("undo", "redo") and not np.array_equal(numbers, before):
+            history.append(numbers.copy())
+            future = []
+        assert np.shares_memory(numbers, labels.data)
+        assert np.array_equal(labels.data, carried(numbers, axes, image.data.shape))
+
+
+def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    labels, image = annotation(panel), viewer.layers["cells"]
+    assert labels.ndim == image.ndim
+    for z, c, k in ((1, 1, 1), (2, 0, 0)):
+        viewer.dims.set_current_step((0, 1), (z, c))
+        stroke(panel, k, (z, c, 24, 30))
+        settle(panel, qtbot)
+        value = 1 if k else 255
+        for channel in (0, 1):
+            viewer.dims.set_current_step(1, channel)
+            point = image.data_to_world((z, channel, 24, 30))
+            assert labels.get_value(point, world=True) == value
+            assert shown(labels)[24, 30] == value
+    record = panel.session.workbook.record
+    assert {key.index for key in record.pages} == {(1,), (2,)}
+    pair = panel.classroom.pair
+    assert pair.numbers.shape == (3, 96, 128)
+    assert set(record.painted.items()) == {
+        (1, int((pair.numbers == 1).sum())),
+        (0, int((pair.numbers == 255).sum())),
+    }
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
+
+
+def test_corrections_reach_every_channel(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    viewer.dims.set_current_step((0, 1), (1, 1))
+    panel.teacher.refresh()
+    settle(panel, qtbot)
+    said = viewer.layers["cells prediction"].data[1, 0]
+    assert said.any()
+    press(qtbot, panel.teach_panel._correct)
+    numbers = panel.classroom.pair.numbers
+    assert np.array_equal(numbers[1] == 1, said == 1)
+    assert not numbers[[0, 2]].any()
+    assert np.array_equal(shown(annotation(panel)), numbers[1])
+    annotation(panel).undo()
+    assert not numbers.any()
+
+
+def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make_napari_viewer):
+    """H23."""
+    panel = channels_within
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    panel.keeper.save()
+    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+    (path,) = panel.keeper._sitting.folder.glob("paint-*")
+    with np.load(path) as kept:
+        assert tuple(kept["shape"]) == (3, 96, 128)
+    panel.keeper._sitting._held.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
+    again = dock(viewer)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    press(qtbot, again.recovery._restore)
+    settle(again, qtbot)
+    (pair,) = again.teacher.notes.pairs
+    assert np.array_equal(pair.labels.data, annotation(panel).data)
+    pair.labels.paint((0, 1, 50, 50), 1)
+    assert pair.labels.data[0, 0, 50, 50] == 1
+
+
+def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbot):
+    """napari's Duplicate layer copies the numbers of every channel."""
+    panel, viewer = channels_within, channels_within.viewer
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    data, meta, _ = annotation(panel).as_layer_data_tuple()
+    copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
+    viewer.layers.remove(annotation(panel))
+    panel.classroom.use_layer(copied)
+    assert annotation(panel) is copied
+    copied.paint((2, 1, 50, 50), 1)
+    assert copied.data[2, 0, 50, 50] == 1
+    odd = np.zeros(copied.data.shape, np.uint8)
+    odd[0, 1, :5] = 1
+    panel.classroom.use_layer(viewer.add_labels(odd, name="odd"))
+    assert "“odd” hold different numbers" in panel.job_bar.message
+    assert annotation(panel) is copied
+
+
+def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_within, qtbot):
+    """napari shows other slices of it than of its image."""
+    panel, viewer = channels_within, channels_within.viewer
+    viewer.layers.remove(annotation(panel))
+    mine = np.zeros((3, 96, 128), np.uint8)
+    mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
+    layer = viewer.add_labels(mine, name="mine")
+    panel.classroom.use_layer(layer)
+    settle(panel, qtbot)
+    assert "no axis for the channels" in panel.teach_panel._remark.text()
+    assert set(panel.session.workbook.record.painted) == {0, 1}
+    panel.classroom.paint(1)
+    assert "no axis for the channels" in panel.job_bar.message
+    assert layer.mode != "paint"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ((50, 60), "the image 50 × 60"),
+        ((3, 96, 128), "had 2 axes and now has 3"),
+        ((96, 129), "the image 96 × 129"),
+    ],
+)
+def test_an_image_whose_data_is_replaced_is_told_and_not_learnt(
+    viewer, tiny, qtbot, nuclei, other, said
+):
+    """H7, H8: nothing is learnt on pixels that were not painted on."""
+    image = viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+        stroke(panel, k, at)
+        settle(panel, qtbot)
+    painted = panel.session.workbook.record.painted
+    image.data = np.zeros(other, np.uint8)
+    settle(panel, qtbot)
+    panel.classroom.show()
+    reason = panel.teach_panel._reason.text()
+    assert "“nuclei annotation” does not suit “nuclei” any more" in reason
+    assert said in reason
+    assert not panel.teach_panel._train.isEnabled()
+    panel.teacher.train()
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1
+    panel.classroom.paint(1)
+    assert said in panel.job_bar.message
+    for do in (panel.classroom.correct, panel.teacher.refresh, panel.keeper.save):
+        do()
+        settle(panel, qtbot)
+    image.data = nuclei
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert panel.session.workbook.record.painted == painted
+    assert panel.teach_panel._train.isEnabled()
+    train(panel, qtbot)
+    assert len(panel.session.versions) == 2
+
+
+def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
+    viewer, tiny, qtbot, nuclei
+):
+    for name in ("one", "two"):
+        viewer.add_image(nuclei, name=name)
+    panel = tiny(viewer)
+    for name in ("one", "two"):
+        panel.teach_panel.choose_layer(viewer.layers[name])
+        press(qtbot, panel.teach_panel._new)
+        for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+            stroke(panel, k, at)
+            settle(panel, qtbot)
+    viewer.layers["one"].data = nuclei[:40]
+    settle(panel, qtbot)
+    assert "“one”" in panel.teacher.why_not()
+    panel.session.workbook.change_pair(next(iter(panel.session.workbook.pairs)), ticked=False)
+    assert not panel.teacher.why_not()
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
+
+
+def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbot, nuclei):
+    """H23: a number belongs to one annotation, whoever gets its address in memory later."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    keys = []
+    for value in range(1, 5):
+        press(qtbot, panel.teach_panel._new)
+        keys.append(panel.classroom.pair.key)
+        annotation(panel).data[value, :value] = 1
+        annotation(panel).refresh()
+        settle(panel, qtbot)
+        panel.keeper.save()
+        qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+        viewer.layers.remove(annotation(panel))
+        settle(panel, qtbot)
+    assert len(set(keys)) == 4
+    found = sorted(panel.keeper._sitting.folder.glob("paint-*"))
+    assert len(found) == 4
+    for count, path in enumerate(found, start=1):
+        with np.load(path) as kept:
+            assert len(kept["places"]) == count
+
+
+def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
+    labels = new_annotation(Image(np.stack([nuclei] * 2)), "CYX")
+    assert labels.data.shape == nuclei.shape
