@@ -5,7 +5,7 @@ A page is a painted slice, or of a large one a square that holds paint; only tho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Index, Slices
-    from napari_emcad.imaging.strokes import Record
+    from napari_emcad.imaging.strokes import Page, Record
 
 BLOCK = 1024
 """Side of a page of a slice that is larger than two of them."""
@@ -44,6 +44,9 @@ class Painted:
         What the numbers mean.
     corner
         Where in the image `labels` begin, along its spatial axes; () is at its corner.
+    image
+        What tells the image from others, whichever of its annotations this is; None if it has no
+        other one.
     """
 
     key: Hashable
@@ -52,6 +55,7 @@ class Painted:
     labels: Any
     rule: LabelRule
     corner: tuple[int, ...] = ()
+    image: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ class PageKey:
 
     Attributes
     ----------
-    source, name
-        Key and name of the `Painted`.
+    source, name, image
+        Key, name and image of the `Painted`; only the key tells pages apart, names change.
     index
         Position along the stacked axes.
     rows, columns
@@ -69,10 +73,17 @@ class PageKey:
     """
 
     source: Hashable
-    name: str
+    name: str = field(compare=False)
     index: Index
     rows: tuple[int, int]
     columns: tuple[int, int]
+    image: Hashable = field(default=None, compare=False)
+
+    @property
+    def place(self) -> Hashable:
+        """What pages of the same pixels have in common, whichever annotation they are of."""
+        image = self.source if self.image is None else self.image
+        return image, self.index, self.rows, self.columns
 
     def __str__(self) -> str:
         return f"{self.name} {list(self.index)}" if self.index else self.name
@@ -149,6 +160,67 @@ def masks(sources: Iterable[Painted], keys: Iterable[PageKey]) -> set[PageKey]:
     return {key for key in keys if key.source in whole}
 
 
+def looked(sources: Sequence[Painted], record: Record, classes: int) -> Record:
+    """Return a record after another look at all pairs.
+
+    Raises
+    ------
+    PaintError
+        If a painted number stands for no class.
+    """
+    found = targets(sources, classes)
+    places = {key: key.place for key in found}
+    return record.looked(found, masks(sources, found), places=places)
+
+
+def lesson_of(sources: Iterable[Painted], record: Record) -> Record:
+    """Return the record of some pairs alone; where two of one image differ, the later one counts.
+
+    Parameters
+    ----------
+    sources
+        The pairs that count.
+    record
+        Of all pairs, in their order.
+    """
+    keys = pages_of(sources, record)
+    pages: dict[Hashable, Page] = {key: record.pages[key] for key in keys}
+    for key, later in _together(keys):
+        pages[key] = pages[key].clear_of(_differ(pages[key], record.pages[later]))
+    return replace(record, pages=pages)
+
+
+def disagreement(sources: Iterable[Painted], record: Record) -> str:
+    """Return a sentence on pixels that annotations of one image paint differently, or ""."""
+    pages = {key: record.pages[key] for key in pages_of(sources, record)}
+    counts: dict[str, int] = {}
+    for key, later in _together(pages):
+        count = int(_differ(pages[key], pages[later]).sum())
+        counts[key.name] = counts.get(key.name, 0) + count
+    said = [f"{count:,} pixels of “{name}”" for name, count in counts.items() if count]
+    if not said:
+        return ""
+    return f"Two annotations differ in {', '.join(said)}; the lower one in the list counts."
+
+
+def _together(pages: Iterable[PageKey]) -> list[tuple[PageKey, PageKey]]:
+    """Return pairs of pages of the same place, the later one second."""
+    before: dict[Hashable, list[PageKey]] = {}
+    found = []
+    for key in pages:
+        here = before.setdefault(key.place, [])
+        found += [(each, key) for each in here]
+        here.append(key)
+    return found
+
+
+def _differ(one: Page, other: Page) -> NDArray[np.bool_]:
+    """Return where both pages are painted with different classes."""
+    both = (one.target != UNPAINTED) & (other.target != UNPAINTED)
+    differ: NDArray[np.bool_] = both & (one.target != other.target)
+    return differ
+
+
 def pages_of(sources: Iterable[Painted], record: Record) -> list[PageKey]:
     """Return the pages of a record that are of these pairs."""
     ours = {each.key for each in sources}
@@ -183,7 +255,7 @@ def _pages(
         ]
         if all(first < last for first, last in ours):
             part = slice(*ours[0]), slice(*ours[1])
-            yield PageKey(source.key, source.name, index, rows, columns), part
+            yield PageKey(source.key, source.name, index, rows, columns, source.image), part
 
 
 def _cuts(size: int) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ import numpy as np
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.inference.job import segment_slices
-from napari_emcad.painting import pages_of
+from napari_emcad.painting import lesson_of, pages_of
 from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.heap import kept_memory
@@ -86,7 +86,7 @@ class Lesson:
     @property
     def classes(self) -> int:
         """How many classes are painted, the background among them."""
-        return len(self.record.only(pages_of(self.sources, self.record)).painted)
+        return len(lesson_of(self.sources, self.record).painted)
 
 
 def practise(
@@ -319,8 +319,8 @@ def _slices(
 ) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
     """Return what is learnt and what is held out, as the network sees it."""
     preprocessing = lesson.checkpoint.preprocessing
-    keys = pages_of(lesson.sources, lesson.record)
-    planes = cache.planes(lesson.sources, keys, preprocessing)
-    learnt, tested = painted_slices(lesson.record.only(keys), planes, since)
+    record = lesson_of(lesson.sources, lesson.record)
+    planes = cache.planes(lesson.sources, pages_of(lesson.sources, record), preprocessing)
+    learnt, tested = painted_slices(record, planes, since)
     size = preprocessing.size
     return [sized(each, size) for each in learnt], [sized(each, size) for each in tested]

@@ -234,6 +234,11 @@ class Workbook:
             self._record = record
             self.record_changed.emit()
 
+    def teach(self) -> Record:
+        """Return the record that a model is about to learn; what is held out of it is final."""
+        self._record = self._record.once_taught()
+        return self._record
+
     def why_not_train(self) -> str:
         """Return what is missing for a training, or ""."""
         if not self._pairs:

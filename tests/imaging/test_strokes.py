@@ -116,3 +116,79 @@ def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
         assert record.painted[k] == 2 * int((target == k).sum())
         assert record.held_out[k] == sum(int((each == k).sum()) for each in tested)
     assert not record.why_no_score()
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.integers(0, 36),
+            st.integers(0, 56),
+            st.integers(1, 60),
+            st.integers(UNPAINTED, 2),
+            st.sampled_from(["teach", "look", "wait", "leave", "return", "forget class"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_pixel_is_ever_learnt_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
+    """Two pages of one place are painted, erased, painted over, taken away and brought back."""
+    record, places = Record(), {"a": "here", "b": "here"}
+    targets, there = {"a": nothing(), "b": nothing()}, {"a", "b"}
+    learnt, tested = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    for key, y, x, side, k, then in acts:
+        targets[key][y : y + 3, x : x + side] = k
+        if then == "leave":
+            there.discard(key)
+        if then == "return":
+            there.add(key)
+        if then == "wait":
+            continue
+        if then == "forget class" and k == 2:
+            record = record.without(2)
+            for target in targets.values():
+                target[target == 2] = UNPAINTED
+        now = {each: targets[each].copy() for each in sorted(there)}
+        record = record.looked(now, there if masks else (), places=places)
+        if then == "teach" or always:
+            record = record.once_taught()
+            for page in record.pages.values():
+                learnt |= page.learnt() != UNPAINTED
+                tested |= page.tested() != UNPAINTED
+        both = np.zeros((2, *SHAPE), bool)
+        for each, page in record.pages.items():
+            assert np.array_equal(page.target, targets[each])
+            both[0] |= page.learnt() != UNPAINTED
+            both[1] |= page.tested() != UNPAINTED
+        assert not both.all(0).any()
+        assert not (both[1] & learnt).any()
+        assert not (both[0] & tested).any()
+
+
+def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
+    everything = np.full(SHAPE, 1, np.int16)
+    record = Record()
+    for _ in range(EVERY):  # each time another draw
+        record = record.looked({"a": everything}).looked({"a": nothing()})
+    assert not record.grounds["a"].taken().any()
+    assert record.looked({"a": dots(nothing(), 0, 0, EVERY)}).held_out == {0: 4}
+
+
+def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
+    record = Record(strokes={1: EVERY - 1}).looked({"a": np.full(SHAPE, 1, np.int16)})
+    assert record.pages["a"].held.mean() == pytest.approx(1 / EVERY, abs=0.05)
+
+
+def test_paint_over_what_was_learnt_says_why_it_has_no_score():
+    both = dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)
+    record = Record().looked({"a": both}).once_taught().looked({"a": nothing()})
+    again = record.looked({"a": dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)})
+    assert again.held_out == {0: 4}
+    assert again.strokes == {0: 2 * EVERY, 1: 2 * (EVERY - 1)}
+    assert "nothing was painted yet" in again.why_no_score()
+    more = dots(again.pages["a"].target.copy(), 1, 40, EVERY)
+    assert again.looked({"a": more}).why_no_score() == ""

@@ -290,3 +290,71 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
 def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
     labels = new_annotation(Image(np.stack([nuclei] * 2)), "CYX")
     assert labels.data.shape == nuclei.shape
+
+
+def everything(record):
+    """Return where a record's only place is learnt and held out."""
+    pages = list(record.pages.values())
+    learnt = np.any([page.learnt() >= 0 for page in pages], axis=0)
+    return learnt, np.any([page.tested() >= 0 for page in pages], axis=0)
+
+
+def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
+    viewer, tiny, qtbot, nuclei
+):
+    """H18."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    for _ in range(2):
+        press(qtbot, panel.teach_panel._new)
+        for row in range(8, 88, 16):
+            for k in (1, 0):
+                stroke(panel, k, (row + 8 * k, 20), 40)
+                settle(panel, qtbot)
+    record = panel.session.workbook.record
+    learnt, tested = everything(record)
+    assert tested.any()
+    assert not (learnt & tested).any()
+    assert not panel.teacher.disagreement()
+    first, second = panel.teacher.notes.pairs
+    second.labels.data[first.labels.data == 1] = 255
+    second.labels.refresh()
+    settle(panel, qtbot)
+    panel.classroom.show()
+    count = int((first.labels.data == 1).sum())
+    said = panel.teach_panel._score.text()
+    assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in said
+    train(panel, qtbot)
+    assert len(panel.session.versions) == 2
+    panel.session.workbook.change_pair(second.key, ticked=False)
+    assert not panel.teacher.disagreement()
+
+
+@pytest.mark.parametrize("how", ["annotation", "image", "both"])
+def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtbot, nuclei, how):
+    """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for column in range(5, 118, 12):
+        for k, row in ((1, 24), (0, 60)):
+            stroke(panel, k, (row, column), 2)
+            settle(panel, qtbot)
+    train(panel, qtbot)
+    learnt, tested = everything(panel.session.workbook.record)
+    assert tested.any()
+    if how != "image":
+        viewer.layers.remove(annotation(panel))
+        settle(panel, qtbot)
+    if how != "annotation":
+        viewer.layers.remove("nuclei")
+        settle(panel, qtbot)
+        viewer.add_image(nuclei, name="again")
+    press(qtbot, panel.teach_panel._new)
+    for row in (24, 60):
+        stroke(panel, 1, (row, 0), 120)
+        settle(panel, qtbot)
+    now = everything(panel.session.workbook.record)
+    assert not (now[1] & learnt).any()
+    assert not (now[0] & tested).any()
+    assert (now[0] | now[1])[tested].all()

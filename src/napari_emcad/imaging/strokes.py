@@ -2,7 +2,12 @@
 
 A `Record` grows with each look at what is painted. Pixels that changed since the look before are
 new; what hangs together among them is a stroke. Every fifth stroke of a class is held out for good,
-whatever is painted beside it later. Masks have no strokes: every fifth square of them is held out.
+whatever is painted beside it later. Masks have no strokes: every fifth square of them is held out,
+as of strokes that cover much of a page.
+
+Whether a pixel is learnt or held out is drawn when it is first painted, and is final once a model
+was taught with it: erased, painted over, or painted on another annotation of the same image, it
+stays what it was. What is erased before that is free again.
 """
 
 from __future__ import annotations
@@ -28,6 +33,9 @@ _SQUARES = 5
 """A mask is cut into at least so many squares along its shorter side."""
 
 _LARGEST_SQUARE = 64
+
+_MUCH = 1 / 8
+"""A stroke of more than this share of its page is held out in squares, not as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +68,11 @@ class Page:
         """Return the target without what is held out."""
         return np.where(self.held, np.int16(UNPAINTED), self.target)
 
+    def clear_of(self, lost: NDArray[np.bool_]) -> Page:
+        """Return the page without some of its pixels."""
+        target = np.where(lost, np.int16(UNPAINTED), self.target)
+        return Page(target, np.where(lost, np.uint16(0), self.seen), self.held & ~lost)
+
     def without(self, k: int) -> Page:
         """Return the page once class `k` is gone and those behind it have moved up."""
         gone = self.target == k
@@ -74,6 +87,69 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What became of the pixels of a place, whichever page painted them; bits packed along rows.
+
+    Attributes
+    ----------
+    width
+        Of the place, in pixels.
+    learnt, held
+        Pixels that are learnt, and that are held out, wherever they are painted.
+    final
+        Pixels of both that a model was taught with, or judged by.
+    look
+        The look that changed it last.
+    """
+
+    width: int
+    learnt: NDArray[np.uint8]
+    held: NDArray[np.uint8]
+    final: NDArray[np.uint8]
+    look: int
+
+    @staticmethod
+    def empty(shape: tuple[int, int]) -> Ground:
+        """Return the ground of a place of ``(H, W)`` pixels on which nothing was painted."""
+        bits = np.packbits(np.zeros(shape, bool), axis=1)
+        return Ground(shape[1], bits, bits, bits, 0)
+
+    def taken(self) -> NDArray[np.bool_]:
+        """Return which pixels are learnt or held out."""
+        return self._unpacked(self.learnt | self.held)
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """Return which pixels are held out."""
+        return self._unpacked(self.held)
+
+    def cleared(self, painted: NDArray[np.bool_], taught: int, look: int) -> Ground:
+        """Return the ground without what is painted no more and was never taught.
+
+        Parameters
+        ----------
+        painted
+            ``(H, W)``: what is painted now.
+        taught
+            The look that a model was taught by last.
+        look
+            The present one.
+        """
+        final = self.learnt | self.held if self.look <= taught else self.final
+        kept = np.packbits(painted, axis=1) | final
+        return Ground(self.width, self.learnt & kept, self.held & kept, final, look)
+
+    def drawn(self, fresh: NDArray[np.bool_], chosen: NDArray[np.bool_], look: int) -> Ground:
+        """Return the ground once a look has drawn new pixels; those chosen are held out."""
+        free = fresh & ~self.taken()
+        learnt = self.learnt | np.packbits(free & ~chosen, axis=1)
+        held = self.held | np.packbits(free & chosen, axis=1)
+        return replace(self, learnt=learnt, held=held, look=look)
+
+    def _unpacked(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        return np.unpackbits(bits, axis=1, count=self.width).astype(bool)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """All pages, by what the caller calls them, and how often was looked.
 
@@ -85,17 +161,24 @@ class Record:
         How many there were.
     strokes
         How many strokes each class has had, the background's being class 0.
+    grounds
+        By place; it stays when its pages leave, if it was taught.
+    taught
+        The look that a model was taught by last.
     """
 
     pages: Mapping[Hashable, Page] = field(default_factory=dict)
     looks: int = 0
     strokes: Mapping[int, int] = field(default_factory=dict)
+    grounds: Mapping[Hashable, Ground] = field(default_factory=dict)
+    taught: int = 0
 
     def looked(
         self,
         targets: Mapping[Any, NDArray[np.int16]],
         masks: Container[Hashable] = (),
         every: int = EVERY,
+        places: Mapping[Any, Hashable] | None = None,
     ) -> Record:
         """Return the record after another look; pages that are not there any more leave it.
 
@@ -107,13 +190,43 @@ class Record:
             Pages of whole masks, which are held out in squares instead of strokes.
         every
             One of so many is held out; 0 holds nothing out.
+        places
+            Where a page lies, by page; pages of one place share its pixels. A page that is not
+            in here has a place of its own.
         """
         looks, strokes = self.looks + 1, dict(self.strokes)
-        pages = {
-            key: _turned(self.pages.get(key), target, looks, strokes, key in masks, every)
-            for key, target in targets.items()
-        }
-        return replace(self, pages=pages, looks=looks, strokes=strokes)
+        grounds = self._cleared(targets, places or {}, looks)
+        pages = {}
+        for key, target in targets.items():
+            page, place = self.pages.get(key), (places or {}).get(key, key)
+            if page is None or not np.array_equal(page.target, target):
+                page, grounds[place] = _turned(
+                    page, target, grounds[place], looks, strokes, key in masks, every
+                )
+            pages[key] = page
+        return replace(self, pages=pages, looks=looks, strokes=strokes, grounds=grounds)
+
+    def _cleared(
+        self, targets: Mapping[Any, NDArray[np.int16]], places: Mapping[Any, Hashable], look: int
+    ) -> dict[Hashable, Ground]:
+        """Return all grounds without what was erased untaught, and those of new places."""
+        painted: dict[Hashable, NDArray[np.bool_]] = {}
+        for key, target in targets.items():
+            place, here = places.get(key, key), target != UNPAINTED
+            painted[place] = painted[place] | here if place in painted else here
+        grounds = {place: Ground.empty(each.shape) for place, each in painted.items()}
+        for place, ground in self.grounds.items():
+            rows = len(ground.learnt)
+            now = painted.get(place, np.zeros((rows, ground.width), bool))
+            if now.shape == (rows, ground.width):
+                cleared = ground.cleared(now, self.taught, look)
+                if place in painted or cleared.final.any():
+                    grounds[place] = cleared
+        return grounds
+
+    def once_taught(self) -> Record:
+        """Return the record when a model is about to learn it: what was drawn is final."""
+        return replace(self, taught=self.looks)
 
     def only(self, keys: Container[Hashable]) -> Record:
         """Return the record of some pages alone."""
@@ -155,6 +268,8 @@ class Record:
         missing = [k for k in painted if not held.get(k)]
         if len(painted) < 2:
             return "Paint a second class (background counts) for a score."
+        if any(self.strokes.get(k, 0) >= EVERY for k in missing):
+            return "Nothing of a class is held out now: paint it where nothing was painted yet."
         if missing:
             return f"Too few strokes to hold some out: a class has a score from {EVERY} strokes on."
         return ""
@@ -163,31 +278,31 @@ class Record:
 def _turned(
     before: Page | None,
     target: NDArray[np.int16],
+    ground: Ground,
     look: int,
     strokes: dict[int, int],
     masks: bool,
     every: int,
-) -> Page:
-    """Return a page after a look; `strokes` counts on."""
+) -> tuple[Page, Ground]:
+    """Return a page that changed, and its ground, after a look; `strokes` counts on."""
     if before is None or before.target.shape != target.shape:
         nothing = np.full(target.shape, UNPAINTED, np.int16)
         before = Page(nothing, np.zeros(target.shape, np.uint16), np.zeros(target.shape, bool))
     changed = target != before.target
-    if not changed.any():
-        return before
-    fresh = changed & (target != UNPAINTED)
+    painted = target != UNPAINTED
+    fresh = changed & painted
     seen = np.where(changed, np.uint16(0), before.seen)
     seen[fresh] = look
-    held = before.held & ~changed
-    chosen = _squares(fresh, every) if masks else _strokes(fresh, target, strokes, every)
-    for each in chosen:
-        held[each] = True
-    return Page(target.copy(), seen, held)
+    chosen = np.zeros(target.shape, bool)
+    for each in _squares(fresh, every) if masks else _strokes(fresh, target, strokes, every):
+        chosen[each] = True
+    ground = ground.drawn(fresh, chosen, look)
+    return Page(target.copy(), seen, ground.held_out() & painted), ground
 
 
 def _strokes(
     fresh: NDArray[np.bool_], target: NDArray[np.int16], strokes: dict[int, int], every: int
-) -> Iterator[tuple[NDArray[np.integer], ...]]:
+) -> Iterator[tuple[NDArray[np.integer], ...] | NDArray[np.bool_]]:
     """Yield the pixels of the strokes to hold out, counting them all."""
     for k in np.unique(target[fresh]).tolist():
         pieces, count = ndimage.label(fresh & (target == k), _AROUND)
@@ -196,7 +311,10 @@ def _strokes(
         for piece, box in enumerate(ndimage.find_objects(pieces), start=1):
             if every and (first + piece) % every == 0:
                 rows, columns = np.nonzero(pieces[box] == piece)
-                yield rows + box[0].start, columns + box[1].start
+                if len(rows) > _MUCH * fresh.size:
+                    yield from _squares(pieces == piece, every)
+                else:
+                    yield rows + box[0].start, columns + box[1].start
 
 
 def _squares(fresh: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]]:

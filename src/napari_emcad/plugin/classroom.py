@@ -292,7 +292,7 @@ class Classroom(QObject):
         teacher = self._teacher
         self._panel.show_state(
             teacher.why_not() or self._panel.form.problem,
-            self._score(),
+            " ".join(filter(None, [teacher.disagreement(), self._score()])),
             self._session.running is not None,
             teacher.live,
             teacher.updating,

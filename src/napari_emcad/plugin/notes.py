@@ -21,6 +21,7 @@ from napari_emcad.plugin.annotation import (
     why_not_on,
     why_not_painted,
 )
+from napari_emcad.plugin.known_images import KNOWN
 from napari_emcad.plugin.layers import is_open, levels, without_channels
 from napari_emcad.workbook import Pair
 
@@ -190,9 +191,8 @@ class Notes(QObject):
                 slices = slices_of(replace(layers, channels=channels(layers)), checkpoint)
             except ValueError:
                 continue
-            found.append(
-                Painted(key, pair.name, slices, layers.numbers, pair.rule, corner_of(layers.labels))
-            )
+            corner, image = corner_of(layers.labels), KNOWN.key(layers.image)
+            found.append(Painted(key, pair.name, slices, layers.numbers, pair.rule, corner, image))
         return tuple(found)
 
     def show_rules(self) -> None:

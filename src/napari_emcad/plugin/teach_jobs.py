@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.inference.events import Notice, Progress
 from napari_emcad.io.classes import with_labels
-from napari_emcad.painting import masks, pages_of, targets
+from napari_emcad.painting import lesson_of, looked
 from napari_emcad.training.events import Snapshot, StepEnd
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Plan:
     @property
     def held_out(self) -> int:
         """Pixels behind a score; 0 where it would say nothing."""
-        record = self.record.only(pages_of(self.sources, self.record))
+        record = lesson_of(self.sources, self.record)
         return 0 if record.why_no_score() else sum(record.held_out.values())
 
 
@@ -60,8 +60,7 @@ def look_job(
 ) -> Generator[Any, None, Record | None]:
     """Return the record after another look, or None if nothing has changed."""
     yield from ()
-    found = targets(sources, classes)
-    fresh = record.looked(found, masks(sources, found))
+    fresh = looked(sources, record, classes)
     before, after = record.pages, fresh.pages
     same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
     return None if same else fresh

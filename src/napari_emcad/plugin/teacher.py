@@ -11,7 +11,7 @@ from superqt.utils import qdebounced
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.io.classes import with_labels
 from napari_emcad.jobs import Screen, segment_job
-from napari_emcad.painting import PlaneCache
+from napari_emcad.painting import PlaneCache, disagreement
 from napari_emcad.plugin.job_bar import JobThread
 from napari_emcad.plugin.layers import is_open
 from napari_emcad.plugin.notes import Notes, follow_image
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_emcad.imaging.slices import Slices
+    from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.notes import LayerPair
@@ -87,6 +88,8 @@ class Teacher(QObject):
         self._look_again, self._live, self._stale = False, False, False
         self._after_look: Callable[[], None] | None = None
         self._shown: LayerPair | None = None
+        self._compared: tuple[Record, frozenset[Hashable]] | None = None
+        self._differ = ""
         self.notes.painted.connect(self.look)
         session.running_changed.connect(self._freed)
         self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
@@ -160,6 +163,16 @@ class Teacher(QObject):
         """Whether something was painted that the model has not learnt."""
         return self._stale
 
+    def disagreement(self) -> str:
+        """Return a sentence on what two annotations of one image paint differently, or ""."""
+        checkpoint, workbook = self._session.checkpoint, self._session.workbook
+        ticked = frozenset(key for key, pair in workbook.pairs.items() if pair.ticked)
+        if checkpoint is None or self._compared == (workbook.record, ticked):
+            return self._differ
+        self._compared = workbook.record, ticked
+        self._differ = disagreement(self.notes.sources(checkpoint), workbook.record)
+        return self._differ
+
     # -- training
 
     def train(self) -> None:
@@ -226,7 +239,7 @@ class Teacher(QObject):
     # -- updates
 
     def _update_live(self) -> None:
-        free = self._session.running is None and not self._job_bar.running
+        free = self._session.running is None and not self._job_bar.running and self._look is None
         if self._live and self._stale and free and not self.why_not():
             self._update(_LIVE_S, quiet=True)
 
@@ -385,7 +398,7 @@ class Teacher(QObject):
             )
             self._job_bar.say(said, error=True)
             return None
-        record = self._session.workbook.record
+        record = self._session.workbook.teach()
         return Plan(adapted, sources, record, choices, self._device())
 
     def _adapted(self, checkpoint: Checkpoint) -> Checkpoint:
