@@ -94,8 +94,30 @@ def test_names_are_told_apart():
     for taken in ("object", "Object", "background"):
         with pytest.raises(ValueError, match="already"):
             book.add_class(taken)
-    with pytest.raises(ValueError, match="needs a name"):
-        book.rename_class(1, " ")
+    for empty in (" ", "\n\t", "\u200b", "\u200d", "\x00\x1b", "\u202e \u2028"):
+        with pytest.raises(ValueError, match="needs a name"):
+            book.rename_class(1, empty)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("a\nb", "a b"),
+        ("  cell\r\n wall\t", "cell wall"),
+        ("\u202ecell\x07", "cell"),
+        ("e\u0301", "é"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\u200bcell\ufeff", "cell"),
+    ],
+)
+def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
+    book = Workbook()
+    book.rename_class(1, typed)
+    assert names(book) == [name]
+    book.add_class("x")
+    for taken in (typed, f" {typed.upper()}\n", f"{typed}\u200d"):
+        with pytest.raises(ValueError, match="already"):
+            book.rename_class(2, taken)
 
 
 def test_there_is_an_end_to_classes():
@@ -211,7 +233,7 @@ class Walk(RuleBasedStateMachine):
         assert all(np.array_equal(before[key], self.labels[key]) for key in before)
         self.learnt = {}
 
-    @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a"]))
+    @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a", "A\n", "\x00"]))
     def rename_class(self, k, name):
         self.try_to(self.book.rename_class, k, name)
 
@@ -281,7 +303,8 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def classes_have_names_of_their_own(self):
         listed = names(self.book)
-        assert len(set(listed)) == len(listed) >= 1
+        assert len({each.casefold() for each in listed}) == len(listed) >= 1
+        assert all(each.isprintable() for each in listed)
 
     @invariant()
     def every_class_can_be_painted_where_there_are_strokes(self):

@@ -6,6 +6,7 @@ heads for them; class k is what the rule of each pair makes of painted numbers.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from napari_emcad.imaging.paint import LabelRule
+
+_JOINERS = "\u200c\u200d"
+"""Without a picture of their own, but some scripts are spelt with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,24 @@ class Pair:
     name: str
     rule: LabelRule
     ticked: bool = True
+
+
+def tidy(name: str) -> str:
+    """Return a name on one line, without what cannot be seen: control characters and the like."""
+    plain = "".join(map(_seen, name))
+    return unicodedata.normalize("NFC", " ".join(plain.split())).strip(_JOINERS)
+
+
+def _seen(letter: str) -> str:
+    if letter.isspace() or letter in _JOINERS:
+        return letter
+    return "" if unicodedata.category(letter) in ("Cc", "Cf", "Cs") else letter
+
+
+def _alike(name: str) -> str:
+    """Return what names that look the same have in common."""
+    plain = tidy(name).translate(dict.fromkeys(map(ord, _JOINERS)))
+    return unicodedata.normalize("NFKC", plain).casefold()
 
 
 class Workbook:
@@ -103,13 +125,13 @@ class Workbook:
         Raises
         ------
         ValueError
-            If there is one of that name, or no room.
+            If there is one of that name, or no room; what cannot be seen in a name is left out.
         """
         k = len(self._classes) + 1
         if k > MOST_CLASSES:
             raise ValueError(f"There is room for {MOST_CLASSES} classes.")
         taken = {each.name for each in self._classes}
-        name = name.strip() or next(
+        name = tidy(name) or next(
             n for i in range(k, 2 * k + 1) if (n := f"class {i}") not in taken
         )
         self._check_name(name)
@@ -125,7 +147,7 @@ class Workbook:
         ValueError
             If the name is empty or taken.
         """
-        before, after = self._class(k).name, name.strip()
+        before, after = self._class(k).name, tidy(name)
         if after != before:
             self._check_name(after, besides=before)
             followed = {old: after if new == before else new for old, new in self._renamed.items()}
@@ -174,8 +196,8 @@ class Workbook:
     def _check_name(self, name: str, besides: str = "") -> None:
         if not name:
             raise ValueError("A class needs a name.")
-        others = {each.name.lower() for each in self._classes if each.name != besides}
-        if name.lower() in {"background", *others}:
+        others = {_alike(each.name) for each in self._classes if each.name != besides}
+        if _alike(name) in {"background", *others}:
             raise ValueError(f"There is a class “{name}” already.")
 
     def _change(self, k: int, label: ClassLabel) -> None:
@@ -190,9 +212,7 @@ class Workbook:
 
     def add_pair(self, pair: Pair) -> None:
         """Add a pair, or put it in place of the one with its key."""
-        for k in range(1, len(self._classes) + 1):
-            pair = replace(pair, rule=pair.rule.with_class(k))
-        self._pairs[pair.key] = pair
+        self._pairs[pair.key] = self._complete(pair)
         self.pairs_changed.emit()
 
     def drop_pair(self, key: Hashable) -> None:
@@ -211,14 +231,17 @@ class Workbook:
     ) -> None:
         """Change what the numbers of a pair mean, or whether it counts."""
         before = self._pairs[key]
-        after = replace(
-            before,
-            rule=before.rule if rule is None else rule,
-            ticked=before.ticked if ticked is None else ticked,
-        )
+        after = self._complete(replace(before, rule=before.rule if rule is None else rule))
+        after = replace(after, ticked=before.ticked if ticked is None else ticked)
         if after != before:
             self._pairs[key] = after
             self.pairs_changed.emit()
+
+    def _complete(self, pair: Pair) -> Pair:
+        """Return a pair with a value for each class."""
+        for k in range(1, len(self._classes) + 1):
+            pair = replace(pair, rule=pair.rule.with_class(k))
+        return pair
 
     def _set_rules(self, rules: Mapping[Hashable, LabelRule]) -> None:
         after = {key: replace(pair, rule=rules[key]) for key, pair in self._pairs.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -358,3 +359,117 @@ def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtb
     assert not (now[1] & learnt).any()
     assert not (now[0] & tested).any()
     assert (now[0] | now[1])[tested].all()
+
+
+def means(panel, meaning):
+    """Say in the list what the only annotation's numbers mean, as the user does."""
+    box = panel.teach_panel.pairs.cellWidget(0, 2)
+    box.setCurrentIndex(box.findData(meaning))
+    box.activated.emit(box.currentIndex())
+
+
+def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    mask = (nuclei > 100).astype(np.uint8) * 255
+    panel.classroom.use_layer(viewer.add_labels(mask, name="mine"))
+    settle(panel, qtbot)
+    bright = int((nuclei > 100).sum())
+    book, remark = panel.session.workbook, panel.teach_panel._remark
+    means(panel, "scribbles")
+    settle(panel, qtbot)
+    assert book.record.painted == {0: bright}
+    assert "255 is sure background now" in remark.text()
+    panel.classroom.paint(1)
+    assert viewer.layers["mine"].selected_label == 1
+    means(panel, "mask")
+    settle(panel, qtbot)
+    assert book.record.painted == {0: nuclei.size - bright, 1: bright}
+    assert not panel.teacher.problem
+
+
+def rename(panel, k, name):
+    panel.teach_panel.classes._rows.item(k, 1).setText(name)
+
+
+def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot):
+    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach_panel.classes._add)
+    rename(panel, 2, "Nucleus\n")
+    assert "already" in panel.job_bar.message
+    assert panel.teach_panel.classes._rows.item(2, 1).text() == "class 2"
+    rename(panel, 2, "cell\nwall")
+    assert not panel.job_bar.message
+    assert panel.teach_panel.classes._rows.item(2, 1).text() == "cell wall"
+    assert annotation(panel).features["class"].tolist()[-1] == "cell wall"
+    panel.job_bar.say("Saved.")
+    rename(panel, 2, "debris")
+    assert panel.job_bar.message == "Saved."
+
+
+@pytest.fixture
+def held_back(monkeypatch):
+    """Return an event; until it is set, predictions wait for their stop."""
+    from napari_emcad.plugin import teacher
+
+    opened, begun, job = threading.Event(), threading.Event(), teacher.segment_job
+
+    def waiting(slices, checkpoint, settings, stop, *others):
+        begun.set()
+        while not (opened.is_set() or stop.is_set()):
+            stop.wait(0.01)
+        return (yield from job(slices, checkpoint, settings, stop, *others))
+
+    monkeypatch.setattr(teacher, "segment_job", waiting)
+    opened.begun = begun
+    yield opened
+    opened.set()
+
+
+def with_strokes(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+        stroke(panel, k, at)
+        settle(panel, qtbot)
+    return panel
+
+
+@pytest.mark.parametrize("by", ["key", "button", "update"])
+def test_a_training_takes_the_place_of_the_prediction_after_one(
+    viewer, tiny, qtbot, nuclei, held_back, by
+):
+    """Alt+T right after a training begins another one, whatever is being predicted."""
+    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+    panel.teacher.train()
+    qtbot.waitUntil(held_back.begun.is_set, timeout=PATIENCE_MS)
+    assert panel.session.running.verb == "Predicting"
+    panel.classroom.show()
+    if by == "key":
+        panel.teacher.train()
+    else:
+        button = panel.teach_panel._train if by == "button" else panel.teach_panel._update
+        assert button.isEnabled()
+        press(qtbot, button)
+    qtbot.waitUntil(lambda: len(panel.session.versions) == 3, timeout=PATIENCE_MS)
+    held_back.set()
+    settle(panel, qtbot)
+    assert "Predicting" not in panel.job_bar.message
+    assert panel.session.running is None
+
+
+def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, held_back):
+    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+    ticket = panel.session.begin("Segmenting nuclei")
+    panel.teacher.train()
+    assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
+    panel.session.end(ticket)
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1
+    panel.teacher.compare(panel.session.versions.current)
+    panel.teacher.train()
+    assert "Predicting: wait" in panel.job_bar.message
+    held_back.set()
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1

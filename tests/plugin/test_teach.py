@@ -664,6 +664,7 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     settle(again, qtbot)
     (pair,) = again.teacher.notes.pairs
     assert np.array_equal(pair.labels.data, painted)
+    assert "drawn anew" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.workbook.record.painted == teach.session.workbook.record.painted
     assert not again.recovery.lost

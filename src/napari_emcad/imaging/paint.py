@@ -32,6 +32,8 @@ _MANY = 20
 MOST_CLASSES = 64
 """Masks with values beyond are objects that were counted, not classes."""
 
+_HALVES = "A mask of 0 and 255; its 255 is class 1."
+
 _FEWEST_COUNTED, _SURELY_COUNTED, _WHOLE = 3, 5, 0.9
 """Values that may be counted objects, those that probably are, and the share in one piece."""
 
@@ -158,7 +160,7 @@ def detect(counts: Mapping[int, int], classes: int) -> Detected:
         return Detected(LabelRule(), sure=True, why="Nothing is painted yet.")
     if values == {BACKGROUND} and classes < BACKGROUND:
         rule = LabelRule("mask", ((BACKGROUND, 1),))
-        return Detected(rule, sure=True, why="A mask of 0 and 255; its 255 is class 1.")
+        return Detected(rule, sure=True, why=_HALVES)
     beyond = {value for value in values if value > classes}
     if not beyond:
         why = "0 may be background (a mask) or unpainted (scribbles)."
@@ -168,6 +170,33 @@ def detect(counts: Mapping[int, int], classes: int) -> Detected:
         return Detected(LabelRule("scribbles"), sure=False, why=why)
     why = f"Values up to {max(values)}: single objects, it seems, all of class 1."
     return Detected(LabelRule("objects"), sure=len(beyond) >= _MANY, why=why)
+
+
+def read_as(rule: LabelRule, meaning: Meaning, counts: Mapping[int, int]) -> Detected:
+    """Return the rule of a layer whose numbers mean something else from now on.
+
+    Parameters
+    ----------
+    rule
+        What they meant before.
+    meaning
+        What they are to mean.
+    counts
+        Pixels by value.
+    """
+    values = {value for value, count in counts.items() if count and value != 0}
+    if meaning == "objects":
+        return Detected(LabelRule("objects"), sure=True, why="")
+    usual = {value: k for value, k in rule.moved if value != BACKGROUND}
+    if meaning == "mask" and values == {BACKGROUND}:
+        return Detected(LabelRule("mask", (*usual.items(), (BACKGROUND, 1))), True, _HALVES)
+    after = LabelRule(meaning, tuple(usual.items()))
+    if meaning == "scribbles" and BACKGROUND in values:
+        before = rule.class_of(BACKGROUND)
+        told = f", no longer class {before}" if before > 0 else ""
+        why = f"255 is sure background now{told}, and 0 is unpainted, as in all strokes."
+        return Detected(after, sure=True, why=why)
+    return Detected(after, sure=True, why="")
 
 
 def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArray[np.int16]:

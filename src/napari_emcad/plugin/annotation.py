@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_emcad.imaging.paint import UNPAINTED, Detected, LabelRule, detect, value_counts
+from napari_emcad.imaging.paint import UNPAINTED, Detected, LabelRule, detect, read_as, value_counts
 from napari_emcad.plugin.layers import (
     carried,
     carried_axes,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image, Layer
 
+    from napari_emcad.imaging.paint import Meaning
     from napari_emcad.io.checkpoint import ClassLabel
 
 _KEY = "napari-emcad"
@@ -224,6 +225,11 @@ def read_rule(layer: Labels, classes: int) -> Detected:
     if told.get("kind") == "annotation":
         return _said(LabelRule())
     return detect(value_counts(_sample(layer)), classes)
+
+
+def read_anew(layer: Labels, rule: LabelRule, meaning: Meaning) -> Detected:
+    """Return what a layer's numbers mean once the user has said which kind of layer it is."""
+    return read_as(rule, meaning, value_counts(_sample(layer)))
 
 
 def _said(rule: LabelRule) -> Detected:

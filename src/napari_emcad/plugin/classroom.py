@@ -13,7 +13,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
-from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation
+from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, read_anew
 from napari_emcad.plugin.layers import unwrapped, with_channels
 from napari_emcad.plugin.notes import LayerPair
 from napari_emcad.training.events import EpochEnd, StepEnd
@@ -71,7 +71,7 @@ class Classroom(QObject):
         self._say = say
         self._key: Any = None
         self._followed: Labels | None = None
-        self._step = 0
+        self._step, self._refused = 0, ""
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=owner)
         self._connect()
         self._bind(owner)
@@ -233,13 +233,9 @@ class Classroom(QObject):
 
     def add_class(self) -> None:
         """Add a class and paint with it."""
-        try:
-            k = self._session.workbook.add_class()
-        except ValueError as error:
-            self._say(str(error), True)
-            return
-        if self.pair is not None:
-            self.paint(k)
+        workbook = self._session.workbook
+        if self._try(workbook.add_class) and self.pair is not None:
+            self.paint(len(workbook.classes))
 
     def rename(self, k: int, name: str) -> None:
         """Rename a class, or say why not."""
@@ -253,12 +249,18 @@ class Classroom(QObject):
         if painting:
             self.paint(min(k, len(self._session.workbook.classes)))
 
-    def _try(self, change: Callable[[], None]) -> None:
+    def _try(self, change: Callable[[], object]) -> bool:
+        """Change the classes, or say why not; return whether it was done."""
+        said = ""
         try:
             change()
         except ValueError as error:
-            self._say(str(error), True)
+            said = str(error)
+        if said or self._refused:
+            self._say(said, bool(said))
+        self._refused = said
         self.show()
+        return not said
 
     # -- what is shown
 
@@ -293,7 +295,7 @@ class Classroom(QObject):
         self._panel.show_state(
             teacher.why_not() or self._panel.form.problem,
             " ".join(filter(None, [teacher.disagreement(), self._score()])),
-            self._session.running is not None,
+            self._session.running is not None and not teacher.gives_way,
             teacher.live,
             teacher.updating,
             teacher.stale,
@@ -380,7 +382,7 @@ class Classroom(QObject):
         panel.live_wanted.connect(teacher.set_live)
         panel.image_chosen.connect(self._image_chosen)
         panel.pairs.ticked.connect(lambda key, on: workbook.change_pair(key, ticked=on))
-        panel.pairs.rule_chosen.connect(self._rule_chosen)
+        panel.pairs.meaning_chosen.connect(self._meaning_chosen)
         panel.pairs.chosen.connect(self._pair_chosen)
         panel.classes.class_wanted.connect(self.paint)
         panel.classes.add_wanted.connect(self.add_class)
@@ -408,9 +410,14 @@ class Classroom(QObject):
             session.running_changed,
         )
 
-    def _rule_chosen(self, key: Any, rule: Any) -> None:
-        self._session.workbook.change_pair(key, rule=rule)
-        self._panel.show_remark("")
+    def _meaning_chosen(self, key: Any, meaning: Any) -> None:
+        pair = self._teacher.notes.of(key)
+        if pair is None:
+            return
+        workbook = self._session.workbook
+        anew = read_anew(pair.labels, workbook.pairs[key].rule, meaning)
+        workbook.change_pair(key, rule=anew.rule)
+        self._panel.show_remark(f"{pair.labels.name}: {anew.why}" if anew.why else "")
         self._teacher.look()
 
     def _pair_chosen(self, key: Any) -> None:

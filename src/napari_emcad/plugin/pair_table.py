@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
-from napari_emcad.imaging.paint import LabelRule
 from napari_emcad.plugin.look import steady
 from napari_emcad.plugin.rows import Rows
 
@@ -36,14 +35,14 @@ class PairTable(Rows):
     -------
     ticked
         Key of a pair, and whether it counts.
-    rule_chosen
-        Key of a pair and its new rule.
+    meaning_chosen
+        Key of a pair and what its numbers are to mean.
     chosen
         Key of the pair that was clicked.
     """
 
     ticked = Signal(object, bool)
-    rule_chosen = Signal(object, object)
+    meaning_chosen = Signal(object, str)
     chosen = Signal(object)
 
     def __init__(self) -> None:
@@ -90,14 +89,9 @@ class PairTable(Rows):
     def _meaning_chosen(self, box: QComboBox) -> None:
         for row, pair in enumerate(self._pairs):
             if self.cellWidget(row, _MEANS) is box and box.currentData() != pair.rule.meaning:
-                rule = LabelRule(box.currentData(), _kept(pair.rule, box.currentData()))
-                self.rule_chosen.emit(pair.key, rule)
+                self.meaning_chosen.emit(pair.key, box.currentData())
 
     def _changed(self, item: QTableWidgetItem) -> None:
         if item.column() == _IMAGE:
             on = item.checkState() == Qt.CheckState.Checked
             self.ticked.emit(self._pairs[item.row()].key, on)
-
-
-def _kept(rule: LabelRule, meaning: Meaning) -> tuple[tuple[int, int], ...]:
-    return () if meaning == "objects" else rule.moved

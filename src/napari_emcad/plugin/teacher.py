@@ -106,6 +106,7 @@ class Teacher(QObject):
             return
         checkpoint = self._session.checkpoint
         if checkpoint is None:
+            self._go_on()
             return
         workbook = self._session.workbook
         sources, record = self.notes.to_look_at(checkpoint), workbook.record
@@ -129,8 +130,8 @@ class Teacher(QObject):
         self.changed.emit()
 
     def _go_on(self) -> None:
-        """Begin what waited for a look and for the update before it, or learn what is new."""
-        if self._look is not None or self.updating:
+        """Begin what waited for a look and for what gives way to it, or learn what is new."""
+        if self._look is not None or self.gives_way:
             return  # its end comes here again
         then, self._after_look = self._after_look, None
         if then is not None:
@@ -157,6 +158,12 @@ class Teacher(QObject):
         """Whether an update runs."""
         running = self._session.running
         return running is not None and isinstance(running.snapshot, _Updating)
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether what runs ends at once for a training: an update, or a prediction after one."""
+        running = self._session.running
+        return running is not None and isinstance(running.snapshot, (_Updating, _Refreshing))
 
     @property
     def stale(self) -> bool:
@@ -197,8 +204,12 @@ class Teacher(QObject):
         self._tutor = None
 
     def _when_free(self, begin: Callable[[], None]) -> None:
-        """Begin after a look, and after a live update that runs."""
-        if self.updating:
+        """Begin after a look, and after what gives way; say what else has to be waited for."""
+        running = self._session.running
+        if running is not None and not self.gives_way:
+            self._job_bar.say(_wait_for(running), error=True)
+            return
+        if running is not None:
             self._job_bar.stop()
         self.look(begin)
 
@@ -311,7 +322,7 @@ class Teacher(QObject):
             return
         if name:
             result.layer.name = f"{result.target.name} {name}"
-        ticket = self._session.begin("Predicting", result)
+        ticket = self._session.begin("Predicting", result if anew else _Refreshing(result))
         settings = InferenceSettings(device=self._device())
         self._job_bar.start(
             ticket.verb,
@@ -325,6 +336,7 @@ class Teacher(QObject):
         self._finish(ticket, result, bool(outcome.error))
         if outcome.error:
             self._job_bar.say(outcome.error, error=True)
+        self._go_on()
 
     # -- what is on screen
 
@@ -379,7 +391,7 @@ class Teacher(QObject):
         """Return what is to be taught, or say why nothing is."""
         checkpoint, reason = self._session.checkpoint, self.why_not()
         if not reason and self._session.running is not None:
-            reason = f"{self._session.running.verb} …"
+            reason = _wait_for(self._session.running)
         if reason or checkpoint is None:
             self._job_bar.say(reason, error=True)
             return None
@@ -450,6 +462,16 @@ class Teacher(QObject):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Refreshing:
+    """What a prediction was begun on that nobody asked for."""
+
+    result: Result
+
+    def release(self) -> None:
+        self.result.release()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Updating:
     """What an update was begun on."""
 
@@ -458,6 +480,10 @@ class _Updating:
     def release(self) -> None:
         if self.result is not None:
             self.result.release()
+
+
+def _wait_for(ticket: Ticket) -> str:
+    return f"{ticket.verb}: wait until it has ended, or stop it."
 
 
 def _told(trained: Any, best: EpochEnd | None, held_out: int, seconds: float) -> str:

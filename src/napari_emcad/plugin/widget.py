@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from napari_emcad.versions import Version
 
 _LOST = "its format has no place for class names, preprocessing and history."
+_DRAWN_ANEW = (
+    "Which strokes are held out is drawn anew: of those that this model has learnt already, scores "
+    "say too much."
+)
 _WARM_UP_MS = 1500
 """After the panel opened; earlier it would slow the opening down."""
 
@@ -321,6 +325,8 @@ class EmcadWidget(QWidget):
         if alone:
             named = ", ".join(f"“{name}”" for name in alone)
             said += f" Open the image of {named} and choose it with Use a layer."
+        elif lost.model:
+            said += f" {_DRAWN_ANEW}"
         self.job_bar.say(" ".join([said, *troubles]), error=bool(troubles))
         self._tabs.setCurrentWidget(self.teach_panel)
 

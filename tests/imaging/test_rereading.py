@@ -1,0 +1,54 @@
+"""A layer whose numbers are said to mean something else is read by the label rule, and told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_emcad.imaging.paint import UNPAINTED, LabelRule, detect, read_as, target, value_counts
+
+MEANINGS = ("scribbles", "mask", "objects")
+
+
+def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
+    labels = np.array([[0, 255, 255]], np.uint8)
+    counts = value_counts(labels)
+    mask = detect(counts, 1).rule
+    assert target(labels, mask, 1).tolist() == [[0, 1, 1]]
+    strokes = read_as(mask, "scribbles", counts)
+    assert target(labels, strokes.rule, 1).tolist() == [[UNPAINTED, 0, 0]]
+    assert "255 is sure background now, no longer class 1" in strokes.why
+    assert strokes.rule.value_of(1) == 1
+    again = read_as(strokes.rule, "mask", counts)
+    assert again.rule == mask
+    assert "its 255 is class 1" in again.why
+
+
+@given(
+    st.lists(st.sampled_from(MEANINGS), max_size=6),
+    st.sets(st.sampled_from([1, 2, 3, 255])),
+    st.sampled_from(MEANINGS),
+    st.dictionaries(st.integers(1, 3), st.integers(UNPAINTED, 3), max_size=3),
+)
+def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first, moved):
+    counts = dict.fromkeys({0, *values}, 5)
+    rule = LabelRule(first, tuple(moved.items()))
+    for meaning in said:
+        found = read_as(rule, meaning, counts)
+        before, rule = rule, found.rule
+        assert rule.meaning == meaning
+        if meaning == "scribbles":
+            assert (rule.class_of(0), rule.class_of(255)) == (UNPAINTED, 0)
+            assert bool(found.why) == (255 in values)
+        if meaning == "mask":
+            assert rule.class_of(0) == 0
+            assert (rule.class_of(255) == 1) == (values == {255})
+        if meaning == before.meaning == "scribbles":
+            assert all(rule.class_of(v) == before.class_of(v) for v in range(1, 255))
+
+
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_a_layer_without_255_has_nothing_to_be_told(meaning):
+    assert not read_as(LabelRule("mask"), meaning, {0: 5, 1: 5}).why
