@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from napari.layers import Image, Labels
 from test_teach import GROUND, OBJECTS, PATIENCE_MS, annotation, press, settle, stroke, train
 
+import napari_emcad
 from napari_emcad.plugin.annotation import new_annotation
 from napari_emcad.plugin.layers import carried, without_channels
 
@@ -473,3 +474,61 @@ def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, he
     held_back.set()
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
+
+
+@pytest.fixture
+def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
+    """Return the panel of a stack whose result this computer has no memory for, painted on."""
+    tall = np.tile(nuclei, (3, 4))
+    image = viewer.add_image(
+        np.stack([tall] * 4), name="huge", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5)
+    )
+    monkeypatch.setattr("napari_emcad.plugin.annotation._LARGEST", 200 * 250 * 2)
+    monkeypatch.setattr("napari_emcad.jobs._memory", lambda: image.data.size - 1)
+    panel = tiny(viewer)
+    viewer.dims.set_current_step(0, 2)
+    image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((24, 30), 1), ((60, 20), 0):
+        stroke(panel, k, (1, *at))
+        settle(panel, qtbot)
+    return panel
+
+
+def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge, qtbot):
+    """H13."""
+    viewer, labels, image = huge.viewer, annotation(huge), huge.viewer.layers["huge"]
+    corner = labels.metadata["napari-emcad"]["corner"]
+    assert any(corner)
+    image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
+    train(huge, qtbot)
+    found = viewer.layers["huge prediction"]
+    assert found.data.shape == labels.data.shape
+    for place in ((0, 0, 0), (1, 40, 50)):
+        wanted = np.add(place, corner)
+        assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
+    huge.teacher.refresh()
+    settle(huge, qtbot)
+    index = 2 - corner[0]
+    said = found.data[index]
+    assert said.any()
+    assert not np.delete(found.data, index, axis=0).any()
+    whole = napari_emcad.segment(image.data[2], huge.session.checkpoint, "YX").labels
+    part = whole[corner[1] :, corner[2] :][: said.shape[0], : said.shape[1]]
+    assert (part == said).mean() > 0.98
+    before = labels.data.copy()
+    press(qtbot, huge.teach_panel._correct)
+    now = labels.data[index]
+    free = before[index] == 0
+    assert np.array_equal(now[free & (said == 1)], np.ones((free & (said == 1)).sum()))
+    assert np.array_equal(now[~free], before[index][~free])
+
+
+def test_a_training_without_a_prediction_says_why(huge, qtbot):
+    huge.viewer.dims.set_current_step(0, 0)
+    said = []
+    say = huge.job_bar.say
+    huge.job_bar.say = lambda message, error=False: (said.append(message), say(message, error))
+    train(huge, qtbot)
+    assert "No prediction is shown: What is on screen lies beside the annotation." in said
+    assert len(huge.session.versions) == 2

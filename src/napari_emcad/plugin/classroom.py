@@ -193,7 +193,7 @@ class Classroom(QObject):
             self._say(why, True)
             return
         where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-        said = self._values(pair, result)[result.labels[where]]
+        said = self._values(pair, result)[result.labels_at(where)]
         places, values = _unpainted(pair, where, said)
         if not len(values):
             self._say("Everything on screen is painted already.", False)
@@ -204,7 +204,7 @@ class Classroom(QObject):
         self._say(f"{len(values):,} pixels copied; Ctrl+Z takes them back.", False)
 
     def _why_not_copied(self, pair: LayerPair, result: Result, slices: Slices) -> str:
-        if result.labels.shape != slices.spatial_shape:
+        if result.target.level.array.shape != slices.image.shape:
             return "The prediction is of another resolution."
         if slices.height * slices.width > _MOST_CORRECTED:
             return "Zoom in: so much cannot be copied at once."

@@ -23,6 +23,7 @@ from napari_emcad.plugin.annotation import (
 )
 from napari_emcad.plugin.known_images import KNOWN
 from napari_emcad.plugin.layers import is_open, levels, without_channels
+from napari_emcad.plugin.request import Window
 from napari_emcad.workbook import Pair
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class LayerPair:
         """What tells it from others; never given to another annotation."""
         key: Hashable = self.labels.unique_id
         return key
+
+    @property
+    def window(self) -> Window:
+        """The part of the image that the annotation covers."""
+        shape = tuple(self.numbers.shape)
+        return Window(corner_of(self.labels) or (0,) * len(shape), shape)
 
     @property
     def letters(self) -> str:

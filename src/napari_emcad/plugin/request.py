@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_emcad.imaging.slices import Scope, Slices
 from napari_emcad.jobs import check_memory, slices_for
 from napari_emcad.plugin.layers import levels, slice_index, visible_range
-from napari_emcad.plugin.results import Target
+from napari_emcad.plugin.results import Target, moved
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -18,14 +19,56 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.segment_panel import SegmentChoices
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of an image along its spatial axes, in pixels of its finest level."""
+
+    corner: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def cut(self, scope: Scope, axes: str) -> Scope:
+        """Return what of a scope of one slice lies in here.
+
+        Raises
+        ------
+        ValueError
+            If nothing does.
+        """
+        spatial = axes.replace("C", "")
+        starts, sizes = (
+            dict(zip(spatial, each, strict=True)) for each in (self.corner, self.shape)
+        )
+        place = zip(scope.index or (), (a for a in spatial if a not in "YX"), strict=True)
+        within = all(0 <= at - starts[a] < sizes[a] for at, a in place)
+        ranges = []
+        for letter, chosen in (("Y", scope.rows), ("X", scope.columns)):
+            first, last = starts[letter], starts[letter] + sizes[letter]
+            low, high = (first, last) if chosen is None else chosen
+            ranges.append((max(first, low), min(last, high)))
+        if not within or any(first >= last for first, last in ranges):
+            raise ValueError("What is on screen lies beside the annotation.")
+        return Scope(scope.index, *ranges)
+
+
 def segment_request(
     viewer: ViewerModel,
     layer: Image,
     choices: SegmentChoices,
     checkpoint: Checkpoint,
     kind: Literal["segmentation", "prediction"] = "segmentation",
+    window: Window | None = None,
 ) -> tuple[Slices, Target]:
     """Return the slices to segment, and where the result belongs.
+
+    Parameters
+    ----------
+    viewer, layer, choices, checkpoint
+        What is on screen, the image, and how it is segmented.
+    kind
+        Of the result.
+    window
+        The only part that the result covers, of an image in its finest resolution and one slice;
+        None for all of it.
 
     Raises
     ------
@@ -34,27 +77,33 @@ def segment_request(
     """
     level = levels(layer)[choices.level]
     scope = scope_of(viewer, layer, choices)
+    if window is not None:
+        scope = window.cut(scope, choices.axes)
     slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
-    check_memory(slices.spatial_shape, checkpoint, choices.settings)
+    corner = () if window is None else window.corner
+    shape = slices.spatial_shape if window is None else window.shape
+    check_memory(shape, checkpoint, choices.settings)
     target = Target(
         source=layer,
         name=layer.name,
         axes=choices.axes,
         level=level,
-        shape=slices.spatial_shape,
+        shape=shape,
         checkpoint=checkpoint,
         settings=choices.settings,
-        part=None if choices.scope == "layer" else _part(slices),
+        part=None if choices.scope == "layer" else _part(slices, corner),
         anew=choices.anew,
         kind=kind,
+        corner=corner,
     )
     return slices, target
 
 
-def _part(slices: Slices) -> Where:
+def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
     """Return where the only slice of a request lies in its result, whole."""
     place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-    return tuple(slice(None) if isinstance(each, slice) else each for each in place)
+    whole = tuple(slice(None) if isinstance(each, slice) else each for each in place)
+    return moved(whole, corner)
 
 
 def scope_of(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,9 +20,12 @@ from napari_emcad.plugin.layers import (
     is_open,
     label_colours,
     object_features,
+    with_channels,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
@@ -59,6 +62,8 @@ class Target:
     kind
         ``"segmentation"``, or ``"prediction"``: what a network says while it learns, which lies
         right above its image and cannot be painted on.
+    corner
+        Where in the level the result begins, along its spatial axes; () at the level's corner.
     """
 
     source: Image
@@ -71,11 +76,13 @@ class Target:
     part: Where | None
     anew: bool = False
     kind: Literal["segmentation", "prediction"] = "segmentation"
+    corner: tuple[int, ...] = ()
 
     @property
     def place(self) -> dict[str, Any]:
         """Where a layer of the result lies."""
-        return geometry(self.source, carried_axes(self._letters), self.level)
+        first = with_channels(self.corner, self._letters) if self.corner else ()
+        return geometry(self.source, carried_axes(self._letters), self.level, first)
 
     def carried(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return numbers of the result's shape as the data of a layer."""
@@ -87,8 +94,13 @@ class Target:
 
     def continues(self, other: Target) -> bool:
         """Whether this result may go into the other's layer."""
-        same = (self.kind, self.axes, self.shape) == (other.kind, other.axes, other.shape)
-        if self.source is not other.source or not same:
+        same = (self.kind, self.axes, self.shape, self.corner)
+        if self.source is not other.source or same != (
+            other.kind,
+            other.axes,
+            other.shape,
+            other.corner,
+        ):
             return False
         return self.kind == "prediction" or (
             self.checkpoint.origin == other.checkpoint.origin
@@ -145,6 +157,7 @@ class Result:
 
     def fill(self, region: Region) -> None:
         """Write a region; the screen follows a little later."""
+        region = replace(region, where=moved(region.where, self.target.corner))
         self._writing = True
         labels = placed(self._labels, region)
         if labels is not self._labels:
@@ -177,6 +190,11 @@ class Result:
     def labels(self) -> NDArray[Any]:
         """What was found, without channels; read, not written."""
         return self._labels
+
+    def labels_at(self, where: Where) -> NDArray[Any]:
+        """Return what was found at a place of the image."""
+        found: NDArray[Any] = self._labels[moved(where, self.target.corner)]
+        return found
 
     @property
     def object_count(self) -> int:
@@ -295,6 +313,21 @@ class Result:
     def _user_changed(self, _: Any = None) -> None:
         if not self._writing:
             self.changed_by_user = True
+
+
+def moved(where: Where, corner: Sequence[int]) -> Where:
+    """Return a place of an image as one of the part that begins at a corner; () is all of it."""
+    if not corner:
+        return where
+    return tuple(
+        slice(
+            None if each.start is None else each.start - first,
+            None if each.stop is None else each.stop - first,
+        )
+        if isinstance(each, slice)
+        else each - first
+        for each, first in zip(where, corner, strict=True)
+    )
 
 
 def _values(labels: NDArray[Any]) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.notes import LayerPair
     from napari_emcad.plugin.results import Result, Results
+    from napari_emcad.plugin.segment_panel import ScopeName
     from napari_emcad.plugin.train_form import TrainChoices
     from napari_emcad.session import Session, Ticket
     from napari_emcad.training.config import TrainingConfig
@@ -42,6 +44,7 @@ _LIVE_S, _NOW_S = 0.7, 4.0
 _LARGEST_VIEW = 2**24
 """Pixels on screen that are still predicted while a network learns."""
 
+_SCOPES: tuple[ScopeName, ...] = ("view", "slice")
 _REST_MS = 200
 
 
@@ -89,7 +92,7 @@ class Teacher(QObject):
         self._after_look: Callable[[], None] | None = None
         self._shown: LayerPair | None = None
         self._compared: tuple[Record, frozenset[Hashable]] | None = None
-        self._differ = ""
+        self._differ, self._unseen = "", ""
         self.notes.painted.connect(self.look)
         session.running_changed.connect(self._freed)
         self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
@@ -228,6 +231,7 @@ class Teacher(QObject):
             lambda outcome: self._trained(ticket, plan, result, outcome),
             cancellable=True,
         )
+        self._say_unseen(result)
 
     def _trained(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
         self._finish(ticket, result, bool(outcome.error))
@@ -277,6 +281,8 @@ class Teacher(QObject):
             lambda outcome: self._updated(ticket, plan, result, outcome),
             quiet=quiet,
         )
+        if not quiet:
+            self._say_unseen(result)
         self.changed.emit()
 
     def _updated(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
@@ -363,16 +369,21 @@ class Teacher(QObject):
         if pair is None or not is_open(self._viewer, pair.image) or self.notes.why_not(pair):
             return None
         settings = InferenceSettings(device=self._device())
-        for scope in ("view", "slice"):
+        reasons = []
+        for window, scope in product((None, pair.window), _SCOPES):
             choices = SegmentChoices(pair.axes, pair.channels, 0, scope, settings, anew)
             try:
                 slices, target = segment_request(
-                    self._viewer, pair.image, choices, checkpoint, "prediction"
+                    self._viewer, pair.image, choices, checkpoint, "prediction", window
                 )
-            except (ValueError, TypeError):
+            except (ValueError, TypeError) as error:
+                reasons.append(str(error))
                 continue
             if slices.height * slices.width <= _LARGEST_VIEW:
+                self._unseen = ""
                 return slices, target
+            reasons.append("what is on screen is too large to be predicted meanwhile; zoom in.")
+        self._unseen = f"No prediction is shown: {reasons[-2]}"
         return None
 
     def _begin_preview(self, checkpoint: Checkpoint, anew: bool = False) -> Result | None:
@@ -383,7 +394,12 @@ class Teacher(QObject):
         try:
             return self._results.begin(request[1])
         except MemoryError:
+            self._unseen = "No prediction is shown: there is no memory left for it."
             return None
+
+    def _say_unseen(self, result: Result | None) -> None:
+        if result is None and self._unseen:
+            self._job_bar.say(self._unseen)
 
     # -- in common
 
