@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import napari_emcad
-from napari_emcad.imaging.paint import LabelRule
+from napari_emcad import painting
+from napari_emcad.imaging.paint import UNPAINTED, LabelRule, detect, value_counts
 from napari_emcad.imaging.strokes import Record
+from napari_emcad.io.classes import with_classes
 from napari_emcad.jobs import Screen, slices_for
-from napari_emcad.painting import Painted, PlaneCache, targets
-from napari_emcad.practice import Lesson, Tutor, suited
+from napari_emcad.painting import Painted, PlaneCache, looked, targets
+from napari_emcad.practice import Lesson, Tutor, _slices, practise, suited
 from napari_emcad.training.config import PRESETS
+from napari_emcad.training.events import StepEnd
 from napari_emcad.training.learner import Learner
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
@@ -67,3 +73,145 @@ def test_few_strokes_are_learnt_without_pseudo_labels_and_one_class_hardly():
     alone = suited(CONFIG, 1, 20)
     assert alone.pseudo == 0
     assert alone.learning_rate < CONFIG.learning_rate / 10
+
+
+class Desk:
+    """An image, what is painted on it, and what becomes of that look after look."""
+
+    def __init__(self, shape, checkpoint, rule=None):
+        self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
+        self.numbers = np.zeros(shape, np.uint8)
+        rng = np.random.default_rng(0)
+        image = (rng.random(shape) * 255).astype(np.uint8)
+        slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
+        self.source = Painted("a", "image", slices, self.numbers, rule or LabelRule())
+        self.record, self.cache = Record(), PlaneCache()
+
+    def lesson(self, config=CONFIG):
+        self.record = looked([self.source], self.record, self.classes).once_taught()
+        return Lesson(self.checkpoint, (self.source,), self.record, config, "cpu")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([None, (32, 32), (40, 60), (64, 64), (33, 47)]),
+    st.sampled_from([8, 13, 1024]),
+    st.lists(
+        st.tuples(
+            st.integers(0, 38), st.integers(0, 56), st.integers(1, 30), st.sampled_from([0, 1, 255])
+        ),
+        max_size=25,
+    ),
+)
+def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes):
+    """Resized slices, windows of large ones, and both together."""
+    desk = Desk((40, 60), napari_emcad.bundled_checkpoint().override(size=size))
+    learnt, tested = {}, {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(painting, "BLOCK", block)
+        for y, x, length, value in strokes:
+            desk.numbers[y : y + 2, x : x + length] = value
+            lesson = desk.lesson()
+            for key in lesson.record.pages:
+                alone = replace(lesson, record=lesson.record.only([key]))
+                for seen, found in zip((learnt, tested), _slices(alone, desk.cache), strict=True):
+                    for each in found:
+                        assert each.planes.shape[1:] == each.target.shape
+                        before = seen.get(key, False)
+                        seen[key] = before | (each.target != UNPAINTED)
+    for page in learnt.keys() & tested.keys():
+        assert not (learnt[page] & tested[page]).any()
+
+
+def test_windows_of_a_resized_slice_are_seen_as_large_as_in_the_whole(monkeypatch):
+    monkeypatch.setattr(painting, "BLOCK", 32)
+    desk = Desk((96, 128), napari_emcad.bundled_checkpoint().override(size=(48, 96)))
+    desk.numbers[::5, ::7] = 1
+    (learnt, tested) = _slices(desk.lesson(), desk.cache)
+    assert {each.target.shape for each in (*learnt, *tested)} == {(16, 24)}
+
+
+def run(job):
+    """Return what a job told and what it returned."""
+    told = []
+    while True:
+        try:
+            told.append(next(job))
+        except StopIteration as ended:
+            return told, ended.value
+
+
+def desk_with(kind, monkeypatch):
+    """Return a desk: a resized network, windows of a large image, or both."""
+    start = napari_emcad.bundled_checkpoint()
+    if kind != "windows":
+        start = start.override(size=(64, 96))
+    if kind != "resized":
+        monkeypatch.setattr(painting, "BLOCK", 40)
+    desk = Desk((2, 96, 128) if kind == "windows" else (96, 128), start)
+    for place in range(12):
+        column = 2 + 10 * place
+        for row, value in ((10, 1), (50, 255)):
+            desk.numbers[..., row : row + 6, column : column + 6] = value
+            desk.lesson()
+    return desk
+
+
+@pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
+def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
+    desk = desk_with(kind, monkeypatch)
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    learnt, tested = _slices(lesson, desk.cache)
+    assert len(learnt) >= (1 if kind == "resized" else 4)
+    stop = threading.Event()
+    told, taught = run(practise(lesson, desk.cache, Screen(), stop))
+    assert sum(isinstance(each, StepEnd) for each in told) == 2
+    (end,) = taught.trained.epochs
+    assert 0 <= end.dice <= 1
+    assert all(np.isfinite(each).all() for each in taught.checkpoint.tensors.values())
+    tutor = Tutor(desk.checkpoint, CONFIG, "cpu")
+    _, update = run(tutor.update(lesson, desk.cache, Screen(), 0.0, stop))
+    assert update.score is not None
+    assert sum(int((each.target != UNPAINTED).sum()) for each in tested) > 0
+
+
+@pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
+def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
+    """Held-out strokes are given a class of their own; it is never learnt, and alone tested."""
+    desk = desk_with(kind, monkeypatch)
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
+    pages = {
+        key: replace(page, target=np.where(page.held, np.int16(2), page.target))
+        for key, page in lesson.record.pages.items()
+    }
+    record, seen = replace(lesson.record, pages=pages), set()
+
+    def learn(self, batch, *_, **__):
+        seen.update(batch.target.unique().tolist())
+        return 0.0
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
+    run(practise(replace(lesson, record=record), desk.cache, Screen(), threading.Event()))
+    assert seen == {UNPAINTED, 0, 1}
+    _, tested = _slices(replace(lesson, record=record), desk.cache)
+    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNPAINTED, 2}
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
+def test_masks_of_several_classes_are_learnt_whole(values):
+    start = with_classes(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
+    labels = np.zeros((96, 128), np.uint8)
+    for k, value in enumerate(values):
+        labels[24 * k : 24 * (k + 1)] = value
+    rule = detect(value_counts(labels), 3).rule
+    desk = Desk((96, 128), start, rule)
+    desk.numbers[...] = labels
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    assert lesson.record.painted == dict.fromkeys(range(4), 24 * 128)
+    assert set(lesson.record.held_out) == set(range(4))
+    assert not lesson.record.why_no_score()
+    told, taught = run(practise(lesson, desk.cache, Screen(), threading.Event()))
+    assert taught.checkpoint.config.num_classes == 4
+    assert taught.trained.epochs[-1].dice is not None
+    assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))

@@ -20,7 +20,7 @@ from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, tea
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.heap import kept_memory
 from napari_emcad.training.learner import Learner, copied
-from napari_emcad.training.samples import LabelledSlice, Sampler, sized
+from napari_emcad.training.samples import LabelledSlice, Sampler
 from napari_emcad.training.validation import (
     evaluating,
     mean_dice,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.jobs import Screen
     from napari_emcad.model.network import Head, PvtEmcad
-    from napari_emcad.painting import Painted, PlaneCache
+    from napari_emcad.painting import PageKey, Painted, PlaneCache
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import Snapshot, TrainingEvent
 
@@ -321,6 +321,16 @@ def _slices(
     preprocessing = lesson.checkpoint.preprocessing
     record = lesson_of(lesson.sources, lesson.record)
     planes = cache.planes(lesson.sources, pages_of(lesson.sources, record), preprocessing)
-    learnt, tested = painted_slices(record, planes, since)
-    size = preprocessing.size
-    return [sized(each, size) for each in learnt], [sized(each, size) for each in tested]
+    sizes = None if preprocessing.size is None else _sizes(lesson, preprocessing.size)
+    return painted_slices(record, planes, since, sizes)
+
+
+def _sizes(lesson: Lesson, size: tuple[int, int]) -> dict[PageKey, tuple[int, int]]:
+    """Return what pages become when their slices are resized: a part of a slice that part of it."""
+    whole = {each.key: (each.slices.height, each.slices.width) for each in lesson.sources}
+    found = {}
+    for key in pages_of(lesson.sources, lesson.record):
+        ranges = zip((key.rows, key.columns), whole[key.source], size, strict=True)
+        height, width = (max(round(n * (b - a) / side), 1) for (a, b), side, n in ranges)
+        found[key] = height, width
+    return found

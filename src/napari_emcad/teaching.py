@@ -13,7 +13,7 @@ from napari_emcad.io.checkpoint import Origin
 from napari_emcad.training.events import StepEnd, Trained
 from napari_emcad.training.learner import Learner
 from napari_emcad.training.loop import train
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabelledSlice, sized
 
 if TYPE_CHECKING:
     import threading
@@ -182,7 +182,10 @@ def _count(slices: int) -> str:
 
 
 def painted_slices(
-    record: Record, planes: Mapping[Any, NDArray[np.float32]], since: int | None = None
+    record: Record,
+    planes: Mapping[Any, NDArray[np.float32]],
+    since: int | None = None,
+    sizes: Mapping[Any, tuple[int, int]] | None = None,
 ) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
     """Return what is to be learnt of a record of painting, and what is held out.
 
@@ -194,14 +197,39 @@ def painted_slices(
         ``(1 or inputs, H, W)`` normalised planes of each page.
     since
         The look after which paint is new; None for the last one.
+    sizes
+        What the network resizes each page to; None leaves them. A pixel that covers both learnt
+        and held-out ones then is neither.
     """
     learnt: list[LabelledSlice] = []
     tested: list[LabelledSlice] = []
     for key, page in record.pages.items():
-        new = record.new(key, since)
-        slices = (page.learnt(), learnt), (page.tested(), tested)
-        for target, into in slices:
-            if (target != UNPAINTED).any():
-                weight = _NEW_WEIGHT if new.any() else 1.0
-                into.append(LabelledSlice(str(key), planes[key], target, weight, new))
+        new, ground, size = record.new(key, since), record.ground(key), (sizes or {}).get(key)
+        weight = _NEW_WEIGHT if new.any() else 1.0
+        for target, into, others in (
+            (page.learnt(), learnt, ground.held_out),
+            (page.tested(), tested, ground.for_learning),
+        ):
+            if not (target != UNPAINTED).any():
+                continue
+            found = LabelledSlice(str(key), planes[key], target, weight, new)
+            if size is not None and size != target.shape:
+                found = _apart(sized(found, size), _covered(others(), size))
+            if (found.target != UNPAINTED).any():
+                into.append(found)
     return learnt, tested
+
+
+def _apart(source: LabelledSlice, others: NDArray[np.bool_]) -> LabelledSlice:
+    """Return a slice without the pixels that others have to do with as well."""
+    target = np.where(others, np.int16(UNPAINTED), source.target)
+    recent = None if source.recent is None else source.recent & ~others
+    return replace(source, target=target, recent=recent)
+
+
+def _covered(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels of another size that `sized` would paint for those of a mask."""
+    target = np.where(mask, np.int16(0), np.int16(UNPAINTED))
+    small = sized(LabelledSlice("", np.zeros((1, 1, 1), np.float32), target), size)
+    covered: NDArray[np.bool_] = small.target != UNPAINTED
+    return covered

@@ -532,3 +532,35 @@ def test_a_training_without_a_prediction_says_why(huge, qtbot):
     train(huge, qtbot)
     assert "No prediction is shown: What is on screen lies beside the annotation." in said
     assert len(huge.session.versions) == 2
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (85, 170, 255)])
+def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot, nuclei, values):
+    """From the remark to the prediction, by what the panel says and nothing else."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    mask = np.zeros(nuclei.shape, np.uint8)
+    for k, value in enumerate(values):
+        mask[20 + 24 * k : 40 + 24 * k] = value
+    panel.classroom.use_layer(viewer.add_labels(mask.copy(), name="mine"))
+    settle(panel, qtbot)
+    remark = panel.teach_panel._remark
+    assert ("single objects" if values[0] == 1 else "85 is class 1") in remark.text()
+    means(panel, "mask")
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert "add a class" in panel.teach_panel._reason.text()
+    for _ in range(2):
+        press(qtbot, panel.teach_panel.classes._add)
+    settle(panel, qtbot)
+    record = panel.session.workbook.record
+    assert record.painted == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
+    assert set(record.held_out) == set(range(4))
+    train(panel, qtbot)
+    assert panel.session.checkpoint.config.num_classes == 4
+    assert panel.session.versions.current.score is not None
+    assert np.array_equal(viewer.layers["mine"].data, mask)
+    for k in range(4):
+        panel.classroom.paint(k)
+        rule = panel.session.workbook.pairs[panel.classroom.pair.key].rule
+        assert rule.class_of(int(annotation(panel).selected_label)) == k

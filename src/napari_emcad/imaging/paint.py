@@ -25,6 +25,9 @@ UNPAINTED = -1
 BACKGROUND = 255
 """Value of sure background in scribbles."""
 
+_TOLD = 4
+"""So many values of a layer are listed."""
+
 _MANY = 20
 """So many different values beyond the classes are objects that were counted."""
 
@@ -161,6 +164,8 @@ def detect(counts: Mapping[int, int], classes: int) -> Detected:
     if values == {BACKGROUND} and classes < BACKGROUND:
         rule = LabelRule("mask", ((BACKGROUND, 1),))
         return Detected(rule, sure=True, why=_HALVES)
+    if max(values) > classes and _are_levels(values):
+        return _in_order(values) or Detected(LabelRule("mask"), sure=False, why="")
     beyond = {value for value in values if value > classes}
     if not beyond:
         why = "0 may be background (a mask) or unpainted (scribbles)."
@@ -172,7 +177,7 @@ def detect(counts: Mapping[int, int], classes: int) -> Detected:
     return Detected(LabelRule("objects"), sure=len(beyond) >= _MANY, why=why)
 
 
-def read_as(rule: LabelRule, meaning: Meaning, counts: Mapping[int, int]) -> Detected:
+def read_as(rule: LabelRule, meaning: Meaning, counts: Mapping[int, int], classes: int) -> Detected:
     """Return the rule of a layer whose numbers mean something else from now on.
 
     Parameters
@@ -183,6 +188,8 @@ def read_as(rule: LabelRule, meaning: Meaning, counts: Mapping[int, int]) -> Det
         What they are to mean.
     counts
         Pixels by value.
+    classes
+        How many there are, without the background.
     """
     values = {value for value, count in counts.items() if count and value != 0}
     if meaning == "objects":
@@ -191,12 +198,33 @@ def read_as(rule: LabelRule, meaning: Meaning, counts: Mapping[int, int]) -> Det
     if meaning == "mask" and values == {BACKGROUND}:
         return Detected(LabelRule("mask", (*usual.items(), (BACKGROUND, 1))), True, _HALVES)
     after = LabelRule(meaning, tuple(usual.items()))
+    if meaning == "mask" and any(after.class_of(value) > classes for value in values):
+        return _in_order(values) or Detected(after, sure=False, why="")
     if meaning == "scribbles" and BACKGROUND in values:
         before = rule.class_of(BACKGROUND)
         told = f", no longer class {before}" if before > 0 else ""
         why = f"255 is sure background now{told}, and 0 is unpainted, as in all strokes."
         return Detected(after, sure=True, why=why)
     return Detected(after, sure=True, why="")
+
+
+def _in_order(values: set[int]) -> Detected | None:
+    """Return a mask whose values are classes 1, 2, … in their order; None if they are too many."""
+    if len(values) > MOST_CLASSES:
+        return None
+    numbered = [(value, k) for k, value in enumerate(sorted(values), start=1)]
+    moved = tuple((value, k) for value, k in numbered if value != k)
+    said = ", ".join(f"{value} is class {k}" for value, k in numbered[:_TOLD])
+    more = " …" if len(numbered) > _TOLD else "."
+    why = f"A mask; in the order of its values {said}{more}"
+    return Detected(LabelRule("mask", moved), sure=not moved, why=why)
+
+
+def _are_levels(values: set[int]) -> bool:
+    """Whether values share 255 evenly, as masks that were made to be looked at do."""
+    steps = BACKGROUND / len(values)
+    even = (abs(v - k * steps) <= 1 for k, v in enumerate(sorted(values), start=1))
+    return len(values) <= _MANY and all(even)
 
 
 def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArray[np.int16]:
@@ -238,8 +266,8 @@ def _check(values: NDArray[np.generic], meant: NDArray[np.int64], classes: int) 
         listed = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
         known = "class 1" if classes == 1 else f"classes 1 to {classes}"
         raise PaintError(
-            f"The painted value {listed} stands for no class; there is {known}. Say in the class "
-            f"table what it means, or add a class."
+            f"The painted value {listed} stands for no class; there is {known}. Say in the list "
+            f"what the numbers mean, or add a class."
         )
 
 

@@ -118,6 +118,10 @@ class Ground:
         """Return which pixels are learnt or held out."""
         return self._unpacked(self.learnt | self.held)
 
+    def for_learning(self) -> NDArray[np.bool_]:
+        """Return which pixels are learnt."""
+        return self._unpacked(self.learnt)
+
     def held_out(self) -> NDArray[np.bool_]:
         """Return which pixels are held out."""
         return self._unpacked(self.held)
@@ -165,6 +169,8 @@ class Record:
         By place; it stays when its pages leave, if it was taught.
     taught
         The look that a model was taught by last.
+    places
+        Where each page lies, if it is not a place of its own.
     """
 
     pages: Mapping[Hashable, Page] = field(default_factory=dict)
@@ -172,6 +178,7 @@ class Record:
     strokes: Mapping[int, int] = field(default_factory=dict)
     grounds: Mapping[Hashable, Ground] = field(default_factory=dict)
     taught: int = 0
+    places: Mapping[Hashable, Hashable] = field(default_factory=dict)
 
     def looked(
         self,
@@ -194,17 +201,17 @@ class Record:
             Where a page lies, by page; pages of one place share its pixels. A page that is not
             in here has a place of its own.
         """
-        looks, strokes = self.looks + 1, dict(self.strokes)
-        grounds = self._cleared(targets, places or {}, looks)
-        pages = {}
+        looks, strokes, places = self.looks + 1, dict(self.strokes), places or {}
+        grounds = self._cleared(targets, places, looks)
+        pages: dict[Hashable, Page] = {}
         for key, target in targets.items():
-            page, place = self.pages.get(key), (places or {}).get(key, key)
+            page, place = self.pages.get(key), places.get(key, key)
             if page is None or not np.array_equal(page.target, target):
                 page, grounds[place] = _turned(
                     page, target, grounds[place], looks, strokes, key in masks, every
                 )
             pages[key] = page
-        return replace(self, pages=pages, looks=looks, strokes=strokes, grounds=grounds)
+        return Record(pages, looks, strokes, grounds, self.taught, places)
 
     def _cleared(
         self, targets: Mapping[Any, NDArray[np.int16]], places: Mapping[Any, Hashable], look: int
@@ -223,6 +230,10 @@ class Record:
                 if place in painted or cleared.final.any():
                     grounds[place] = cleared
         return grounds
+
+    def ground(self, key: Hashable) -> Ground:
+        """Return what became of the pixels of a page, whichever page painted them."""
+        return self.grounds[self.places.get(key, key)]
 
     def once_taught(self) -> Record:
         """Return the record when a model is about to learn it: what was drawn is final."""

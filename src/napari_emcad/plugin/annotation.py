@@ -227,9 +227,9 @@ def read_rule(layer: Labels, classes: int) -> Detected:
     return detect(value_counts(_sample(layer)), classes)
 
 
-def read_anew(layer: Labels, rule: LabelRule, meaning: Meaning) -> Detected:
+def read_anew(layer: Labels, rule: LabelRule, meaning: Meaning, classes: int) -> Detected:
     """Return what a layer's numbers mean once the user has said which kind of layer it is."""
-    return read_as(rule, meaning, value_counts(_sample(layer)))
+    return read_as(rule, meaning, value_counts(_sample(layer)), classes)
 
 
 def _said(rule: LabelRule) -> Detected:

@@ -415,7 +415,8 @@ class Classroom(QObject):
         if pair is None:
             return
         workbook = self._session.workbook
-        anew = read_anew(pair.labels, workbook.pairs[key].rule, meaning)
+        rule, classes = workbook.pairs[key].rule, len(workbook.classes)
+        anew = read_anew(pair.labels, rule, meaning, classes)
         workbook.change_pair(key, rule=anew.rule)
         self._panel.show_remark(f"{pair.labels.name}: {anew.why}" if anew.why else "")
         self._teacher.look()
