@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -272,8 +273,9 @@ def colour(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabel]) -> Non
     listed = [(0, "background", BACKGROUND_COLOUR)]
     listed += [(k, each.name, each.colour) for k, each in enumerate(classes, start=1)]
     for k, name, shown in listed:
-        value = rule.value_of(k)
-        colours[value], names[value] = shown, name
+        with suppress(ValueError):  # objects are of class 1 alone
+            value = rule.value_of(k)
+            colours[value], names[value] = shown, name
     for value, k in rule.moved:
         if k == UNPAINTED:
             colours[value], names[value] = _UNKNOWN_COLOUR, "removed class"
