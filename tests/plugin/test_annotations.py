@@ -182,8 +182,16 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     odd = np.zeros(copied.data.shape, np.uint8)
     odd[0, 1, :5] = 1
     panel.classroom.use_layer(viewer.add_labels(odd, name="odd"))
-    assert "“odd” hold different numbers" in panel.job_bar.message
+    assert "“odd” does not suit “cells”: its channels hold different" in panel.job_bar.message
     assert annotation(panel) is copied
+    copied.data = np.array(copied.data)  # as other plugins do
+    settle(panel, qtbot)
+    copied.paint((2, 0, 70, 70), 1)
+    assert copied.data[2, 1, 70, 70] == 1
+    copied.data = odd
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert "its channels hold different numbers" in panel.teach_panel._reason.text()
 
 
 def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_within, qtbot):

@@ -216,6 +216,11 @@ class Walker:
             known = [each for each in self.images.values() if each.ndim <= image.ndim]
             image.data = self.one_of([self.images.get(image.name, image.data), *known])
 
+    def do_replace_annotation(self):
+        if self.labels is not None and self.rng.random() < 0.5:
+            data = np.array(self.labels.data)
+            self.labels.data = self.one_of([data, data, data[..., :20], data[0], data[None]])
+
     def do_rename(self):
         layer = self.one_of(self.viewer.layers)
         if layer is not None:

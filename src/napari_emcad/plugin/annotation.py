@@ -130,10 +130,12 @@ def why_not_on(layer: Labels, image: Image, axes: str) -> str:
         return f"its image had {len(axes)} axes and now has {len(whole)}"
     shape = tuple(size for size, letter in zip(whole, axes, strict=True) if letter != "C")
     ours, corner = _spatial_shape(layer, axes[: image.ndim]), corner_of(layer)
-    if ours == shape and not any(corner):
-        return ""
     if ours is None:
         return f"it has {layer.ndim} axes, which is too many or too few"
+    if not _shared(layer.data, axes[: image.ndim]):
+        return "its channels hold different numbers, and there is one annotation for all of them"
+    if ours == shape and not any(corner):
+        return ""
     ends = [first + size for first, size in zip(corner, ours, strict=False)]
     within = len(ends) == len(shape) and all(e <= s for e, s in zip(ends, shape, strict=True))
     if within and np.prod(shape, dtype=float) > _LARGEST:
@@ -148,38 +150,35 @@ def _spatial_shape(layer: Labels, axes: str) -> tuple[int, ...] | None:
     return tuple(without_channels(layer.data, axes).shape)
 
 
-def share_channels(layer: Labels, image: Image, axes: str) -> None:
-    """Let all channels of a layer share one memory, as those of a copy or a file do not.
+def share_channels(layer: Labels, axes: str) -> None:
+    """Let all channels of a layer share one memory again, as those of a copy or a file do not.
+
+    Nothing happens where they hold different numbers; `why_not_on` says so.
 
     Parameters
     ----------
-    layer, image
-        The annotation, and what it lies on.
+    layer
+        The annotation.
     axes
         A letter per axis of the image layer, without the colour axis of RGB.
-
-    Raises
-    ------
-    ValueError
-        If they hold different numbers.
     """
-    data = layer.data
-    numbers = without_channels(data, axes)
-    if numbers.ndim == data.ndim or _shared(data, axes):
+    if layer.multiscale or _spatial_shape(layer, axes) is None or _shared(layer.data, axes):
         return
-    wide = np.asarray(data)
-    together = carried(np.array(numbers), axes, levels(image)[0].array.shape)
-    if wide.shape != together.shape or not np.array_equal(wide, together):
-        raise ValueError(
-            f"The channels of “{layer.name}” hold different numbers; an annotation is one for all."
-        )
-    layer.data = together
+    sizes = dict(zip(carried_axes(axes), layer.data.shape, strict=True))
+    whole = [sizes.get(axis, 1) for axis in range(len(axes))]
+    together = carried(np.array(without_channels(layer.data, axes)), axes, whole)
+    if np.array_equal(np.asarray(layer.data), together):
+        layer.data = together
 
 
 def _shared(data: Any, axes: str) -> bool:
+    """Whether an array that may have a channel axis has one memory for all channels."""
+    kept = carried_axes(axes)
+    if data.ndim != len(kept):
+        return True
     strides = getattr(data, "strides", None) or (1,) * data.ndim
-    steps = [strides[n] for n, i in enumerate(carried_axes(axes)) if axes[i] == "C"]
-    return not any(steps)
+    channels = [n for n, axis in enumerate(kept) if axes[axis] == "C"]
+    return all(strides[n] == 0 or data.shape[n] == 1 for n in channels)
 
 
 def why_not_painted(layer: Labels, image: Image, axes: str) -> str:

@@ -198,6 +198,7 @@ class Classroom(QObject):
         if not len(values):
             self._say("Everything on screen is painted already.", False)
             return
+        pair.labels.visible = True  # napari writes to what is drawn as well
         channel = np.zeros(len(values), int)
         pair.labels.data_setitem(with_channels(places, pair.letters, channel), values)
         pair.labels.refresh()  # another channel may be on screen

@@ -9,6 +9,7 @@ from magicgui.widgets import create_widget
 from napari.layers import Image
 from qtpy.QtWidgets import QComboBox
 
+from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.look import steady
 
 if TYPE_CHECKING:
@@ -29,6 +30,19 @@ def image_combo() -> Any:
     steady(native)
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
+
+
+def list_again(box: Any, chosen: Image | None) -> bool:
+    """List the layers again; return whether another one than before is chosen now.
+
+    magicgui goes by names: when layers change theirs, another one may get the chosen place, and
+    nobody is told. What was chosen stays so, as long as it is there.
+    """
+    box.reset_choices()
+    if chosen is not None and box.value is not chosen and chosen in box.choices:
+        box.value = chosen
+        return False
+    return unwrapped(box.value) is not unwrapped(chosen)
 
 
 def is_map(layer: Layer) -> bool:

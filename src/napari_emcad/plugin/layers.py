@@ -153,9 +153,10 @@ def without_channels(array: Any, axes: str) -> Any:
     axes
         A letter per axis of the image layer.
     """
-    if array.ndim == len(axes.replace("C", "")):
+    kept = carried_axes(axes)
+    if array.ndim != len(kept):
         return array
-    return array[tuple(0 if axes[i] == "C" else slice(None) for i in carried_axes(axes))]
+    return array[tuple(0 if axes[i] == "C" else slice(None) for i in kept)]
 
 
 def with_channels(position: Sequence[Any], axes: str, channel: Any = 0) -> tuple[Any, ...]:

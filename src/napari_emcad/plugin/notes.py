@@ -64,7 +64,7 @@ class LayerPair:
     @property
     def letters(self) -> str:
         """A letter per axis of the image layer, without the colour axis of RGB."""
-        return self.axes[: self.image.ndim]
+        return self.axes[:-1] if self.image.rgb else self.axes
 
     def why_not_painted(self) -> str:
         """Return why nothing can be painted on the annotation, or ""."""
@@ -138,8 +138,8 @@ class Notes(QObject):
         ValueError
             If the annotation does not lie on the image pixel by pixel.
         """
+        share_channels(pair.labels, pair.letters)
         self._check(pair)
-        share_channels(pair.labels, pair.image, pair.letters)
         detected = read_rule(pair.labels, len(self._workbook.classes))
         new = pair.key not in self._pairs
         self._pairs[pair.key] = pair
@@ -230,8 +230,10 @@ class Notes(QObject):
         """Say that something was painted, unless a stroke is still being drawn."""
         if any(getattr(each.labels, "_block_history", False) for each in self._pairs.values()):
             self._painted_soon()
-        else:
-            self.painted.emit()
+            return
+        for each in self._pairs.values():
+            share_channels(each.labels, each.letters)
+        self.painted.emit()
 
     def _renamed(self, _: object = None) -> None:
         for key, pair in self._pairs.items():
@@ -280,7 +282,7 @@ def slices_of(pair: LayerPair, checkpoint: Checkpoint) -> Slices:
 
 def follow_image(pair: LayerPair) -> None:
     """Lay an annotation on its image again, should that have been moved."""
-    if not is_ours(pair.labels):
+    if not is_ours(pair.labels) or pair.why_not_painted():
         return
     for name, value in place(pair.image, pair.axes, corner_of(pair.labels)).items():
         setattr(pair.labels, name, value)

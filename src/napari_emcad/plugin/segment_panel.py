@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.device_combo import DeviceCombo
-from napari_emcad.plugin.image_combo import image_combo
+from napari_emcad.plugin.image_combo import image_combo, list_again
 from napari_emcad.plugin.layers import levels, unwrapped
 from napari_emcad.plugin.look import caption, combo, folded, form, scrolled, text
 
@@ -137,7 +137,8 @@ class SegmentPanel(QWidget):
 
     def reset_choices(self) -> None:
         """List the image layers again."""
-        self._image.reset_choices()
+        if list_again(self._image, self._followed):
+            self._show_layer(self.layer)
 
     def _show_layer(self, layer: Image | None) -> None:
         self._follow(layer)

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 
 from napari_emcad.plugin.class_table import ClassTable
 from napari_emcad.plugin.curve import Curve
-from napari_emcad.plugin.image_combo import image_combo
+from napari_emcad.plugin.image_combo import image_combo, list_again
 from napari_emcad.plugin.look import caption, folded, form, row, scrolled, text
 from napari_emcad.plugin.pair_table import PairTable
 from napari_emcad.plugin.train_form import TrainForm
@@ -61,7 +61,8 @@ class TeachPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._image = image_combo()
-        self._image.changed.connect(lambda layer: self.image_chosen.emit(layer))
+        self._chosen: Image | None = None
+        self._image.changed.connect(self._choose)
         self.pairs, self.classes = PairTable(), ClassTable()
         self.form, self.curve, self.versions = TrainForm(), Curve(), VersionList()
         self._new = QPushButton("New annotation")
@@ -105,9 +106,14 @@ class TeachPanel(QWidget):
         if layer is not None and layer in self._image.choices and self._image.value is not layer:
             self._image.value = layer
 
+    def _choose(self, layer: Image | None) -> None:
+        self._chosen = layer
+        self.image_chosen.emit(layer)
+
     def reset_choices(self) -> None:
         """List the image layers again."""
-        self._image.reset_choices()
+        if list_again(self._image, self._chosen):
+            self._choose(self.layer)
 
     def show_layers(self, layers: Sequence[Labels]) -> None:
         """Offer these labels layers as annotations."""

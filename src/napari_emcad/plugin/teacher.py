@@ -418,7 +418,8 @@ class Teacher(QObject):
             self._job_bar.say(str(error), error=True)
             return None
         for pair in self.notes.pairs:
-            follow_image(pair)
+            if not self.notes.why_not(pair):
+                follow_image(pair)
         sources = self.notes.sources(adapted)
         if not sources:
             said = (
