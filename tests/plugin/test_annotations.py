@@ -572,3 +572,47 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
         panel.classroom.paint(k)
         rule = panel.session.workbook.pairs[panel.classroom.pair.key].rule
         assert rule.class_of(int(annotation(panel).selected_label)) == k
+
+
+def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    for z in (0, 1):
+        viewer.dims.set_current_step((0, 1), (z, 1))
+        target = panel.suggester._ask().target
+        assert (target == 1).sum() == (panel.classroom.pair.numbers[z] == 1).sum()
+        assert (target == 1).any() == (z == 1)
+
+
+def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbot, nuclei):
+    """magicgui goes by names: the panel would show one image and read another."""
+    one = viewer.add_image(nuclei, name="one")
+    other = viewer.add_image(np.stack([nuclei] * 6), name="other")
+    panel = tiny(viewer)
+    panel.teach_panel.choose_layer(one)
+    settle(panel, qtbot)
+    one.name = "another"
+    other.name = "one"
+    settle(panel, qtbot)
+    for box in (panel.teach_panel, panel.segment_panel):
+        assert box.layer is one
+    assert panel.segment_panel._axes.axes == "YX"
+    viewer.layers.remove(one)
+    settle(panel, qtbot)
+    assert panel.segment_panel.layer is other
+    assert panel.segment_panel._axes.axes == "ZYX"
+    press(qtbot, panel.teach_panel._new)
+    assert annotation(panel).ndim == 3
+
+
+def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    means(panel, "objects")
+    press(qtbot, panel.teach_panel.classes._add)
+    settle(panel, qtbot)
+    assert "cannot hold class 2" in panel.job_bar.message
+    panel.classroom.paint(1)
+    assert annotation(panel).mode == "paint"

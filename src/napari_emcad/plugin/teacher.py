@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -11,10 +10,10 @@ from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.io.classes import with_labels
-from napari_emcad.jobs import Screen, segment_job
+from napari_emcad.jobs import Screen, check_memory, segment_job
 from napari_emcad.painting import PlaneCache, disagreement
 from napari_emcad.plugin.job_bar import JobThread
-from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.layers import is_open, levels
 from napari_emcad.plugin.notes import Notes, follow_image
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.segment_panel import SegmentChoices
@@ -369,8 +368,9 @@ class Teacher(QObject):
         if pair is None or not is_open(self._viewer, pair.image) or self.notes.why_not(pair):
             return None
         settings = InferenceSettings(device=self._device())
+        window = None if _fits(pair, checkpoint, settings) else pair.window
         reasons = []
-        for window, scope in product((None, pair.window), _SCOPES):
+        for scope in _SCOPES:
             choices = SegmentChoices(pair.axes, pair.channels, 0, scope, settings, anew)
             try:
                 slices, target = segment_request(
@@ -383,7 +383,7 @@ class Teacher(QObject):
                 self._unseen = ""
                 return slices, target
             reasons.append("what is on screen is too large to be predicted meanwhile; zoom in.")
-        self._unseen = f"No prediction is shown: {reasons[-2]}"
+        self._unseen = f"No prediction is shown: {reasons[0]}"
         return None
 
     def _begin_preview(self, checkpoint: Checkpoint, anew: bool = False) -> Result | None:
@@ -497,6 +497,16 @@ class _Updating:
     def release(self) -> None:
         if self.result is not None:
             self.result.release()
+
+
+def _fits(pair: LayerPair, checkpoint: Checkpoint, settings: InferenceSettings) -> bool:
+    """Whether a prediction of a pair's whole image fits into memory."""
+    sizes = zip(levels(pair.image)[0].array.shape, pair.axes, strict=True)
+    try:
+        check_memory(tuple(n for n, letter in sizes if letter != "C"), checkpoint, settings)
+    except ValueError:
+        return False
+    return True
 
 
 def _wait_for(ticket: Ticket) -> str:
