@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from test_teach import press, settle
 
 from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.workbook import Workbook
 
 STEPS = 60
@@ -299,6 +300,7 @@ def check(panel, lessons):
     assert (session.running is not None) == panel.job_bar.running
     assert session.versions.current.checkpoint is session.checkpoint
     assert set(session.workbook.pairs) == {each.key for each in teacher.notes.pairs}
+    assert unwrapped(panel.segment_panel.layer) is panel.segment_panel._followed
     learnt, tested = lessons
     for place in learnt:
         assert not (learnt[place] & tested[place]).any()
