@@ -38,10 +38,11 @@ from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.dataset import dataset_pairs, read_dataset
-from napari_emcad.practice import suited
+from napari_emcad.practice import familiar, suited
 from napari_emcad.teaching import painted_slices, teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
 from napari_emcad.training.metrics import score
+from napari_emcad.training.samples import LabelledSlice
 
 MARKS = (1, 2, 5, 10, 20)
 ANNOTATED, UNTOUCHED = 3, 30
@@ -234,13 +235,17 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     config = configured(name)
     if quick:
         config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
-    now = {"checkpoint": start, "net": start.network(), "round": 0}
+    now = {"checkpoint": start, "net": start.network(), "round": 0, "known": None}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
         now["round"] += 1
         strokes = sum(record.strokes.values())
-        how = suited(config, len(record.painted), strokes).changed(seed=now["round"])
+        if now["known"] is None and len(record.painted) > 1:
+            first = [LabelledSlice(k, planes[k], each) for k, each in record.first().items()]
+            now["known"] = familiar(start, first)
+        how = suited(config, len(record.painted), strokes, now["known"] or 0.0)
+        how = how.changed(seed=now["round"])
         job = teach(now["checkpoint"], learnt, [], how, threading.Event())
         while True:
             try:

@@ -160,7 +160,8 @@ def discs(seed: int):
     y, x = torch.meshgrid(torch.arange(CROP), torch.arange(CROP), indexing="ij")
     target = (((y - CROP / 2) ** 2 + (x - CROP / 2) ** 2) < (CROP / 4) ** 2).long()
     noise = torch.randn((BATCH, 3, CROP, CROP), generator=random)
-    return Batch(noise + target, target.expand(BATCH, CROP, CROP))
+    whole = target.expand(BATCH, CROP, CROP)
+    return Batch(noise + target, whole, whole < 0)
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:

@@ -14,13 +14,23 @@ import napari_emcad
 from napari_emcad import painting
 from napari_emcad.imaging.paint import UNPAINTED, LabelRule, detect, value_counts
 from napari_emcad.imaging.strokes import Record
+from napari_emcad.inference.events import Notice
 from napari_emcad.io.classes import with_classes
 from napari_emcad.jobs import Screen, slices_for
 from napari_emcad.painting import Painted, PlaneCache, looked, targets
-from napari_emcad.practice import Lesson, Tutor, _slices, practise, suited
+from napari_emcad.practice import (
+    Lesson,
+    Tutor,
+    _known,
+    _slices,
+    _validated_every,
+    practise,
+    suited,
+)
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
 from napari_emcad.training.learner import Learner
+from napari_emcad.training.samples import LabelledSlice
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
 
@@ -34,14 +44,14 @@ def painted(strokes, values):
     return labels
 
 
-def taught(labels):
-    """Return shares of the rate and of the pseudo-labels in one live update."""
+def taught(labels, config=CONFIG):
+    """Return what came of one live update."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     source = Painted("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = Record().looked(targets([source], 1))
-    lesson = Lesson(checkpoint, (source,), record, CONFIG, "cpu")
-    tutor = Tutor(checkpoint, CONFIG, "cpu")
+    lesson = Lesson(checkpoint, (source,), record, config, "cpu")
+    tutor = Tutor(checkpoint, config, "cpu")
     job = tutor.update(lesson, PlaneCache(), Screen(), 0.0, threading.Event())
     while True:
         try:
@@ -51,10 +61,17 @@ def taught(labels):
 
 
 @pytest.mark.parametrize(
-    ("strokes", "values", "share", "ramp"),
-    [(4, (1,), 0.05, 0.0), (1, (1, 255), 1.0, 0.0), (4, (1, 255), 1.0, 1.0)],
+    ("teacher", "strokes", "values", "share", "ramp"),
+    [
+        ("mean", 4, (1,), 0.05, 0.0),
+        ("mean", 1, (1, 255), 1.0, 0.0),
+        ("mean", 4, (1, 255), 1.0, 1.0),
+        ("probe", 4, (1,), 0.05, 0.0),
+        ("probe", 1, (1, 255), 1.0, 1.0),
+        ("start", 1, (1, 255), 1.0, 1.0),
+    ],
 )
-def test_live_mode_learns_as_a_training_would(monkeypatch, strokes, values, share, ramp):
+def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
     seen, learn = [], Learner.learn
 
     def noted(self, batch, share=1.0, seed=0, ramp=1.0):
@@ -62,17 +79,87 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, strokes, values, shar
         return learn(self, batch, share, seed, ramp)
 
     monkeypatch.setattr(Learner, "learn", noted)
-    update = taught(painted(strokes, values))
+    update = taught(painted(strokes, values), CONFIG.changed(teacher=teacher))
     assert seen == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
 
-def test_few_strokes_are_learnt_without_pseudo_labels_and_one_class_hardly():
+def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert suited(CONFIG, 2, 20) is CONFIG
-    assert suited(CONFIG, 2, 2).pseudo == 0
+    assert suited(CONFIG, 2, 20, known=1.0).teacher == "start"
+    assert suited(CONFIG, 2, 20, known=0.5).teacher == "probe"
+    few = suited(CONFIG, 2, 2)
+    assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
+    mean = CONFIG.changed(teacher="mean")
+    assert suited(mean, 2, 2).pseudo == 0
+    assert suited(mean, 2, 20, known=1.0) is mean
     alone = suited(CONFIG, 1, 20)
     assert alone.pseudo == 0
     assert alone.learning_rate < CONFIG.learning_rate / 10
+
+
+def lesson_on(image, right):
+    """Return a lesson of one stroke of each class, which the bundled model has right or wrong."""
+    checkpoint = napari_emcad.bundled_checkpoint()
+    numbers = np.zeros(image.shape, np.uint8)
+    numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
+    source = Painted("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
+    record = looked([source], Record(), 2)
+    return Lesson(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+
+
+@pytest.fixture
+def nucleus():
+    """A bright disc on the dark, which the bundled model knows."""
+    y, x = np.mgrid[:96, :128]
+    return np.where((y - 62) ** 2 + (x - 70) ** 2 < 15**2, 200, 10).astype(np.uint8)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
+    events, lesson = [], lesson_on(nucleus, right)
+    job = practise(lesson, PlaneCache(), Screen(), threading.Event())
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as ended:
+            config = ended.value.checkpoint.history[-1]["config"]
+            break
+    told = [each.text for each in events if isinstance(each, Notice)]
+    assert config["teacher"] == ("start" if right else "probe")
+    assert len(told) == (0 if right else 1)
+
+
+def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    blank = replace(
+        lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
+    )
+    assert _known(lesson, PlaneCache()) > 0.9
+    assert _known(replace(lesson, opened=blank), PlaneCache()) < 0.6
+    assert _known(replace(lesson, checkpoint=blank, opened=lesson.checkpoint), PlaneCache()) > 0.9
+
+
+def test_later_strokes_do_not_count_as_first_ones(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    numbers = lesson.sources[0].labels
+    before = {key: each.copy() for key, each in lesson.record.first().items()}
+    numbers[80:84, 5:40] = 1
+    later = looked(list(lesson.sources), lesson.record, 2)
+    after = later.first()
+    assert before.keys() == after.keys()
+    assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
+    few = [LabelledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
+    many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
+    assert _validated_every(crops, few, few, lesson) <= 2
+    every = _validated_every(crops, few, many, lesson)
+    assert every * 2 * 64**2 >= 3 * 640**2 * lesson.checkpoint.preprocessing.zoom**2
+    assert _validated_every(crops.changed(validate_every=9999), few, many, lesson) == 9999
 
 
 class Desk:

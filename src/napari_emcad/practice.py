@@ -7,22 +7,25 @@ its optimiser and the pixels of painted pages stay ready between two strokes.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.inference.devices import choose_device
-from napari_emcad.inference.events import InferenceSettings, Region
+from napari_emcad.inference.events import InferenceSettings, Notice, Region
 from napari_emcad.inference.job import segment_slices
 from napari_emcad.painting import lesson_of, pages_of
 from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.heap import kept_memory
 from napari_emcad.training.learner import Learner, copied
-from napari_emcad.training.samples import LabelledSlice, Sampler
+from napari_emcad.training.samples import LabelledSlice, Sampler, sized
 from napari_emcad.training.validation import (
     evaluating,
+    labels,
     mean_dice,
     mean_iou,
     together,
@@ -31,7 +34,7 @@ from napari_emcad.training.validation import (
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.strokes import Record
@@ -53,7 +56,13 @@ _CAREFUL = 0.05
 """Share of the learning rate while strokes of one class alone are there."""
 
 _FEW = 5
-"""Strokes from which pseudo-labels help."""
+"""Strokes from which the running mean of the weights helps."""
+
+_FAMILIAR = 0.75
+"""Share of the first strokes that a model has right of images of a kind that it knows."""
+
+_FIRST_PAGES = 4
+"""Painted pages that are looked at for that."""
 
 _TILE = 1024
 """Side of a preview's tiles: what is on screen mostly is one."""
@@ -75,6 +84,8 @@ class Lesson:
         How to learn.
     device
         Where.
+    opened
+        The model before anything of the record was learnt; None if `checkpoint` is it.
     """
 
     checkpoint: Checkpoint
@@ -82,6 +93,7 @@ class Lesson:
     record: Record
     config: TrainingConfig
     device: str = "auto"
+    opened: Checkpoint | None = None
 
     @property
     def classes(self) -> int:
@@ -91,7 +103,7 @@ class Lesson:
 
 def practise(
     lesson: Lesson, cache: PlaneCache, screen: Screen, stop: threading.Event
-) -> Generator[TrainingEvent | Region, None, Taught]:
+) -> Generator[TrainingEvent | Region | Notice, None, Taught]:
     """Fine-tune a private copy on what was painted.
 
     Parameters
@@ -111,7 +123,11 @@ def practise(
         If nothing is painted.
     """
     learnt, tested = _slices(lesson, cache)
-    config = suited(lesson.config, lesson.classes, sum(lesson.record.strokes.values()))
+    known = _known(lesson, cache)
+    if known < _FAMILIAR:
+        yield Notice(_unfamiliar(known))
+    config = suited(lesson.config, lesson.classes, sum(lesson.record.strokes.values()), known)
+    config = config.changed(validate_every=_validated_every(config, learnt, tested, lesson))
     watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(
@@ -120,16 +136,98 @@ def practise(
     )
 
 
-def suited(config: TrainingConfig, classes: int, strokes: int) -> TrainingConfig:
+def suited(
+    config: TrainingConfig, classes: int, strokes: int, known: float = 0.0
+) -> TrainingConfig:
     """Return how to learn from so many classes and strokes.
 
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
-    is painted the network stays near its start. Pseudo-labels of a network that has seen next to
-    nothing are wrong; they come with the strokes (figures in docs/benchmarks.md).
+    is painted the network stays near its start. A model that knows such images has unpainted pixels
+    right; of others a linear probe does (figures in docs/benchmarks.md).
+
+    Parameters
+    ----------
+    config
+        What was asked for.
+    classes, strokes
+        How many are painted.
+    known
+        Share of the first strokes that the opened model has right; see `familiar`.
     """
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
-    return config.changed(pseudo=0.0, ema=0.0) if strokes < _FEW else config
+    if config.teacher == "probe" and known >= _FAMILIAR:
+        config = config.changed(teacher="start")
+    if strokes < _FEW:
+        pseudo = 0.0 if config.teacher == "mean" else config.pseudo
+        config = config.changed(pseudo=pseudo, ema=0.0)
+    return config
+
+
+def familiar(opened: Checkpoint, first: Iterable[LabelledSlice], device: str = "auto") -> float:
+    """Return how well a model knows such images: its share of their first strokes, 0 … 1.
+
+    The first strokes of each class say it best: later ones are where a model is wrong. Classes
+    count alike.
+
+    Parameters
+    ----------
+    opened
+        The model before anything was learnt.
+    first
+        Slices painted with the first strokes alone; see `Record.first`.
+    device
+        Where.
+    """
+    network = opened.network().to(choose_device(device)).eval()
+    right: dict[int, list[float]] = {}
+    for each in first:
+        found = labels(network, each, opened.preprocessing, opened.head)
+        for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
+            right.setdefault(k, []).append(float((found == k)[each.target == k].mean()))
+    return float(np.mean([np.mean(each) for each in right.values()])) if right else 0.0
+
+
+def _known(lesson: Lesson, cache: PlaneCache) -> float:
+    """Return how well the opened model knows the images; 1 where nothing depends on it."""
+    if not lesson.config.pseudo or lesson.config.teacher != "probe" or lesson.classes < 2:
+        return 1.0
+    opened = lesson.opened or lesson.checkpoint
+    if opened.config.input_channels != lesson.checkpoint.config.input_channels:
+        opened = lesson.checkpoint
+    first = _first_slices(replace(lesson, checkpoint=opened), cache)
+    return familiar(opened, first, lesson.device)
+
+
+def _first_slices(lesson: Lesson, cache: PlaneCache) -> Iterator[LabelledSlice]:
+    record = lesson_of(lesson.sources, lesson.record)
+    first = dict(list(record.first().items())[:_FIRST_PAGES])
+    preprocessing = lesson.checkpoint.preprocessing
+    keys = [key for key in pages_of(lesson.sources, record) if key in first]
+    planes = cache.planes(lesson.sources, keys, preprocessing)
+    sizes = {} if preprocessing.size is None else _sizes(lesson, preprocessing.size)
+    for key in keys:
+        yield sized(LabelledSlice(str(key), planes[key], first[key]), sizes.get(key))
+
+
+def _unfamiliar(known: float) -> str:
+    return (
+        f"The model had {known:.0%} of your first strokes right, so it takes these images for a "
+        "new kind: it also learns unpainted pixels that look like painted ones."
+    )
+
+
+def _validated_every(
+    config: TrainingConfig,
+    learnt: Sequence[LabelledSlice],
+    tested: Sequence[LabelledSlice],
+    lesson: Lesson,
+) -> int:
+    """Return after how many epochs to validate, so that it takes no longer than to learn."""
+    zoom = lesson.checkpoint.preprocessing.zoom
+    crops = config.crops_per_epoch or len(learnt)
+    judged = sum(each.target.size for each in tested) * zoom**2
+    return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
 
 
 def unfinished(lesson: Lesson, snapshot: Snapshot) -> Checkpoint:
@@ -190,6 +288,7 @@ class Tutor:
         self._learner = Learner(network, config)
         self._step, self._updates, self._looks = 0, 0, 0
         self._next_score = 0.0
+        self._known: float | None = None
 
     def update(
         self,
@@ -198,7 +297,7 @@ class Tutor:
         screen: Screen,
         seconds: float,
         stop: threading.Event,
-    ) -> Generator[TrainingEvent | Region, None, Update]:
+    ) -> Generator[TrainingEvent | Region | Notice, None, Update]:
         """Learn for some seconds and predict what is on screen.
 
         Parameters
@@ -220,13 +319,18 @@ class Tutor:
             If nothing is painted.
         """
         learnt, tested = _slices(lesson, cache, self._looks)
+        if self._known is None and lesson.classes > 1:
+            self._known = _known(lesson, cache)
+            if self._known < _FAMILIAR:
+                yield Notice(_unfamiliar(self._known))
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
         strokes = sum(lesson.record.strokes.values())
-        losses = yield from self._learn(
-            sampler, seconds, suited(config, lesson.classes, strokes), stop
-        )
+        now = suited(config, lesson.classes, strokes, self._known or 0.0)
+        if now.pseudo:
+            self._learner.begin(learnt, self._preprocessing, now.teacher)
+        losses = yield from self._learn(sampler, seconds, now, stop)
         self._looks = lesson.record.looks
         yield from draft(
             self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop

@@ -85,6 +85,13 @@ class Versions:
         """The version in use."""
         return self._current
 
+    @property
+    def opened(self) -> Version | None:
+        """What the version in use came of: the last one before it that was opened."""
+        last = self._current.number if self._current else 0
+        opened = [each for each in self._all if each.how == "opened" and each.number <= last]
+        return opened[-1] if opened else None
+
     def add(
         self,
         how: How,

@@ -133,7 +133,7 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
     middle = float(how_sure.median())
     config = small.changed(ema=0.9, pseudo=0.5, sure=middle)
     learner = Learner(network, config)
-    found = learner._sure_labels(batch.pixels, [], batch.target)
+    found = learner._sure_labels(batch.pixels, [], batch.free)
     assert (found[batch.target != UNPAINTED] == UNPAINTED).all()
     sure = (how_sure >= middle) & (batch.target == UNPAINTED)
     assert 0.2 < sure.float().mean() < 0.8

@@ -249,6 +249,25 @@ class Record:
         moved = {c - (c > k): n for c, n in self.strokes.items() if c != k}
         return replace(self, pages=pages, looks=self.looks + 1, strokes=moved)
 
+    def first(self) -> dict[Hashable, NDArray[np.int16]]:
+        """Return, by page, what the first look at each class found of it, and nothing else."""
+        looks: dict[int, int] = {}
+        for page in self.pages.values():
+            for k in page.painted:
+                look = int(page.seen[page.target == k].min())
+                looks[k] = min(looks.get(k, look), look)
+        found = {}
+        for key, page in self.pages.items():
+            firsts = [
+                (page.target == k) & (page.seen == look)
+                for k, look in looks.items()
+                if k in page.painted
+            ]
+            early = np.any(firsts, axis=0) if firsts else np.zeros(page.target.shape, bool)
+            if early.any():
+                found[key] = np.where(early, page.target, np.int16(UNPAINTED))
+        return found
+
     @property
     def painted(self) -> dict[int, int]:
         """Painted pixels of each class, the background's being class 0."""

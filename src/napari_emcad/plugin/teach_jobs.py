@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.jobs import Screen
     from napari_emcad.painting import Painted, PlaneCache
     from napari_emcad.plugin.train_form import TrainChoices
+    from napari_emcad.practice import Lesson
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,15 @@ class Plan:
     record: Record
     choices: TrainChoices
     device: str
+    opened: Checkpoint | None = None
+
+    def lesson(self, checkpoint: Checkpoint) -> Lesson:
+        """Return what a checkpoint is to learn."""
+        from napari_emcad.practice import Lesson
+
+        opened = self.opened if checkpoint is self.checkpoint else None
+        config = self.choices.config
+        return Lesson(checkpoint, self.sources, self.record, config, self.device, opened)
 
     @property
     def steps(self) -> int:
@@ -70,10 +80,10 @@ def train_job(
     plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
 ) -> Generator[Any, None, Any]:
     """Train as planned and return a `Taught`; see `practice.practise` for what is yielded."""
-    from napari_emcad.practice import Lesson, practise, unfinished
+    from napari_emcad.practice import practise, unfinished
 
     checkpoint = yield from _started(plan, stop)
-    lesson = Lesson(checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
+    lesson = plan.lesson(checkpoint)
     job = practise(lesson, cache, screen, stop)
     while True:
         try:
@@ -97,11 +107,10 @@ def update_job(
     stop: threading.Event,
 ) -> Generator[Any, None, Any]:
     """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
-    from napari_emcad.practice import Lesson, Tutor
+    from napari_emcad.practice import Tutor
 
-    lesson = Lesson(plan.checkpoint, plan.sources, plan.record, plan.choices.config, plan.device)
     tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
-    update = yield from tutor.update(lesson, cache, screen, seconds, stop)
+    update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)
     return tutor, update
 
 

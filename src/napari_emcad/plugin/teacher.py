@@ -414,6 +414,7 @@ class Teacher(QObject):
         try:
             choices = self._choices()
             adapted = self._adapted(checkpoint)
+            opened = self._opened(checkpoint)
         except ValueError as error:
             self._job_bar.say(str(error), error=True)
             return None
@@ -428,7 +429,14 @@ class Teacher(QObject):
             self._job_bar.say(said, error=True)
             return None
         record = self._session.workbook.teach()
-        return Plan(adapted, sources, record, choices, self._device())
+        return Plan(adapted, sources, record, choices, self._device(), opened)
+
+    def _opened(self, checkpoint: Checkpoint) -> Checkpoint | None:
+        """Return what a checkpoint came of in this sitting, for the classes that are painted."""
+        opened = self._session.versions.opened
+        if opened is None or opened.checkpoint is checkpoint:
+            return None
+        return self._adapted(opened.checkpoint)
 
     def _adapted(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint for the classes that are painted; a renamed one keeps its head."""

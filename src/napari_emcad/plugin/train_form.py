@@ -14,6 +14,7 @@ from napari_emcad.training.config import (
     PRESETS,
     LossName,
     SupervisionName,
+    TeacherName,
     parsed_settings,
 )
 
@@ -51,6 +52,11 @@ _SUPERVISIONS: dict[str, SupervisionName] = {
     "last head": "last",
     "learned weights": "learned",
 }
+_TEACHERS: dict[str, TeacherName] = {
+    "likeness to strokes, if new": "probe",
+    "the model as it was": "start",
+    "its running mean": "mean",
+}
 _MOST_STEPS = 100_000
 
 
@@ -87,6 +93,7 @@ class TrainForm(QWidget):
         self._steps.setToolTip("Each learns from one batch of crops around what is painted")
         self._presets = combo({name: name for name in PRESETS})
         self._loss, self._supervision = combo(_LOSSES), combo(_SUPERVISIONS)
+        self._teacher = combo(_TEACHERS)
         self._rate, self._encoder_rate = decimal(1e-7, 1, 1e-4), decimal(0, 10, 0.1)
         self._batch, self._crop = spin(1, 64), spin(32, 1024, 32, "px")
         self._pseudo, self._boundary = decimal(0, 10, 0.1), decimal(0, 10, 0.1)
@@ -117,6 +124,7 @@ class TrainForm(QWidget):
             batch=batch,
             crop=self._crop.value(),
             pseudo=self._pseudo.value(),
+            teacher=self._teacher.currentData(),
             boundary=self._boundary.value(),
             ema=self._ema.value(),
             seed=self._seed.value(),
@@ -148,6 +156,7 @@ class TrainForm(QWidget):
             (self._loss, config.loss),
             (self._supervision, config.supervision),
             (self._part, config.train),
+            (self._teacher, config.teacher),
             (self._start, choices.start),
         ):
             box.setCurrentIndex(box.findData(value))
@@ -169,8 +178,10 @@ class TrainForm(QWidget):
         rows.addRow(caption("Steps"), self._steps)
         advanced = form(inner)
         self._encoder_rate.setToolTip("Of the learning rate, for the encoder")
-        self._pseudo.setToolTip(
-            "Weight of what the running mean is sure of where nothing is painted; 0 is off"
+        self._pseudo.setToolTip("Weight of what is taught where nothing is painted; 0 is off")
+        self._teacher.setToolTip(
+            "Who teaches unpainted pixels: what looks like the strokes, if the model had the first "
+            "ones wrong, else the model as it was; or what the running mean is sure of"
         )
         self._boundary.setToolTip("Pulls borders of the prediction to those of the image; 0 is off")
         self._ema.setToolTip("Running mean of the weights, which is kept; 0 is off")
@@ -188,6 +199,7 @@ class TrainForm(QWidget):
             ("Crop", self._crop),
             ("Running mean", self._ema),
             ("Pseudo-labels", self._pseudo),
+            ("Taught by", self._teacher),
             ("Boundary", self._boundary),
             ("Seed", self._seed),
             ("Further", self._more),
@@ -199,7 +211,7 @@ class TrainForm(QWidget):
     def _connect(self) -> None:
         self._presets.activated.connect(self._preset_chosen)
         self._start.activated.connect(self._start_chosen)
-        boxes: tuple[QComboBox, ...] = (self._loss, self._supervision, self._part)
+        boxes: tuple[QComboBox, ...] = (self._loss, self._supervision, self._part, self._teacher)
         for box in boxes:
             box.activated.connect(self.changed)
         for field in (self._rate, self._encoder_rate, self._pseudo, self._boundary, self._ema):
@@ -224,4 +236,5 @@ class TrainForm(QWidget):
 
 
 assert set(_LOSSES.values()) == set(get_args(LossName))
+assert set(_TEACHERS.values()) == set(get_args(TeacherName))
 assert set(_SUPERVISIONS.values()) == set(get_args(SupervisionName))

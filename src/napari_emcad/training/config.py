@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
+TeacherName = Literal["mean", "start", "probe"]
 Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
 
 
@@ -152,8 +153,11 @@ class TrainingConfig:
     recent
         Share of crops that are centred on what was painted last, as long as there is such.
     pseudo
-        Weight of the pseudo-labels: what the running mean of the weights is sure of where nothing
-        is painted. It rises from 0 over the first third of the steps, and needs `ema`.
+        Weight of what is taught where nothing is painted.
+    teacher
+        Who teaches it: ``"mean"``, what the running mean of the weights is sure of, from 0 on over
+        the first third of the steps, which needs `ema`; ``"start"``, what the network said before
+        the training; ``"probe"``, what a linear classifier on its maps makes of the painted pixels.
     sure
         Probability from which the running mean is sure.
     boundary
@@ -194,6 +198,7 @@ class TrainingConfig:
     pool: int | None = None
     recent: float = 0.5
     pseudo: float = 0.0
+    teacher: TeacherName = "mean"
     sure: float = 0.9
     boundary: float = 0.0
     freeze_norm_below: int = 4
@@ -216,6 +221,7 @@ class TrainingConfig:
             ("loss", LossName),
             ("supervision", SupervisionName),
             ("train", Trainable),
+            ("teacher", TeacherName),
         ):
             _check(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
         _check(self.crop >= 32 and self.crop % 32 == 0, "crop", self.crop, "a multiple of 32")
@@ -226,7 +232,8 @@ class TrainingConfig:
         _check(crops is None or crops >= 1, "crops_per_epoch", crops, "at least 1")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         _check(self.pool is None or self.pool >= 1, "pool", self.pool, "at least 1")
-        _check(not self.pseudo or self.ema > 0, "pseudo", self.pseudo, "0 without ema")
+        meanless = self.teacher == "mean" and not self.ema
+        _check(not (self.pseudo and meanless), "pseudo", self.pseudo, "0 without ema")
         _check(0.5 <= self.sure < 1, "sure", self.sure, "0.5 to below 1")
         for name in ("warm_up", "ema", "drop_path"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
@@ -345,7 +352,8 @@ PRESETS: dict[str, TrainingConfig] = {
         clip=1.0,
         ema=0.97,
         drop_path=0.0,
-        pseudo=0.5,
+        pseudo=5.0,
+        teacher="probe",
         freeze_norm_below=10**6,
         foreground=1.0,
         balance=2.0,

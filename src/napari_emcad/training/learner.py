@@ -15,13 +15,17 @@ from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.model.encoder import fuse_attention
 from napari_emcad.model.precision import bfloat16_if_quick
 from napari_emcad.training.boundary import boundary_term
-from napari_emcad.training.losses import LOSSES, cross_entropy
+from napari_emcad.training.losses import LOSSES, cross_entropy, soft_cross_entropy
 from napari_emcad.training.supervision import Supervision
+from napari_emcad.training.unpainted import Before
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import PvtEmcad
-    from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.samples import Batch
+    from napari_emcad.training.config import TeacherName, TrainingConfig
+    from napari_emcad.training.samples import Batch, LabelledSlice
 
     State = dict[str, Any]
 
@@ -56,6 +60,8 @@ class Learner:
         self._half = bfloat16_if_quick(self._device) if config.mixed_precision else None
         self._steps = 0
         self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
+        self._soft_agreement = Supervision(config.supervision, soft_cross_entropy).to(self._device)
+        self._before: Before | None = None
         self._maps: dict[int, list[Tensor]] = {}
         self._keeps_maps = config.train == "decoder" and bool(config.pool) and config.scales == (1,)
         _freeze(network, config)
@@ -71,6 +77,35 @@ class Learner:
         rate: float = self._optimizer.param_groups[0]["lr"]
         return rate
 
+    def begin(
+        self,
+        slices: Sequence[LabelledSlice],
+        preprocessing: Preprocessing,
+        teacher: TeacherName | None = None,
+        before: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Get ready to learn from slices: who teaches unpainted pixels looks at them.
+
+        Parameters
+        ----------
+        slices, preprocessing
+            What will be learnt from.
+        teacher
+            Another one than the configuration's.
+        before
+            Weights of the network that teaches, of a `state`; None takes it as it is now, or as it
+            was when this teacher was first asked for.
+        """
+        teacher = teacher or self.config.teacher
+        if not self.config.pseudo or teacher == "mean":
+            self._before = None
+            return
+        if self._before is None or self._before.teacher != teacher:
+            self._before = Before(self.kept, self.config.supervision, teacher)
+        if before is not None:
+            self._before.network.load_state_dict(before)
+        self._before.look(slices, preprocessing)
+
     def learn(self, batch: Batch, share: float = 1.0, seed: int = 0, ramp: float = 1.0) -> float:
         """Take one step and return its loss; none is taken if the loss is not finite.
 
@@ -83,7 +118,7 @@ class Learner:
         seed
             Of stochastic depth.
         ramp
-            Share of the weight of the pseudo-labels.
+            Share of the weight of what is taught where nothing is painted.
         """
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
@@ -111,6 +146,7 @@ class Learner:
             "ema": None if self._ema is None else copied(self._ema),
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
             "supervision": copied(self._supervision),
+            "before": None if self._before is None else copied(self._before.network),
         }
 
     def restore(self, state: State) -> None:
@@ -132,9 +168,9 @@ class Learner:
             maps = self._encoded(pixels, batch.crops)
             logits = self.network.decode(maps)
         loss: Tensor = self._supervision(logits, target)
-        if self.config.pseudo and ramp:
-            sure = self._sure_labels(pixels, maps, target)
-            loss = loss + ramp * self.config.pseudo * self._agreement(logits, sure)
+        free = batch.free.to(self._device)
+        if self.config.pseudo and ramp and free.any():
+            loss = loss + ramp * self.config.pseudo * self._unpainted(logits, pixels, maps, free)
         if self.config.boundary:
             loss = loss + self.config.boundary * boundary_term(logits[-1], pixels)
         return loss
@@ -158,20 +194,33 @@ class Learner:
             for level in zip(*kept, strict=True)
         ]
 
+    def _unpainted(
+        self, logits: list[Tensor], pixels: Tensor, maps: list[Tensor], free: Tensor
+    ) -> Tensor:
+        """Return how far the prediction of unpainted pixels is from what they are taught."""
+        told: Tensor
+        if self._before is None:
+            told = self._agreement(logits, self._sure_labels(pixels, maps, free))
+            return told
+        with self._autocast():
+            same = self.config.train == "decoder"
+            chances = self._before.chances(pixels, free, maps if same else None)
+        told = self._soft_agreement(logits, chances)
+        return told
+
     @torch.no_grad()
-    def _sure_labels(self, pixels: Tensor, maps: list[Tensor], target: Tensor) -> Tensor:
+    def _sure_labels(self, pixels: Tensor, maps: list[Tensor], free: Tensor) -> Tensor:
         """Return what the running mean is sure of where nothing is painted, `UNPAINTED` else."""
         teacher = self.kept
         with self._autocast():
             seen = maps if self.config.train == "decoder" else teacher.encode(pixels)
             logits = teacher.decode(seen)
-        size = target.shape[-2:]
+        size = free.shape[-2:]
         summed = torch.stack(
             [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
         ).sum(0)
         chance, label = confidence(summed / len(logits))
-        known = (target != UNPAINTED) | (chance < self.config.sure)
-        return torch.where(known, UNPAINTED, label)
+        return torch.where(free & (chance >= self.config.sure), label, UNPAINTED)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Return parameter groups: encoder and the rest, each with and without decay."""
@@ -227,8 +276,11 @@ def _scaled(batch: Batch, scale: float) -> Batch:
     if side == whole:
         return batch
     small = F.interpolate(batch.pixels, (side, side), mode="bilinear", antialias=True)
-    labels = F.interpolate(batch.target[:, None].double(), (side, side), mode="nearest-exact")
-    return replace(batch, pixels=small, target=labels[:, 0].long())
+    labels, free = (
+        F.interpolate(each[:, None].double(), (side, side), mode="nearest-exact")[:, 0]
+        for each in (batch.target, batch.free)
+    )
+    return replace(batch, pixels=small, target=labels.long(), free=free > 0)
 
 
 def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:

@@ -75,6 +75,7 @@ def train(
     def scored() -> HeldOut | None:
         return _scored(run, held_out, preprocessing, head, stop)
 
+    learner.begin(slices, preprocessing, before=None if state is None else state.get("before"))
     with kept_memory():
         return (yield from _steps(run, sampler, scored, stop))
 
@@ -162,7 +163,8 @@ class _Run:
         """Take one step and return its loss; none is taken if the loss is not finite."""
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
-        loss = self.learner.learn(batch, share, seed, ramp=min(3 * self.step / self.total, 1))
+        ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "mean" else 1
+        loss = self.learner.learn(batch, share, seed, ramp)
         if math.isfinite(loss):
             self.step += 1
             self._losses.append(loss)

@@ -53,7 +53,7 @@ def asymmetric_unified(
     false positives 1 - `delta`.
     """
     known = painted(target)
-    chance = _class_chances(logits).clamp(_EPSILON, 1 - _EPSILON)
+    chance = class_chances(logits).clamp(_EPSILON, 1 - _EPSILON)
     truth = _one_hot(target, max(logits.shape[1], 2))
     return weight * _asymmetric_focal(chance, truth, known, delta, gamma) + (
         1 - weight
@@ -97,6 +97,18 @@ def painted(target: Tensor) -> Tensor:
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Return the mean over painted pixels; 0 if there are none."""
     return _mean_over(_entropy(logits, target), painted(target))
+
+
+def soft_cross_entropy(logits: Tensor, chances: Tensor) -> Tensor:
+    """Return the mean cross-entropy with probabilities, ``(N, classes, H, W)``, not all of them 0.
+
+    One channel of logits is class 1 of two.
+    """
+    if logits.shape[1] == 1:
+        entropy = _binary_entropy(logits[:, 0], chances[:, 1])
+    else:
+        entropy = -(chances * F.log_softmax(logits, 1)).sum(1)
+    return _mean_over(entropy, chances.sum(1) > 0)
 
 
 def dice_loss(logits: Tensor, target: Tensor, power: int = 2) -> Tensor:
@@ -192,8 +204,8 @@ def _blurred(mask: Tensor) -> Tensor:
     return F.avg_pool2d(mask, kernel_size=31, stride=1, padding=15)
 
 
-def _class_chances(logits: Tensor) -> Tensor:
-    """Return probabilities with the background as a channel of its own."""
+def class_chances(logits: Tensor) -> Tensor:
+    """Return probabilities with the background as a channel of its own, at least two channels."""
     if logits.shape[1] > 1:
         return logits.softmax(1)
     chance = logits.sigmoid()

@@ -65,6 +65,8 @@ class Batch:
         ``(N, inputs, crop, crop)`` float32, ready for the network.
     target
         ``(N, crop, crop)`` int64.
+    free
+        ``(N, crop, crop)`` bool: where nothing is painted, while `target` may leave out some paint.
     names
         The slices that they are of.
     crops
@@ -73,6 +75,7 @@ class Batch:
 
     pixels: Tensor
     target: Tensor
+    free: Tensor
     names: tuple[str, ...] = ()
     crops: tuple[int, ...] = ()
 
@@ -167,9 +170,10 @@ class Sampler:
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
         target = torch.stack(targets)
+        free = target == UNPAINTED
         if self._config.balance:
             target = balanced(target, self._config.balance, (self._config.seed, 2, step))
-        return Batch(torch.stack(pixels), target, names, crops)
+        return Batch(torch.stack(pixels), target, free, names, crops)
 
     def _crops(self, step: int) -> tuple[int, ...]:
         """Return the numbers of a step's crops: counted on, or drawn from the pool."""

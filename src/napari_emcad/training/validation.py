@@ -53,7 +53,7 @@ def validate(
         for each in slices:
             if stop.is_set():
                 break
-            predicted = _labels(network, each, preprocessing, head)
+            predicted = labels(network, each, preprocessing, head)
             scores.append(_scores(predicted, each.target, network.config.num_classes))
     return tuple(scores)
 
@@ -93,9 +93,10 @@ def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
     return float(np.mean(per_slice)) if per_slice else 0.0
 
 
-def _labels(
+def labels(
     network: PvtEmcad, source: LabelledSlice, preprocessing: Preprocessing, head: Head
 ) -> NDArray[np.integer]:
+    """Return what a network in eval mode predicts of a slice, ``(H, W)`` classes."""
     inputs = network.config.input_channels
     height, width = source.target.shape
     planes = np.broadcast_to(source.planes, (inputs, height, width))
@@ -103,7 +104,7 @@ def _labels(
     device = next(network.parameters()).device
     tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)
-    labels = np.zeros((height, width), np.int64)
+    found = np.zeros((height, width), np.int64)
     for top in tiling.tops:
         for left in tiling.lefts:
             rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
@@ -111,8 +112,8 @@ def _labels(
                 tile = pixels[None, :, rows, columns].to(device)
                 logits = network.predict(tile, head, preprocessing.zoom)
             mean = blend.add(top, left, logits[0].float().cpu().numpy())
-            labels[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
-    return labels
+            found[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
+    return found
 
 
 def _scores(

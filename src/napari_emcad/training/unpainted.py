@@ -1,0 +1,141 @@
+"""What pixels without paint are taught: what the network said before, or what they look like."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.imaging.tiles import plan_tiles
+from napari_emcad.model.config import STRIDES
+from napari_emcad.model.network import pad_to_multiple
+from napari_emcad.model.zoom import resized, zoomed_size
+from napari_emcad.training.losses import class_chances
+from napari_emcad.training.probe import Fit, Probe, features
+from napari_emcad.training.supervision import SUBSETS, sum_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.training.config import SupervisionName, TeacherName
+    from napari_emcad.training.samples import LabelledSlice
+
+_TILE = 1024
+
+
+class Before:
+    """A network as it was before a training, which teaches pixels without paint.
+
+    Parameters
+    ----------
+    network
+        It is copied.
+    supervision
+        Of `TrainingConfig`: whether the network predicts by one head or by their sum.
+    teacher
+        ``"start"`` teaches what the network itself predicts, ``"probe"`` what a linear probe on
+        its maps makes of the painted pixels.
+    """
+
+    def __init__(
+        self, network: PvtEmcad, supervision: SupervisionName, teacher: TeacherName
+    ) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.teacher = teacher
+        self._subset = SUBSETS[supervision][-1]
+        self._fits: dict[tuple[str, int], tuple[NDArray[np.integer], Fit]] = {}
+        self._probe: Probe | None = None
+
+    def look(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> None:
+        """Fit the probe to what is painted; what was seen before is not computed again.
+
+        Parameters
+        ----------
+        slices, preprocessing
+            As for a training.
+        """
+        if self.teacher != "probe":
+            return
+        whole, fits = Fit(max(self.network.config.num_classes, 2)), {}
+        for each in slices:
+            for place, (planes, target) in enumerate(_painted_tiles(each, preprocessing.zoom)):
+                before, fit = self._fits.get((each.name, place), (None, None))
+                if before is None or fit is None or not np.array_equal(before, target):
+                    fit = _fit(self.network, planes, target, preprocessing)
+                fits[each.name, place] = target, fit
+                whole.join(fit)
+        self._fits, self._probe = fits, whole.probe()
+
+    @torch.no_grad()
+    def chances(self, pixels: Tensor, free: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Return what to teach, ``(N, classes, H, W)`` probabilities; all 0 where nothing is.
+
+        Parameters
+        ----------
+        pixels
+            ``(N, inputs, H, W)``, multiples of 32.
+        free
+            ``(N, H, W)`` bool: without paint.
+        maps
+            Of an encoder that is not trained, if they are known.
+        """
+        maps = self.network.encode(pixels) if maps is None else maps
+        logits = self.network.decode(maps)
+        size = free.shape[-2:]
+        large = {
+            head: F.interpolate(logits[head].float(), size, mode="bilinear")
+            for head in self._subset
+        }
+        said = class_chances(sum_of(large, self._subset))
+        if self._probe is None:
+            return said * free[:, None]
+        looks = self._probe.chances(features(pixels, maps[-1], logits))
+        unknown = torch.isinf(self._probe.offsets)
+        taught = free & ~unknown[said.argmax(1)]  # what no stroke speaks of stays as it is
+        return F.interpolate(looks, size, mode="bilinear") * taught[:, None]
+
+
+@torch.no_grad()
+def _fit(
+    network: PvtEmcad,
+    planes: NDArray[np.float32],
+    target: NDArray[np.integer],
+    preprocessing: Preprocessing,
+) -> Fit:
+    """Return what a network sees where a part of a slice is painted."""
+    fit = Fit(max(network.config.num_classes, 2))
+    device = next(network.parameters()).device
+    shown = np.broadcast_to(planes, (network.config.input_channels, *target.shape))
+    pixels = torch.from_numpy(standardised(shown, preprocessing))[None].to(device)
+    height, width = target.shape
+    large = resized(pixels, zoomed_size((height, width), preprocessing.zoom))
+    padded = pad_to_multiple(large).to(memory_format=torch.channels_last)
+    maps = network.encode(padded)
+    seen = features(padded, maps[-1], network.decode(maps))[0]
+    high, wide = (-(-side // STRIDES[1]) for side in large.shape[-2:])
+    fit.add(seen[:, :high, :wide], torch.from_numpy(target.astype(np.int64)).to(device))
+    return fit
+
+
+def _painted_tiles(
+    source: LabelledSlice, zoom: float
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.integer]]]:
+    """Yield the parts of a slice that hold paint, as planes and target."""
+    height, width = source.target.shape
+    tiling = plan_tiles((height, width), _TILE, 0, zoom)
+    for top in tiling.tops:
+        for left in tiling.lefts:
+            rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
+            target = source.target[rows, columns]
+            if (target != UNPAINTED).any():
+                yield source.planes[:, rows, columns], target
