@@ -53,7 +53,7 @@ _SUPERVISIONS: dict[str, SupervisionName] = {
     "learned weights": "learned",
 }
 _TEACHERS: dict[str, TeacherName] = {
-    "likeness to strokes, if new": "probe",
+    "likeness, if new": "probe",
     "the model as it was": "start",
     "its running mean": "mean",
 }
