@@ -193,6 +193,19 @@ class PvtEmcad(nn.Module):
             maps = [each.contiguous(memory_format=torch.channels_last) for each in maps]
         return maps
 
+    def finest_map(self, x: Tensor) -> Tensor:
+        """Return the encoder's map of stride 4 alone, as `encode` does, in less than half the time.
+
+        Parameters
+        ----------
+        x
+            As for `encode`.
+        """
+        rgb = self.grey_stem(x) if x.shape[1] == 1 else x
+        embed, stage = (self.encoder.get_submodule(each) for each in ("patch_embed", "stages_0"))
+        finest: Tensor = stage(embed(rgb))
+        return finest
+
     def decode(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Return the logits of the four heads from the encoder's maps, both deepest first."""
         decoded = self.decoder(maps)

@@ -8,16 +8,12 @@ nothing that could be fitted too closely: where strokes go, and how large they a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_emcad.imaging.paint import UNPAINTED
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _SHARED = 0.1
 """Share of the variance over all classes that is added to that within them."""
@@ -49,8 +45,8 @@ class Probe:
         return (logits + self.offsets[:, None, None]).softmax(1)
 
 
-def features(pixels: Tensor, finest: Tensor, logits: Sequence[Tensor]) -> Tensor:
-    """Return what a probe looks at, ``(N, features, h, w)`` float32 at the finest map's size.
+def features(pixels: Tensor, finest: Tensor) -> Tensor:
+    """Return what a probe looks at, ``(N, inputs + C, h, w)`` float32 at the finest map's size.
 
     Parameters
     ----------
@@ -58,13 +54,10 @@ def features(pixels: Tensor, finest: Tensor, logits: Sequence[Tensor]) -> Tensor
         ``(N, inputs, H, W)``, as the network is given them.
     finest
         ``(N, C, h, w)``: the encoder's map of stride 4.
-    logits
-        Of the heads.
     """
     size = finest.shape[-2], finest.shape[-1]
     seen = F.adaptive_avg_pool2d(pixels.float(), size)
-    said = [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
-    return torch.cat([seen, finest.float(), *said], 1)
+    return torch.cat([seen, finest.float()], 1)
 
 
 class Fit:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import SupervisionName, TeacherName
     from napari_emcad.training.samples import LabelledSlice
 
-_TILE = 1024
+_TILE = 384
+"""What is painted is looked at in parts of this side, in pixels that the network sees."""
 
 
 class Before:
@@ -53,7 +54,7 @@ class Before:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.teacher = teacher
         self._subset = SUBSETS[supervision][-1]
-        self._fits: dict[tuple[str, int], tuple[NDArray[np.integer], Fit]] = {}
+        self._fits: dict[tuple[str, int, int], tuple[NDArray[np.integer], Fit]] = {}
         self._probe: Probe | None = None
 
     def look(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> None:
@@ -68,11 +69,12 @@ class Before:
             return
         whole, fits = Fit(max(self.network.config.num_classes, 2)), {}
         for each in slices:
-            for place, (planes, target) in enumerate(_painted_tiles(each, preprocessing.zoom)):
-                before, fit = self._fits.get((each.name, place), (None, None))
+            for top, left, planes, target in _painted_tiles(each, preprocessing.zoom):
+                key = each.name, top, left
+                before, fit = self._fits.get(key, (None, None))
                 if before is None or fit is None or not np.array_equal(before, target):
                     fit = _fit(self.network, planes, target, preprocessing)
-                fits[each.name, place] = target, fit
+                fits[key] = target, fit
                 whole.join(fit)
         self._fits, self._probe = fits, whole.probe()
 
@@ -89,20 +91,24 @@ class Before:
         maps
             Of an encoder that is not trained, if they are known.
         """
+        if self._probe is None:
+            return self._said(pixels, maps, free) * free[:, None]
+        finest = self.network.finest_map(pixels) if maps is None else maps[-1]
+        looks = self._probe.chances(features(pixels, finest))
+        unknown = torch.isinf(self._probe.offsets)
+        if unknown.any():  # what no stroke speaks of stays as it is
+            free = free & ~unknown[self._said(pixels, maps, free).argmax(1)]
+        return F.interpolate(looks, free.shape[-2:], mode="bilinear") * free[:, None]
+
+    def _said(self, pixels: Tensor, maps: list[Tensor] | None, free: Tensor) -> Tensor:
+        """Return the network's own probabilities, ``(N, classes, H, W)``."""
         maps = self.network.encode(pixels) if maps is None else maps
         logits = self.network.decode(maps)
-        size = free.shape[-2:]
         large = {
-            head: F.interpolate(logits[head].float(), size, mode="bilinear")
+            head: F.interpolate(logits[head].float(), free.shape[-2:], mode="bilinear")
             for head in self._subset
         }
-        said = class_chances(sum_of(large, self._subset))
-        if self._probe is None:
-            return said * free[:, None]
-        looks = self._probe.chances(features(pixels, maps[-1], logits))
-        unknown = torch.isinf(self._probe.offsets)
-        taught = free & ~unknown[said.argmax(1)]  # what no stroke speaks of stays as it is
-        return F.interpolate(looks, size, mode="bilinear") * taught[:, None]
+        return class_chances(sum_of(large, self._subset))
 
 
 @torch.no_grad()
@@ -120,8 +126,7 @@ def _fit(
     height, width = target.shape
     large = resized(pixels, zoomed_size((height, width), preprocessing.zoom))
     padded = pad_to_multiple(large).to(memory_format=torch.channels_last)
-    maps = network.encode(padded)
-    seen = features(padded, maps[-1], network.decode(maps))[0]
+    seen = features(padded, network.finest_map(padded))[0]
     high, wide = (-(-side // STRIDES[1]) for side in large.shape[-2:])
     fit.add(seen[:, :high, :wide], torch.from_numpy(target.astype(np.int64)).to(device))
     return fit
@@ -129,8 +134,8 @@ def _fit(
 
 def _painted_tiles(
     source: LabelledSlice, zoom: float
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.integer]]]:
-    """Yield the parts of a slice that hold paint, as planes and target."""
+) -> Iterator[tuple[int, int, NDArray[np.float32], NDArray[np.integer]]]:
+    """Yield the parts of a slice that hold paint: top, left, planes, target."""
     height, width = source.target.shape
     tiling = plan_tiles((height, width), _TILE, 0, zoom)
     for top in tiling.tops:
@@ -138,4 +143,4 @@ def _painted_tiles(
             rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
             target = source.target[rows, columns]
             if (target != UNPAINTED).any():
-                yield source.planes[:, rows, columns], target
+                yield top, left, source.planes[:, rows, columns], target
