@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayou
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, Kind
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.plugin.bars import Bars
+from napari_emcad.plugin.calibration_box import CalibrationBox
 from napari_emcad.plugin.image_combo import image_combo
 from napari_emcad.plugin.look import combo, form, row, scrolled, text
 from napari_emcad.plugin.readout import Readout
@@ -87,7 +88,7 @@ class StagesPanel(QWidget):
             "Looks at each slice that comes on screen; slices seen before are kept as long as "
             "there is room",
         )
-        self.bars, self.readout = Bars(), Readout()
+        self.bars, self.readout, self.calibration = Bars(), Readout(), CalibrationBox()
         self._told, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
@@ -242,7 +243,7 @@ class StagesPanel(QWidget):
         self.bars.setVisible(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(holder, self._told, self.bars), 1)
+        column.addWidget(scrolled(holder, self.calibration, self._told, self.bars), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._cursor)

@@ -139,7 +139,9 @@ class Suggester(QObject):
         if self._segment_panel.layer is not layer:
             self._segment_panel.choose_layer(layer)
         choices = replace(self._segment_panel.value(), scope="slice")
-        request = stage_request(self._viewer, layer, choices, _DOUBT, checkpoint)
+        request = stage_request(
+            self._viewer, layer, choices, _DOUBT, checkpoint, self._session.temperature
+        )
         painted = self._painted(request)
         whole = slices_for(levels(layer)[0].array, checkpoint, request.axes, choices.channels)
         shape = whole.height, whole.width

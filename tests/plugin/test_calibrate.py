@@ -1,0 +1,203 @@
+"""Calibrating doubt on held-out paint, from the Stages tab."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from test_stages import maps
+from test_teach import annotation, press, settle, train
+
+from napari_emcad import inspect
+from napari_emcad.io.classes import with_classes
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.stage_request import StageChoices
+
+NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
+GROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
+
+
+@pytest.fixture
+def painted(panel, qtbot):
+    """Return the panel with five strokes of each class, one in five of them wrong in part."""
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    settle(panel, qtbot)
+    form = panel.teach_panel.form
+    form._steps.setValue(1)
+    form._batch.setValue(1)
+    form._crop.setValue(64)
+    press(qtbot, panel.teach_panel._new)
+    panel._tabs.setCurrentWidget(panel.stages_panel)
+    return panel
+
+
+def paint(panel, qtbot, count=5):
+    for k, places in ((1, NUCLEI), (0, GROUND)):
+        panel.classroom.paint(k)
+        labels = annotation(panel)
+        labels.brush_size = 3
+        for n, (y, x) in enumerate(places[:count]):
+            for step in range(10 + 8 * (n == 4)):
+                labels.paint((y, x + step), labels.selected_label)
+    settle(panel, qtbot)
+
+
+def box(panel):
+    return panel.stages_panel.calibration
+
+
+def calibrate(panel, qtbot):
+    qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
+    press(qtbot, box(panel)._button)
+    settle(panel, qtbot)
+    panel.calibrator.show()
+
+
+def look(panel, qtbot):
+    panel.stages_panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
+    panel.observatory.show()
+    qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
+    settle(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.observatory._waiting, timeout=30_000)
+
+
+def entropies(panel, temperature):
+    image = panel.viewer.layers["nuclei"].data
+    found = inspect(
+        image, panel.session.checkpoint, "entropy", device="cpu", temperature=temperature
+    )
+    return found[0]["entropy"].values
+
+
+def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted, qtbot):
+    panel = painted
+    paint(panel, qtbot)
+    look(panel, qtbot)
+    calibrate(panel, qtbot)
+    found, held_out = panel.session.calibration, panel.session.workbook.record.held_out
+    assert found.pixels == sum(held_out.values())
+    assert abs(found.temperature - 1) > 0.1
+    assert box(panel).said == str(found)
+    assert box(panel).plot.isVisibleTo(box(panel))
+    before, after = box(panel).plot.dots()
+    assert sum(share for *_, share in before) == pytest.approx(1)
+    assert before != after
+    assert "Calibrated in" in panel.job_bar.message
+    told = panel.stages_panel._told
+    assert "press Show for its doubt" in told.text()
+    np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
+
+    look(panel, qtbot)
+    assert f"temperature {found.temperature:.2g}" in told.text()
+    wanted = entropies(panel, found.temperature)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, wanted, atol=1e-4)
+    assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
+
+    train(panel, qtbot)
+    panel.calibrator.show()
+    assert panel.session.temperature == 1
+    assert "Not calibrated" in box(panel).said
+    assert not box(panel).plot.isVisibleTo(box(panel))
+    look(panel, qtbot)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
+
+    panel.teacher.go_to(next(iter(panel.session.versions)))
+    settle(panel, qtbot)
+    panel.calibrator.show()
+    assert panel.session.temperature == found.temperature
+    assert box(panel).said == str(found)
+
+
+def test_suggestions_use_the_temperature(painted, qtbot):
+    panel = painted
+    paint(panel, qtbot)
+    calibrate(panel, qtbot)
+    assert panel.suggester._ask().request.temperature == panel.session.temperature != 1
+
+
+def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
+    panel = painted
+    panel.viewer.layers.clear()
+    stack = np.stack([nuclei] * 5)
+    panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
+    settle(panel, qtbot)
+    panel.viewer.dims.set_current_step(0, 0)
+    panel.classroom.new_annotation()
+    labels = annotation(panel)
+    for value, places in ((1, NUCLEI), (255, GROUND)):
+        for n, (y, x) in enumerate(places):
+            labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
+    panel.teacher.look()
+    settle(panel, qtbot)
+    panel.stages_panel._follow.setChecked(True)
+    look(panel, qtbot)
+    before = maps(panel)["entropy"].data.copy()
+    calibrate(panel, qtbot)
+    qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
+    settle(panel, qtbot)
+    assert "temperature" in panel.stages_panel._told.text()
+
+
+def test_what_is_missing_is_said(painted, qtbot):
+    panel = painted
+    panel.calibrator.show()
+    assert "Teach tab" in box(panel).said
+    assert not box(panel)._button.isEnabled()
+    paint(panel, qtbot, 2)
+    panel.calibrator.show()
+    assert "five strokes" in box(panel).said
+    paint(panel, qtbot)
+    panel.calibrator.show()
+    assert box(panel).said == ""
+    assert box(panel)._button.isEnabled()
+    panel.session.workbook.add_class("debris")
+    panel.calibrator.show()
+    assert "train it first" in box(panel).said
+    panel.calibrator.calibrate()
+    assert "train it first" in panel.job_bar.message
+    names = [each.name for each in panel.session.workbook.classes]
+    panel.session.open(with_classes(panel.session.checkpoint, names))
+    calibrate(panel, qtbot)
+    assert panel.session.calibration.checkpoint is panel.session.checkpoint
+
+
+def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
+    """H1, H20."""
+    panel = painted
+    paint(panel, qtbot)
+    answers = PvtEmcad.look_inside
+    with monkeypatch.context() as broken:
+
+        def stopped(self, x):
+            panel.job_bar._thread.stop()
+            return answers(self, x)
+
+        broken.setattr(PvtEmcad, "look_inside", stopped)
+        panel.segment_panel._advanced._tile.setValue(64)
+        calibrate(panel, qtbot)
+        assert "Stopped" in panel.job_bar.message
+
+        def look_inside(*_):
+            raise RuntimeError("shapes")
+
+        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        calibrate(panel, qtbot)
+        assert "shapes" in panel.job_bar.message
+    assert panel.session.calibration is None
+    assert panel.session.temperature == 1
+    calibrate(panel, qtbot)
+    assert panel.session.calibration is not None
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_plot_is_drawn_in_both_themes(painted, qtbot, theme):
+    panel = painted
+    panel.viewer.theme = theme
+    paint(panel, qtbot)
+    calibrate(panel, qtbot)
+    plot = box(panel).plot
+    plot.resize(260, plot.sizeHint().height())
+    drawn = plot.grab().toImage()
+    colours = {drawn.pixelColor(x, y).name() for x in range(0, 260) for y in range(0, 140)}
+    assert len(colours) > 20
+    assert "#3fa7d6" in colours
