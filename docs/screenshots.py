@@ -21,6 +21,7 @@ import napari
 import numpy as np
 from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QScrollArea
+from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
 from napari_emcad.plugin import keeper
@@ -184,6 +185,24 @@ def stages_beside(viewer: napari.Viewer) -> None:
     panel.stages_panel._beside.click()
 
 
+def calibrated(viewer: napari.Viewer) -> None:
+    """Doubt of a model that was calibrated on squares of a mask, in the light theme."""
+    get_settings().appearance.theme = "light"
+    panel = _panel(viewer, "nuclei_dark")
+    image = viewer.layers[0].data
+    mask = viewer.add_labels((image > threshold_otsu(image)).astype(np.uint8), name="truth")
+    panel.classroom.use_layer(mask)
+    mask.visible = False
+    panel._tabs.setCurrentWidget(panel.stages_panel)
+    _unfold(panel.stages_panel)
+    _wait_for(panel.stages_panel.calibration._button.isEnabled)
+    panel.stages_panel.calibration._button.click()
+    _ready(panel)
+    _look(panel, ("entropy", "disagreement"))
+    for area in panel.stages_panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.stages_panel.calibration)
+
+
 def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
     panel._tabs.setCurrentWidget(panel.stages_panel)
     panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
@@ -290,6 +309,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         running,
         stages,
         stages_beside,
+        calibrated,
         refusal,
         teach,
         training,

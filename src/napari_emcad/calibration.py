@@ -124,7 +124,7 @@ class Calibration:
         before, after = self.before.error, self.after.error
         return (
             f"Temperature {self.temperature:.2g}: the model was {_how_sure(self.temperature)}. "
-            f"Calibration error {before:.2f} → {after:.2f} on {on}."
+            f"Calibration error {before:.3f} → {after:.3f} on {on}."
         )
 
 

@@ -29,7 +29,7 @@ class CalibrationBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._button = QPushButton("Calibrate doubt on held-out paint")
+        self._button = QPushButton("Calibrate on held-out paint")
         self._button.clicked.connect(self.wanted)
         self.plot, self._said = ReliabilityPlot(), text()
         column = QVBoxLayout(self)
@@ -67,4 +67,4 @@ class CalibrationBox(QWidget):
         self._said.setText(" ".join([*said, reason]) if calibration is None else str(calibration))
         self._said.setVisible(bool(self._said.text()))
         self.plot.show_calibration(calibration)
-        self.plot.setVisible(calibration is not None)
+        self.plot.setVisible(calibration is not None and calibration.fitted)

@@ -159,7 +159,10 @@ class Observatory(QObject):
     def _follow(self) -> None:
         """Show the maps of the slice on screen: kept ones at once, others once they are there."""
         self._due = False
-        if not self._panel.following or self._seen is None:
+        if not self._panel.following:
+            self._rest()
+            return
+        if self._seen is None:
             return
         try:
             request = self._request()
@@ -179,6 +182,11 @@ class Observatory(QObject):
             self._supersede()
         else:
             self._begin(request, quiet=True)
+
+    def _rest(self) -> None:
+        """Let the network go, unless a job looks through it: its end comes here as well."""
+        if self._viewing is not None and self._session.running is None:
+            self._viewing.rest()
 
     def _is_seen(self, request: StageRequest) -> bool:
         seen = None if self._seen is None else self._seen[0]

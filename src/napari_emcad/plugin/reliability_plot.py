@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Dot = tuple[float, float, float]
 
-_HEIGHT = 150
+_HEIGHT = 160
 _SMALLEST, _LARGEST = 1.6, 5.5
 """Radii of dots; their area grows with the pixels in the bin."""
 
@@ -44,9 +44,7 @@ class ReliabilityPlot(QWidget):
     def dots(self) -> tuple[list[Dot], list[Dot]]:
         """Return confidence, accuracy and share of pixels of each bin, before and after."""
         found = self._calibration
-        if found is None:
-            return [], []
-        return _dots(found.before), _dots(found.after) if found.fitted else []
+        return ([], []) if found is None else (_dots(found.before), _dots(found.after))
 
     def sizeHint(self) -> QSize:
         """Return a low strip."""
@@ -64,17 +62,16 @@ class ReliabilityPlot(QWidget):
         letters = self.fontMetrics()
         before, after = self.dots()
         line = letters.height()
-        area = QRectF(letters.horizontalAdvance("100 %") + 6, line + 6, 0, 0)
+        area = QRectF(letters.horizontalAdvance("100%") + 6, line + 6, 0, 0)
         area.setRight(self.width() - _LARGEST - 2)
         area.setBottom(self.height() - line - 6)
         low = 0.5 if all(x >= 0.5 for x, *_ in (*before, *after)) else 0.0
-        self._draw_frame(painter, area, low, ink, bool(after))
-        _draw_line(painter, area, low, before, _faded(ink, 0.45 if after else 0.9), filled=False)
+        self._draw_frame(painter, area, low, ink)
+        self._draw_titles(painter, QRectF(0, 0, area.right(), line), ink)
+        _draw_line(painter, area, low, before, _faded(ink, 0.5), filled=False)
         _draw_line(painter, area, low, after, QColor(COLOUR), filled=True)
 
-    def _draw_frame(
-        self, painter: QPainter, area: QRectF, low: float, ink: QColor, after: bool
-    ) -> None:
+    def _draw_frame(self, painter: QPainter, area: QRectF, low: float, ink: QColor) -> None:
         line = self.fontMetrics().height()
         for share in (0.0, 0.5, 1.0):
             y = area.bottom() - share * area.height()
@@ -91,13 +88,10 @@ class ReliabilityPlot(QWidget):
         painter.drawText(below, _at(Qt.AlignmentFlag.AlignLeft), f"{low:.0%}")
         painter.drawText(below, _at(Qt.AlignmentFlag.AlignRight), "100%")
         painter.drawText(below, _at(Qt.AlignmentFlag.AlignHCenter), "how sure")
-        title = QRectF(0, 0, area.right(), line)
-        painter.setPen(ink)
-        painter.drawText(title, _at(Qt.AlignmentFlag.AlignLeft), "right, of held-out pixels")
-        if after:
-            self._draw_legend(painter, title, ink)
 
-    def _draw_legend(self, painter: QPainter, title: QRectF, ink: QColor) -> None:
+    def _draw_titles(self, painter: QPainter, title: QRectF, ink: QColor) -> None:
+        painter.setPen(_faded(ink, 0.7))
+        painter.drawText(title, _at(Qt.AlignmentFlag.AlignLeft), "how often right")
         painter.setPen(QColor(COLOUR))
         painter.drawText(title, _at(Qt.AlignmentFlag.AlignRight), "after")
         title.setRight(title.right() - self.fontMetrics().horizontalAdvance("after  "))

@@ -12,7 +12,7 @@ from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.plugin.bars import Bars
 from napari_emcad.plugin.calibration_box import CalibrationBox
 from napari_emcad.plugin.image_combo import image_combo
-from napari_emcad.plugin.look import combo, form, row, scrolled, text
+from napari_emcad.plugin.look import combo, folded, form, row, scrolled, text
 from napari_emcad.plugin.readout import Readout
 from napari_emcad.plugin.stage_request import StageChoices, class_names
 
@@ -241,9 +241,10 @@ class StagesPanel(QWidget):
         holder.setLayout(self._rows)
         self._told.setVisible(False)
         self.bars.setVisible(False)
+        calibrated = folded("Can doubt be believed?", self.calibration)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(holder, self.calibration, self._told, self.bars), 1)
+        column.addWidget(scrolled(holder, self._told, self.bars, calibrated), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._cursor)
