@@ -99,9 +99,10 @@ class Session:
         strokes: int = 0,
         score: HeldOut | None = None,
         held_out: int = 0,
+        doubt: float | None = None,
     ) -> None:
         """Use what a training made, as a new version; see `Version` for what is said of it."""
-        self.versions.add(how, checkpoint, strokes, score, held_out)
+        self.versions.add(how, checkpoint, strokes, score, held_out, doubt)
         self._use(checkpoint)
 
     def go_to(self, version: Version) -> None:

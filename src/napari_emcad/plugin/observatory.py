@@ -184,8 +184,10 @@ class Observatory(QObject):
             self._begin(request, quiet=True)
 
     def _rest(self) -> None:
-        """Let the network go, unless a job looks through it: its end comes here as well."""
-        if self._viewing is not None and self._session.running is None:
+        """Let the network go, unless a job looks through it, whose end does the same."""
+        running = self._session.running
+        looking = running is not None and isinstance(running.snapshot, StageRequest)
+        if self._viewing is not None and not looking:
             self._viewing.rest()
 
     def _is_seen(self, request: StageRequest) -> bool:

@@ -1,16 +1,25 @@
-"""Calibrating doubt on held-out paint, from the Stages tab."""
+"""What held-out paint is good for: calibrated doubt, and whether further strokes help."""
 
 from __future__ import annotations
+
+import threading
+from itertools import product
 
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from superqt import QCollapsible
 from test_stages import maps
 from test_teach import annotation, press, settle, train
 
 from napari_emcad import inspect
+from napari_emcad.calibration import Answers, calibrated, held_out_answers
+from napari_emcad.inference.doubt import chances
+from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.io.classes import with_classes
 from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.bars import COLOUR
+from napari_emcad.plugin.reliability_plot import ReliabilityPlot
 from napari_emcad.plugin.stage_request import StageChoices
 
 NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
@@ -28,6 +37,8 @@ def painted(panel, qtbot):
     form._crop.setValue(64)
     press(qtbot, panel.teach_panel._new)
     panel._tabs.setCurrentWidget(panel.stages_panel)
+    for section in panel.stages_panel.findChildren(QCollapsible):
+        section.expand(animate=False)
     return panel
 
 
@@ -189,15 +200,95 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     assert panel.session.calibration is not None
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_the_plot_is_drawn_in_both_themes(painted, qtbot, theme):
-    panel = painted
-    panel.viewer.theme = theme
-    paint(panel, qtbot)
-    calibrate(panel, qtbot)
-    plot = box(panel).plot
-    plot.resize(260, plot.sizeHint().height())
+@pytest.mark.parametrize("ink", ["#f0f1f2", "#3b3a39"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
+    random = np.random.default_rng(0)
+    logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
+    said = chances(logits).argmax(0)
+    truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
+    found = calibrated(None, Answers(logits, truth))
+    plot = ReliabilityPlot()
+    qtbot.addWidget(plot)
+    plot.setStyleSheet(f"color: {ink}")
+    plot.resize(260, 160)
+    plot.show_calibration(found)
+    plot.show()
     drawn = plot.grab().toImage()
-    colours = {drawn.pixelColor(x, y).name() for x in range(0, 260) for y in range(0, 140)}
-    assert len(colours) > 20
-    assert "#3fa7d6" in colours
+    before, after = plot.dots()
+    assert len(after) == np.count_nonzero(found.after.pixels)
+    assert len(before) == np.count_nonzero(found.before.pixels)
+    places = product(range(drawn.width()), range(drawn.height()))
+    colours = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert colours.count(COLOUR) > 8 * len(after)  # dots are filled
+    plot.show_calibration(None)
+    drawn = plot.grab().toImage()
+    places = product(range(drawn.width()), range(drawn.height()))
+    bare = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert bare.count(COLOUR) < colours.count(COLOUR)
+
+
+# -- whether further strokes help
+
+
+def returned(job):
+    while True:
+        try:
+            next(job)
+        except StopIteration as ended:
+            return ended.value
+
+
+def shown_hint(panel):
+    panel.classroom.show()
+    return panel.teach_panel.versions.hint
+
+
+def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
+    panel = painted
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    assert shown_hint(panel) == ""
+    paint(panel, qtbot, 2)
+    assert "cannot be told yet" in shown_hint(panel)
+    paint(panel, qtbot)
+    train(panel, qtbot)
+    first = panel.session.versions.current
+    assert f"One score so far, {first.score.dice:.2f}" in shown_hint(panel)
+    _, record = panel.calibrator._held_out(first.checkpoint)
+    job = held_out_answers(
+        first.checkpoint,
+        panel.teacher.notes.sources(first.checkpoint),
+        record,
+        InferenceSettings(device="cpu"),
+        threading.Event(),
+    )
+    assert first.doubt == pytest.approx(returned(job).doubt, abs=1e-3)
+    scores = panel.teach_panel.versions._rows
+    assert f"mean doubt there {first.doubt:.2f}" in scores.item(0, 3).toolTip()
+
+    panel.classroom.paint(1)
+    annotation(panel).paint((75, 40), 1)
+    settle(panel, qtbot)
+    train(panel, qtbot)
+    second = panel.session.versions.current
+    assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
+    assert f"Mean doubt there: {first.doubt:.2f} → {second.doubt:.2f}" in shown_hint(panel)
+    panel.teacher.go_to(first)
+    settle(panel, qtbot)
+    assert "One score so far" in shown_hint(panel)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
+def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkeypatch, error):
+    panel = painted
+    paint(panel, qtbot)
+
+    def look_inside(*_):
+        raise type(error)(*error.args)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    train(panel, qtbot)
+    version = panel.session.versions.current
+    assert version.how == "trained"
+    assert version.score is not None
+    assert version.doubt is None
