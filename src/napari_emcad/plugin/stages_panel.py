@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayou
 
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, Kind
 from napari_emcad.model.config import STAGES, STRIDES
+from napari_emcad.places import MOST_SLICES
 from napari_emcad.plugin.bars import Bars
 from napari_emcad.plugin.calibration_box import CalibrationBox
 from napari_emcad.plugin.image_combo import image_combo
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.segment_panel import ScopeName
 
 _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
+_REACH = {"in this slice": False, "in the whole stack": True}
 _CURSOR = "Under the cursor, probability"
 _USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
 
@@ -60,7 +62,8 @@ class StagesPanel(QWidget):
     image_chosen
         Another image was chosen.
     suggest_wanted, step_wanted
-        Places to paint are wanted, or the next one (1) or the one before (-1).
+        Places to paint are wanted, of the whole stack (True) or the slice on screen; or the next
+        one (1) or the one before (-1).
     changed
         Any other choice.
     """
@@ -69,7 +72,7 @@ class StagesPanel(QWidget):
     remove_wanted = Signal()
     grid_wanted = Signal(bool)
     image_chosen = Signal(object)
-    suggest_wanted = Signal()
+    suggest_wanted = Signal(bool)
     step_wanted = Signal(int)
     changed = Signal()
 
@@ -97,7 +100,12 @@ class StagesPanel(QWidget):
         self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
         self._suggest = QPushButton("Suggest")
-        self._suggest.setToolTip("Steps through places of this slice where the model is undecided")
+        self._suggest.setToolTip("Steps through places where the model is undecided")
+        self._reach = combo(dict(_REACH))
+        self._reach.setToolTip(
+            f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
+            f"slice comes first"
+        )
         self._back, self._on = QPushButton("◀"), QPushButton("▶")
         self._place = text()
         self._build()
@@ -114,6 +122,11 @@ class StagesPanel(QWidget):
     def following(self) -> bool:
         """Whether maps follow the slider."""
         return bool(self._follow.isChecked()) and self._rows.isRowVisible(self._follow)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether places of the whole stack are wanted."""
+        return bool(self._reach.currentData()) and self._rows.isRowVisible(self._follow)
 
     @property
     def scope(self) -> ScopeName:
@@ -205,6 +218,8 @@ class StagesPanel(QWidget):
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, stack)
+        self._reach.setVisible(stack)
+        self._reach.setEnabled(stack and not reason)
         self._remove.setEnabled(maps)
         self._beside.setEnabled(maps or beside)
         self._beside.setChecked(beside)
@@ -214,7 +229,7 @@ class StagesPanel(QWidget):
     def _connect(self) -> None:
         self._show.clicked.connect(self.show_wanted)
         self._remove.clicked.connect(self.remove_wanted)
-        self._suggest.clicked.connect(self.suggest_wanted)
+        self._suggest.clicked.connect(lambda: self.suggest_wanted.emit(self._whole))
         self._back.clicked.connect(lambda: self.step_wanted.emit(-1))
         self._on.clicked.connect(lambda: self.step_wanted.emit(1))
         self._beside.clicked.connect(self.grid_wanted)
@@ -251,7 +266,8 @@ class StagesPanel(QWidget):
         below.addWidget(self.readout)
         below.addWidget(self._show)
         below.addWidget(row(self._beside, self._remove))
-        below.addWidget(row(self._suggest, self._back, self._place, self._on))
+        below.addWidget(row(self._suggest, self._reach))
+        below.addWidget(row(self._back, self._place, self._on))
         below.addWidget(self._reason)
         column.addLayout(below)
 
