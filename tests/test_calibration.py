@@ -232,6 +232,13 @@ def test_a_network_that_is_always_right_is_told_nothing(bundled):
     assert "right on all 3 held-out pixels" in str(found)
 
 
+def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
+    answers = Answers(np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16))
+    said = str(calibrated(bundled, answers))
+    assert "wrong on 51 of 60 held-out pixels" in said
+    assert "Train it first" in said
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 200), st.floats(0.1, 20), st.integers(0, 999))
 def test_any_answers_make_a_calibration(count, size, spread, seed):

@@ -14,6 +14,7 @@ from scipy.ndimage import map_coordinates
 
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.doubt import (
+    TEMPERATURES,
     Reliability,
     chances,
     entropy,
@@ -53,6 +54,10 @@ _AROUND = 256
 
 _EQUAL = 0.05
 """A temperature this near to 1 changes next to nothing."""
+
+
+_NEARLY = 0.99
+"""A temperature is at its bound from this share of it on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,6 +125,11 @@ class Calibration:
             return (
                 f"No temperature: the model is right on all {on}, so how sure it may be elsewhere "
                 f"cannot be told. Paint where it is wrong as well."
+            )
+        if self.temperature > _NEARLY * TEMPERATURES[1]:
+            return (
+                f"Temperature {self.temperature:.2g}, the highest: the model is wrong on "
+                f"{self.pixels - self.right:,} of {on} however sure it is. Train it first."
             )
         before, after = self.before.error, self.after.error
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, Kind
@@ -108,6 +108,8 @@ class StagesPanel(QWidget):
         )
         self._back, self._on = QPushButton("◀"), QPushButton("▶")
         self._place = text()
+        self._place.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._steps = row(self._back, self._place, self._on)
         self._build()
         self._connect()
         self.show_suggested(0, 0)
@@ -188,8 +190,7 @@ class StagesPanel(QWidget):
     def show_suggested(self, number: int, count: int) -> None:
         """Show which of the suggested places is at hand, from 1; no count for none."""
         self._place.setText(f"{number} of {count}" if count else "")
-        for each in (self._back, self._place, self._on):
-            each.setVisible(bool(count))
+        self._steps.setVisible(bool(count))
 
     def show_told(self, told: str) -> None:
         """Say what the maps are of."""
@@ -267,7 +268,7 @@ class StagesPanel(QWidget):
         below.addWidget(self._show)
         below.addWidget(row(self._beside, self._remove))
         below.addWidget(row(self._suggest, self._reach))
-        below.addWidget(row(self._back, self._place, self._on))
+        below.addWidget(self._steps)
         below.addWidget(self._reason)
         column.addLayout(below)
 
