@@ -114,7 +114,7 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
 def choose_stack(panel):
     panel.observatory.show()
     reach = panel.stages_panel._reach
-    reach.setCurrentIndex(reach.findText("in the whole stack"))
+    reach.setCurrentIndex(reach.findText("whole stack"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.segment_panel import ScopeName
 
 _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
-_REACH = {"in this slice": False, "in the whole stack": True}
+_REACH = {"this slice": False, "whole stack": True}
 _CURSOR = "Under the cursor, probability"
 _USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
 
