@@ -232,7 +232,7 @@ def calibrate(
     ValueError
         If too little is held out (`why_not_calibrate`), or the device cannot be used.
     """
-    record = record.only(pages_of(sources, record))
+    record = record.only(set(pages_of(sources, record)))
     reason = why_not_calibrate(record)
     if reason:
         raise ValueError(reason)

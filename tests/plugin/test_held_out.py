@@ -107,7 +107,7 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     train(panel, qtbot)
     panel.calibrator.show()
     assert panel.session.temperature == 1
-    assert "Not calibrated" in box(panel).said
+    assert "temperature 1 again" in box(panel).said
     assert not box(panel).plot.isVisibleTo(box(panel))
     look(panel, qtbot)
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
@@ -198,6 +198,40 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     assert panel.session.temperature == 1
     calibrate(panel, qtbot)
     assert panel.session.calibration is not None
+
+
+def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, viewer, dock):
+    panel = painted
+    paint(panel, qtbot)
+    calibrate(panel, qtbot)
+    found = panel.session.calibration
+    viewer.window.remove_dock_widget(panel.parent())
+    panel.session.calibrate(found)  # nobody of the old panel listens
+    again = dock(viewer)
+    again.calibrator.show()
+    assert box(again).said == str(found)
+    assert again.session.temperature == found.temperature
+
+
+def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, monkeypatch):
+    """H5."""
+    panel, answers, opened = painted, PvtEmcad.look_inside, threading.Event()
+    paint(panel, qtbot)
+
+    def look_inside(self, x):
+        assert opened.wait(60)
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
+    press(qtbot, box(panel)._button)
+    thread, session = panel.job_bar._thread, panel.session
+    viewer.window.remove_dock_widget(panel.parent())
+    assert session.running is None
+    opened.set()
+    assert thread.wait(20)
+    qtbot.wait(50)
+    assert session.calibration is None
 
 
 @pytest.mark.parametrize("ink", ["#f0f1f2", "#3b3a39"])

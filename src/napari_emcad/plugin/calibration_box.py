@@ -13,7 +13,7 @@ from napari_emcad.plugin.reliability_plot import ReliabilityPlot
 if TYPE_CHECKING:
     from napari_emcad.calibration import Calibration
 
-_STALE = "Not calibrated: the model is not the one that was."
+_STALE = "The model has changed since it was calibrated: doubt is at temperature 1 again."
 
 
 class CalibrationBox(QWidget):

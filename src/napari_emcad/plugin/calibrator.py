@@ -104,7 +104,7 @@ class Calibrator(QObject):
     def _held_out(self, checkpoint: Checkpoint) -> tuple[tuple[Painted, ...], Record]:
         sources = self._teacher.notes.sources(checkpoint)
         record = self._session.workbook.record
-        return sources, record.only(pages_of(sources, record))
+        return sources, record.only(set(pages_of(sources, record)))
 
     def _settings(self) -> InferenceSettings:
         if self._segment_panel.problem:

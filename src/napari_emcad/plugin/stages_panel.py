@@ -106,6 +106,7 @@ class StagesPanel(QWidget):
             f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
             f"slice comes first"
         )
+        self._reach.setVisible(False)
         self._back, self._on = QPushButton("◀"), QPushButton("▶")
         self._place = text()
         self._place.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -45,7 +45,7 @@ class Plan:
     @property
     def held_out(self) -> int:
         """Pixels behind a score; 0 where it would say nothing."""
-        record = self.record.only(pages_of(self.sources, self.record))
+        record = self.record.only(set(pages_of(self.sources, self.record)))
         return 0 if record.why_no_score() else sum(record.held_out.values())
 
 
@@ -123,7 +123,7 @@ def _doubt(plan: Plan, checkpoint: Checkpoint, stop: threading.Event) -> float |
     """
     from napari_emcad.calibration import held_out_answers
 
-    if not plan.held_out:
+    if not plan.held_out or stop.is_set():
         return None
     settings = InferenceSettings(device=plan.device)
     job = held_out_answers(checkpoint, plan.sources, plan.record, settings, stop)
