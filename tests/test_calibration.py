@@ -124,14 +124,16 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
     np.testing.assert_allclose(chances(answers.logits), wanted, atol=0.02)
 
 
-def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled):
-    """Percentiles are those of the slice, not of its dark corner; edges see what is around."""
-    image, truth = cells((600, 400))
-    image[:160] //= 4
-    pages = [((), (0, 128), (128, 256)), ((), (512, 600), (384, 400))]
-    source, record = lesson(image, truth, bundled, pages=pages)
-    answers = ask(bundled, source, record)
-    wanted = expected(image, bundled, record)
+@pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
+def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
+    """Percentiles are those of the slice, not of its dark end; edges see what is around."""
+    checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
+    image, truth = cells((1000, 400))
+    image[:500] //= 3
+    pages = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
+    source, record = lesson(image, truth, checkpoint, pages=pages)
+    answers = ask(checkpoint, source, record)
+    wanted = expected(image, checkpoint, record)
     assert np.abs(chances(answers.logits) - wanted).mean() < 0.01
 
 
