@@ -21,6 +21,7 @@ import napari
 import numpy as np
 from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QScrollArea
+from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
 from napari_emcad.plugin import keeper
@@ -156,7 +157,7 @@ def running(viewer: napari.Viewer) -> None:
 
 
 def stages(viewer: napari.Viewer) -> None:
-    """The Stages panel with a map on a stack, channel attention, and a pixel under the cursor."""
+    """The Stages panel on a stack: a map, bars, the pixel under the cursor, places to paint."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     flat = viewer.layers[0].data[:256, :256]
     viewer.layers.clear()
@@ -167,6 +168,12 @@ def stages(viewer: napari.Viewer) -> None:
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages_panel._follow.setChecked(True)
     _look(panel, kinds)
+    reach = panel.stages_panel._reach
+    reach.setCurrentIndex(reach.findData(True))
+    panel.stages_panel._suggest.click()
+    _ready(panel)
+    _wait_for(lambda: not panel.observatory._waiting)
+    viewer.reset_view()
     viewer.scene.camera.zoom *= 0.97
     for callback in viewer.mouse_move_callbacks:
         callback(viewer, SimpleNamespace(position=(viewer.dims.point[0], 92.0, 118.0)))
@@ -182,6 +189,24 @@ def stages_beside(viewer: napari.Viewer) -> None:
     _ready(panel)
     _look(panel, ("probability", "gate", "decoder", "adds", "entropy", "disagreement"))
     panel.stages_panel._beside.click()
+
+
+def calibrated(viewer: napari.Viewer) -> None:
+    """Doubt of a model that was calibrated on squares of a mask, in the light theme."""
+    get_settings().appearance.theme = "light"
+    panel = _panel(viewer, "nuclei_colour")
+    red = viewer.layers[0].data[..., 0]
+    mask = viewer.add_labels((red < threshold_otsu(red)).astype(np.uint8), name="truth")
+    panel.classroom.use_layer(mask)
+    mask.visible = False
+    panel._tabs.setCurrentWidget(panel.stages_panel)
+    _unfold(panel.stages_panel)
+    _wait_for(panel.stages_panel.calibration._button.isEnabled)
+    panel.stages_panel.calibration._button.click()
+    _ready(panel)
+    _look(panel, ("entropy", "disagreement"))
+    for area in panel.stages_panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.stages_panel.calibration)
 
 
 def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
@@ -219,6 +244,9 @@ _GROUND = (
     ((138, 104), (142, 114)),
 )
 
+_PALE = (((144, 160), (168, 172)), ((140, 166), (150, 175)), ((160, 158), (172, 170)))
+"""Strokes of a nucleus that the bundled model misses; the first one is held out."""
+
 
 def teach(viewer: napari.Viewer) -> None:
     """Strokes of nuclei and background, before anything is trained."""
@@ -236,24 +264,32 @@ def training(viewer: napari.Viewer) -> None:
 
 
 def versions(viewer: napari.Viewer) -> None:
-    """After a training and two updates in Live mode, in the light theme."""
+    """After two trainings and an update in Live mode, in the light theme."""
     get_settings().appearance.theme = "light"
     panel = _taught(viewer, part=4)
-    panel.teach_panel._train.click()
-    _wait(0.5)
-    _ready(panel)
+    for k, strokes in ((1, _PALE[:1]), (0, _GROUND[4:5])):
+        for each in strokes:
+            _stroke(panel, k, each)
+    for further in _PALE[1:]:
+        _train(panel)
+        _stroke(panel, 1, further)
+        _stroke(panel, 1, (further[1], further[0][:1] + further[1][1:]))
+    count = len(panel.session.versions)
     panel.teach_panel._live.click()
-    for which, k in ((4, 0), (5, 1)):
-        count = len(panel.session.versions)
-        _stroke(panel, k, (_GROUND, _OBJECTS)[k][which])
-        _wait_for(lambda count=count: len(panel.session.versions) > count)
-        _ready(panel)
+    _wait_for(lambda: len(panel.session.versions) > count)
+    _ready(panel)
     for each in panel.teach_panel.findChildren(QCollapsible):
         if each.text() == "Versions":
             each.expand(animate=False)
     _wait(0.3)
     for area in panel.teach_panel.findChildren(QScrollArea):
         area.ensureWidgetVisible(panel.teach_panel.versions)
+
+
+def _train(panel: EmcadWidget) -> None:
+    panel.teach_panel._train.click()
+    _wait(0.5)
+    _ready(panel)
 
 
 def _taught(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
@@ -290,6 +326,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         running,
         stages,
         stages_beside,
+        calibrated,
         refusal,
         teach,
         training,

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_emcad.imaging.paint import UNPAINTED
-from napari_emcad.suggestion import Doubted, best_slices, suggestions
+from napari_emcad.suggestion import (
+    Doubted,
+    Squares,
+    Suggestion,
+    best_slices,
+    in_order,
+    spread,
+    suggestions,
+)
 
 
 @st.composite
@@ -101,3 +109,46 @@ def test_slices_are_ranked_by_what_was_suggested_in_them():
 def test_a_square_has_pixels():
     with pytest.raises(ValueError, match="1 at least"):
         suggestions([], 0)
+
+
+@given(st.integers(0, 500), st.integers(1, 40))
+def test_positions_are_spread_evenly_from_end_to_end(count, most):
+    chosen = spread(count, most)
+    assert len(chosen) == min(count, most)
+    assert chosen == sorted(set(chosen))
+    assert all(0 <= n < count for n in chosen)
+    if len(chosen) > 1:
+        steps = np.diff(chosen)
+        assert (chosen[0], chosen[-1]) == (0, count - 1)
+        assert steps.max() - steps.min() <= 1
+
+
+def test_no_position_is_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        spread(3, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
+def test_places_come_slice_by_slice(drawn):
+    found = [Suggestion((z,), (8 * n, 8 * n + 8), (0, 8), use) for n, (z, use) in enumerate(drawn)]
+    ordered = in_order(found)
+    assert sorted(ordered, key=found.index) == found
+    slices = list(dict.fromkeys(each.index for each in ordered))
+    assert slices == best_slices(found)
+    assert [each.index for each in ordered] == [
+        each.index for z in slices for each in found if each.index == z
+    ]
+    for z in slices:
+        uses = [each.use for each in ordered if each.index == z]
+        assert uses == sorted(uses, reverse=True)
+
+
+@settings(deadline=None)
+@given(st.lists(doubted(), max_size=3), st.integers(4, 40))
+def test_slices_may_come_one_by_one(slices, patch):
+    alike = [Doubted((n,), each.doubt, each.target) for n, each in enumerate(slices)]
+    squares = Squares(patch)
+    assert squares.best() == []
+    for each in alike:
+        squares.add(each)
+    assert squares.best(4) == suggestions(alike, patch, 4)

@@ -136,9 +136,7 @@ def painted_part(
         If a painted number stands for no class.
     """
     window = np.full((rows[1] - rows[0], columns[1] - columns[0]), UNPAINTED, np.int16)
-    for at, labels, (top, left) in _planes_of(source):
-        if at != index:
-            continue
+    for _, labels, (top, left) in _planes_of(source, index):
         ranges = (rows, top, labels.shape[0]), (columns, left, labels.shape[1])
         both = [
             (max(first, start), min(last, start + size)) for (first, last), start, size in ranges
@@ -228,17 +226,22 @@ def pages_of(sources: Iterable[Painted], record: Record) -> list[PageKey]:
 
 
 def _planes_of(
-    source: Painted,
+    source: Painted, only: Index | None = None
 ) -> Iterator[tuple[Index, NDArray[Any], tuple[int, int]]]:
-    """Yield position, painted plane (rows first) and corner of each slice that has labels."""
+    """Yield position, painted plane (rows first) and corner of each slice that has labels.
+
+    Other slices than the one that is wanted are not read: they may be on a disk.
+    """
     axes = source.slices.spatial_axes
     corner = dict(zip(axes, source.corner or (0,) * len(axes), strict=True))
     stacked = [letter for letter in axes if letter not in "YX"]
     sizes = [source.labels.shape[axes.index(letter)] for letter in stacked]
     for place in product(*map(range, sizes)):
         position = dict(zip(stacked, place, strict=True))
-        plane = np.asarray(source.labels[tuple(position.get(a, slice(None)) for a in axes)])
         index = tuple(position[letter] + corner[letter] for letter in stacked)
+        if only is not None and index != only:
+            continue
+        plane = np.asarray(source.labels[tuple(position.get(a, slice(None)) for a in axes)])
         turned = plane.T if source.slices.transposed else plane
         yield index, turned, (corner["Y"], corner["X"])
 

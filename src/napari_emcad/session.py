@@ -17,6 +17,7 @@ from napari_emcad.versions import Versions
 from napari_emcad.workbook import Workbook
 
 if TYPE_CHECKING:
+    from napari_emcad.calibration import Calibration
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.training.events import HeldOut
     from napari_emcad.versions import How, Version
@@ -52,6 +53,8 @@ class Session:
         What is taught.
     checkpoint_changed
         Emitted with the checkpoint that is open now.
+    calibration_changed
+        Emitted with a new calibration.
     running_changed
         Emitted with the ticket of the job that runs now, or None.
     arrived
@@ -59,6 +62,7 @@ class Session:
     """
 
     checkpoint_changed = Signal(object)
+    calibration_changed = Signal(object)
     running_changed = Signal(object)
     arrived = Signal(object, object)
 
@@ -68,6 +72,7 @@ class Session:
         self._as_read: Checkpoint | None = None
         self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
+        self._calibration: Calibration | None = None
         self.versions, self.workbook = Versions(), Workbook()
 
     @property
@@ -94,9 +99,10 @@ class Session:
         strokes: int = 0,
         score: HeldOut | None = None,
         held_out: int = 0,
+        doubt: float | None = None,
     ) -> None:
         """Use what a training made, as a new version; see `Version` for what is said of it."""
-        self.versions.add(how, checkpoint, strokes, score, held_out)
+        self.versions.add(how, checkpoint, strokes, score, held_out, doubt)
         self._use(checkpoint)
 
     def go_to(self, version: Version) -> None:
@@ -142,6 +148,28 @@ class Session:
     def _show(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self.checkpoint_changed.emit(checkpoint)
+
+    # -- how sure the checkpoint may be
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The last calibration, whichever checkpoint it is of."""
+        return self._calibration
+
+    @property
+    def temperature(self) -> float:
+        """What maps of doubt of the open checkpoint use: 1 unless it was calibrated itself."""
+        found = self._calibration
+        return (
+            1.0 if found is None or found.checkpoint is not self._checkpoint else found.temperature
+        )
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Take a calibration; it counts whenever its checkpoint is the open one."""
+        self._calibration = calibration
+        self.calibration_changed.emit(calibration)
+
+    # -- jobs
 
     def why_not_run(self) -> str:
         """Return why no job may begin now, or "" if one may."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Index
 
+    _Read = tuple[
+        NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], Index
+    ]
+
 PATCH = 64
 """Side of a square that is suggested, in image pixels."""
 
@@ -103,11 +107,42 @@ def suggestions(slices: Iterable[Doubted], patch: int = PATCH, most: int = 5) ->
     ValueError
         If a square has no pixel.
     """
-    if patch < 1:
-        raise ValueError(f"Squares of {patch} pixels; they need 1 at least.")
-    read = [_squares(each, patch) for each in slices]
-    if not read:
-        return []
+    squares = Squares(patch)
+    for each in slices:
+        squares.add(each)
+    return squares.best(most)
+
+
+class Squares:
+    """The squares of slices that come one by one; of a slice nothing else is kept.
+
+    Parameters
+    ----------
+    patch
+        As for `suggestions`.
+
+    Raises
+    ------
+    ValueError
+        If a square has no pixel.
+    """
+
+    def __init__(self, patch: int = PATCH) -> None:
+        if patch < 1:
+            raise ValueError(f"Squares of {patch} pixels; they need 1 at least.")
+        self._patch = patch
+        self._read: list[_Read] = []
+
+    def add(self, of: Doubted) -> None:
+        """Take the squares of another slice."""
+        self._read.append(_squares(of, self._patch))
+
+    def best(self, most: int = 5) -> list[Suggestion]:
+        """Return those most worth painting so far, as `suggestions` does."""
+        return _best(self._read, most) if self._read else []
+
+
+def _best(read: Sequence[_Read], most: int) -> list[Suggestion]:
     boxes, worth, looks, painted = (
         np.concatenate([each[part] for each in read]) for part in range(4)
     )
@@ -139,9 +174,33 @@ def best_slices(found: Sequence[Suggestion]) -> list[Index]:
     return sorted(total, key=lambda index: -total[index])
 
 
-def _squares(
-    of: Doubted, patch: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], Index]:
+def in_order(found: Sequence[Suggestion]) -> list[Suggestion]:
+    """Return squares slice by slice, so that they are stepped through without going to and fro.
+
+    Slices come in the order of `best_slices`, the squares of each by their use.
+    """
+    places = {index: n for n, index in enumerate(best_slices(found))}
+    return sorted(found, key=lambda each: (places[each.index], -each.use))
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return so many of `count` positions at most, evenly spaced, the ends among them.
+
+    Raises
+    ------
+    ValueError
+        If none may be chosen.
+    """
+    if most < 1:
+        raise ValueError(f"{most} positions; there must be at least 1.")
+    if count <= most:
+        return list(range(count))
+    if most == 1:
+        return [count // 2]
+    return [round(n * (count - 1) / (most - 1)) for n in range(most)]
+
+
+def _squares(of: Doubted, patch: int) -> _Read:
     """Return squares ``(n, 4)``, what each is worth, how it looks, whether it holds paint."""
     height, width = of.target.shape
     starts = [_starts(size, patch) for size in (height, width)]

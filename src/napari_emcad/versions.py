@@ -42,6 +42,8 @@ class Version:
         Pixels that stand behind the score.
     made
         When.
+    doubt
+        Mean entropy of its predictions there, 0 … 1, at a temperature of 1; None if nobody asked.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Version:
     score: HeldOut | None = None
     held_out: int = 0
     made: datetime = field(default_factory=datetime.now)
+    doubt: float | None = None
 
     @property
     def size(self) -> int:
@@ -99,10 +102,11 @@ class Versions:
         strokes: int = 0,
         score: HeldOut | None = None,
         held_out: int = 0,
+        doubt: float | None = None,
     ) -> Version:
         """Put a new version at the end and make it current."""
         self._made += 1
-        version = Version(self._made, how, checkpoint, strokes, score, held_out)
+        version = Version(self._made, how, checkpoint, strokes, score, held_out, doubt=doubt)
         self._all.append(version)
         self._current = version
         self._let_go()

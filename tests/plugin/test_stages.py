@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -495,3 +496,48 @@ def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
     z = odd.metadata["napari-emcad"]["slice"]
     np.testing.assert_allclose(odd.data[:, 0], expected[z]["probability:1"].values, atol=1e-5)
     np.testing.assert_allclose(odd.translate, ((STRIDE - 1) / 2, *z, (STRIDE - 1) / 2))
+
+
+# -- the network that is looked into
+
+
+def networks():
+    """Return which networks are alive; those of other tests' windows may be among them."""
+    gc.collect()
+    return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
+
+
+@pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
+def test_the_network_goes_when_the_slider_is_followed_no_longer(
+    stack, shown, qtbot, monkeypatch, ending
+):
+    """H15: while following it stays for the next slice; after Stop or an error it has no use."""
+    before, answers = networks(), PvtEmcad.look_inside
+    click(qtbot, stack)
+    shown(stack)
+    assert len(networks() - before) == 1
+
+    def look_inside(self, x):
+        if ending == "failed":
+            raise RuntimeError("shapes")
+        if ending == "stopped":
+            stack.job_bar.stop()
+        else:
+            stack.stages_panel.stop_following()
+        return answers(self, x)
+
+    stack.segment_panel._advanced._tile.setValue(64)
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    stack.viewer.dims.set_current_step(0, 4)
+    qtbot.waitUntil(lambda: not stack.stages_panel.following, timeout=30_000)
+    shown(stack)
+    assert networks() <= before
+
+
+def test_the_network_goes_when_following_is_switched_off_between_two_slices(stack, shown, qtbot):
+    before = networks()
+    click(qtbot, stack)
+    shown(stack)
+    assert len(networks() - before) == 1
+    stack.stages_panel._follow.setChecked(False)
+    qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
 from napari_emcad.imaging.paint import UNPAINTED, LabelRule
 from napari_emcad.imaging.slices import as_slices
+from napari_emcad.model.network import PvtEmcad
 from napari_emcad.painting import Painted, painted_part
 
 
@@ -103,3 +106,100 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
         part = painted_part(source, (1,), rows, columns, 2)
         assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
     assert (painted_part(source, (2,), (0, 60), (0, 50), 2) == UNPAINTED).all()
+
+
+# -- the whole stack
+
+
+def choose_stack(panel):
+    panel.observatory.show()
+    reach = panel.stages_panel._reach
+    reach.setCurrentIndex(reach.findText("whole stack"))
+
+
+@pytest.fixture
+def uneven(viewer, dock, nuclei):
+    """Return a panel on slice 0 of five, of which 1 and 4 are doubtful."""
+    rng = np.random.default_rng(0)
+    plane = np.tile(nuclei, (2, 2))
+    noisy = plane // 4 + rng.integers(0, 40, (192, 256), np.uint8)
+    stack = np.stack([plane * 0, noisy, plane * 0, plane * 0, noisy[::-1]])
+    viewer.add_image(stack, name="stack", scale=(2, 0.5, 0.5), axis_labels=("z", "y", "x"))
+    viewer.dims.set_current_step(0, 0)
+    return dock(viewer)
+
+
+def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
+    panel, viewer = uneven, uneven.viewer
+    labels = annotate(panel, qtbot)
+    suggest(panel, qtbot, finish)
+    assert place(panel) == ""
+    assert panel.job_bar.message == "Nothing here is doubtful."
+    choose_stack(panel)
+    suggest(panel, qtbot, finish)
+    found = list(panel.suggester._found)
+    assert {each.index for each in found} == {(1,), (4,)}
+    visited = []
+    for each in found:
+        visited.append(viewer.dims.current_step[0])
+        assert (visited[-1],) == each.index
+        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.centre)
+        press(qtbot, panel.stages_panel._on)
+    assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
+    assert viewer.dims.current_step[0] == visited[0]
+
+    labels.data[visited[0]] = 1
+    press(qtbot, panel.stages_panel._on)
+    left = [each for each in found if each.index != (visited[0],)]
+    assert place(panel).endswith(f"of {len(left)}")
+    assert viewer.dims.current_step[0] == visited[-1]
+
+
+def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
+    panel, stages = uneven, uneven.stages_panel
+    choose_stack(panel)
+    assert stages._reach.isVisibleTo(stages)
+    assert stages._reach.isEnabled()
+    flat = panel.viewer.add_image(nuclei, name="flat")
+    stages.choose_layer(flat)
+    panel.observatory.show()
+    assert not stages._reach.isVisibleTo(stages)
+    suggest(panel, qtbot, finish)
+    assert panel.suggester._asked.request.image is flat
+    assert panel.suggester._asked.search.slices.scope.index == ()
+
+
+def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
+    panel, answers, seen = uneven, PvtEmcad.look_inside, []
+
+    def look_inside(self, x):
+        seen.append(panel.job_bar.running)
+        if len(seen) == 3:
+            panel.job_bar._thread.stop()
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    told = []
+    panel.session.arrived.connect(lambda _, event: told.append(event))
+    choose_stack(panel)
+    suggest(panel, qtbot, finish)
+    assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
+    assert panel.job_bar.message == "Stopped after 3 of 5 slices."
+    assert {each.index for each in panel.suggester._found} == {(1,)}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
+def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, error):
+    """H1, H20."""
+    with monkeypatch.context() as broken:
+
+        def look_inside(*_):
+            raise type(error)(*error.args)
+
+        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        choose_stack(uneven)
+        suggest(uneven, qtbot, finish)
+    assert uneven.job_bar.message
+    assert place(uneven) == ""
+    suggest(uneven, qtbot, finish)
+    assert place(uneven)

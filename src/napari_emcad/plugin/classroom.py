@@ -13,6 +13,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
+from napari_emcad.headway import headway
 from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, read_anew
 from napari_emcad.plugin.layers import unwrapped, with_channels
 from napari_emcad.plugin.notes import LayerPair
@@ -290,6 +291,7 @@ class Classroom(QObject):
             prediction is not None,
         )
         self._panel.versions.show_versions(self._session.versions)
+        self._panel.versions.show_hint(self._headway())
         self._panel.versions.show_running(self._session.running is not None)
         self._panel.show_layers(self._usable_layers())
         teacher = self._teacher
@@ -319,6 +321,11 @@ class Classroom(QObject):
             dice, iou = version.score.dice, version.score.iou
             return f"Dice {dice:.3f}, IoU {iou:.3f} on {version.held_out:,} held-out pixels."
         return workbook.why_no_score() or "Held-out strokes are scored with the next training."
+
+    def _headway(self) -> str:
+        workbook, versions = self._session.workbook, self._session.versions
+        why = workbook.why_no_score() if workbook.record.painted else ""
+        return headway(list(versions), versions.current, why)
 
     def _usable_layers(self) -> list[Labels]:
         used = {id(each.labels) for each in self._teacher.notes.pairs}

@@ -159,7 +159,10 @@ class Observatory(QObject):
     def _follow(self) -> None:
         """Show the maps of the slice on screen: kept ones at once, others once they are there."""
         self._due = False
-        if not self._panel.following or self._seen is None:
+        if not self._panel.following:
+            self._rest()
+            return
+        if self._seen is None:
             return
         try:
             request = self._request()
@@ -179,6 +182,13 @@ class Observatory(QObject):
             self._supersede()
         else:
             self._begin(request, quiet=True)
+
+    def _rest(self) -> None:
+        """Let the network go, unless a job looks through it, whose end does the same."""
+        running = self._session.running
+        looking = running is not None and isinstance(running.snapshot, StageRequest)
+        if self._viewing is not None and not looking:
+            self._viewing.rest()
 
     def _is_seen(self, request: StageRequest) -> bool:
         seen = None if self._seen is None else self._seen[0]
@@ -229,8 +239,12 @@ class Observatory(QObject):
         where = zip(names, request.index, strict=True)
         said = ", ".join(f"{_named(name)} {n}" for name, n in where)
         told = f"Maps of {said}." if said else ""
+        if request.temperature != 1 and request.doubts:
+            told += f" Doubt is at temperature {request.temperature:.2g}."
         if request.checkpoint is not self._session.checkpoint:
             told += " The model has changed since; press Show for its maps."
+        elif request.doubts and request.temperature != self._session.temperature:
+            told += " The model was calibrated since; press Show for its doubt."
         self._panel.show_told(told.strip())
         self._panel.show_probed(request.class_name)
 
@@ -279,7 +293,12 @@ class Observatory(QObject):
             raise ValueError(f"{segment.problem} It is chosen on the Segment tab.")
         choices = replace(segment.value(), scope=self._panel.scope)
         return stage_request(
-            self._viewer, unwrapped(layer), choices, self._panel.value(), checkpoint
+            self._viewer,
+            unwrapped(layer),
+            choices,
+            self._panel.value(),
+            checkpoint,
+            self._session.temperature,
         )
 
     # -- the cursor
@@ -331,6 +350,7 @@ class Observatory(QObject):
         self._segment_panel.value_changed.connect(self._follow_segment)
         self._session.running_changed.connect(self._running_changed)
         self._session.checkpoint_changed.connect(self._checkpoint_changed)
+        self._session.calibration_changed.connect(self._calibrated)
         self._viewer.dims.events.connect(self._dims_changed)
         self._viewer.mouse_move_callbacks.append(self._moved)
 
@@ -350,6 +370,11 @@ class Observatory(QObject):
             self._tell(self._seen[0])
         self.show_soon()
 
+    def _calibrated(self, _: object) -> None:
+        if self._seen is not None:
+            self._tell(self._seen[0])
+        self._follow_soon()
+
     def release(self) -> None:
         """Let go of the viewer; it is not used again."""
         self._forget()
@@ -358,6 +383,7 @@ class Observatory(QObject):
             self._viewer.mouse_move_callbacks.remove(self._moved)
         self._session.running_changed.disconnect(self._running_changed, missing_ok=True)
         self._session.checkpoint_changed.disconnect(self._checkpoint_changed, missing_ok=True)
+        self._session.calibration_changed.disconnect(self._calibrated, missing_ok=True)
 
 
 def _bars(key: MapKey) -> bool:

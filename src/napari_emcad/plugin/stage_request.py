@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, MapKey, stages_of, wanted_maps
+from napari_emcad.inference.maps import (
+    OF_CHANNELS,
+    OF_CLASSES,
+    OF_DOUBT,
+    MapKey,
+    stages_of,
+    wanted_maps,
+)
 from napari_emcad.inspection import check_maps
 from napari_emcad.jobs import slices_for
 from napari_emcad.model.config import STAGES
@@ -119,7 +126,7 @@ class StageRequest:
         The probabilities that are read under the cursor.
     class_name
         Of the class that is shown; "" where there is one alone.
-    checkpoint, settings
+    checkpoint, settings, temperature
         What it is computed with.
     """
 
@@ -133,11 +140,17 @@ class StageRequest:
     class_name: str
     checkpoint: Checkpoint
     settings: InferenceSettings
+    temperature: float = 1.0
 
     @property
     def computed(self) -> tuple[MapKey, ...]:
         """Every map that is needed."""
         return tuple(dict.fromkeys((*self.shown, *self.under_cursor)))
+
+    @property
+    def doubts(self) -> bool:
+        """Whether something that is shown depends on the temperature."""
+        return any(key.kind in OF_DOUBT for key in self.shown)
 
     @property
     def index(self) -> Index:
@@ -155,6 +168,7 @@ class StageRequest:
             and (ours.axes, ours.channels) == (theirs.axes, theirs.channels)
             and (ours.scope.rows, ours.scope.columns) == (theirs.scope.rows, theirs.scope.columns)
             and (self.settings, self.shown) == (other.settings, other.shown)
+            and self.temperature == other.temperature
             and self.level.coarseness == other.level.coarseness
         )
 
@@ -186,6 +200,7 @@ def stage_request(
     choices: SegmentChoices,
     stages: StageChoices,
     checkpoint: Checkpoint,
+    temperature: float = 1.0,
 ) -> StageRequest:
     """Return what to look at.
 
@@ -199,6 +214,8 @@ def stage_request(
         What is shown.
     checkpoint
         What is looked into.
+    temperature
+        For maps of doubt.
 
     Raises
     ------
@@ -208,17 +225,19 @@ def stage_request(
     level = levels(layer)[choices.level]
     scope = scope_of(viewer, layer, choices)
     slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+    shown = stages.keys(checkpoint.config)
     request = StageRequest(
         image=layer,
         name=layer.name,
         axes=choices.axes,
         level=level,
         slices=slices,
-        shown=stages.keys(checkpoint.config),
+        shown=shown,
         under_cursor=stages.under_cursor(checkpoint.config),
         class_name=class_names(checkpoint).get(stages.part, ""),
         checkpoint=checkpoint,
         settings=choices.settings,
+        temperature=temperature if any(key.kind in OF_DOUBT for key in shown) else 1.0,
     )
     check_maps(slices, checkpoint, request.computed)
     return request

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, Kind
 from napari_emcad.model.config import STAGES, STRIDES
+from napari_emcad.places import MOST_SLICES
 from napari_emcad.plugin.bars import Bars
+from napari_emcad.plugin.calibration_box import CalibrationBox
 from napari_emcad.plugin.image_combo import image_combo
-from napari_emcad.plugin.look import combo, form, row, scrolled, text
+from napari_emcad.plugin.look import combo, folded, form, row, scrolled, text
 from napari_emcad.plugin.readout import Readout
 from napari_emcad.plugin.stage_request import StageChoices, class_names
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.segment_panel import ScopeName
 
 _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
+_REACH = {"this slice": False, "whole stack": True}
 _CURSOR = "Under the cursor, probability"
 _USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
 
@@ -59,7 +62,8 @@ class StagesPanel(QWidget):
     image_chosen
         Another image was chosen.
     suggest_wanted, step_wanted
-        Places to paint are wanted, or the next one (1) or the one before (-1).
+        Places to paint are wanted, of the whole stack (True) or the slice on screen; or the next
+        one (1) or the one before (-1).
     changed
         Any other choice.
     """
@@ -68,7 +72,7 @@ class StagesPanel(QWidget):
     remove_wanted = Signal()
     grid_wanted = Signal(bool)
     image_chosen = Signal(object)
-    suggest_wanted = Signal()
+    suggest_wanted = Signal(bool)
     step_wanted = Signal(int)
     changed = Signal()
 
@@ -87,7 +91,7 @@ class StagesPanel(QWidget):
             "Looks at each slice that comes on screen; slices seen before are kept as long as "
             "there is room",
         )
-        self.bars, self.readout = Bars(), Readout()
+        self.bars, self.readout, self.calibration = Bars(), Readout(), CalibrationBox()
         self._told, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
@@ -96,9 +100,17 @@ class StagesPanel(QWidget):
         self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
         self._suggest = QPushButton("Suggest")
-        self._suggest.setToolTip("Steps through places of this slice where the model is undecided")
+        self._suggest.setToolTip("Steps through places where the model is undecided")
+        self._reach = combo(dict(_REACH))
+        self._reach.setToolTip(
+            f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
+            f"slice comes first"
+        )
+        self._reach.setVisible(False)
         self._back, self._on = QPushButton("◀"), QPushButton("▶")
         self._place = text()
+        self._place.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._steps = row(self._back, self._place, self._on)
         self._build()
         self._connect()
         self.show_suggested(0, 0)
@@ -113,6 +125,11 @@ class StagesPanel(QWidget):
     def following(self) -> bool:
         """Whether maps follow the slider."""
         return bool(self._follow.isChecked()) and self._rows.isRowVisible(self._follow)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether places of the whole stack are wanted."""
+        return bool(self._reach.currentData()) and self._rows.isRowVisible(self._follow)
 
     @property
     def scope(self) -> ScopeName:
@@ -174,8 +191,7 @@ class StagesPanel(QWidget):
     def show_suggested(self, number: int, count: int) -> None:
         """Show which of the suggested places is at hand, from 1; no count for none."""
         self._place.setText(f"{number} of {count}" if count else "")
-        for each in (self._back, self._place, self._on):
-            each.setVisible(bool(count))
+        self._steps.setVisible(bool(count))
 
     def show_told(self, told: str) -> None:
         """Say what the maps are of."""
@@ -204,6 +220,8 @@ class StagesPanel(QWidget):
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, stack)
+        self._reach.setVisible(stack)
+        self._reach.setEnabled(stack and not reason)
         self._remove.setEnabled(maps)
         self._beside.setEnabled(maps or beside)
         self._beside.setChecked(beside)
@@ -213,7 +231,7 @@ class StagesPanel(QWidget):
     def _connect(self) -> None:
         self._show.clicked.connect(self.show_wanted)
         self._remove.clicked.connect(self.remove_wanted)
-        self._suggest.clicked.connect(self.suggest_wanted)
+        self._suggest.clicked.connect(lambda: self.suggest_wanted.emit(self._whole))
         self._back.clicked.connect(lambda: self.step_wanted.emit(-1))
         self._on.clicked.connect(lambda: self.step_wanted.emit(1))
         self._beside.clicked.connect(self.grid_wanted)
@@ -240,16 +258,18 @@ class StagesPanel(QWidget):
         holder.setLayout(self._rows)
         self._told.setVisible(False)
         self.bars.setVisible(False)
+        calibrated = folded("Can doubt be believed?", self.calibration)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(holder, self._told, self.bars), 1)
+        column.addWidget(scrolled(holder, self._told, self.bars, calibrated), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._cursor)
         below.addWidget(self.readout)
         below.addWidget(self._show)
         below.addWidget(row(self._beside, self._remove))
-        below.addWidget(row(self._suggest, self._back, self._place, self._on))
+        below.addWidget(row(self._suggest, self._reach))
+        below.addWidget(self._steps)
         below.addWidget(self._reason)
         column.addLayout(below)
 

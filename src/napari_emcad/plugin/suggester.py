@@ -1,65 +1,43 @@
-"""Where to paint next: doubt of the slice on screen becomes places that are stepped through."""
+"""Where to paint next: doubt of a slice or a stack becomes places that are stepped through."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_emcad.imaging.paint import UNPAINTED, PaintError
-from napari_emcad.inference.maps import MapKey
 from napari_emcad.jobs import slices_for
 from napari_emcad.painting import painted_part
+from napari_emcad.places import Search, search
 from napari_emcad.plugin.layers import is_open, levels, unwrapped
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.stage_request import StageChoices, StageRequest, stage_request
-from napari_emcad.plugin.viewing import Viewing
-from napari_emcad.suggestion import Doubted, Suggestion, suggestions
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
-
     from napari.components import ViewerModel
     from napari.layers import Image
-    from numpy.typing import NDArray
 
     from napari_emcad.painting import Painted
+    from napari_emcad.places import Places
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.segment_panel import SegmentPanel
     from napari_emcad.plugin.stages_panel import StagesPanel
     from napari_emcad.plugin.teacher import Teacher
     from napari_emcad.session import Session, Ticket
+    from napari_emcad.suggestion import Suggestion
 
 _DOUBT = StageChoices((), ("entropy",))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """The slice that places are wanted of, and what was painted on it."""
+    """Where places are wanted, as it was when the job began."""
 
     request: StageRequest
-    target: NDArray[np.int16]
-
-    def job(self, stop: threading.Event) -> Generator[Any, None, list[Suggestion]]:
-        """Yield what a look tells, and return the places."""
-        from napari_emcad.inference.pieces import Preparation  # torch, in the thread
-
-        found = None
-        for event in Viewing(self.request).job(self.request, stop):
-            if hasattr(event, "maps"):
-                found = next(e for e in event.maps if e.key == MapKey("entropy"))
-            else:
-                yield event
-        if found is None:
-            return []
-        slices = self.request.slices
-        ready = Preparation(slices, self.request.checkpoint.preprocessing)
-        looks = ready.planes(self.request.index, (0, slices.height), (0, slices.width))
-        doubt = found.values.T if slices.transposed else found.values
-        return suggestions([Doubted(self.request.index, doubt, self.target, looks)])
+    search: Search
 
 
 class Suggester(QObject):
@@ -93,11 +71,11 @@ class Suggester(QObject):
         panel.suggest_wanted.connect(self.suggest)
         panel.step_wanted.connect(self.step)
 
-    def suggest(self) -> None:
-        """Ask for places in the slice on screen."""
+    def suggest(self, whole: bool = False) -> None:
+        """Ask for places in the slice on screen, or in the whole stack."""
         self._forget()
         try:
-            asked = self._ask()
+            asked = self._ask(whole)
         except (ValueError, TypeError) as error:
             self._job_bar.say(str(error), error=True)
             return
@@ -105,7 +83,7 @@ class Suggester(QObject):
         ticket = self._session.begin(f"Looking where to paint on {name}", asked)
         self._job_bar.start(
             ticket.verb,
-            asked.job,
+            lambda stop: search(asked.search, stop),
             lambda event: self._session.accept(ticket, event),
             lambda outcome: self._ended(ticket, outcome),
         )
@@ -130,7 +108,7 @@ class Suggester(QObject):
         self._at = (before + by - (gone and by > 0)) % len(self._found)
         self._show()
 
-    def _ask(self) -> _Asked:
+    def _ask(self, whole: bool = False) -> _Asked:
         layer, checkpoint = self._panel.layer, self._session.checkpoint
         reason = self._session.why_not_run() or self._segment_panel.problem
         if reason or layer is None or checkpoint is None:
@@ -138,15 +116,21 @@ class Suggester(QObject):
         layer = unwrapped(layer)
         if self._segment_panel.layer is not layer:
             self._segment_panel.choose_layer(layer)
-        choices = replace(self._segment_panel.value(), scope="slice")
-        request = stage_request(self._viewer, layer, choices, _DOUBT, checkpoint)
-        painted = self._painted(request)
-        whole = slices_for(levels(layer)[0].array, checkpoint, request.axes, choices.channels)
-        shape = whole.height, whole.width
-        if painted is None:
-            return _Asked(request, np.full(shape, UNPAINTED, np.int16))
-        everything = (0, shape[0]), (0, shape[1])
-        return _Asked(request, painted_part(painted, request.index, *everything, self._classes))
+        choices = replace(self._segment_panel.value(), scope="layer" if whole else "slice")
+        request = stage_request(
+            self._viewer, layer, choices, _DOUBT, checkpoint, self._session.temperature
+        )
+        finest = slices_for(levels(layer)[0].array, checkpoint, request.axes, choices.channels)
+        found = Search(
+            request.slices,
+            (finest.height, finest.width),
+            checkpoint,
+            request.settings,
+            request.temperature,
+            self._painted(request),
+            self._classes,
+        )
+        return _Asked(request, found)
 
     @property
     def _classes(self) -> int:
@@ -170,8 +154,9 @@ class Suggester(QObject):
         if outcome.error:
             self._job_bar.say(outcome.error, error=True)
         elif self._is_there(ticket.snapshot.request.image):
-            self._asked, self._found, self._at = ticket.snapshot, outcome.result, 0
-            self._job_bar.say("" if self._found else "Nothing here is doubtful.")
+            places: Places = outcome.result
+            self._asked, self._found, self._at = ticket.snapshot, list(places.found), 0
+            self._job_bar.say(str(places))
             if self._found:
                 self._show()
 

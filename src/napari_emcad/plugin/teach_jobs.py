@@ -5,10 +5,11 @@ torch is imported when a training or an update first runs.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.io.classes import with_labels
 from napari_emcad.painting import lesson_of, looked
 from napari_emcad.training.events import Snapshot, StepEnd
@@ -65,6 +66,14 @@ class Unfinished:
     checkpoint: Checkpoint
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Practised:
+    """What came of a training, a `Taught`, and its mean doubt of what is held out."""
+
+    taught: Any
+    doubt: float | None
+
+
 def look_job(
     sources: tuple[Painted, ...], record: Record, classes: int
 ) -> Generator[Any, None, Record | None]:
@@ -79,7 +88,7 @@ def look_job(
 def train_job(
     plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
 ) -> Generator[Any, None, Any]:
-    """Train as planned and return a `Taught`; see `practice.practise` for what is yielded."""
+    """Train as planned and return a `Practised`; see `practice.practise` for what is yielded."""
     from napari_emcad.practice import practise, unfinished
 
     checkpoint = yield from _started(plan, stop)
@@ -89,7 +98,8 @@ def train_job(
         try:
             event = next(job)
         except StopIteration as ended:
-            return ended.value
+            taught = ended.value
+            return Practised(taught, _doubt(plan, taught.checkpoint, stop))
         if isinstance(event, Snapshot):
             yield Unfinished(unfinished(lesson, event))
             continue
@@ -112,6 +122,26 @@ def update_job(
     tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
     update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)
     return tutor, update
+
+
+def _doubt(plan: Plan, checkpoint: Checkpoint, stop: threading.Event) -> float | None:
+    """Return a model's mean doubt of what is held out; None where it cannot be told.
+
+    It takes as long as one validation, and a training is never lost for it.
+    """
+    from napari_emcad.calibration import held_out_answers
+
+    if not plan.held_out or stop.is_set():
+        return None
+    settings = InferenceSettings(device=plan.device)
+    job = held_out_answers(checkpoint, plan.sources, plan.record, settings, stop)
+    with suppress(RuntimeError, ValueError, MemoryError, OSError):
+        while True:
+            try:
+                next(job)
+            except StopIteration as ended:
+                return None if ended.value is None else float(ended.value.doubt)
+    return None
 
 
 def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:

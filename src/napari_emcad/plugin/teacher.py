@@ -241,12 +241,13 @@ class Teacher(QObject):
             self._job_bar.say("Cancelled; the model is as it was.")
             self.refresh(quiet=True)
             return
-        taught = outcome.result
+        taught, doubt = outcome.result.taught, outcome.result.doubt
         held_out = plan.held_out
         epochs = [each for each in taught.trained.epochs if each.dice is not None]
         best = max(epochs, key=lambda each: each.dice, default=None)
         self._tutor = None
-        self._use("trained", taught.checkpoint, plan, best if held_out else None, held_out)
+        shown = best if held_out else None
+        self._use("trained", taught.checkpoint, plan, shown, held_out, doubt)
         self._job_bar.say(_told(taught.trained, best, held_out, outcome.seconds))
         self.refresh(quiet=True)
 
@@ -452,12 +453,13 @@ class Teacher(QObject):
         plan: Plan,
         score: EpochEnd | HeldOut | None,
         held_out: int,
+        doubt: float | None = None,
     ) -> None:
         shown = None
         if score is not None and score.dice is not None:
             shown = HeldOut(score.dice, score.iou or 0.0)
         strokes = sum(plan.record.strokes.values())
-        self._session.learn(how, checkpoint, strokes, shown, held_out)
+        self._session.learn(how, checkpoint, strokes, shown, held_out, doubt)
 
     def _tell(self, ticket: Ticket, result: Result | None, event: Any) -> None:
         if not self._session.accept(ticket, event):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_emcad.plugin.look import text
 from napari_emcad.plugin.rows import Rows
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class VersionList(QWidget):
         self._busy = False
         self._rows = Rows(("", "Version", "Strokes", "Dice"), wide=(1,), most=5)
         self._rows.itemSelectionChanged.connect(self._enable)
+        self._hint = text()
+        self._hint.setVisible(False)
         self._back = QPushButton("Use")
         self._back.setToolTip("Segment and train on from this version; none is lost by it")
         self._compare = QPushButton("Compare")
@@ -55,6 +58,7 @@ class VersionList(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._rows)
+        column.addWidget(self._hint)
         column.addLayout(buttons)
         self._enable()
 
@@ -70,6 +74,16 @@ class VersionList(QWidget):
             self._rows.setCurrentCell(rows[0] if rows else -1, 1 if rows else -1)
         self._enable()
 
+    def show_hint(self, hint: str) -> None:
+        """Say what the scores say of further strokes."""
+        self._hint.setText(hint)
+        self._hint.setVisible(bool(hint))
+
+    @property
+    def hint(self) -> str:
+        """What is said of further strokes."""
+        return str(self._hint.text())
+
     def show_running(self, running: bool) -> None:
         """Let versions alone while a job runs."""
         self._busy = running
@@ -81,6 +95,8 @@ class VersionList(QWidget):
         behind = "nothing was held out"
         if version.score is not None:
             behind = f"IoU {version.score.iou:.3f}, on {version.held_out:,} held-out pixels"
+        if version.doubt is not None:
+            behind += f"; mean doubt there {version.doubt:.2f}"
         self._rows.put(row, 0, "●" if version is self._current else "", "in use")
         self._rows.put(row, 1, said, f"{version.number}. {version.checkpoint.title}")
         self._rows.put(row, 2, f"{version.strokes:,}" if version.strokes else "", "strokes so far")

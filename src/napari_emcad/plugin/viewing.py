@@ -88,6 +88,7 @@ class Viewing:
                 request.computed,
                 request.settings,
                 stop,
+                temperature=request.temperature,
                 colours=self.colours,
                 network=self._network,
             )

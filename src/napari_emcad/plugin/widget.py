@@ -17,6 +17,7 @@ from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint,
 from napari_emcad.io.recognise import CheckpointError
 from napari_emcad.io.recovery import settle
 from napari_emcad.jobs import segment_job
+from napari_emcad.plugin.calibrator import Calibrator
 from napari_emcad.plugin.classroom import Classroom
 from napari_emcad.plugin.job_bar import JobBar, JobThread, Outcome
 from napari_emcad.plugin.keeper import Keeper
@@ -133,6 +134,13 @@ class EmcadWidget(QWidget):
             self.session,
             self.teacher,
             self.stages_panel,
+            self.segment_panel,
+            self.job_bar,
+        )
+        self.calibrator = Calibrator(
+            self.session,
+            self.teacher,
+            self.stages_panel.calibration,
             self.segment_panel,
             self.job_bar,
         )
@@ -415,6 +423,7 @@ class EmcadWidget(QWidget):
         self.keeper.release()
         self.classroom.release()
         self.observatory.release()
+        self.calibrator.release()
         if self._device_query is not None:
             self._device_query.give_up()
         if self.session.running is not None:
