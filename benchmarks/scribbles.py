@@ -8,8 +8,9 @@ them get wrong, along its middle, as wide as a person's brush, and never leaves 
 and background take turns, as long as there is something wrong of both. All methods are given the
 same strokes. After 1, 2, 5, 10 and 20 strokes they are scored: mean Dice over
 the untouched images, and seconds per update. The network starts from FILE (else from the bundled
-model, which knows every kind), the forest is ilastik's recipe: scikit-image's multiscale features
-and 100 trees. Full supervision is the same training with every pixel of the three images painted.
+model, which knows every kind) and goes on from update to update; from nothing it starts anew each
+time. The forest is ilastik's recipe: scikit-image's multiscale features and 100 trees. Full
+supervision is the same training with every pixel of the three images painted.
 
 DIR holds images/, labels/ and index.csv as for `dsb2018.py`. Without it everything is one kind.
 """
@@ -71,9 +72,7 @@ def main() -> None:
     )
     parser.add_argument("--kind", help="of the images; default: all of them")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument(
-        "--configs", nargs="+", default=["scribbles"], help="presets, or NAME:k=v,…"
-    )
+    parser.add_argument("--configs", nargs="+", help="presets, or NAME:k=v,…")
     parser.add_argument("--marks", type=int, nargs="+", default=list(MARKS))
     parser.add_argument("--no-forest", action="store_true")
     parser.add_argument("--no-full", action="store_true", help="leave out full supervision")
@@ -83,6 +82,9 @@ def main() -> None:
     if chosen.quick:
         chosen.seeds, chosen.marks = 1, [1, 2]
     start = started(chosen.start)
+    chosen.configs = chosen.configs or [
+        "scribbles-from-nothing" if chosen.start == "nothing" else "scribbles"
+    ]
     runs = [one_seed(seed, chosen, start) for seed in range(chosen.seeds)]
     figures = summary(runs)
     print(json.dumps(figures) if chosen.json else table(figures))
@@ -246,7 +248,8 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
             now["known"] = familiar(start, first)
         how = suited(config, len(record.painted), strokes, now["known"] or 0.0)
         how = how.changed(seed=now["round"])
-        job = teach(now["checkpoint"], learnt, [], how, threading.Event())
+        anew = any(each.startswith("Untrained") for each in start.notes)
+        job = teach(start if anew else now["checkpoint"], learnt, [], how, threading.Event())
         while True:
             try:
                 next(job)

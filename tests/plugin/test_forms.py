@@ -19,6 +19,8 @@ from napari_emcad.plugin.advanced_form import AdvancedForm
 from napari_emcad.plugin.axes_form import AxesForm
 from napari_emcad.plugin.details_form import DetailsForm
 from napari_emcad.plugin.device_combo import DeviceCombo
+from napari_emcad.plugin.train_form import TrainChoices, TrainForm
+from napari_emcad.training.config import PRESETS
 
 SETTINGS = st.builds(
     InferenceSettings,
@@ -46,6 +48,45 @@ def test_advanced_settings_round_trip(qapp, value):
     form = AdvancedForm(InferenceSettings())
     form.set_value(value)
     assert form.value() == value
+
+
+def chosen(box, data):
+    """Choose an entry of a combo box as a user does."""
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())
+
+
+def steps(config):
+    return config.epochs * -(-config.crops_per_epoch // config.batch)
+
+
+@pytest.mark.parametrize("teacher", ["mean", "start", "probe"])
+def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
+    form = TrainForm()
+    form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))
+    assert form.value().config.teacher == teacher
+
+
+def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):
+    form = TrainForm()
+    usual, fresh = PRESETS["scribbles"], PRESETS["scribbles-from-nothing"]
+    chosen(form._start, "nothing")
+    config = form.value().config
+    assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, 1)
+    assert steps(config) == steps(fresh)
+    chosen(form._start, "imagenet")  # an encoder that has learnt is not torn down
+    config = form.value().config
+    assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, usual.encoder_rate)
+    chosen(form._start, "model")
+    config = form.value().config
+    assert (config.learning_rate, steps(config)) == (usual.learning_rate, steps(usual))
+
+
+def test_a_preset_that_was_chosen_stays_whatever_is_started_from(qapp):
+    form = TrainForm()
+    chosen(form._presets, "seed-dice")
+    chosen(form._start, "nothing")
+    assert form.value().config.learning_rate == PRESETS["seed-dice"].learning_rate
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,9 @@ _TEACHERS: dict[str, TeacherName] = {
     "the model as it was": "start",
     "its running mean": "mean",
 }
+_STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
+"""Presets for strokes: of a model that has learnt, and of one that has not."""
+
 _MOST_STEPS = 100_000
 
 
@@ -87,7 +90,7 @@ class TrainForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._file: Path | None = None
-        self._preset = PRESETS["scribbles"]
+        self._preset = PRESETS[_STROKES]
         self._start, self._part = combo(_STARTS), combo(_PARTS)
         self._steps = spin(1, _MOST_STEPS, 10)
         self._steps.setToolTip("Each learns from one batch of crops around what is painted")
@@ -206,7 +209,7 @@ class TrainForm(QWidget):
         ):
             advanced.addRow(caption(title), field)
         rows.addRow(folded("Advanced", inner))
-        self._presets.setCurrentIndex(self._presets.findData("scribbles"))
+        self._presets.setCurrentIndex(self._presets.findData(_STROKES))
 
     def _connect(self) -> None:
         self._presets.activated.connect(self._preset_chosen)
@@ -232,7 +235,20 @@ class TrainForm(QWidget):
             )
             self._file = Path(path) if path else None
         self._start.setToolTip(str(self._file) if self._file else "")
+        self._suit_preset()
         self.changed.emit()
+
+    def _suit_preset(self) -> None:
+        """Take the settings for strokes that suit the start, unless another preset was chosen."""
+        start = self._start.currentData()
+        if self._presets.currentData() not in (_STROKES, _FRESH):
+            return
+        fresh = start != "model"
+        preset = PRESETS[_FRESH if fresh else _STROKES]
+        if fresh and start != "nothing":  # its encoder has learnt already
+            preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
+        self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
+        self.set_value(TrainChoices(preset, start, self._file))
 
 
 assert set(_LOSSES.values()) == set(get_args(LossName))

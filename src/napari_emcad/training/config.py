@@ -310,6 +310,25 @@ _MICROSCOPY = Augmentation(
     permute=0.1,
 )
 _FLIPS = Augmentation(flip=True, rotate=20)
+_SCRIBBLES = TrainingConfig(
+    loss="ce_dice",
+    supervision="deep_and_sum",
+    learning_rate=3e-4,
+    encoder_rate=0.1,
+    epochs=1,
+    crops_per_epoch=160,
+    batch=2,
+    warm_up=0.1,
+    clip=1.0,
+    ema=0.97,
+    drop_path=0.0,
+    pseudo=5.0,
+    teacher="probe",
+    freeze_norm_below=10**6,
+    foreground=1.0,
+    balance=2.0,
+    augmentation=Augmentation(flip=True, brightness=0.1, contrast=0.1),
+)
 
 PRESETS: dict[str, TrainingConfig] = {
     "paper-polyp": TrainingConfig(
@@ -340,24 +359,9 @@ PRESETS: dict[str, TrainingConfig] = {
     "seed-unified": TrainingConfig(
         loss="unified", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
     ),
-    "scribbles": TrainingConfig(
-        loss="ce_dice",
-        supervision="deep_and_sum",
-        learning_rate=3e-4,
-        encoder_rate=0.1,
-        epochs=1,
-        crops_per_epoch=80,
-        batch=2,
-        warm_up=0.1,
-        clip=1.0,
-        ema=0.97,
-        drop_path=0.0,
-        pseudo=5.0,
-        teacher="probe",
-        freeze_norm_below=10**6,
-        foreground=1.0,
-        balance=2.0,
-        augmentation=Augmentation(flip=True, brightness=0.1, contrast=0.1),
+    "scribbles": _SCRIBBLES,
+    "scribbles-from-nothing": _SCRIBBLES.changed(
+        learning_rate=1e-3, encoder_rate=1.0, crops_per_epoch=320
     ),
     "from-scratch": TrainingConfig(
         loss="bce_dice",
