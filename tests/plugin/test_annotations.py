@@ -592,15 +592,16 @@ def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbo
     other = viewer.add_image(np.stack([nuclei] * 6), name="other")
     panel = tiny(viewer)
     panel.teach_panel.choose_layer(other)
+    panel.stages_panel.choose_layer(other)
     settle(panel, qtbot)
     other.name = "one"
     settle(panel, qtbot)
-    for box in (panel.teach_panel, panel.segment_panel):
+    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
         assert box.layer is other
     assert panel.segment_panel._axes.axes == "ZYX"
     viewer.layers.remove(other)
     settle(panel, qtbot)
-    for box in (panel.teach_panel, panel.segment_panel):
+    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
         assert box.layer is one
     assert panel.segment_panel._axes.axes == "YX"
     press(qtbot, panel.teach_panel._new)

@@ -12,7 +12,7 @@ from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.places import MOST_SLICES
 from napari_emcad.plugin.bars import Bars
 from napari_emcad.plugin.calibration_box import CalibrationBox
-from napari_emcad.plugin.image_combo import image_combo
+from napari_emcad.plugin.image_combo import image_combo, list_again
 from napari_emcad.plugin.look import combo, folded, form, row, scrolled, text
 from napari_emcad.plugin.readout import Readout
 from napari_emcad.plugin.stage_request import StageChoices, class_names
@@ -79,7 +79,8 @@ class StagesPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._image = image_combo()
-        self._image.changed.connect(lambda layer: self.image_chosen.emit(layer))
+        self._chosen: Image | None = None
+        self._image.changed.connect(self._choose)
         self._stages = {n: _box(str(n), _stage_tip(n), True) for n in STAGES}
         self._kinds = {kind: _box(*_WORDS[kind], kind in _USUAL) for kind in get_args(Kind)}
         self._class, self._scope = combo(), combo(dict(_SCOPES))
@@ -167,9 +168,14 @@ class StagesPanel(QWidget):
         if layer is not None and layer in self._image.choices and self._image.value is not layer:
             self._image.value = layer
 
+    def _choose(self, layer: Image | None) -> None:
+        self._chosen = layer
+        self.image_chosen.emit(layer)
+
     def reset_choices(self) -> None:
         """List the image layers again."""
-        self._image.reset_choices()
+        if list_again(self._image, self._chosen):
+            self._choose(self.layer)
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Offer a network's classes; one that is still there stays chosen."""
