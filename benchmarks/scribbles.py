@@ -239,6 +239,8 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
         config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
     now = {"checkpoint": start, "net": start.network(), "round": 0, "known": None}
 
+    anew = any(each.startswith("Untrained") for each in start.notes)
+
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
         now["round"] += 1
@@ -246,9 +248,9 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
         if now["known"] is None and len(record.painted) > 1:
             first = [LabelledSlice(k, planes[k], each) for k, each in record.first().items()]
             now["known"] = familiar(start, first)
-        how = suited(config, len(record.painted), strokes, now["known"] or 0.0)
+        taught = now["checkpoint"] is not start and not anew
+        how = suited(config, len(record.painted), strokes, now["known"] or 0.0, taught)
         how = how.changed(seed=now["round"])
-        anew = any(each.startswith("Untrained") for each in start.notes)
         job = teach(start if anew else now["checkpoint"], learnt, [], how, threading.Event())
         while True:
             try:

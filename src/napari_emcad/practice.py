@@ -126,7 +126,8 @@ def practise(
     known = _known(lesson, cache)
     if known < _FAMILIAR:
         yield Notice(_unfamiliar(known))
-    config = suited(lesson.config, lesson.classes, sum(lesson.record.strokes.values()), known)
+    strokes, taught = sum(lesson.record.strokes.values()), lesson.opened is not None
+    config = suited(lesson.config, lesson.classes, strokes, known, taught)
     config = config.changed(validate_every=_validated_every(config, learnt, tested, lesson))
     watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
     return (
@@ -137,13 +138,14 @@ def practise(
 
 
 def suited(
-    config: TrainingConfig, classes: int, strokes: int, known: float = 0.0
+    config: TrainingConfig, classes: int, strokes: int, known: float = 0.0, taught: bool = False
 ) -> TrainingConfig:
     """Return how to learn from so many classes and strokes.
 
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
-    right; of others a linear probe does (figures in docs/benchmarks.md).
+    right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
+    strokes go where something is wrong and may lead a probe astray (figures in docs/benchmarks.md).
 
     Parameters
     ----------
@@ -153,11 +155,15 @@ def suited(
         How many are painted.
     known
         Share of the first strokes that the opened model has right; see `familiar`.
+    taught
+        Whether the model has learnt from such strokes before.
     """
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe" and known >= _FAMILIAR:
         config = config.changed(teacher="start")
+    elif config.teacher == "probe" and taught and strokes >= _FEW:
+        config = config.changed(teacher="agreed")
     if strokes < _FEW:
         pseudo = 0.0 if config.teacher == "mean" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
@@ -327,7 +333,8 @@ class Tutor:
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
         strokes = sum(lesson.record.strokes.values())
-        now = suited(config, lesson.classes, strokes, self._known or 0.0)
+        taught = lesson.opened is not None or self._updates > 1
+        now = suited(config, lesson.classes, strokes, self._known or 0.0, taught)
         if now.pseudo:
             self._learner.begin(learnt, self._preprocessing, now.teacher)
         losses = yield from self._learn(sampler, seconds, now, stop)

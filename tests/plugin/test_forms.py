@@ -60,7 +60,7 @@ def steps(config):
     return config.epochs * -(-config.crops_per_epoch // config.batch)
 
 
-@pytest.mark.parametrize("teacher", ["mean", "start", "probe"])
+@pytest.mark.parametrize("teacher", ["mean", "start", "probe", "agreed"])
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
     form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))

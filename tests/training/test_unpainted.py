@@ -123,6 +123,21 @@ def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
     assert (before.chances(batch.pixels, batch.free) == 0).all()
 
 
+def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
+    source = strokes(discs(1))
+    config = small.changed(pseudo=1.0, teacher="agreed")
+    batch = Sampler([source], 3, PLAIN, config).batch(0)
+    said = {}
+    for teacher in ("start", "probe", "agreed"):
+        before = Before(fresh(), "deep_and_sum", teacher)
+        before.look([source], PLAIN)
+        said[teacher] = before.chances(batch.pixels, batch.free)
+    same = (said["start"].argmax(1) == said["probe"].argmax(1)) & batch.free
+    assert same.any()
+    assert (~same & batch.free).any()
+    torch.testing.assert_close(said["agreed"], said["probe"] * same[:, None])
+
+
 def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
     before = Before(fresh(), "deep_and_sum", "probe")
     looked = []
@@ -154,7 +169,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
     assert dice[5.0] > dice[0.0] + 0.05
 
 
-@pytest.mark.parametrize("teacher", ["start", "probe"])
+@pytest.mark.parametrize("teacher", ["start", "probe", "agreed"])
 def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
     config = small.changed(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)

@@ -54,6 +54,7 @@ _SUPERVISIONS: dict[str, SupervisionName] = {
 }
 _TEACHERS: dict[str, TeacherName] = {
     "likeness, if new": "probe",
+    "likeness, where agreed": "agreed",
     "the model as it was": "start",
     "its running mean": "mean",
 }

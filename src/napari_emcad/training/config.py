@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
-TeacherName = Literal["mean", "start", "probe"]
+TeacherName = Literal["mean", "start", "probe", "agreed"]
 Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
 
 
@@ -157,7 +157,8 @@ class TrainingConfig:
     teacher
         Who teaches it: ``"mean"``, what the running mean of the weights is sure of, from 0 on over
         the first third of the steps, which needs `ema`; ``"start"``, what the network said before
-        the training; ``"probe"``, what a linear classifier on its maps makes of the painted pixels.
+        the training; ``"probe"``, what a linear classifier on its maps makes of the painted pixels;
+        ``"agreed"``, where both of these say the same.
     sure
         Probability from which the running mean is sure.
     boundary

@@ -45,7 +45,7 @@ class Before:
         Of `TrainingConfig`: whether the network predicts by one head or by their sum.
     teacher
         ``"start"`` teaches what the network itself predicts, ``"probe"`` what a linear probe on
-        its maps makes of the painted pixels.
+        its maps makes of the painted pixels, ``"agreed"`` the latter where both say the same.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Before:
         slices, preprocessing
             As for a training.
         """
-        if self.teacher != "probe":
+        if self.teacher == "start":
             return
         whole, fits = Fit(max(self.network.config.num_classes, 2)), {}
         for each in slices:
@@ -95,10 +95,14 @@ class Before:
             return self._said(pixels, maps, free) * free[:, None]
         finest = self.network.finest_map(pixels) if maps is None else maps[-1]
         looks = self._probe.chances(features(pixels, finest))
+        large = F.interpolate(looks, free.shape[-2:], mode="bilinear")
         unknown = torch.isinf(self._probe.offsets)
-        if unknown.any():  # what no stroke speaks of stays as it is
-            free = free & ~unknown[self._said(pixels, maps, free).argmax(1)]
-        return F.interpolate(looks, free.shape[-2:], mode="bilinear") * free[:, None]
+        if unknown.any() or self.teacher == "agreed":
+            said = self._said(pixels, maps, free).argmax(1)
+            free = free & ~unknown[said]  # what no stroke speaks of stays as it is
+            if self.teacher == "agreed":
+                free = free & (said == large.argmax(1))
+        return large * free[:, None]
 
     def _said(self, pixels: Tensor, maps: list[Tensor] | None, free: Tensor) -> Tensor:
         """Return the network's own probabilities, ``(N, classes, H, W)``."""
