@@ -41,8 +41,8 @@ class Probe:
 
     def chances(self, features: Tensor) -> Tensor:
         """Return probabilities ``(N, classes, h, w)`` from features ``(N, features, h, w)``."""
-        logits = torch.einsum("nfhw,kf->nkhw", features, self.weights)
-        return (logits + self.offsets[:, None, None]).softmax(1)
+        logits = torch.einsum("nfhw,kf->nkhw", features, self.weights.to(features))
+        return (logits + self.offsets[:, None, None].to(features)).softmax(1)
 
 
 def features(pixels: Tensor, finest: Tensor) -> Tensor:
@@ -92,10 +92,10 @@ class Fit:
             ``(H, W)``: classes, `UNPAINTED` elsewhere.
         """
         rows, columns = torch.nonzero(target != UNPAINTED, as_tuple=True)
-        labels = target[rows, columns]
+        labels = target[rows, columns].cpu()
         high, wide = seen.shape[-2:]
         rows, columns = rows * high // target.shape[0], columns * wide // target.shape[1]
-        values = seen[:, rows, columns].T.double()
+        values = seen[:, rows, columns].T.cpu().double()  # not every processor has float64
         for k in sorted(set(labels.tolist())):
             of_class = values[labels == k]
             self._counts[k] += len(of_class)

@@ -96,7 +96,7 @@ class Before:
         finest = self.network.finest_map(pixels) if maps is None else maps[-1]
         looks = self._probe.chances(features(pixels, finest))
         large = F.interpolate(looks, free.shape[-2:], mode="bilinear")
-        unknown = torch.isinf(self._probe.offsets)
+        unknown = torch.isinf(self._probe.offsets).to(free.device)
         if unknown.any() or self.teacher == "agreed":
             said = self._said(pixels, maps, free).argmax(1)
             free = free & ~unknown[said]  # what no stroke speaks of stays as it is
