@@ -13,6 +13,7 @@ from napari.layers import Image, Labels
 from test_teach import GROUND, OBJECTS, PATIENCE_MS, annotation, press, settle, stroke, train
 
 import napari_emcad
+from napari_emcad.painting import painted_part
 from napari_emcad.plugin.annotation import new_annotation
 from napari_emcad.plugin.layers import carried, without_channels
 
@@ -581,7 +582,9 @@ def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
     settle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))
-        target = panel.suggester._ask().target
+        search = panel.suggester._ask().search
+        height, width = search.shape
+        target = painted_part(search.painted, (z,), (0, height), (0, width), search.classes)
         assert (target == 1).sum() == (panel.classroom.pair.numbers[z] == 1).sum()
         assert (target == 1).any() == (z == 1)
 
