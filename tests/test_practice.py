@@ -18,19 +18,13 @@ from napari_emcad.inference.events import Notice
 from napari_emcad.io.classes import with_classes
 from napari_emcad.jobs import Screen, slices_for
 from napari_emcad.painting import Painted, PlaneCache, looked, targets
-from napari_emcad.practice import (
-    Lesson,
-    Tutor,
-    _known,
-    _slices,
-    _validated_every,
-    practise,
-    suited,
-)
+from napari_emcad.practice import Lesson, known, practise, slices_of
+from napari_emcad.suiting import suited, validated_every
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
 from napari_emcad.training.learner import Learner
 from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.tutor import Tutor
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
 
@@ -84,7 +78,7 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
     assert update.steps == 1
 
 
-def test_who_teaches_unpainted_pixels_follows_what_is_known():
+def test_who_teaches_unpainted_pixels_follows_what_isknown():
     assert suited(CONFIG, 2, 20) is CONFIG
     assert suited(CONFIG, 2, 20, known=1.0).teacher == "start"
     assert suited(CONFIG, 2, 20, known=0.5).teacher == "probe"
@@ -138,9 +132,9 @@ def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
     blank = replace(
         lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
     )
-    assert _known(lesson, PlaneCache()) > 0.9
-    assert _known(replace(lesson, opened=blank), PlaneCache()) < 0.6
-    assert _known(replace(lesson, checkpoint=blank, opened=lesson.checkpoint), PlaneCache()) > 0.9
+    assert known(lesson, PlaneCache()) > 0.9
+    assert known(replace(lesson, opened=blank), PlaneCache()) < 0.6
+    assert known(replace(lesson, checkpoint=blank, opened=lesson.checkpoint), PlaneCache()) > 0.9
 
 
 def test_later_strokes_do_not_count_as_first_ones(nucleus):
@@ -159,10 +153,11 @@ def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus
     crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
     few = [LabelledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
     many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
-    assert _validated_every(crops, few, few, lesson) <= 2
-    every = _validated_every(crops, few, many, lesson)
-    assert every * 2 * 64**2 >= 3 * 640**2 * lesson.checkpoint.preprocessing.zoom**2
-    assert _validated_every(crops.changed(validate_every=9999), few, many, lesson) == 9999
+    zoom = lesson.checkpoint.preprocessing.zoom
+    assert validated_every(crops, few, few, zoom) <= 2
+    every = validated_every(crops, few, many, zoom)
+    assert every * 2 * 64**2 >= 3 * 640**2 * zoom**2
+    assert validated_every(crops.changed(validate_every=9999), few, many, zoom) == 9999
 
 
 class Desk:
@@ -204,7 +199,7 @@ def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes)
             lesson = desk.lesson()
             for key in lesson.record.pages:
                 alone = replace(lesson, record=lesson.record.only([key]))
-                for seen, found in zip((learnt, tested), _slices(alone, desk.cache), strict=True):
+                for seen, found in zip((learnt, tested), slices_of(alone, desk.cache), strict=True):
                     for each in found:
                         assert each.planes.shape[1:] == each.target.shape
                         before = seen.get(key, False)
@@ -217,7 +212,7 @@ def test_windows_of_a_resized_slice_are_seen_as_large_as_in_the_whole(monkeypatc
     monkeypatch.setattr(painting, "BLOCK", 32)
     desk = Desk((96, 128), napari_emcad.bundled_checkpoint().override(size=(48, 96)))
     desk.numbers[::5, ::7] = 1
-    (learnt, tested) = _slices(desk.lesson(), desk.cache)
+    (learnt, tested) = slices_of(desk.lesson(), desk.cache)
     assert {each.target.shape for each in (*learnt, *tested)} == {(16, 24)}
 
 
@@ -251,7 +246,7 @@ def desk_with(kind, monkeypatch):
 def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
     desk = desk_with(kind, monkeypatch)
     lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
-    learnt, tested = _slices(lesson, desk.cache)
+    learnt, tested = slices_of(lesson, desk.cache)
     assert len(learnt) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
     told, taught = run(practise(lesson, desk.cache, Screen(), stop))
@@ -284,7 +279,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
     run(practise(replace(lesson, record=record), desk.cache, Screen(), threading.Event()))
     assert seen == {UNPAINTED, 0, 1}
-    _, tested = _slices(replace(lesson, record=record), desk.cache)
+    _, tested = slices_of(replace(lesson, record=record), desk.cache)
     assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNPAINTED, 2}
 
 

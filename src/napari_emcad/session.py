@@ -100,9 +100,10 @@ class Session:
         score: HeldOut | None = None,
         held_out: int = 0,
         doubt: float | None = None,
+        came_of: Checkpoint | None = None,
     ) -> None:
         """Use what a training made, as a new version; see `Version` for what is said of it."""
-        self.versions.add(how, checkpoint, strokes, score, held_out, doubt)
+        self.versions.add(how, checkpoint, strokes, score, held_out, doubt, came_of)
         self._use(checkpoint)
 
     def go_to(self, version: Version) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.paint import UNPAINTED
-from napari_emcad.io.checkpoint import Origin
+from napari_emcad.io.checkpoint import UNTRAINED, Origin
 from napari_emcad.training.events import StepEnd, Trained
 from napari_emcad.training.learner import Learner
 from napari_emcad.training.loop import train
@@ -173,7 +173,7 @@ def taught_checkpoint(
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,
         origin=Origin("", "", "new"),
-        notes=tuple(each for each in parent.notes if not each.startswith("Untrained")),
+        notes=tuple(each for each in parent.notes if each != UNTRAINED),
     )
 
 

@@ -44,6 +44,8 @@ class Version:
         When.
     doubt
         Mean entropy of its predictions there, 0 … 1, at a temperature of 1; None if nobody asked.
+    came_of
+        The model before anything was learnt in this sitting; None for one that was opened.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Version:
     held_out: int = 0
     made: datetime = field(default_factory=datetime.now)
     doubt: float | None = None
+    came_of: Checkpoint | None = None
 
     @property
     def size(self) -> int:
@@ -88,13 +91,6 @@ class Versions:
         """The version in use."""
         return self._current
 
-    @property
-    def opened(self) -> Version | None:
-        """What the version in use came of: the last one before it that was opened."""
-        last = self._current.number if self._current else 0
-        opened = [each for each in self._all if each.how == "opened" and each.number <= last]
-        return opened[-1] if opened else None
-
     def add(
         self,
         how: How,
@@ -103,10 +99,20 @@ class Versions:
         score: HeldOut | None = None,
         held_out: int = 0,
         doubt: float | None = None,
+        came_of: Checkpoint | None = None,
     ) -> Version:
         """Put a new version at the end and make it current."""
         self._made += 1
-        version = Version(self._made, how, checkpoint, strokes, score, held_out, doubt=doubt)
+        version = Version(
+            self._made,
+            how,
+            checkpoint,
+            strokes,
+            score,
+            held_out,
+            doubt=doubt,
+            came_of=came_of,
+        )
         self._all.append(version)
         self._current = version
         self._let_go()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels
-from test_teach import GROUND, OBJECTS, PATIENCE_MS, annotation, press, settle, stroke, train
+from test_teach import GROUND, OBJECTS, PATIENCE_MS, annotation, press, quick, settle, stroke, train
 
 import napari_emcad
 from napari_emcad.painting import painted_part
@@ -24,10 +24,7 @@ def tiny(dock):
 
     def tiny(viewer):
         panel = dock(viewer)
-        form = panel.teach_panel.form
-        form._steps.setValue(1)
-        form._batch.setValue(1)
-        form._crop.setValue(64)
+        quick(panel)
         return panel
 
     return tiny

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 from test_stages import maps
-from test_teach import annotation, press, settle, train
+from test_teach import annotation, press, quick, settle, train
 
 from napari_emcad import inspect
 from napari_emcad.calibration import Answers, calibrated, held_out_answers
@@ -31,10 +31,7 @@ def painted(panel, qtbot):
     """Return the panel with five strokes of each class, one in five of them wrong in part."""
     panel._tabs.setCurrentWidget(panel.teach_panel)
     settle(panel, qtbot)
-    form = panel.teach_panel.form
-    form._steps.setValue(1)
-    form._batch.setValue(1)
-    form._crop.setValue(64)
+    quick(panel)
     press(qtbot, panel.teach_panel._new)
     panel._tabs.setCurrentWidget(panel.stages_panel)
     for section in panel.stages_panel.findChildren(QCollapsible):

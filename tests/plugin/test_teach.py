@@ -28,12 +28,17 @@ def teach(panel, qtbot):
     """Return the panel with its Teach tab open, tiny steps, and one annotation."""
     panel._tabs.setCurrentWidget(panel.teach_panel)
     settle(panel, qtbot)
-    form = panel.teach_panel.form
-    form._steps.setValue(2)
-    form._batch.setValue(1)
-    form._crop.setValue(64)
+    quick(panel, steps=2)
     press(qtbot, panel.teach_panel._new)
     return panel
+
+
+def quick(panel, steps=1):
+    """Let a training take no time."""
+    form = panel.teach_panel.form
+    form._steps.setValue(steps)
+    form._batch.setValue(1)
+    form._crop.setValue(64)
 
 
 def press(qtbot, button):
@@ -715,6 +720,21 @@ def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
     teach.keeper.save()
     qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
     assert list(teach.keeper._sitting.folder.glob("paint-*"))
+
+
+def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
+    strokes(teach, qtbot)
+    assert teach.teacher._plan().opened is None
+    teach.session.override(zoom=1.0)
+    filled = teach.session.checkpoint
+    assert teach.teacher._plan().opened is None
+    for _ in range(2):
+        train(teach, qtbot)
+        assert teach.session.versions.current.came_of is filled
+        assert teach.teacher._plan().opened.preprocessing == filled.preprocessing
+    teach.teacher.go_to(next(iter(teach.session.versions)))
+    settle(teach, qtbot)
+    assert teach.teacher._plan().opened is None
 
 
 def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):

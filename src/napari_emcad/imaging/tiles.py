@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 _SIGMA = 0.125
@@ -39,6 +41,13 @@ class Tiling:
 
     def __len__(self) -> int:
         return len(self.tops) * len(self.lefts)
+
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        """Yield rows and columns of the tiles, row by row."""
+        height, width = self.tile
+        for top in self.tops:
+            for left in self.lefts:
+                yield slice(top, top + height), slice(left, left + width)
 
 
 def plan_tiles(shape: tuple[int, int], tile: int, overlap: float, zoom: float = 1.0) -> Tiling:

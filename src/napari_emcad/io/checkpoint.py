@@ -62,6 +62,10 @@ class Origin:
     format: Literal["native", "published", "new"]
 
 
+UNTRAINED = "Untrained: its segmentations mean nothing before it has been trained."
+"""The note of a new network."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
     """A network's weights with everything that is needed to use them.
@@ -128,6 +132,11 @@ class Checkpoint:
     def __reduce__(self) -> tuple[Any, ...]:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return _rebuilt, (values | {"tensors": dict(self.tensors)},)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a new network, which has learnt nothing but perhaps its encoder."""
+        return UNTRAINED in self.notes
 
     @property
     def parameters(self) -> int:

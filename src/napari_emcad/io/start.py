@@ -11,6 +11,7 @@ from napari_emcad.io import published
 from napari_emcad.io.checkpoint import (
     GREY_DEFAULT,
     RGB_DEFAULT,
+    UNTRAINED,
     Checkpoint,
     Origin,
     default_classes,
@@ -71,7 +72,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
         classes=default_classes(config.num_classes),
         title=f"New PVT-EMCAD-{config.encoder[-2:].upper()}",
         origin=Origin("", "", "new"),
-        notes=("Untrained: its segmentations mean nothing before it has been trained.",),
+        notes=(UNTRAINED,),
     )
 
 

@@ -127,7 +127,7 @@ class Classroom(QObject):
             return
         choices = panel.value()
         self._teacher.notes.read_as(image, choices.axes, choices.channels)
-        self._teacher.show(self.pair)
+        self._teacher.preview.show(self.pair)
 
     def _pair_up(self, image: Image, labels: Labels, reading: Any) -> None:
         pair = LayerPair(image, labels, *reading)
@@ -142,7 +142,7 @@ class Classroom(QObject):
 
     def _choose(self, key: Any) -> None:
         self._key = key
-        self._teacher.show(self.pair)
+        self._teacher.preview.show(self.pair)
         self._follow(None if self.pair is None else self.pair.labels)
         self.show()
 
@@ -185,7 +185,7 @@ class Classroom(QObject):
         """Copy the prediction on screen into the annotation, where nothing is painted yet."""
         pair = self.pair
         result = None if pair is None else self._results.classes_of(pair.image)
-        slices = None if pair is None else self._teacher.on_screen(pair)
+        slices = None if pair is None else self._teacher.preview.on_screen(pair)
         if pair is None or result is None or slices is None:
             self._say("There is no prediction of what is on screen.", True)
             return

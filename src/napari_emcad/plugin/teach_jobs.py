@@ -46,6 +46,11 @@ class Plan:
         return Lesson(checkpoint, self.sources, self.record, config, self.device, opened)
 
     @property
+    def strokes(self) -> int:
+        """How many were painted so far."""
+        return sum(self.record.strokes.values())
+
+    @property
     def steps(self) -> int:
         """How many steps a training takes."""
         config = self.choices.config
@@ -68,10 +73,11 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Practised:
-    """What came of a training, a `Taught`, and its mean doubt of what is held out."""
+    """What came of a training: a `Taught`, its mean doubt of what is held out, what it came of."""
 
     taught: Any
     doubt: float | None
+    came_of: Checkpoint
 
 
 def look_job(
@@ -99,7 +105,8 @@ def train_job(
             event = next(job)
         except StopIteration as ended:
             taught = ended.value
-            return Practised(taught, _doubt(plan, taught.checkpoint, stop))
+            doubt = _doubt(plan, taught.checkpoint, stop)
+            return Practised(taught, doubt, lesson.opened or lesson.checkpoint)
         if isinstance(event, Snapshot):
             yield Unfinished(unfinished(lesson, event))
             continue
@@ -117,7 +124,7 @@ def update_job(
     stop: threading.Event,
 ) -> Generator[Any, None, Any]:
     """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
-    from napari_emcad.practice import Tutor
+    from napari_emcad.tutor import Tutor
 
     tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
     update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)

@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
-from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.io.classes import with_labels
-from napari_emcad.jobs import Screen, check_memory, segment_job
+from napari_emcad.jobs import segment_job
 from napari_emcad.painting import PlaneCache, disagreement
 from napari_emcad.plugin.job_bar import JobThread
-from napari_emcad.plugin.layers import is_open, levels
 from napari_emcad.plugin.notes import Notes, follow_image
-from napari_emcad.plugin.request import segment_request
-from napari_emcad.plugin.segment_panel import SegmentChoices
+from napari_emcad.plugin.preview import Preview
 from napari_emcad.plugin.teach_jobs import Plan, Unfinished, look_job, train_job, update_job
 from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
 
@@ -25,26 +22,18 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_emcad.imaging.slices import Slices
     from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.job_bar import JobBar, Outcome
     from napari_emcad.plugin.notes import LayerPair
     from napari_emcad.plugin.results import Result, Results
-    from napari_emcad.plugin.segment_panel import ScopeName
     from napari_emcad.plugin.train_form import TrainChoices
     from napari_emcad.session import Session, Ticket
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.versions import How, Version
+    from napari_emcad.versions import Version
 
 _LIVE_S, _NOW_S = 0.7, 4.0
 """How long an update learns: after a stroke, and when it is asked for."""
-
-_LARGEST_VIEW = 2**24
-"""Pixels on screen that are still predicted while a network learns."""
-
-_SCOPES: tuple[ScopeName, ...] = ("view", "slice")
-_REST_MS = 200
 
 
 class Teacher(QObject):
@@ -78,25 +67,22 @@ class Teacher(QObject):
         kept: dict[Hashable, LayerPair],
     ) -> None:
         super().__init__(job_bar)
-        self._viewer, self._session, self._results = viewer, session, results
+        self._session = session
         self._job_bar, self._choices, self._device = job_bar, choices, device
         self.notes = Notes(viewer, session.workbook, job_bar, kept)
         self.problem = ""
-        self._cache, self._screen = PlaneCache(), Screen()
+        self.preview = Preview(viewer, session, results, self.notes, device, job_bar)
+        self._cache = PlaneCache()
         self._tutor: Any = None
         self._taught: Checkpoint | None = None
         self._learnt_with: TrainingConfig | None = None
         self._look: JobThread | None = None
         self._look_again, self._live, self._stale = False, False, False
         self._after_look: Callable[[], None] | None = None
-        self._shown: LayerPair | None = None
         self._compared: tuple[Record, frozenset[Hashable]] | None = None
-        self._differ, self._unseen = "", ""
+        self._differ = ""
         self.notes.painted.connect(self.look)
         session.running_changed.connect(self._freed)
-        self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=job_bar)
-        for change in (viewer.dims.events, viewer.scene.camera.events):
-            change.connect(self._follow_soon)
 
     # -- looking at paint
 
@@ -219,10 +205,10 @@ class Teacher(QObject):
         plan = self._plan()
         if plan is None:
             return
-        result = self._begin_preview(plan.checkpoint)
+        result = self.preview.begin(plan.checkpoint)
         ticket = self._session.begin("Training", result)
         self.began.emit(plan.steps)
-        cache, screen = self._cache, self._screen
+        cache, screen = self._cache, self.preview.screen
         self._job_bar.start(
             ticket.verb,
             lambda stop: train_job(plan, cache, screen, stop),
@@ -241,13 +227,20 @@ class Teacher(QObject):
             self._job_bar.say("Cancelled; the model is as it was.")
             self.refresh(quiet=True)
             return
-        taught, doubt = outcome.result.taught, outcome.result.doubt
+        taught = outcome.result.taught
         held_out = plan.held_out
         epochs = [each for each in taught.trained.epochs if each.dice is not None]
         best = max(epochs, key=lambda each: each.dice, default=None)
         self._tutor = None
-        shown = best if held_out else None
-        self._use("trained", taught.checkpoint, plan, shown, held_out, doubt)
+        self._session.learn(
+            "trained",
+            taught.checkpoint,
+            plan.strokes,
+            _score(best) if held_out else None,
+            held_out,
+            outcome.result.doubt,
+            outcome.result.came_of,
+        )
         self._job_bar.say(_told(taught.trained, best, held_out, outcome.seconds))
         self.refresh(quiet=True)
 
@@ -269,11 +262,11 @@ class Teacher(QObject):
             return
         if self._taught is not plan.checkpoint or self._learnt_with != plan.choices.config:
             self._tutor = None  # another model, other classes or other settings
-        result = self._begin_preview(plan.checkpoint)
+        result = self.preview.begin(plan.checkpoint)
         ticket = self._session.begin("Updating", _Updating(result))
         self._stale = False
         self.began.emit(0)
-        tutor, cache, screen = self._tutor, self._cache, self._screen
+        tutor, cache, screen = self._tutor, self._cache, self.preview.screen
         self._job_bar.start(
             ticket.verb,
             lambda stop: update_job(tutor, plan, cache, screen, seconds, stop),
@@ -296,7 +289,14 @@ class Teacher(QObject):
         self._tutor, update = outcome.result
         held_out = plan.held_out if update.score is not None else 0
         self._taught, self._learnt_with = update.checkpoint, plan.choices.config
-        self._use("live", update.checkpoint, plan, update.score if held_out else None, held_out)
+        self._session.learn(
+            "live",
+            update.checkpoint,
+            plan.strokes,
+            update.score if held_out else None,
+            held_out,
+            came_of=plan.opened or plan.checkpoint,
+        )
         self.changed.emit()
         self._go_on()
 
@@ -322,8 +322,8 @@ class Teacher(QObject):
             self._predict(self._session.checkpoint, anew=False, quiet=quiet)
 
     def _predict(self, checkpoint: Checkpoint, anew: bool, quiet: bool, name: str = "") -> None:
-        result = self._begin_preview(checkpoint, anew)
-        slices = self._screen.slices
+        result = self.preview.begin(checkpoint, anew)
+        slices = self.preview.screen.slices
         if result is None or slices is None:
             return
         if name:
@@ -344,65 +344,11 @@ class Teacher(QObject):
             self._job_bar.say(outcome.error, error=True)
         self._go_on()
 
-    # -- what is on screen
-
-    def show(self, pair: LayerPair | None) -> None:
-        """Predict this pair's image while a network learns."""
-        self._shown = pair
-        self._follow_screen()
-
-    def on_screen(self, pair: LayerPair) -> Slices | None:
-        """Return the part of a pair's image that is on screen; None if it cannot be told."""
-        self._shown = pair
-        self._follow_screen()
-        return self._screen.slices
-
-    def _follow_screen(self, _: object = None) -> None:
-        """Tell a job that runs what is on screen now."""
-        checkpoint = self._session.checkpoint
-        request = None if checkpoint is None else self._request(checkpoint)
-        self._screen.slices = None if request is None else request[0]
-
-    def _request(self, checkpoint: Checkpoint, anew: bool = False) -> Any:
-        """Return slices and target of what is on screen, or None if it cannot be predicted."""
-        pair = self._shown
-        if pair is None or not is_open(self._viewer, pair.image) or self.notes.why_not(pair):
-            return None
-        settings = InferenceSettings(device=self._device())
-        window = None if _fits(pair, checkpoint, settings) else pair.window
-        reasons = []
-        for scope in _SCOPES:
-            choices = SegmentChoices(pair.axes, pair.channels, 0, scope, settings, anew)
-            try:
-                slices, target = segment_request(
-                    self._viewer, pair.image, choices, checkpoint, "prediction", window
-                )
-            except (ValueError, TypeError) as error:
-                reasons.append(str(error))
-                continue
-            if slices.height * slices.width <= _LARGEST_VIEW:
-                self._unseen = ""
-                return slices, target
-            reasons.append("what is on screen is too large to be predicted meanwhile; zoom in.")
-        self._unseen = f"No prediction is shown: {reasons[0]}"
-        return None
-
-    def _begin_preview(self, checkpoint: Checkpoint, anew: bool = False) -> Result | None:
-        request = self._request(checkpoint, anew)
-        self._screen.slices = None if request is None else request[0]
-        if request is None:
-            return None
-        try:
-            return self._results.begin(request[1])
-        except MemoryError:
-            self._unseen = "No prediction is shown: there is no memory left for it."
-            return None
+    # -- in common
 
     def _say_unseen(self, result: Result | None) -> None:
-        if result is None and self._unseen:
-            self._job_bar.say(self._unseen)
-
-    # -- in common
+        if result is None and self.preview.unseen:
+            self._job_bar.say(self.preview.unseen)
 
     def _plan(self) -> Plan | None:
         """Return what is to be taught, or say why nothing is."""
@@ -415,7 +361,7 @@ class Teacher(QObject):
         try:
             choices = self._choices()
             adapted = self._adapted(checkpoint)
-            opened = self._opened(checkpoint)
+            opened = self._opened()
         except ValueError as error:
             self._job_bar.say(str(error), error=True)
             return None
@@ -432,12 +378,11 @@ class Teacher(QObject):
         record = self._session.workbook.teach()
         return Plan(adapted, sources, record, choices, self._device(), opened)
 
-    def _opened(self, checkpoint: Checkpoint) -> Checkpoint | None:
-        """Return what a checkpoint came of in this sitting, for the classes that are painted."""
-        opened = self._session.versions.opened
-        if opened is None or opened.checkpoint is checkpoint:
-            return None
-        return self._adapted(opened.checkpoint)
+    def _opened(self) -> Checkpoint | None:
+        """Return what the model in use came of, for the classes that are painted."""
+        current = self._session.versions.current
+        came_of = None if current is None else current.came_of
+        return None if came_of is None else self._adapted(came_of)
 
     def _adapted(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint for the classes that are painted; a renamed one keeps its head."""
@@ -445,21 +390,6 @@ class Teacher(QObject):
         renamed = replace(checkpoint, classes=workbook.called_now(checkpoint.classes))
         same = renamed.classes == checkpoint.classes
         return with_labels(checkpoint if same else renamed, workbook.classes)
-
-    def _use(
-        self,
-        how: How,
-        checkpoint: Checkpoint,
-        plan: Plan,
-        score: EpochEnd | HeldOut | None,
-        held_out: int,
-        doubt: float | None = None,
-    ) -> None:
-        shown = None
-        if score is not None and score.dice is not None:
-            shown = HeldOut(score.dice, score.iou or 0.0)
-        strokes = sum(plan.record.strokes.values())
-        self._session.learn(how, checkpoint, strokes, shown, held_out, doubt)
 
     def _tell(self, ticket: Ticket, result: Result | None, event: Any) -> None:
         if not self._session.accept(ticket, event):
@@ -483,8 +413,7 @@ class Teacher(QObject):
         self._tutor, self._live = None, False
         self.notes.painted.disconnect(self.look)
         self._session.running_changed.disconnect(self._freed)
-        for change in (self._viewer.dims.events, self._viewer.scene.camera.events):
-            change.disconnect(self._follow_soon)
+        self.preview.release()
         self.notes.release()
 
 
@@ -509,14 +438,8 @@ class _Updating:
             self.result.release()
 
 
-def _fits(pair: LayerPair, checkpoint: Checkpoint, settings: InferenceSettings) -> bool:
-    """Whether a prediction of a pair's whole image fits into memory."""
-    sizes = zip(levels(pair.image)[0].array.shape, pair.axes, strict=True)
-    try:
-        check_memory(tuple(n for n, letter in sizes if letter != "C"), checkpoint, settings)
-    except ValueError:
-        return False
-    return True
+def _score(best: EpochEnd | None) -> HeldOut | None:
+    return None if best is None or best.dice is None else HeldOut(best.dice, best.iou or 0.0)
 
 
 def _wait_for(ticket: Ticket) -> str:

@@ -251,7 +251,7 @@ class EmcadWidget(QWidget):
     def _warm_up_tab(self) -> None:
         """Import what a tab needs once it is opened, rather than at the first stroke or look."""
         needed = {
-            self.teach_panel: "napari_emcad.practice",
+            self.teach_panel: "napari_emcad.tutor",
             self.stages_panel: "napari_emcad.inference.inside",
         }.get(self._tabs.currentWidget())
         if needed is not None and needed not in self._warm:

@@ -21,7 +21,7 @@ from napari_emcad.training.probe import Fit, Probe, features
 from napari_emcad.training.supervision import SUBSETS, sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -69,10 +69,14 @@ class Before:
             return
         whole, fits = Fit(max(self.network.config.num_classes, 2)), {}
         for each in slices:
-            for top, left, planes, target in _painted_tiles(each, preprocessing.zoom):
-                key = each.name, top, left
+            for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
+                target = each.target[rows, columns]
+                if (target == UNPAINTED).all():
+                    continue
+                key = each.name, rows.start, columns.start
                 before, fit = self._fits.get(key, (None, None))
                 if before is None or fit is None or not np.array_equal(before, target):
+                    planes = each.planes[:, rows, columns]
                     fit = _fit(self.network, planes, target, preprocessing)
                 fits[key] = target, fit
                 whole.join(fit)
@@ -134,17 +138,3 @@ def _fit(
     high, wide = (-(-side // STRIDES[1]) for side in large.shape[-2:])
     fit.add(seen[:, :high, :wide], torch.from_numpy(target.astype(np.int64)).to(device))
     return fit
-
-
-def _painted_tiles(
-    source: LabelledSlice, zoom: float
-) -> Iterator[tuple[int, int, NDArray[np.float32], NDArray[np.integer]]]:
-    """Yield the parts of a slice that hold paint: top, left, planes, target."""
-    height, width = source.target.shape
-    tiling = plan_tiles((height, width), _TILE, 0, zoom)
-    for top in tiling.tops:
-        for left in tiling.lefts:
-            rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
-            target = source.target[rows, columns]
-            if (target != UNPAINTED).any():
-                yield top, left, source.planes[:, rows, columns], target

@@ -105,14 +105,12 @@ def labels(
     tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)
     found = np.zeros((height, width), np.int64)
-    for top in tiling.tops:
-        for left in tiling.lefts:
-            rows, columns = slice(top, top + tiling.tile[0]), slice(left, left + tiling.tile[1])
-            with torch.inference_mode():
-                tile = pixels[None, :, rows, columns].to(device)
-                logits = network.predict(tile, head, preprocessing.zoom)
-            mean = blend.add(top, left, logits[0].float().cpu().numpy())
-            found[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
+    for rows, columns in tiling:
+        with torch.inference_mode():
+            tile = pixels[None, :, rows, columns].to(device)
+            logits = network.predict(tile, head, preprocessing.zoom)
+        mean = blend.add(rows.start, columns.start, logits[0].float().cpu().numpy())
+        found[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
     return found
 
 

@@ -1,0 +1,117 @@
+"""Floor 4: how to learn from so many strokes, and whether a model knows such images already."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.inference.devices import choose_device
+from napari_emcad.training.validation import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.samples import LabelledSlice
+
+_CAREFUL = 0.05
+"""Share of the learning rate while strokes of one class alone are there."""
+
+_FEW = 5
+"""Strokes from which the running mean of the weights helps."""
+
+_FAMILIAR = 0.75
+"""Share of the first strokes that a model has right of images of a kind that it knows."""
+
+
+def suited(
+    config: TrainingConfig, classes: int, strokes: int, known: float = 0.0, taught: bool = False
+) -> TrainingConfig:
+    """Return how to learn from so many classes and strokes.
+
+    Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
+    is painted the network stays near its start. A model that knows such images has unpainted pixels
+    right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
+    strokes go where something is wrong and may lead a probe astray (figures in docs/benchmarks.md).
+
+    Parameters
+    ----------
+    config
+        What was asked for.
+    classes, strokes
+        How many are painted.
+    known
+        Share of the first strokes that the opened model has right; see `familiar`.
+    taught
+        Whether the model has learnt from such strokes before.
+    """
+    if classes < 2:
+        return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
+    if config.teacher == "probe" and known >= _FAMILIAR:
+        config = config.changed(teacher="start")
+    elif config.teacher == "probe" and taught and strokes >= _FEW:
+        config = config.changed(teacher="agreed")
+    if strokes < _FEW:
+        pseudo = 0.0 if config.teacher == "mean" else config.pseudo
+        config = config.changed(pseudo=pseudo, ema=0.0)
+    return config
+
+
+def familiar(opened: Checkpoint, first: Iterable[LabelledSlice], device: str = "auto") -> float:
+    """Return how well a model knows such images: its share of their first strokes, 0 … 1.
+
+    The first strokes of each class say it best: later ones are where a model is wrong. Classes
+    count alike.
+
+    Parameters
+    ----------
+    opened
+        The model before anything was learnt.
+    first
+        Slices painted with the first strokes alone; see `Record.first`.
+    device
+        Where.
+    """
+    network = opened.network().to(choose_device(device)).eval()
+    right: dict[int, list[float]] = {}
+    for each in first:
+        found = labels(network, each, opened.preprocessing, opened.head)
+        for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
+            right.setdefault(k, []).append(float((found == k)[each.target == k].mean()))
+    return float(np.mean([np.mean(each) for each in right.values()])) if right else 0.0
+
+
+def new_kind(known: float) -> str:
+    """Return a sentence if a model does not know the images, else ""."""
+    if known >= _FAMILIAR:
+        return ""
+    return (
+        f"The model had {known:.0%} of your first strokes right, so it takes these images for a "
+        "new kind: it also learns unpainted pixels that look like painted ones."
+    )
+
+
+def validated_every(
+    config: TrainingConfig,
+    learnt: Sequence[LabelledSlice],
+    tested: Sequence[LabelledSlice],
+    zoom: float,
+) -> int:
+    """Return after how many epochs to validate, so that it takes no longer than to learn.
+
+    Parameters
+    ----------
+    config
+        How to learn.
+    learnt, tested
+        What is learnt, and what is held out.
+    zoom
+        Of the checkpoint's preprocessing.
+    """
+    crops = config.crops_per_epoch or len(learnt)
+    judged = sum(each.target.size for each in tested) * zoom**2
+    return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
