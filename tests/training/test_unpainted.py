@@ -19,7 +19,7 @@ from napari_emcad.training import loop, unpainted
 from napari_emcad.training.events import Snapshot
 from napari_emcad.training.learner import Learner
 from napari_emcad.training.loop import train
-from napari_emcad.training.losses import cross_entropy, soft_cross_entropy
+from napari_emcad.training.losses import class_chances, cross_entropy, divergence
 from napari_emcad.training.probe import Fit
 from napari_emcad.training.samples import Sampler
 from napari_emcad.training.unpainted import Before
@@ -93,7 +93,16 @@ def test_soft_labels_that_are_hard_cost_what_hard_ones_do(channels):
     target = torch.randint(-1, max(channels, 2), (2, 9, 9))
     hard = F.one_hot(target.clamp_min(0), max(channels, 2)).permute(0, 3, 1, 2).float()
     chances = hard * (target != UNPAINTED)[:, None]
-    torch.testing.assert_close(soft_cross_entropy(logits, chances), cross_entropy(logits, target))
+    torch.testing.assert_close(divergence(logits, chances), cross_entropy(logits, target))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_soft_labels_that_are_met_cost_nothing(channels):
+    torch.manual_seed(0)
+    logits = torch.randn(2, channels, 9, 9)
+    met = divergence(logits, class_chances(logits))
+    torch.testing.assert_close(met, torch.zeros(()), rtol=0, atol=1e-6)
+    assert divergence(logits + torch.randn_like(logits), class_chances(logits)) > 0.01
 
 
 @pytest.mark.parametrize("teacher", ["start", "probe"])

@@ -15,7 +15,7 @@ from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.model.encoder import fuse_attention
 from napari_emcad.model.precision import bfloat16_if_quick
 from napari_emcad.training.boundary import boundary_term
-from napari_emcad.training.losses import LOSSES, cross_entropy, soft_cross_entropy
+from napari_emcad.training.losses import LOSSES, cross_entropy, divergence
 from napari_emcad.training.supervision import Supervision
 from napari_emcad.training.unpainted import Before
 
@@ -60,7 +60,7 @@ class Learner:
         self._half = bfloat16_if_quick(self._device) if config.mixed_precision else None
         self._steps = 0
         self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
-        self._soft_agreement = Supervision(config.supervision, soft_cross_entropy).to(self._device)
+        self._soft_agreement = Supervision(config.supervision, divergence).to(self._device)
         self._before: Before | None = None
         self._maps: dict[int, list[Tensor]] = {}
         self._keeps_maps = config.train == "decoder" and bool(config.pool) and config.scales == (1,)

@@ -99,16 +99,22 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return _mean_over(_entropy(logits, target), painted(target))
 
 
-def soft_cross_entropy(logits: Tensor, chances: Tensor) -> Tensor:
-    """Return the mean cross-entropy with probabilities, ``(N, classes, H, W)``, not all of them 0.
+def divergence(logits: Tensor, chances: Tensor) -> Tensor:
+    """Return the mean Kullback-Leibler divergence from probabilities; 0 once they are met.
 
-    One channel of logits is class 1 of two.
+    Parameters
+    ----------
+    logits
+        ``(N, K, H, W)``; one channel is class 1 of two.
+    chances
+        ``(N, max(K, 2), H, W)``: what they should say; all 0 where nothing is asked of them.
     """
     if logits.shape[1] == 1:
         entropy = _binary_entropy(logits[:, 0], chances[:, 1])
     else:
         entropy = -(chances * F.log_softmax(logits, 1)).sum(1)
-    return _mean_over(entropy, chances.sum(1) > 0)
+    least = torch.special.entr(chances).sum(1)
+    return _mean_over(entropy - least, chances.sum(1) > 0)
 
 
 def dice_loss(logits: Tensor, target: Tensor, power: int = 2) -> Tensor:
