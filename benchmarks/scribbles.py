@@ -53,11 +53,12 @@ BRUSH, LONGEST = 5, 40
 
 @dataclass
 class Method:
-    """What learns from strokes: a name, and how it is updated and asked."""
+    """What learns from strokes: a name, how it is updated and asked, and what a network is now."""
 
     name: str
     update: Any
     ask: Any
+    checkpoint: Any = None
     dice: dict[int, float] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
@@ -268,7 +269,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
             zoom = checkpoint.preprocessing.zoom
             return now["net"].predict(pixels, checkpoint.head, zoom)[0, 0].sigmoid().numpy()
 
-    return Method(name, update, ask)
+    return Method(name, update, ask, lambda: now["checkpoint"])
 
 
 def configured(name: str) -> TrainingConfig:

@@ -37,11 +37,11 @@ def stack():
     return image.astype(np.uint8)
 
 
-def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, stop=None, **given):
+def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None, **given):
     slices = slices_for(image, bundled, axes)
-    shape = slices.height, slices.width
+    shape = shape or (slices.height, slices.width)
     of = Search(slices, shape, bundled, CPU, temperature, painted)
-    job, events = search(of, stop or threading.Event(), **given), []
+    job, events = search(of, threading.Event(), **given), []
     while True:
         try:
             events.append(next(job))
@@ -52,7 +52,13 @@ def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, stop=None,
 def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES):
     """Return the places of some slices of a ZYX stack, from what `inspect` says of them."""
     inside = napari_emcad.inspect(
-        image, bundled, "entropy", "ZYX", "cpu", full_precision=True, temperature=temperature
+        image,
+        bundled,
+        ["entropy", "encoder:1"],
+        "ZYX",
+        "cpu",
+        full_precision=True,
+        temperature=temperature,
     )
     slices = slices_for(image, bundled, "ZYX")
     ready = Preparation(slices, bundled.preprocessing)
@@ -63,7 +69,7 @@ def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES
             (z,),
             inside[z]["entropy"].values,
             nothing if painted is None else painted_part(painted, (z,), *ranges, 1),
-            ready.planes((z,), *ranges),
+            (*ready.planes((z,), *ranges), *inside[z]["encoder:1"].values),
         )
         for z in zs
     ]
@@ -151,3 +157,43 @@ def test_only_the_slice_that_is_asked_for_is_read():
     source = Painted("a", "a", as_slices(np.zeros(labels.shape), 3, "ZYX"), labels, LabelRule())
     painted_part(source, (7,), (0, 20), (0, 30), 1)
     assert labels.read == 1
+
+
+@pytest.fixture
+def large(stack):
+    """Return a slice of twice the size, every pixel of it four times."""
+    return stack[3].repeat(2, 0).repeat(2, 1)
+
+
+@pytest.fixture
+def every_other(monkeypatch):
+    """Rank places in every other pixel of what is larger than 128 along a side."""
+    monkeypatch.setattr("napari_emcad.places._LARGEST", 128)
+    monkeypatch.setattr("napari_emcad.places._BAND", 10)
+
+
+def test_large_slices_are_ranked_in_every_nth_pixel(bundled, large, every_other):
+    places, _ = looked(bundled, large, "YX")
+    assert places.found
+    for each in places.found:
+        (top, bottom), (left, right) = each.rows, each.columns
+        assert 0 <= top < bottom <= 192
+        assert 0 <= left < right <= 256
+        assert (bottom - top, right - left) == (128, 128)
+
+
+def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large, every_other):
+    first = looked(bundled, large, "YX")[0].found[0]
+    labels = np.zeros(large.shape, np.uint8)
+    labels[first.rows[0] + 1, first.columns[0] + 1] = 1
+    painted = Painted("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
+    places, _ = looked(bundled, large, "YX", painted=painted)
+    assert first not in places.found
+
+
+def test_places_of_a_coarse_resolution_are_told_in_pixels_of_the_finest(bundled, stack):
+    here = looked(bundled, stack[3], "YX")[0].found
+    there = looked(bundled, stack[3], "YX", shape=(384, 384))[0].found
+    assert [(each.rows, each.columns) for each in there] == [
+        (tuple(4 * n for n in each.rows), tuple(3 * n for n in each.columns)) for each in here
+    ]

@@ -33,7 +33,7 @@ def doubted(draw, index=()):
         y, x = rng.integers(height), rng.integers(width)
         target[y : y + 5, x : x + 5] = rng.integers(0, 3)
     looks = draw(st.sampled_from([None, 1, 3]))
-    planes = None if looks is None else rng.random((looks, height, width), np.float32)
+    planes = () if looks is None else rng.random((looks, height, width), np.float32)
     return Doubted(index, doubt, target, planes)
 
 
@@ -92,8 +92,40 @@ def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
     doubt, looks = np.zeros((40, 160)), np.zeros((1, 40, 160))
     doubt[:, 40:80] = doubt[:, 120:160] = 0.5
     looks[:, :, 80:] = 1
-    found = suggestions([Doubted((), doubt, target, looks)], 40, 2)
-    assert [each.columns for each in found] == [(120, 160), (40, 80)]
+    first, second = suggestions([Doubted((), doubt, target, looks)], 40, 2)
+    assert first.columns == (120, 160)
+    assert overlap(second, Suggestion((), (0, 40), (40, 80), 0))
+
+
+def test_of_two_places_the_one_that_more_places_look_like_comes_first():
+    target = np.full((40, 240), UNPAINTED, np.int16)
+    doubt, looks = np.zeros((40, 240)), np.zeros((1, 40, 240))
+    doubt[:, :40] = 0.55
+    doubt[:, 80:120] = doubt[:, 160:200] = 0.5
+    looks[:, :, 80:] = 1
+    first, second, _ = suggestions([Doubted((), doubt, target, looks)], 40, 3)
+    assert {first.columns, second.columns} & {(80, 120), (160, 200)}
+    assert first.columns[0] >= 80
+    assert second.columns == (0, 40)  # the others are told by the first
+
+
+def test_what_places_look_like_may_be_coarse_and_fine_at_once():
+    target = np.full((64, 64), UNPAINTED, np.int16)
+    rng = np.random.default_rng(0)
+    fine, coarse, doubt = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
+    enlarged = coarse.repeat(4, 0).repeat(4, 1)
+    mixed = suggestions([Doubted((), doubt, target, (fine, coarse))], 16)
+    assert mixed == suggestions([Doubted((), doubt, target, np.stack([fine, enlarged]))], 16)
+
+
+def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr("napari_emcad.suggestion._MOST", 20)
+    rng = np.random.default_rng(0)
+    target = np.full((256, 256), UNPAINTED, np.int16)
+    doubt, looks = rng.random((256, 256)), rng.random((2, 256, 256))
+    doubt[64:128, 96:160] = 1
+    found = suggestions([Doubted((), doubt, target, looks)], 32)
+    assert overlap(found[0], Suggestion((), (64, 128), (96, 160), 0))
 
 
 def test_slices_are_ranked_by_what_was_suggested_in_them():

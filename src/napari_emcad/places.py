@@ -16,11 +16,12 @@ from napari_emcad.suggestion import Doubted, Squares, Suggestion, in_order, spre
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index, Slices
+    from napari_emcad.inference.colours import Colours
     from napari_emcad.inference.events import InferenceSettings
     from napari_emcad.inference.inside import Inside
     from napari_emcad.inference.pieces import Preparation
@@ -33,7 +34,14 @@ MOST_SLICES = 32
 MOST_PLACES = 12
 """Places that are found in a stack; in a single slice fewer, see `suggestions`."""
 
-_DOUBT = MapKey("entropy")
+_LARGEST = 4096
+"""Pixels along a side, so many at most, in which the places of a slice are ranked."""
+
+_BAND = 1024
+"""Rows that are read at once."""
+
+_SEEN = (MapKey("entropy"), MapKey("encoder", 1))
+"""Doubt, and what places are told apart by beside their pixels: as colours, to bound memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,9 @@ def search(
 ) -> Generator[Progress | Notice, None, Places]:
     """Look at slice after slice and rank the places of all of them together.
 
+    Places are squares of `PATCH` pixels of the resolution that is looked at, larger ones where a
+    slice has more than 4096 pixels along a side.
+
     Torch is imported when it first runs. Of each slice only its squares are kept.
 
     Parameters
@@ -127,6 +138,7 @@ def search(
 
     network, ready = of.checkpoint.network(), Preparation(of.slices, of.checkpoint.preprocessing)
     indices, squares = of.slices.indices, Squares()
+    colours: Mapping[MapKey, Colours] = {}
     chosen = spread(len(indices), most_slices)
     looked_at = 0
     for n in chosen:
@@ -136,10 +148,11 @@ def search(
         job = inspect_job(
             replace(of.slices, scope=scope),
             of.checkpoint,
-            (_DOUBT,),
+            _SEEN,
             of.settings,
             stop,
             temperature=of.temperature,
+            colours=colours,
             network=network,
         )
         seen: Inside | None = None
@@ -150,17 +163,51 @@ def search(
                 yield event
         if seen is None:
             break
+        colours = seen.colours
         squares.add(_doubted(of, ready, indices[n], seen))
         looked_at += 1
     places = squares.best(MOST_PLACES) if len(chosen) > 1 else squares.best()
-    return Places(tuple(in_order(places)), looked_at, len(chosen), len(indices))
+    found = tuple(_finest(of, each) for each in in_order(places))
+    return Places(found, looked_at, len(chosen), len(indices))
 
 
 def _doubted(of: Search, ready: Preparation, index: Index, seen: Inside) -> Doubted:
-    target: NDArray[np.int16] = np.full(of.shape, UNPAINTED, np.int16)
+    """Return a slice as its places are ranked: in pixels that are looked at, or every n-th."""
+    step, slices = _step(of), of.slices
+    across = [each.values for each in seen.maps]
+    doubt, features = (each.swapaxes(-1, -2) if slices.transposed else each for each in across)
+    bands = [
+        ready.planes(index, (top, min(top + _BAND * step, slices.height)), (0, slices.width))
+        for top in range(0, slices.height, _BAND * step)
+    ]
+    planes = np.concatenate([each[:, ::step, ::step] for each in bands], axis=1)
+    return Doubted(index, doubt, _paint(of, index, planes.shape[1:]), (*planes, *features))
+
+
+def _step(of: Search) -> int:
+    """Return that every n-th pixel of a large slice is enough to rank its places."""
+    return -(-max(of.slices.height, of.slices.width) // _LARGEST)
+
+
+def _paint(of: Search, index: Index, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Return what is painted on a slice of the finest resolution, brought to another shape."""
+    target: NDArray[np.int16] = np.full(shape, UNPAINTED, np.int16)
     if of.painted is not None:
-        target = painted_part(of.painted, index, (0, of.shape[0]), (0, of.shape[1]), of.classes)
-    values = seen.maps[0].values
-    doubt = values.T if of.slices.transposed else values
-    looks = ready.planes(index, (0, of.slices.height), (0, of.slices.width))
-    return Doubted(index, doubt, target, looks)
+        height, width = of.shape
+        fine = painted_part(of.painted, index, (0, height), (0, width), of.classes)
+        rows, columns = np.nonzero(fine != UNPAINTED)
+        target[rows * shape[0] // height, columns * shape[1] // width] = fine[rows, columns]
+    return target
+
+
+def _finest(of: Search, place: Suggestion) -> Suggestion:
+    """Return a place in pixels of the finest resolution."""
+    step = _step(of)
+    rows, columns = (
+        (span[0] * step * fine // coarse, min(-(-span[1] * step * fine // coarse), fine))
+        for span, coarse, fine in (
+            (place.rows, of.slices.height, of.shape[0]),
+            (place.columns, of.slices.width, of.shape[1]),
+        )
+    )
+    return replace(place, rows=rows, columns=columns)
