@@ -1,9 +1,9 @@
 """Floor 4: where the next strokes would help most, from doubt and what is painted already.
 
-A square is worth painting if the network is undecided in much of it, and in much that looks like
-it, of which no stroke tells yet: uncertainty times density (Settles and Craven, "An analysis of
-active learning strategies for sequence labeling tasks", EMNLP 2008), the latter over what is
-doubtful and unlike paint.
+A square is worth painting if the network is undecided in much of what looks like it and like no
+paint: places are chosen one by one so that together they look like as much of the doubt as can be
+(facility location: Nemhauser, Wolsey and Fisher, "An analysis of approximations for maximizing
+submodular set functions", 1978, which shows that one by one is good enough).
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ _STEPS = 4
 
 _TOLD = 0.9
 """Share of what a place could teach that strokes on one that looks the same have taught."""
+
+_LEAST = 0.25
+"""A square with less doubt than such a share of the most doubtful one is not suggested."""
 
 _MOST = 2048
 """Squares that are ranked, and that they are compared with: of more, the most doubtful ones, and
@@ -100,8 +103,9 @@ def suggestions(slices: Iterable[Doubted], patch: int = PATCH, most: int = 5) ->
     """Return the squares most worth painting, the best one first; they do not overlap.
 
     The doubt of a square is its mean, times the share of it that is doubtful. The use of a square
-    is its doubt, times the mean doubt of squares that look like it and unlike those that hold
-    paint or were suggested before it. Squares that hold paint, or nothing doubtful, are left out.
+    is the share of all doubt in squares that look like it and unlike those that hold paint or were
+    suggested before it. Squares that hold paint are left out, and those with far less doubt than
+    the most doubtful one.
 
     Parameters
     ----------
@@ -158,24 +162,28 @@ def _best(read: Sequence[_Read], most: int) -> list[Suggestion]:
     )
     which = np.repeat(np.arange(len(read)), [len(each[0]) for each in read])
     looks = _standardised(looks)
-    ranked = np.flatnonzero(~painted & (worth > 0))
-    ranked = ranked[np.argsort(-worth[ranked], kind="stable")][:_MOST]
-    doubtful = np.flatnonzero(worth > 0)
+    ranked, doubtful = _ranked(np.where(painted, 0, worth)), np.flatnonzero(worth > 0)
     doubtful = doubtful[spread(len(doubtful), _MOST)]
     alike = _likeness(cdist(looks[ranked], looks[doubtful]))
     told = _likeness(_distance(looks[doubtful], looks[painted]))
+    share = worth[doubtful] / worth[doubtful].sum()
     free = np.ones(len(ranked), bool)
     found: list[Suggestion] = []
     while free.any() and len(found) < most:
-        news = worth[doubtful] * (1 - _TOLD * told) / worth[doubtful].sum()
-        use = np.where(free, worth[ranked] * (alike @ news), -1.0).round(_DIGITS)
-        best = int(use.argmax())
+        use = np.maximum(alike - _TOLD * told, 0) @ share
+        best = int(np.where(free, use.round(_DIGITS), -1.0).argmax())
         box, place = boxes[ranked[best]], which[ranked[best]]
         rows, columns = (int(box[0]), int(box[1])), (int(box[2]), int(box[3]))
         found.append(Suggestion(read[int(place)][4], rows, columns, float(use[best])))
         free &= (which[ranked] != place) | ~_overlapping(boxes[ranked], box)
         told = np.maximum(told, alike[best])
     return found
+
+
+def _ranked(worth: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return which squares may be suggested, the most doubtful ones first."""
+    fit = np.flatnonzero((worth > 0) & (worth >= _LEAST * worth.max()))
+    return fit[np.argsort(-worth[fit], kind="stable")][:_MOST]
 
 
 def best_slices(found: Sequence[Suggestion]) -> list[Index]:

@@ -24,6 +24,9 @@ _CAREFUL = 0.05
 _FEW = 5
 """Strokes from which the running mean of the weights helps."""
 
+_MANY = 10
+"""Strokes after which a model is not believed to know images: who paints so many disagrees."""
+
 _FAMILIAR = 0.75
 """Share of the first strokes that a model has right of images of a kind that it knows."""
 
@@ -36,7 +39,8 @@ def suited(
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
     right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
-    strokes go where something is wrong and may lead a probe astray (figures in docs/benchmarks.md).
+    strokes go where something is wrong and may lead a probe astray. So they do after many strokes
+    on images that a model seemed to know (figures in docs/benchmarks.md).
 
     Parameters
     ----------
@@ -52,7 +56,7 @@ def suited(
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe" and known >= _FAMILIAR:
-        config = config.changed(teacher="start")
+        config = config.changed(teacher="start" if strokes < _MANY else "agreed")
     elif config.teacher == "probe" and taught and strokes >= _FEW:
         config = config.changed(teacher="agreed")
     if strokes < _FEW:

@@ -83,6 +83,27 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     assert place(panel) == ""
 
 
+def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
+    viewer, dock, nuclei, qtbot, finish
+):
+    rng = np.random.default_rng(0)
+    coarse = np.tile(nuclei, (2, 2)) // 4 + rng.integers(0, 40, (192, 256), np.uint8)
+    fine = coarse.repeat(4, 0).repeat(4, 1)
+    viewer.add_image([fine, coarse], multiscale=True, name="slide", scale=(0.5, 0.5))
+    panel = dock(viewer)
+    labels = annotate(panel, qtbot)
+    panel.segment_panel._level.setCurrentIndex(1)
+    suggest(panel, qtbot, finish)
+    first = panel.suggester._found[0]
+    assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.centre)
+
+    labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
+    suggest(panel, qtbot, finish)
+    assert first not in panel.suggester._found
+    assert panel.suggester._found
+
+
 def test_an_image_that_is_gone_has_no_places(large, qtbot, finish):
     suggest(large, qtbot, finish)
     assert large.suggester._found
