@@ -48,6 +48,26 @@ def test_pages_with_new_paint_are_drawn_more_often(planes):
     assert not next(each for each in learnt if each.name == "a").recent.any()
 
 
+def test_slices_know_what_the_first_strokes_of_each_class_painted():
+    target = np.full((40, 40), UNPAINTED, np.int16)
+    target[2:5, 2:9] = 1
+    record = Record().looked({"a": target.copy()}, every=0)
+    target[10:14, 2:9] = 0
+    record = record.looked({"a": target.copy()}, every=0)
+    target[20:24, 2:9] = 1
+    later = np.where(target == 1, target, UNPAINTED)
+    record = record.looked({"a": target.copy(), "b": later}, every=0)
+    learnt, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
+    first = {each.name: each.first for each in learnt}
+    assert (first["a"] == ((target != UNPAINTED) & (np.arange(40) < 20)[:, None])).all()
+    assert not first["b"].any()
+    small, _ = painted_slices(
+        record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)), sizes={"a": (20, 20)}
+    )
+    a = next(each for each in small if each.name == "a")
+    assert (a.first == ((a.target != UNPAINTED) & (np.arange(20) < 10)[:, None])).all()
+
+
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)

@@ -203,6 +203,7 @@ def painted_slices(
     """
     learnt: list[LabelledSlice] = []
     tested: list[LabelledSlice] = []
+    firsts = record.first()
     for key, page in record.pages.items():
         new, ground, size = record.new(key, since), record.ground(key), (sizes or {}).get(key)
         weight = _NEW_WEIGHT if new.any() else 1.0
@@ -212,7 +213,8 @@ def painted_slices(
         ):
             if not (target != UNPAINTED).any():
                 continue
-            found = LabelledSlice(str(key), planes[key], target, weight, new)
+            first = firsts.get(key, np.full_like(target, UNPAINTED)) != UNPAINTED
+            found = LabelledSlice(str(key), planes[key], target, weight, new, first=first)
             if size is not None and size != target.shape:
                 found = _apart(sized(found, size), _covered(others(), size))
             if (found.target != UNPAINTED).any():

@@ -105,6 +105,31 @@ def test_soft_labels_that_are_met_cost_nothing(channels):
     assert divergence(logits + torch.randn_like(logits), class_chances(logits)) > 0.01
 
 
+def test_first_strokes_count_as_much_as_all_together():
+    """However much is painted later, a class's mean moves by half of the way at most."""
+    fit = Fit(2)
+    fit.add(torch.zeros(1, 1, 10), torch.zeros(1, 10, dtype=torch.long))
+    fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
+    later = torch.full((1, 1, 10**5), 0.1), torch.ones(1, 10**5, dtype=torch.long)
+    alike = Fit(2)
+    alike.join(fit)
+    fit.add(*later, torch.zeros(1, 10**5, dtype=torch.bool))
+    values = torch.tensor([0.2, 0.35])[None, None, None]
+    assert fit.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [False, True]
+    alike.add(*later)
+    assert alike.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [True, True]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_if_all_strokes_are_first_ones_none_counts_more(seed):
+    seen, target = clouds(seed, 3)
+    every, plain = Fit(3), Fit(3)
+    every.add(seen, target, torch.ones(target.shape, dtype=torch.bool))
+    plain.add(seen, target)
+    torch.testing.assert_close(every.probe().weights, plain.probe().weights)
+
+
 @pytest.mark.parametrize("teacher", ["start", "probe"])
 def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
     source = strokes(discs(1))
@@ -160,6 +185,8 @@ def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
     more[3] = 0
     before.look([replace(one, target=more), other], PLAIN)
     assert len(looked) == 3
+    before.look([replace(one, target=more, first=more == 0), other], PLAIN)
+    assert len(looked) == 4
 
 
 def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):

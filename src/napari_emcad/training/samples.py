@@ -44,6 +44,8 @@ class LabelledSlice:
         What it is a slice of; "" if it is an image of its own.
     turn
         The class whose turn it is to be in the middle of a crop; None for any.
+    first
+        ``(H, W)`` bool, what the first strokes of each class painted; None if there were none.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LabelledSlice:
     recent: NDArray[np.bool_] | None = None
     image: str = ""
     turn: int | None = None
+    first: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,13 +97,18 @@ def sized(source: LabelledSlice, size: tuple[int, int] | None) -> LabelledSlice:
     if size is None or source.target.shape == size:
         return source
     planes = np.stack([resize(plane, size, order=1, anti_aliasing=True) for plane in source.planes])
-    recent = source.recent
     return replace(
         source,
         planes=planes.astype(np.float32),
         target=_sized_target(source.target, size),
-        recent=None if recent is None else _sized_target(recent.astype(np.int16) - 1, size) == 0,
+        recent=_sized_mask(source.recent, size),
+        first=_sized_mask(source.first, size),
     )
+
+
+def _sized_mask(mask: NDArray[np.bool_] | None, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return a mask of another size, of which no pixel is lost."""
+    return None if mask is None else _sized_target(mask.astype(np.int16) - 1, size) == 0
 
 
 def _sized_target(target: NDArray[np.integer], size: tuple[int, int]) -> NDArray[np.int16]:

@@ -73,12 +73,14 @@ class Before:
                 target = each.target[rows, columns]
                 if (target == UNPAINTED).all():
                     continue
+                first = None if each.first is None else each.first[rows, columns]
+                painted = np.stack([target, np.ones_like(target) if first is None else first])
                 key = each.name, rows.start, columns.start
                 before, fit = self._fits.get(key, (None, None))
-                if before is None or fit is None or not np.array_equal(before, target):
+                if before is None or fit is None or not np.array_equal(before, painted):
                     planes = each.planes[:, rows, columns]
-                    fit = _fit(self.network, planes, target, preprocessing)
-                fits[key] = target, fit
+                    fit = _fit(self.network, planes, target, first, preprocessing)
+                fits[key] = painted, fit
                 whole.join(fit)
         self._fits, self._probe = fits, whole.probe()
 
@@ -124,6 +126,7 @@ def _fit(
     network: PvtEmcad,
     planes: NDArray[np.float32],
     target: NDArray[np.integer],
+    first: NDArray[np.bool_] | None,
     preprocessing: Preprocessing,
 ) -> Fit:
     """Return what a network sees where a part of a slice is painted."""
@@ -136,5 +139,7 @@ def _fit(
     padded = pad_to_multiple(large).to(memory_format=torch.channels_last)
     seen = features(padded, network.finest_map(padded))[0]
     high, wide = (-(-side // STRIDES[1]) for side in large.shape[-2:])
-    fit.add(seen[:, :high, :wide], torch.from_numpy(target.astype(np.int64)).to(device))
+    painted = torch.from_numpy(target.astype(np.int64)).to(device)
+    early = None if first is None else torch.from_numpy(np.ascontiguousarray(first)).to(device)
+    fit.add(seen[:, :high, :wide], painted, early)
     return fit
