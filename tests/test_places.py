@@ -169,7 +169,6 @@ def large(stack):
 def every_other(monkeypatch):
     """Rank places in every other pixel of what is larger than 128 along a side."""
     monkeypatch.setattr("napari_emcad.places._LARGEST", 128)
-    monkeypatch.setattr("napari_emcad.places._BAND", 10)
 
 
 def test_large_slices_are_ranked_in_every_nth_pixel(bundled, large, every_other):
@@ -180,6 +179,18 @@ def test_large_slices_are_ranked_in_every_nth_pixel(bundled, large, every_other)
         assert 0 <= top < bottom <= 192
         assert 0 <= left < right <= 256
         assert (bottom - top, right - left) == (128, 128)
+
+
+def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(
+    bundled, large, every_other, monkeypatch
+):
+    monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
+    places = []
+    for band in (10, 1000):
+        monkeypatch.setattr("napari_emcad.places._BAND", band)
+        places.append(looked(bundled, large, "YX")[0].found)
+    assert places[0] == places[1]
+    assert places[0]
 
 
 def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large, every_other):

@@ -38,7 +38,7 @@ _LARGEST = 4096
 """Pixels along a side, so many at most, in which the places of a slice are ranked."""
 
 _BAND = 1024
-"""Rows that are read at once."""
+"""Rows, in which places are ranked, that are read at once of what does not fit into memory."""
 
 _SEEN = (MapKey("entropy"), MapKey("encoder", 1))
 """Doubt, and what places are told apart by beside their pixels: as colours, to bound memory."""
@@ -176,9 +176,10 @@ def _doubted(of: Search, ready: Preparation, index: Index, seen: Inside) -> Doub
     step, slices = _step(of), of.slices
     across = [each.values for each in seen.maps]
     doubt, features = (each.swapaxes(-1, -2) if slices.transposed else each for each in across)
+    band = slices.height if slices.fits else _BAND * step
     bands = [
-        ready.planes(index, (top, min(top + _BAND * step, slices.height)), (0, slices.width))
-        for top in range(0, slices.height, _BAND * step)
+        ready.planes(index, (top, min(top + band, slices.height)), (0, slices.width))
+        for top in range(0, slices.height, band)
     ]
     planes = np.concatenate([each[:, ::step, ::step] for each in bands], axis=1)
     return Doubted(index, doubt, _paint(of, index, planes.shape[1:]), (*planes, *features))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     ]
 
 PATCH = 64
-"""Side of a square that is suggested, in image pixels."""
+"""Side of a square that is suggested, in pixels of what is looked at."""
 
 DOUBTFUL = 0.25
 """A pixel of this much doubt is doubtful: entropy has it at a chance of 4 %, or of 96 %."""
