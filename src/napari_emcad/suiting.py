@@ -22,8 +22,7 @@ _CAREFUL = 0.05
 """Share of the learning rate while strokes of one class alone are there."""
 
 _FEW = 5
-"""Strokes from which the running mean of the weights helps, and from which a model is not believed
-alone: who paints so many disagrees with it."""
+"""Strokes from which the running mean of the weights helps."""
 
 _FAMILIAR = 0.75
 """Share of the first strokes that a model has right of images of a kind that it knows."""
@@ -36,9 +35,8 @@ def suited(
 
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
-    right; of others a linear probe does. From five strokes on, once a model knows or has learnt
-    something, both have to agree: later strokes go where it is wrong and may lead a probe astray
-    (figures in docs/benchmarks.md).
+    right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
+    strokes go where something is wrong and may lead a probe astray (figures in docs/benchmarks.md).
 
     Parameters
     ----------
@@ -53,11 +51,10 @@ def suited(
     """
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
-    knows = known >= _FAMILIAR
-    if config.teacher == "probe" and strokes >= _FEW and (knows or taught):
-        config = config.changed(teacher="agreed")
-    elif config.teacher == "probe" and knows:
+    if config.teacher == "probe" and known >= _FAMILIAR:
         config = config.changed(teacher="start")
+    elif config.teacher == "probe" and taught and strokes >= _FEW:
+        config = config.changed(teacher="agreed")
     if strokes < _FEW:
         pseudo = 0.0 if config.teacher == "mean" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
