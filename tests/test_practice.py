@@ -80,7 +80,8 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
 
 def test_who_teaches_unpainted_pixels_follows_what_isknown():
     assert suited(CONFIG, 2, 20) is CONFIG
-    assert suited(CONFIG, 2, 20, known=1.0).teacher == "start"
+    assert suited(CONFIG, 2, 20, known=0.95).teacher == "start"
+    assert suited(CONFIG, 2, 20, known=0.85).teacher == "probe"
     assert suited(CONFIG, 2, 20, known=0.5).teacher == "probe"
     assert suited(CONFIG, 2, 20, known=0.5, taught=True).teacher == "agreed"
     assert suited(CONFIG, 2, 20, known=1.0, taught=True).teacher == "start"

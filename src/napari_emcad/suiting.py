@@ -24,7 +24,7 @@ _CAREFUL = 0.05
 _FEW = 5
 """Strokes from which the running mean of the weights helps."""
 
-_FAMILIAR = 0.75
+_FAMILIAR = 0.9
 """Share of the first strokes that a model has right of images of a kind that it knows."""
 
 
