@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_emcad.inference.inside import Inside
     from napari_emcad.inference.pieces import Preparation
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.model.network import PvtEmcad
     from napari_emcad.painting import Painted
 
 MOST_SLICES = 32
@@ -144,23 +145,7 @@ def search(
     for n in chosen:
         if len(chosen) > 1:
             yield Progress(looked_at, len(chosen))
-        scope = replace(of.slices.scope, index=indices[n])
-        job = inspect_job(
-            replace(of.slices, scope=scope),
-            of.checkpoint,
-            _SEEN,
-            of.settings,
-            stop,
-            temperature=of.temperature,
-            colours=colours,
-            network=network,
-        )
-        seen: Inside | None = None
-        for event in job:
-            if not isinstance(event, (Progress, Notice)):
-                seen = event
-            elif isinstance(event, Notice) or len(chosen) == 1:
-                yield event
+        seen = yield from _look(of, indices[n], network, colours, stop, len(chosen) == 1)
         if seen is None:
             break
         colours = seen.colours
@@ -169,6 +154,34 @@ def search(
     places = squares.best(MOST_PLACES) if len(chosen) > 1 else squares.best()
     found = tuple(_finest(of, each) for each in in_order(places))
     return Places(found, looked_at, len(chosen), len(indices))
+
+
+def _look(
+    of: Search,
+    index: Index,
+    network: PvtEmcad,
+    colours: Mapping[MapKey, Colours],
+    stop: threading.Event,
+    alone: bool,
+) -> Generator[Progress | Notice, None, Inside | None]:
+    """Return what the network sees in a slice, None if stopped; of one alone, tell each tile."""
+    job = inspect_job(
+        replace(of.slices, scope=replace(of.slices.scope, index=index)),
+        of.checkpoint,
+        _SEEN,
+        of.settings,
+        stop,
+        temperature=of.temperature,
+        colours=colours,
+        network=network,
+    )
+    seen: Inside | None = None
+    for event in job:
+        if not isinstance(event, (Progress, Notice)):
+            seen = event
+        elif alone or isinstance(event, Notice):
+            yield event
+    return seen
 
 
 def _doubted(of: Search, ready: Preparation, index: Index, seen: Inside) -> Doubted:

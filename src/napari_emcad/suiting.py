@@ -90,8 +90,8 @@ def new_kind(known: float) -> str:
     if known >= _FAMILIAR:
         return ""
     return (
-        f"The model had {known:.0%} of your first strokes right, so it takes these images for a "
-        "new kind: it also learns unpainted pixels that look like painted ones."
+        f"The model had only {known:.0%} of your first strokes right, so it takes these images for "
+        "a new kind: it also learns unpainted pixels that look like painted ones."
     )
 
 
