@@ -173,6 +173,8 @@ def stages(viewer: napari.Viewer) -> None:
     panel.stages_panel._suggest.click()
     _ready(panel)
     _wait_for(lambda: not panel.observatory._waiting)
+    _wait(1)  # the maps follow to the slice of the first place
+    _ready(panel)
     viewer.reset_view()
     viewer.scene.camera.zoom *= 0.97
     for callback in viewer.mouse_move_callbacks:
