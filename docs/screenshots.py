@@ -151,7 +151,7 @@ def running(viewer: napari.Viewer) -> None:
     viewer.add_image(large, name="slide")
     panel = show_panel(viewer)
     _ready(panel)
-    panel.run()
+    panel.segmenter.run()
     _wait_for(lambda: "left" in panel.job_bar.progress)
     _wait(2.5)
 
@@ -224,7 +224,7 @@ def refusal(viewer: napari.Viewer) -> None:
     """A file that is no checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
     path = Path(__file__).parent / "images" / "segmented.png"
-    panel.open_file(path)
+    panel.librarian.open_file(path)
     _ready(panel)
 
 

@@ -129,7 +129,7 @@ def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qt
 def test_corrections_reach_every_channel(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     viewer.dims.set_current_step((0, 1), (1, 1))
-    panel.teacher.refresh()
+    panel.preview.refresh()
     settle(panel, qtbot)
     said = viewer.layers["cells prediction"].data[1, 0]
     assert said.any()
@@ -159,7 +159,7 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
-    (pair,) = again.teacher.notes.pairs
+    (pair,) = again.notes.pairs
     assert np.array_equal(pair.labels.data, annotation(panel).data)
     pair.labels.paint((0, 1, 50, 50), 1)
     assert pair.labels.data[0, 0, 50, 50] == 1
@@ -239,7 +239,7 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learnt(
     assert len(panel.session.versions) == 1
     panel.classroom.paint(1)
     assert said in panel.job_bar.message
-    for do in (panel.classroom.correct, panel.teacher.refresh, panel.keeper.save):
+    for do in (panel.classroom.correct, panel.preview.refresh, panel.keeper.save):
         do()
         settle(panel, qtbot)
     image.data = nuclei
@@ -325,7 +325,7 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
     assert tested.any()
     assert not (learnt & tested).any()
     assert not panel.teacher.disagreement()
-    first, second = panel.teacher.notes.pairs
+    first, second = panel.notes.pairs
     second.labels.data[first.labels.data == 1] = 255
     second.labels.refresh()
     settle(panel, qtbot)
@@ -393,7 +393,7 @@ def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, t
     means(panel, "mask")
     settle(panel, qtbot)
     assert book.record.painted == {0: nuclei.size - bright, 1: bright}
-    assert not panel.teacher.problem
+    assert not panel.teacher._watch.problem
 
 
 def rename(panel, k, name):
@@ -418,9 +418,9 @@ def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot)
 @pytest.fixture
 def held_back(monkeypatch):
     """Return an event; until it is set, predictions wait for their stop."""
-    from napari_emcad.plugin import teacher
+    from napari_emcad.plugin import preview
 
-    opened, begun, job = threading.Event(), threading.Event(), teacher.segment_job
+    opened, begun, job = threading.Event(), threading.Event(), preview.segment_job
 
     def waiting(slices, checkpoint, settings, stop, *others):
         begun.set()
@@ -428,7 +428,7 @@ def held_back(monkeypatch):
             stop.wait(0.01)
         return (yield from job(slices, checkpoint, settings, stop, *others))
 
-    monkeypatch.setattr(teacher, "segment_job", waiting)
+    monkeypatch.setattr(preview, "segment_job", waiting)
     opened.begun = begun
     yield opened
     opened.set()
@@ -475,7 +475,7 @@ def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, he
     panel.session.end(ticket)
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
-    panel.teacher.compare(panel.session.versions.current)
+    panel.preview.compare(panel.session.versions.current)
     panel.teacher.train()
     assert "Predicting: wait" in panel.job_bar.message
     held_back.set()
@@ -514,7 +514,7 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
     for place in ((0, 0, 0), (1, 40, 50)):
         wanted = np.add(place, corner)
         assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
-    huge.teacher.refresh()
+    huge.preview.refresh()
     settle(huge, qtbot)
     index = 2 - corner[0]
     said = found.data[index]

@@ -288,7 +288,7 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
     _, record = panel.calibrator._held_out(first.checkpoint)
     job = held_out_answers(
         first.checkpoint,
-        panel.teacher.notes.sources(first.checkpoint),
+        panel.notes.sources(first.checkpoint),
         record,
         InferenceSettings(device="cpu"),
         threading.Event(),

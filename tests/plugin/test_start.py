@@ -53,7 +53,7 @@ def test_torchs_companions_load_beside_a_canvas():
         _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
         while panel.session.checkpoint is None or panel.job_bar.running:
             QApplication.processEvents()
-        panel.run()
+        panel.segmenter.run()
         while panel.job_bar.running:
             QApplication.processEvents()
         print(panel.job_bar.message)
@@ -79,7 +79,7 @@ def test_closing_napari_mid_job_ends_the_process(end):
             QApplication.processEvents()
         scope = panel.segment_panel._scope
         scope.setCurrentIndex(scope.findData("layer"))
-        panel.run()
+        panel.segmenter.run()
         def watch():
             if panel.job_bar._progress.value() > 0:
                 timer.stop()

@@ -62,7 +62,8 @@ def settle(panel, qtbot):
 
     def idle():
         teacher = panel.teacher
-        return not panel.job_bar.running and teacher._look is None and not teacher._look_again
+        busy = panel.job_bar.running or teacher._watch.looking
+        return not busy and teacher._next is None
 
     qtbot.wait(260)
     qtbot.waitUntil(idle, timeout=PATIENCE_MS)
@@ -126,7 +127,7 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
     expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
     assert np.array_equal(result.data, expected.labels)
-    teach.save_version(trained, tmp_path / "mine.safetensors")
+    teach.librarian.save_version(trained, tmp_path / "mine.safetensors")
     settle(teach, qtbot)
     saved = read_checkpoint(tmp_path / "mine.safetensors")
     assert saved.parent == before.origin.sha256
@@ -314,8 +315,8 @@ def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     strokes(teach, qtbot)
     viewer.window.remove_dock_widget(teach.parent())
     again = dock(viewer)
-    assert len(again.teacher.notes.pairs) == 1
-    stroke_layer = again.teacher.notes.pairs[0].labels
+    assert len(again.notes.pairs) == 1
+    stroke_layer = again.notes.pairs[0].labels
     again.classroom.paint(1)
     assert again.classroom.pair.labels is stroke_layer
 
@@ -351,7 +352,7 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
     teach.classroom.show()
     press(qtbot, teach.teach_panel._train)
-    qtbot.waitUntil(lambda: teach.teacher._look is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not teach.teacher._watch.looking, timeout=PATIENCE_MS)
     assert teach.teacher.updating
     gate.set()
     settle(teach, qtbot)
@@ -511,7 +512,7 @@ def test_a_layer_that_is_read_only_is_learnt_from_and_not_painted_on(panel, qtbo
     panel.classroom.paint(1)
     assert "read-only" in panel.job_bar.message
     assert mine.mode != "paint"
-    panel.teacher.refresh()
+    panel.preview.refresh()
     settle(panel, qtbot)
     panel.classroom.correct()
     assert "read-only" in panel.job_bar.message
@@ -667,7 +668,7 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
-    (pair,) = again.teacher.notes.pairs
+    (pair,) = again.notes.pairs
     assert np.array_equal(pair.labels.data, painted)
     assert "drawn anew" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
@@ -694,7 +695,7 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     ticket = again.session.begin("Opening something")
     press(qtbot, again.recovery._restore)
     assert "after that" in again.job_bar.message
-    assert not again.teacher.notes.pairs
+    assert not again.notes.pairs
     again.session.end(ticket)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
@@ -742,7 +743,7 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
     count = len([each for each in teach.viewer.layers if isinstance(each, Labels)])
-    teach.teacher.compare(first)
+    teach.preview.compare(first)
     settle(teach, qtbot)
     found = [each for each in teach.viewer.layers if isinstance(each, Labels)]
     assert len(found) == count + 1

@@ -55,7 +55,7 @@ class Walker:
     # -- painting
 
     def do_new_annotation(self):
-        if len(self.panel.teacher.notes.pairs) < 4:
+        if len(self.panel.notes.pairs) < 4:
             press(self.qtbot, self.panel.teach_panel._new)
 
     def do_use_a_layer(self):
@@ -184,7 +184,7 @@ class Walker:
 
     def do_compare(self):
         if self.panel.session.running is None and len(self.layers(Labels)) < 8:
-            self.panel.teacher.compare(self.one_of(self.panel.session.versions))
+            self.panel.preview.compare(self.one_of(self.panel.session.versions))
 
     def do_segment(self):
         if self.panel.segment_panel._run.isEnabled():
@@ -299,7 +299,7 @@ def check(panel, lessons):
         assert button.isEnabled() == may
     assert (session.running is not None) == panel.job_bar.running
     assert session.versions.current.checkpoint is session.checkpoint
-    assert set(session.workbook.pairs) == {each.key for each in teacher.notes.pairs}
+    assert set(session.workbook.pairs) == {each.key for each in panel.notes.pairs}
     assert unwrapped(panel.segment_panel.layer) is panel.segment_panel._followed
     learnt, tested = lessons
     for place in learnt:

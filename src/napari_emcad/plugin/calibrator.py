@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.painting import Painted
     from napari_emcad.plugin.calibration_box import CalibrationBox
-    from napari_emcad.plugin.job_bar import JobBar, Outcome
-    from napari_emcad.plugin.segment_panel import SegmentPanel
-    from napari_emcad.plugin.teacher import Teacher
-    from napari_emcad.session import Session, Ticket
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.notes import Notes
 
 _SHOW_MS = 80
 
@@ -29,27 +28,18 @@ class Calibrator(QObject):
 
     Parameters
     ----------
-    session, teacher
-        Of one window; the teacher's pairs say what is held out.
+    context
+        Of the panel.
+    notes
+        Say what is held out.
     box
         What is shown.
-    segment_panel
-        Its settings count.
-    job_bar
-        Runs the job.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        teacher: Teacher,
-        box: CalibrationBox,
-        segment_panel: SegmentPanel,
-        job_bar: JobBar,
-    ) -> None:
+    def __init__(self, context: Context, notes: Notes, box: CalibrationBox) -> None:
         super().__init__(box)
-        self._session, self._teacher, self._box = session, teacher, box
-        self._segment_panel, self._job_bar = segment_panel, job_bar
+        self._context, self._session = context, context.session
+        self._notes, self._box = notes, box
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=box)
         box.wanted.connect(self.calibrate)
         for signal in self._signals():
@@ -61,27 +51,24 @@ class Calibrator(QObject):
         checkpoint = self._session.checkpoint
         reason = self._session.why_not_run() or self._why_not()
         if reason or checkpoint is None:
-            self._job_bar.say(reason, error=True)
+            self._context.say(reason, error=True)
             return
         sources, record = self._held_out(checkpoint)
         settings = self._settings()
-        ticket = self._session.begin("Calibrating")
-        self._job_bar.start(
-            ticket.verb,
+        self._context.run(
+            "Calibrating",
             lambda stop: calibrate(checkpoint, sources, record, settings, stop),
-            lambda event: self._session.accept(ticket, event),
-            lambda outcome: self._ended(ticket, outcome),
+            self._ended,
         )
 
-    def _ended(self, ticket: Ticket, outcome: Outcome) -> None:
-        self._session.end(ticket)
+    def _ended(self, outcome: Outcome) -> None:
         if outcome.error:
-            self._job_bar.say(outcome.error, error=True)
-        elif outcome.result is None:
-            self._job_bar.say("Stopped; doubt is as it was.")
-        else:
-            self._session.calibrate(outcome.result)
-            self._job_bar.say(f"Calibrated in {outcome.seconds:.1f} s.")
+            return
+        if outcome.result is None:
+            self._context.say("Stopped; doubt is as it was.")
+            return
+        self._session.calibrate(outcome.result)
+        self._context.say(f"Calibrated in {outcome.seconds:.1f} s.")
 
     def show(self, _: object = None) -> None:
         """Bring the box up to date."""
@@ -102,14 +89,15 @@ class Calibrator(QObject):
         return reason
 
     def _held_out(self, checkpoint: Checkpoint) -> tuple[tuple[Painted, ...], Record]:
-        sources = self._teacher.notes.sources(checkpoint)
+        sources = self._notes.sources(checkpoint)
         record = self._session.workbook.record
         return sources, lesson_of(sources, record)
 
     def _settings(self) -> InferenceSettings:
-        if self._segment_panel.problem:
-            return InferenceSettings(device=self._segment_panel.device.currentData())
-        return self._segment_panel.value().settings
+        panel = self._context.segment_panel
+        if panel.problem:
+            return InferenceSettings(device=self._context.device)
+        return panel.value().settings
 
     def _signals(self) -> tuple[Any, ...]:
         session = self._session

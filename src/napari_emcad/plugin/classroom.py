@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QKeySequence
@@ -14,28 +12,25 @@ from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
 from napari_emcad.headway import headway
-from napari_emcad.plugin.annotation import corner_of, is_prediction, new_annotation, read_anew
-from napari_emcad.plugin.layers import unwrapped, with_channels
+from napari_emcad.plugin.annotation import is_prediction, new_annotation, read_anew
+from napari_emcad.plugin.correction import copy_prediction
+from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.notes import LayerPair
 from napari_emcad.training.events import EpochEnd, StepEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.components import ViewerModel
     from napari.layers import Image
     from qtpy.QtWidgets import QWidget
 
-    from napari_emcad.imaging.slices import Slices
-    from napari_emcad.plugin.results import Result, Results
-    from napari_emcad.plugin.segment_panel import SegmentPanel
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.notes import Notes
+    from napari_emcad.plugin.preview import Preview
     from napari_emcad.plugin.teach_panel import TeachPanel
     from napari_emcad.plugin.teacher import Teacher
-    from napari_emcad.session import Session
 
 _SHOW_MS = 80
-_MOST_CORRECTED = 2**22
-"""Pixels that are copied into an annotation at once; each can be undone."""
 
 
 class Classroom(QObject):
@@ -43,44 +38,34 @@ class Classroom(QObject):
 
     Parameters
     ----------
-    owner
-        The widget that shortcuts belong to.
-    viewer, session, results
-        Of one window.
+    context
+        Of the panel.
+    notes, preview
+        The annotations, and where their images are predicted.
     teacher
         Starts the jobs.
-    panel, segment_panel
+    panel
         What is shown.
-    say
-        Shows a message; True if it is an error.
     """
 
     def __init__(
-        self,
-        owner: QWidget,
-        viewer: ViewerModel,
-        session: Session,
-        results: Results,
-        teacher: Teacher,
-        panel: TeachPanel,
-        segment_panel: SegmentPanel,
-        say: Callable[[str, bool], None],
+        self, context: Context, notes: Notes, preview: Preview, teacher: Teacher, panel: TeachPanel
     ) -> None:
-        super().__init__(owner)
-        self._viewer, self._session, self._results = viewer, session, results
-        self._teacher, self._panel, self._segment_panel = teacher, panel, segment_panel
-        self._say = say
+        super().__init__(panel)
+        self._context, self._teacher, self._panel = context, teacher, panel
+        self._notes, self._preview = notes, preview
+        self._viewer, self._session = context.viewer, context.session
+        self._segment_panel = context.segment_panel
         self._key: Any = None
         self._followed: Labels | None = None
         self._step, self._refused = 0, ""
-        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=owner)
+        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         self._connect()
-        self._bind(owner)
 
     @property
     def pair(self) -> LayerPair | None:
         """The pair that is painted on."""
-        return self._teacher.notes.of(self._key)
+        return self._notes.of(self._key)
 
     # -- annotations
 
@@ -93,7 +78,8 @@ class Classroom(QObject):
         try:
             labels = new_annotation(unwrapped(image), reading[0])
         except (ValueError, MemoryError) as error:
-            self._say(str(error) or "There is no memory left for the annotation.", True)
+            said = str(error) or "There is no memory left for the annotation."
+            self._context.say(said, error=True)
             return
         self._viewer.add_layer(labels)
         self._pair_up(unwrapped(image), labels, reading)
@@ -109,12 +95,13 @@ class Classroom(QObject):
     def _reading(self, image: Image | None) -> Any:
         """Return axes and channels of an image, as the Segment panel has them."""
         if image is None:
-            self._say("Open an image first.", True)
+            self._context.say("Open an image first.", error=True)
             return None
         if self._segment_panel.layer is not image:
             self._segment_panel.choose_layer(image)
         if self._segment_panel.problem:
-            self._say(f"{self._segment_panel.problem} It is chosen on the Segment tab.", True)
+            said = f"{self._segment_panel.problem} It is chosen on the Segment tab."
+            self._context.say(said, error=True)
             return None
         choices = self._segment_panel.value()
         return choices.axes, choices.channels
@@ -123,18 +110,18 @@ class Classroom(QObject):
         """Follow the channels that are chosen on the Segment tab."""
         panel = self._segment_panel
         image = unwrapped(panel.layer)
-        if self._teacher.notes.of_image(image) is None or panel.problem:
+        if self._notes.of_image(image) is None or panel.problem:
             return
         choices = panel.value()
-        self._teacher.notes.read_as(image, choices.axes, choices.channels)
-        self._teacher.preview.show(self.pair)
+        self._notes.read_as(image, choices.axes, choices.channels)
+        self._preview.show(self.pair)
 
     def _pair_up(self, image: Image, labels: Labels, reading: Any) -> None:
         pair = LayerPair(image, labels, *reading)
         try:
-            why = self._teacher.notes.add(pair)
+            why = self._notes.add(pair)
         except ValueError as error:
-            self._say(str(error), True)
+            self._context.say(str(error), error=True)
             return
         said = [f"{labels.name}: {why}" if why else "", pair.why_not_painted()]
         self._panel.show_remark(" ".join(filter(None, said)))
@@ -142,7 +129,7 @@ class Classroom(QObject):
 
     def _choose(self, key: Any) -> None:
         self._key = key
-        self._teacher.preview.show(self.pair)
+        self._preview.show(self.pair)
         self._follow(None if self.pair is None else self.pair.labels)
         self.show()
 
@@ -160,19 +147,19 @@ class Classroom(QObject):
 
     def paint(self, k: int) -> None:
         """Pick the annotation, a class and the brush in one go; class 0 is the background."""
-        pair = self.pair or self._teacher.notes.of_image(unwrapped(self._panel.layer))
+        pair = self.pair or self._notes.of_image(unwrapped(self._panel.layer))
         if pair is None:
-            self._say("Make an annotation layer first.", True)
+            self._context.say("Make an annotation layer first.", error=True)
             return
-        if why := self._teacher.notes.why_not(pair) or pair.why_not_painted():
-            self._say(why, True)
+        if why := self._notes.why_not(pair) or pair.why_not_painted():
+            self._context.say(why, error=True)
             return
         rule = self._session.workbook.pairs[pair.key].rule
         try:
             value = rule.value_of(k)
             pair.labels.selected_label = value
         except (ValueError, OverflowError) as error:
-            self._say(f"“{pair.labels.name}” cannot hold class {k}: {error}", True)
+            self._context.say(f"“{pair.labels.name}” cannot hold class {k}: {error}", error=True)
             return
         if self._key != pair.key:
             self._choose(pair.key)
@@ -184,51 +171,25 @@ class Classroom(QObject):
     def correct(self) -> None:
         """Copy the prediction on screen into the annotation, where nothing is painted yet."""
         pair = self.pair
-        result = None if pair is None else self._results.classes_of(pair.image)
-        slices = None if pair is None else self._teacher.preview.on_screen(pair)
-        if pair is None or result is None or slices is None:
-            self._say("There is no prediction of what is on screen.", True)
+        if pair is None:
+            self._context.say("There is no prediction of what is on screen.", error=True)
             return
-        why = self._why_not_copied(pair, result, slices)
-        if why:
-            self._say(why, True)
+        result, slices = self._context.results.classes_of(pair.image), self._preview.on_screen(pair)
+        try:
+            copied = copy_prediction(pair, result, slices, self._session.workbook)
+        except ValueError as error:
+            self._context.say(str(error), error=True)
             return
-        where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-        said = self._values(pair, result)[result.labels_at(where)]
-        places, values = _unpainted(pair, where, said)
-        if not len(values):
-            self._say("Everything on screen is painted already.", False)
-            return
-        pair.labels.visible = True  # napari writes to what is drawn as well
-        channel = np.zeros(len(values), int)
-        pair.labels.data_setitem(with_channels(places, pair.letters, channel), values)
-        pair.labels.refresh()  # another channel may be on screen
-        self._say(f"{len(values):,} pixels copied; Ctrl+Z takes them back.", False)
-
-    def _why_not_copied(self, pair: LayerPair, result: Result, slices: Slices) -> str:
-        if result.target.level.array.shape != slices.image.shape:
-            return "The prediction is of another resolution."
-        if slices.height * slices.width > _MOST_CORRECTED:
-            return "Zoom in: so much cannot be copied at once."
-        return pair.why_not_painted()
-
-    def _values(self, pair: LayerPair, result: Result) -> Any:
-        """Return what to paint for each class of a prediction; 0 where nothing stands for it."""
-        workbook, dtype = self._session.workbook, pair.labels.data.dtype
-        rule = workbook.pairs[pair.key].rule
-        names = [each.name for each in workbook.classes]
-        known = workbook.called_now(result.target.checkpoint.classes)
-        numbers = [0, *(names.index(c.name) + 1 if c.name in names else None for c in known)]
-        values = np.zeros(np.iinfo(result.labels.dtype).max + 1, dtype)
-        for said, k in enumerate(numbers):
-            with suppress(ValueError, OverflowError):
-                values[said] = 0 if k is None else rule.value_of(k)
-        return values
+        self._context.say(
+            f"{copied:,} pixels copied; Ctrl+Z takes them back."
+            if copied
+            else "Everything on screen is painted already."
+        )
 
     def _prediction(self) -> Labels | None:
         """Return the layer that says what the model sees in the current image."""
         pair = self.pair
-        result = None if pair is None else self._results.classes_of(pair.image)
+        result = None if pair is None else self._context.results.classes_of(pair.image)
         return None if result is None else result.layer
 
     # -- classes
@@ -259,7 +220,7 @@ class Classroom(QObject):
         except ValueError as error:
             said = str(error)
         if said or self._refused:
-            self._say(said, bool(said))
+            self._context.say(said, error=bool(said))
         self._refused = said
         self.show()
         return not said
@@ -279,7 +240,7 @@ class Classroom(QObject):
         """Bring the panel up to date."""
         workbook, pair = self._session.workbook, self.pair
         record = workbook.record
-        names = {each.key: each.labels.name for each in self._teacher.notes.pairs}
+        names = {each.key: each.labels.name for each in self._notes.pairs}
         self._panel.pairs.show_pairs(list(workbook.pairs.values()), names)
         self._panel.pairs.show_current(None if pair is None else pair.key)
         self._panel.classes.show_classes(workbook.classes, record.painted, record.strokes)
@@ -328,7 +289,7 @@ class Classroom(QObject):
         return headway(list(versions), versions.current, why)
 
     def _usable_layers(self) -> list[Labels]:
-        used = {id(each.labels) for each in self._teacher.notes.pairs}
+        used = {id(each.labels) for each in self._notes.pairs}
         return [
             each
             for each in self._viewer.layers
@@ -337,7 +298,7 @@ class Classroom(QObject):
 
     def _image_chosen(self, image: Image | None) -> None:
         image = unwrapped(image)
-        pair = self._teacher.notes.of_image(image)
+        pair = self._notes.of_image(image)
         if image is not None and self._segment_panel.layer is not image:
             self._segment_panel.choose_layer(image)
         if pair is None:
@@ -349,7 +310,7 @@ class Classroom(QObject):
     def _active_changed(self, _: object = None) -> None:
         """Follow the user to another annotation layer."""
         active = self._viewer.layers.selection.active
-        for pair in self._teacher.notes.pairs:
+        for pair in self._notes.pairs:
             if active is pair.labels and pair.key != self._key:
                 self._choose(pair.key)
                 self._panel.choose_layer(pair.image)
@@ -398,7 +359,7 @@ class Classroom(QObject):
         panel.classes.renamed.connect(self.rename)
         panel.classes.recoloured.connect(workbook.recolour_class)
         panel.versions.wanted.connect(teacher.go_to)
-        panel.versions.compare_wanted.connect(teacher.compare)
+        panel.versions.compare_wanted.connect(self._preview.compare)
         panel.form.changed.connect(self.show_soon)
         self._segment_panel.value_changed.connect(self._reread)
         teacher.changed.connect(self.show_soon)
@@ -419,7 +380,7 @@ class Classroom(QObject):
         )
 
     def _meaning_chosen(self, key: Any, meaning: Any) -> None:
-        pair = self._teacher.notes.of(key)
+        pair = self._notes.of(key)
         if pair is None:
             return
         workbook = self._session.workbook
@@ -430,13 +391,14 @@ class Classroom(QObject):
         self._teacher.look()
 
     def _pair_chosen(self, key: Any) -> None:
-        pair = self._teacher.notes.of(key)
+        pair = self._notes.of(key)
         if pair is not None:
             self._choose(key)
             self._panel.choose_layer(pair.image)
             self._viewer.layers.selection.active = pair.labels
 
-    def _bind(self, owner: QWidget) -> None:
+    def bind(self, owner: QWidget) -> None:
+        """Let a widget's shortcuts do what the buttons do."""
         keys: dict[str, Callable[[], None]] = {
             "Alt+A": partial(self.toggle, "annotation"),
             "Alt+S": partial(self.toggle, "prediction"),
@@ -458,23 +420,3 @@ class Classroom(QObject):
         self._session.workbook.pairs_changed.disconnect(self._pairs_changed)
         self._viewer.layers.selection.events.active.disconnect(self._active_changed)
         self._follow(None)
-        self._teacher.release()
-
-
-def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
-    """Return the annotation's unpainted places there, and what is to be painted on them."""
-    corner = corner_of(pair.labels) or (0,) * pair.numbers.ndim
-    grid = np.indices(said.shape).reshape(said.ndim, -1)
-    free = iter(range(said.ndim))
-    places = []
-    for part, start in zip(where, corner, strict=True):
-        first = part.start if isinstance(part, slice) else part
-        offsets = grid[next(free)] if isinstance(part, slice) else np.zeros(grid.shape[1], int)
-        places.append(offsets + first - start)
-    inside = np.ones(grid.shape[1], bool)
-    for each, size in zip(places, pair.numbers.shape, strict=True):
-        inside &= (each >= 0) & (each < size)
-    kept = tuple(each[inside] for each in places)
-    values = said.reshape(-1)[inside]
-    empty = (np.asarray(pair.numbers[kept]) == 0) & (values != 0)
-    return tuple(each[empty] for each in kept), values[empty]

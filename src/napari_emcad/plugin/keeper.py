@@ -20,17 +20,22 @@ from napari_emcad.plugin.notes import LayerPair
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable
 
-    from napari.components import ViewerModel
     from napari.layers import Image
 
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.io.recovery import KeptPaint
+    from napari_emcad.plugin.context import Context
     from napari_emcad.plugin.job_bar import Outcome
     from napari_emcad.plugin.notes import Notes
-    from napari_emcad.session import Session
+    from napari_emcad.plugin.recovery_strip import RecoveryStrip
 
 EVERY_MS = 8_000
 """Between two savings at least; so much is lost at most, and the time that one takes."""
+
+_DRAWN_ANEW = (
+    "Which strokes are held out is drawn anew: of those that this model has learnt already, scores "
+    "say too much."
+)
 
 
 def recovery_root() -> Path:
@@ -40,22 +45,29 @@ def recovery_root() -> Path:
 
 
 class Keeper(QObject):
-    """Keeps a sitting.
+    """Keeps a sitting, and does what the strip of what was lost wants.
+
+    Parameters
+    ----------
+    context
+        Of the panel.
+    notes
+        The annotations.
+    strip
+        Offers what crashes left behind.
 
     Signals
     -------
-    troubled
-        Something could not be kept; the sentence says why. It is said once.
-    found
-        A list of `Lost` that crashes left behind.
+    restored
+        Something that a crash left behind is here again.
     """
 
-    troubled = Signal(str)
-    found = Signal(object)
+    restored = Signal()
 
-    def __init__(self, viewer: ViewerModel, session: Session, notes: Notes, owner: QObject) -> None:
-        super().__init__(owner)
-        self._viewer, self._session, self._notes = viewer, session, notes
+    def __init__(self, context: Context, notes: Notes, strip: RecoveryStrip) -> None:
+        super().__init__(strip)
+        self._context, self._notes, self._strip = context, notes, strip
+        self._viewer, self._session = context.viewer, context.session
         self._sitting = Sitting(recovery_root())
         self._numbers: dict[Hashable, int] = {}
         self._dirty = False
@@ -64,7 +76,9 @@ class Keeper(QObject):
         self._saving: tuple[bool, Checkpoint | None] = False, None
         self._said = False
         notes.painted.connect(self._painted)
-        session.versions.changed.connect(self._model_changed)
+        self._session.versions.changed.connect(self._model_changed)
+        strip.restore_wanted.connect(self._restore_wanted)
+        strip.leave_wanted.connect(settle)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.save)
@@ -97,7 +111,8 @@ class Keeper(QObject):
         self._unsaved = self._unsaved or model
         if not self._said:
             self._said = True
-            self.troubled.emit(f"Paint and model cannot be kept by themselves: {outcome.error}")
+            said = f"Paint and model cannot be kept by themselves: {outcome.error}"
+            self._context.say(said, error=True)
 
     def _painted(self) -> None:
         self._dirty = True
@@ -147,7 +162,24 @@ class Keeper(QObject):
         thread.start()
 
     def _searched(self, outcome: Outcome) -> None:
-        self.found.emit(outcome.result or [])
+        self._strip.show_lost(outcome.result or [])
+
+    def _restore_wanted(self, lost: Lost) -> None:
+        """Bring it back, or say what has to be waited for."""
+        running = self._session.running
+        if running is not None:
+            self._context.say(f"{running.verb}: restore it after that.", error=True)
+            self._strip.show_lost([lost, *self._strip.lost])
+            return
+        alone, troubles = self.restore(lost)
+        said = "Restored."
+        if alone:
+            named = ", ".join(f"“{name}”" for name in alone)
+            said += f" Open the image of {named} and choose it with Use a layer."
+        elif lost.model:
+            said += f" {_DRAWN_ANEW}"
+        self._context.say(" ".join([said, *troubles]), error=bool(troubles))
+        self.restored.emit()
 
     def restore(self, lost: Lost) -> tuple[list[str], list[str]]:
         """Bring back the model, its classes and annotations; nothing may run.

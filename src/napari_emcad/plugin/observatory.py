@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 from superqt.utils import qdebounced, qthrottled
 
-from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.inference.events import Progress
 from napari_emcad.plugin.layers import is_open, unwrapped
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.stage_request import StageRequest, stage_request
 from napari_emcad.plugin.viewing import Viewing
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Image
-    from qtpy.QtWidgets import QWidget
 
     from napari_emcad.inference.maps import MapKey
-    from napari_emcad.plugin.job_bar import JobBar, Outcome
-    from napari_emcad.plugin.segment_panel import SegmentPanel
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.job_bar import Outcome
     from napari_emcad.plugin.stage_layers import StageLayers
     from napari_emcad.plugin.stages_panel import StagesPanel
     from napari_emcad.plugin.viewing import Maps
-    from napari_emcad.session import Session, Ticket
+    from napari_emcad.session import Ticket
 
 _SHOW_MS = 80
 _FOLLOW_MS = 120
@@ -38,37 +36,25 @@ class Observatory(QObject):
 
     Parameters
     ----------
-    owner
-        The widget that it belongs to.
-    viewer, session
-        Of one window.
+    context
+        Of the panel; axes, channels, resolution and settings are those of the Segment panel.
     layers
         The maps of the viewer.
-    panel, segment_panel
-        What is shown; axes, channels, resolution and settings are those of the Segment panel.
-    job_bar
-        Runs the jobs.
+    panel
+        What is shown.
     """
 
-    def __init__(
-        self,
-        owner: QWidget,
-        viewer: ViewerModel,
-        session: Session,
-        layers: StageLayers,
-        panel: StagesPanel,
-        segment_panel: SegmentPanel,
-        job_bar: JobBar,
-    ) -> None:
-        super().__init__(owner)
-        self._viewer, self._session, self._layers = viewer, session, layers
-        self._panel, self._segment_panel, self._job_bar = panel, segment_panel, job_bar
+    def __init__(self, context: Context, layers: StageLayers, panel: StagesPanel) -> None:
+        super().__init__(panel)
+        self._context, self._layers, self._panel = context, layers, panel
+        self._viewer, self._session = context.viewer, context.session
+        self._segment_panel = context.segment_panel
         self._viewing: Viewing | None = None
         self._seen: tuple[StageRequest, Maps] | None = None
         self._waiting: list[MapKey] = []
         self._superseded, self._due, self._seconds = False, False, 0.0
-        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=owner)
-        self._follow_soon = qdebounced(self._follow, timeout=_FOLLOW_MS, parent=owner)
+        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
+        self._follow_soon = qdebounced(self._follow, timeout=_FOLLOW_MS, parent=self)
         self._connect()
 
     # -- what the user wants
@@ -82,7 +68,7 @@ class Observatory(QObject):
         except (ValueError, TypeError) as error:
             reason = str(error)
         if reason or request is None:
-            self._job_bar.say(reason, error=True)
+            self._context.say(reason, error=True)
             self.show()
             return
         self._viewing = Viewing(request)
@@ -105,20 +91,21 @@ class Observatory(QObject):
         viewing = self._viewing
         if viewing is None:
             return
-        ticket = self._session.begin(f"Looking inside {shortened(request.name)}", request)
         self._superseded = False
-        self._job_bar.start(
-            ticket.verb,
+        self._context.run(
+            f"Looking inside {shortened(request.name)}",
             lambda stop: viewing.job(request, stop),
-            lambda event: self._arrived(ticket, viewing, event, quiet),
-            lambda outcome: self._ended(ticket, viewing, outcome, quiet),
+            lambda outcome: self._ended(request, viewing, outcome, quiet),
+            lambda event: self._arrived(request, viewing, event, quiet),
+            request,
             quiet=quiet and self._seconds < _QUIET_S,
         )
 
-    def _arrived(self, ticket: Ticket, viewing: Viewing, event: Any, following: bool) -> None:
-        if not self._session.accept(ticket, event) or isinstance(event, (Progress, Notice)):
+    def _arrived(
+        self, request: StageRequest, viewing: Viewing, event: Any, following: bool
+    ) -> None:
+        if isinstance(event, Progress):
             return
-        request: StageRequest = ticket.snapshot
         maps = {each.key: each for each in event.maps}
         viewing.colours = event.colours
         viewing.cache.put(request.index, maps)
@@ -126,19 +113,20 @@ class Observatory(QObject):
         if not late and self._is_there(request):
             self._show_maps(request, maps)
 
-    def _ended(self, ticket: Ticket, viewing: Viewing, outcome: Outcome, quiet: bool) -> None:
+    def _ended(
+        self, request: StageRequest, viewing: Viewing, outcome: Outcome, quiet: bool
+    ) -> None:
         summary, self._seconds = outcome.result, outcome.seconds
-        self._session.end(ticket)
         if outcome.error:
             self._fail(outcome.error)
         elif summary.ending == "stopped":
             self._stopped()
-        elif not self._is_there(ticket.snapshot):
+        elif not self._is_there(request):
             self._forget()
-            self._job_bar.say(f"{ticket.snapshot.name} is not what it was; its maps are dropped.")
+            self._context.say(f"{request.name} is not what it was; its maps are dropped.")
         elif not quiet:
             said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
-            self._job_bar.say(" ".join([said, *summary.notices]))
+            self._context.say(" ".join([said, *summary.notices]))
         if not self._panel.following:  # it may just have been switched off
             viewing.rest()
         if self._due:
@@ -147,12 +135,12 @@ class Observatory(QObject):
     def _stopped(self) -> None:
         if not self._superseded:
             self._panel.stop_following()
-            self._job_bar.say("Stopped; the maps are as they were.")
+            self._context.say("Stopped; the maps are as they were.")
 
     def _fail(self, error: str) -> None:
         following = self._panel.following
         self._panel.stop_following()
-        self._job_bar.say(f"{error}{' The slider is not followed.' * following}", error=True)
+        self._context.say(f"{error}{' The slider is not followed.' * following}", error=True)
 
     # -- following the slider
 
@@ -199,7 +187,7 @@ class Observatory(QObject):
         running = self._session.running
         if running is not None and isinstance(running.snapshot, StageRequest):
             self._superseded = True
-            self._job_bar.stop()
+            self._context.job_bar.stop()
 
     # -- what is shown
 

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QObject
 from superqt.utils import qdebounced
 
-from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.jobs import Screen, check_memory
+from napari_emcad.inference.events import InferenceSettings, Region
+from napari_emcad.jobs import Screen, check_memory, segment_job
 from napari_emcad.plugin.layers import is_open, levels
 from napari_emcad.plugin.request import segment_request
 from napari_emcad.plugin.segment_panel import SegmentChoices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari.components import ViewerModel
-    from qtpy.QtCore import QObject
-
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.job_bar import Outcome
     from napari_emcad.plugin.notes import LayerPair, Notes
-    from napari_emcad.plugin.results import Result, Results
+    from napari_emcad.plugin.results import Result
     from napari_emcad.plugin.segment_panel import ScopeName
-    from napari_emcad.session import Session
+    from napari_emcad.versions import Version
 
 _LARGEST_VIEW = 2**24
 """Pixels on screen that are still predicted while a network learns."""
@@ -32,8 +31,15 @@ _SCOPES: tuple[ScopeName, ...] = ("view", "slice")
 _REST_MS = 200
 
 
-class Preview:
+class Preview(QObject):
     """Follows the screen, so that a job predicts what is on it.
+
+    Parameters
+    ----------
+    context
+        Of the panel.
+    notes
+        The annotations.
 
     Attributes
     ----------
@@ -43,20 +49,13 @@ class Preview:
         Why nothing is predicted, in a sentence; "" if something is.
     """
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        results: Results,
-        notes: Notes,
-        device: Callable[[], str],
-        parent: QObject,
-    ) -> None:
-        self._viewer, self._session, self._results = viewer, session, results
-        self._notes, self._device = notes, device
+    def __init__(self, context: Context, notes: Notes) -> None:
+        super().__init__(notes)
+        self._context, self._notes = context, notes
+        self._viewer, self._session = context.viewer, context.session
         self.screen, self.unseen = Screen(), ""
         self._shown: LayerPair | None = None
-        self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=parent)
+        self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=self)
         for change in self._changes():
             change.connect(self._follow_soon)
 
@@ -90,7 +89,7 @@ class Preview:
         pair = self._shown
         if pair is None or not is_open(self._viewer, pair.image) or self._notes.why_not(pair):
             return None
-        settings = InferenceSettings(device=self._device())
+        settings = InferenceSettings(device=self._context.device)
         window = None if _fits(pair, checkpoint, settings) else pair.window
         reasons = []
         for scope in _SCOPES:
@@ -124,10 +123,70 @@ class Preview:
         if request is None:
             return None
         try:
-            return self._results.begin(request[1])
+            return self._context.results.begin(request[1])
         except MemoryError:
             self.unseen = "No prediction is shown: there is no memory left for it."
             return None
+
+    def say_unseen(self, result: Result | None) -> None:
+        """Say why there is no layer, if there is none."""
+        if result is None and self.unseen:
+            self._context.say(self.unseen)
+
+    # -- predictions of their own
+
+    def refresh(self, quiet: bool = False) -> None:
+        """Predict what is on screen with the model as it is."""
+        checkpoint = self._session.checkpoint
+        if checkpoint is None or self._session.running is not None:
+            return
+        result = self.begin(checkpoint)
+        if result is not None:
+            self._predict(result, checkpoint, Refreshing(result), quiet)
+
+    def compare(self, version: Version) -> None:
+        """Show what a version says of what is on screen, in a layer of its own."""
+        if reason := self._session.why_not_run():
+            self._context.say(reason, error=True)
+            return
+        result = self.begin(version.checkpoint, anew=True)
+        self.say_unseen(result)
+        if result is not None:
+            result.layer.name = f"{result.target.name} version {version.number}"
+            self._predict(result, version.checkpoint, result, quiet=False)
+
+    def _predict(
+        self, result: Result, checkpoint: Checkpoint, snapshot: object, quiet: bool
+    ) -> None:
+        slices = self.screen.slices
+        if slices is None:
+            return
+        settings = InferenceSettings(device=self._context.device)
+        self._context.run(
+            "Predicting",
+            lambda stop: segment_job(slices, checkpoint, settings, stop),
+            lambda outcome: put_away(result, outcome),
+            lambda event: result.fill(event) if isinstance(event, Region) else None,
+            snapshot,
+            quiet=quiet,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refreshing:
+    """What a prediction was begun on that nobody asked for."""
+
+    result: Result
+
+    def release(self) -> None:
+        """Leave the layer to the user."""
+        self.result.release()
+
+
+def put_away(result: Result | None, outcome: Outcome) -> None:
+    """Leave the layers of a prediction to the user; an empty one only if all went well."""
+    if result is not None:
+        result.release() if outcome.error else result.keep()
 
 
 def _fits(pair: LayerPair, checkpoint: Checkpoint, settings: InferenceSettings) -> bool:

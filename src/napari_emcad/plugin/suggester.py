@@ -17,16 +17,14 @@ from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.stage_request import StageChoices, StageRequest, stage_request
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Image
 
     from napari_emcad.painting import Painted
     from napari_emcad.places import Places
-    from napari_emcad.plugin.job_bar import JobBar, Outcome
-    from napari_emcad.plugin.segment_panel import SegmentPanel
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.notes import Notes
     from napari_emcad.plugin.stages_panel import StagesPanel
-    from napari_emcad.plugin.teacher import Teacher
-    from napari_emcad.session import Session, Ticket
     from napari_emcad.suggestion import Suggestion
 
 _DOUBT = StageChoices((), ("entropy",))
@@ -45,26 +43,18 @@ class Suggester(QObject):
 
     Parameters
     ----------
-    viewer, session, teacher
-        Of one window; the teacher's pairs say what is painted.
-    panel, segment_panel
-        The image, and how it is read.
-    job_bar
-        Runs the job.
+    context
+        Of the panel.
+    notes
+        Say what is painted.
+    panel
+        Says on which image.
     """
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: Session,
-        teacher: Teacher,
-        panel: StagesPanel,
-        segment_panel: SegmentPanel,
-        job_bar: JobBar,
-    ) -> None:
+    def __init__(self, context: Context, notes: Notes, panel: StagesPanel) -> None:
         super().__init__(panel)
-        self._viewer, self._session, self._teacher = viewer, session, teacher
-        self._panel, self._segment_panel, self._job_bar = panel, segment_panel, job_bar
+        self._context, self._notes, self._panel = context, notes, panel
+        self._viewer, self._session = context.viewer, context.session
         self._asked: _Asked | None = None
         self._found: list[Suggestion] = []
         self._at = 0
@@ -77,15 +67,14 @@ class Suggester(QObject):
         try:
             asked = self._ask(whole)
         except (ValueError, TypeError) as error:
-            self._job_bar.say(str(error), error=True)
+            self._context.say(str(error), error=True)
             return
         name = shortened(asked.request.name)
-        ticket = self._session.begin(f"Looking where to paint on {name}", asked)
-        self._job_bar.start(
-            ticket.verb,
+        self._context.run(
+            f"Looking where to paint on {name}",
             lambda stop: search(asked.search, stop),
-            lambda event: self._session.accept(ticket, event),
-            lambda outcome: self._ended(ticket, outcome),
+            lambda outcome: self._ended(asked, outcome),
+            snapshot=asked,
         )
 
     def step(self, by: int) -> None:
@@ -96,27 +85,28 @@ class Suggester(QObject):
         try:
             left = [n for n, each in enumerate(self._found) if not self._is_painted(each)]
         except PaintError as error:
-            self._job_bar.say(str(error), error=True)
+            self._context.say(str(error), error=True)
             return
         # Without the one at hand, the next one has moved up to its place.
         before, gone = sum(n < self._at for n in left), self._at not in left
         self._found = [self._found[n] for n in left]
         if not self._found:
             self._forget()
-            self._job_bar.say("Every place that was suggested is painted; ask for others.")
+            self._context.say("Every place that was suggested is painted; ask for others.")
             return
         self._at = (before + by - (gone and by > 0)) % len(self._found)
         self._show()
 
     def _ask(self, whole: bool = False) -> _Asked:
         layer, checkpoint = self._panel.layer, self._session.checkpoint
-        reason = self._session.why_not_run() or self._segment_panel.problem
+        segment_panel = self._context.segment_panel
+        reason = self._session.why_not_run() or segment_panel.problem
         if reason or layer is None or checkpoint is None:
             raise ValueError(reason or "Open an image first.")
         layer = unwrapped(layer)
-        if self._segment_panel.layer is not layer:
-            self._segment_panel.choose_layer(layer)
-        choices = replace(self._segment_panel.value(), scope="layer" if whole else "slice")
+        if segment_panel.layer is not layer:
+            segment_panel.choose_layer(layer)
+        choices = replace(segment_panel.value(), scope="layer" if whole else "slice")
         request = stage_request(
             self._viewer, layer, choices, _DOUBT, checkpoint, self._session.temperature
         )
@@ -138,8 +128,8 @@ class Suggester(QObject):
 
     def _painted(self, request: StageRequest) -> Painted | None:
         """Return what is painted on the image of a request."""
-        pair = self._teacher.notes.of_image(request.image)
-        sources = self._teacher.notes.sources(request.checkpoint)
+        pair = self._notes.of_image(request.image)
+        sources = self._notes.sources(request.checkpoint)
         return next((each for each in sources if pair and each.key == pair.key), None)
 
     def _is_painted(self, place: Suggestion) -> bool:
@@ -149,16 +139,14 @@ class Suggester(QObject):
         part = painted_part(painted, place.index, place.rows, place.columns, self._classes)
         return bool((part != UNPAINTED).any())
 
-    def _ended(self, ticket: Ticket, outcome: Outcome) -> None:
-        self._session.end(ticket)
-        if outcome.error:
-            self._job_bar.say(outcome.error, error=True)
-        elif self._is_there(ticket.snapshot.request.image):
-            places: Places = outcome.result
-            self._asked, self._found, self._at = ticket.snapshot, list(places.found), 0
-            self._job_bar.say(str(places))
-            if self._found:
-                self._show()
+    def _ended(self, asked: _Asked, outcome: Outcome) -> None:
+        if outcome.error or not self._is_there(asked.request.image):
+            return
+        places: Places = outcome.result
+        self._asked, self._found, self._at = asked, list(places.found), 0
+        self._context.say(str(places))
+        if self._found:
+            self._show()
 
     def _is_there(self, image: Image) -> bool:
         return is_open(self._viewer, image)

@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_emcad.inference.events import InferenceSettings, Region
+from napari_emcad.inference.events import Region
 from napari_emcad.io.classes import with_labels
-from napari_emcad.jobs import segment_job
 from napari_emcad.painting import PlaneCache, disagreement
-from napari_emcad.plugin.job_bar import JobThread
-from napari_emcad.plugin.notes import Notes, follow_image
-from napari_emcad.plugin.preview import Preview
-from napari_emcad.plugin.teach_jobs import Plan, Unfinished, look_job, train_job, update_job
+from napari_emcad.plugin.notes import follow_image
+from napari_emcad.plugin.paint_watch import PaintWatch
+from napari_emcad.plugin.preview import Refreshing, put_away
+from napari_emcad.plugin.teach_jobs import Plan, Unfinished, train_job, update_job
 from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from napari.components import ViewerModel
-
     from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.plugin.job_bar import JobBar, Outcome
-    from napari_emcad.plugin.notes import LayerPair
-    from napari_emcad.plugin.results import Result, Results
+    from napari_emcad.plugin.context import Context
+    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.notes import Notes
+    from napari_emcad.plugin.preview import Preview
+    from napari_emcad.plugin.results import Result
     from napari_emcad.plugin.train_form import TrainChoices
-    from napari_emcad.session import Session, Ticket
+    from napari_emcad.session import Ticket
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.versions import Version
 
@@ -38,6 +37,15 @@ _LIVE_S, _NOW_S = 0.7, 4.0
 
 class Teacher(QObject):
     """Starts what teaches, one job at a time, and delivers to the session.
+
+    Parameters
+    ----------
+    context
+        Of the panel.
+    notes, preview
+        The annotations, and where their images are predicted.
+    choices
+        Returns what the form says.
 
     Signals
     -------
@@ -58,74 +66,51 @@ class Teacher(QObject):
 
     def __init__(
         self,
-        viewer: ViewerModel,
-        session: Session,
-        results: Results,
-        job_bar: JobBar,
+        context: Context,
+        notes: Notes,
+        preview: Preview,
         choices: Callable[[], TrainChoices],
-        device: Callable[[], str],
-        kept: dict[Hashable, LayerPair],
     ) -> None:
-        super().__init__(job_bar)
-        self._session = session
-        self._job_bar, self._choices, self._device = job_bar, choices, device
-        self.notes = Notes(viewer, session.workbook, job_bar, kept)
-        self.problem = ""
-        self.preview = Preview(viewer, session, results, self.notes, device, job_bar)
+        super().__init__(notes)
+        self._context, self._session = context, context.session
+        self._notes, self._preview, self._choices = notes, preview, choices
+        self._watch = PaintWatch(self._session, notes)
+        self._watch.looked.connect(self._looked)
         self._cache = PlaneCache()
         self._tutor: Any = None
         self._taught: Checkpoint | None = None
         self._learnt_with: TrainingConfig | None = None
-        self._look: JobThread | None = None
-        self._look_again, self._live, self._stale = False, False, False
-        self._after_look: Callable[[], None] | None = None
+        self._live, self._stale = False, False
+        self._next: Callable[[], None] | None = None
         self._compared: tuple[Record, frozenset[Hashable]] | None = None
         self._differ = ""
-        self.notes.painted.connect(self.look)
-        session.running_changed.connect(self._freed)
+        self._session.running_changed.connect(self._freed)
 
     # -- looking at paint
 
-    def look(self, then: Callable[[], None] | None = None) -> None:
-        """See what is painted now; `then` is called once that is known."""
-        self._after_look = then or self._after_look
-        if self._look is not None:
-            self._look_again = True
-            return
-        checkpoint = self._session.checkpoint
-        if checkpoint is None:
-            self._go_on()
-            return
-        workbook = self._session.workbook
-        sources, record = self.notes.to_look_at(checkpoint), workbook.record
-        classes = len(workbook.classes)
-        self._look = JobThread(lambda _: look_job(sources, record, classes))
-        self._look.ended.connect(self._looked)
-        self._look.start()
+    def look(self) -> None:
+        """See what is painted now, and go on with what waits for that."""
+        self._watch.look()
 
-    def _looked(self, outcome: Outcome) -> None:
-        self._look = None
-        if self._look_again:
-            self._look_again = False
-            self.look()
-            return
-        self.problem = outcome.error
-        fresh = outcome.result
-        if fresh is not None:
-            self._session.workbook.take(fresh)
-            self._stale = True
+    def _looked(self, new: bool) -> None:
+        self._stale = self._stale or new
         self._go_on()
         self.changed.emit()
 
     def _go_on(self) -> None:
         """Begin what waited for a look and for what gives way to it, or learn what is new."""
-        if self._look is not None or self.gives_way:
+        if self._watch.looking or self.gives_way:
             return  # its end comes here again
-        then, self._after_look = self._after_look, None
-        if then is not None:
-            then()
+        begin, self._next = self._next, None
+        if begin is not None:
+            begin()
         elif self._live:
             self._update_live()
+
+    def _freed(self, ticket: Ticket | None) -> None:
+        """Go on once whoever ran has said what came of it, unless something else begins first."""
+        if ticket is None and (self._live or self._next is not None):
+            QTimer.singleShot(0, self._go_on)
 
     # -- what may be done
 
@@ -133,8 +118,8 @@ class Teacher(QObject):
         """Return why nothing can be taught now, or ""."""
         if self._session.checkpoint is None:
             return "Open a model first."
-        misfit = self.notes.why_not_ticked()
-        return misfit or self.problem or self._session.workbook.why_not_train()
+        misfit = self._notes.why_not_ticked()
+        return misfit or self._watch.problem or self._session.workbook.why_not_train()
 
     @property
     def live(self) -> bool:
@@ -151,7 +136,7 @@ class Teacher(QObject):
     def gives_way(self) -> bool:
         """Whether what runs ends at once for a training: an update, or a prediction after one."""
         running = self._session.running
-        return running is not None and isinstance(running.snapshot, (_Updating, _Refreshing))
+        return running is not None and isinstance(running.snapshot, (_Updating, Refreshing))
 
     @property
     def stale(self) -> bool:
@@ -165,7 +150,7 @@ class Teacher(QObject):
         if checkpoint is None or self._compared == (workbook.record, ticked):
             return self._differ
         self._compared = workbook.record, ticked
-        self._differ = disagreement(self.notes.sources(checkpoint), workbook.record)
+        self._differ = disagreement(self._notes.sources(checkpoint), workbook.record)
         return self._differ
 
     # -- training
@@ -195,37 +180,37 @@ class Teacher(QObject):
         """Begin after a look, and after what gives way; say what else has to be waited for."""
         running = self._session.running
         if running is not None and not self.gives_way:
-            self._job_bar.say(_wait_for(running), error=True)
+            self._context.say(_wait_for(running), error=True)
             return
         if running is not None:
-            self._job_bar.stop()
-        self.look(begin)
+            self._context.job_bar.stop()
+        self._next = begin
+        self.look()
 
     def _train(self) -> None:
         plan = self._plan()
         if plan is None:
             return
-        result = self.preview.begin(plan.checkpoint)
-        ticket = self._session.begin("Training", result)
-        self.began.emit(plan.steps)
-        cache, screen = self._cache, self.preview.screen
-        self._job_bar.start(
-            ticket.verb,
+        shown = self._preview.begin(plan.checkpoint)
+        cache, screen = self._cache, self._preview.screen
+        self._context.run(
+            "Training",
             lambda stop: train_job(plan, cache, screen, stop),
-            lambda event: self._tell(ticket, result, event),
-            lambda outcome: self._trained(ticket, plan, result, outcome),
+            lambda outcome: self._trained(plan, shown, outcome),
+            lambda event: self._tell(shown, event),
+            shown,
             cancellable=True,
         )
-        self._say_unseen(result)
+        self.began.emit(plan.steps)
+        self._preview.say_unseen(shown)
 
-    def _trained(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
-        self._finish(ticket, result, bool(outcome.error))
+    def _trained(self, plan: Plan, shown: Result | None, outcome: Outcome) -> None:
+        put_away(shown, outcome)
         if outcome.error:
-            self._job_bar.say(outcome.error, error=True)
             return
         if outcome.cancelled:
-            self._job_bar.say("Cancelled; the model is as it was.")
-            self.refresh(quiet=True)
+            self._context.say("Cancelled; the model is as it was.")
+            self._preview.refresh(quiet=True)
             return
         taught = outcome.result.taught
         held_out = plan.held_out
@@ -241,20 +226,15 @@ class Teacher(QObject):
             outcome.result.doubt,
             outcome.result.came_of,
         )
-        self._job_bar.say(_told(taught.trained, best, held_out, outcome.seconds))
-        self.refresh(quiet=True)
+        self._context.say(_told(taught.trained, best, held_out, outcome.seconds))
+        self._preview.refresh(quiet=True)
 
     # -- updates
 
     def _update_live(self) -> None:
-        free = self._session.running is None and not self._job_bar.running and self._look is None
+        free = self._session.running is None and not self._context.job_bar.running
         if self._live and self._stale and free and not self.why_not():
             self._update(_LIVE_S, quiet=True)
-
-    def _freed(self, ticket: Ticket | None) -> None:
-        """Learn what was painted while another job ran, unless something else begins first."""
-        if ticket is None and self._live:
-            QTimer.singleShot(0, self._update_live)
 
     def _update(self, seconds: float, quiet: bool) -> None:
         plan = self._plan()
@@ -262,28 +242,27 @@ class Teacher(QObject):
             return
         if self._taught is not plan.checkpoint or self._learnt_with != plan.choices.config:
             self._tutor = None  # another model, other classes or other settings
-        result = self.preview.begin(plan.checkpoint)
-        ticket = self._session.begin("Updating", _Updating(result))
+        shown = self._preview.begin(plan.checkpoint)
+        tutor, cache, screen = self._tutor, self._cache, self._preview.screen
         self._stale = False
-        self.began.emit(0)
-        tutor, cache, screen = self._tutor, self._cache, self.preview.screen
-        self._job_bar.start(
-            ticket.verb,
+        self._context.run(
+            "Updating",
             lambda stop: update_job(tutor, plan, cache, screen, seconds, stop),
-            lambda event: self._tell(ticket, result, event),
-            lambda outcome: self._updated(ticket, plan, result, outcome),
+            lambda outcome: self._updated(plan, shown, outcome),
+            lambda event: self._tell(shown, event),
+            _Updating(shown),
             quiet=quiet,
         )
+        self.began.emit(0)
         if not quiet:
-            self._say_unseen(result)
+            self._preview.say_unseen(shown)
         self.changed.emit()
 
-    def _updated(self, ticket: Ticket, plan: Plan, result: Result | None, outcome: Outcome) -> None:
-        self._finish(ticket, result, bool(outcome.error))
+    def _updated(self, plan: Plan, shown: Result | None, outcome: Outcome) -> None:
+        put_away(shown, outcome)
         if outcome.error:
             self._tutor, self._live = None, False
-            self._job_bar.say(f"{outcome.error} Live mode is off.", error=True)
-            self._go_on()
+            self._context.say(f"{outcome.error} Live mode is off.", error=True)
             self.changed.emit()
             return
         self._tutor, update = outcome.result
@@ -298,7 +277,6 @@ class Teacher(QObject):
             came_of=plan.opened or plan.checkpoint,
         )
         self.changed.emit()
-        self._go_on()
 
     # -- versions
 
@@ -307,48 +285,12 @@ class Teacher(QObject):
         try:
             self._session.go_to(version)
         except ValueError as error:
-            self._job_bar.say(str(error), error=True)
+            self._context.say(str(error), error=True)
             return
         self._tutor = None
-        self.refresh(quiet=True)
-
-    def compare(self, version: Version) -> None:
-        """Show what a version says of what is on screen, in a layer of its own."""
-        self._predict(version.checkpoint, anew=True, quiet=False, name=f"version {version.number}")
-
-    def refresh(self, quiet: bool = False) -> None:
-        """Predict what is on screen with the model as it is."""
-        if self._session.checkpoint is not None and self._session.running is None:
-            self._predict(self._session.checkpoint, anew=False, quiet=quiet)
-
-    def _predict(self, checkpoint: Checkpoint, anew: bool, quiet: bool, name: str = "") -> None:
-        result = self.preview.begin(checkpoint, anew)
-        slices = self.preview.screen.slices
-        if result is None or slices is None:
-            return
-        if name:
-            result.layer.name = f"{result.target.name} {name}"
-        ticket = self._session.begin("Predicting", result if anew else _Refreshing(result))
-        settings = InferenceSettings(device=self._device())
-        self._job_bar.start(
-            ticket.verb,
-            lambda stop: segment_job(slices, checkpoint, settings, stop),
-            lambda event: self._tell(ticket, result, event),
-            lambda outcome: self._predicted(ticket, result, outcome),
-            quiet=quiet,
-        )
-
-    def _predicted(self, ticket: Ticket, result: Result, outcome: Outcome) -> None:
-        self._finish(ticket, result, bool(outcome.error))
-        if outcome.error:
-            self._job_bar.say(outcome.error, error=True)
-        self._go_on()
+        self._preview.refresh(quiet=True)
 
     # -- in common
-
-    def _say_unseen(self, result: Result | None) -> None:
-        if result is None and self.preview.unseen:
-            self._job_bar.say(self.preview.unseen)
 
     def _plan(self) -> Plan | None:
         """Return what is to be taught, or say why nothing is."""
@@ -356,27 +298,27 @@ class Teacher(QObject):
         if not reason and self._session.running is not None:
             reason = _wait_for(self._session.running)
         if reason or checkpoint is None:
-            self._job_bar.say(reason, error=True)
+            self._context.say(reason, error=True)
             return None
         try:
             choices = self._choices()
             adapted = self._adapted(checkpoint)
             opened = self._opened()
         except ValueError as error:
-            self._job_bar.say(str(error), error=True)
+            self._context.say(str(error), error=True)
             return None
-        for pair in self.notes.pairs:
-            if not self.notes.why_not(pair):
+        for pair in self._notes.pairs:
+            if not self._notes.why_not(pair):
                 follow_image(pair)
-        sources = self.notes.sources(adapted)
+        sources = self._notes.sources(adapted)
         if not sources:
             said = (
                 "The channels of no ticked image suit this model; choose them on the Segment tab."
             )
-            self._job_bar.say(said, error=True)
+            self._context.say(said, error=True)
             return None
         record = self._session.workbook.teach()
-        return Plan(adapted, sources, record, choices, self._device(), opened)
+        return Plan(adapted, sources, record, choices, self._context.device, opened)
 
     def _opened(self) -> Checkpoint | None:
         """Return what the model in use came of, for the classes that are painted."""
@@ -391,40 +333,19 @@ class Teacher(QObject):
         same = renamed.classes == checkpoint.classes
         return with_labels(checkpoint if same else renamed, workbook.classes)
 
-    def _tell(self, ticket: Ticket, result: Result | None, event: Any) -> None:
-        if not self._session.accept(ticket, event):
-            return
-        if isinstance(event, Region) and result is not None:
-            result.fill(event)
+    def _tell(self, shown: Result | None, event: Any) -> None:
+        if isinstance(event, Region) and shown is not None:
+            shown.fill(event)
         elif isinstance(event, (StepEnd, EpochEnd)):
             self.happened.emit(event)
         elif isinstance(event, Unfinished):
             self.unfinished.emit(event.checkpoint)
 
-    def _finish(self, ticket: Ticket, result: Result | None, failed: bool) -> None:
-        if result is not None:
-            result.release() if failed else result.keep()
-        self._session.end(ticket)
-
     def release(self) -> None:
         """Let go of everything; it is not used again."""
-        if self._look is not None:
-            self._look.give_up()
-        self._tutor, self._live = None, False
-        self.notes.painted.disconnect(self.look)
+        self._tutor, self._live, self._next = None, False, None
+        self._watch.release()
         self._session.running_changed.disconnect(self._freed)
-        self.preview.release()
-        self.notes.release()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Refreshing:
-    """What a prediction was begun on that nobody asked for."""
-
-    result: Result
-
-    def release(self) -> None:
-        self.result.release()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
