@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_emcad.painting import Painted
     from napari_emcad.plugin.calibration_box import CalibrationBox
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import Notes
 
 _SHOW_MS = 80

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_emcad.plugin.job_bar import JobBar, MakeJob, Outcome
+    from napari_emcad.plugin.job_bar import JobBar
+    from napari_emcad.plugin.job_thread import MakeJob, Outcome
     from napari_emcad.plugin.results import Results
     from napari_emcad.plugin.segment_panel import SegmentPanel
     from napari_emcad.session import Session

@@ -13,7 +13,7 @@ from napari_emcad.imaging.paint import LabelRule
 from napari_emcad.io.checkpoint import ClassLabel
 from napari_emcad.io.recovery import Lost, Sitting, lost_sittings, recovered, settle
 from napari_emcad.plugin.annotation import corner_of, is_ours, mark
-from napari_emcad.plugin.job_bar import JobThread
+from napari_emcad.plugin.job_thread import JobThread
 from napari_emcad.plugin.layers import carried, carried_axes, is_open
 from napari_emcad.plugin.notes import LayerPair
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.io.recovery import KeptPaint
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import Notes
     from napari_emcad.plugin.recovery_strip import RecoveryStrip
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.model_panel import ModelPanel
     from napari_emcad.session import Ticket
     from napari_emcad.versions import Version

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.inference.maps import MapKey
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.stage_layers import StageLayers
     from napari_emcad.plugin.stages_panel import StagesPanel
     from napari_emcad.plugin.viewing import Maps

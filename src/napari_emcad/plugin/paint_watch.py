@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_emcad.plugin.job_bar import JobThread
+from napari_emcad.plugin.job_thread import JobThread
 from napari_emcad.plugin.teach_jobs import look_job
 
 if TYPE_CHECKING:
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import Notes
     from napari_emcad.session import Session
 

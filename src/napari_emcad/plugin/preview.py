@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import LayerPair, Notes
     from napari_emcad.plugin.results import Result
     from napari_emcad.plugin.segment_panel import ScopeName

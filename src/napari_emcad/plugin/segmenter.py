@@ -9,7 +9,7 @@ from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import Region, Summary
 from napari_emcad.jobs import segment_job
-from napari_emcad.plugin.job_bar import JobThread
+from napari_emcad.plugin.job_thread import JobThread
 from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.request import segment_request
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.results import Result
 
 _REST_MS = 150

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.painting import Painted
     from napari_emcad.places import Places
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import Notes
     from napari_emcad.plugin.stages_panel import StagesPanel
     from napari_emcad.suggestion import Suggestion

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.strokes import Record
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.plugin.context import Context
-    from napari_emcad.plugin.job_bar import Outcome
+    from napari_emcad.plugin.job_thread import Outcome
     from napari_emcad.plugin.notes import Notes
     from napari_emcad.plugin.preview import Preview
     from napari_emcad.plugin.results import Result

@@ -14,7 +14,8 @@ from superqt import QElidingLabel
 from napari_emcad.plugin.calibrator import Calibrator
 from napari_emcad.plugin.classroom import Classroom
 from napari_emcad.plugin.context import Context
-from napari_emcad.plugin.job_bar import JobBar, JobThread
+from napari_emcad.plugin.job_bar import JobBar
+from napari_emcad.plugin.job_thread import JobThread
 from napari_emcad.plugin.keeper import Keeper
 from napari_emcad.plugin.layers import unwrapped
 from napari_emcad.plugin.librarian import Librarian
