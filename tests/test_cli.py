@@ -24,6 +24,7 @@ from napari_emcad import (
     write_checkpoint,
 )
 from napari_emcad.evaluation import METRICS
+from napari_emcad.io.scale import scale_of_tiff
 from napari_emcad.training.metrics import hausdorff95
 
 
@@ -485,6 +486,89 @@ def test_options_out_of_bounds(options, mistake, image):
     mistake("segment", image, *options)
 
 
+def test_options_out_of_bounds_are_said_once_and_of_no_image(run, image, folder):
+    (folder / "b.png").write_bytes(image.read_bytes())
+    status, _, err = run("segment", image, "b.png", "--tile", "0")
+    (line,) = err.splitlines()
+    assert status == 2
+    assert image.name not in line
+
+
+@pytest.mark.parametrize("loop", ["image", "output", "folder"])
+def test_links_that_go_in_circles(loop, run, image, folder):
+    (folder / "loop").symlink_to("loop")
+    (folder / "loop.png").symlink_to("loop.png")
+    options = {
+        "image": ["loop.png"],
+        "output": [image, "--output", "loop.png"],
+        "folder": [image, "--output", "loop"],
+    }[loop]
+    status, _, err = run("segment", *options)
+    assert status == (0 if loop == "output" else 2)
+    assert loop == "output" or err.startswith("napari-emcad: ")
+
+
+# -- what must not be written over
+
+
+def test_probabilities_replace_neither_images_nor_other_files(mistake, image, folder):
+    other = folder / "discs_probabilities.tif"
+    tifffile.imwrite(other, np.ones((40, 40), np.uint8))
+    before = other.read_bytes()
+    mistake("segment", image, "--probabilities", names="there already")
+    mistake("segment", image, other, "--probabilities", "--overwrite", names="that are read")
+    assert other.read_bytes() == before
+    assert not (folder / "discs_labels.tif").exists()
+
+
+@pytest.mark.parametrize("verb", ["segment", "stages"])
+def test_the_checkpoint_and_the_image_are_not_written_over(verb, mistake, image, folder):
+    model = folder / "discs_stages.png" if verb == "stages" else folder / "m.tif"
+    write_checkpoint(bundled_checkpoint(), folder / "m.safetensors")
+    (folder / "m.safetensors").rename(model)
+    output = ["--output", model] if verb == "segment" else ["--maps", "gate:2"]
+    mistake(verb, image, "--checkpoint", model, *output, "--overwrite", names="that are read")
+    if verb == "stages":
+        (folder / "discs_gate_2.ome.tif").symlink_to(image)
+        mistake(verb, image, "--maps", "gate:2", "--overwrite", names="that are read")
+
+
+def test_convert_replaces_nothing_unasked(mistake, run, folder):
+    write_checkpoint(bundled_checkpoint(), folder / "m.safetensors")
+    before = (folder / "m.safetensors").read_bytes()
+    mistake("convert", "m.safetensors", "./m.safetensors", "--half", names="that are read")
+    mistake("convert", "m.safetensors", "m.safetensors", "--overwrite", names="that are read")
+    (folder / "n.safetensors").write_bytes(b"mine")
+    mistake("convert", "m.safetensors", "n.safetensors", names="there already")
+    assert (folder / "m.safetensors").read_bytes() == before
+    assert run("convert", "m.safetensors", "n.safetensors", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["x" * 252 + ".tif", "file/b.tif"])
+def test_a_name_that_cannot_be_written_is_said_before_any_work(name, mistake, image, folder):
+    (folder / "file").write_text("a file")
+    mistake("segment", image, "--output", name, names="cannot be written")
+
+
+def test_labels_keep_the_size_of_pixels(run, folder, discs):
+    about = {"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    tifffile.imwrite("um.ome.tif", discs, metadata=about)
+    assert run("segment", "um.ome.tif", "--probabilities")[0] == 0
+    for name in ("um.ome_labels.tif", "um.ome_probabilities.tif"):
+        with tifffile.TiffFile(name) as file:
+            scale, unit = scale_of_tiff(file)
+            assert file.series[0].shape[-2:] == discs.shape
+        assert (scale, unit) == ({"Y": 0.25, "X": 0.5}, "µm")
+
+
+def test_settings_may_be_written_as_the_documentation_shows_them(run, folder):
+    for value in ("(224, 320)", "224,320", "[224, 320]"):
+        status, out, _ = run("info", "--json", "--set", f"size={value}", "--set", "zoom=1")
+        assert status == 0
+        assert json.loads(out)["preprocessing"]["size"] == [224, 320]
+    assert run("info", "--set", "size=None")[0] == 0
+
+
 def test_a_stack_into_png(mistake, run, discs, folder):
     tifffile.imwrite("z.tif", np.stack([discs] * 2), photometric="minisblack")
     status, out, err = run("segment", "z.tif", "--axes", "ZYX", "--output", "z.png")
@@ -565,6 +649,26 @@ def test_the_program_says_one_line_of_a_damaged_image(ending, image, discs, fold
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert f"cut{ending}" in line
+
+
+def test_a_reader_that_has_enough_does_not_end_the_work(folder, discs):
+    for name in "abc":
+        iio.imwrite(folder / f"{name}.png", discs)
+    command = f'"{sys.executable}" -m napari_emcad.cli segment a.png b.png c.png | head -c 1'
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert all((folder / f"{name}_labels.tif").exists() for name in "abc")
+    assert "Broken" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-"])
+def test_closed_streams_are_no_error(closed, image):
+    command = f'"{sys.executable}" -m napari_emcad.cli info {closed}'
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_words_of_a_file_do_not_command_a_terminal(run, folder):
+    assert cli.talk.plain("a\x1b[31mb\r\x07c\td\n") == "a[31mbc\td\n"
 
 
 def test_a_reader_that_has_enough_is_no_error(folder):

@@ -138,7 +138,26 @@ def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
     assert "with other zoom; go on with the same (zoom=1.5)," in capsys.readouterr().err
     (tmp_path / "run" / "resume.pt").unlink()
     assert train(folder, tmp_path / "run") == 2
-    assert "holds a training" in capsys.readouterr().err
+    assert "holds a model.safetensors already; move it" in capsys.readouterr().err
+
+
+def test_files_of_others_in_the_output_are_not_replaced(folder, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "history.csv").write_text("mine")
+    assert train(folder, tmp_path / "run") == 2
+    assert "history.csv already" in capsys.readouterr().err
+    assert (tmp_path / "run" / "history.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("foreground", [[], ["--foreground"]])
+def test_labels_below_0_mean_nothing(foreground, folder, tmp_path, capsys):
+    labels = sorted((folder / "labels").iterdir())[0]
+    truth = np.asarray(Image.open(labels)).astype(np.int16)
+    truth[0, 0] = -1
+    labels.unlink()
+    tifffile.imwrite(labels.with_suffix(".tif"), truth)
+    assert train(folder, tmp_path / "run", *foreground) == 2
+    assert "hold -1" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.imaging.paint import BACKGROUND, Parts, mask_as_class, parts
-from napari_emcad.io.images import ImageFileError, read_image, read_labels
+from napari_emcad.imaging.paint import BACKGROUND, Parts, mask_as_class, parts, refuse_negative
+from napari_emcad.io.images import read_image, read_labels
+from napari_emcad.io.opened import ImageFileError
 from napari_emcad.io.scale import PIXEL
 from napari_emcad.io.sheet import exhibit
 from napari_emcad.jobs import segment, slices_for
@@ -304,6 +305,7 @@ def _as_classes(labels: NDArray[Any], classes: int) -> NDArray[Any]:
         If a value is no class.
     """
     if classes == 1:
+        refuse_negative(labels)
         return np.asarray(labels != 0, np.uint8)
     labels = mask_as_class(labels) if classes < BACKGROUND else labels
     strange = [value for value in np.unique(labels).tolist() if not 0 <= value <= classes]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import re
 from contextlib import suppress
 
 import imageio.v3 as iio
@@ -16,6 +18,7 @@ from PIL import Image
 
 from napari_emcad.io.images import (
     ImageFileError,
+    image_files,
     paired,
     read_image,
     read_labels,
@@ -536,3 +539,88 @@ def test_a_missing_folder_is_said(folders, tmp_path):
     for one, two in ((tmp_path / "no", labels), (images, tmp_path / "no"), (images / "a.png",) * 2):
         with pytest.raises(ImageFileError, match="not a folder"):
             paired(one, two)
+
+
+# -- what TIFF files are besides
+
+
+@pytest.mark.parametrize("packed", ["tiff_lzw", "jpeg", "group4"])
+def test_usual_packings_are_read_without_another_package(packed, tmp_path):
+    shown = pixels(20, 30) > 100 if packed == "group4" else pixels(20, 30)
+    picture = Image.fromarray(shown)
+    picture.save(tmp_path / "a.tif", compression=packed)
+    picture.save(tmp_path / "b.tif", compression=packed, save_all=True, append_images=[picture])
+    for name in "ab":
+        found = read_image(tmp_path / f"{name}.tif").pixels
+        assert found.dtype == shown.dtype
+        assert found.shape[-2:] == shown.shape
+        if packed != "jpeg":
+            assert np.array_equal(found, np.broadcast_to(shown, found.shape))
+
+
+def test_a_packing_that_nothing_here_reads_is_named(tmp_path, monkeypatch):
+    Image.fromarray(pixels(20, 30)).save(tmp_path / "a.tif", compression="tiff_lzw")
+    monkeypatch.setattr("napari_emcad.io.tiff.Image.open", lambda _: 1 / 0)
+    with pytest.raises(ImageFileError) as caught:
+        read_image(tmp_path / "a.tif")
+    assert "LZW" in sentence(caught)
+    assert "imagecodecs" in sentence(caught)
+
+
+def test_a_stack_that_lacks_a_file_is_refused(tmp_path, caplog):
+    whole = pixels(2, 20, 30)
+    tifffile.imwrite(tmp_path / "a.ome.tif", whole, metadata={"axes": "ZYX"})
+    xml = tifffile.tiffcomment(tmp_path / "a.ome.tif")
+    plane = '<TiffData FirstZ="{}" IFD="0" PlaneCount="1">{}</TiffData>'
+    elsewhere = '<UUID FileName="b.ome.tif">urn:uuid:00000000-0000-0000-0000-000000000001</UUID>'
+    planes = plane.format(0, "") + plane.format(1, elsewhere)
+    lacking = re.sub("<TiffData[^>]*/>", planes, xml)
+    tifffile.imwrite(tmp_path / "a.ome.tif", whole[0], description=lacking.encode(), metadata=None)
+    with pytest.raises(ImageFileError) as caught:
+        read_image(tmp_path / "a.ome.tif")
+    assert "lacks a part" in sentence(caught)
+    assert not caplog.records
+
+
+def test_numbers_behind_colours_are_taken_and_said(tmp_path):
+    table = np.random.default_rng(0).integers(0, 2**16, (3, 256)).astype(np.uint16)
+    numbers = pixels(20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="palette", colormap=table)
+    found = read_image(tmp_path / "a.tif")
+    assert np.array_equal(found.pixels, numbers)
+    assert "numbers are taken" in found.note
+
+
+def test_of_an_animated_picture_the_first_is_taken_and_said(tmp_path):
+    one = Image.fromarray(pixels(20, 30))
+    one.save(tmp_path / "a.png", save_all=True, append_images=[one.rotate(180), one])
+    assert "holds 3 pictures" in read_image(tmp_path / "a.png").note
+
+
+def test_of_jpeg_only_black_and_white_masks_are_labels(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:48, 16:40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=70)
+    Image.fromarray(np.stack([mask] * 3, 2)).save(tmp_path / "mask3.jpg", quality=70)
+    for name in ("mask.jpg", "mask3.jpg"):
+        found = read_labels(tmp_path / name)
+        assert set(np.unique(found)) == {0, 255}
+        assert ((found > 0) == (mask > 0)).mean() > 0.99
+    Image.fromarray(pixels(64, 64)).save(tmp_path / "numbers.jpg")
+    with pytest.raises(ImageFileError) as caught:
+        read_labels(tmp_path / "numbers.jpg")
+    assert "PNG or TIFF" in sentence(caught)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_pipe_is_no_image(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(ImageFileError) as caught:
+        read_image(tmp_path / "a.png")
+    assert "neither a file nor a folder" in sentence(caught)
+
+
+def test_zarr_folders_are_images_of_a_folder(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "other").mkdir()
+    assert [each.name for each in image_files(tmp_path)] == ["a.zarr"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
@@ -36,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     chosen = _parser().parse_args(arguments)
     try:
-        status = int(chosen.run(chosen) or 0)
-        sys.stdout.flush()
-        return status
+        return int(chosen.run(chosen) or 0)
     except Mistake as mistake:
         say(f"napari-emcad: {mistake}")
         return 2
@@ -48,9 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("napari-emcad: interrupted; files that were complete stay.")
         return 130
-    except BrokenPipeError:  # whoever read our output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         say(f"napari-emcad: {error}")
         return 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_set, opened
-from napari_emcad.cli.talk import or_mistake, say
+from napari_emcad.cli.options import add_set, check_outputs, opened
+from napari_emcad.cli.talk import or_mistake, say, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +17,7 @@ def declare(verbs: Any) -> None:
     convert = verbs.add_parser("convert", help="published to native format and back")
     convert.add_argument("input", type=Path, metavar="IN")
     convert.add_argument("output", type=Path, metavar="OUT", help=".safetensors or .pth")
+    convert.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     convert.add_argument("--half", action="store_true", help="store weights as float16")
     add_set(convert)
     convert.set_defaults(run=run)
@@ -26,8 +27,9 @@ def run(chosen: argparse.Namespace) -> None:
     """Write a checkpoint in the format of the output's name."""
     from napari_emcad.io.checkpoint_file import write_checkpoint
 
+    check_outputs([chosen.output], [chosen.input], chosen.overwrite)
     checkpoint = opened(chosen.input, chosen.set)
     or_mistake(write_checkpoint, checkpoint, chosen.output, chosen.half)
     if chosen.output.suffix.lower() != ".safetensors":
         say("Classes, preprocessing and history have no place in the published format.")
-    print(chosen.output)
+    tell(str(chosen.output))

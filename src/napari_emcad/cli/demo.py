@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import opened
-from napari_emcad.cli.segment import segment_file
-from napari_emcad.cli.talk import or_mistake
+from napari_emcad.cli.segment import read, segmented
+from napari_emcad.cli.talk import or_mistake, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -32,12 +32,12 @@ def run(chosen: argparse.Namespace) -> None:
     """Segment, write labels and overlay, and open napari where there is a screen."""
     from importlib.resources import as_file, files
 
-    from napari_emcad.io.images import read_image, write_array
+    from napari_emcad.io.images import write_array
 
     checkpoint = opened(None, [])
     with as_file(files("napari_emcad") / "assets" / "nuclei_dark.png") as path:
-        image = read_image(path).pixels
-        result = segment_file(path, checkpoint)
+        opened_image = read(path)
+        image, result = opened_image.pixels, segmented(path.name, opened_image, checkpoint)
     labels, picture = (
         chosen.output / f"nuclei_dark_{end}" for end in ("labels.tif", "overlay.png")
     )
@@ -46,7 +46,7 @@ def run(chosen: argparse.Namespace) -> None:
     or_mistake(write_array, labels, result.labels, result.axes)
     or_mistake(write_array, picture, drawn, "YXC")
     share = (result.labels > 0).mean()
-    print(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
+    tell(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
     if chosen.window and _has_screen():
         _open_window(image, result)
 

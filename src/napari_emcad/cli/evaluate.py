@@ -10,8 +10,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_computing, check_output, computing, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, print_json, say, tick
+from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, print_json, say, tell, tick
+from napari_emcad.io.atomic import real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,16 +124,10 @@ def _check_options(chosen: argparse.Namespace) -> None:
 
 def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
     """Refuse to write over inputs, over other files unless asked for, and where nobody may."""
-    read = {path.resolve() for path in inputs}
     targets = [each for each in (chosen.csv, chosen.sheet) if each is not None]
-    if len({each.resolve() for each in targets}) < len(targets):
+    if len({real(each) for each in targets}) < len(targets):
         raise Mistake(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
-    for target in targets:
-        if target.resolve() in read:
-            raise Mistake(
-                f"{target} is one of the images or labels, or the checkpoint; choose another."
-            )
-        check_output(target, chosen.overwrite)
+    check_outputs(targets, inputs, chosen.overwrite)
 
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
@@ -151,7 +146,7 @@ def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Ch
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     from napari_emcad.evaluation import METRICS
-    from napari_emcad.io.atomic import write_bytes
+    from napari_emcad.io.images import write_bytes_or_say
 
     table = io.StringIO()
     writer = csv.writer(table)
@@ -162,8 +157,7 @@ def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint)
             figures = [getattr(each.by_class[k], metric) for metric in (*METRICS, *counts)]
             figures[len(METRICS) : len(METRICS)] = [_defined(each.hd95[k]), each.unit]
             writer.writerow([each.name, name, *figures])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, table.getvalue().encode(errors="replace"))
+    write_bytes_or_say(path, table.getvalue().encode(errors="replace"))
 
 
 def _report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
@@ -233,11 +227,11 @@ def _print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     rows += [(f"all pixels, {name}", each) for name, each in report["pooled"].items()]
     width = max(len(name) for name, _ in rows)
     heads = ("Dice", "IoU", "precision", "recall")
-    print(f"{'':<{width}}" + "".join(f"  {head:>9}" for head in heads) + f"  {'HD95':>10}")
+    tell(f"{'':<{width}}" + "".join(f"  {head:>9}" for head in heads) + f"  {'HD95':>10}")
     for name, each in rows:
         told = told_distance(each["hd95"], each["unit"]) if each.get("hd95") is not None else "-"
         figures = "".join(f"  {each[metric]:>9.4f}" for metric in METRICS)
-        print(f"{name:<{width}}{figures}  {told:>10}")
+        tell(f"{name:<{width}}{figures}  {told:>10}")
     _print_remarks(means, report)
 
 
@@ -245,14 +239,14 @@ def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> 
     """Say of how many images a mean distance is, where it is not of all."""
     if report["unit"] is None:
         units = ", ".join(sorted({each["unit"] for each in report["images"]}))
-        print(f"HD95 has no mean, as the images differ in unit ({units}); give --spacing, --unit.")
+        tell(f"HD95 has no mean, as the images differ in unit ({units}); give --spacing, --unit.")
         return
     total = len(report["images"])
     for name, each in means.items():
         number = each["hd95_images"]
         if number < total:
             where = f"{number} of {total}; in the others" if number else f"none of {total}:"
-            print(f"HD95, {name}: defined in {where} truth, prediction or both have nothing.")
+            tell(f"HD95, {name}: defined in {where} truth, prediction or both have nothing.")
 
 
 def _images(number: int) -> str:

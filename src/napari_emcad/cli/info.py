@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import add_set, opened
-from napari_emcad.cli.talk import print_json
+from napari_emcad.cli.talk import print_json, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -29,9 +29,9 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.json:
         print_json(description(checkpoint))
         return
-    print(checkpoint.title)
+    tell(checkpoint.title)
     for caption, value in card(checkpoint):
         for row, line in enumerate(value.splitlines()):
-            print(f"  {caption if row == 0 else '':<12}{line}")
+            tell(f"  {caption if row == 0 else '':<12}{line}")
     for text in filter(None, (checkpoint.description, remarks(checkpoint))):
-        print(f"\n{text}")
+        tell(f"\n{text}")

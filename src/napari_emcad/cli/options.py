@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.talk import Mistake, or_mistake
+from napari_emcad.io.atomic import real
 from napari_emcad.training.config import parsed_value
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     Settings = Iterable[tuple[str, Any]]
 
 _EMPTY = ("none", "-", "")
+
+_LONGEST_NAME = 255
+"""Bytes."""
 
 _COMPUTING = (
     "channels",
@@ -90,30 +94,56 @@ def computing(chosen: argparse.Namespace) -> dict[str, Any]:
     Raises
     ------
     Mistake
-        If a size of the clean-up is out of bounds.
+        If one is out of bounds.
     """
     from napari_emcad.imaging.regions import CleanUp
+    from napari_emcad.inference.events import InferenceSettings
 
     said = vars(chosen)
     clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
     options = {name: said[name] for name in _COMPUTING}
-    return options | {"clean_up": or_mistake(CleanUp, **clean_up)}
+    options["clean_up"] = or_mistake(CleanUp, **clean_up)
+    settings = {name: value for name, value in options.items() if name != "channels"}
+    or_mistake(InferenceSettings, **settings)
+    return options
 
 
-def check_output(target: Path, overwrite: bool) -> None:
-    """Refuse a file to write before any work is done for it.
+def check_outputs(targets: Iterable[Path], read: Iterable[Path], overwrite: bool) -> None:
+    """Refuse files to write before any work is done for them.
+
+    Parameters
+    ----------
+    targets
+        What will be written.
+    read
+        What is read; it is never written over.
+    overwrite
+        Whether other files may be replaced.
 
     Raises
     ------
     Mistake
-        If it is a folder, there already and not to be replaced, or where nobody may write.
+        If one is read here, a folder, there already and not to be replaced, or where nobody may
+        write, or if its name is too long.
     """
+    inputs = {real(each) for each in read}
+    for target in targets:
+        if real(target) in inputs:
+            raise Mistake(f"{target} is one of the files that are read; choose another output.")
+        _check_output(target, overwrite)
+
+
+def _check_output(target: Path, overwrite: bool) -> None:
+    if len(os.fsencode(target.name)) > _LONGEST_NAME:
+        raise Mistake(f"{target} cannot be written: its name is longer than disks take.")
     if target.is_dir():
         raise Mistake(f"{target} is a folder; name a file in it.")
     if target.exists() and not overwrite:
         raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
-    place = next(each for each in target.resolve().parents if each.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
+    place = next(each for each in real(target).parents if os.path.lexists(each))
+    if not place.is_dir():
+        raise Mistake(f"{target} cannot be written: {place} is not a folder.")
+    if not os.access(place, os.W_OK):
         raise Mistake(f"{target} cannot be written: you may not write to {place}.")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_computing, check_output, computing, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, say, tell, tick
+from napari_emcad.io.atomic import real
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.inference.events import Event
     from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.images import OpenedImage
+    from napari_emcad.io.opened import OpenedImage
     from napari_emcad.jobs import Segmentation
 
 _OUTPUT_KINDS = (".tif", ".tiff", ".png", ".npy")
@@ -49,19 +50,21 @@ def run(chosen: argparse.Namespace) -> int:
     checkpoint = opened(chosen.checkpoint, chosen.set)
     options = computing(chosen)
     targets = _targets(_images(chosen.images), chosen.output)
-    _check(targets, chosen.overwrite)
+    _check(targets, chosen)
     failed = 0
     for image, target in targets:
         try:
-            result = segment_file(
-                image, checkpoint, chosen.axes, chosen.probabilities, options, target
+            found = read(image, target)
+            axes = chosen.axes or found.axes
+            result = segmented(
+                image.name, found, checkpoint, axes, probabilities=chosen.probabilities, **options
             )
-            _write_result(result, target)
+            _write_result(result, target, found)
         except Mistake as mistake:
             say(f"napari-emcad: {mistake}")
             failed += 1
         else:
-            print(target)
+            tell(str(target))
     if failed and len(targets) > 1:
         say(f"napari-emcad: {failed} of {len(targets)} images were not segmented.")
     return 2 if failed else 0
@@ -69,11 +72,11 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _images(paths: Sequence[Path]) -> list[Path]:
     """Return the images, those of folders one by one; a Zarr folder is one image."""
-    from napari_emcad.io.images import image_files
+    from napari_emcad.io.images import FOLDERS, image_files
 
     listed: list[Path] = []
     for path in paths:
-        is_folder = path.is_dir() and path.suffix.lower() not in (".zarr", ".n5")
+        is_folder = path.is_dir() and path.suffix.lower() not in FOLDERS
         listed += or_mistake(image_files, path) if is_folder else [path]
     return listed
 
@@ -94,54 +97,57 @@ def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
     ]
 
 
-def _check(targets: list[tuple[Path, Path]], overwrite: bool) -> None:
-    """Refuse to write over images, over other files unless asked for, and where nobody may."""
-    images = {image.resolve() for image, _ in targets}
-    if len({target for _, target in targets}) < len(targets):
+def _check(targets: list[tuple[Path, Path]], chosen: argparse.Namespace) -> None:
+    """Refuse to write over what is read, over other files unless asked for, and in vain."""
+    written = [target for _, target in targets]
+    if chosen.probabilities:
+        written += [_beside(each) for each in written]
+    if len({real(each) for each in written}) < len(written):
         raise Mistake("Two images have the same name; segment them into different folders.")
-    for _, target in targets:
-        if target.resolve() in images:
-            raise Mistake(f"{target} is one of the images; choose another output.")
-        check_output(target, overwrite)
+    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
+    check_outputs(written, [*own, *(image for image, _ in targets)], chosen.overwrite)
 
 
-def segment_file(
-    image: Path,
-    checkpoint: Checkpoint,
-    axes: str | None = None,
-    probabilities: bool = False,
-    options: dict[str, Any] | None = None,
-    target: Path | None = None,
-) -> Segmentation:
-    """Segment one image file, telling of its progress.
+def _beside(target: Path) -> Path:
+    """Return where the probabilities of labels go."""
+    return target.with_name(target.stem.removesuffix("_labels") + "_probabilities.tif")
+
+
+def read(image: Path, target: Path | None = None) -> OpenedImage:
+    """Read one image file, and say what is strange about it.
 
     Raises
     ------
     Mistake
-        If it cannot be read or segmented; the message names it.
+        If it cannot be read, or its labels not be written to `target`; the message names it.
+    """
+    from napari_emcad.io.images import read_image
+
+    opened = or_mistake(read_image, image)
+    if opened.note:
+        say(opened.note)
+    _check_rank(opened, target)
+    return opened
+
+
+def segmented(
+    name: str, image: OpenedImage, checkpoint: Checkpoint, axes: str | None = None, **options: Any
+) -> Segmentation:
+    """Segment an image, telling of its progress.
+
+    Raises
+    ------
+    Mistake
+        If it cannot be; the message names it.
     """
     from napari_emcad.imaging.slices import AxesError
-    from napari_emcad.io.images import ImageFileError, read_image
     from napari_emcad.jobs import segment
 
     try:
-        opened = read_image(image)
-        if opened.note:
-            say(opened.note)
-        _check_rank(opened, target)
-        return segment(
-            opened.pixels,
-            checkpoint,
-            axes or opened.axes,
-            on_event=_teller(image.name),
-            probabilities=probabilities,
-            **(options or {}),
-        )
-    except ImageFileError as error:
-        raise Mistake(str(error)) from None
+        return segment(image.pixels, checkpoint, axes, on_event=_teller(name), **options)
     except (ValueError, TypeError) as error:
         advice = _ADVICE if isinstance(error, AxesError) else ""
-        raise Mistake(f"{image}: {error}{advice}") from error
+        raise Mistake(f"{name}: {error}{advice}") from error
 
 
 def _check_rank(opened: OpenedImage, target: Path | None) -> None:
@@ -151,13 +157,14 @@ def _check_rank(opened: OpenedImage, target: Path | None) -> None:
         raise Mistake(f"{target}: PNG holds flat images; write the stack as .tif or .npy.")
 
 
-def _write_result(result: Segmentation, target: Path) -> None:
+def _write_result(result: Segmentation, target: Path, image: OpenedImage) -> None:
     from napari_emcad.io.images import write_array
 
-    or_mistake(write_array, target, result.labels, result.axes)
+    place = image.scale, image.unit
+    or_mistake(write_array, target, result.labels, result.axes, *place)
     if result.probabilities is not None:
-        name = target.stem.removesuffix("_labels") + "_probabilities.tif"
-        or_mistake(write_array, target.with_name(name), result.probabilities, f"C{result.axes}")
+        axes = f"C{result.axes}"
+        or_mistake(write_array, _beside(target), result.probabilities, axes, *place)
 
 
 def _teller(name: str) -> Callable[[Event], None]:

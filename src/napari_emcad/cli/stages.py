@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.options import add_network, check_output, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, say, tick
+from napari_emcad.cli.options import add_network, check_outputs, opened
+from napari_emcad.cli.talk import Mistake, or_mistake, say, tell, tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari_emcad.inference.maps import MapKey, StageMap
     from napari_emcad.inspection import Inspection
     from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.images import OpenedImage
     from napari_emcad.io.map_sheet import View
+    from napari_emcad.io.opened import OpenedImage
 
 _ADVICE = " Use --axes and --channels."
 _RUNNING = ("device", "channels", "tile", "overlap", "full_precision", "temperature")
@@ -66,8 +66,9 @@ def run(chosen: argparse.Namespace) -> None:
     stem = "_".join([chosen.image.stem, *map(str, index)])
     sheet = chosen.output / f"{stem}_stages.png"
     targets = _targets(chosen.output, stem, keys)
-    for target in dict.fromkeys([*targets.values(), sheet]):
-        check_output(target, chosen.overwrite)
+    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
+    written = dict.fromkeys([*targets.values(), sheet])
+    check_outputs(written, [chosen.image, *own], chosen.overwrite)
     found = or_mistake(inside.__getitem__, index).values()
     maps = [each if inside.rows_first else each.turned() for each in found]
     _write(maps, targets, image)
@@ -168,11 +169,11 @@ def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedI
         target = targets[each.key]
         if each.factor is not None:
             or_mistake(write_map, target, each, image.scale, image.unit)
-            print(target)
+            tell(str(target))
     if attention:
         target = targets[attention[0].key]
         or_mistake(write_channels, target, attention)
-        print(target)
+        tell(str(target))
 
 
 def _draw(target: Path, view: View) -> None:
@@ -180,7 +181,7 @@ def _draw(target: Path, view: View) -> None:
     from napari_emcad.io.map_sheet import map_sheet
 
     or_mistake(write_array, target, map_sheet(view), "YXC")
-    print(target)
+    tell(str(target))
 
 
 def _names(text: str) -> tuple[str, ...]:

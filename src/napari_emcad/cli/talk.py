@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+import unicodedata
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -36,9 +38,25 @@ def or_mistake(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         raise Mistake(str(error)) from error
 
 
+def tell(text: str) -> None:
+    """Print a line of the result; whoever has read enough of it does not end the work."""
+    if sys.stdout is None:
+        return
+    try:
+        print(plain(text), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def say(text: str) -> None:
     """Say something that is not the result."""
-    print(text, file=sys.stderr)
+    if sys.stderr is not None:
+        print(plain(text), file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Return words without what would command a terminal; names in files may hold it."""
+    return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) != "Cc")
 
 
 def tick(text: str, last: bool) -> None:
@@ -73,4 +91,4 @@ class Pulse:
 
 def print_json(content: Any) -> None:
     """Print one JSON object as the result."""
-    print(json.dumps(content, indent=2))
+    tell(json.dumps(content, indent=2))

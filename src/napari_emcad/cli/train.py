@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.options import add_axes, add_device, add_set, opened
-from napari_emcad.cli.talk import Mistake, Pulse, or_mistake, say, tick
+from napari_emcad.cli.talk import Mistake, Pulse, or_mistake, say, tell, tick
 from napari_emcad.cli.training_data import check_folders, told_data, training_data
 
 if TYPE_CHECKING:
@@ -76,11 +76,8 @@ def run(chosen: argparse.Namespace) -> int:
     kept = or_mistake(TrainingRun, chosen.output)
     with ExitStack() as held:
         or_mistake(held.enter_context, kept.claimed())
-        path = chosen.output / _MODEL
-        if (kept.begun or path.exists()) and not chosen.resume:
-            raise Mistake(
-                f"{chosen.output} holds a training; go on with --resume, or name another."
-            )
+        if not chosen.resume:
+            _check_free(kept)
         data = training_data(chosen, _begun(chosen), config.seed)
         about = _about(chosen, config, data)
         state = or_mistake(kept.load, about) if chosen.resume else None
@@ -88,6 +85,15 @@ def run(chosen: argparse.Namespace) -> int:
         for remark in data.remarks:
             say(f"napari-emcad: {remark}")
         return _finished(_taught(chosen, data, config, state, kept, about), kept)
+
+
+def _check_free(kept: TrainingRun) -> None:
+    """Refuse a folder that holds a training, or files of others that it would replace."""
+    if kept.begun:
+        raise Mistake(f"{kept.folder} holds a training; go on with --resume, or name another.")
+    for name in (_MODEL, *kept.written):
+        if (kept.folder / name).exists():
+            raise Mistake(f"{kept.folder} holds a {name} already; move it, or name another folder.")
 
 
 def _finished(taught: Taught, kept: TrainingRun) -> int:
@@ -105,7 +111,7 @@ def _finished(taught: Taught, kept: TrainingRun) -> int:
     kept_one = kept_epoch(taught.trained.epochs)
     if kept_one is not None and kept_one.dice is not None:
         say(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
-    print(path)
+    tell(str(path))
     return _STATUS[taught.trained.ending]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.talk import Mistake, or_mistake, say
+from napari_emcad.io.atomic import real
 
 if TYPE_CHECKING:
     import argparse
@@ -88,18 +89,18 @@ def check_folders(chosen: argparse.Namespace) -> None:
     """
     from napari_emcad.io.dataset import dataset_folders
 
-    output = chosen.output.resolve()
+    output = real(chosen.output)
     read = list(or_mistake(dataset_folders, chosen.folder))
     if chosen.validation is not None:
         others = or_mistake(dataset_folders, chosen.validation)
-        if others[0].resolve() == read[0].resolve():
+        if real(others[0]) == real(read[0]):
             raise Mistake(
                 f"--validation {chosen.validation} is the folder that is trained on; name another, "
                 f"or leave it out to hold a share of the images out."
             )
         read += others
     for folder in read:
-        if folder.resolve() in (output, *output.parents):
+        if real(folder) in (output, *output.parents):
             raise Mistake(f"{chosen.output} lies in {folder}, which is read; choose another.")
     if not 0 <= chosen.hold_out < 1:
         raise Mistake(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")

@@ -278,6 +278,19 @@ def mask_as_class(labels: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.asarray(labels != 0, np.uint8)
 
 
+def refuse_negative(labels: NDArray[np.generic]) -> None:
+    """Refuse labels below 0, which mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    least = int(labels.min(initial=0))
+    if least < 0:
+        raise ValueError(f"the labels hold {least}; classes are 1, 2, …, and 0 the background.")
+
+
 def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:
     """Return pixels by value."""
     if labels.dtype in (np.uint8, bool):

@@ -7,6 +7,14 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+_UNFINISHED = ".napari-emcad-"
+"""What names of files begin with until they are complete."""
+
+
+def real(path: Path) -> Path:
+    """Return where a path leads through its links; a loop of links leads to itself."""
+    return Path(os.path.realpath(path))
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write beside `path` and rename; what stood there stays until the new file is complete.
@@ -16,8 +24,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     OSError
         If the folder cannot be written to, or the disk is full; nothing is left behind.
     """
-    path = path.resolve()  # what a link points to is replaced, not the link
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    path = real(path)  # what a link points to is replaced, not the link
+    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import normalised, value_range
-from napari_emcad.imaging.paint import MOST_CLASSES, Parts, mask_as_class, parts
+from napari_emcad.imaging.paint import MOST_CLASSES, Parts, mask_as_class, parts, refuse_negative
 from napari_emcad.imaging.slices import Slices, as_slices
-from napari_emcad.io.images import ImageFileError, matched, read_image, read_labels
+from napari_emcad.io.images import matched, read_image, read_labels
+from napari_emcad.io.opened import ImageFileError
 from napari_emcad.training.samples import LabelledSlice, sized
 
 if TYPE_CHECKING:
@@ -200,12 +201,12 @@ def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> 
 
 def _target(truth: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
     if foreground:
+        refuse_negative(truth)
         mask: NDArray[Any] = truth != 0
         return mask.astype(np.int16)
     values = mask_as_class(truth)
-    least, largest = int(values.min(initial=0)), int(values.max(initial=0))
-    if least < 0:
-        raise DatasetError(f"the labels hold {least}; classes are 1, 2, …, and 0 the background.")
+    refuse_negative(values)
+    largest = int(values.max(initial=0))
     if largest > MOST_CLASSES:
         raise DatasetError(
             f"the labels go up to {largest}: single objects, it seems. Take them all as one class "

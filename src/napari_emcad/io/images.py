@@ -6,10 +6,8 @@ to whatever napari readers are installed.
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
-from dataclasses import dataclass, field
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +15,10 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from napari_emcad.io.atomic import write_bytes
-from napari_emcad.io.scale import PIXEL, scale_of_tiff
+from napari_emcad.io.atomic import real, write_bytes
+from napari_emcad.io.opened import ImageFileError, OpenedImage
+from napari_emcad.io.scale import PIXEL, ome_size
+from napari_emcad.io.tiff import CodecError, read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,54 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_READ_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    EOFError,
-    SyntaxError,  # what PIL raises for a damaged PNG
-    struct.error,
-    zlib.error,
-    tifffile.TiffFileError,
-)
-_MOST_PACKED = 2000
-"""Times a compressed TIFF may grow; zlib reaches 1032."""
+FOLDERS = (".zarr", ".n5")
+"""Endings of folders that are one image."""
 
-_NOT_KNOWN = set("QI")
-"""What tifffile calls axes of which the file does not say what they are."""
+_LOSSY = (".jpg", ".jpeg")
+_DARK, _MOST_BETWEEN = 32, 0.1
+"""How far a JPEG's black and white may be off, and which share of pixels more: those of edges."""
 
-
-class ImageFileError(ValueError):
-    """An image file cannot be read or written; one sentence says why."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenedImage:
-    """What an image file holds.
-
-    Attributes
-    ----------
-    pixels
-        The array, perhaps memory-mapped or lazy.
-    axes
-        A letter per axis as `napari_emcad.segment` takes them; None where the file does not say.
-    palette
-        The numbers behind the colours, where a file stores them: what a label file means.
-    note
-        What a user should know of it, or "".
-    scale
-        Size of a pixel in `unit` along Z, Y and X by letter, as far as the file says it.
-    unit
-        Of length, ``"pixel"`` without a scale.
-    """
-
-    pixels: Any
-    axes: str | None = None
-    palette: NDArray[Any] | None = None
-    note: str = ""
-    scale: Mapping[str, float] = field(default_factory=dict)
-    unit: str = PIXEL
+_OME_AXES = set("TZCYX")
 
 
 def read_image(path: Path) -> OpenedImage:
@@ -92,18 +52,22 @@ def read_image(path: Path) -> OpenedImage:
     """
     if not path.exists():
         raise ImageFileError(f"{path} does not exist; check the path.")
+    if not (path.is_file() or path.is_dir()):
+        raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
     kind, reader = _READERS.get("" if path.is_dir() else path.suffix.lower(), ("", None))
     if reader is None:
         return _read_with_napari(path)
     try:
         return reader(path)
-    except ImageFileError:
+    except CodecError as error:  # perhaps a napari plugin has it
+        with suppress(ImageFileError):
+            return _read_with_napari(path)
+        raise error from None
+    except (ImageFileError, MemoryError):
         raise
     except PermissionError:
         raise ImageFileError(f"{path} cannot be read: you have no permission to.") from None
-    except _READ_ERRORS:
-        if kind == "TIFF" and _is_tiff(path):  # perhaps a compression that tifffile lacks
-            return _read_with_napari(path)
+    except Exception:  # noqa: BLE001  (a decoder may raise anything at damaged bytes)
         raise ImageFileError(f"{path} is damaged, or not a {kind} file; copy it again.") from None
 
 
@@ -127,6 +91,10 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     if opened.palette is not None:
         return opened.palette
     labels = np.asarray(opened.pixels)
+    if not labels.size:
+        raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
+    if path.suffix.lower() in _LOSSY:
+        return _mask_of_jpeg(path, labels)
     axes = opened.axes or ""
     if "C" in axes and labels.shape != shape:
         advice = " If it is a stack, say so of its image with --axes." * (axes[0] == "C")
@@ -140,7 +108,13 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     return labels
 
 
-def write_array(path: Path, array: NDArray[Any], axes: str) -> None:
+def write_array(
+    path: Path,
+    array: NDArray[Any],
+    axes: str,
+    scale: Mapping[str, float] | None = None,
+    unit: str = PIXEL,
+) -> None:
     """Write labels, probabilities or a picture; the file appears whole or not at all.
 
     Parameters
@@ -152,6 +126,9 @@ def write_array(path: Path, array: NDArray[Any], axes: str) -> None:
         What to write.
     axes
         A letter per axis.
+    scale, unit
+        Size of a pixel by axis, as an `OpenedImage` has them; a TIFF of axes that OME knows keeps
+        it.
 
     Raises
     ------
@@ -161,7 +138,10 @@ def write_array(path: Path, array: NDArray[Any], axes: str) -> None:
     content = BytesIO()
     kind = path.suffix.lower()
     if kind in (".tif", ".tiff"):
-        tifffile.imwrite(content, array, metadata={"axes": axes}, compression="zlib")
+        sizes = {axis: size for axis, size in (scale or {}).items() if axis in axes}
+        known = bool(sizes) and set(axes) <= _OME_AXES
+        about = {"axes": axes} | (ome_size(sizes, unit) if known else {})
+        tifffile.imwrite(content, array, metadata=about, ome=known, compression="zlib")
     elif kind == ".npy":
         np.save(content, array)
     elif kind == ".png":
@@ -211,7 +191,7 @@ def matched(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[s
         If a folder is missing or empty, or both are one.
     """
     candidates, stems = _by_stem(labels), _by_stem(images)
-    if images.resolve() == labels.resolve():
+    if real(images) == real(labels):
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
     pairs, problems = [], []
     for stem, files in stems.items():
@@ -237,7 +217,7 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that may be images, sorted by name.
+    """Return the files of a folder that may be images, and Zarr folders, sorted by name.
 
     Raises
     ------
@@ -246,7 +226,8 @@ def image_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ImageFileError(f"{folder} is not a folder; check the path.")
-    files = [each for each in folder.iterdir() if each.is_file() and each.name[0] != "."]
+    listed = [each for each in folder.iterdir() if each.name[0] != "."]
+    files = [each for each in listed if each.is_file() or each.suffix.lower() in FOLDERS]
     images = sorted(each for each in files if each.suffix.lower() not in _NOT_IMAGES)
     if not images:
         raise ImageFileError(f"{folder} has no images in it.")
@@ -256,31 +237,6 @@ def image_files(folder: Path) -> list[Path]:
 _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", ".db", ".ini"}
 
 
-def _read_tiff(path: Path) -> OpenedImage:
-    with tifffile.TiffFile(path) as file:
-        series, several = file.series[0], len(file.series)
-        if series.nbytes > _MOST_PACKED * path.stat().st_size:
-            raise ValueError("more pixels than any compression fits into the file")
-        axes = _axes_of_tiff(series.axes)
-        scale, unit = scale_of_tiff(file)
-        mapped = series.dataoffset is not None and series.levels[0] is series
-        pixels = None if mapped else series.asarray()
-    if pixels is None:
-        pixels = tifffile.memmap(path, series=0, mode="r")
-        pixels = pixels.reshape(series.shape)
-    note = f"{path.name} holds {several} images; the first is taken." if several > 1 else ""
-    return OpenedImage(pixels, axes, None, note, scale, unit)
-
-
-def _axes_of_tiff(axes: str) -> str | None:
-    """Return tifffile's letters as ours: S are the samples of a pixel, channels to us."""
-    if _NOT_KNOWN & set(axes) or not set("YX") <= set(axes):
-        return None
-    if "S" in axes and "C" in axes:
-        axes = axes.replace("C", "A")
-    return axes.replace("S", "C")
-
-
 def _read_picture(path: Path) -> OpenedImage:
     try:
         with warnings.catch_warnings():
@@ -288,11 +244,13 @@ def _read_picture(path: Path) -> OpenedImage:
             with Image.open(path) as picture:
                 picture.load()
                 palette = np.asarray(picture) if picture.mode == "P" else None
+                several = getattr(picture, "n_frames", 1)
                 plain = picture.convert(_PLAIN[picture.mode]) if picture.mode in _PLAIN else picture
                 pixels = np.asarray(plain)
     except Image.DecompressionBombError:
         raise ImageFileError(f"{path} is too large for a picture file; make it a TIFF.") from None
-    return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette)
+    note = f"{path.name} holds {several} pictures; the first is taken." if several > 1 else ""
+    return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, note)
 
 
 _PLAIN = {"P": "RGB", "PA": "RGB", "LA": "L", "La": "L", "CMYK": "RGB", "YCbCr": "RGB"}
@@ -304,8 +262,8 @@ def _read_npy(path: Path) -> OpenedImage:
 
 
 _READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
-    ".tif": ("TIFF", _read_tiff),
-    ".tiff": ("TIFF", _read_tiff),
+    ".tif": ("TIFF", read_tiff),
+    ".tiff": ("TIFF", read_tiff),
     ".png": ("PNG", _read_picture),
     ".jpg": ("JPEG", _read_picture),
     ".jpeg": ("JPEG", _read_picture),
@@ -346,9 +304,18 @@ def _from_layer(data: Any, meta: dict[str, Any]) -> OpenedImage:
     return OpenedImage(pixels, "".join(letters))
 
 
-def _is_tiff(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+def _mask_of_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return a black and white picture as 0 and 255; JPEG has changed every other number."""
+    grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
+    if pixels.ndim == 3 and (np.ptp(pixels, axis=2) > _DARK).mean() > _MOST_BETWEEN:
+        raise ImageFileError(f"{path} is a colour image; a label file has one number per pixel.")
+    between = np.count_nonzero((grey > _DARK) & (grey < 255 - _DARK))
+    if between > _MOST_BETWEEN * grey.size:
+        raise ImageFileError(
+            f"{path} is a JPEG, which changes numbers; save labels as PNG or TIFF (of JPEG only "
+            f"black and white masks can be read)."
+        )
+    return np.where(grey > 127, 255, 0).astype(np.uint8)
 
 
 def _are_whole(labels: NDArray[Any]) -> bool:

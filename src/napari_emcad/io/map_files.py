@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 
 from napari_emcad.io.images import write_bytes_or_say
-from napari_emcad.io.scale import PIXEL
+from napari_emcad.io.scale import PIXEL, ome_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.inference.maps import MapKey, StageMap
-
-_OME_UNITS = {"inch": "in"}
-"""Units that OME spells in another way than we do."""
 
 
 def map_file_name(stem: str, key: MapKey) -> str:
@@ -63,13 +60,12 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
         values, described["axes"] = _as_rgb(values), "YXS"
     elif values.ndim == 3:
         planes = len(values)
-    said = _OME_UNITS.get(unit, unit)
+    by = {axis: scale.get(axis, 1.0) for axis in "XY"}
+    described |= ome_size({axis: size[axis] * by[axis] for axis in "XY"}, unit)
     plane: dict[str, Any] = {}
     for axis in "XY":
-        by = scale.get(axis, 1.0)
-        described |= {f"PhysicalSize{axis}": size[axis] * by, f"PhysicalSize{axis}Unit": said}
-        plane |= {f"Position{axis}": [first[axis] * by] * planes}
-        plane |= {f"Position{axis}Unit": [said] * planes}
+        plane |= {f"Position{axis}": [first[axis] * by[axis]] * planes}
+        plane |= {f"Position{axis}Unit": [described[f"PhysicalSize{axis}Unit"]] * planes}
     content = BytesIO()
     tifffile.imwrite(
         content,

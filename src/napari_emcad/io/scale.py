@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import tifffile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PIXEL = "pixel"
 """The unit where a file does not say how large its pixels are."""
@@ -25,6 +28,9 @@ _SPELLINGS = {
 }
 """How units of length are written too; the second one has the Greek letter."""
 
+_OME_UNITS = {"inch": "in"}
+"""Units that OME spells in another way than we do."""
+
 _COARSEST = 10.0
 """µm; what a plain TIFF says of larger pixels is how it is printed (72 to 2400 dots per inch)."""
 
@@ -41,6 +47,15 @@ _UNREADABLE = (
     struct.error,
 )
 """What a damaged description raises, that of OME's XML included."""
+
+
+def ome_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
+    """Return the size of a pixel by axis as OME's metadata."""
+    said = _OME_UNITS.get(unit, unit)
+    described: dict[str, Any] = {}
+    for axis, size in sizes.items():
+        described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": said}
+    return described
 
 
 def scale_of_tiff(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:

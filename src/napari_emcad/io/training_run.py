@@ -81,6 +81,11 @@ class TrainingRun:
         """Whether there is a state to go on from."""
         return (self.folder / _STATE).exists()
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Names of the files that a training writes besides its state."""
+        return (f"{_HISTORY}.csv", f"{_HISTORY}.json", _CURVES)
+
     def save(self, state: dict[str, Any], about: dict[str, Any]) -> None:
         """Keep a state; the one before stays until it is complete.
 

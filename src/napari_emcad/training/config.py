@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import dataclass, field, fields, replace
@@ -285,13 +286,18 @@ def parsed_settings(text: str) -> dict[str, Any]:
     return settings
 
 
+_NOT_PYTHON = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
+
+
 def parsed_value(text: str) -> Any:
-    """Return a setting's value: JSON if it is, else the text; lists become tuples."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
+    """Return a setting's value: JSON or Python if it is, else the text; lists become tuples."""
+    for parse, refusals in ((json.loads, (ValueError,)), (ast.literal_eval, _NOT_PYTHON)):
+        try:
+            value = parse(text)
+        except refusals:
+            continue
+        return tuple(value) if isinstance(value, list) else value
+    return text
 
 
 _MICROSCOPY = Augmentation(
