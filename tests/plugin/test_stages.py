@@ -239,7 +239,120 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
         assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
-    assert [each.name for each in layers] == ["nuclei"]
+    qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
+
+
+def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, shown, qtbot):
+    """Many that leave a grid at once end some OpenGL drivers, and each costs a collection."""
+    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
+    click(qtbot, panel)
+    shown(panel)
+    layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
+    qtbot.mouseClick(panel.stages_panel._beside, Qt.MouseButton.LeftButton)
+    counts, frozen = [len(layers)], []
+    layers.events.removed.connect(lambda _: counts.append(len(layers)))
+    layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
+    panel.stages_panel.set_value(StageChoices((1,), ("probability",)))
+    click(qtbot, panel)
+    shown(panel)
+    assert len(layers) > 2
+    assert not grid.enabled
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)  # what leaves is not taken for what is shown
+    shown(panel)
+    qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
+    assert len(layers) == 3
+    assert panel.observatory._layers.beside
+    assert all(frozen)
+    assert gc.get_freeze_count() == 0
+
+
+def test_naparis_own_grid_button_counts(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    grid, button = panel.viewer.canvas.grid, panel.stages_panel._beside
+    before = grid.stride, grid.shape, grid.spacing
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    grid.enabled = False
+    qtbot.waitUntil(lambda: not button.isChecked(), timeout=10_000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert grid.enabled
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert (grid.stride, grid.shape, grid.spacing) == before
+    assert not grid.enabled
+
+
+def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    first, second = maps(panel).values()
+    first.name = "mine"
+    panel.viewer.layers["nuclei"].name = "of\nlines"
+    click(qtbot, panel)
+    shown(panel)
+    assert first.name == "mine"
+    assert second.name.startswith("of lines · stage ")
+
+
+def test_bars_alone_can_be_removed(panel, shown, qtbot):
+    panel.stages_panel.set_value(StageChoices((4, 1), ("channel",)))
+    click(qtbot, panel)
+    shown(panel)
+    panel.observatory.show()
+    assert panel.stages_panel._remove.isEnabled()
+    qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
+    assert not panel.stages_panel._remove.isEnabled()
+    assert not panel.observatory._seen
+
+
+# -- what changes meanwhile
+
+
+def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    image = panel.viewer.layers["nuclei"]
+    panel.observatory._cursor = (25.0, 54.0)
+    panel.observatory._read()
+    assert panel.stages_panel.readout.values
+    image.data = np.zeros_like(image.data)
+    assert "image has changed" in panel.stages_panel._told.text()
+    assert not panel.stages_panel.readout.values
+    click(qtbot, panel)
+    shown(panel)
+    assert not panel.stages_panel._told.text()
+    image.data = np.zeros((3, 40, 50), np.uint8)
+    assert "image has changed" in panel.stages_panel._told.text()
+
+
+def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot):
+    click(qtbot, stack)
+    shown(stack)
+    panel = stack.observatory
+    panel._cursor = (4.0, 25 * 0.5, 54 * 0.5)
+    panel._read()
+    assert stack.stages_panel.readout.values
+    stack.viewer.dims.set_current_step(0, 0)
+    assert not stack.stages_panel.readout.values
+    click(qtbot, stack)
+    shown(stack)
+    found = panel._seen[1][MapKey("probability", 1)].values
+    assert stack.stages_panel.readout.values[1] == pytest.approx(
+        found[int(25.5 / STRIDE), int(54.5 / STRIDE)]
+    )
+
+
+def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
+    scope = panel.stages_panel._scope
+    scope.setCurrentIndex(scope.findData("view"))
+    panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
+    panel.viewer.scene.camera.center = (0.0, 5000.0, 5000.0)
+    panel.observatory.show()
+    assert not panel.stages_panel._show.isEnabled()
+    assert "Nothing of the image is on screen" in panel.stages_panel._reason.text()
 
 
 # -- stacks

@@ -12,6 +12,7 @@ from napari_emcad.imaging.paint import UNPAINTED, LabelRule
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.painting import Painted, painted_part
+from napari_emcad.plugin.stage_request import StageChoices
 
 
 def press(qtbot, button):
@@ -20,6 +21,7 @@ def press(qtbot, button):
 
 def suggest(panel, qtbot, finish):
     panel.observatory.show()
+    panel.suggester.show()
     press(qtbot, panel.stages_panel._suggest)
     finish(panel)
 
@@ -46,6 +48,49 @@ def large(viewer, dock, nuclei):
     )
     viewer.dims.set_current_step(0, 1)
     return dock(viewer)
+
+
+def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
+    panel = large.stages_panel
+    panel.set_value(StageChoices((), ()))
+    large.observatory.show()
+    large.suggester.show()
+    assert not panel._show.isEnabled()
+    assert panel._suggest.isEnabled()
+
+
+@pytest.mark.parametrize("change", ["image", "data", "gone", "model"])
+def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish, nuclei):
+    viewer = large.viewer
+    image = viewer.layers["stack"]
+    other = viewer.add_image(nuclei, name="other")
+    suggest(large, qtbot, finish)
+    assert place(large)
+    if change == "image":
+        large.stages_panel.choose_layer(other)
+    elif change == "data":
+        image.data = image.data[:, :40, :40]
+    elif change == "gone":
+        viewer.layers.remove(image)
+    else:
+        large.session.open(large.session.checkpoint.override(title="another"))
+    qtbot.waitUntil(lambda: not place(large), timeout=10_000)
+    assert not large.suggester._found
+
+
+def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
+    camera, canvas = large.viewer.scene.camera, large.viewer.canvas
+    suggest(large, qtbot, finish)
+    first = large.suggester._found[0]
+    sides = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
+    for zoom in (0.01, 400.0):
+        camera.zoom = zoom
+        large.suggester._show()
+        share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
+        assert 0.09 < share < 0.61
+    kept = camera.zoom
+    large.suggester._show()
+    assert camera.zoom == pytest.approx(kept)
 
 
 def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish):
@@ -134,6 +179,7 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
 
 def choose_stack(panel):
     panel.observatory.show()
+    panel.suggester.show()
     reach = panel.stages_panel._reach
     reach.setCurrentIndex(reach.findText("whole stack"))
 
@@ -184,6 +230,7 @@ def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuc
     flat = panel.viewer.add_image(nuclei, name="flat")
     stages.choose_layer(flat)
     panel.observatory.show()
+    panel.suggester.show()
     assert not stages._reach.isVisibleTo(stages)
     suggest(panel, qtbot, finish)
     assert panel.suggester._asked.request.image is flat

@@ -136,7 +136,7 @@ def check_outputs(targets: Iterable[Path], read: Iterable[Path], overwrite: bool
 def _check_output(target: Path, overwrite: bool) -> None:
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
         raise Mistake(f"{target} cannot be written: its name is longer than disks take.")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise Mistake(f"{target} is a folder; name a file in it.")
     if target.exists() and not overwrite:
         raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")

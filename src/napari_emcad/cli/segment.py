@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,9 @@ def _images(paths: Sequence[Path]) -> list[Path]:
 def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
     """Return where each image's labels go."""
     suffix = output.suffix.lower()
-    if suffix in _PICTURES and not output.is_dir():
+    if suffix in _PICTURES and not os.path.isdir(output):
         raise Mistake(f"{output}: labels cannot be written as {suffix}; take .tif, .png or .npy.")
-    if suffix in _OUTPUT_KINDS and not output.is_dir():
+    if suffix in _OUTPUT_KINDS and not os.path.isdir(output):
         if len(images) > 1:
             raise Mistake(f"{output} is one file for {len(images)} images; give a folder.")
         return [(images[0], output)]

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QStyle,
     QVBoxLayout,
@@ -46,8 +47,8 @@ def steady(widget: QWidget) -> None:
 
 
 def shortened(name: str, letters: int = 32) -> str:
-    """Return a name without its middle if it is long."""
-    half = letters // 2
+    """Return a name in one line, without its middle if it is long."""
+    name, half = " ".join(name.split()), letters // 2
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
@@ -122,6 +123,7 @@ def text(value: str = "", rich: bool = False) -> QLabel:
 def row(*widgets: QWidget) -> QWidget:
     """Return widgets side by side, of one width."""
     holder = QWidget()
+    holder.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     layout = QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
     for each in widgets:

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from superqt.utils import qdebounced, qthrottled
 
 from napari_emcad.inference.events import Progress
-from napari_emcad.plugin.layers import is_open, unwrapped
+from napari_emcad.plugin.layers import is_open, levels, unwrapped
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.stage_request import StageRequest, stage_request
 from napari_emcad.plugin.viewing import Viewing
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SHOW_MS = 80
 _FOLLOW_MS = 120
+_CHANGED = "The image has changed since; press Show for its maps."
 _QUIET_S = 1.0
 """A slice that took longer than this shows the job bar's strip, so that it can be stopped."""
 
@@ -52,6 +53,7 @@ class Observatory(QObject):
         self._viewing: Viewing | None = None
         self._seen: tuple[StageRequest, Maps] | None = None
         self._waiting: list[MapKey] = []
+        self._cursor: tuple[float, ...] | None = None
         self._superseded, self._due, self._seconds = False, False, 0.0
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         self._follow_soon = qdebounced(self._follow, timeout=_FOLLOW_MS, parent=self)
@@ -193,12 +195,13 @@ class Observatory(QObject):
 
     def _show_maps(self, request: StageRequest, maps: Maps) -> None:
         """Show the maps one by one, so that the window never stands still."""
-        self._seen = request, maps
+        self._see(request, maps)
         bars = {f"Stage {key.stage}": maps[key].values for key in request.shown if _bars(key)}
         self._panel.bars.show_rows(bars)
         self._waiting = [key for key in request.shown if not _bars(key)]
         self._layers.keep_only(request.image, request.shown)
         self._tell(request)
+        self._read()
         QTimer.singleShot(0, self._show_next)
 
     def _show_next(self) -> None:
@@ -221,6 +224,27 @@ class Observatory(QObject):
         image = request.image
         return is_open(self._viewer, image) and image.ndim == len(request.level.coarseness)
 
+    def _see(self, request: StageRequest, maps: Maps) -> None:
+        """Take these maps for what is seen, and hear when their image changes."""
+        self._forget_image()
+        self._seen = request, maps
+        request.image.events.data.connect(self._image_changed)
+
+    def _forget_image(self) -> None:
+        if self._seen is not None:
+            self._seen[0].image.events.data.disconnect(self._image_changed)
+
+    def _image_changed(self, _: object = None) -> None:
+        if self._seen is None:
+            return
+        self._read()
+        if self._is_there(self._seen[0]):
+            self._tell(self._seen[0])
+            self._follow_soon()
+        else:
+            self._forget()
+            self._panel.show_told(_CHANGED)
+
     def _tell(self, request: StageRequest) -> None:
         stacked = [axis for axis in request.slices.spatial_axes if axis not in "YX"]
         names = [request.image.axis_labels[request.axes.index(axis)] for axis in stacked]
@@ -229,7 +253,9 @@ class Observatory(QObject):
         told = f"Maps of {said}." if said else ""
         if request.temperature != 1 and request.doubts:
             told += f" Doubt is at temperature {request.temperature:.2g}."
-        if request.checkpoint is not self._session.checkpoint:
+        if _is_old(request):
+            told = _CHANGED
+        elif request.checkpoint is not self._session.checkpoint:
             told += " The model has changed since; press Show for its maps."
         elif request.doubts and request.temperature != self._session.temperature:
             told += " The model was calibrated since; press Show for its doubt."
@@ -244,9 +270,13 @@ class Observatory(QObject):
             self._why_not(),
             running,
             any(each not in "CYX" for each in letters),
-            bool(self._layers.layers),
+            bool(self._layers.layers) or self._has_bars,
             self._layers.beside,
         )
+
+    @property
+    def _has_bars(self) -> bool:
+        return self._seen is not None and any(map(_bars, self._seen[0].shown))
 
     def _axes(self) -> str:
         axes: str = self._segment_panel.value().axes
@@ -292,16 +322,30 @@ class Observatory(QObject):
     # -- the cursor
 
     def _moved(self, _: Any, event: Any) -> None:
+        self._cursor = tuple(event.position)
+        if self._panel.isVisible():
+            self._read()
+
+    def _move_cursor(self) -> None:
+        """Bring the cursor to the slice on screen, where it is although the mouse did not move."""
+        dims, cursor = self._viewer.dims, self._cursor
+        if cursor is not None and len(cursor) == dims.ndim:
+            shown = set(dims.displayed)
+            points = enumerate(zip(cursor, dims.point, strict=True))
+            self._cursor = tuple(at if n in shown else slid for n, (at, slid) in points)
+        else:
+            self._cursor = None
+        self._read()
+
+    def _read(self) -> None:
         """Read the probabilities under the cursor off the maps that are there."""
-        if self._seen is None or not self._panel.isVisible():
-            return
-        request, maps = self._seen
-        if not self._is_there(request):
-            return
-        found = {key.stage: maps[key] for key in request.under_cursor if key in maps}
-        self._panel.readout.show_values(
-            {n: request.value_at(each, event.position) for n, each in found.items() if n}
-        )
+        values: dict[int, float | None] = {}
+        if self._seen is not None and self._cursor is not None:
+            request, maps = self._seen
+            if self._is_there(request) and not _is_old(request):
+                found = {key.stage: maps[key] for key in request.under_cursor if key in maps}
+                values = {n: request.value_at(each, self._cursor) for n, each in found.items() if n}
+        self._panel.readout.show_values(values)
 
     # -- life and death
 
@@ -312,6 +356,7 @@ class Observatory(QObject):
         self.show_soon()
 
     def _forget(self) -> None:
+        self._forget_image()
         self._viewing, self._seen, self._waiting = None, None, []
         self._panel.bars.show_rows({})
         self._panel.show_told("")
@@ -340,9 +385,11 @@ class Observatory(QObject):
         self._session.checkpoint_changed.connect(self._checkpoint_changed)
         self._session.calibration_changed.connect(self._calibrated)
         self._viewer.dims.events.connect(self._dims_changed)
+        self._viewer.canvas.grid.events.enabled.connect(self.show_soon)
         self._viewer.mouse_move_callbacks.append(self._moved)
 
     def _dims_changed(self, _: object = None) -> None:
+        self._move_cursor()
         self._follow_soon()
         self.show_soon()
 
@@ -367,11 +414,17 @@ class Observatory(QObject):
         """Let go of the viewer; it is not used again."""
         self._forget()
         self._viewer.dims.events.disconnect(self._dims_changed)
+        self._viewer.canvas.grid.events.enabled.disconnect(self.show_soon)
         if self._moved in self._viewer.mouse_move_callbacks:
             self._viewer.mouse_move_callbacks.remove(self._moved)
         self._session.running_changed.disconnect(self._running_changed, missing_ok=True)
         self._session.checkpoint_changed.disconnect(self._checkpoint_changed, missing_ok=True)
         self._session.calibration_changed.disconnect(self._calibrated, missing_ok=True)
+
+
+def _is_old(request: StageRequest) -> bool:
+    """Whether the image has been given other data since."""
+    return all(each.array is not request.level.array for each in levels(request.image))
 
 
 def _bars(key: MapKey) -> bool:

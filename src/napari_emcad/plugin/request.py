@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_emcad.imaging.slices import Scope, Slices
 from napari_emcad.jobs import check_memory, slices_for
-from napari_emcad.plugin.layers import levels, slice_index, visible_range
+from napari_emcad.plugin.layers import is_in_view, levels, slice_index, visible_range
 from napari_emcad.plugin.results import Target, moved
 
 if TYPE_CHECKING:
@@ -135,3 +135,5 @@ def _check_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> No
     shown = {axis - offset for axis in viewer.dims.displayed}
     if shown != set(plane):
         raise ValueError("What I see needs rows and columns on screen; roll the axes back.")
+    if not is_in_view(viewer, layer, plane):
+        raise ValueError("Nothing of the image is on screen; move it there.")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
 from napari.utils.colormaps import Colormap
+from qtpy.QtCore import QTimer
 
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, OF_DOUBT, TITLES
-from napari_emcad.plugin.layers import is_open
+from napari_emcad.plugin.layers import heap_put_aside, is_open
 from napari_emcad.plugin.look import shortened
 from napari_emcad.plugin.stage_request import placed_map
 
@@ -29,19 +31,23 @@ _COLUMNS = 4
 _NAME = 16
 """Letters of an image's name, so that a map's own is still seen in the layer list."""
 
+_APART_MS = 20
+"""Between two layers that are removed, so that the window is drawn in between."""
+
 _SPACING = 4
 """Pixels between maps that are side by side."""
 
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A layer of ours; `limits` are those that we gave it."""
+    """A layer of ours; `limits` and `name` are those that we gave it."""
 
     image: weakref.ref[Image]
     key: MapKey
     layer: Image
     place: dict[str, Any]
     limits: tuple[float, float]
+    name: str
 
 
 class StageLayers:
@@ -50,6 +56,7 @@ class StageLayers:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = weakref.proxy(viewer)
         self._held: list[_Held] = []
+        self._leaving: list[Image] = []
         self._grid: dict[str, Any] | None = None
 
     @property
@@ -62,7 +69,7 @@ class StageLayers:
         data, place = placed_map(request, found)
         held = self._find(request.image, found.key)
         if held is not None and held.layer.data.ndim != data.ndim:
-            self._remove(held)
+            self._remove([held])
             held = None
         if held is None:
             self._add(request, found, data, place)
@@ -71,9 +78,8 @@ class StageLayers:
 
     def keep_only(self, image: Image, keys: Sequence[MapKey]) -> None:
         """Remove the maps of an image that are not wanted any more."""
-        for each in self._open():
-            if each.image() is image and each.key not in keys:
-                self._remove(each)
+        open_ones = self._open()
+        self._remove([e for e in open_ones if e.image() is image and e.key not in keys])
 
     def sort(self, request: StageRequest) -> None:
         """Bring the maps of an image into their order above it."""
@@ -90,25 +96,24 @@ class StageLayers:
     def remove_all(self) -> None:
         """Remove every map, and leave the grid."""
         self.side_by_side(False)
-        for each in self._open():
-            self._remove(each)
+        self._remove(self._open())
 
     @property
     def beside(self) -> bool:
-        """Whether maps are side by side."""
-        return self._grid is not None
+        """Whether maps are side by side; napari's own button may have ended it."""
+        return self._grid is not None and (self._viewer.canvas.grid.enabled or bool(self._leaving))
 
     def side_by_side(self, on: bool) -> None:
         """Put the image and its maps into a grid, or show one map on the image."""
         if on and not self.beside:
             grid = self._viewer.canvas.grid
-            self._grid = {name: getattr(grid, name) for name in _GRID}
+            self._grid = self._grid or {name: getattr(grid, name) for name in _GRID}
             for layer in self.layers:
                 layer.visible = True
-            self.arrange()
+            self._arrange()
             self._viewer.reset_view()
         elif not on and self._grid is not None:
-            for name in _GRID:
+            for name in reversed(_GRID):  # what is changed in a grid that is on is drawn anew
                 setattr(self._viewer.canvas.grid, name, self._grid[name])
             self._grid = None
             self._show_one()
@@ -116,11 +121,14 @@ class StageLayers:
 
     def arrange(self) -> None:
         """Make the grid suit what is visible, if maps are side by side."""
-        if self.beside:
-            cells = sum(layer.visible for layer in self._viewer.layers)
-            grid = self._viewer.canvas.grid
-            grid.stride, grid.shape = 1, (-1, min(_COLUMNS, max(cells, 1)))
-            grid.spacing, grid.enabled = _SPACING, True
+        if self.beside and not self._leaving:  # the last one that leaves does it
+            self._arrange()
+
+    def _arrange(self) -> None:
+        cells = sum(layer.visible for layer in self._viewer.layers)
+        grid = self._viewer.canvas.grid
+        grid.stride, grid.shape = 1, (-1, min(_COLUMNS, max(cells, 1)))
+        grid.spacing, grid.enabled = _SPACING, True
 
     def _show_one(self) -> None:
         """Hide all but the map that is selected, or else the best one."""
@@ -141,9 +149,32 @@ class StageLayers:
         found = [each for each in self._open() if each.image() is image and each.key == key]
         return found[0] if found else None
 
-    def _remove(self, held: _Held) -> None:
-        self._held.remove(held)
-        self._viewer.layers.remove(held.layer)
+    def _remove(self, held: Sequence[_Held]) -> None:
+        """Hide maps, and take them out of the viewer one by one; they are ours no longer.
+
+        A window that draws many layers and loses them all at once may crash in OpenGL.
+        """
+        self._held = [each for each in self._held if each not in held]
+        idle = not self._leaving
+        self._leaving += [each.layer for each in held]
+        if not self._leaving:
+            return
+        self._viewer.canvas.grid.enabled = False  # it would be made anew with each of them
+        for each in held:
+            each.layer.visible = False
+        if idle:
+            QTimer.singleShot(_APART_MS, self._remove_next)
+
+    def _remove_next(self) -> None:
+        with suppress(ReferenceError):  # the viewer has gone
+            layer = self._leaving.pop(0)
+            if is_open(self._viewer, layer):
+                with heap_put_aside():
+                    self._viewer.layers.remove(layer)
+            if self._leaving:
+                QTimer.singleShot(_APART_MS, self._remove_next)
+            elif self._grid is not None:
+                self._arrange()
 
     def _add(
         self, request: StageRequest, found: StageMap, data: NDArray[Any], place: dict[str, Any]
@@ -152,7 +183,7 @@ class StageLayers:
         layer = _new_layer(request, found, data, place)
         best = max(request.shown, key=_worth)
         layer.visible = self.beside or (found.key == best and not self._any_visible())
-        held = _Held(weakref.ref(request.image), found.key, layer, place, found.limits)
+        held = _Held(weakref.ref(request.image), found.key, layer, place, found.limits, layer.name)
         layers = self._viewer.layers
         selected, active = set(layers.selection), layers.selection.active
         layers.insert(self._above(request, found.key), layer)
@@ -199,6 +230,8 @@ def _update(
         if not np.array_equal(held.place[name], value):
             setattr(layer, name, value)
     layer.data = data
+    if layer.name == held.name:  # the image may have another one by now
+        layer.name = held.name = name_of(request, found.key)
     if ours and not found.key.coloured:
         low, high = found.limits
         layer.contrast_limits_range = (low, high)
@@ -218,11 +251,12 @@ def name_of(request: StageRequest, key: MapKey) -> str:
     """Return the name of a map's layer, such as “nuclei · stage 3 · gate”."""
     words: str = TITLES[key.kind]
     if key.kind in OF_CLASSES and request.class_name:
-        words += f" of {request.class_name}"
-    if key.kind in OF_CHANNELS and key.part is not None:
-        words = f"{words.removesuffix(' features')} channel {key.part}"
+        words += f" of {shortened(request.class_name, _NAME)}"
+    if key.kind in OF_CHANNELS:
+        words = words.removesuffix(" features")
+        words += "" if key.part is None else f" channel {key.part}"
     stage = [] if key.stage is None else [f"stage {key.stage}"]
-    return " · ".join([shortened(request.name, _NAME), *stage, words])
+    return " · ".join([shortened(request.name, _NAME) or "image", *stage, words])
 
 
 def _provenance(request: StageRequest, key: MapKey) -> dict[str, Any]:

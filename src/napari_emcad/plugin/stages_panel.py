@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
 _REACH = {"this slice": False, "whole stack": True}
+_SUGGEST = "Steps through places where the model is undecided"
 _CURSOR = "Under the cursor, probability"
 _USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
 
@@ -101,7 +102,6 @@ class StagesPanel(QWidget):
         self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
         self._suggest = QPushButton("Suggest")
-        self._suggest.setToolTip("Steps through places where the model is undecided")
         self._reach = combo(dict(_REACH))
         self._reach.setToolTip(
             f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
@@ -199,6 +199,12 @@ class StagesPanel(QWidget):
         self._place.setText(f"{number} of {count}" if count else "")
         self._steps.setVisible(bool(count))
 
+    def show_suggest(self, reason: str) -> None:
+        """Enable Suggest, or say why it is off."""
+        self._suggest.setEnabled(not reason)
+        self._suggest.setToolTip(reason or _SUGGEST)
+        self._reach.setEnabled(not reason)
+
     def show_told(self, told: str) -> None:
         """Say what the maps are of."""
         self._told.setText(told)
@@ -216,18 +222,16 @@ class StagesPanel(QWidget):
         stack
             Whether there are slices to follow.
         maps
-            Whether there are layers of ours.
+            Whether there are maps of ours.
         beside
             Whether they are side by side.
         """
         self._show.setEnabled(not reason)
         self._show.setToolTip(reason)
-        self._suggest.setEnabled(not reason)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, stack)
         self._reach.setVisible(stack)
-        self._reach.setEnabled(stack and not reason)
         self._remove.setEnabled(maps)
         self._beside.setEnabled(maps or beside)
         self._beside.setChecked(beside)

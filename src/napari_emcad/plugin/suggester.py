@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QObject
+from superqt.utils import qthrottled
 
 from napari_emcad.imaging.paint import UNPAINTED, PaintError
 from napari_emcad.jobs import slices_for
@@ -18,6 +19,7 @@ from napari_emcad.plugin.stage_request import StageChoices, StageRequest, stage_
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from numpy.typing import NDArray
 
     from napari_emcad.painting import Painted
     from napari_emcad.places import Places
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.notes import Notes
     from napari_emcad.plugin.stages_panel import StagesPanel
     from napari_emcad.suggestion import Suggestion
+
+_SHOW_MS = 80
+_SHARES = 0.1, 0.6
+"""How much of the canvas the diagonal of a place takes at least, and at most."""
 
 _DOUBT = StageChoices((), ("entropy",))
 
@@ -55,15 +61,20 @@ class Suggester(QObject):
         super().__init__(panel)
         self._context, self._notes, self._panel = context, notes, panel
         self._viewer, self._session = context.viewer, context.session
+        self._segment_panel = context.segment_panel
         self._asked: _Asked | None = None
         self._found: list[Suggestion] = []
         self._at = 0
-        panel.suggest_wanted.connect(self.suggest)
-        panel.step_wanted.connect(self.step)
+        self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
+        self._connect()
+        self.show()
 
     def suggest(self, whole: bool = False) -> None:
         """Ask for places in the slice on screen, or in the whole stack."""
         self._forget()
+        layer = self._panel.layer
+        if layer is not None and self._segment_panel.layer is not layer:
+            self._segment_panel.choose_layer(layer)
         try:
             asked = self._ask(whole)
         except (ValueError, TypeError) as error:
@@ -98,29 +109,35 @@ class Suggester(QObject):
         self._show()
 
     def _ask(self, whole: bool = False) -> _Asked:
-        layer, checkpoint = self._panel.layer, self._session.checkpoint
-        segment_panel = self._context.segment_panel
-        reason = self._session.why_not_run() or segment_panel.problem
-        if reason or layer is None or checkpoint is None:
-            raise ValueError(reason or "Open an image first.")
-        layer = unwrapped(layer)
-        if segment_panel.layer is not layer:
-            segment_panel.choose_layer(layer)
-        choices = replace(segment_panel.value(), scope="layer" if whole else "slice")
-        request = stage_request(
-            self._viewer, layer, choices, _DOUBT, checkpoint, self._session.temperature
-        )
-        finest = slices_for(levels(layer)[0].array, checkpoint, request.axes, choices.channels)
+        request = self._request(whole)
+        array, channels = levels(request.image)[0].array, self._segment_panel.value().channels
+        finest = slices_for(array, request.checkpoint, request.axes, channels)
         found = Search(
             request.slices,
             (finest.height, finest.width),
-            checkpoint,
+            request.checkpoint,
             request.settings,
             request.temperature,
             self._painted(request),
             self._classes,
         )
         return _Asked(request, found)
+
+    def _request(self, whole: bool = False) -> StageRequest:
+        """Return what is looked at for places.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If nothing can be.
+        """
+        layer, checkpoint = unwrapped(self._panel.layer), self._session.checkpoint
+        reason = self._session.why_not_run() or self._segment_panel.problem
+        if reason or layer is None or checkpoint is None:
+            raise ValueError(reason or "Open an image first.")
+        choices = replace(self._segment_panel.value(), scope="layer" if whole else "slice")
+        temperature = self._session.temperature
+        return stage_request(self._viewer, layer, choices, _DOUBT, checkpoint, temperature)
 
     @property
     def _classes(self) -> int:
@@ -144,6 +161,7 @@ class Suggester(QObject):
             return
         places: Places = outcome.result
         self._asked, self._found, self._at = asked, list(places.found), 0
+        asked.request.image.events.data.connect(self._forget)
         self._context.say(str(places))
         if self._found:
             self._show()
@@ -153,29 +171,95 @@ class Suggester(QObject):
 
     def _show(self) -> None:
         """Say which place it is, and bring it to the middle of the canvas."""
-        self._panel.show_suggested(self._at + 1, len(self._found))
         asked, place = self._asked, self._found[self._at]
+        self._panel.show_suggested(self._at + 1, len(self._found))
         if asked is None:
             return
-        image, stacked = asked.request.image, iter(place.index)
-        coarse = asked.request.level.coarseness
-        point = []
-        for axis, letter in enumerate(asked.request.axes[: image.ndim]):
-            if letter in "YX":
-                point.append(place.centre["YX".index(letter)])
-            elif letter == "C":
-                point.append(0.0)
-            else:
-                point.append(next(stacked) * coarse[axis] + (coarse[axis] - 1) / 2)
-        world = np.asarray(image.data_to_world(point))
-        dims, beside = self._viewer.dims, self._viewer.dims.ndim - image.ndim
+        world = _world_of(asked.request, place, place.centre)
+        image, dims = asked.request.image, self._viewer.dims
+        beside = dims.ndim - image.ndim
         for axis, letter in enumerate(asked.request.axes[: image.ndim]):
             if axis + beside in dims.not_displayed and letter != "C":
                 dims.set_point(axis + beside, world[axis])
         centre = [world[axis - beside] for axis in dims.displayed]
         camera = self._viewer.scene.camera
         camera.center = (*camera.center[: 3 - len(centre)], *centre)
+        camera.zoom *= self._times(asked.request, place)
 
-    def _forget(self) -> None:
+    def _times(self, request: StageRequest, place: Suggestion) -> float:
+        """Return by how much to zoom, so that a place is neither a dot nor all there is to see."""
+        ends = zip(place.rows, place.columns, strict=True)
+        first, last = (_world_of(request, place, end) for end in ends)
+        canvas = min(self._viewer.canvas.viewbox_size(self._viewer.layers))
+        share = np.linalg.norm(last - first) * self._viewer.scene.camera.zoom / canvas
+        return float(np.clip(share, *_SHARES) / share) if share > 0 else 1.0
+
+    def _forget(self, _: object = None) -> None:
+        if self._asked is not None:
+            self._asked.request.image.events.data.disconnect(self._forget)
         self._asked, self._found, self._at = None, [], 0
         self._panel.show_suggested(0, 0)
+
+    # -- what is shown
+
+    def show(self, _: object = None) -> None:
+        """Enable Suggest, or say why it is off."""
+        try:
+            self._request()
+        except (ValueError, TypeError) as error:
+            self._panel.show_suggest(str(error))
+        else:
+            self._panel.show_suggest("")
+
+    def layers_changed(self) -> None:
+        """Forget places whose image is gone."""
+        if self._asked is not None and not self._is_there(self._asked.request.image):
+            self._forget()
+        self.show_soon()
+
+    def _image_chosen(self, image: Image | None) -> None:
+        if self._asked is not None and self._asked.request.image is not unwrapped(image):
+            self._forget()
+        self.show_soon()
+
+    def _checkpoint_changed(self, _: object) -> None:
+        """Forget what another model was asked; one that has learnt since leaves the list."""
+        current = self._session.versions.current
+        if current is not None and current.how == "opened":
+            self._forget()
+        self.show_soon()
+
+    # -- life and death
+
+    def _connect(self) -> None:
+        panel = self._panel
+        panel.suggest_wanted.connect(self.suggest)
+        panel.step_wanted.connect(self.step)
+        panel.image_chosen.connect(self._image_chosen)
+        self._segment_panel.value_changed.connect(self.show_soon)
+        self._session.checkpoint_changed.connect(self._checkpoint_changed)
+        self._session.running_changed.connect(self.show_soon)
+        self._viewer.dims.events.connect(self.show_soon)
+
+    def release(self) -> None:
+        """Let go of viewer and session; it is not used again."""
+        self._forget()
+        self._session.checkpoint_changed.disconnect(self._checkpoint_changed)
+        self._session.running_changed.disconnect(self.show_soon)
+        self._viewer.dims.events.disconnect(self.show_soon)
+
+
+def _world_of(
+    request: StageRequest, place: Suggestion, pixel: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Return where a pixel of a place's slice lies in the world."""
+    stacked, coarse = iter(place.index), request.level.coarseness
+    point = []
+    for axis, letter in enumerate(request.axes[: request.image.ndim]):
+        if letter in "YX":
+            point.append(pixel["YX".index(letter)])
+        elif letter == "C":
+            point.append(0.0)
+        else:
+            point.append(next(stacked) * coarse[axis] + (coarse[axis] - 1) / 2)
+    return np.asarray(request.image.data_to_world(point))

@@ -110,6 +110,7 @@ class EmcadWidget(QWidget):
             panel.reset_choices()
         self.classroom.show_soon()
         self.observatory.layers_changed()
+        self.suggester.layers_changed()
         self.segmenter.show()
 
     def _make_panels(self) -> None:
@@ -200,6 +201,7 @@ class EmcadWidget(QWidget):
             self.preview,
             self.notes,
             self.observatory,
+            self.suggester,
             self.calibrator,
         ):
             each.release()
