@@ -39,7 +39,7 @@ from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.strokes import Record
 from napari_emcad.io.dataset import dataset_pairs, read_dataset
-from napari_emcad.suiting import familiar, suited
+from napari_emcad.suiting import STRANGERS, acquaintance, suited
 from napari_emcad.teaching import painted_slices, teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
 from napari_emcad.training.metrics import score
@@ -238,17 +238,17 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     config = configured(name)
     if quick:
         config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
-    now = {"checkpoint": start, "net": start.network(), "round": 0, "known": None}
+    now = {"checkpoint": start, "net": start.network(), "round": 0, "met": None}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
         now["round"] += 1
         strokes = sum(record.strokes.values())
-        if now["known"] is None and len(record.painted) > 1:
+        if now["met"] is None and len(record.painted) > 1:
             first = [LabelledSlice(k, planes[k], each) for k, each in record.first().items()]
-            now["known"] = familiar(start, first)
+            now["met"] = acquaintance(start, first, config)
         taught = now["checkpoint"] is not start and not start.untrained
-        how = suited(config, len(record.painted), strokes, now["known"] or 0.0, taught)
+        how = suited(config, len(record.painted), strokes, now["met"] or STRANGERS, taught)
         how = how.changed(seed=now["round"])
         job = teach(
             start if start.untrained else now["checkpoint"], learnt, [], how, threading.Event()

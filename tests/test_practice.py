@@ -18,12 +18,13 @@ from napari_emcad.inference.events import Notice
 from napari_emcad.io.classes import with_classes
 from napari_emcad.jobs import Screen, slices_for
 from napari_emcad.painting import Painted, PlaneCache, looked, targets
-from napari_emcad.practice import Lesson, known, practise, slices_of
-from napari_emcad.suiting import suited, validated_every
+from napari_emcad.practice import Lesson, met_before, practise, slices_of
+from napari_emcad.suiting import Acquaintance, suited, validated_every
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
 from napari_emcad.training.learner import Learner
 from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.unpainted import Before
 from napari_emcad.tutor import Tutor
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
@@ -78,19 +79,21 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
     assert update.steps == 1
 
 
-def test_who_teaches_unpainted_pixels_follows_what_isknown():
+def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert suited(CONFIG, 2, 20) is CONFIG
-    assert suited(CONFIG, 2, 20, known=0.95).teacher == "start"
-    assert suited(CONFIG, 2, 20, known=0.85).teacher == "probe"
-    assert suited(CONFIG, 2, 20, known=0.5).teacher == "probe"
-    assert suited(CONFIG, 2, 20, known=0.5, taught=True).teacher == "agreed"
-    assert suited(CONFIG, 2, 20, known=1.0, taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 4, known=0.5, taught=True).teacher == "probe"
+    assert suited(CONFIG, 2, 20, Acquaintance(0.95)).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(0.85)).teacher == "probe"
+    assert suited(CONFIG, 2, 20, Acquaintance(0.5), taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.5), taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.5)).teacher == "start"
+    assert suited(CONFIG, 2, 4, Acquaintance(1.0, 0.5), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 4, Acquaintance(0.5), taught=True).teacher == "probe"
     few = suited(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
     mean = CONFIG.changed(teacher="mean")
     assert suited(mean, 2, 2).pseudo == 0
-    assert suited(mean, 2, 20, known=1.0) is mean
+    assert suited(mean, 2, 20, Acquaintance(1.0)) is mean
     alone = suited(CONFIG, 1, 20)
     assert alone.pseudo == 0
     assert alone.learning_rate < CONFIG.learning_rate / 10
@@ -133,9 +136,23 @@ def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
     blank = replace(
         lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
     )
-    assert known(lesson, PlaneCache()) > 0.9
-    assert known(replace(lesson, opened=blank), PlaneCache()) < 0.6
-    assert known(replace(lesson, checkpoint=blank, opened=lesson.checkpoint), PlaneCache()) > 0.9
+    assert met_before(lesson, PlaneCache()).right > 0.9
+    assert met_before(replace(lesson, opened=blank), PlaneCache()).right < 0.6
+    became = replace(lesson, checkpoint=blank, opened=lesson.checkpoint)
+    assert met_before(became, PlaneCache()).right > 0.9
+
+
+def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
+    """Where the model is right and strokes mislead a probe, they do not agree."""
+    lesson = lesson_on(nucleus, right=True)
+    assert met_before(lesson, PlaneCache()).agreed > 0.8
+    network = lesson.checkpoint.network().eval()
+    for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
+        learnt, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
+        before = Before(network, CONFIG.supervision, "probe")
+        assert before.agreement(learnt, lesson.checkpoint.preprocessing) == 0
+        before.look(learnt, lesson.checkpoint.preprocessing)
+        assert least <= before.agreement(learnt, lesson.checkpoint.preprocessing) <= most
 
 
 def test_later_strokes_do_not_count_as_first_ones(nucleus):

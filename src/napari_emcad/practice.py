@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_emcad.inference.events import InferenceSettings, Notice, Region
 from napari_emcad.inference.job import segment_slices
 from napari_emcad.painting import lesson_of, pages_of
-from napari_emcad.suiting import familiar, new_kind, suited, validated_every
+from napari_emcad.suiting import FRIENDS, acquaintance, new_kind, suited, validated_every
 from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
 from napari_emcad.training.samples import LabelledSlice, sized
 from napari_emcad.training.validation import evaluating
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_emcad.jobs import Screen
     from napari_emcad.model.network import Head, PvtEmcad
     from napari_emcad.painting import PageKey, Painted, PlaneCache
+    from napari_emcad.suiting import Acquaintance
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import Snapshot, TrainingEvent
 
@@ -74,18 +75,18 @@ class Lesson:
         """How many classes are painted, the background among them."""
         return len(lesson_of(self.sources, self.record).painted)
 
-    def suited(self, known: float, taught: bool = False) -> TrainingConfig:
+    def suited(self, met: Acquaintance, taught: bool = False) -> TrainingConfig:
         """Return how to learn from what is painted; see `suiting.suited`.
 
         Parameters
         ----------
-        known
-            Share of the first strokes that the opened model has right.
+        met
+            How well the opened model knows the images.
         taught
             Whether the network has learnt from it although `opened` is None.
         """
         strokes, taught = sum(self.record.strokes.values()), taught or self.opened is not None
-        return suited(self.config, self.classes, strokes, known, taught)
+        return suited(self.config, self.classes, strokes, met, taught)
 
 
 def practise(
@@ -110,10 +111,10 @@ def practise(
         If nothing is painted.
     """
     learnt, tested = slices_of(lesson, cache)
-    share = known(lesson, cache)
-    if told := new_kind(share):
+    met = met_before(lesson, cache)
+    if told := new_kind(met):
         yield Notice(told)
-    config = lesson.suited(share)
+    config = lesson.suited(met)
     zoom = lesson.checkpoint.preprocessing.zoom
     config = config.changed(validate_every=validated_every(config, learnt, tested, zoom))
     watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
@@ -124,15 +125,15 @@ def practise(
     )
 
 
-def known(lesson: Lesson, cache: PlaneCache) -> float:
-    """Return how well the opened model knows the images; 1 where nothing depends on it."""
+def met_before(lesson: Lesson, cache: PlaneCache) -> Acquaintance:
+    """Return how well the opened model knows the images; well where nothing depends on it."""
     if not lesson.config.pseudo or lesson.config.teacher != "probe" or lesson.classes < 2:
-        return 1.0
+        return FRIENDS
     opened = lesson.opened or lesson.checkpoint
     if opened.config.input_channels != lesson.checkpoint.config.input_channels:
         opened = lesson.checkpoint
-    first = _first_slices(replace(lesson, checkpoint=opened), cache)
-    return familiar(opened, first, lesson.device)
+    first = tuple(_first_slices(replace(lesson, checkpoint=opened), cache))
+    return acquaintance(opened, first, lesson.config, lesson.device)
 
 
 def _first_slices(lesson: Lesson, cache: PlaneCache) -> Iterator[LabelledSlice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.inference.devices import choose_device
+from napari_emcad.training.unpainted import Before
 from napari_emcad.training.validation import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
@@ -27,16 +29,49 @@ _FEW = 5
 _FAMILIAR = 0.9
 """Share of the first strokes that a model has right of images of a kind that it knows."""
 
+_OF_ONE_MIND = 1 / 3
+"""Dice between model and probe from which a probe can be asked about images that a model knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """How well a model knows images, by what it says of their first strokes; all 0 … 1.
+
+    Attributes
+    ----------
+    right
+        Share of these strokes that it has right; classes count alike.
+    agreed
+        Dice between what it says of their pages and what a probe on the strokes does.
+    """
+
+    right: float = 0.0
+    agreed: float = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether these are images of a kind that the model knows."""
+        return self.right >= _FAMILIAR
+
+
+STRANGERS, FRIENDS = Acquaintance(), Acquaintance(1.0)
+"""Of a model that knows nothing of the images, and of one that knows them well."""
+
 
 def suited(
-    config: TrainingConfig, classes: int, strokes: int, known: float = 0.0, taught: bool = False
+    config: TrainingConfig,
+    classes: int,
+    strokes: int,
+    met: Acquaintance = STRANGERS,
+    taught: bool = False,
 ) -> TrainingConfig:
     """Return how to learn from so many classes and strokes.
 
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
     right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
-    strokes go where something is wrong and may lead a probe astray (figures in docs/benchmarks.md).
+    strokes go where something is wrong and may lead a probe astray. Of images that the model knew
+    they have to as well, where a probe makes sense at all (figures in docs/benchmarks.md).
 
     Parameters
     ----------
@@ -44,28 +79,34 @@ def suited(
         What was asked for.
     classes, strokes
         How many are painted.
-    known
-        Share of the first strokes that the opened model has right; see `familiar`.
+    met
+        How well the opened model knows the images; see `acquaintance`.
     taught
         Whether the model has learnt from such strokes before.
     """
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
-    if config.teacher == "probe" and known >= _FAMILIAR:
-        config = config.changed(teacher="start")
-    elif config.teacher == "probe" and taught and strokes >= _FEW:
-        config = config.changed(teacher="agreed")
+    if config.teacher == "probe":
+        sensible = not met.known or met.agreed >= _OF_ONE_MIND
+        if taught and strokes >= _FEW and sensible:
+            config = config.changed(teacher="agreed")
+        elif met.known:
+            config = config.changed(teacher="start")
     if strokes < _FEW:
         pseudo = 0.0 if config.teacher == "mean" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
     return config
 
 
-def familiar(opened: Checkpoint, first: Iterable[LabelledSlice], device: str = "auto") -> float:
-    """Return how well a model knows such images: its share of their first strokes, 0 … 1.
+def acquaintance(
+    opened: Checkpoint,
+    first: Sequence[LabelledSlice],
+    config: TrainingConfig,
+    device: str = "auto",
+) -> Acquaintance:
+    """Return how well a model knows such images.
 
-    The first strokes of each class say it best: later ones are where a model is wrong. Classes
-    count alike.
+    The first strokes of each class say it best: later ones are where a model is wrong.
 
     Parameters
     ----------
@@ -73,6 +114,8 @@ def familiar(opened: Checkpoint, first: Iterable[LabelledSlice], device: str = "
         The model before anything was learnt.
     first
         Slices painted with the first strokes alone; see `Record.first`.
+    config
+        How the network will learn.
     device
         Where.
     """
@@ -82,16 +125,21 @@ def familiar(opened: Checkpoint, first: Iterable[LabelledSlice], device: str = "
         found = labels(network, each, opened.preprocessing, opened.head)
         for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
             right.setdefault(k, []).append(float((found == k)[each.target == k].mean()))
-    return float(np.mean([np.mean(each) for each in right.values()])) if right else 0.0
+    share = float(np.mean([np.mean(each) for each in right.values()])) if right else 0.0
+    if share < _FAMILIAR:
+        return Acquaintance(share)
+    before = Before(network, config.supervision, "probe")
+    before.look(first, opened.preprocessing)
+    return Acquaintance(share, before.agreement(first, opened.preprocessing))
 
 
-def new_kind(known: float) -> str:
+def new_kind(met: Acquaintance) -> str:
     """Return a sentence if a model does not know the images, else ""."""
-    if known >= _FAMILIAR:
+    if met.known:
         return ""
     return (
-        f"The model had only {known:.0%} of your first strokes right, so it takes these images for "
-        "a new kind: it also learns unpainted pixels that look like painted ones."
+        f"The model had only {met.right:.0%} of your first strokes right, so it takes these images "
+        "for a new kind: it also learns unpainted pixels that look like painted ones."
     )
 
 

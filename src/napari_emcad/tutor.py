@@ -13,8 +13,8 @@ import numpy as np
 
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import Notice
-from napari_emcad.practice import draft, known, slices_of
-from napari_emcad.suiting import new_kind
+from napari_emcad.practice import draft, met_before, slices_of
+from napari_emcad.suiting import STRANGERS, new_kind
 from napari_emcad.teaching import taught_checkpoint
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.heap import kept_memory
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_emcad.jobs import Screen
     from napari_emcad.painting import PlaneCache
     from napari_emcad.practice import Lesson
+    from napari_emcad.suiting import Acquaintance
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import TrainingEvent
     from napari_emcad.training.samples import LabelledSlice
@@ -83,7 +84,7 @@ class Tutor:
         self._learner = Learner(network, config)
         self._step, self._updates, self._looks = 0, 0, 0
         self._next_score = 0.0
-        self._known: float | None = None
+        self._met: Acquaintance | None = None
 
     def update(
         self,
@@ -114,14 +115,14 @@ class Tutor:
             If nothing is painted.
         """
         learnt, tested = slices_of(lesson, cache, self._looks)
-        if self._known is None and lesson.classes > 1:
-            self._known = known(lesson, cache)
-            if told := new_kind(self._known):
+        if self._met is None and lesson.classes > 1:
+            self._met = met_before(lesson, cache)
+            if told := new_kind(self._met):
                 yield Notice(told)
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
-        now = lesson.suited(self._known or 0.0, taught=self._updates > 1)
+        now = lesson.suited(self._met or STRANGERS, taught=self._updates > 1)
         if now.pseudo:
             self._learner.begin(learnt, self._preprocessing, now.teacher)
         losses = yield from self._learn(sampler, seconds, now, stop)

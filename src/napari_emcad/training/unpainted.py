@@ -85,6 +85,29 @@ class Before:
         self._fits, self._probe = fits, whole.probe()
 
     @torch.no_grad()
+    def agreement(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> float:
+        """Return Dice between probe and network on whole slices, mean of the classes but 0.
+
+        Parameters
+        ----------
+        slices, preprocessing
+            As for `look`; 0 if no probe could be fitted.
+        """
+        classes = max(self.network.config.num_classes, 2)
+        both, either = np.zeros(classes), np.zeros(classes)
+        for each in slices if self._probe is not None else ():
+            for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
+                pixels = _pixels(self.network, each.planes[:, rows, columns], preprocessing)
+                free = torch.ones_like(pixels[:, 0], dtype=torch.bool)
+                looks = self.chances(pixels, free).argmax(1)
+                said = self._said(pixels, None, free).argmax(1)
+                for k in range(1, classes):
+                    both[k] += int(((looks == k) & (said == k)).sum())
+                    either[k] += int((looks == k).sum()) + int((said == k).sum())
+        found = either > 0
+        return float((2 * both[found] / either[found]).mean()) if found.any() else 0.0
+
+    @torch.no_grad()
     def chances(self, pixels: Tensor, free: Tensor, maps: list[Tensor] | None = None) -> Tensor:
         """Return what to teach, ``(N, classes, H, W)`` probabilities; all 0 where nothing is.
 
@@ -131,15 +154,21 @@ def _fit(
 ) -> Fit:
     """Return what a network sees where a part of a slice is painted."""
     fit = Fit(max(network.config.num_classes, 2))
-    device = next(network.parameters()).device
-    shown = np.broadcast_to(planes, (network.config.input_channels, *target.shape))
-    pixels = torch.from_numpy(standardised(shown, preprocessing))[None].to(device)
-    height, width = target.shape
-    large = resized(pixels, zoomed_size((height, width), preprocessing.zoom))
-    padded = pad_to_multiple(large).to(memory_format=torch.channels_last)
+    padded = _pixels(network, planes, preprocessing)
     seen = features(padded, network.finest_map(padded))[0]
-    high, wide = (-(-side // STRIDES[1]) for side in large.shape[-2:])
+    large = zoomed_size((target.shape[0], target.shape[1]), preprocessing.zoom)
+    high, wide = (-(-side // STRIDES[1]) for side in large)
+    device = padded.device
     painted = torch.from_numpy(target.astype(np.int64)).to(device)
     early = None if first is None else torch.from_numpy(np.ascontiguousarray(first)).to(device)
     fit.add(seen[:, :high, :wide], painted, early)
     return fit
+
+
+def _pixels(network: PvtEmcad, planes: NDArray[np.float32], preprocessing: Preprocessing) -> Tensor:
+    """Return a part of a slice as a network takes it: enlarged, and padded at its ends."""
+    shown = np.broadcast_to(planes, (network.config.input_channels, *planes.shape[1:]))
+    device = next(network.parameters()).device
+    pixels = torch.from_numpy(standardised(shown, preprocessing))[None].to(device)
+    large = resized(pixels, zoomed_size((shown.shape[1], shown.shape[2]), preprocessing.zoom))
+    return pad_to_multiple(large).to(memory_format=torch.channels_last)
