@@ -414,6 +414,17 @@ def test_weights_that_are_not_finite(value, kind, state, save, refused):
     refused(save(state), "out_head2.bias", "not finite")
 
 
+def test_weights_that_are_not_finite_once_they_are_float32(state, save, refused):
+    state["out_head2.bias"] = torch.tensor([1e300], dtype=torch.float64)
+    refused(save(state), "out_head2.bias", "float32 cannot hold")
+
+
+def test_a_variance_below_0(state, save, refused):
+    name = "decoder.lgag3.psi.1.running_var"
+    state[name] = torch.full_like(state[name], -1e-3)
+    refused(save(state), name, "variances below 0")
+
+
 @pytest.mark.parametrize(
     "tensor",
     [

@@ -22,7 +22,7 @@ from napari_emcad.inference.devices import (
 )
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.grid import Grid, make_grid
-from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory
+from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory, check_finite
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, OF_DOUBT, MapKey, StageMap
 from napari_emcad.inference.pieces import Piece, Preparation
 from napari_emcad.model.config import STRIDES
@@ -86,7 +86,7 @@ class Sight:
     Raises
     ------
     ValueError
-        If the temperature is not above 0.
+        If the temperature is not above 0, or not finite.
     """
 
     wanted: tuple[MapKey, ...]
@@ -140,6 +140,8 @@ def look_inside_slices(
     ------
     ValueError
         If the device cannot be used.
+    NotFinite
+        If the network answers NaN or infinity.
     OutOfMemory
         If memory is short even for the smallest tile.
     """
@@ -238,6 +240,8 @@ class _Looker:
         ------
         OutOfMemory
             Its traceback holds no tensor.
+        NotFinite
+            If a head answers NaN or infinity.
         """
         raw = unless_out_of_memory(self._look, piece, keys)
         if raw is None:
@@ -252,6 +256,8 @@ class _Looker:
         ):
             x = torch.from_numpy(piece.pixels)[None].to(self.device)
             stages = self._network.look_inside(x)
+            answers = (each.logits.isfinite().all() for each in stages.values())
+            check_finite(all(map(bool, answers)), half)
             seen = {key: self._seen(key, x, stages) for key in keys}
             return {key: each.float().cpu().numpy() for key, each in seen.items()}
 

@@ -44,6 +44,10 @@ class OutOfMemory(MemoryError):
     """Memory was short even for the smallest piece."""
 
 
+class NotFinite(ValueError):
+    """A network answered NaN or infinity; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Effort:
     """How much is computed at once: so many pieces, of tiles that the network sees so large."""
@@ -93,6 +97,8 @@ def segment_slices(
     ------
     ValueError
         If the device cannot be used.
+    NotFinite
+        If the network answers NaN or infinity.
     OutOfMemory
         If memory is short even for the smallest piece.
     """
@@ -177,9 +183,44 @@ def _predictor(
         pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
             logits = network.predict(pixels.to(device), head, zoom)
-            return logits.float().cpu().numpy()
+            said: NDArray[np.float32] = logits.float().cpu().numpy()
+        check_finite(np.isfinite(said).all(), half)
+        return said
 
     return predict
+
+
+def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
+    """Refuse a network's answer that is not finite.
+
+    Parameters
+    ----------
+    finite
+        Whether it is.
+    half
+        The half precision in which it was computed; None for full precision.
+
+    Raises
+    ------
+    NotFinite
+        If it is not; the message says what to do.
+    """
+    if finite:
+        return
+    if half is not None:
+        raise NotFinite(
+            f"The network's answer is not finite (NaN or infinity) in {_name(half)}; compute in "
+            f"full precision (full_precision=True, --full-precision)."
+        )
+    raise NotFinite(
+        "The network's answer is not finite (NaN or infinity): its weights are damaged, or pixel "
+        "values are far from those it was trained on; use another copy of the checkpoint, or "
+        "check its preprocessing."
+    )
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def _first_effort(
