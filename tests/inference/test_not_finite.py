@@ -26,18 +26,18 @@ def damaged(request, checkpoint):
 
 
 def test_a_segmentation_that_is_not_finite_is_refused(damaged):
-    with pytest.raises(NotFinite, match="answer is not finite.*weights are damaged"):
+    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
         segment(IMAGE, damaged)
 
 
 @pytest.mark.parametrize("maps", ["gate:2", "entropy", "flips", "encoder:4"])
 def test_a_look_inside_that_is_not_finite_is_refused(damaged, maps):
-    with pytest.raises(NotFinite, match="answer is not finite.*weights are damaged"):
+    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
         inspect(IMAGE, damaged, maps)[0]
 
 
 def test_half_precision_is_named_where_it_was_used():
-    with pytest.raises(NotFinite, match="in float16; compute in full precision.*full_precision"):
+    with pytest.raises(NotFinite, match=r"in float16; compute in full precision.*full_precision"):
         check_finite(finite=False, half=torch.float16)
 
 

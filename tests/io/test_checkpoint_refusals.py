@@ -252,6 +252,14 @@ def test_metadata_nested_too_deeply(with_metadata, refused):
         ("head", '"deepest"'),
         ("history", '"none"'),
         ("history", "[5]"),
+        ("title", "5"),
+        ("description", "null"),
+        ("parent", "{}"),
+        ("notes", "[1, {}]"),
+        ("assumed", '[["a"]]'),
+        ("classes", '[{"name": "a\\u001b[31m", "colour": "#ffffff"}]'),
+        ("preprocessing", '{"size": Infinity}'),
+        ("config", '{"kernel_sizes": [9999]}'),
     ],
 )
 def test_metadata_that_makes_no_sense(key, value, with_metadata, refused):

@@ -44,8 +44,8 @@ class Preprocessing:
     mean, std
         Subtracted, then divided by; one number per network input, or one for all.
     size
-        (height, width) each slice is resized to, 32 to 4,096 pixels each, aspect not kept, as
-        published networks expect; None keeps the native resolution and cuts large slices into tiles.
+        (height, width) each slice is resized to, see `SIDES`; aspect is not kept, as published
+        networks expect. None keeps the native resolution and cuts large slices into tiles.
     zoom
         How much larger the network sees a slice (2: twice as wide and high), tile by tile, aspect
         kept; its logits are brought back. Small objects want it, as the finest map has a quarter
