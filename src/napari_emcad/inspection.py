@@ -108,6 +108,10 @@ class Inspection:
             If there is no such slice.
         InterruptedError
             If it was stopped before the slice was complete.
+        MemoryError
+            If memory is short even for the smallest tile.
+        NotFinite
+            If the network answers NaN or infinity.
         """
         position = self._position(index)
         if self._last is None or self._last[0] != position:
@@ -143,8 +147,11 @@ class Inspection:
         return index
 
     def _looked(self, position: Index) -> dict[str, StageMap]:
+        from napari_emcad.inference.job import short_memory_told  # torch
+
         if self._network is None:
-            self._network = self._checkpoint.network()
+            with short_memory_told():
+                self._network = self._checkpoint.network()
         one = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = inspect_job(
             one,
@@ -276,8 +283,10 @@ def inspect_job(
     ones, and a network of this checkpoint to spare building it.
     """
     from napari_emcad.inference.inside import Sight, look_inside_slices
+    from napari_emcad.inference.job import short_memory_told
 
     sight = Sight(wanted, checkpoint.head, temperature, colours or {})
-    network = checkpoint.network() if network is None else network
-    preprocessing = checkpoint.preprocessing
-    return (yield from look_inside_slices(network, slices, preprocessing, sight, settings, stop))
+    how = checkpoint.preprocessing
+    with short_memory_told():
+        network = checkpoint.network() if network is None else network
+        return (yield from look_inside_slices(network, slices, how, sight, settings, stop))

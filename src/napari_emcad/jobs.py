@@ -117,8 +117,10 @@ def segment(
     TypeError
         If the pixels are not real numbers, or an option is unknown.
     ValueError
-        If the image is empty, an option is out of bounds, the device is not there or the result
-        is larger than this computer's memory.
+        If the image is empty, an option is out of bounds, the device is not there, the result is
+        larger than this computer's memory, or the network's answer is not finite.
+    MemoryError
+        If memory is short even for the smallest tile.
     """
     settings = replace(settings or InferenceSettings(), **options, device=device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
@@ -200,15 +202,16 @@ def segment_job(
     said, and returns a `Summary`. Separated objects are numbered on from `object_classes`, the
     classes of those that the result has already.
     """
-    from napari_emcad.inference.job import segment_slices
+    from napari_emcad.inference.job import segment_slices, short_memory_told
 
-    network = checkpoint.network()
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    return (
-        yield from segment_slices(
-            network, slices, preprocessing, head, settings, stop, object_classes
+    with short_memory_told():
+        network = checkpoint.network()
+        return (
+            yield from segment_slices(
+                network, slices, preprocessing, head, settings, stop, object_classes
+            )
         )
-    )
 
 
 def _collected(

@@ -18,11 +18,12 @@ from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
     free_memory,
+    is_out_of_memory,
     unless_out_of_memory,
 )
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.grid import Grid, make_grid
-from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory, check_finite
+from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory, check_finite, no_memory
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, OF_DOUBT, MapKey, StageMap
 from napari_emcad.inference.pieces import Piece, Preparation
 from napari_emcad.model.config import STRIDES
@@ -167,7 +168,9 @@ def _every_slice(
         grid = make_grid(slices, preparation.preprocessing, tile, settings.overlap)
         try:
             raw = yield from _slice(looker, grid, preparation, number, stop)
-        except OutOfMemory:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raw = None
         else:
             if raw is None:
@@ -401,7 +404,4 @@ def _smaller(tile: int, grid: Grid, preprocessing: Preprocessing, device: torch.
     half = min(tile, 32 * max(grid.cut.tile)) // 2
     if preprocessing.size is None and half >= SMALLEST_TILE:
         return half
-    raise OutOfMemory(
-        f"Memory on {device.type} is short even for one tile of {tile} pixels. Close other "
-        f"programs, or choose another device."
-    )
+    raise OutOfMemory(no_memory(device, tile, preprocessing))
