@@ -21,6 +21,7 @@ from napari_emcad.inference.devices import (
     is_out_of_memory,
     unless_out_of_memory,
 )
+from napari_emcad.inference.doubt import checked_temperature
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.grid import Grid, make_grid
 from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory, check_finite, no_memory
@@ -87,7 +88,7 @@ class Sight:
     Raises
     ------
     ValueError
-        If the temperature is not above 0, or not finite.
+        If the temperature is not finite and above 0.
     """
 
     wanted: tuple[MapKey, ...]
@@ -96,8 +97,7 @@ class Sight:
     colours: Palette = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"The temperature is {self.temperature}; it must be above 0.")
+        object.__setattr__(self, "temperature", checked_temperature(self.temperature))
 
     @property
     def recorded(self) -> tuple[MapKey, ...]:

@@ -83,11 +83,22 @@ class MapKey:
     part
         A class (0 is the background where there are several) or a channel counted from 0. None:
         all classes, or colours.
+
+    Raises
+    ------
+    ValueError
+        If there is a part without a stage: its short name would be that of another map.
     """
 
     kind: Kind
     stage: int | None = None
     part: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.stage is None and self.part is not None:
+            raise ValueError(
+                f"Number {self.part} of {self.kind} is of no stage; name one, as in decoder:1:17."
+            )
 
     def __str__(self) -> str:
         return ":".join(
