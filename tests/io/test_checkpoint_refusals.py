@@ -519,6 +519,26 @@ def test_an_encoder_that_is_not_whole_starts_nothing(change, encoder_file, save,
     refused(save(body), read=start_checkpoint)
 
 
+def test_another_encoder_than_the_files_is_refused(encoder_file):
+    with pytest.raises(CheckpointError, match=r"is the encoder pvt_v2_b0, not pvt_v2_b1; .*\.$"):
+        start_checkpoint(encoder_file, encoder="pvt_v2_b1")
+    assert start_checkpoint(encoder_file, encoder="pvt_v2_b0").config == ModelConfig()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_classes": 0}, "num_classes is 0; it must be 1 to 65535"),
+        ({"encoder": ["b0"]}, "encoder"),
+        ({"clases": 3}, "A network has no clases; possible are activation"),
+    ],
+    ids=str,
+)
+def test_a_network_that_cannot_be_is_not_started(config, message):
+    with pytest.raises(CheckpointError, match=message):
+        start_checkpoint(**config)
+
+
 def test_a_checkpoint_is_no_encoder_to_start_from(state, save, refused):
     refused(save(state), "not a PVTv2 encoder", read=start_checkpoint)
 

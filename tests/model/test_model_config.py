@@ -12,6 +12,7 @@ from napari_emcad.model.config import ENCODERS
 BAD = [
     ("encoder", "resnet50"),
     ("encoder", "pvt_v2_b6"),
+    ("encoder", ["pvt_v2_b0"]),
     ("num_classes", 0),
     ("num_classes", -1),
     ("num_classes", 65_536),

@@ -96,7 +96,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self._plain()
-        _check(self.encoder in ENCODERS, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
+        known = self.encoder in tuple(ENCODERS)
+        _check(known, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
         for name in ("num_classes", "expansion_factor", "lgag_kernel_size"):
             _check(_whole(getattr(self, name)), name, getattr(self, name), "a whole number")
         _check(1 <= self.num_classes <= 65_535, "num_classes", self.num_classes, "1 to 65535")
