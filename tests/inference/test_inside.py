@@ -162,6 +162,14 @@ def test_temperature_softens_doubt_alone(checkpoint, picture):
             inspect(picture, checkpoint(), temperature=wrong)
 
 
+def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
+    inside = inspect(picture, checkpoint(), ["all", "decoder:1:3"])
+    for each in inside[0].values():
+        for shown in (each, each.turned()):
+            with pytest.raises(ValueError, match="read-only"):
+                shown.values[...] = 5
+
+
 # -- where they lie
 
 

@@ -210,6 +210,34 @@ def test_a_damaged_safetensors_header(table, native_file, refused):
     assert "damaged" in said or "without napari-emcad's description" in said
 
 
+def test_a_flipped_byte_within_a_tensor(state, save, refused):
+    state["out_head1.bias"] = torch.tensor([0.123])
+    path = save(state)
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float32(0.123).tobytes())] ^= 1
+    path.write_bytes(content)
+    refused(path, "cut short or damaged")
+
+
+def test_a_file_without_checksums_opens(state, save):
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = save(state)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_checkpoint(path).config == ModelConfig()
+
+
+def test_torchs_warnings_are_not_passed_on(state, tmp_path, recwarn, refused):
+    path = tmp_path / "network.pth"
+    torch.save(state, path, pickle_protocol=4)
+    refused(path)
+    state["out_head1.weight"] = torch.zeros(1, 32, 1, 1).to_sparse_csr(dense_dim=2)
+    torch.save(state, path)
+    refused(path, "out_head1.weight")
+    assert not [each for each in recwarn if "torch" in str(each.filename)]
+
+
 # -- safetensors that are not ours
 
 

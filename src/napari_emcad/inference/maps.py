@@ -137,7 +137,7 @@ class StageMap:
     values
         ``(h, w)`` float32; ``(K, h, w)`` for all of several classes, background first;
         ``(3, h, w)`` red, green, blue in 0 … 1 for colours; ``(C,)`` for channel attention, the
-        mean over the tiles. Rows and columns are in the image's order.
+        mean over the tiles. Rows and columns are in the image's order. Read-only, as maps are kept.
     factor
         Image pixels per map pixel along the last two axes; None for a map without a place.
     offset
@@ -160,6 +160,11 @@ class StageMap:
     offset: tuple[float, float] | None
     limits: tuple[float, float]
     diverging: bool = False
+
+    def __post_init__(self) -> None:
+        sealed = self.values.view()
+        sealed.setflags(write=False)
+        object.__setattr__(self, "values", sealed)
 
     def turned(self) -> StageMap:
         """Return the map with its last two axes in the other order."""
