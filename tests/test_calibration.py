@@ -241,6 +241,28 @@ def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
     assert "Train it first" in said
 
 
+@pytest.mark.parametrize(
+    ("size", "wrong", "words"),
+    [
+        (1000.0, 1, "20, the highest: the model is wrong on 1 of 100 held-out pixels"),
+        (1000.0, 6, "Train it first"),
+        (0.01, 1, "0.05, the lowest: the model is right on 99 of 100 held-out pixels"),
+    ],
+)
+def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
+    logits = np.full((1, 100), size, np.float32)
+    classes = (np.arange(100) >= wrong).astype(np.int16)
+    said = str(calibrated(bundled, Answers(logits, classes)))
+    assert words in said
+    assert ("Train it first" in said) == (wrong > 5)
+
+
+def test_answers_that_are_not_finite_make_no_calibration(bundled):
+    answers = Answers(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
+    with pytest.raises(ValueError, match="not finite"):
+        calibrated(bundled, answers)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 200), st.floats(0.1, 20), st.integers(0, 999))
 def test_any_answers_make_a_calibration(count, size, spread, seed):

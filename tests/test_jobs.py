@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from napari_emcad import (
     Progress,
     Region,
     bundled_checkpoint,
+    inspect,
     segment,
     start_checkpoint,
 )
@@ -86,6 +89,14 @@ def test_the_device_of_the_call_counts_not_that_of_the_settings(nuclei, image):
         ({"threshold": 0}, ValueError, "threshold is 0"),
         ({"threshold": 1}, ValueError, "threshold is 1"),
         ({"device": "gpu"}, ValueError, "'gpu'"),
+        ({"tile": 64.0}, ValueError, r"tile is 64\.0; it must be a whole number"),
+        ({"threshold": "0.5"}, ValueError, r"threshold is '0\.5'; it must be a finite number"),
+        ({"threshold": float("nan")}, ValueError, "threshold is nan; it must be a finite number"),
+        ({"overlap": "a"}, ValueError, "overlap is 'a'; it must be a finite number"),
+        ({"stretch": "yes"}, ValueError, "stretch is 'yes'; it must be True or False"),
+        ({"clean_up": None}, ValueError, "clean_up is None; it must be a CleanUp"),
+        ({"settings": 5}, TypeError, "settings is 5; it must be an InferenceSettings"),
+        ({"scope": 5}, TypeError, "scope is 5; it must be a Scope"),
         ({"axes": "ZYX"}, AxesError, "'ZYX' names 3 axes"),
         ({"channels": (3,)}, AxesError, "no channel 3"),
     ],
@@ -96,11 +107,33 @@ def test_a_wrong_option_is_refused_before_a_pixel_is_read(nuclei, options, error
         segment(NeverRead((50, 60)), nuclei, **options)
 
 
+def test_numbers_of_numpy_do(nuclei, image):
+    settings = InferenceSettings(tile=np.int64(64), batch=np.uint8(2), threshold=np.float32(0.5))
+    assert settings == InferenceSettings(tile=64, batch=2)
+    assert type(settings.tile) is int
+    assert segment(image, nuclei, tile=np.int64(64), channels=np.int64(0)).labels.any()
+
+
+@pytest.mark.parametrize("ask", [segment, inspect])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("x.pth", r"is a path; open it with read_checkpoint\('x\.pth'\)"),
+        (Path("x.pth"), r"is a path; open it with read_checkpoint\('x\.pth'\)"),
+        (None, "is of type NoneType; take one from read_checkpoint"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_checkpoint_is_refused(ask, given, message):
+    with pytest.raises(TypeError, match=message):
+        ask(NeverRead((50, 60)), given)
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "error"),
     [
         ((3, 50, 60), np.uint8, AxesError),
-        ((50,), np.uint8, AxesError),
+        ((50,), np.uint8, ValueError),
         ((50, 60), np.complex64, TypeError),
         ((50, 60), object, TypeError),
         ((0, 60), np.uint8, ValueError),

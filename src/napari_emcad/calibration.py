@@ -55,9 +55,11 @@ _AROUND = 256
 _EQUAL = 0.05
 """A temperature this near to 1 changes next to nothing."""
 
-
 _NEARLY = 0.99
 """A temperature is at its bound from this share of it on."""
+
+_POOR = 0.05
+"""Share of held-out pixels; a model that has more of them wrong is to be trained."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,16 +128,26 @@ class Calibration:
                 f"No temperature: the model is right on all {on}, so how sure it may be elsewhere "
                 f"cannot be told. Paint where it is wrong as well."
             )
-        if self.temperature > _NEARLY * TEMPERATURES[1]:
-            return (
-                f"Temperature {self.temperature:.2g}, the highest: the model is wrong on "
-                f"{self.pixels - self.right:,} of {on} however sure it is. Train it first."
-            )
+        if bound := self._bound(on):
+            return bound
         before, after = self.before.error, self.after.error
         return (
             f"Temperature {self.temperature:.2g}: the model was {_how_sure(self.temperature)}. "
             f"Calibration error {before:.3f} → {after:.3f} on {on}."
         )
+
+    def _bound(self, on: str) -> str:
+        """Return what is said of a temperature at one of its bounds, or ""."""
+        said, wrong = f"Temperature {self.temperature:.2g}", self.pixels - self.right
+        if self.temperature > _NEARLY * TEMPERATURES[1]:
+            poor = wrong >= _POOR * self.pixels
+            advice = "Train it first." if poor else "Its probabilities do not tell where."
+            which = f"the model is wrong on {wrong:,} of {on} however sure it is"
+            return f"{said}, the highest: {which}. {advice}"
+        if self.temperature * _NEARLY < TEMPERATURES[0]:
+            which = f"the model is right on {self.right:,} of {on} however unsure it is"
+            return f"{said}, the lowest: {which}."
+        return ""
 
 
 def why_not_calibrate(record: Record) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
+from napari_emcad.inference.doubt import checked_temperature
+from napari_emcad.inference.events import Notice, Progress, Summary
 from napari_emcad.inference.maps import (
     OF_CLASSES,
     OF_DOUBT,
@@ -17,7 +18,7 @@ from napari_emcad.inference.maps import (
     channels_of,
     wanted_maps,
 )
-from napari_emcad.jobs import refuse_more_than_memory, slices_for
+from napari_emcad.jobs import check_checkpoint, refuse_more_than_memory, settings_of, slices_for
 from napari_emcad.model.config import STAGES, STRIDES
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Index, Scope, Slices
     from napari_emcad.inference.colours import Colours
+    from napari_emcad.inference.events import InferenceSettings
     from napari_emcad.inference.inside import Inside
     from napari_emcad.io.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
@@ -108,6 +110,10 @@ class Inspection:
             If there is no such slice.
         InterruptedError
             If it was stopped before the slice was complete.
+        MemoryError
+            If memory is short even for the smallest tile.
+        NotFinite
+            If the network answers NaN or infinity.
         """
         position = self._position(index)
         if self._last is None or self._last[0] != position:
@@ -123,8 +129,17 @@ class Inspection:
         index
             As for the maps.
         largest
-            Rows or columns, so many at most (or twice as many, less one).
+            Rows or columns, so many at most (or twice as many, less one); 1 or more.
+
+        Raises
+        ------
+        IndexError
+            If there is no such slice.
+        ValueError
+            If `largest` is below 1.
         """
+        if largest < 1:
+            raise ValueError(f"largest is {largest}; a picture has at least 1 row and column.")
         slices, position = self._slices, self._position(index)
         step = max(max(slices.height, slices.width) // largest, 1)
         band = max(2**24 // (slices.width * step), 1) * step
@@ -143,8 +158,11 @@ class Inspection:
         return index
 
     def _looked(self, position: Index) -> dict[str, StageMap]:
+        from napari_emcad.inference.job import short_memory_told  # torch
+
         if self._network is None:
-            self._network = self._checkpoint.network()
+            with short_memory_told():
+                self._network = self._checkpoint.network()
         one = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = inspect_job(
             one,
@@ -175,7 +193,7 @@ def inspect(
     axes: str | None = None,
     device: str = "auto",
     *,
-    channels: Sequence[int | None] | None = None,
+    channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
     settings: InferenceSettings | None = None,
     temperature: float = 1.0,
@@ -221,15 +239,16 @@ def inspect(
     AxesError
         If axes or channels are ambiguous or do not fit.
     TypeError
-        If the pixels are not real numbers, or an option is unknown.
+        If the pixels are not real numbers, the checkpoint is none (a path for instance), or an
+        option is unknown.
     ValueError
         If the image is empty, there is no such map, stage, class or channel, an option is out of
         bounds, or the maps of one slice are larger than this computer's memory.
     """
-    settings = replace(settings or InferenceSettings(), **options, device=device)
+    check_checkpoint(checkpoint)
+    settings = settings_of(settings, options, device)
     wanted = wanted_maps(maps, checkpoint.config)
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"The temperature is {temperature}; it must be above 0.")
+    temperature = checked_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_maps(slices, checkpoint, wanted)
     given = (temperature, stop or threading.Event(), on_event)
@@ -276,8 +295,10 @@ def inspect_job(
     ones, and a network of this checkpoint to spare building it.
     """
     from napari_emcad.inference.inside import Sight, look_inside_slices
+    from napari_emcad.inference.job import short_memory_told
 
     sight = Sight(wanted, checkpoint.head, temperature, colours or {})
-    network = checkpoint.network() if network is None else network
-    preprocessing = checkpoint.preprocessing
-    return (yield from look_inside_slices(network, slices, preprocessing, sight, settings, stop))
+    how = checkpoint.preprocessing
+    with short_memory_told():
+        network = checkpoint.network() if network is None else network
+        return (yield from look_inside_slices(network, slices, how, sight, settings, stop))

@@ -17,7 +17,7 @@ from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,7 +71,7 @@ def segment(
     axes: str | None = None,
     device: str = "auto",
     *,
-    channels: Sequence[int | None] | None = None,
+    channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
     settings: InferenceSettings | None = None,
     stop: threading.Event | None = None,
@@ -93,7 +93,8 @@ def segment(
     device
         ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
     channels
-        For each input of the network the image's channel; None for an empty input.
+        For each input of the network the image's channel, None for an empty one; a single channel
+        feeds all.
     scope
         The part to segment; labels outside stay 0.
     settings
@@ -115,23 +116,64 @@ def segment(
     AxesError
         If axes or channels are ambiguous or do not fit.
     TypeError
-        If the pixels are not real numbers, or an option is unknown.
+        If the pixels are not real numbers, the checkpoint is none (a path for instance), or an
+        option is unknown.
     ValueError
-        If the image is empty, an option is out of bounds, the device is not there or the result
-        is larger than this computer's memory.
+        If the image is empty, an option is out of bounds, the device is not there, the result is
+        larger than this computer's memory, or the network's answer is not finite.
+    MemoryError
+        If memory is short even for the smallest tile.
     """
-    settings = replace(settings or InferenceSettings(), **options, device=device)
+    check_checkpoint(checkpoint)
+    settings = settings_of(settings, options, device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_memory(slices.spatial_shape, checkpoint, settings)
     job = segment_job(slices, checkpoint, settings, stop or threading.Event())
     return _collected(job, slices, checkpoint, settings, on_event)
 
 
+def check_checkpoint(checkpoint: object) -> None:
+    """Refuse what is no checkpoint, a path for instance.
+
+    Raises
+    ------
+    TypeError
+        It says how to get one.
+    """
+    from napari_emcad.io.checkpoint import Checkpoint
+
+    if isinstance(checkpoint, (str, os.PathLike)):
+        path = os.fspath(checkpoint)
+        raise TypeError(f"The checkpoint is a path; open it with read_checkpoint({path!r}).")
+    if not isinstance(checkpoint, Checkpoint):
+        raise TypeError(
+            f"The checkpoint is of type {type(checkpoint).__name__}; take one from "
+            f"read_checkpoint, bundled_checkpoint or start_checkpoint."
+        )
+
+
+def settings_of(
+    settings: InferenceSettings | None, options: Mapping[str, Any], device: str
+) -> InferenceSettings:
+    """Return settings with single options and a device set.
+
+    Raises
+    ------
+    TypeError
+        If they are no settings, or an option is unknown.
+    ValueError
+        If an option is out of bounds.
+    """
+    if settings is not None and not isinstance(settings, InferenceSettings):
+        raise TypeError(f"settings is {settings!r}; it must be an InferenceSettings.")
+    return replace(settings or InferenceSettings(), **options, device=device)
+
+
 def slices_for(
     image: Any,
     checkpoint: Checkpoint,
     axes: str | None = None,
-    channels: Sequence[int | None] | None = None,
+    channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
 ) -> Slices:
     """Return the image as slices for a checkpoint's network; see `segment` for what is raised."""
@@ -200,15 +242,16 @@ def segment_job(
     said, and returns a `Summary`. Separated objects are numbered on from `object_classes`, the
     classes of those that the result has already.
     """
-    from napari_emcad.inference.job import segment_slices
+    from napari_emcad.inference.job import segment_slices, short_memory_told
 
-    network = checkpoint.network()
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    return (
-        yield from segment_slices(
-            network, slices, preprocessing, head, settings, stop, object_classes
+    with short_memory_told():
+        network = checkpoint.network()
+        return (
+            yield from segment_slices(
+                network, slices, preprocessing, head, settings, stop, object_classes
+            )
         )
-    )
 
 
 def _collected(

@@ -6,11 +6,12 @@ What is on screen is predicted while the network learns.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.inference.events import InferenceSettings, Notice, Region
-from napari_emcad.inference.job import segment_slices
+from napari_emcad.inference.job import NotFinite, segment_slices
 from napari_emcad.painting import lesson_of, pages_of
 from napari_emcad.suiting import FRIENDS, acquaintance, new_kind, suited, validated_every
 from napari_emcad.teaching import Taught, painted_slices, taught_checkpoint, teach
@@ -195,9 +196,10 @@ class _Watch:
         began = time.monotonic()
         if began < self._next:
             return
-        yield from draft(
-            network, self._screen, self._preprocessing, self._head, self._device, self._stop
-        )
+        with suppress(NotFinite):  # the training itself ends when its loss is not finite
+            yield from draft(
+                network, self._screen, self._preprocessing, self._head, self._device, self._stop
+            )
         now = time.monotonic()
         self._next = now + max(_REST * (now - began), _SHORTEST_REST_S)
 

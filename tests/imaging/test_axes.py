@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
+import torch
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_emcad import AxesError, Scope
 from napari_emcad.imaging.slices import as_slices, guess_axes, map_channels
+
+NARROWED = da.arange(100).reshape(10, 10)
 
 
 class NeverRead:
@@ -56,8 +61,9 @@ def test_axes_are_guessed_where_one_reading_is_sensible(shape, axes):
         (4, 4, 3),
         (200, 300, 1),
         (200, 300, 2),
-        (300,),
-        (),
+        (40, 40, 5),
+        (40, 40, 3, 1),
+        (30, 40, 200, 10),
     ],
     ids=str,
 )
@@ -65,6 +71,24 @@ def test_ambiguous_axes_are_refused_with_their_sizes(shape):
     with pytest.raises(AxesError) as raised:
         guess_axes(shape)
     assert str(shape) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((40, 40, 11), "ZYX"), ((5, 200, 8), "ZYX"), ((40, 19, 5), "ZYX"), ((40, 5), "YX")],
+    ids=str,
+)
+def test_a_narrow_slice_is_still_one(shape, axes):
+    assert guess_axes(shape) == axes
+
+
+@pytest.mark.parametrize("shape", [(300,), ()], ids=str)
+@pytest.mark.parametrize("axes", [None, "YX"])
+def test_too_few_axes_are_no_matter_of_their_names(shape, axes):
+    with pytest.raises(ValueError, match="at least two axes") as raised:
+        as_slices(NeverRead(shape), 1, axes)
+    assert str(shape) in str(raised.value)
+    assert not isinstance(raised.value, AxesError)
 
 
 @given(st.lists(st.integers(1, 12), min_size=2, max_size=6).map(tuple))
@@ -127,6 +151,36 @@ def test_each_input_gets_the_channel_that_was_chosen(count, wanted, data):
     assert sorted(set(mapped.planes)) == list(mapped.planes)
 
 
+def test_numbers_of_numpy_choose_channels_and_slices():
+    image = NeverRead((7, 50, 60, 5))
+    scope = Scope(np.int64(2), rows=np.array([1, 9]), columns=[np.uint8(3), 5])
+    slices = as_slices(image, 1, "ZYXC", np.int64(4), scope)
+    assert slices.channels.planes == (4,)
+    assert scope == Scope((2,), (1, 9), (3, 5)) == Scope([2], (1, 9), (3, 5))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"channels": "0"}, ValueError, "The channel is '0'; it must be a whole number"),
+        ({"channels": (0.5,)}, ValueError, r"The channel is 0\.5"),
+        ({"scope": 5}, TypeError, "scope is 5; it must be a Scope"),
+        ({"axes": 5}, TypeError, "axes is 5; it must be a letter for each axis"),
+        ({"axes": ("Y", None)}, TypeError, "it must be a letter for each axis"),
+    ],
+    ids=str,
+)
+def test_what_is_no_choice_is_refused_in_a_sentence(given, error, message):
+    with pytest.raises(error, match=message):
+        as_slices(NeverRead((50, 60)), 1, **given)
+
+
+@pytest.mark.parametrize("values", [{"index": "a"}, {"index": 0.5}, {"rows": 5}, {"columns": "ab"}])
+def test_a_scope_is_made_of_whole_numbers(values):
+    with pytest.raises(ValueError, match=r"must be .*whole numbers?"):
+        Scope(**values)
+
+
 @pytest.mark.parametrize("chosen", [(), (0, 1), (0, 1, 2, 3)])
 def test_too_many_or_few_channels_are_refused(chosen):
     with pytest.raises(AxesError, match=f"{len(chosen)} channels were chosen"):
@@ -187,6 +241,35 @@ def test_making_slices_reads_nothing():
     assert (slices.height, slices.width, slices.spatial_axes) == (512, 640, "TZYX")
     assert len(slices.indices) == 10**10
     assert slices.indices[10**10 - 1] == (10**6 - 1, 10**4 - 1)
+
+
+def test_a_tensor_is_an_image():
+    slices = as_slices(torch.arange(6, dtype=torch.uint8).reshape(2, 3), 1)
+    assert slices.read(()).tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (torch.zeros(4, 5, requires_grad=True), TypeError, r"Parameter|Tensor.*detach\(\)"),
+        (torch.zeros(4, 5, dtype=torch.bfloat16), TypeError, r"Tensor.*detach\(\)"),
+        ({"0": np.zeros((4, 5))}, TypeError, "several arrays; name one of them"),
+        (zarr.group(), TypeError, "Group of several arrays; name one of them"),
+        ([[1, 2], [3]], TypeError, "list that NumPy cannot read"),
+        (np.ma.masked_equal([[1, 2], [3, 4]], 2), ValueError, "behind a mask; fill them first"),
+        (NARROWED[NARROWED[:, 0] > 5], ValueError, r"\(nan, 10\).*compute_chunk_sizes\(\)"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_is_no_image_is_refused_in_a_sentence(image, error, message):
+    with pytest.raises(error, match=message):
+        as_slices(image, 1)
+
+
+def test_a_mask_that_hides_nothing_does_no_harm():
+    assert as_slices(np.ma.masked_equal([[1, 2], [3, 4]], 9), 1).read(()).tolist() == [
+        [[1, 2], [3, 4]]
+    ]
 
 
 def test_a_nested_list_is_an_image():

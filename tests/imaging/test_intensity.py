@@ -156,6 +156,24 @@ def test_a_constant_image_is_0(dtype, how):
     assert not brought(np.full((3, 4, 5), value, dtype), how).any()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_a_small_object_on_a_clean_background_is_kept(dtype):
+    pixels = np.full((1, 40, 40), 10, dtype)
+    pixels[0, 3:5, 3:5] = 60
+    pixels[0, 0, 0] = 35
+    found = brought(pixels, PERCENTILES)
+    assert found[0, 3:5, 3:5].tolist() == [[1, 1], [1, 1]]
+    assert found[0, 0, 0] == 0.5
+    assert np.count_nonzero(found) == 5
+
+
+def test_infinities_do_not_count_beside_a_constant_background():
+    pixels = np.full((1, 40, 40), 10.0)
+    pixels[0, 0, :3] = np.inf, -np.inf, np.nan
+    assert value_range(pixels, PERCENTILES) == (10, 10)
+    assert not brought(pixels, PERCENTILES).any()
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 @pytest.mark.parametrize("how", [EXTREMES, Preprocessing(low=0, high=10)], ids=["0-100", "range"])
 def test_nan_is_the_low_end_and_infinities_are_the_ends(dtype, how):
@@ -268,6 +286,11 @@ def test_one_mean_and_std_serve_all_inputs():
         ({"size": (31, 64)}, "size"),
         ({"size": (64,)}, "size"),
         ({"size": (64, 64, 3)}, "size"),
+        ({"size": float("inf")}, "size must be whole numbers"),
+        ({"size": (64, float("nan"))}, "size must be whole numbers"),
+        ({"size": (64, 64.5)}, "size must be whole numbers"),
+        ({"size": (64, 10**400)}, "size must be numbers"),
+        ({"size": (64, 4097)}, "size must be at most 4096 pixels a side"),
         ({"zoom": 0}, "zoom must be 0.125 to 8"),
         ({"zoom": 9}, "zoom must be 0.125 to 8"),
         ({"zoom": float("nan")}, "zoom must be 0.125 to 8"),

@@ -127,11 +127,25 @@ def test_a_removed_object_leaves_the_same_behind_whichever_class_counts_first():
 
 
 @pytest.mark.parametrize(
-    "values", [{"fill_holes": -1}, {"smallest_object": -1}, {"neck": 0}], ids=str
+    ("name", "value", "message"),
+    [
+        ("fill_holes", -1, "-1 pixels; it must be 0 or more"),
+        ("smallest_object", -1, "-1 pixels; it must be 0 or more"),
+        ("neck", 0, "0 pixels; it must be 1 or more"),
+        ("smallest_object", 1.5, "1.5; it must be a whole number"),
+        ("fill_holes", None, "None; it must be a whole number"),
+        ("separate", "no", "'no'; it must be True or False"),
+        ("largest_component", 1, "1; it must be True or False"),
+    ],
 )
-def test_negative_sizes_are_refused(values):
-    with pytest.raises(ValueError, match="must not be negative"):
-        CleanUp(**values)
+def test_a_value_that_does_not_do_is_refused_by_name(name, value, message):
+    with pytest.raises(ValueError, match=f"^{name} is {message}"):
+        CleanUp(**{name: value})
+
+
+def test_numbers_of_numpy_do():
+    assert CleanUp(np.int64(3), separate=np.True_) == CleanUp(3, separate=True)
+    assert type(CleanUp(np.int64(3)).fill_holes) is int
 
 
 @pytest.mark.parametrize(

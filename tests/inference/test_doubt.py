@@ -122,3 +122,16 @@ def test_targets_that_do_not_fit_are_refused(work, target, message):
 def test_there_is_at_least_one_bin():
     with pytest.raises(ValueError, match="at least 1"):
         reliability(np.zeros((1, 1)), np.array([1]), bins=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("ask", [fitted_temperature, reliability])
+def test_logits_that_are_not_finite_are_refused(ask, value):
+    with pytest.raises(ValueError, match="logits are not finite"):
+        ask(np.array([[0.0, value]]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, np.nan, np.inf, None, "1"])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(ValueError, match=r"temperature is .*; it must be above 0 and finite"):
+        reliability(np.zeros((1, 2)), np.array([0, 1]), temperature)

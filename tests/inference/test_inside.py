@@ -157,9 +157,17 @@ def test_temperature_softens_doubt_alone(checkpoint, picture):
     warm = inspect(picture, checkpoint(), names, temperature=50)[0]
     assert warm["entropy"].values.min() > usual["entropy"].values.min()
     np.testing.assert_array_equal(warm["probability:1"].values, usual["probability:1"].values)
-    for wrong in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="must be above 0"):
+    for wrong in (0, -1, float("nan"), float("inf"), None, "warm"):
+        with pytest.raises(ValueError, match="must be above 0 and finite"):
             inspect(picture, checkpoint(), temperature=wrong)
+
+
+def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
+    inside = inspect(picture, checkpoint(), ["all", "decoder:1:3"])
+    for each in inside[0].values():
+        for shown in (each, each.turned()):
+            with pytest.raises(ValueError, match="read-only"):
+                shown.values[...] = 5
 
 
 # -- where they lie
@@ -406,6 +414,8 @@ def test_bad_requests_are_refused_before_anything_is_computed(checkpoint, pictur
         inspect(picture, checkpoint())[1]
     with pytest.raises(IndexError, match=r"no slice \(0,\)"):
         inspect(picture, checkpoint())[(0,)]
+    with pytest.raises(ValueError, match="largest is 0; a picture has at least 1 row"):
+        inspect(picture, checkpoint()).picture(0, 0)
 
 
 # -- how the job goes

@@ -61,6 +61,12 @@ def test_a_binary_network_has_class_1_alone():
             wanted_maps(name, ONE)
 
 
+@pytest.mark.parametrize("kind", ["decoder", "probability", "entropy"])
+def test_a_part_without_a_stage_is_refused(kind):
+    with pytest.raises(ValueError, match=f"Number 3 of {kind} is of no stage; name one"):
+        MapKey(kind, None, 3)
+
+
 def test_titles_are_words():
     titles = [key.title for key in wanted_maps(["gate:2", "decoder:1", "decoder:1:7"], ONE)]
     assert titles[0] == "gate, stage 2"

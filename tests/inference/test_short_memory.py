@@ -6,8 +6,9 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
-from napari_emcad import CleanUp, Notice, Progress, segment
+from napari_emcad import CleanUp, Notice, Progress, inspect, segment
 from napari_emcad.inference.job import OutOfMemory
 
 STACK = np.random.default_rng(0).standard_normal((5, 100, 256)).astype(np.float32)
@@ -18,6 +19,8 @@ SHORT = [
         "[enforce fail at alloc_cpu.cpp:116] . DefaultCPUAllocator: can't allocate memory"
     ),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0."),
+    RuntimeError("could not create a primitive"),
     MemoryError(),
 ]
 
@@ -148,6 +151,48 @@ def test_memory_that_is_short_for_one_resized_slice_is_said(as_it_is, limited):
     with pytest.raises(OutOfMemory, match=r"one slice of \(96, 64\) pixels.*smaller size"):
         segment(STACK, as_it_is.override(size=(96, 64)), "ZYX", batch=4)
     assert tried == [(4, 96, 64), (2, 96, 64), (1, 96, 64)]
+
+
+@pytest.mark.parametrize("step", ["antialias", "align_corners"])
+def test_memory_that_is_short_before_or_after_the_network_is_said(
+    as_it_is, logits, monkeypatch, step
+):
+    real = F.interpolate
+
+    def short(*given, **named):
+        if step in named:
+            raise SHORT[2]
+        return real(*given, **named)
+
+    monkeypatch.setattr(F, "interpolate", short)
+    with pytest.raises(OutOfMemory, match=r"one slice of \(96, 64\) pixels.*smaller size"):
+        segment(STACK, as_it_is.override(size=(96, 64)), "ZYX", batch=2)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [((96, 64), r"one slice of \(96, 64\) pixels"), (None, "one tile of 64 pixels")],
+    ids=str,
+)
+def test_memory_that_is_short_while_a_look_is_prepared_is_said(
+    as_it_is, monkeypatch, size, message
+):
+    def short(*given):
+        raise SHORT[2]
+
+    monkeypatch.setattr("napari_emcad.inference.grid.resampled", short)
+    with pytest.raises(OutOfMemory, match=message):
+        inspect(STACK, as_it_is.override(size=size), "gate:2", "ZYX")[0]
+
+
+@pytest.mark.parametrize("look", [segment, lambda image, ck: inspect(image, ck, "gate:2")[0]])
+def test_memory_that_is_short_for_the_network_itself_is_said(as_it_is, monkeypatch, look):
+    def short(tensor):
+        raise SHORT[2]
+
+    monkeypatch.setattr(torch, "from_numpy", short)
+    with pytest.raises(OutOfMemory, match=r"Memory ran out\. Close other programs"):
+        look(STACK[0], as_it_is)
 
 
 def test_a_job_after_one_that_failed_succeeds(as_it_is, limited):

@@ -39,5 +39,9 @@ def test_what_a_file_says_otherwise_is_no_error(entry):
     assert history({**entry, "event": "fine-tuned"})[0].endswith("fine-tuned")
 
 
+def test_a_training_is_one_line_without_control_characters():
+    assert history({"event": "a\x1b[31mb\nc"}) == ["a[31mb c"]
+
+
 def test_without_a_training_there_is_no_history():
     assert "History" not in dict(card(replace(bundled_checkpoint(), history=())))

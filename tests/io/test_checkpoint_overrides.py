@@ -173,12 +173,35 @@ def test_unknown_names_are_refused_with_the_possible_ones(name, read):
         ("classes", ("a", "b")),
         ("classes", 5),
         ("classes", "one, two"),
+        ("classes", ("two\nlines",)),
+        ("classes", ("\x1b[31mred",)),
+        ("classes", ("x" * 101,)),
+        ("title", 5),
+        ("description", None),
+        ("size", float("inf")),
+        ("size", 5000),
     ],
+    ids=lambda each: repr(each)[:20],
 )
 def test_values_out_of_bounds_are_refused_in_one_sentence(name, value, read):
     with pytest.raises(CheckpointError) as caught:
         read.override(**{name: value})
     assert str(caught.value).splitlines() == [str(caught.value)]
+    assert str(caught.value).endswith(".")
+    assert "not iterable" not in str(caught.value)
+
+
+def test_control_characters_are_left_out_of_what_people_read(read):
+    said = "\x1b[31mone\x07\r\ntwo\tthree\u2028\x85"
+    chosen = replace(read.override(title=said, description=said), notes=(said,))
+    for each in (chosen.title, chosen.description, chosen.notes[0]):
+        assert each == "[31mone\ntwo\tthree"
+
+
+def test_a_checkpoint_is_printed_in_a_line(read):
+    assert "ModelConfig(encoder='pvt_v2_b0'" in repr(read)
+    assert "network" in repr(read)
+    assert len(repr(read)) < 400
 
 
 def test_refused_overrides_change_nothing(read):

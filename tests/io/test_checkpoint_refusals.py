@@ -210,6 +210,34 @@ def test_a_damaged_safetensors_header(table, native_file, refused):
     assert "damaged" in said or "without napari-emcad's description" in said
 
 
+def test_a_flipped_byte_within_a_tensor(state, save, refused):
+    state["out_head1.bias"] = torch.tensor([0.123])
+    path = save(state)
+    content = bytearray(path.read_bytes())
+    content[content.index(np.float32(0.123).tobytes())] ^= 1
+    path.write_bytes(content)
+    refused(path, "cut short or damaged")
+
+
+def test_a_file_without_checksums_opens(state, save):
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = save(state)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_checkpoint(path).config == ModelConfig()
+
+
+def test_torchs_warnings_are_not_passed_on(state, tmp_path, recwarn, refused):
+    path = tmp_path / "network.pth"
+    torch.save(state, path, pickle_protocol=4)
+    refused(path)
+    state["out_head1.weight"] = torch.zeros(1, 32, 1, 1).to_sparse_csr(dense_dim=2)
+    torch.save(state, path)
+    refused(path, "out_head1.weight")
+    assert not [each for each in recwarn if "torch" in str(each.filename)]
+
+
 # -- safetensors that are not ours
 
 
@@ -252,6 +280,14 @@ def test_metadata_nested_too_deeply(with_metadata, refused):
         ("head", '"deepest"'),
         ("history", '"none"'),
         ("history", "[5]"),
+        ("title", "5"),
+        ("description", "null"),
+        ("parent", "{}"),
+        ("notes", "[1, {}]"),
+        ("assumed", '[["a"]]'),
+        ("classes", '[{"name": "a\\u001b[31m", "colour": "#ffffff"}]'),
+        ("preprocessing", '{"size": Infinity}'),
+        ("config", '{"kernel_sizes": [9999]}'),
     ],
 )
 def test_metadata_that_makes_no_sense(key, value, with_metadata, refused):
@@ -414,6 +450,17 @@ def test_weights_that_are_not_finite(value, kind, state, save, refused):
     refused(save(state), "out_head2.bias", "not finite")
 
 
+def test_weights_that_are_not_finite_once_they_are_float32(state, save, refused):
+    state["out_head2.bias"] = torch.tensor([1e300], dtype=torch.float64)
+    refused(save(state), "out_head2.bias", "float32 cannot hold")
+
+
+def test_a_variance_below_0(state, save, refused):
+    name = "decoder.lgag3.psi.1.running_var"
+    state[name] = torch.full_like(state[name], -1e-3)
+    refused(save(state), name, "variances below 0")
+
+
 @pytest.mark.parametrize(
     "tensor",
     [
@@ -498,6 +545,26 @@ def test_an_encoder_that_is_not_whole_starts_nothing(change, encoder_file, save,
     else:
         body["norm4.weight"] = torch.full((256,), torch.nan)
     refused(save(body), read=start_checkpoint)
+
+
+def test_another_encoder_than_the_files_is_refused(encoder_file):
+    with pytest.raises(CheckpointError, match=r"is the encoder pvt_v2_b0, not pvt_v2_b1; .*\.$"):
+        start_checkpoint(encoder_file, encoder="pvt_v2_b1")
+    assert start_checkpoint(encoder_file, encoder="pvt_v2_b0").config == ModelConfig()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_classes": 0}, "num_classes is 0; it must be 1 to 65535"),
+        ({"encoder": ["b0"]}, "encoder"),
+        ({"clases": 3}, "A network has no clases; possible are activation"),
+    ],
+    ids=str,
+)
+def test_a_network_that_cannot_be_is_not_started(config, message):
+    with pytest.raises(CheckpointError, match=message):
+        start_checkpoint(**config)
 
 
 def test_a_checkpoint_is_no_encoder_to_start_from(state, save, refused):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+import json
+from dataclasses import FrozenInstanceError, asdict
 
+import numpy as np
 import pytest
 
 from napari_emcad import ModelConfig
@@ -10,6 +12,7 @@ from napari_emcad.model.config import ENCODERS
 BAD = [
     ("encoder", "resnet50"),
     ("encoder", "pvt_v2_b6"),
+    ("encoder", ["pvt_v2_b0"]),
     ("num_classes", 0),
     ("num_classes", -1),
     ("num_classes", 65_536),
@@ -22,6 +25,9 @@ BAD = [
     ("kernel_sizes", (1, 4)),
     ("kernel_sizes", (1, -3)),
     ("kernel_sizes", (1.5,)),
+    ("kernel_sizes", (33,)),
+    ("kernel_sizes", 1),
+    ("kernel_sizes", "13"),
     ("expansion_factor", 0),
     ("expansion_factor", -2),
     ("expansion_factor", 1.5),
@@ -32,6 +38,7 @@ BAD = [
     ("lgag_kernel_size", 4),
     ("lgag_kernel_size", -1),
     ("lgag_kernel_size", 3.5),
+    ("lgag_kernel_size", 33),
     ("activation", "gelu"),
 ]
 
@@ -57,6 +64,13 @@ def test_a_list_of_kernels_becomes_a_tuple_so_that_equal_networks_are_equal():
     config = ModelConfig(kernel_sizes=[1, 3])
     assert config == ModelConfig(kernel_sizes=(1, 3))
     assert hash(config) == hash(ModelConfig(kernel_sizes=(1, 3)))
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    numbers = {"num_classes": np.int64(3), "input_channels": np.uint8(1)}
+    config = ModelConfig(kernel_sizes=np.array([1, 31]), **numbers)
+    assert config == ModelConfig(num_classes=3, input_channels=1, kernel_sizes=(1, 31))
+    assert json.dumps(asdict(config))
 
 
 def test_a_config_is_frozen():

@@ -24,6 +24,22 @@ def test_a_zoom_of_one_changes_nothing(network):
     assert torch.equal(network.predict(x), network.predict(x, "finest", 1.0))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"head": "foo"}, "head is 'foo'; it must be finest or sum"),
+        ({"zoom": 0}, "zoom is 0; it must be above 0"),
+        ({"zoom": -1}, "zoom is -1; it must be above 0"),
+        ({"zoom": float("nan")}, "zoom is nan; it must be above 0"),
+        ({"zoom": float("inf")}, "zoom is inf; it must be above 0 and finite"),
+    ],
+    ids=str,
+)
+def test_a_prediction_that_cannot_be_is_refused(network, wanted, message):
+    with pytest.raises(ValueError, match=message):
+        network.predict(golden_input(3), **wanted)
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize("head", ["finest", "sum"])
 def test_the_network_sees_the_image_enlarged(network, head):

@@ -22,6 +22,9 @@ ValueRange = tuple[float, float]
 ZOOMS = (0.125, 8.0)
 """The least and the largest `Preprocessing.zoom`."""
 
+SIDES = (32, 4096)
+"""Pixels; the least and the largest height and width of `Preprocessing.size`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
@@ -32,7 +35,8 @@ class Preprocessing:
     intensity
         ``"range"``: `low` … `high` become 0 … 1, values outside are clipped (a fixed range such as
         0 … 255, or a CT window in HU). ``"percentile"``: the same with `low` and `high` as
-        percentiles of the finite values. ``"none"``: values stay as they are.
+        percentiles of the finite values, or of their least and largest where both percentiles are
+        the same. ``"none"``: values stay as they are.
     low, high
         Values or percentiles, `low` < `high`.
     over
@@ -40,8 +44,8 @@ class Preprocessing:
     mean, std
         Subtracted, then divided by; one number per network input, or one for all.
     size
-        (height, width) each slice is resized to, aspect not kept, as published networks expect;
-        None keeps the native resolution and cuts large slices into tiles.
+        (height, width) each slice is resized to, see `SIDES`; aspect is not kept, as published
+        networks expect. None keeps the native resolution and cuts large slices into tiles.
     zoom
         How much larger the network sees a slice (2: twice as wide and high), tile by tile, aspect
         kept; its logits are brought back. Small objects want it, as the finest map has a quarter
@@ -72,7 +76,7 @@ class Preprocessing:
         if self.size is not None:
             listed = self.size if isinstance(self.size, (tuple, list)) else [self.size] * 2
             numbers = _numbers("size", listed)
-            if any(each != int(each) for each in numbers):
+            if not all(each.is_integer() for each in numbers):  # infinities are none either
                 raise ValueError(f"size must be whole numbers, not {self.size!r}.")
             object.__setattr__(self, "size", tuple(map(int, numbers)))
         for problem in self._problems():
@@ -96,8 +100,13 @@ class Preprocessing:
             (all(np.isfinite(self.mean)), "mean must be finite."),
             (all(s > 0 and np.isfinite(s) for s in self.std), "std must be positive."),
             (
-                self.size is None or (len(self.size) == 2 and min(self.size) >= 32),
-                "size must be (height, width) of at least 32 pixels each.",
+                self.size is None or (len(self.size) == 2 and min(self.size) >= SIDES[0]),
+                f"size must be (height, width) of at least {SIDES[0]} pixels each.",
+            ),
+            (
+                self.size is None or max(self.size, default=0) <= SIDES[1],
+                f"size must be at most {SIDES[1]} pixels a side; leave it out (None) to segment "
+                f"large slices tile by tile.",
             ),
             (
                 ZOOMS[0] <= self.zoom <= ZOOMS[1],
@@ -117,7 +126,7 @@ def _numbers(name: str, values: Sequence[Any]) -> tuple[float, ...]:
         if any(isinstance(each, (str, bool)) for each in values):
             raise TypeError
         return tuple(float(each) for each in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be numbers, not {values!r}.") from None
 
 
@@ -134,7 +143,9 @@ def as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
 def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> ValueRange:
     """Return the values that become 0 and 1 for these pixels.
 
-    Percentiles ignore NaN and infinities; without any finite value the range is (0, 0).
+    Percentiles ignore NaN and infinities; without any finite value the range is (0, 0). Where both
+    percentiles are the same although values differ (a small object on a clean background), the
+    least and the largest value count instead.
 
     Parameters
     ----------
@@ -151,6 +162,8 @@ def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> Va
         return 0.0, 0.0
     halves = finite.astype(np.float64) / 2  # whose differences cannot overflow
     low, high = np.percentile(halves, (preprocessing.low, preprocessing.high)) * 2
+    if not high > low:
+        low, high = finite.min(), finite.max()
     return float(low), float(high)
 
 

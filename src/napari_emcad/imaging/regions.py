@@ -11,6 +11,8 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
+from napari_emcad.imaging.values import flag, whole
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,7 +40,12 @@ class CleanUp:
     separate
         Whether each object gets a number of its own; touching ones are cut at their necks.
     neck
-        Pixels; centres of touching objects lie at least this far apart.
+        Pixels, 1 or more; centres of touching objects lie at least this far apart.
+
+    Raises
+    ------
+    ValueError
+        If a value is of another kind, or out of bounds.
     """
 
     fill_holes: int = 0
@@ -48,8 +55,13 @@ class CleanUp:
     neck: int = 5
 
     def __post_init__(self) -> None:
-        if min(self.fill_holes, self.smallest_object) < 0 or self.neck < 1:
-            raise ValueError("Clean-up sizes are in pixels and must not be negative.")
+        for name, least in (("fill_holes", 0), ("smallest_object", 0), ("neck", 1)):
+            pixels = whole(name, getattr(self, name))
+            if pixels < least:
+                raise ValueError(f"{name} is {pixels} pixels; it must be {least} or more.")
+            object.__setattr__(self, name, pixels)
+        for name in ("largest_component", "separate"):
+            object.__setattr__(self, name, flag(name, getattr(self, name)))
 
     @property
     def active(self) -> bool:

@@ -5,14 +5,16 @@ Axes are letters: Y and X span a slice, C are channels, every other letter (Z, T
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, takewhile
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.imaging.intensity import as_numbers
+from napari_emcad.imaging.values import pair, whole, wholes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +26,12 @@ Where = tuple[int | slice, ...]
 
 _SAMPLE = 2**24
 """Pixels read at once, and at most used for percentiles."""
+
+_FEW = 10
+"""Entries of a last axis that may be channels, or positions in time or depth."""
+
+_MUCH = 4
+"""So many times as large are rows and columns, where such an axis may lie behind them."""
 
 _LUMINANCE = (0.2125, 0.7154, 0.0721)
 """Weights of red, green and blue (ITU-R BT.709), as in scikit-image's ``rgb2gray``."""
@@ -43,21 +51,36 @@ def guess_axes(shape: Sequence[int]) -> str:
     ------
     AxesError
         If a leading axis has 2 to 4 entries and could be channels, if the last one has and the
-        image could be channels last, or if there are too few axes.
+        image could be channels last, or if the last ones have 10 at most and are much smaller than
+        the two before them, which could span the slices.
+    ValueError
+        If there are too few axes.
     """
     sizes = tuple(shape)
-    if len(sizes) < 2:
-        raise AxesError(f"An image has at least two axes; this one has shape {sizes}.")
+    _check_rank(sizes)
     colour = len(sizes) >= 3 and sizes[-1] in (3, 4) and min(sizes[-3:-1]) > 4
     plane = 3 if colour else 2
     stacked = len(sizes) - plane
     thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
-    if stacked > 2 or thin or any(2 <= size <= 4 for size in sizes[:stacked]):
+    behind = not colour and _something_behind(sizes)
+    if stacked > 2 or thin or behind or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
             f"The axes of shape {sizes} are ambiguous: say what each axis is, as in CYX for "
             f"channels or ZYX for slices."
         )
     return "TZ"[2 - stacked :] + ("YXC" if colour else "YX")
+
+
+def _check_rank(sizes: tuple[int, ...]) -> None:
+    if len(sizes) < 2:
+        raise ValueError(f"An image has at least two axes; this one has shape {sizes}.")
+
+
+def _something_behind(sizes: tuple[int, ...]) -> bool:
+    """Whether the last axes are so small that the two before them could be rows and columns."""
+    small = list(takewhile(lambda size: size <= _FEW, reversed(sizes)))
+    plane = sizes[: len(sizes) - len(small)][-2:]
+    return bool(small) and len(plane) == 2 and min(plane) >= _MUCH * max(small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +127,12 @@ def map_channels(
     ------
     AxesError
         If the choice is not the caller's to leave open, or does not fit.
+    ValueError
+        If a channel is no whole number.
     """
     total = count or 1
     if channels is not None:
-        return _chosen(total, wanted, (channels,) if isinstance(channels, int) else tuple(channels))
+        return _chosen(total, wanted, _listed(channels))
     if total == 1:
         return ChannelMap((0,), (0,) * wanted)
     if total == 3 or (total == 4 and colour):
@@ -118,6 +143,13 @@ def map_channels(
         f"The image has {total} channels and the network takes {wanted}: choose which, as in "
         f"channels {', '.join(map(str, range(min(total, wanted))))}."
     )
+
+
+def _listed(channels: Any) -> tuple[int | None, ...]:
+    """Return a channel for each input, of which a single one may stand by itself."""
+    several = isinstance(channels, Iterable) and not isinstance(channels, str)
+    listed = list(channels) if several else [channels]
+    return tuple(None if each is None else whole("The channel", each) for each in listed)
 
 
 def _chosen(total: int, wanted: int, channels: tuple[int | None, ...]) -> ChannelMap:
@@ -141,9 +173,15 @@ class Scope:
     Attributes
     ----------
     index
-        Position along the stacked axes of the only slice wanted; None takes all.
+        Position along the stacked axes of the only slice wanted, a single number where one axis is
+        stacked; None takes all.
     rows, columns
         Half-open ranges within each slice; None takes all.
+
+    Raises
+    ------
+    ValueError
+        If they are of another kind.
     """
 
     index: Index | None = None
@@ -151,8 +189,11 @@ class Scope:
     columns: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.index, int):
-            object.__setattr__(self, "index", (self.index,))
+        if self.index is not None:
+            object.__setattr__(self, "index", wholes("The index of a slice", self.index))
+        for name in ("rows", "columns"):
+            if (chosen := getattr(self, name)) is not None:
+                object.__setattr__(self, name, pair(name, chosen))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -340,7 +381,7 @@ def as_slices(
     image: Any,
     wanted: int,
     axes: str | None = None,
-    channels: Sequence[int | None] | None = None,
+    channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
 ) -> Slices:
     """Return an image as slices for a network; nothing is read yet.
@@ -365,20 +406,50 @@ def as_slices(
     AxesError
         If axes, channels or scope do not fit the image, or are ambiguous.
     TypeError
-        If the pixels are not real numbers.
+        If the pixels are not real numbers, the image is several arrays, or axes or scope are of
+        another kind.
     ValueError
-        If the image is empty.
+        If the image is empty, has fewer than two axes, a shape that is not known or pixels behind a
+        mask, or a channel is no whole number.
     """
-    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
-        image = np.asarray(image)
+    image = _as_array(image)
+    if scope is not None and not isinstance(scope, Scope):
+        raise TypeError(f"scope is {scope!r}; it must be a Scope, such as Scope(index=3).")
     _check_pixels(image)
     shape = tuple(image.shape)
     axes = guess_axes(shape) if axes is None else _checked_axes(axes, shape)
     count = shape[axes.index("C")] if "C" in axes else None
     mapped = map_channels(count, wanted, channels, colour=axes.endswith("YXC"))
-    slices = Slices(image, axes, mapped, scope or Scope())
+    slices = Slices(image, axes, mapped, Scope() if scope is None else scope)
     slices.check_scope()
     return slices
+
+
+def _as_array(image: Any) -> Any:
+    """Return what can be indexed as it is, and a list or a tensor as an array of NumPy."""
+    if hasattr(image, "shape") and hasattr(image, "dtype") and _has_type(image):
+        return image
+    if hasattr(image, "keys") and not hasattr(image, "shape"):
+        raise TypeError(
+            f"The image is a {type(image).__name__} of several arrays; name one of them, as in "
+            f"group['0']."
+        )
+    try:
+        return np.asarray(image)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"The image is a {type(image).__name__} that NumPy cannot read; hand in an array (of a "
+            f"tensor detach().cpu().numpy())."
+        ) from None
+
+
+def _has_type(image: Any) -> bool:
+    """Whether NumPy knows its type of numbers: that of a tensor it does not."""
+    try:
+        np.dtype(image.dtype)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_pixels(image: Any) -> None:
@@ -387,11 +458,23 @@ def _check_pixels(image: Any) -> None:
         raise TypeError("The image is complex; segment its magnitude (numpy.abs) instead.")
     if kind not in "biuf":
         raise TypeError(f"The image holds {image.dtype}, not numbers; convert it first.")
+    if any(size != size for size in image.shape):  # NaN
+        raise ValueError(
+            f"The image's shape {tuple(image.shape)} is not known; call its compute_chunk_sizes() "
+            f"first."
+        )
     if not all(image.shape):
         raise ValueError(f"The image is empty: its shape is {tuple(image.shape)}.")
+    if np.ma.is_masked(image):
+        raise ValueError(
+            "The image hides pixels behind a mask; fill them first, as image.filled(0) does."
+        )
+    _check_rank(tuple(image.shape))
 
 
 def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
+    if not isinstance(axes, (str, tuple, list)) or not all(isinstance(a, str) for a in axes):
+        raise TypeError(f"axes is {axes!r}; it must be a letter for each axis, as in ZYX.")
     letters = "".join(axes).upper()
     if not letters.isalpha() or len(set(letters)) != len(letters) or not set("YX") <= set(letters):
         raise AxesError(f"axes={axes!r} must name each axis by another letter, Y and X among them.")

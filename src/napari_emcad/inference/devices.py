@@ -20,6 +20,17 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names of devices; auto takes the first available of the others."""
 
 
+_SHORT = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "enforce fail at alloc_cpu",
+    "could not create a primitive",  # oneDNN says no more than that
+    "could not execute a primitive",
+)
+"""What torch's errors say, in small letters, where memory was short."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
     """A device by its name for torch, its name for people, and why it cannot be used (or "")."""
@@ -68,9 +79,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in said or "can't allocate memory" in said or "not enough memory" in said
-    )
+    return isinstance(error, RuntimeError) and any(each in said for each in _SHORT)
 
 
 def unless_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:

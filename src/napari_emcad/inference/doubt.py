@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax, xlogy
 
 from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.imaging.values import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,20 @@ class Reliability:
     accuracy: NDArray[np.float64]
     pixels: NDArray[np.int64]
     error: float
+
+
+def checked_temperature(temperature: Any) -> float:
+    """Return a temperature as a plain number.
+
+    Raises
+    ------
+    ValueError
+        If it is not finite and above 0.
+    """
+    right = isinstance(temperature, Real) and not isinstance(temperature, bool)
+    if not right or not 0 < temperature < np.inf:
+        raise ValueError(f"The temperature is {temperature!r}; it must be above 0 and finite.")
+    return float(temperature)
 
 
 def chances(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
@@ -115,7 +131,8 @@ def fitted_temperature(logits: NDArray[np.floating], target: NDArray[np.integer]
     Raises
     ------
     ValueError
-        If no pixel is painted, shapes differ, or the target has classes that logits have not.
+        If no pixel is painted, shapes differ, logits are not finite, or the target has classes that
+        logits have not.
     """
     known, classes = _known(logits, target)
     both = np.concatenate([np.zeros_like(known), known]) if len(known) == 1 else known
@@ -149,8 +166,10 @@ def reliability(
     Raises
     ------
     ValueError
-        As for `fitted_temperature`, or if there is no bin.
+        As for `fitted_temperature`, if there is no bin, or if the temperature is not above 0 and
+        finite.
     """
+    temperature, bins = checked_temperature(temperature), whole("bins", bins)
     if bins < 1:
         raise ValueError(f"{bins} bins; there must be at least 1.")
     known, classes = _known(logits, target)
@@ -182,4 +201,7 @@ def _known(
     if classes.min() < 0 or classes.max() > most:
         wrong = classes.max() if classes.max() > most else classes.min()
         raise ValueError(f"The target has class {wrong}; the network has 0 to {most}.")
-    return logits[:, painted].astype(np.float64), classes
+    known = logits[:, painted].astype(np.float64)
+    if not np.isfinite(known).all():
+        raise ValueError("The logits are not finite (NaN or infinity); the network is damaged.")
+    return known, classes

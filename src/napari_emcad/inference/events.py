@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_emcad.imaging.regions import CleanUp
+from napari_emcad.imaging.values import flag, number, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class InferenceSettings:
     Raises
     ------
     ValueError
-        If a value is out of bounds.
+        If a value is of another kind, or out of bounds.
     """
 
     device: str = "auto"
@@ -59,10 +60,7 @@ class InferenceSettings:
     clean_up: CleanUp = field(default_factory=CleanUp)
 
     def __post_init__(self) -> None:
-        whole = {"tile": self.tile, "batch": self.batch or 1}
-        for name, value in whole.items():
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise ValueError(f"The {name} is {value!r}; it must be a whole number.")
+        self._plain()
         if self.tile < 32:
             raise ValueError(f"The tile side is {self.tile}; it must be at least 32 pixels.")
         if not 0 <= self.overlap <= 0.9:
@@ -71,6 +69,20 @@ class InferenceSettings:
             raise ValueError(f"The batch is {self.batch}; it must be at least 1.")
         if not 0 < self.threshold < 1:
             raise ValueError(f"The threshold is {self.threshold}; it must lie between 0 and 1.")
+
+    def _plain(self) -> None:
+        """Make values plain ones, and refuse those of another kind."""
+        values: dict[str, Any] = {"tile": whole("The tile", self.tile)}
+        if self.batch is not None:
+            values["batch"] = whole("The batch", self.batch)
+        for name in ("overlap", "threshold"):
+            values[name] = number(f"The {name}", getattr(self, name))
+        for name in ("full_precision", "draft", "stretch", "probabilities"):
+            values[name] = flag(name, getattr(self, name))
+        if not isinstance(self.clean_up, CleanUp):
+            raise ValueError(f"clean_up is {self.clean_up!r}; it must be a CleanUp.")
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)

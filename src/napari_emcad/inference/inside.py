@@ -18,11 +18,13 @@ from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
     free_memory,
+    is_out_of_memory,
     unless_out_of_memory,
 )
+from napari_emcad.inference.doubt import checked_temperature
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.grid import Grid, make_grid
-from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory
+from napari_emcad.inference.job import SMALLEST_TILE, OutOfMemory, check_finite, no_memory
 from napari_emcad.inference.maps import OF_CHANNELS, OF_CLASSES, OF_DOUBT, MapKey, StageMap
 from napari_emcad.inference.pieces import Piece, Preparation
 from napari_emcad.model.config import STRIDES
@@ -86,7 +88,7 @@ class Sight:
     Raises
     ------
     ValueError
-        If the temperature is not above 0.
+        If the temperature is not finite and above 0.
     """
 
     wanted: tuple[MapKey, ...]
@@ -95,8 +97,7 @@ class Sight:
     colours: Palette = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < np.inf:
-            raise ValueError(f"The temperature is {self.temperature}; it must be above 0.")
+        object.__setattr__(self, "temperature", checked_temperature(self.temperature))
 
     @property
     def recorded(self) -> tuple[MapKey, ...]:
@@ -140,6 +141,8 @@ def look_inside_slices(
     ------
     ValueError
         If the device cannot be used.
+    NotFinite
+        If the network answers NaN or infinity.
     OutOfMemory
         If memory is short even for the smallest tile.
     """
@@ -165,7 +168,9 @@ def _every_slice(
         grid = make_grid(slices, preparation.preprocessing, tile, settings.overlap)
         try:
             raw = yield from _slice(looker, grid, preparation, number, stop)
-        except OutOfMemory:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raw = None
         else:
             if raw is None:
@@ -238,6 +243,8 @@ class _Looker:
         ------
         OutOfMemory
             Its traceback holds no tensor.
+        NotFinite
+            If a head answers NaN or infinity.
         """
         raw = unless_out_of_memory(self._look, piece, keys)
         if raw is None:
@@ -252,6 +259,8 @@ class _Looker:
         ):
             x = torch.from_numpy(piece.pixels)[None].to(self.device)
             stages = self._network.look_inside(x)
+            answers = (each.logits.isfinite().all() for each in stages.values())
+            check_finite(all(map(bool, answers)), half)
             seen = {key: self._seen(key, x, stages) for key in keys}
             return {key: each.float().cpu().numpy() for key, each in seen.items()}
 
@@ -395,7 +404,4 @@ def _smaller(tile: int, grid: Grid, preprocessing: Preprocessing, device: torch.
     half = min(tile, 32 * max(grid.cut.tile)) // 2
     if preprocessing.size is None and half >= SMALLEST_TILE:
         return half
-    raise OutOfMemory(
-        f"Memory on {device.type} is short even for one tile of {tile} pixels. Close other "
-        f"programs, or choose another device."
-    )
+    raise OutOfMemory(no_memory(device, tile, preprocessing))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +15,7 @@ from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
     free_memory,
+    is_out_of_memory,
     unless_out_of_memory,
 )
 from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
@@ -42,6 +44,33 @@ _PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
 
 class OutOfMemory(MemoryError):
     """Memory was short even for the smallest piece."""
+
+
+@contextmanager
+def short_memory_told() -> Iterator[None]:
+    """Say in a sentence that memory ran out, wherever it was; any other error stays as it is.
+
+    Raises
+    ------
+    OutOfMemory
+        If it did.
+    """
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return
+    raise OutOfMemory(
+        "Memory ran out. Close other programs, or take a coarser resolution or a part of the image."
+    )
+
+
+class NotFinite(ValueError):
+    """A network answered NaN or infinity; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,8 @@ def segment_slices(
     ------
     ValueError
         If the device cannot be used.
+    NotFinite
+        If the network answers NaN or infinity.
     OutOfMemory
         If memory is short even for the smallest piece.
     """
@@ -113,7 +144,7 @@ def segment_slices(
         free_memory()
         less = effort.smaller(tiled=preprocessing.size is None)
         if less is None:
-            raise OutOfMemory(_no_memory(device, effort, preprocessing))
+            raise OutOfMemory(no_memory(device, effort.tile, preprocessing))
         effort = less
         notices.append(_used(device, effort, preprocessing))
         yield Notice(notices[-1])
@@ -137,16 +168,20 @@ def _walk(
     each, total = plan.pieces_per_slice, len(indices) * plan.pieces_per_slice
     done, assembly, number = first * each, None, first
     yield Progress(done, total)
-    for batch in _batches(plan, preparation, first, batch_size):
+    batches = _batches(plan, preparation, first, batch_size)
+    while (batch := unless_out_of_memory(next, batches, [])) != []:
         if stop.is_set():
             return number, "stopped"
-        logits = unless_out_of_memory(predict, batch)
-        if logits is None:
+        logits = None if batch is None else unless_out_of_memory(predict, batch)
+        if batch is None or logits is None:
             return number, "out of memory"
         for piece, said in zip(batch, logits, strict=True):
             assembly = assembly or plan.assembly(len(said))
             index, top, left = indices[piece.number], piece.top, piece.left
-            yield finisher.piece(index, top, left, assembly.add(top, left, said))
+            joined = unless_out_of_memory(assembly.add, top, left, said)
+            if joined is None:
+                return number, "out of memory"
+            yield finisher.piece(index, top, left, joined)
             done += 1
             if done % each == 0:
                 number, assembly = piece.number + 1, None
@@ -177,9 +212,44 @@ def _predictor(
         pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
             logits = network.predict(pixels.to(device), head, zoom)
-            return logits.float().cpu().numpy()
+            said: NDArray[np.float32] = logits.float().cpu().numpy()
+        check_finite(np.isfinite(said).all(), half)
+        return said
 
     return predict
+
+
+def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
+    """Refuse a network's answer that is not finite.
+
+    Parameters
+    ----------
+    finite
+        Whether it is.
+    half
+        The half precision in which it was computed; None for full precision.
+
+    Raises
+    ------
+    NotFinite
+        If it is not; the message says what to do.
+    """
+    if finite:
+        return
+    if half is not None:
+        raise NotFinite(
+            f"The network's answer is not finite (NaN or infinity) in {_name(half)}; compute in "
+            f"full precision (full_precision=True, --full-precision)."
+        )
+    raise NotFinite(
+        "The network's answer is not finite (NaN or infinity): its weights are damaged, or pixel "
+        "values are far from those it was trained on; use another copy of the checkpoint, or "
+        "check its preprocessing."
+    )
+
+
+def _name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def _first_effort(
@@ -201,11 +271,12 @@ def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -
     return f"Memory ran out on {device.type}; went on with {pieces} at once."
 
 
-def _no_memory(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
+def no_memory(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
+    """Return that memory is short even for one tile of so many pixels, or for one slice."""
     if preprocessing.size is None:
         return (
-            f"Memory on {device.type} is short even for one tile of {effort.tile} pixels. Close "
-            f"other programs, or choose another device."
+            f"Memory on {device.type} is short even for one tile of {tile} pixels. Close other "
+            f"programs, or choose another device."
         )
     return (
         f"Memory on {device.type} is short even for one slice of {preprocessing.size} pixels. "

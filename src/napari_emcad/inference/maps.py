@@ -83,11 +83,22 @@ class MapKey:
     part
         A class (0 is the background where there are several) or a channel counted from 0. None:
         all classes, or colours.
+
+    Raises
+    ------
+    ValueError
+        If there is a part without a stage: its short name would be that of another map.
     """
 
     kind: Kind
     stage: int | None = None
     part: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.stage is None and self.part is not None:
+            raise ValueError(
+                f"Number {self.part} of {self.kind} is of no stage; name one, as in decoder:1:17."
+            )
 
     def __str__(self) -> str:
         return ":".join(
@@ -126,7 +137,7 @@ class StageMap:
     values
         ``(h, w)`` float32; ``(K, h, w)`` for all of several classes, background first;
         ``(3, h, w)`` red, green, blue in 0 … 1 for colours; ``(C,)`` for channel attention, the
-        mean over the tiles. Rows and columns are in the image's order.
+        mean over the tiles. Rows and columns are in the image's order. Read-only, as maps are kept.
     factor
         Image pixels per map pixel along the last two axes; None for a map without a place.
     offset
@@ -149,6 +160,11 @@ class StageMap:
     offset: tuple[float, float] | None
     limits: tuple[float, float]
     diverging: bool = False
+
+    def __post_init__(self) -> None:
+        sealed = self.values.view()
+        sealed.setflags(write=False)
+        object.__setattr__(self, "values", sealed)
 
     def turned(self) -> StageMap:
         """Return the map with its last two axes in the other order."""

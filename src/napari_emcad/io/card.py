@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.io.checkpoint import plain_text
 from napari_emcad.model.cost import macs
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 def _history(checkpoint: Checkpoint) -> str:
     """Return a line per training, oldest first."""
-    return "\n".join(map(_training, checkpoint.history))
+    lines = (plain_text(_training(each)) for each in checkpoint.history)
+    return "\n".join(" ".join(each.split()) for each in lines)
 
 
 def _training(entry: dict[str, Any]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from unicodedata import category
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from napari_emcad.model.tensors import parameters, tensor_shapes
 from napari_emcad.training.config import meant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,11 +28,21 @@ Head = Literal["finest", "sum"]
 
 COLOURS = ("#f5b041", "#3498db", "#2ecc71", "#e74c3c", "#9b59b6", "#1abc9c", "#e84393", "#95a5a6")
 
+_COLOUR = r"#[0-9a-fA-F]{6}"
+
 RGB_DEFAULT = Preprocessing(size=(352, 352))
 """What published networks with three inputs expect: 0 … 255, ImageNet mean and std, 352²."""
 
 GREY_DEFAULT = Preprocessing(low=-125, high=275, mean=(0,), std=(1,), size=(224, 224))
 """What published networks with one input expect: −125 … 275 HU, 224²."""
+
+
+LONGEST_NAME = 100
+"""Characters of a class's name; it stands in tables, in status bars and below pictures."""
+
+_ENDS = "\n\t"
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, halves of characters, and ends of lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,8 @@ class ClassLabel:
     Raises
     ------
     ValueError
-        If the name is empty or the colour is no such code.
+        If the name is empty, of several lines or more than `LONGEST_NAME` characters, or the colour
+        is no such code.
     """
 
     name: str
@@ -49,7 +62,12 @@ class ClassLabel:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise ValueError(f"{self.name!r} is no name of a class.")
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(self.colour)):
+        if len(self.name) > LONGEST_NAME or any(map(_unseen, self.name)):
+            raise ValueError(
+                f"{self.name[:LONGEST_NAME]!r} is no name of a class: it must be one line of at "
+                f"most {LONGEST_NAME} characters."
+            )
+        if not isinstance(self.colour, str) or not re.fullmatch(_COLOUR, self.colour):
             raise ValueError(f"{self.colour!r} is no colour such as #3498db.")
 
 
@@ -61,6 +79,9 @@ class Origin:
     sha256: str
     format: Literal["native", "published", "new"]
 
+
+_NAMED = 8
+"""Classes that a checkpoint's `repr` names."""
 
 UNTRAINED = "Untrained: its segmentations mean nothing before it has been trained."
 """The note of a new network."""
@@ -83,7 +104,8 @@ class Checkpoint:
     head
         Which map is the prediction: ``"finest"`` or ``"sum"``.
     title, description
-        For people: what it segments, what it was trained on, how well it does.
+        For people: what it segments, what it was trained on, how well it does. Control characters
+        are left out, see `plain_text`.
     history
         One dictionary per training that led here, oldest first.
     parent
@@ -94,6 +116,11 @@ class Checkpoint:
         Names of what the file does not say and was filled with defaults.
     notes
         What else a user should know, such as tensors that were left out.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of another kind, or they contradict each other.
     """
 
     config: ModelConfig
@@ -112,6 +139,7 @@ class Checkpoint:
     def __post_init__(self) -> None:
         sealed = {name: _sealed(tensor) for name, tensor in self.tensors.items()}
         object.__setattr__(self, "tensors", MappingProxyType(sealed))
+        self._check_words()
         wanted = max(self.config.num_classes - 1, 1)
         if len(self.classes) != wanted:
             has = f"{wanted} class{'es' if wanted > 1 else ''}"
@@ -119,8 +147,6 @@ class Checkpoint:
         names = [each.name for each in self.classes]
         if len(set(names)) < len(names):
             raise ValueError(f"Two classes have the same name: {', '.join(names)}.")
-        if not all(isinstance(each, dict) for each in self.history):
-            raise ValueError("The history is not a list of trainings.")
         if self.head not in get_args(Head):
             raise ValueError(f"head is {self.head!r}; it must be finest or sum.")
         if len(self.preprocessing.mean) not in (1, self.config.input_channels):
@@ -128,6 +154,24 @@ class Checkpoint:
                 f"mean and std have {len(self.preprocessing.mean)} numbers; the network has "
                 f"{self.config.input_channels} inputs."
             )
+
+    def _check_words(self) -> None:
+        """Refuse words that are none; leave control characters out of the others."""
+        for name in ("title", "description"):
+            object.__setattr__(self, name, plain_text(_text(name, getattr(self, name))))
+        for name in ("assumed", "notes"):
+            said = tuple(plain_text(_text(f"one of {name}", each)) for each in getattr(self, name))
+            object.__setattr__(self, name, said)
+        if self.parent is not None:
+            _text("parent", self.parent)
+        if not all(isinstance(each, dict) for each in self.history):
+            raise ValueError("The history is not a list of trainings.")
+
+    def __repr__(self) -> str:
+        """Return what tells it from others; its tensors have millions of numbers."""
+        names = ", ".join(each.name for each in self.classes[:_NAMED])
+        names += ", …" * (len(self.classes) > _NAMED)
+        return f"<Checkpoint {self.title!r}: {self.config}, classes {names}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -179,6 +223,22 @@ class Checkpoint:
             return _overridden(self, overrides)
         except (ValueError, TypeError) as error:
             raise CheckpointError(str(error)) from None
+
+
+def plain_text(said: str) -> str:
+    """Return a text without control characters, which terminals obey; line ends and tabs stay."""
+    said = said.replace("\r\n", "\n")
+    return "".join(each for each in said if each in _ENDS or not _unseen(each))
+
+
+def _unseen(letter: str) -> bool:
+    return category(letter) in _UNSEEN
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; it must be a text.")
+    return value
 
 
 def default_classes(num_classes: int) -> tuple[ClassLabel, ...]:
@@ -254,6 +314,8 @@ def _listed(classes: str | Iterable[str | ClassLabel]) -> tuple[str | ClassLabel
     """Return class names; a text is one, or several behind commas."""
     if isinstance(classes, str):
         classes = [each.strip() for each in classes.split(",") if each.strip()]
+    if not isinstance(classes, Iterable):
+        raise ValueError(f"classes is {classes!r}; it must be a list of names.")
     return tuple(classes)
 
 

@@ -44,13 +44,13 @@ def with_classes(
     Raises
     ------
     CheckpointError
-        If there is no class, or two have the same name.
+        If there is no class, two have the same name, or a name is no name of a class.
     """
     count = len(names) if count is None else count
     if count < 1:
         raise CheckpointError("A network needs at least one class.")
     usual = [each.name for each in default_classes(count + 1 if count > 1 else 1)]
-    wanted = class_labels((*names, *usual[len(names) :])[:count], checkpoint.classes)
+    wanted = _labels((*names, *usual[len(names) :])[:count], checkpoint)
     if [each.name for each in wanted] == [each.name for each in checkpoint.classes]:
         return checkpoint
     config = replace(checkpoint.config, num_classes=count + 1 if count > 1 else 1)
@@ -69,6 +69,13 @@ def with_classes(
             classes=wanted,
             tensors={**checkpoint.tensors, **heads},
         )
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def _labels(names: Sequence[str], checkpoint: Checkpoint) -> tuple[ClassLabel, ...]:
+    try:
+        return class_labels(names, checkpoint.classes)
     except ValueError as error:
         raise CheckpointError(str(error)) from None
 

@@ -66,7 +66,8 @@ def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
     Raises
     ------
     CheckpointError
-        If one holds other things than numbers, or NaN or infinities.
+        If one holds other things than numbers, NaN or infinities, numbers that float32 cannot hold,
+        or a variance below 0.
     """
     for name, tensor in tensors.items():
         counts = name.endswith("num_batches_tracked")
@@ -78,4 +79,15 @@ def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
             raise CheckpointError(
                 f"its tensor {name} has values that are not finite (NaN or infinity): training "
                 f"diverged before it was saved; use an earlier one"
+            )
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(tensor.astype(np.float32, copy=False)).all()
+        if not fits:
+            raise CheckpointError(
+                f"its tensor {name} has values that float32 cannot hold; ask whoever made it for "
+                f"another copy"
+            )
+        if name.endswith("running_var") and tensor.min(initial=0) < 0:
+            raise CheckpointError(
+                f"its tensor {name} has variances below 0; ask whoever made it for another copy"
             )

@@ -6,13 +6,14 @@ import argparse
 import pickle
 import pickletools
 import threading
+import warnings
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.io.recognise import CheckpointError
+from napari_emcad.io.recognise import CheckpointError, check_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +43,10 @@ def read_pickled_tensors(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
     CheckpointError
         If the file holds anything but tensors, or is damaged.
     """
-    import torch
-
+    if kind == "torch zip":
+        check_sums(path)
     try:
-        # torch keeps one list of what is allowed for all threads
-        with _LOCK, torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()]):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = _loaded(path)
     except pickle.UnpicklingError:
         raise CheckpointError(_why_refused(path, kind)) from None
     except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
@@ -59,6 +58,16 @@ def read_pickled_tensors(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
             f"was expected"
         )
     return {name: _as_array(name, tensor) for name, tensor in named.items()}
+
+
+def _loaded(path: Path) -> object:
+    import torch
+
+    # torch keeps one list of what is allowed for all threads, and Python one of warnings
+    allowed = torch.serialization.safe_globals([argparse.Namespace, *_numpy_values()])
+    with _LOCK, allowed, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old pickles and sparse tensors
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _numpy_values() -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,7 @@ from napari_emcad.io.pickles import read_pickled_tensors
 from napari_emcad.io.recognise import CheckpointError, file_path, recognise
 from napari_emcad.model.config import ENCODERS, ModelConfig
 from napari_emcad.model.tensors import tensor_shapes
+from napari_emcad.training.config import meant
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -48,13 +49,34 @@ def start_checkpoint(
     Raises
     ------
     CheckpointError
-        If the file is not a PVTv2 encoder.
+        If the file is not a PVTv2 encoder, or is another one than `config` says; if a field of
+        `config` is unknown or out of bounds.
     """
     encoder: dict[str, NDArray[Any]] = {}
     if encoder_file is not None:
-        config["encoder"], encoder = _read_encoder(file_path(encoder_file))
-    fresh = _random(ModelConfig(**config), seed)
+        path = file_path(encoder_file)
+        found, encoder = _read_encoder(path)
+        if config.setdefault("encoder", found) != found:
+            raise CheckpointError(
+                f"{path.name} is the encoder {found}, not {config['encoder']}; leave encoder out, "
+                f"or choose another file."
+            )
+    fresh = _random(_config(config), seed)
     return replace(fresh, tensors={**fresh.tensors, **encoder})
+
+
+def _config(values: dict[str, Any]) -> ModelConfig:
+    possible = {each.name for each in fields(ModelConfig)}
+    unknown = set(values) - possible
+    if unknown:
+        raise CheckpointError(
+            f"A network has no {', '.join(sorted(unknown))}; possible are "
+            f"{', '.join(sorted(possible))}{meant(unknown, possible)}."
+        )
+    try:
+        return ModelConfig(**values)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _random(config: ModelConfig, seed: int) -> Checkpoint:

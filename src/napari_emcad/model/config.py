@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 Activation = Literal["relu6", "relu"]
 Aggregation = Literal["add", "concat"]
@@ -16,6 +18,13 @@ STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
 
 MULTIPLE = 32
 """The network's inner height and width are multiples of this; smaller images are padded."""
+
+LARGEST_KERNEL = 31
+"""Pixels; the largest side of a kernel. Published networks have 5 at most; a file that says
+thousands is no network that any computer could run."""
+
+
+_ODD = f"odd sizes up to {LARGEST_KERNEL}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class ModelConfig:
     input_channels
         1 or 3: what the network was trained on. One channel passes the learned grey stem.
     kernel_sizes
-        Odd sizes of the depth-wise convolutions of each MSCB.
+        Odd sizes of the depth-wise convolutions of each MSCB, `LARGEST_KERNEL` at most.
     expansion_factor
         Width of an MSCB's inside over its outside.
     dw_parallel
@@ -64,7 +73,8 @@ class ModelConfig:
     aggregation
         How the branches meet: ``"add"`` or ``"concat"``.
     lgag_kernel_size
-        Odd kernel size of the attention gates; 1 makes their convolutions ungrouped.
+        Odd kernel size of the attention gates, `LARGEST_KERNEL` at most; 1 makes their convolutions
+        ungrouped.
     activation
         ``"relu6"`` or ``"relu"``, inside the MSCBs only.
 
@@ -85,14 +95,15 @@ class ModelConfig:
     activation: Activation = "relu6"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kernel_sizes", tuple(self.kernel_sizes))
-        _check(self.encoder in ENCODERS, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
+        self._plain()
+        known = self.encoder in tuple(ENCODERS)
+        _check(known, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
         for name in ("num_classes", "expansion_factor", "lgag_kernel_size"):
             _check(_whole(getattr(self, name)), name, getattr(self, name), "a whole number")
         _check(1 <= self.num_classes <= 65_535, "num_classes", self.num_classes, "1 to 65535")
         _check(self.input_channels in (1, 3), "input_channels", self.input_channels, "1 or 3")
         odd = bool(self.kernel_sizes) and all(map(_odd, self.kernel_sizes))
-        _check(odd, "kernel_sizes", self.kernel_sizes, "one or more odd sizes")
+        _check(odd, "kernel_sizes", self.kernel_sizes, f"one or more {_ODD}")
         _check(self.expansion_factor >= 1, "expansion_factor", self.expansion_factor, "1 or more")
         _check(isinstance(self.dw_parallel, bool), "dw_parallel", self.dw_parallel, "true or false")
         _check(
@@ -102,10 +113,19 @@ class ModelConfig:
             "add or concat",
         )
         gate = self.lgag_kernel_size
-        _check(_odd(gate), "lgag_kernel_size", gate, "an odd size")
+        _check(_odd(gate), "lgag_kernel_size", gate, f"one of the {_ODD}")
         _check(
             self.activation in get_args(Activation), "activation", self.activation, "relu6 or relu"
         )
+
+    def _plain(self) -> None:
+        """Make numbers of NumPy plain ones, and a tuple of the kernel sizes."""
+        for name in ("num_classes", "input_channels", "expansion_factor", "lgag_kernel_size"):
+            object.__setattr__(self, name, _integer(getattr(self, name)))
+        sizes = self.kernel_sizes
+        listed = isinstance(sizes, Iterable) and not isinstance(sizes, str)
+        _check(listed, "kernel_sizes", sizes, f"one or more {_ODD}")
+        object.__setattr__(self, "kernel_sizes", tuple(map(_integer, sizes)))
 
     @property
     def shape(self) -> EncoderShape:
@@ -118,12 +138,17 @@ class ModelConfig:
         return dict(zip(STAGES, reversed(self.shape.widths), strict=True))
 
 
+def _integer(value: Any) -> Any:
+    """Return whole numbers of any kind as plain ones, and anything else as it is."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _odd(value: int) -> bool:
-    return _whole(value) and value > 0 and value % 2 == 1
+    return _whole(value) and 0 < value <= LARGEST_KERNEL and value % 2 == 1
 
 
 def _check(right: bool, name: str, value: object, expected: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from math import inf
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +128,16 @@ class PvtEmcad(nn.Module):
         -------
         Tensor
             ``(N, K, H, W)``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such head, `zoom` is not above 0, or the input is not of that shape.
         """
+        if head not in get_args(Head):
+            raise ValueError(f"head is {head!r}; it must be {' or '.join(get_args(Head))}.")
+        if not 0 < zoom < inf:
+            raise ValueError(f"zoom is {zoom!r}; it must be above 0 and finite.")
         if zoom == 1:
             return self._predict(x, head)
         height, width = x.shape[-2:]

@@ -1,0 +1,90 @@
+"""Settings as people give them: plain numbers of theirs, or a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Real
+from operator import index
+from typing import Any
+
+import numpy as np
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number of any kind as a plain one.
+
+    Parameters
+    ----------
+    name
+        Begins the message, such as ``"The tile"``.
+    value
+        A number of Python, NumPy, …
+
+    Raises
+    ------
+    ValueError
+        If it is none; ``True`` is none.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number.") from None
+
+
+def number(name: str, value: Any) -> float:
+    """Return a finite number of any kind as a plain one; see `whole`.
+
+    Raises
+    ------
+    ValueError
+        If it is none, NaN or infinite; ``True`` is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+        raise ValueError(f"{name} is {value!r}; it must be a finite number.")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return yes or no of Python or NumPy as Python's; see `whole`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if not isinstance(value, (bool, np.bool)):
+        raise ValueError(f"{name} is {value!r}; it must be True or False.")
+    return bool(value)
+
+
+def pair(name: str, value: Any) -> tuple[int, int]:
+    """Return two whole numbers; see `whole`.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    numbers = wholes(name, value)
+    if len(numbers) != 2:
+        raise ValueError(f"{name} is {value!r}; it must be two whole numbers: first, last + 1.")
+    return numbers[0], numbers[1]
+
+
+def wholes(name: str, value: Any) -> tuple[int, ...]:
+    """Return whole numbers, of which a single one may stand by itself; see `whole`.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; it must be whole numbers.")
+    try:
+        listed = list(value)
+    except TypeError:
+        listed = [value]
+    return tuple(whole(name, each) for each in listed)

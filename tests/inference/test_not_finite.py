@@ -1,0 +1,47 @@
+"""A network that answers NaN is told of, instead of an empty segmentation."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_emcad import inspect, segment
+from napari_emcad.inference.job import NotFinite, check_finite
+from napari_emcad.jobs import Screen, slices_for
+from napari_emcad.practice import _Watch
+
+IMAGE = np.zeros((40, 50, 3), np.uint8)
+
+
+@pytest.fixture(params=[np.nan, np.inf, -np.inf], ids=str)
+def damaged(request, checkpoint):
+    """Return a checkpoint whose finest head answers nothing finite."""
+    sound = checkpoint()
+    bias = np.full(1, request.param, np.float32)
+    return replace(sound, tensors={**sound.tensors, "heads.stage1.bias": bias})
+
+
+def test_a_segmentation_that_is_not_finite_is_refused(damaged):
+    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
+        segment(IMAGE, damaged)
+
+
+@pytest.mark.parametrize("maps", ["gate:2", "entropy", "flips", "encoder:4"])
+def test_a_look_inside_that_is_not_finite_is_refused(damaged, maps):
+    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
+        inspect(IMAGE, damaged, maps)[0]
+
+
+def test_half_precision_is_named_where_it_was_used():
+    with pytest.raises(NotFinite, match=r"in float16; compute in full precision.*full_precision"):
+        check_finite(finite=False, half=torch.float16)
+
+
+def test_a_look_at_the_screen_does_not_end_a_training(damaged, monkeypatch):
+    monkeypatch.setattr("napari_emcad.practice._SHORTEST_REST_S", 0.0)
+    watch = _Watch(damaged, Screen(slices_for(IMAGE, damaged)), "cpu", threading.Event())
+    assert list(watch(damaged.network())) == []
