@@ -78,7 +78,7 @@ def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
     for n in STAGES:
         size = heads[n].shape[-2:]
         parts = [
-            F.interpolate(torch.from_numpy(heads[m]), size, mode="bilinear")[0].numpy()
+            F.interpolate(torch.tensor(heads[m]), size, mode="bilinear")[0].numpy()
             for m in STAGES[: STAGES.index(n) + 1]
         ]
         total = np.sum(parts, axis=0)
@@ -103,7 +103,7 @@ def test_the_finest_logits_enlarged_are_the_segmentation(checkpoint, picture, zo
     expected = segment(picture, model, probabilities=True).probabilities
     seen = [max(round(zoom * each), 1) for each in picture.shape[:2]]
     padded = np.pad(found, ((0, 0), (0, 1), (0, 1)), mode="edge")
-    large = F.interpolate(torch.from_numpy(padded)[None], scale_factor=4, mode="bilinear")
+    large = F.interpolate(torch.tensor(padded)[None], scale_factor=4, mode="bilinear")
     there = F.interpolate(
         large[..., : seen[0], : seen[1]], picture.shape[:2], mode="bilinear", antialias=True
     )
@@ -116,7 +116,7 @@ def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, pictur
     model = replace(checkpoint(num_classes=3), head="sum")
     maps = inspect(image, model, "logits")[0]
     whole = sum(
-        F.interpolate(torch.from_numpy(each.values)[None], (64, 64), mode="bilinear")
+        F.interpolate(torch.tensor(each.values)[None], (64, 64), mode="bilinear")
         for each in maps.values()
     )
     expected = segment(image, model, probabilities=True).probabilities
@@ -224,7 +224,7 @@ def test_maps_follow_what_they_show(as_it_is, checkpoint, monkeypatch):
     ramp = np.add.outer(np.arange(size[0]) * 1.0, np.arange(size[1]) * 1000.0).astype(np.float32)
 
     def look(looker, piece, keys):
-        x = torch.from_numpy(piece.pixels)[:1]
+        x = torch.tensor(piece.pixels)[:1]
         return {k: F.avg_pool2d(x, STRIDES[k.stage]).numpy() for k in keys}
 
     monkeypatch.setattr("napari_emcad.inference.inside._Looker._look", look)
@@ -273,7 +273,7 @@ def local(monkeypatch):
     """Make every map depend on its own pixels alone, so that context cannot change it."""
 
     def look(looker, piece, keys):
-        x = torch.from_numpy(piece.pixels)[:1]
+        x = torch.tensor(piece.pixels)[:1]
         widths = looker._network.config.widths
         return {k: _local(F.avg_pool2d(x, k.stride), k, widths) for k in keys}
 

@@ -44,8 +44,11 @@ def test_each_map_comes_once_in_the_order_asked_for():
         ("probability:0", "probability has stages 4, 3, 2, 1"),
         ("entropy:1", "entropy has no stages"),
         ("gate:2:0", "gate:2 has no classes or channels"),
-        ("decoder:1:32", "no channel 32 in decoder:1:32; this network has 0 to 31"),
-        ("probability:1:4", "no class 4 in probability:1:4; this network has 0 to 3"),
+        (
+            "decoder:1:32",
+            "no channel 32 in the decoder features of stage 1; this network has 0 to 31",
+        ),
+        ("probability:1:4", "no class 4 in the probability of stage 1; this network has 0 to 3"),
         ([], "No map was asked for"),
     ],
 )

@@ -264,4 +264,5 @@ def _check(key: MapKey, config: ModelConfig) -> None:
         )
     if not first <= key.part <= last:
         has = f"{what} {first} alone" if first == last else f"{first} to {last}"
-        raise ValueError(f"There is no {what} {key.part} in {key}; this network has {has}.")
+        where = f"{TITLES[key.kind]} of stage {key.stage}"
+        raise ValueError(f"There is no {what} {key.part} in the {where}; this network has {has}.")
