@@ -120,6 +120,15 @@ def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
             book.rename_class(2, taken)
 
 
+def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
+    book = Workbook()
+    book.adopt(bundled.classes)
+    for change in (book.add_class, lambda name: book.rename_class(1, name)):
+        with pytest.raises(ValueError, match="one line of at most 100 characters"):
+            change("x" * 101)
+    assert book.classes == book.called_now(bundled.classes) == bundled.classes
+
+
 def test_there_is_an_end_to_classes():
     book = Workbook()
     while len(book.classes) < MOST_CLASSES:

@@ -125,7 +125,8 @@ class Workbook:
         Raises
         ------
         ValueError
-            If there is one of that name, or no room; what cannot be seen in a name is left out.
+            If there is one of that name, it is too long, or there is no room; what cannot be seen
+            in a name is left out.
         """
         k = len(self._classes) + 1
         if k > MOST_CLASSES:
@@ -145,14 +146,15 @@ class Workbook:
         Raises
         ------
         ValueError
-            If the name is empty or taken.
+            If the name is empty, taken or too long.
         """
         before, after = self._class(k).name, tidy(name)
         if after != before:
             self._check_name(after, besides=before)
+            changed = replace(self._class(k), name=after)
             followed = {old: after if new == before else new for old, new in self._renamed.items()}
             self._renamed = {o: n for o, n in (followed | {before: after}).items() if o != after}
-            self._change(k, replace(self._class(k), name=after))
+            self._change(k, changed)
 
     def recolour_class(self, k: int, colour: str) -> None:
         """Give class `k` another colour, as ``#rrggbb``.

@@ -239,7 +239,7 @@ def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
     if half is not None:
         raise NotFinite(
             f"The network's answer is not finite (NaN or infinity) in {_name(half)}; compute in "
-            f"full precision (full_precision=True, --full-precision)."
+            f"full precision (under Advanced; full_precision=True; --full-precision)."
         )
     raise NotFinite(
         "The network's answer is not finite (NaN or infinity): its weights are damaged, or pixel "
