@@ -85,9 +85,9 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert suited(CONFIG, 2, 20, Acquaintance(0.85)).teacher == "probe"
     assert suited(CONFIG, 2, 20, Acquaintance(0.5), taught=True).teacher == "agreed"
     assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2), taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.5), taught=True).teacher == "agreed"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.5)).teacher == "start"
-    assert suited(CONFIG, 2, 4, Acquaintance(1.0, 0.5), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8), taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8)).teacher == "start"
+    assert suited(CONFIG, 2, 4, Acquaintance(1.0, 0.8), taught=True).teacher == "start"
     assert suited(CONFIG, 2, 4, Acquaintance(0.5), taught=True).teacher == "probe"
     few = suited(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)

@@ -29,7 +29,7 @@ _FEW = 5
 _FAMILIAR = 0.9
 """Share of the first strokes that a model has right of images of a kind that it knows."""
 
-_OF_ONE_MIND = 1 / 3
+_OF_ONE_MIND = 0.5
 """Dice between model and probe from which a probe can be asked about images that a model knows."""
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _TILE = 384
 """What is painted is looked at in parts of this side, in pixels that the network sees."""
 
+_MOST_PARTS = 8
+"""Parts in which probe and network are held against each other; a second on two cores."""
+
 
 class Before:
     """A network as it was before a training, which teaches pixels without paint.
@@ -86,7 +89,7 @@ class Before:
 
     @torch.no_grad()
     def agreement(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> float:
-        """Return Dice between probe and network on whole slices, mean of the classes but 0.
+        """Return Dice between probe and network around paint, mean of the classes but 0.
 
         Parameters
         ----------
@@ -95,15 +98,14 @@ class Before:
         """
         classes = max(self.network.config.num_classes, 2)
         both, either = np.zeros(classes), np.zeros(classes)
-        for each in slices if self._probe is not None else ():
-            for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
-                pixels = _pixels(self.network, each.planes[:, rows, columns], preprocessing)
-                free = torch.ones_like(pixels[:, 0], dtype=torch.bool)
-                looks = self.chances(pixels, free).argmax(1)
-                said = self._said(pixels, None, free).argmax(1)
-                for k in range(1, classes):
-                    both[k] += int(((looks == k) & (said == k)).sum())
-                    either[k] += int((looks == k).sum()) + int((said == k).sum())
+        for planes in _around_paint(slices, preprocessing) if self._probe is not None else ():
+            pixels = _pixels(self.network, planes, preprocessing)
+            free = torch.ones_like(pixels[:, 0], dtype=torch.bool)
+            looks = self.chances(pixels, free).argmax(1)
+            said = self._said(pixels, None, free).argmax(1)
+            for k in range(1, classes):
+                both[k] += int(((looks == k) & (said == k)).sum())
+                either[k] += int((looks == k).sum()) + int((said == k).sum())
         found = either > 0
         return float((2 * both[found] / either[found]).mean()) if found.any() else 0.0
 
@@ -142,6 +144,21 @@ class Before:
             for head in self._subset
         }
         return class_chances(sum_of(large, self._subset))
+
+
+def _around_paint(
+    slices: Sequence[LabelledSlice], preprocessing: Preprocessing
+) -> list[NDArray[np.float32]]:
+    """Return parts of slices: those with paint, then others, evenly spaced, as far as they go."""
+    painted: list[NDArray[np.float32]] = []
+    others: list[NDArray[np.float32]] = []
+    for each in slices:
+        for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
+            empty = (each.target[rows, columns] == UNPAINTED).all()
+            (others if empty else painted).append(each.planes[:, rows, columns])
+    room = max(_MOST_PARTS - len(painted), 0)
+    every = max(-(-len(others) // room), 1) if room else 1
+    return [*painted[:_MOST_PARTS], *others[::every][:room]]
 
 
 @torch.no_grad()
