@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.inference.devices import choose_device
-from napari_emcad.training.unpainted import Before
+from napari_emcad.training.unpainted import Before, parts_of
 from napari_emcad.training.validation import labels
 
 if TYPE_CHECKING:
@@ -120,12 +120,15 @@ def acquaintance(
         Where.
     """
     network = opened.network().to(choose_device(device)).eval()
-    right: dict[int, list[float]] = {}
-    for each in first:
+    classes = max(opened.config.num_classes, 2)
+    right, painted = np.zeros(classes), np.zeros(classes)
+    for each in parts_of(first, opened.preprocessing)[0]:
         found = labels(network, each, opened.preprocessing, opened.head)
         for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
-            right.setdefault(k, []).append(float((found == k)[each.target == k].mean()))
-    share = float(np.mean([np.mean(each) for each in right.values()])) if right else 0.0
+            right[k] += np.count_nonzero((found == k) & (each.target == k))
+            painted[k] += np.count_nonzero(each.target == k)
+    there = painted > 0
+    share = float((right[there] / painted[there]).mean()) if there.any() else 0.0
     if share < _FAMILIAR:
         return Acquaintance(share)
     before = Before(network, config.supervision, "probe")

@@ -18,6 +18,7 @@ from napari_emcad.model.network import pad_to_multiple
 from napari_emcad.model.zoom import resized, zoomed_size
 from napari_emcad.training.losses import class_chances
 from napari_emcad.training.probe import Fit, Probe, features
+from napari_emcad.training.samples import LabelledSlice
 from napari_emcad.training.supervision import SUBSETS, sum_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import SupervisionName, TeacherName
-    from napari_emcad.training.samples import LabelledSlice
 
 _TILE = 384
 """What is painted is looked at in parts of this side, in pixels that the network sees."""
@@ -98,11 +98,11 @@ class Before:
         """
         classes = max(self.network.config.num_classes, 2)
         both, either = np.zeros(classes), np.zeros(classes)
-        for planes in _around_paint(slices, preprocessing) if self._probe is not None else ():
-            pixels = _pixels(self.network, planes, preprocessing)
-            free = torch.ones_like(pixels[:, 0], dtype=torch.bool)
-            looks = self.chances(pixels, free).argmax(1)
-            said = self._said(pixels, None, free).argmax(1)
+        for part in _around_paint(slices, preprocessing) if self._probe is not None else ():
+            pixels = _pixels(self.network, part.planes, preprocessing)
+            maps, free = self.network.encode(pixels), torch.ones_like(pixels[:, 0]) > 0
+            looks = self.chances(pixels, free, maps).argmax(1)
+            said = self._said(pixels, maps, free).argmax(1)
             for k in range(1, classes):
                 both[k] += int(((looks == k) & (said == k)).sum())
                 either[k] += int((looks == k).sum()) + int((said == k).sum())
@@ -146,16 +146,25 @@ class Before:
         return class_chances(sum_of(large, self._subset))
 
 
-def _around_paint(
+def parts_of(
     slices: Sequence[LabelledSlice], preprocessing: Preprocessing
-) -> list[NDArray[np.float32]]:
-    """Return parts of slices: those with paint, then others, evenly spaced, as far as they go."""
-    painted: list[NDArray[np.float32]] = []
-    others: list[NDArray[np.float32]] = []
+) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    """Return slices in parts of what is looked at once: those with paint, and those without."""
+    painted: list[LabelledSlice] = []
+    empty: list[LabelledSlice] = []
     for each in slices:
         for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
-            empty = (each.target[rows, columns] == UNPAINTED).all()
-            (others if empty else painted).append(each.planes[:, rows, columns])
+            target = each.target[rows, columns]
+            part = LabelledSlice(each.name, each.planes[:, rows, columns], target)
+            (empty if (target == UNPAINTED).all() else painted).append(part)
+    return painted, empty
+
+
+def _around_paint(
+    slices: Sequence[LabelledSlice], preprocessing: Preprocessing
+) -> list[LabelledSlice]:
+    """Return parts with paint, then others, evenly spaced, as far as they go."""
+    painted, others = parts_of(slices, preprocessing)
     room = max(_MOST_PARTS - len(painted), 0)
     every = max(-(-len(others) // room), 1) if room else 1
     return [*painted[:_MOST_PARTS], *others[::every][:room]]
