@@ -158,7 +158,7 @@ class Observatory(QObject):
             request = self._request()
         except (ValueError, TypeError):
             return
-        if request is None or self._is_seen(request):
+        if request is None or self._is_seen(request) or self._is_looked_at(request):
             return
         viewing = self._viewing
         if viewing is None or not request.continues(viewing.request):
@@ -181,8 +181,12 @@ class Observatory(QObject):
             self._viewing.rest()
 
     def _is_seen(self, request: StageRequest) -> bool:
-        seen = None if self._seen is None else self._seen[0]
-        return seen is not None and request.continues(seen) and request.index == seen.index
+        return self._seen is not None and _same(request, self._seen[0])
+
+    def _is_looked_at(self, request: StageRequest) -> bool:
+        """Whether the job that runs looks at this very slice, and was not stopped."""
+        running = self._session.running
+        return running is not None and not self._superseded and _same(request, running.snapshot)
 
     def _supersede(self) -> None:
         """Stop a look at a slice that is not on screen any more."""
@@ -420,6 +424,12 @@ class Observatory(QObject):
         self._session.running_changed.disconnect(self._running_changed, missing_ok=True)
         self._session.checkpoint_changed.disconnect(self._checkpoint_changed, missing_ok=True)
         self._session.calibration_changed.disconnect(self._calibrated, missing_ok=True)
+
+
+def _same(request: StageRequest, other: Any) -> bool:
+    """Whether two looks are at the same slice in the same way."""
+    is_look = isinstance(other, StageRequest)
+    return is_look and request.continues(other) and request.index == other.index
 
 
 def _is_old(request: StageRequest) -> bool:
