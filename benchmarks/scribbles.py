@@ -238,17 +238,20 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     config = configured(name)
     if quick:
         config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
-    now = {"checkpoint": start, "net": start.network(), "round": 0, "met": None}
+    now = {"checkpoint": start, "net": start.network(), "round": 0, "met": STRANGERS}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
         now["round"] += 1
         strokes = sum(record.strokes.values())
-        if now["met"] is None and len(record.painted) > 1:
+        if len(record.painted) > 1:
             first = [LabelledSlice(k, planes[k], each) for k, each in record.first().items()]
-            now["met"] = acquaintance(start, first, config)
+            pages = record.pages.items()
+            others = [LabelledSlice(k, planes[k], p.target) for k, p in pages]
+            others = [each for each in others if each.name not in record.first()]
+            now["met"] = acquaintance(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
-        how = suited(config, len(record.painted), strokes, now["met"] or STRANGERS, taught)
+        how = suited(config, len(record.painted), strokes, now["met"], taught)
         how = how.changed(seed=now["round"])
         job = teach(
             start if start.untrained else now["checkpoint"], learnt, [], how, threading.Event()

@@ -85,9 +85,12 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert suited(CONFIG, 2, 20, Acquaintance(0.85)).teacher == "probe"
     assert suited(CONFIG, 2, 20, Acquaintance(0.5), taught=True).teacher == "agreed"
     assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2), taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8), taught=True).teacher == "agreed"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8)).teacher == "start"
-    assert suited(CONFIG, 2, 4, Acquaintance(1.0, 0.8), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8), taught=True).teacher == "start"
+    mixed = Acquaintance(1.0, 0.8, 0.3)
+    assert suited(CONFIG, 2, 20, mixed, taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, mixed).teacher == "start"
+    assert suited(CONFIG, 2, 4, mixed, taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2, 0.3), taught=True).teacher == "start"
     assert suited(CONFIG, 2, 4, Acquaintance(0.5), taught=True).teacher == "probe"
     few = suited(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
@@ -153,6 +156,23 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
         assert before.agreement(learnt, lesson.checkpoint.preprocessing) == 0
         before.look(learnt, lesson.checkpoint.preprocessing)
         assert least <= before.agreement(learnt, lesson.checkpoint.preprocessing) <= most
+
+
+def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
+    """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
+    lesson = lesson_on(nucleus, right=True)
+    assert met_before(lesson, PlaneCache()).elsewhere == 1
+    strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
+    for image, mixed in ((nucleus, False), (strange, True)):
+        more = slices_for(image, lesson.checkpoint, "YX")
+        numbers = np.zeros(image.shape, np.uint8)
+        sources = (*lesson.sources, Painted("b", "other", more, numbers, LabelRule()))
+        looked_at = looked(list(sources), lesson.record, 2)
+        numbers[80:84, 5:40] = 1
+        record = looked(list(sources), looked_at, 2)
+        met = met_before(replace(lesson, sources=sources, record=record), PlaneCache())
+        assert met.known
+        assert met.mixed == mixed, met
 
 
 def test_later_strokes_do_not_count_as_first_ones(nucleus):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_emcad.inference.events import InferenceSettings, Notice, Region
 from napari_emcad.inference.job import NotFinite, segment_slices
@@ -20,7 +20,10 @@ from napari_emcad.training.validation import evaluating
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.strokes import Record
@@ -37,8 +40,8 @@ _REST = 4.0
 
 _SHORTEST_REST_S = 2.0
 
-_FIRST_PAGES = 4
-"""Painted pages with first strokes that the opened model is asked about."""
+_PAGES = 4
+"""Painted pages that the opened model is asked about, with first strokes and without."""
 
 _TILE = 1024
 """Side of a preview's tiles: what is on screen mostly is one."""
@@ -133,19 +136,30 @@ def met_before(lesson: Lesson, cache: PlaneCache) -> Acquaintance:
     opened = lesson.opened or lesson.checkpoint
     if opened.config.input_channels != lesson.checkpoint.config.input_channels:
         opened = lesson.checkpoint
-    first = tuple(_first_slices(replace(lesson, checkpoint=opened), cache))
-    return acquaintance(opened, first, lesson.config, lesson.device)
-
-
-def _first_slices(lesson: Lesson, cache: PlaneCache) -> Iterator[LabelledSlice]:
+    lesson = replace(lesson, checkpoint=opened)
     record = lesson_of(lesson.sources, lesson.record)
-    first = dict(list(record.first().items())[:_FIRST_PAGES])
+    first = record.first()
+    pages = [key for key in pages_of(lesson.sources, record) if key in record.pages]
+    others = {key: record.pages[key].target for key in pages if key not in first}
+    return acquaintance(
+        opened,
+        tuple(_slices(lesson, first, cache)),
+        tuple(_slices(lesson, others, cache)),
+        lesson.config,
+        lesson.device,
+    )
+
+
+def _slices(
+    lesson: Lesson, targets: Mapping[Any, NDArray[np.integer]], cache: PlaneCache
+) -> Iterator[LabelledSlice]:
+    """Return some of these pages with these targets, as the network sees them."""
     preprocessing = lesson.checkpoint.preprocessing
-    keys = [key for key in pages_of(lesson.sources, record) if key in first]
+    keys = [key for key in pages_of(lesson.sources, lesson.record) if key in targets][:_PAGES]
     planes = cache.planes(lesson.sources, keys, preprocessing)
     sizes = {} if preprocessing.size is None else _sizes(lesson, preprocessing.size)
     for key in keys:
-        yield sized(LabelledSlice(str(key), planes[key], first[key]), sizes.get(key))
+        yield sized(LabelledSlice(str(key), planes[key], targets[key]), sizes.get(key))
 
 
 def unfinished(lesson: Lesson, snapshot: Snapshot) -> Checkpoint:

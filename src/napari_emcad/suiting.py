@@ -30,7 +30,7 @@ _FAMILIAR = 0.9
 """Share of the first strokes that a model has right of images of a kind that it knows."""
 
 _OF_ONE_MIND = 0.5
-"""Dice between model and probe from which a probe can be asked about images that a model knows."""
+"""Dice between model and probe from which they say the same of a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,27 @@ class Acquaintance:
         Share of these strokes that it has right; classes count alike.
     agreed
         Dice between what it says of their pages and what a probe on the strokes does.
+    elsewhere
+        The same on that of the other painted pages where it is least.
     """
 
     right: float = 0.0
     agreed: float = 0.0
+    elsewhere: float = 1.0
 
     @property
     def known(self) -> bool:
         """Whether these are images of a kind that the model knows."""
         return self.right >= _FAMILIAR
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some pages are strange to a model that has the first strokes right.
+
+        Where a probe says the same as the model it makes sense; what it says of other pages is then
+        worth more than that of a model which agrees no longer.
+        """
+        return self.known and self.agreed >= _OF_ONE_MIND > self.elsewhere
 
 
 STRANGERS, FRIENDS = Acquaintance(), Acquaintance(1.0)
@@ -70,8 +82,8 @@ def suited(
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
     right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
-    strokes go where something is wrong and may lead a probe astray. Of images that the model knew
-    they have to as well, where a probe makes sense at all (figures in docs/benchmarks.md).
+    strokes go where something is wrong and may lead a probe astray. So they have to where a model
+    knows some of the images alone (figures in docs/benchmarks.md).
 
     Parameters
     ----------
@@ -87,11 +99,11 @@ def suited(
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe":
-        sensible = not met.known or met.agreed >= _OF_ONE_MIND
-        if taught and strokes >= _FEW and sensible:
-            config = config.changed(teacher="agreed")
-        elif met.known:
+        learnt_before = taught and strokes >= _FEW
+        if met.known and not (met.mixed and learnt_before):
             config = config.changed(teacher="start")
+        elif learnt_before:
+            config = config.changed(teacher="agreed")
     if strokes < _FEW:
         pseudo = 0.0 if config.teacher == "mean" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
@@ -101,6 +113,7 @@ def suited(
 def acquaintance(
     opened: Checkpoint,
     first: Sequence[LabelledSlice],
+    others: Sequence[LabelledSlice],
     config: TrainingConfig,
     device: str = "auto",
 ) -> Acquaintance:
@@ -114,13 +127,15 @@ def acquaintance(
         The model before anything was learnt.
     first
         Slices painted with the first strokes alone; see `Record.first`.
+    others
+        Other painted slices.
     config
         How the network will learn.
     device
         Where.
     """
     network = opened.network().to(choose_device(device)).eval()
-    classes = max(opened.config.num_classes, 2)
+    classes = 1 + max((int(each.target.max(initial=0)) for each in first), default=0)
     right, painted = np.zeros(classes), np.zeros(classes)
     for each in parts_of(first, opened.preprocessing)[0]:
         found = labels(network, each, opened.preprocessing, opened.head)
@@ -129,11 +144,14 @@ def acquaintance(
             painted[k] += np.count_nonzero(each.target == k)
     there = painted > 0
     share = float((right[there] / painted[there]).mean()) if there.any() else 0.0
-    if share < _FAMILIAR:
+    if share < _FAMILIAR or classes > max(opened.config.num_classes, 2):
         return Acquaintance(share)
     before = Before(network, config.supervision, "probe")
     before.look(first, opened.preprocessing)
-    return Acquaintance(share, before.agreement(first, opened.preprocessing))
+    agreed = before.agreement(first, opened.preprocessing)
+    pages = others if agreed >= _OF_ONE_MIND else ()
+    elsewhere = [before.agreement([each], opened.preprocessing) for each in pages]
+    return Acquaintance(share, agreed, min(elsewhere, default=1.0))
 
 
 def new_kind(met: Acquaintance) -> str:

@@ -24,7 +24,7 @@ from napari_emcad.training.validation import mean_dice, mean_iou, together, vali
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Generator, Hashable
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.inference.events import Region
@@ -85,6 +85,7 @@ class Tutor:
         self._step, self._updates, self._looks = 0, 0, 0
         self._next_score = 0.0
         self._met: Acquaintance | None = None
+        self._pages: frozenset[Hashable] = frozenset()
 
     def update(
         self,
@@ -115,10 +116,7 @@ class Tutor:
             If nothing is painted.
         """
         learnt, tested = slices_of(lesson, cache, self._looks)
-        if self._met is None and lesson.classes > 1:
-            self._met = met_before(lesson, cache)
-            if told := new_kind(self._met):
-                yield Notice(told)
+        yield from self._meet(lesson, cache)
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
@@ -132,6 +130,16 @@ class Tutor:
         )
         score = self._score(tested, stop)
         return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
+
+    def _meet(self, lesson: Lesson, cache: PlaneCache) -> Generator[Notice, None, None]:
+        """Ask the opened model about the painted pages, again when there are others."""
+        pages = frozenset(lesson.record.pages)
+        if lesson.classes < 2 or pages == self._pages:
+            return
+        first_time, self._pages = self._met is None, pages
+        self._met = met_before(lesson, cache)
+        if first_time and (told := new_kind(self._met)):
+            yield Notice(told)
 
     def _learn(
         self, sampler: Sampler, seconds: float, suited_now: TrainingConfig, stop: threading.Event

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _TILE = 384
 """What is painted is looked at in parts of this side, in pixels that the network sees."""
 
-_MOST_PARTS = 8
-"""Parts in which probe and network are held against each other; a second on two cores."""
+_MOST_PARTS = 4
+"""Parts of a page in which probe and network are held against each other."""
 
 
 class Before:
