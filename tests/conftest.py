@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
 _HOME = tempfile.mkdtemp(prefix="napari-emcad-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
