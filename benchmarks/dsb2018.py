@@ -23,10 +23,10 @@ from statistics import fmean
 import torch
 
 import napari_emcad
-from napari_emcad.evaluation import METRICS, evaluate
-from napari_emcad.io.dataset import DatasetError, dataset_pairs, read_dataset
-from napari_emcad.io.training_run import TrainingRun
-from napari_emcad.teaching import teach
+from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dataset
+from napari_emcad.io.run_folder import TrainingRun
+from napari_emcad.pipelines.evaluate import METRICS, evaluate
+from napari_emcad.pipelines.train import teach
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import EpochEnd, Snapshot
 

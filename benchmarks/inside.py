@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 import napari_emcad
-from napari_emcad.io.images import read_image
-from napari_emcad.plugin.hooks import sample_dark
+from napari_emcad.io.images.read_write import read_image
+from napari_emcad.plugin.contributions import sample_dark
 
 if TYPE_CHECKING:
     from collections.abc import Callable

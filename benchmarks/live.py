@@ -17,14 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before the first canvas)
+from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before the first canvas)
 import napari
 import numpy as np
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_emcad.plugin import keeper
+from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="figures as one object")
     chosen = parser.parse_args()
     with TemporaryDirectory() as nowhere:
-        keeper.recovery_root = lambda: Path(nowhere)
+        controller.recovery_root = lambda: Path(nowhere)
         figures = measured(image(chosen.data), 3 if chosen.quick else chosen.strokes)
     if chosen.json:
         print(json.dumps(figures))
@@ -57,8 +57,8 @@ def main() -> None:
 
 def image(data: Path | None) -> NDArray[Any]:
     """Return 512 × 512 pixels, repeated where the image is smaller."""
-    from napari_emcad.io.images import read_image
-    from napari_emcad.plugin.hooks import sample_dark
+    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.plugin.contributions import sample_dark
 
     if data is None:
         pixels = sample_dark()[0][0]

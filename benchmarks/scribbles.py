@@ -35,12 +35,13 @@ from skimage.feature import multiscale_basic_features
 from skimage.morphology import skeletonize
 
 import napari_emcad
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.intensity import standardised
-from napari_emcad.imaging.paint import UNPAINTED
-from napari_emcad.imaging.strokes import Record
-from napari_emcad.io.dataset import dataset_pairs, read_dataset
-from napari_emcad.suiting import STRANGERS, acquaintance, suited
-from napari_emcad.teaching import painted_slices, teach
+from napari_emcad.interactive.familiarity import STRANGERS, acquaintance, suited
+from napari_emcad.interactive.samples import painted_slices
+from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
+from napari_emcad.pipelines.train import teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
 from napari_emcad.training.metrics import score
 from napari_emcad.training.samples import LabelledSlice

@@ -10,7 +10,7 @@ nothing is wrong, in the class that is truly there. Objects and background take 
 the square has such areas of both. Networks learn after 2, 6, 12 and 20 strokes; between two of
 these, squares are named by the last network.
 
-    suggested   what the plugin's Suggest finds in a stack of the three images (napari_emcad.places)
+    suggested   what the plugin's Suggest finds in a stack of the three images
     random      any square without paint
     error       the square with most wrong pixels, which needs the truth: the bound
 
@@ -41,13 +41,13 @@ from scribbles import (
     table,
 )
 
-from napari_emcad.imaging.paint import UNPAINTED, LabelRule
-from napari_emcad.imaging.strokes import Record
+from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.jobs import slices_for
-from napari_emcad.painting import Painted
-from napari_emcad.places import Places, Search, search
-from napari_emcad.suggestion import PATCH
+from napari_emcad.interactive.annotated_patches import Painted
+from napari_emcad.interactive.suggest import Places, Search, search
+from napari_emcad.interactive.suggest_ranking import PATCH
+from napari_emcad.pipelines.segment import slices_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -77,9 +77,9 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     import torch
 
     import napari_emcad
+    from napari_emcad.training.allocator import kept_memory
     from napari_emcad.training.config import PRESETS
-    from napari_emcad.training.heap import kept_memory
-    from napari_emcad.training.learner import Learner
+    from napari_emcad.training.trainer import Learner
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -139,7 +139,7 @@ class Plain:
 
 def crops(start, config, data: Path | None) -> list:
     """Return a few batches."""
-    from napari_emcad.io.dataset import dataset_pairs, read_dataset
+    from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
     from napari_emcad.training.samples import Sampler
 
     if data is None:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before the first canvas)
+from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before the first canvas)
 import napari
 import numpy as np
 from napari.settings import get_settings
@@ -24,14 +24,14 @@ from qtpy.QtWidgets import QApplication, QScrollArea
 from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
-from napari_emcad.plugin import keeper
-from napari_emcad.plugin.stage_request import StageChoices
+from napari_emcad.plugin.autosave import controller
+from napari_emcad.plugin.stages.request import StageChoices
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_emcad.inference.maps import Kind
+    from napari_emcad.inference.stage_maps.keys import Kind
 
 _NOWHERE = TemporaryDirectory()
 """What a sitting keeps goes here, not to the user's own recovery folder."""
@@ -71,8 +71,8 @@ def stages_sheet(path: Path) -> None:
     from PIL import Image
 
     from napari_emcad.cli import main as emcad
-    from napari_emcad.io.images import write_array
-    from napari_emcad.plugin.hooks import sample_dark
+    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.plugin.contributions import sample_dark
 
     with TemporaryDirectory() as folder:
         image = Path(folder) / "nuclei.tif"
@@ -83,7 +83,7 @@ def stages_sheet(path: Path) -> None:
 
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
-    keeper.recovery_root = lambda: Path(_NOWHERE.name)
+    controller.recovery_root = lambda: Path(_NOWHERE.name)
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
     window = viewer.window._qt_window

@@ -17,7 +17,7 @@ os.environ["XDG_CONFIG_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small images lose more to threads than they gain
 
-from napari_emcad.model import torch_stack  # noqa: E402, F401  (before the first GL canvas)
+from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
 
 
 @pytest.fixture(scope="session")

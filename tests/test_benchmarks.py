@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from skimage.io import imsave
 
-from napari_emcad.plugin.hooks import sample_dark
+from napari_emcad.plugin.contributions import sample_dark
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -35,13 +35,13 @@ def test_importing_the_package_loads_nothing_heavy():
 @pytest.mark.parametrize(
     "module",
     [
-        "io.checkpoint",
-        "io.checkpoint_file",
-        "io.start",
-        "io.published",
-        "io.card",
-        "io.images",
-        "jobs",
+        "io.checkpoints.checkpoint",
+        "io.checkpoints.files",
+        "io.checkpoints.initialize",
+        "io.checkpoints.published",
+        "io.checkpoints.card",
+        "io.images.read_write",
+        "pipelines.segment",
     ],
 )
 def test_reading_a_description_needs_no_torch(module):
@@ -86,7 +86,7 @@ def test_other_names_are_attribute_errors():
 
 
 def test_modules_of_the_package_can_still_be_imported():
-    assert importlib.import_module("napari_emcad.io.native").FORMAT_VERSION >= 1
+    assert importlib.import_module("napari_emcad.io.checkpoints.native").FORMAT_VERSION >= 1
 
 
 def test_the_version_is_that_of_the_distribution():

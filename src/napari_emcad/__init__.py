@@ -20,29 +20,29 @@ if TYPE_CHECKING:
         Region,
         Summary,
     )
-    from napari_emcad.inference.maps import MapKey, StageMap
-    from napari_emcad.inspection import Inspection, inspect
-    from napari_emcad.io.checkpoint import Checkpoint, ClassLabel
-    from napari_emcad.io.checkpoint_file import (
+    from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint, ClassLabel
+    from napari_emcad.io.checkpoints.files import (
         bundled_checkpoint,
         read_checkpoint,
         write_checkpoint,
     )
-    from napari_emcad.io.recognise import CheckpointError
-    from napari_emcad.io.start import start_checkpoint
-    from napari_emcad.jobs import Segmentation, segment
+    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+    from napari_emcad.io.checkpoints.sniff import CheckpointError
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.model.network import PvtEmcad, StageOutput
+    from napari_emcad.pipelines.segment import Segmentation, segment
+    from napari_emcad.pipelines.stage_maps import Inspection, inspect
 
 _HOMES = {
     "AxesError": "imaging.slices",
-    "Checkpoint": "io.checkpoint",
-    "CheckpointError": "io.recognise",
-    "ClassLabel": "io.checkpoint",
+    "Checkpoint": "io.checkpoints.checkpoint",
+    "CheckpointError": "io.checkpoints.sniff",
+    "ClassLabel": "io.checkpoints.checkpoint",
     "CleanUp": "imaging.regions",
     "InferenceSettings": "inference.events",
-    "Inspection": "inspection",
-    "MapKey": "inference.maps",
+    "Inspection": "pipelines.stage_maps",
+    "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
     "Preprocessing": "imaging.intensity",
@@ -50,16 +50,16 @@ _HOMES = {
     "PvtEmcad": "model.network",
     "Region": "inference.events",
     "Scope": "imaging.slices",
-    "Segmentation": "jobs",
-    "StageMap": "inference.maps",
+    "Segmentation": "pipelines.segment",
+    "StageMap": "inference.stage_maps.keys",
     "StageOutput": "model.network",
     "Summary": "inference.events",
-    "bundled_checkpoint": "io.checkpoint_file",
-    "inspect": "inspection",
-    "read_checkpoint": "io.checkpoint_file",
-    "segment": "jobs",
-    "start_checkpoint": "io.start",
-    "write_checkpoint": "io.checkpoint_file",
+    "bundled_checkpoint": "io.checkpoints.files",
+    "inspect": "pipelines.stage_maps",
+    "read_checkpoint": "io.checkpoints.files",
+    "segment": "pipelines.segment",
+    "start_checkpoint": "io.checkpoints.initialize",
+    "write_checkpoint": "io.checkpoints.files",
 }
 
 __all__ = [

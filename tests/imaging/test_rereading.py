@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_emcad.imaging.paint import (
+from napari_emcad.annotation.label_rules import (
     UNPAINTED,
     LabelRule,
     PaintError,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_emcad.imaging.resample import reflected, resampled, resampling, span
 from napari_emcad.model.network import pad_to_multiple
-from napari_emcad.model.zoom import resized
+from napari_emcad.model.resize import resized
 
 lengths = st.integers(1, 70)
 

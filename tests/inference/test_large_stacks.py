@@ -10,7 +10,7 @@ import pytest
 
 from napari_emcad import InferenceSettings, segment
 from napari_emcad.imaging import slices as slices_module
-from napari_emcad.jobs import segment_job, slices_for
+from napari_emcad.pipelines.segment import segment_job, slices_for
 
 
 class Generated:

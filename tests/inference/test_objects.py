@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_emcad import CleanUp, InferenceSettings, Region, segment
-from napari_emcad.inference.finish import label_type
-from napari_emcad.jobs import placed, segment_job, slices_for
+from napari_emcad.inference.postprocess import label_type
+from napari_emcad.pipelines.segment import placed, segment_job, slices_for
 
 SEPARATE = CleanUp(separate=True)
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from napari_emcad import CleanUp, Notice, Progress, inspect, segment
-from napari_emcad.inference.job import OutOfMemory
+from napari_emcad.inference.segment import OutOfMemory
 
 STACK = np.random.default_rng(0).standard_normal((5, 100, 256)).astype(np.float32)
 SHORT = [
@@ -180,7 +180,7 @@ def test_memory_that_is_short_while_a_look_is_prepared_is_said(
     def short(*given):
         raise SHORT[2]
 
-    monkeypatch.setattr("napari_emcad.inference.grid.resampled", short)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.grid.resampled", short)
     with pytest.raises(OutOfMemory, match=message):
         inspect(STACK, as_it_is.override(size=size), "gate:2", "ZYX")[0]
 

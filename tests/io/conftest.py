@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from napari_emcad import CheckpointError, ModelConfig, read_checkpoint
-from napari_emcad.io.published import published_name
-from napari_emcad.model.tensors import tensor_shapes
+from napari_emcad.io.checkpoints.published import published_name
+from napari_emcad.model.tensor_shapes import tensor_shapes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,7 +25,9 @@ def private_settings(tmp_path, monkeypatch):
 
     for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
         QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path / "config"))
-    monkeypatch.setattr("napari_emcad.plugin.keeper.recovery_root", lambda: tmp_path / "recovery")
+    monkeypatch.setattr(
+        "napari_emcad.plugin.autosave.controller.recovery_root", lambda: tmp_path / "recovery"
+    )
     assert os.environ["NAPARI_CONFIG"]
 
 

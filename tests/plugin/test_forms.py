@@ -15,11 +15,12 @@ import napari_emcad
 from napari_emcad.imaging.regions import CleanUp
 from napari_emcad.inference.devices import DeviceChoice
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.plugin.advanced_form import AdvancedForm
-from napari_emcad.plugin.axes_form import AxesForm
-from napari_emcad.plugin.details_form import DetailsForm
-from napari_emcad.plugin.device_combo import DeviceCombo
-from napari_emcad.plugin.train_form import TrainChoices, TrainForm
+from napari_emcad.interactive.task import TrainChoices
+from napari_emcad.plugin.model.details_form import DetailsForm
+from napari_emcad.plugin.segment.advanced_form import AdvancedForm
+from napari_emcad.plugin.segment.axes_form import AxesForm
+from napari_emcad.plugin.teach.train_form import TrainForm
+from napari_emcad.plugin.widgets.device_combo import DeviceCombo
 from napari_emcad.training.config import PRESETS
 
 SETTINGS = st.builds(

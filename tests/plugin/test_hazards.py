@@ -16,7 +16,7 @@ from qtpy.QtCore import Qt, QTimer
 import napari_emcad
 from napari_emcad.inference.events import Region
 from napari_emcad.model.network import PvtEmcad
-from napari_emcad.plugin.job_thread import JobThread
+from napari_emcad.plugin.runner.thread import JobThread
 
 
 def click(qtbot, panel):

@@ -71,7 +71,7 @@ def test_closing_napari_mid_job_ends_the_process(end):
         import sys, time, napari, numpy as np
         from qtpy.QtCore import QTimer
         from qtpy.QtWidgets import QApplication
-        from napari_emcad.model import torch_stack
+        from napari_emcad.model import triton_preload
         viewer = napari.Viewer(show=True)
         viewer.add_image(np.zeros((200, 512, 512), np.uint8), axis_labels=("z", "y", "x"))
         _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from driving import press, settle
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
-from test_teach import press, settle
 
-from napari_emcad.imaging.paint import UNPAINTED
-from napari_emcad.plugin.layers import unwrapped
-from napari_emcad.workbook import Workbook
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.interactive.project import Workbook
+from napari_emcad.plugin.layers.geometry import unwrapped
 
 STEPS = 60
 SEEDS = range(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_emcad.io.start import start_checkpoint
+from napari_emcad.io.checkpoints.initialize import start_checkpoint
 from napari_emcad.training.config import TrainingConfig
 from napari_emcad.training.samples import LabelledSlice
 

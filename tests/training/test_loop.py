@@ -14,8 +14,8 @@ from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training import loop
 from napari_emcad.training.config import Augmentation
 from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
-from napari_emcad.training.learner import Learner
 from napari_emcad.training.loop import train
+from napari_emcad.training.trainer import Learner
 from napari_emcad.training.validation import validate
 
 PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))

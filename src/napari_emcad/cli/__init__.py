@@ -1,4 +1,4 @@
-"""Floor 5: the same verbs from a terminal, one in each file."""
+"""The same verbs from a terminal, one in each file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad import __version__
 from napari_emcad.cli import convert, demo, evaluate, info, segment, stages, train
-from napari_emcad.cli.talk import Mistake, say
+from napari_emcad.cli.console import Mistake, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import or_mistake, say, tell
 from napari_emcad.cli.options import add_set, check_outputs, opened
-from napari_emcad.cli.talk import or_mistake, say, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +25,7 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Write a checkpoint in the format of the output's name."""
-    from napari_emcad.io.checkpoint_file import write_checkpoint
+    from napari_emcad.io.checkpoints.files import write_checkpoint
 
     check_outputs([chosen.output], [chosen.input], chosen.overwrite)
     checkpoint = opened(chosen.input, chosen.set)

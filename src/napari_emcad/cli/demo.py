@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import or_mistake, tell
 from napari_emcad.cli.options import opened
 from napari_emcad.cli.segment import read, segmented
-from napari_emcad.cli.talk import or_mistake, tell
 
 if TYPE_CHECKING:
     import argparse
 
-    from napari_emcad.jobs import Segmentation
+    from napari_emcad.pipelines.segment import Segmentation
 
 
 def declare(verbs: Any) -> None:
@@ -32,7 +32,7 @@ def run(chosen: argparse.Namespace) -> None:
     """Segment, write labels and overlay, and open napari where there is a screen."""
     from importlib.resources import as_file, files
 
-    from napari_emcad.io.images import write_array
+    from napari_emcad.io.images.read_write import write_array
 
     checkpoint = opened(None, [])
     with as_file(files("napari_emcad") / "assets" / "nuclei_dark.png") as path:
@@ -68,7 +68,7 @@ def _has_screen() -> bool:
 def _open_window(image: Any, result: Segmentation) -> None:
     import napari
 
-    from napari_emcad.model import torch_stack  # noqa: F401  (before the first canvas)
+    from napari_emcad.model import triton_preload  # noqa: F401  (before the first canvas)
 
     viewer = napari.Viewer()
     viewer.add_image(image, name="nuclei_dark")

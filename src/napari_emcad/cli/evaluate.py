@@ -10,16 +10,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import Mistake, or_mistake, print_json, say, tell, tick
 from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, print_json, say, tell, tick
-from napari_emcad.io.atomic import real
+from napari_emcad.io.atomic_write import real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_emcad.evaluation import ImageScore, Ranked
-    from napari_emcad.imaging.paint import Parts
-    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.annotation.label_rules import Parts
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.evaluate import ImageScore, Ranked
 
 _WORST, _MOST = 8, 100
 
@@ -55,7 +55,7 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Score a checkpoint image by image, and print a table or JSON."""
-    from napari_emcad.io.images import paired
+    from napari_emcad.io.images.read_write import paired
 
     _check_options(chosen)
     pairs = or_mistake(paired, chosen.images, chosen.labels)
@@ -77,7 +77,7 @@ def _scored(
     chosen: argparse.Namespace, pairs: Sequence[tuple[Path, Path]], checkpoint: Checkpoint
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the score of each image, and the worst cases if they will be shown."""
-    from napari_emcad.evaluation import compare, keep_worst
+    from napari_emcad.pipelines.evaluate import compare, keep_worst
 
     scores: list[ImageScore] = []
     masks: list[Parts] = []
@@ -97,7 +97,7 @@ def _scored(
 
 def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
     """Say which classes of the labels a binary network lacks; counted objects are none."""
-    from napari_emcad.imaging.paint import MOST_CLASSES, seem_counted
+    from napari_emcad.annotation.label_rules import MOST_CLASSES, seem_counted
 
     values = sorted({value for each in masks for value in each.values})
     if len(values) < 2 or values[-1] > MOST_CLASSES or seem_counted(masks):
@@ -131,9 +131,9 @@ def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
 
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
-    from napari_emcad.io.images import write_array
-    from napari_emcad.io.lettering import drawable
-    from napari_emcad.io.sheet import sheet
+    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.reports.evaluation_sheet import sheet
+    from napari_emcad.io.reports.text import drawable
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"
@@ -145,8 +145,8 @@ def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Ch
 
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
-    from napari_emcad.evaluation import METRICS
-    from napari_emcad.io.images import write_bytes_or_say
+    from napari_emcad.io.images.read_write import write_bytes_or_say
+    from napari_emcad.pipelines.evaluate import METRICS
 
     table = io.StringIO()
     writer = csv.writer(table)
@@ -162,7 +162,7 @@ def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint)
 
 def _report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
     """Return all figures as plain values; a distance that is undefined is None."""
-    from napari_emcad.evaluation import METRICS, mean_over_images, pooled
+    from napari_emcad.pipelines.evaluate import METRICS, mean_over_images, pooled
 
     names, counted = _names(checkpoint), pooled(scores)
     units = {each.unit for each in scores}
@@ -184,7 +184,7 @@ def _report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, A
 
 
 def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
-    from napari_emcad.evaluation import METRICS
+    from napari_emcad.pipelines.evaluate import METRICS
 
     return {
         "name": score.name,
@@ -201,7 +201,7 @@ def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
 
 def _distance_row(distances: Sequence[float], same_unit: bool) -> dict[str, Any]:
     """Return the mean distance and how many images are behind it; none of different units."""
-    from napari_emcad.evaluation import mean_of_defined
+    from napari_emcad.pipelines.evaluate import mean_of_defined
 
     mean, number = mean_of_defined(distances if same_unit else [])
     return {"hd95": _defined(mean), "hd95_images": number}
@@ -216,7 +216,7 @@ def _names(checkpoint: Checkpoint) -> dict[int, str]:
 
 
 def _print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
-    from napari_emcad.evaluation import METRICS, told_distance
+    from napari_emcad.pipelines.evaluate import METRICS, told_distance
 
     report = _report(scores, checkpoint)
     means = {f"mean of {_images(len(scores))}": report["mean"]}

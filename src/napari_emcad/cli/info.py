@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import print_json, tell
 from napari_emcad.cli.options import add_set, opened
-from napari_emcad.cli.talk import print_json, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +23,7 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Say what a checkpoint is."""
-    from napari_emcad.io.card import card, description, remarks
+    from napari_emcad.io.checkpoints.card import card, description, remarks
 
     checkpoint = opened(chosen.checkpoint, chosen.set)
     if chosen.json:

@@ -8,14 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.talk import Mistake, or_mistake
-from napari_emcad.io.atomic import real
+from napari_emcad.cli.console import Mistake, or_mistake
+from napari_emcad.io.atomic_write import real
 from napari_emcad.training.config import parsed_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_emcad.io.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
     Settings = Iterable[tuple[str, Any]]
 
@@ -155,7 +155,7 @@ def opened(path: Path | None, settings: Settings) -> Checkpoint:
     Mistake
         If it cannot be opened, or a setting does not fit.
     """
-    from napari_emcad.io.checkpoint_file import bundled_checkpoint, read_checkpoint
+    from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint
 
     if path is not None:
         return or_mistake(read_checkpoint, path, **dict(settings))

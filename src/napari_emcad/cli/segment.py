@@ -6,18 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import Mistake, or_mistake, say, tell, tick
 from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, say, tell, tick
-from napari_emcad.io.atomic import real
+from napari_emcad.io.atomic_write import real
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
     from napari_emcad.inference.events import Event
-    from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.opened import OpenedImage
-    from napari_emcad.jobs import Segmentation
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.images.opened import OpenedImage
+    from napari_emcad.pipelines.segment import Segmentation
 
 _OUTPUT_KINDS = (".tif", ".tiff", ".png", ".npy")
 _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
@@ -73,7 +73,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _images(paths: Sequence[Path]) -> list[Path]:
     """Return the images, those of folders one by one; a Zarr folder is one image."""
-    from napari_emcad.io.images import FOLDERS, image_files
+    from napari_emcad.io.images.read_write import FOLDERS, image_files
 
     listed: list[Path] = []
     for path in paths:
@@ -122,7 +122,7 @@ def read(image: Path, target: Path | None = None) -> OpenedImage:
     Mistake
         If it cannot be read, or its labels not be written to `target`; the message names it.
     """
-    from napari_emcad.io.images import read_image
+    from napari_emcad.io.images.read_write import read_image
 
     opened = or_mistake(read_image, image)
     if opened.note:
@@ -142,7 +142,7 @@ def segmented(
         If it cannot be; the message names it.
     """
     from napari_emcad.imaging.slices import AxesError
-    from napari_emcad.jobs import segment
+    from napari_emcad.pipelines.segment import segment
 
     try:
         return segment(image.pixels, checkpoint, axes, on_event=_teller(name), **options)
@@ -159,7 +159,7 @@ def _check_rank(opened: OpenedImage, target: Path | None) -> None:
 
 
 def _write_result(result: Segmentation, target: Path, image: OpenedImage) -> None:
-    from napari_emcad.io.images import write_array
+    from napari_emcad.io.images.read_write import write_array
 
     place = image.scale, image.unit
     or_mistake(write_array, target, result.labels, result.axes, *place)

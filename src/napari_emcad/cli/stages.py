@@ -6,18 +6,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import Mistake, or_mistake, say, tell, tick
 from napari_emcad.cli.options import add_network, check_outputs, opened
-from napari_emcad.cli.talk import Mistake, or_mistake, say, tell, tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_emcad.imaging.slices import Index
-    from napari_emcad.inference.maps import MapKey, StageMap
-    from napari_emcad.inspection import Inspection
-    from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.map_sheet import View
-    from napari_emcad.io.opened import OpenedImage
+    from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.images.opened import OpenedImage
+    from napari_emcad.io.reports.stage_sheet import View
+    from napari_emcad.pipelines.stage_maps import Inspection
 
 _ADVICE = " Use --axes and --channels."
 _RUNNING = ("device", "channels", "tile", "overlap", "full_precision", "temperature")
@@ -53,8 +53,8 @@ def declare(verbs: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> None:
     """Compute the maps of one slice, write each, and draw the sheet."""
-    from napari_emcad.io.images import read_image
-    from napari_emcad.io.map_sheet import View
+    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.reports.stage_sheet import View
 
     checkpoint = opened(chosen.checkpoint, chosen.set)
     keys = _keys(chosen.maps, chosen.only, checkpoint)
@@ -81,7 +81,7 @@ def _keys(names: tuple[str, ...], only: str | None, checkpoint: Checkpoint) -> t
     """Return the maps, those of classes for the one that was chosen."""
     from dataclasses import replace
 
-    from napari_emcad.inference.maps import OF_CLASSES, wanted_maps
+    from napari_emcad.inference.stage_maps.keys import OF_CLASSES, wanted_maps
 
     keys = or_mistake(wanted_maps, names, checkpoint.config)
     if only is None:
@@ -115,7 +115,7 @@ def _inspection(
 ) -> Inspection:
     from napari_emcad.imaging.slices import AxesError
     from napari_emcad.inference.events import Notice, Progress
-    from napari_emcad.inspection import inspect
+    from napari_emcad.pipelines.stage_maps import inspect
 
     def tell(event: object) -> None:
         if isinstance(event, Progress):
@@ -155,14 +155,14 @@ def _chosen_slice(inside: Inspection, index: Index | None, image: Path) -> Index
 
 def _targets(folder: Path, stem: str, keys: tuple[MapKey, ...]) -> dict[MapKey, Path]:
     """Return the file of each map; channel attention has one for all stages."""
-    from napari_emcad.io.map_files import map_file_name
+    from napari_emcad.io.reports.stage_tiffs import map_file_name
 
     attention = folder / f"{stem}_{_ATTENTION}"
     return {k: attention if k.kind == "channel" else folder / map_file_name(stem, k) for k in keys}
 
 
 def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedImage) -> None:
-    from napari_emcad.io.map_files import write_channels, write_map
+    from napari_emcad.io.reports.stage_tiffs import write_channels, write_map
 
     attention = [each for each in maps if each.factor is None]
     for each in maps:
@@ -177,8 +177,8 @@ def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedI
 
 
 def _draw(target: Path, view: View) -> None:
-    from napari_emcad.io.images import write_array
-    from napari_emcad.io.map_sheet import map_sheet
+    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.reports.stage_sheet import map_sheet
 
     or_mistake(write_array, target, map_sheet(view), "YXC")
     tell(str(target))

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.cli.console import Mistake, Pulse, or_mistake, say, tell, tick
 from napari_emcad.cli.options import add_axes, add_device, add_set, opened
-from napari_emcad.cli.talk import Mistake, Pulse, or_mistake, say, tell, tick
 from napari_emcad.cli.training_data import check_folders, told_data, training_data
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import torch
 
     from napari_emcad.cli.training_data import TrainingData
-    from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.training_run import TrainingRun
-    from napari_emcad.teaching import Taught
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.run_folder import TrainingRun
+    from napari_emcad.pipelines.train import Taught
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import EpochEnd
 
@@ -68,7 +68,7 @@ def declare(verbs: Any) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """Train, and write checkpoint, history and curves into the output folder."""
     from napari_emcad.inference.devices import choose_device
-    from napari_emcad.io.training_run import TrainingRun
+    from napari_emcad.io.run_folder import TrainingRun
 
     config = _config(chosen)
     check_folders(chosen)
@@ -98,7 +98,7 @@ def _check_free(kept: TrainingRun) -> None:
 
 def _finished(taught: Taught, kept: TrainingRun) -> int:
     """Write what came of a training, say how it ended, and return the exit status."""
-    from napari_emcad.io.checkpoint_file import write_checkpoint
+    from napari_emcad.io.checkpoints.files import write_checkpoint
     from napari_emcad.training.events import kept_epoch
 
     path = kept.folder / _MODEL
@@ -163,7 +163,7 @@ def _begun(chosen: argparse.Namespace) -> Checkpoint:
 
 def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
     """Return what --start names; an encoder that has been chosen leaves the settings."""
-    from napari_emcad.io.recognise import EncoderOnlyError
+    from napari_emcad.io.checkpoints.sniff import EncoderOnlyError
 
     word, _, encoder = start.partition(":")
     if start == _NOTHING:
@@ -180,7 +180,7 @@ def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
 
 def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
     """Return an untrained network that takes images of any size and range."""
-    from napari_emcad.io.start import start_checkpoint
+    from napari_emcad.io.checkpoints.initialize import start_checkpoint
 
     fresh = or_mistake(start_checkpoint, encoder_file, **config)
     return fresh.override(intensity="percentile", low=0.5, high=99.5, size=None)
@@ -188,7 +188,7 @@ def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
 
 def _imagenet(encoder: str) -> Path:
     """Return the file of an encoder; Ctrl-C while it is fetched leaves nothing of it."""
-    from napari_emcad.io.hub import hub_encoder
+    from napari_emcad.io.checkpoints.hub import hub_encoder
 
     def told(done: int, total: int) -> None:
         tick(f"{encoder}: {done / 1e6:.1f} of {total / 1e6:.1f} MB", last=done == total)
@@ -205,7 +205,7 @@ def _taught(
     about: dict[str, Any],
 ) -> Taught:
     """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
-    from napari_emcad.teaching import teach
+    from napari_emcad.pipelines.train import teach
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop, pulse = threading.Event(), Pulse()
@@ -227,7 +227,7 @@ def _taught(
 
 def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> None:
     """Keep what is needed to go on; where it cannot be kept, the training itself is not lost."""
-    from napari_emcad.io.training_run import RunError
+    from napari_emcad.io.run_folder import RunError
     from napari_emcad.training.events import EpochEnd
 
     try:

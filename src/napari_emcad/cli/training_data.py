@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_emcad.cli.talk import Mistake, or_mistake, say
-from napari_emcad.io.atomic import real
+from napari_emcad.cli.console import Mistake, or_mistake, say
+from napari_emcad.io.atomic_write import real
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.io.dataset import Dataset
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.images.dataset import Dataset
     from napari_emcad.training.samples import LabelledSlice
 
 _NAMED = 5
@@ -58,8 +58,8 @@ def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> T
     Mistake
         If folders, class names and labels do not fit each other.
     """
-    from napari_emcad.io.classes import with_classes
-    from napari_emcad.teaching import split
+    from napari_emcad.io.checkpoints.heads import with_classes
+    from napari_emcad.pipelines.train import split
 
     names = _names(chosen)
     limit = len(names) if names else None
@@ -87,7 +87,7 @@ def check_folders(chosen: argparse.Namespace) -> None:
     Mistake
         If the output lies among images or labels, or the training images are held out as well.
     """
-    from napari_emcad.io.dataset import dataset_folders
+    from napari_emcad.io.images.dataset import dataset_folders
 
     output = real(chosen.output)
     read = list(or_mistake(dataset_folders, chosen.folder))
@@ -117,7 +117,7 @@ def told_data(data: TrainingData) -> str:
 
 def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
     """Return the classes' names where the folder says them; those of a validation must agree."""
-    from napari_emcad.io.class_file import class_names
+    from napari_emcad.io.images.class_names import class_names
 
     names = or_mistake(class_names, chosen.folder)
     if chosen.foreground and names is not None and len(names) > 1:
@@ -138,7 +138,7 @@ def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
 def _read(
     chosen: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
 ) -> Dataset:
-    from napari_emcad.io.dataset import SKIP_ADVICE, dataset_files, read_dataset
+    from napari_emcad.io.images.dataset import SKIP_ADVICE, dataset_files, read_dataset
 
     pairs, problems = or_mistake(dataset_files, folder)
     if problems and not chosen.skip_bad:
@@ -166,7 +166,7 @@ def _read(
 
 
 def _counted(data: Dataset) -> list[str]:
-    from napari_emcad.imaging.paint import seem_counted
+    from napari_emcad.annotation.label_rules import seem_counted
 
     if not seem_counted(data.parts):
         return []

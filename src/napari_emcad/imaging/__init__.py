@@ -1,1 +1,1 @@
-"""Floor 1: pixels, numpy and scikit-image alone."""
+"""Pixels, numpy and scikit-image alone."""

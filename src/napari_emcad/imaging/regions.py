@@ -11,7 +11,7 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from napari_emcad.imaging.values import flag, whole
+from napari_emcad.imaging.validation import flag, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

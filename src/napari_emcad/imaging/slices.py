@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import as_numbers
-from napari_emcad.imaging.values import pair, whole, wholes
+from napari_emcad.imaging.validation import pair, whole, wholes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Floor 2: a network and slices in, a segmentation out, batch by batch."""
+"""A network and slices in, a segmentation out, batch by batch."""

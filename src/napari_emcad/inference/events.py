@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_emcad.imaging.regions import CleanUp
-from napari_emcad.imaging.values import flag, number, whole
+from napari_emcad.imaging.validation import flag, number, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

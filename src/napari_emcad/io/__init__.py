@@ -1,1 +1,1 @@
-"""Floor 3: the only place that opens files."""
+"""The only place that opens files."""

@@ -1,1 +1,1 @@
-"""Floor 1: the network, torch alone."""
+"""The network, torch alone."""

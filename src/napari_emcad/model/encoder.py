@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before timm)
+from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before timm)
 import timm
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from napari_emcad.model.config import MULTIPLE, STAGES, STRIDES, ModelConfig
 from napari_emcad.model.decoder import EMCAD, Stage
 from napari_emcad.model.encoder import pvt_v2
-from napari_emcad.model.zoom import resized, zoomed_size
+from napari_emcad.model.resize import resized, zoomed_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""Floor 5: the only place that knows napari and Qt."""
+"""The only place that knows napari and Qt."""

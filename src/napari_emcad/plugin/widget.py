@@ -11,29 +11,29 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from napari_emcad.plugin.calibrator import Calibrator
-from napari_emcad.plugin.classroom import Classroom
-from napari_emcad.plugin.context import Context
-from napari_emcad.plugin.job_bar import JobBar
-from napari_emcad.plugin.job_thread import JobThread
-from napari_emcad.plugin.keeper import Keeper
-from napari_emcad.plugin.layers import unwrapped
-from napari_emcad.plugin.librarian import Librarian
-from napari_emcad.plugin.model_panel import ModelPanel
-from napari_emcad.plugin.notes import Notes
-from napari_emcad.plugin.observatory import Observatory
-from napari_emcad.plugin.preferences import inference_settings, opens_bundled
-from napari_emcad.plugin.preview import Preview
-from napari_emcad.plugin.recovery_strip import RecoveryStrip
-from napari_emcad.plugin.results import Results
-from napari_emcad.plugin.segment_panel import SegmentPanel
-from napari_emcad.plugin.segmenter import Segmenter
-from napari_emcad.plugin.stage_layers import StageLayers
-from napari_emcad.plugin.stages_panel import StagesPanel
-from napari_emcad.plugin.suggester import Suggester
-from napari_emcad.plugin.teach_panel import TeachPanel
-from napari_emcad.plugin.teacher import Teacher
-from napari_emcad.session import Session
+from napari_emcad.interactive.session import Session
+from napari_emcad.plugin.annotations.pairs import Notes
+from napari_emcad.plugin.autosave.controller import Keeper
+from napari_emcad.plugin.autosave.strip import RecoveryStrip
+from napari_emcad.plugin.layers.geometry import unwrapped
+from napari_emcad.plugin.layers.results import Results
+from napari_emcad.plugin.model.controller import Librarian
+from napari_emcad.plugin.model.panel import ModelPanel
+from napari_emcad.plugin.runner.context import Context
+from napari_emcad.plugin.runner.job_bar import JobBar
+from napari_emcad.plugin.runner.thread import JobThread
+from napari_emcad.plugin.segment.controller import Segmenter
+from napari_emcad.plugin.segment.panel import SegmentPanel
+from napari_emcad.plugin.settings import inference_settings, opens_bundled
+from napari_emcad.plugin.stages.calibrate_controller import Calibrator
+from napari_emcad.plugin.stages.controller import Observatory
+from napari_emcad.plugin.stages.layers import StageLayers
+from napari_emcad.plugin.stages.panel import StagesPanel
+from napari_emcad.plugin.stages.suggest_controller import Suggester
+from napari_emcad.plugin.teach.controller import Classroom
+from napari_emcad.plugin.teach.panel import TeachPanel
+from napari_emcad.plugin.teach.preview import Preview
+from napari_emcad.plugin.teach.training import Teacher
 
 if TYPE_CHECKING:
     import threading
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
-    from napari_emcad.io.checkpoint import Checkpoint
-    from napari_emcad.plugin.notes import LayerPair
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.plugin.annotations.pairs import LayerPair
 
 _WARM_UP_MS = 1500
 """After the panel opened; earlier it would slow the opening down."""
@@ -177,8 +177,8 @@ class EmcadWidget(QWidget):
     def _warm_up_tab(self) -> None:
         """Import what a tab needs once it is opened, rather than at the first stroke or look."""
         needed = {
-            self.teach_panel: "napari_emcad.tutor",
-            self.stages_panel: "napari_emcad.inference.inside",
+            self.teach_panel: "napari_emcad.interactive.live",
+            self.stages_panel: "napari_emcad.inference.stage_maps.extract",
         }.get(self._tabs.currentWidget())
         if needed is not None and needed not in self._warm:
             self._warm.add(needed)

@@ -1,1 +1,1 @@
-"""Floor 2: labelled slices in, a better network or an honest score out."""
+"""Labelled slices in, a better network or an honest score out."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.model import torch_stack  # noqa: F401  # isort: skip  (before torchvision)
+from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before torchvision)
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.annotation.label_rules import UNPAINTED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

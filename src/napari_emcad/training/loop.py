@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.training.allocator import kept_memory
 from napari_emcad.training.events import (
     Ending,
     EpochEnd,
@@ -16,9 +17,8 @@ from napari_emcad.training.events import (
     Trained,
     TrainingEvent,
 )
-from napari_emcad.training.heap import kept_memory
-from napari_emcad.training.learner import copied
 from napari_emcad.training.samples import Batch, LabelledSlice, Sampler
+from napari_emcad.training.trainer import copied
 from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import Head
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.learner import Learner
+    from napari_emcad.training.trainer import Learner
 
     State = dict[str, Any]
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_emcad.imaging.paint import UNPAINTED
+from napari_emcad.annotation.label_rules import UNPAINTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ import torch
 from skimage.transform import resize
 from torch import Tensor
 
+from napari_emcad.annotation.label_rules import UNPAINTED
 from napari_emcad.imaging.intensity import standardised
-from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.training.augment import Augmenter
 
 if TYPE_CHECKING:

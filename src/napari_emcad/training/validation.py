@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_emcad.annotation.label_rules import UNPAINTED
 from napari_emcad.imaging.intensity import standardised
-from napari_emcad.imaging.paint import UNPAINTED
 from napari_emcad.imaging.tiles import Blend, plan_tiles
 from napari_emcad.training.metrics import Scores, score, total
 

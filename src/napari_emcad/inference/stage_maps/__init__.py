@@ -1,0 +1,1 @@
+"""Feature maps, gates and logits of every decoder stage."""

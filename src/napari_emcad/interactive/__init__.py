@@ -1,0 +1,1 @@
+"""The annotate and fine-tune loop, without Qt."""

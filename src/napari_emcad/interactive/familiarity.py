@@ -1,0 +1,211 @@
+"""How to learn from so many strokes, and whether a model knows such images already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.inference.devices import choose_device
+from napari_emcad.interactive.annotated_patches import lesson_of, pages_of
+from napari_emcad.interactive.samples import _slices
+from napari_emcad.training.pseudo_labels import Before, parts_of
+from napari_emcad.training.validation import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_emcad.interactive.plane_cache import PlaneCache
+    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.samples import LabelledSlice
+
+_CAREFUL = 0.05
+"""Share of the learning rate while strokes of one class alone are there."""
+
+_FEW = 5
+"""Strokes from which the running mean of the weights helps."""
+
+_FAMILIAR = 0.9
+"""Share of the first strokes that a model has right of images of a kind that it knows."""
+
+_OF_ONE_MIND = 0.5
+"""Dice between model and probe from which they say the same of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """How well a model knows images, by what it says of their first strokes; all 0 … 1.
+
+    Attributes
+    ----------
+    right
+        Share of these strokes that it has right; classes count alike.
+    agreed
+        Dice between what it says of their pages and what a probe on the strokes does.
+    elsewhere
+        The same on that of the other painted pages where it is least.
+    """
+
+    right: float = 0.0
+    agreed: float = 0.0
+    elsewhere: float = 1.0
+
+    @property
+    def known(self) -> bool:
+        """Whether these are images of a kind that the model knows."""
+        return self.right >= _FAMILIAR
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some pages are strange to a model that has the first strokes right.
+
+        Where a probe says the same as the model it makes sense; what it says of other pages is then
+        worth more than that of a model which agrees no longer.
+        """
+        return self.known and self.agreed >= _OF_ONE_MIND > self.elsewhere
+
+
+STRANGERS, FRIENDS = Acquaintance(), Acquaintance(1.0)
+"""Of a model that knows nothing of the images, and of one that knows them well."""
+
+
+def suited(
+    config: TrainingConfig,
+    classes: int,
+    strokes: int,
+    met: Acquaintance = STRANGERS,
+    taught: bool = False,
+) -> TrainingConfig:
+    """Return how to learn from so many classes and strokes.
+
+    Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
+    is painted the network stays near its start. A model that knows such images has unpainted pixels
+    right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
+    strokes go where something is wrong and may lead a probe astray. So they have to where a model
+    knows some of the images alone (figures in docs/benchmarks.md).
+
+    Parameters
+    ----------
+    config
+        What was asked for.
+    classes, strokes
+        How many are painted.
+    met
+        How well the opened model knows the images; see `acquaintance`.
+    taught
+        Whether the model has learnt from such strokes before.
+    """
+    if classes < 2:
+        return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
+    if config.teacher == "probe":
+        learnt_before = taught and strokes >= _FEW
+        if met.known and not (met.mixed and learnt_before):
+            config = config.changed(teacher="start")
+        elif learnt_before:
+            config = config.changed(teacher="agreed")
+    if strokes < _FEW:
+        pseudo = 0.0 if config.teacher == "mean" else config.pseudo
+        config = config.changed(pseudo=pseudo, ema=0.0)
+    return config
+
+
+def acquaintance(
+    opened: Checkpoint,
+    first: Sequence[LabelledSlice],
+    others: Sequence[LabelledSlice],
+    config: TrainingConfig,
+    device: str = "auto",
+) -> Acquaintance:
+    """Return how well a model knows such images.
+
+    The first strokes of each class say it best: later ones are where a model is wrong.
+
+    Parameters
+    ----------
+    opened
+        The model before anything was learnt.
+    first
+        Slices painted with the first strokes alone; see `Record.first`.
+    others
+        Other painted slices.
+    config
+        How the network will learn.
+    device
+        Where.
+    """
+    network = opened.network().to(choose_device(device)).eval()
+    classes = 1 + max((int(each.target.max(initial=0)) for each in first), default=0)
+    right, painted = np.zeros(classes), np.zeros(classes)
+    for each in parts_of(first, opened.preprocessing)[0]:
+        found = labels(network, each, opened.preprocessing, opened.head)
+        for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
+            right[k] += np.count_nonzero((found == k) & (each.target == k))
+            painted[k] += np.count_nonzero(each.target == k)
+    there = painted > 0
+    share = float((right[there] / painted[there]).mean()) if there.any() else 0.0
+    if share < _FAMILIAR or classes > max(opened.config.num_classes, 2):
+        return Acquaintance(share)
+    before = Before(network, config.supervision, "probe")
+    before.look(first, opened.preprocessing)
+    agreed = before.agreement(first, opened.preprocessing)
+    pages = others if agreed >= _OF_ONE_MIND else ()
+    elsewhere = [before.agreement([each], opened.preprocessing) for each in pages]
+    return Acquaintance(share, agreed, min(elsewhere, default=1.0))
+
+
+def new_kind(met: Acquaintance) -> str:
+    """Return a sentence if a model does not know the images, else ""."""
+    if met.known:
+        return ""
+    return (
+        f"The model had only {met.right:.0%} of your first strokes right, so it takes these images "
+        "for a new kind: it also learns unpainted pixels that look like painted ones."
+    )
+
+
+def validated_every(
+    config: TrainingConfig,
+    learnt: Sequence[LabelledSlice],
+    tested: Sequence[LabelledSlice],
+    zoom: float,
+) -> int:
+    """Return after how many epochs to validate, so that it takes no longer than to learn.
+
+    Parameters
+    ----------
+    config
+        How to learn.
+    learnt, tested
+        What is learnt, and what is held out.
+    zoom
+        Of the checkpoint's preprocessing.
+    """
+    crops = config.crops_per_epoch or len(learnt)
+    judged = sum(each.target.size for each in tested) * zoom**2
+    return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
+
+
+def met_before(lesson: Lesson, cache: PlaneCache) -> Acquaintance:
+    """Return how well the opened model knows the images; well where nothing depends on it."""
+    if not lesson.config.pseudo or lesson.config.teacher != "probe" or lesson.classes < 2:
+        return FRIENDS
+    opened = lesson.opened or lesson.checkpoint
+    if opened.config.input_channels != lesson.checkpoint.config.input_channels:
+        opened = lesson.checkpoint
+    lesson = replace(lesson, checkpoint=opened)
+    record = lesson_of(lesson.sources, lesson.record)
+    first = record.first()
+    pages = [key for key in pages_of(lesson.sources, record) if key in record.pages]
+    others = {key: record.pages[key].target for key in pages if key not in first}
+    return acquaintance(
+        opened,
+        tuple(_slices(lesson, first, cache)),
+        tuple(_slices(lesson, others, cache)),
+        lesson.config,
+        lesson.device,
+    )

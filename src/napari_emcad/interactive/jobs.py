@@ -1,0 +1,171 @@
+"""What runs in a thread while the model is taught: a look at paint, a training, an update.
+
+torch is imported when a training or an update first runs.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.inference.events import InferenceSettings, Notice, Progress
+from napari_emcad.interactive.annotated_patches import lesson_of, looked
+from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.training.events import Snapshot, StepEnd
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator
+
+    from napari_emcad.annotation.record import Record
+    from napari_emcad.interactive.annotated_patches import Painted
+    from napari_emcad.interactive.plane_cache import PlaneCache
+    from napari_emcad.interactive.preview import Screen
+    from napari_emcad.interactive.task import Lesson, TrainChoices
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a job teaches, gathered on the main thread."""
+
+    checkpoint: Checkpoint
+    sources: tuple[Painted, ...]
+    record: Record
+    choices: TrainChoices
+    device: str
+    opened: Checkpoint | None = None
+
+    def lesson(self, checkpoint: Checkpoint) -> Lesson:
+        """Return what a checkpoint is to learn."""
+        from napari_emcad.interactive.task import Lesson
+
+        opened = self.opened if checkpoint is self.checkpoint else None
+        config = self.choices.config
+        return Lesson(checkpoint, self.sources, self.record, config, self.device, opened)
+
+    @property
+    def strokes(self) -> int:
+        """How many were painted so far."""
+        return sum(self.record.strokes.values())
+
+    @property
+    def steps(self) -> int:
+        """How many steps a training takes."""
+        config = self.choices.config
+        crops = config.crops_per_epoch or config.batch
+        return config.epochs * -(-crops // config.batch)
+
+    @property
+    def held_out(self) -> int:
+        """Pixels behind a score; 0 where it would say nothing."""
+        record = lesson_of(self.sources, self.record)
+        return 0 if record.why_no_score() else sum(record.held_out.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unfinished:
+    """The model of a training that still runs."""
+
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Practised:
+    """What came of a training: a `Taught`, its mean doubt of what is held out, what it came of."""
+
+    taught: Any
+    doubt: float | None
+    came_of: Checkpoint
+
+
+def look_job(
+    sources: tuple[Painted, ...], record: Record, classes: int
+) -> Generator[Any, None, Record | None]:
+    """Return the record after another look, or None if nothing has changed."""
+    yield from ()
+    fresh = looked(sources, record, classes)
+    before, after = record.pages, fresh.pages
+    same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
+    return None if same else fresh
+
+
+def train_job(
+    plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
+) -> Generator[Any, None, Any]:
+    """Train as planned and return a `Practised`; see `practice.practise` for what is yielded."""
+    from napari_emcad.interactive.fine_tune import practise, unfinished
+
+    checkpoint = yield from _started(plan, stop)
+    lesson = plan.lesson(checkpoint)
+    job = practise(lesson, cache, screen, stop)
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as ended:
+            taught = ended.value
+            doubt = _doubt(plan, taught.checkpoint, stop)
+            return Practised(taught, doubt, lesson.opened or lesson.checkpoint)
+        if isinstance(event, Snapshot):
+            yield Unfinished(unfinished(lesson, event))
+            continue
+        yield event
+        if isinstance(event, StepEnd):
+            yield Progress(event.step, event.total)
+
+
+def update_job(
+    tutor: Any,
+    plan: Plan,
+    cache: PlaneCache,
+    screen: Screen,
+    seconds: float,
+    stop: threading.Event,
+) -> Generator[Any, None, Any]:
+    """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
+    from napari_emcad.interactive.live import Tutor
+
+    tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
+    update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)
+    return tutor, update
+
+
+def _doubt(plan: Plan, checkpoint: Checkpoint, stop: threading.Event) -> float | None:
+    """Return a model's mean doubt of what is held out; None where it cannot be told.
+
+    It takes as long as one validation, and a training is never lost for it.
+    """
+    from napari_emcad.interactive.calibrate import held_out_answers
+
+    if not plan.held_out or stop.is_set():
+        return None
+    settings = InferenceSettings(device=plan.device)
+    job = held_out_answers(checkpoint, plan.sources, plan.record, settings, stop)
+    with suppress(RuntimeError, ValueError, MemoryError, OSError):
+        while True:
+            try:
+                next(job)
+            except StopIteration as ended:
+                return None if ended.value is None else float(ended.value.doubt)
+    return None
+
+
+def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:
+    """Return what a training starts from; an encoder is fetched or read here."""
+    start = plan.choices.start
+    if start == "model":
+        return plan.checkpoint
+    from napari_emcad.io.checkpoints.hub import hub_encoder
+    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+
+    kept, file = plan.checkpoint, plan.choices.encoder_file
+    encoder, inputs = kept.config.encoder, kept.config.input_channels
+    if start == "imagenet":
+        yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
+        file = hub_encoder(encoder, stop=stop)
+    if start == "nothing":
+        fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
+    else:
+        fresh = start_checkpoint(file, input_channels=inputs)
+    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)

@@ -1,0 +1,182 @@
+"""Live mode's tutor, a network that is taught stroke after stroke.
+
+Its network, its optimiser and the pixels of painted pages stay ready between two strokes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.inference.devices import choose_device
+from napari_emcad.inference.events import Notice
+from napari_emcad.interactive.familiarity import STRANGERS, met_before, new_kind
+from napari_emcad.interactive.preview import draft
+from napari_emcad.interactive.samples import slices_of
+from napari_emcad.pipelines.train import taught_checkpoint
+from napari_emcad.training.allocator import kept_memory
+from napari_emcad.training.events import HeldOut, StepEnd
+from napari_emcad.training.samples import Sampler
+from napari_emcad.training.trainer import Learner, copied
+from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Hashable
+
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.inference.events import Region
+    from napari_emcad.interactive.familiarity import Acquaintance
+    from napari_emcad.interactive.plane_cache import PlaneCache
+    from napari_emcad.interactive.preview import Screen
+    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.events import TrainingEvent
+    from napari_emcad.training.samples import LabelledSlice
+
+_SCORE_REST = 20.0
+"""Between two scores of held-out strokes Live mode learns so many times as long as one took."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What came of an update in Live mode.
+
+    Attributes
+    ----------
+    checkpoint
+        The model as it is now.
+    loss
+        Mean of its steps.
+    steps
+        How many there were.
+    score
+        Of what is held out; None if nothing is, or it was scored a moment ago.
+    """
+
+    checkpoint: Checkpoint
+    loss: float
+    steps: int
+    score: HeldOut | None
+
+
+class Tutor:
+    """A network that is taught stroke after stroke.
+
+    Parameters
+    ----------
+    checkpoint
+        What it starts from.
+    config
+        How it learns; the rate does not fall.
+    device
+        Where.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, config: TrainingConfig, device: str = "auto"
+    ) -> None:
+        self._start, self._config, self._device = checkpoint, config, device
+        network = checkpoint.network().to(choose_device(device))
+        self._learner = Learner(network, config)
+        self._step, self._updates, self._looks = 0, 0, 0
+        self._next_score = 0.0
+        self._met: Acquaintance | None = None
+        self._pages: frozenset[Hashable] = frozenset()
+
+    def update(
+        self,
+        lesson: Lesson,
+        cache: PlaneCache,
+        screen: Screen,
+        seconds: float,
+        stop: threading.Event,
+    ) -> Generator[TrainingEvent | Region | Notice, None, Update]:
+        """Learn for some seconds and predict what is on screen.
+
+        Parameters
+        ----------
+        lesson
+            What to learn; its checkpoint and config are those of the tutor.
+        cache
+            Keeps pixels.
+        screen
+            What is predicted at the end.
+        seconds
+            At least one step is taken; what is learnt of few strokes, see `suiting.suited`.
+        stop
+            Ends after the current step.
+
+        Raises
+        ------
+        ValueError
+            If nothing is painted.
+        """
+        learnt, tested = slices_of(lesson, cache, self._looks)
+        yield from self._meet(lesson, cache)
+        self._updates += 1
+        config = self._config.changed(seed=self._config.seed + self._updates)
+        sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
+        now = lesson.suited(self._met or STRANGERS, taught=self._updates > 1)
+        if now.pseudo:
+            self._learner.begin(learnt, self._preprocessing, now.teacher)
+        losses = yield from self._learn(sampler, seconds, now, stop)
+        self._looks = lesson.record.looks
+        yield from draft(
+            self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
+        )
+        score = self._score(tested, stop)
+        return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
+
+    def _meet(self, lesson: Lesson, cache: PlaneCache) -> Generator[Notice, None, None]:
+        """Ask the opened model about the painted pages, again when there are others."""
+        pages = frozenset(lesson.record.pages)
+        if lesson.classes < 2 or pages == self._pages:
+            return
+        first_time, self._pages = self._met is None, pages
+        self._met = met_before(lesson, cache)
+        if first_time and (told := new_kind(self._met)):
+            yield Notice(told)
+
+    def _learn(
+        self, sampler: Sampler, seconds: float, suited_now: TrainingConfig, stop: threading.Event
+    ) -> Generator[TrainingEvent, None, list[float]]:
+        """Take steps; the learner stays, so what suits now scales its rate and pseudo-labels."""
+        share = suited_now.learning_rate / self._config.learning_rate
+        ramp = float(suited_now.pseudo > 0)
+        ends, losses, step = time.monotonic() + seconds, list[float](), 0
+        with kept_memory():
+            while not losses or (time.monotonic() < ends and not stop.is_set()):
+                loss = self._learner.learn(sampler.batch(step), share, self._step, ramp)
+                if not np.isfinite(loss):
+                    raise ValueError(f"The loss became {loss}; lower the learning rate.")
+                losses.append(loss)
+                step, self._step = step + 1, self._step + 1
+                yield StepEnd(step, 0, loss)
+        return losses
+
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        return self._start.preprocessing
+
+    def _score(self, tested: list[LabelledSlice], stop: threading.Event) -> HeldOut | None:
+        began = time.monotonic()
+        if not tested or began < self._next_score:
+            return None
+        head = self._start.head
+        scores = validate(self._learner.kept, tested, self._preprocessing, stop, head)
+        now = time.monotonic()
+        self._next_score = now + _SCORE_REST * (now - began)
+        if len(scores) < len(tested):
+            return None
+        return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
+
+    def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
+        event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
+        dice = None if score is None else score.dice
+        weights = copied(self._learner.kept)
+        return taught_checkpoint(self._start, weights, self._config, event, dice)

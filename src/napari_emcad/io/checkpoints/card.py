@@ -1,0 +1,132 @@
+"""A checkpoint in words: what a person wants to know before using it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.checkpoints.checkpoint import plain_text
+from napari_emcad.model.macs import macs
+
+if TYPE_CHECKING:
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.model.config import ModelConfig
+
+_ASSUMED = {
+    "activation": "activation",
+    "dw_parallel": "branches",
+    "preprocessing": "preprocessing",
+    "head": "prediction",
+    "classes": "class names",
+}
+
+
+def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """Return (caption, text) rows; a text may have several lines."""
+    config = checkpoint.config
+    rows = [
+        ("Network", _network(config)),
+        ("Classes", _classes(checkpoint)),
+        ("Input", _input(config, checkpoint.preprocessing)),
+        ("Prediction", "finest head" if checkpoint.head == "finest" else "sum of the four heads"),
+        ("Size", f"{checkpoint.parameters / 1e6:.2f} M parameters"),
+        ("Cost", f"{macs(config) / 1e9:.2f} GMACs for 256 × 256 pixels"),
+        ("Origin", _origin(checkpoint)),
+        ("sha256", checkpoint.origin.sha256[:16] or "not saved yet"),
+    ]
+    if checkpoint.history:
+        rows.append(("History", _history(checkpoint)))
+    return rows
+
+
+def remarks(checkpoint: Checkpoint) -> str:
+    """Return what the user should know before trusting the model, or ""."""
+    said = list(checkpoint.notes)
+    if checkpoint.assumed:
+        names = ", ".join(_ASSUMED.get(each, each) for each in checkpoint.assumed)
+        said.append(f"The file does not say: {names}. Usual values are assumed; check them.")
+    return " ".join(said)
+
+
+def description(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return all that is known of a checkpoint but its tensors, as plain values for JSON."""
+    return {
+        "title": checkpoint.title,
+        "description": checkpoint.description,
+        **asdict(checkpoint.origin),
+        "config": asdict(checkpoint.config),
+        "preprocessing": asdict(checkpoint.preprocessing),
+        "classes": [asdict(each) for each in checkpoint.classes],
+        "head": checkpoint.head,
+        "parameters": checkpoint.parameters,
+        "macs_256": macs(checkpoint.config),
+        "parent": checkpoint.parent,
+        "history": list(checkpoint.history),
+        "assumed": list(checkpoint.assumed),
+        "notes": list(checkpoint.notes),
+    }
+
+
+def _network(config: ModelConfig) -> str:
+    kernels = ", ".join(map(str, config.kernel_sizes))
+    branches = "parallel" if config.dw_parallel else "sequential"
+    return (
+        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD\nkernels {kernels} · {branches} · "
+        f"{config.aggregation} · {config.activation} · ×{config.expansion_factor}"
+    )
+
+
+def _classes(checkpoint: Checkpoint) -> str:
+    return "\n".join(f"{k} {each.name}" for k, each in enumerate(checkpoint.classes, start=1))
+
+
+def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
+    channels = "3 channels" if config.input_channels == 3 else "1 channel"
+    return f"{channels}, {_size(preprocessing)}\n{_intensity(preprocessing)}"
+
+
+def _size(preprocessing: Preprocessing) -> str:
+    if preprocessing.size is None:
+        zoom = preprocessing.zoom
+        return "native resolution, tiled" if zoom == 1 else f"enlarged {zoom:g} times, tiled"
+    return f"resized to {preprocessing.size[0]} × {preprocessing.size[1]}"
+
+
+def _intensity(preprocessing: Preprocessing) -> str:
+    low, high = f"{preprocessing.low:g}", f"{preprocessing.high:g}"
+    if preprocessing.intensity == "percentile":
+        return f"percentiles {low} … {high} of each {preprocessing.over}"
+    return "values as they are" if preprocessing.intensity == "none" else f"values {low} … {high}"
+
+
+def _origin(checkpoint: Checkpoint) -> str:
+    origin = checkpoint.origin
+    if origin.format == "new":
+        return "not saved yet"
+    return f"{Path(origin.path).name} ({origin.format} format)"
+
+
+def _history(checkpoint: Checkpoint) -> str:
+    """Return a line per training, oldest first."""
+    lines = (plain_text(_training(each)) for each in checkpoint.history)
+    return "\n".join(" ".join(each.split()) for each in lines)
+
+
+def _training(entry: dict[str, Any]) -> str:
+    """Return what is known of a training: files of others may say anything."""
+    date, epochs, dice = (entry.get(name) for name in ("date", "epochs", "best_dice"))
+    title, sha = entry.get("parent_title"), entry.get("parent")
+    parent = f"“{title}”" if title else str(sha or "")[:16]
+    said = [
+        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else _event(entry),
+        f"best Dice {dice:.3f}" if isinstance(dice, (int, float)) else "",
+        str(entry["ending"]) if entry.get("ending") in ("stopped", "diverged") else "",
+        f"from {parent}" if parent else "",
+    ]
+    return f"{str(date)[:10]}: " * bool(date) + ", ".join(each for each in said if each)
+
+
+def _event(entry: dict[str, Any]) -> str:
+    return str(entry.get("event", "a training"))

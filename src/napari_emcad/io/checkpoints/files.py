@@ -1,0 +1,192 @@
+"""Checkpoints in files: published ones and our own, read and written."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.io.atomic_write import write_bytes
+from napari_emcad.io.checkpoints import published
+from napari_emcad.io.checkpoints.checkpoint import (
+    GREY_DEFAULT,
+    RGB_DEFAULT,
+    Checkpoint,
+    Origin,
+    class_labels,
+    default_classes,
+)
+from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
+from napari_emcad.io.checkpoints.known import KNOWN, fingerprint
+from napari_emcad.io.checkpoints.native import native_bytes, read_native
+from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
+from napari_emcad.io.checkpoints.sniff import (
+    CheckpointError,
+    EncoderOnlyError,
+    file_path,
+    recognise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+    from napari_emcad.io.checkpoints.sniff import Kind
+
+_BUNDLED = "assets/nuclei_b0.safetensors"
+
+
+def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
+    """Read a published or native PVT-EMCAD checkpoint; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path
+        A ``.pth`` or ``.pt`` file with a published state dict, or our own ``.safetensors``. The
+        file's content decides, not its name.
+    **overrides
+        What the file cannot say, see `Checkpoint.override`.
+
+    Raises
+    ------
+    CheckpointError
+        With one sentence: what the file is, what was expected, what to do.
+    """
+    path = file_path(path)
+    try:
+        kind = recognise(path)
+        checkpoint = _read_native(path) if kind == "safetensors" else _read_published(path, kind)
+    except CheckpointError as error:
+        message = f"{path.name or path} cannot be opened as a checkpoint: {error}."
+        raise type(error)(" ".join(message.split())) from None
+    return checkpoint.override(**overrides) if overrides else checkpoint
+
+
+def bundled_checkpoint() -> Checkpoint:
+    """Return the checkpoint that comes with the package: nuclei, B0."""
+    with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
+        return read_checkpoint(path)
+
+
+def is_bundled(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is the one that comes with the package."""
+    return (
+        Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
+        and checkpoint.origin.format == "native"
+    )
+
+
+def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bool = False) -> None:
+    """Write a checkpoint, natively or for the authors' code, as the name's ending says.
+
+    The file appears whole or not at all: it is written beside and renamed.
+
+    Parameters
+    ----------
+    checkpoint
+        What to write.
+    path
+        ``.safetensors`` for our format with all it knows; ``.pth`` or ``.pt`` for a published
+        state dict, which holds tensors alone.
+    half
+        Whether to store weights as float16, half the size.
+
+    Raises
+    ------
+    CheckpointError
+        If the ending is another one, or the file cannot be written.
+    """
+    path = file_path(path)
+    tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
+    if path.suffix.lower() == ".safetensors":
+        content = native_bytes(checkpoint, tensors)
+    elif path.suffix.lower() in (".pth", ".pt"):
+        content = _published_bytes(tensors)
+    else:
+        raise CheckpointError(
+            f"{path.name} cannot be written: its name must end in .safetensors (this plugin's "
+            f"format) or .pth (the published format)."
+        )
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror}); nothing was changed there."
+        ) from None
+
+
+def _read_native(path: Path) -> Checkpoint:
+    return replace(read_native(path), origin=Origin(str(path), _sha256(path), "native"))
+
+
+def _read_published(path: Path, kind: Kind) -> Checkpoint:
+    raw = read_pickled_tensors(path, kind)
+    tensors, extra = published.unwrapped(raw)
+    if is_pvt_encoder(tensors):
+        raise EncoderOnlyError
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    config = published.architecture(shapes)
+    published.check(shapes, config)
+    check_numbers(tensors)
+    if tensors["conv.1.num_batches_tracked"] > 0:  # only grey training runs the grey stem
+        config = replace(config, input_channels=1)
+    notes = (f"Left out, as segmentation does not use them: {', '.join(extra)}.",) if extra else ()
+    return _with_what_is_known(
+        Checkpoint(
+            config=config,
+            tensors=published.to_native(tensors, config),
+            preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
+            classes=default_classes(config.num_classes),
+            title=path.stem,
+            origin=Origin(str(path), _sha256(path), "published"),
+            assumed=("activation", "dw_parallel", "preprocessing", "head", "classes"),
+            notes=notes,
+        )
+    )
+
+
+def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
+    known = KNOWN.get(fingerprint(checkpoint.tensors))
+    if known is None:
+        return checkpoint
+    return replace(
+        checkpoint,
+        preprocessing=known.preprocessing,
+        classes=class_labels(known.class_names),
+        title=known.title,
+        description=known.description,
+        assumed=(),
+        notes=(*checkpoint.notes, "Recognised by its weights; preprocessing and classes known."),
+    )
+
+
+def _published_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    from io import BytesIO
+
+    import torch
+
+    named = published.to_published(tensors)
+    content = BytesIO()
+    torch.save({k: torch.from_numpy(np.array(v)) for k, v in named.items()}, content)
+    return content.getvalue()
+
+
+def _half(tensor: NDArray[Any]) -> NDArray[Any]:
+    if tensor.dtype.kind != "f":
+        return tensor
+    with np.errstate(over="ignore"):
+        halved = tensor.astype(np.float16)
+    if not np.isfinite(halved).all():
+        raise CheckpointError("Some weights are too large for float16; write it in full precision.")
+    return halved
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

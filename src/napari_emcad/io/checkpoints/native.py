@@ -1,0 +1,120 @@
+"""Our own format: safetensors, with all that a checkpoint knows as JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.io.checkpoints import published
+from napari_emcad.io.checkpoints.checkpoint import Checkpoint, ClassLabel
+from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
+from napari_emcad.io.checkpoints.sniff import CheckpointError, EncoderOnlyError
+from napari_emcad.model.config import ModelConfig
+from napari_emcad.model.tensor_shapes import tensor_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+"""Of our own files; a reader refuses newer ones."""
+
+
+def native_bytes(checkpoint: Checkpoint, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the content of a file: these tensors, and what the checkpoint says of them."""
+    ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    content: bytes = save(ordered, _metadata(checkpoint))
+    return content
+
+
+def read_native(path: Path) -> Checkpoint:
+    """Return what one of our files holds, but for where it came from.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, of a newer version, or no checkpoint of ours.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            if is_pvt_encoder(file.keys()):
+                raise EncoderOnlyError
+            metadata = file.metadata() or {}
+            _check_format(metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, AttributeError):
+        raise CheckpointError("it is damaged; copy or download it again") from None
+    try:
+        checkpoint = _from_metadata(metadata, tensors)
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"its description is damaged ({error}); copy it again") from None
+    _check_native(checkpoint)
+    return checkpoint
+
+
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
+    content = {
+        "config": asdict(checkpoint.config),
+        "preprocessing": asdict(checkpoint.preprocessing),
+        "classes": [asdict(each) for each in checkpoint.classes],
+        "head": checkpoint.head,
+        "title": checkpoint.title,
+        "description": checkpoint.description,
+        "history": checkpoint.history,
+        "parent": checkpoint.parent,
+        "assumed": checkpoint.assumed,
+        "notes": checkpoint.notes,
+    }
+    head = {"format": "napari-emcad", "format_version": str(FORMAT_VERSION)}
+    return head | {key: json.dumps(value) for key, value in content.items()}
+
+
+def _check_format(metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != "napari-emcad":
+        raise CheckpointError(
+            "it is a safetensors file without napari-emcad's description of the network; export "
+            "the state dict as .pth, which can be opened and saved in this plugin's format"
+        )
+    version = metadata.get("format_version", "")
+    readable = {str(number) for number in range(1, FORMAT_VERSION + 1)}
+    if version not in readable:
+        raise CheckpointError(
+            f"it has format version {version[:12] or 'unknown'}, this is napari-emcad for version "
+            f"{FORMAT_VERSION}; update napari-emcad"
+        )
+
+
+def _from_metadata(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> Checkpoint:
+    content = {
+        key: json.loads(value) for key, value in metadata.items() if not key.startswith("format")
+    }
+    return Checkpoint(
+        config=ModelConfig(**content["config"]),
+        tensors=tensors,
+        preprocessing=Preprocessing(**content["preprocessing"]),
+        classes=tuple(ClassLabel(**each) for each in content["classes"]),
+        head=content["head"],
+        title=content["title"],
+        description=content["description"],
+        history=tuple(content["history"]),
+        parent=content["parent"],
+        assumed=tuple(content["assumed"]),
+        notes=tuple(content["notes"]),
+    )
+
+
+def _check_native(checkpoint: Checkpoint) -> None:
+    ours = set(tensor_shapes(checkpoint.config))
+    known = {k: v for k, v in checkpoint.tensors.items() if k in ours}
+    shapes = {published.published_name(k): tuple(v.shape) for k, v in known.items()}
+    surplus = {k: tuple(v.shape) for k, v in checkpoint.tensors.items() if k not in ours}
+    published.check(shapes | surplus, checkpoint.config)
+    check_numbers(checkpoint.tensors)

@@ -1,0 +1,181 @@
+"""The published tensor names and ours, both ways; reading an architecture off tensor shapes.
+
+Published files name tensors after the authors' modules (``decoder.mscb4.0.pconv1.0.weight``), ours
+after what they do. Everything here works on names and shapes; no file is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from napari_emcad.io.checkpoints.foreign import describe_foreign
+from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.model.config import ENCODERS, STAGES, ModelConfig
+from napari_emcad.model.tensor_shapes import tensor_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+T = TypeVar("T")
+Shapes = dict[str, tuple[int, ...]]
+
+_PREFIXES = ("module.", "_orig_mod.")
+_PROFILED = re.compile(r"(^|\.)total_(ops|params)$")
+_EXTRA = re.compile(r"^((?!out_head)\w+_head\.|neg_queue$|queue_ptr$|backbone\.head\.)")
+
+
+def _name_table() -> Iterator[tuple[str, str]]:
+    """Yield (native prefix, published prefix); what follows a prefix is the same in both."""
+    yield "grey_stem.", "conv."
+    yield "encoder.patch_embed.", "backbone.patch_embed1."
+    for i in range(4):
+        yield f"encoder.stages_{i}.downsample.", f"backbone.patch_embed{i + 1}."
+        yield f"encoder.stages_{i}.blocks.", f"backbone.block{i + 1}."
+        yield f"encoder.stages_{i}.norm.", f"backbone.norm{i + 1}."
+    yield "decoder.spatial_attention.", "decoder.sab."
+    for n in STAGES:
+        stage, mscam = f"decoder.stage{n}", f"decoder.stage{n}.mscam"
+        yield f"{mscam}.channel_attention.squeeze.", f"decoder.cab{n}.fc1."
+        yield f"{mscam}.channel_attention.excite.", f"decoder.cab{n}.fc2."
+        yield f"{mscam}.convolutions.expand.", f"decoder.mscb{n}.0.pconv1."
+        yield f"{mscam}.convolutions.branches.", f"decoder.mscb{n}.0.msdc.dwconvs."
+        yield f"{mscam}.convolutions.project.", f"decoder.mscb{n}.0.pconv2."
+        yield f"{stage}.up.depthwise.0.", f"decoder.eucb{n}.up_dwc.1."
+        yield f"{stage}.up.depthwise.1.", f"decoder.eucb{n}.up_dwc.2."
+        yield f"{stage}.up.pointwise.", f"decoder.eucb{n}.pwc.0."
+        yield f"{stage}.gate.from_decoder.", f"decoder.lgag{n}.W_g."
+        yield f"{stage}.gate.from_skip.", f"decoder.lgag{n}.W_x."
+        yield f"{stage}.gate.merge.", f"decoder.lgag{n}.psi."
+        yield f"heads.stage{n}.", f"out_head{n}."
+
+
+_TABLE = dict(_name_table())
+
+
+def published_name(native: str) -> str:
+    """Return the published name of one of our tensors."""
+    prefix = next(each for each in _TABLE if native.startswith(each))
+    name = _TABLE[prefix] + native.removeprefix(prefix)
+    return name.replace(".mlp.dwconv.", ".mlp.dwconv.dwconv.")
+
+
+def to_published(tensors: Mapping[str, T]) -> dict[str, T]:
+    """Return the same tensors under their published names."""
+    return {published_name(name): tensor for name, tensor in tensors.items()}
+
+
+def to_native(tensors: Mapping[str, T], config: ModelConfig) -> dict[str, T]:
+    """Return the same tensors under our names; `tensors` must be complete (see `check`)."""
+    return {name: tensors[published_name(name)] for name in tensor_shapes(config)}
+
+
+def unwrapped(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
+    """Strip what trainers, compilers and profilers leave around a published state dict.
+
+    Returns
+    -------
+    tuple
+        The network's tensors and the extra ones that were left out, by their published names.
+    """
+    bare = {_bare(name): tensor for name, tensor in tensors.items()}
+    kept = {name: tensor for name, tensor in bare.items() if not _PROFILED.search(name)}
+    extra = tuple(name for name in kept if _EXTRA.match(name))
+    return {name: tensor for name, tensor in kept.items() if name not in extra}, extra
+
+
+def _bare(name: str) -> str:
+    while name.startswith(_PREFIXES):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def architecture(shapes: Shapes) -> ModelConfig:
+    """Return the architecture that published tensors have, as far as their shapes tell.
+
+    Activation, parallel or sequential branches and the number of input channels leave no trace in
+    shapes; they get the published defaults.
+
+    Parameters
+    ----------
+    shapes
+        Shape of each tensor by its published name, unwrapped.
+
+    Raises
+    ------
+    CheckpointError
+        If these are not the tensors of a PVT-EMCAD network; it says what they are instead.
+    """
+    if not _looks_like_emcad(shapes):
+        raise CheckpointError(describe_foreign(shapes))
+    expand, project = (shapes[f"decoder.mscb4.0.{each}.0.weight"] for each in ("pconv1", "pconv2"))
+    branches = _indices(shapes, r"decoder\.mscb4\.0\.msdc\.dwconvs\.(\d+)\.0\.weight")
+    kernels = tuple(shapes[f"decoder.mscb4.0.msdc.dwconvs.{i}.0.weight"][-1] for i in branches)
+    try:
+        config = ModelConfig(
+            encoder=_encoder(shapes, width=expand[1]),
+            num_classes=shapes["out_head1.weight"][0],
+            kernel_sizes=kernels,
+            expansion_factor=expand[0] // expand[1],
+            aggregation="add" if project[1] == expand[0] else "concat",
+            lgag_kernel_size=shapes["decoder.lgag3.W_g.0.weight"][-1],
+        )
+    except (ValueError, IndexError, ZeroDivisionError) as error:
+        raise CheckpointError(
+            f"its tensors have the names of a PVT-EMCAD network but not its shapes ({error}); "
+            f"ask whoever made it for another copy"
+        ) from None
+    return config
+
+
+def check(shapes: Shapes, config: ModelConfig) -> None:
+    """Raise CheckpointError unless the published tensors are exactly those of this network."""
+    expected = {published_name(name): shape for name, shape in tensor_shapes(config).items()}
+    title = f"a PVT-EMCAD-{config.encoder[-2:].upper()}"
+    missing = [name for name in expected if name not in shapes]
+    surplus = [name for name in shapes if name not in expected]
+    wrong = [name for name in expected if shapes.get(name, expected[name]) != expected[name]]
+    if missing:
+        raise CheckpointError(
+            f"it is {title} file without {len(missing)} of its {len(expected)} tensors "
+            f"({_few(missing)}); ask whoever made it for a complete one"
+        )
+    if wrong:
+        name = wrong[0]
+        raise CheckpointError(
+            f"it is {title} file with {len(wrong)} tensors of another shape ({name} is "
+            f"{shapes[name]}, expected {expected[name]}); it belongs to a changed network, "
+            f"which this plugin cannot run"
+        )
+    if surplus:
+        raise CheckpointError(
+            f"it is {title} file with {len(surplus)} tensors that such a network does not have "
+            f"({_few(surplus)}); it belongs to a changed network, which this plugin cannot run"
+        )
+
+
+def _looks_like_emcad(shapes: Shapes) -> bool:
+    needed = (
+        "decoder.mscb4.0.pconv1.0.weight",
+        "decoder.mscb4.0.pconv2.0.weight",
+        "decoder.lgag3.W_g.0.weight",
+        "out_head1.weight",
+    )
+    has_encoder = any(name.startswith("backbone.block") for name in shapes)
+    return has_encoder and all(len(shapes.get(name, ())) == 4 for name in needed)
+
+
+def _encoder(shapes: Shapes, width: int) -> str:
+    blocks = len(_indices(shapes, r"backbone\.block3\.(\d+)\.norm1\.weight"))
+    for name, shape in ENCODERS.items():
+        if (shape.widths[-1], shape.depths[2]) == (width, blocks):
+            return name
+    raise ValueError(f"no PVTv2 has {blocks} blocks in its third stage at width {width}")
+
+
+def _indices(names: Iterable[str], pattern: str) -> list[int]:
+    return sorted({int(found[1]) for name in names if (found := re.fullmatch(pattern, name))})
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""Pictures and tables written after a training or an evaluation."""

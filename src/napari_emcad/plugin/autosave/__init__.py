@@ -1,0 +1,1 @@
+"""Annotations and models kept for the case of a crash."""

@@ -1,0 +1,1 @@
+"""Conversions between napari layers and values."""

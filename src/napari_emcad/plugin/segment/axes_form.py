@@ -1,0 +1,136 @@
+"""What each axis of an image is, and which of its channels feed the network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, letters, levels
+from napari_emcad.plugin.widgets.helpers import caption, combo, form, shortened, text
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from qtpy.QtWidgets import QComboBox
+
+_ROLES = {"": "choose …", "S": "slices", "C": "channels", "Y": "rows", "X": "columns"}
+_INPUTS = {1: ("Channel",), 3: ("Red input", "Green input", "Blue input")}
+_UNSET, _EMPTY = -2, -1
+
+
+class AxesForm(QWidget):
+    """Shows the axes of an image layer with their sizes and lets the user say what they are."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rgb = False
+        self._axes: tuple[AxisInfo, ...] = ()
+        self._inputs = 3
+        self._roles: list[QComboBox] = []
+        self._channels: list[QComboBox] = []
+        self._form = form(self)
+
+    def show_layer(self, layer: Image | None, inputs: int) -> None:
+        """Show a layer's axes, for a network with so many inputs."""
+        self._clear()
+        self._inputs = inputs
+        if layer is not None:
+            self._axes, self._rgb = axes_of(layer), bool(layer.rgb)
+            self._show_axes(levels(layer)[0].array.shape)
+        self._show_channels()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Y, X, C, S or "" of each axis."""
+        if not self._roles:
+            return tuple(axis.role for axis in self._axes)
+        return tuple(box.currentData() for box in self._roles)
+
+    @property
+    def axes(self) -> str:
+        """The axes as `napari_emcad.segment` takes them; only without a `problem`."""
+        return letters(self.roles, self._rgb)
+
+    @property
+    def channels(self) -> tuple[int | None, ...] | None:
+        """For each input the channel, None for an empty one; None where there is no choice."""
+        if not self._channels:
+            return None
+        chosen = [box.currentData() for box in self._channels]
+        return tuple(None if each == _EMPTY else each for each in chosen)
+
+    @property
+    def problem(self) -> str:
+        """Why these axes cannot be used, or ""."""
+        roles = self.roles
+        for axis, role in zip(self._axes, roles, strict=True):
+            if not role:
+                return f"Say whether axis {axis.name} ({axis.size}) is slices or channels."
+        for role, name in (("Y", "rows"), ("X", "columns")):
+            if roles.count(role) != 1:
+                return f"One axis must be {name}; now {roles.count(role)} are."
+        if roles.count("C") > 1:
+            return "Only one axis can be channels."
+        if any(box.currentData() == _UNSET for box in self._channels):
+            return "Choose which channel feeds each input."
+        return ""
+
+    def _clear(self) -> None:
+        self._axes, self._roles, self._channels = (), [], []
+        while self._form.rowCount():
+            self._form.removeRow(0)
+
+    def _show_axes(self, shape: tuple[int, ...]) -> None:
+        sizes = " × ".join(str(axis.size) for axis in self._axes)
+        kind = f", {'RGB' if shape[-1] == 3 else 'RGBA'}" if self._rgb else ""
+        self._form.addRow(caption("Size"), text(f"{sizes} pixels{kind}"))
+        if len(self._axes) < 3:
+            return
+        for axis in self._axes:
+            self._roles.append(self._role_combo(axis.role))
+            self._form.addRow(
+                caption(f"Axis {shortened(axis.name, 8)} ({axis.size})"), self._roles[-1]
+            )
+
+    def _role_combo(self, role: str) -> QComboBox:
+        box = combo({title: key for key, title in _ROLES.items() if key or not role})
+        box.setCurrentIndex(box.findData(role))
+        box.activated.connect(self._roles_changed)
+        return box
+
+    def _roles_changed(self) -> None:
+        for box in self._channels:
+            self._form.removeRow(box)
+        self._channels = []
+        self._show_channels()
+        self.changed.emit()
+
+    def _show_channels(self) -> None:
+        if self._rgb or self.roles.count("C") != 1:
+            return
+        count = self._axes[self.roles.index("C")].size
+        if count == 1:
+            return
+        for position, title in enumerate(_INPUTS[self._inputs]):
+            self._channels.append(self._channel_combo(count, position))
+            self._form.addRow(caption(title), self._channels[-1])
+
+    def _channel_combo(self, count: int, position: int) -> QComboBox:
+        box = combo({"choose …": _UNSET})
+        for channel in range(count):
+            box.addItem(f"channel {channel}", channel)
+        if self._inputs > 1:
+            box.addItem("nothing", _EMPTY)
+        box.setCurrentIndex(box.findData(position if count == self._inputs else _UNSET))
+        box.activated.connect(lambda _: self._channel_chosen(box.currentData()))
+        return box
+
+    def _channel_chosen(self, channel: int) -> None:
+        """Let the first choice feed every input: grey is repeated unless the user goes on."""
+        for box in self._channels:
+            if box.currentData() == _UNSET:
+                box.setCurrentIndex(box.findData(channel))
+        self.changed.emit()

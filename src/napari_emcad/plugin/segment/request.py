@@ -1,0 +1,74 @@
+"""From what the user chose to what a job needs, checked before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from napari_emcad.pipelines.segment import check_memory, slices_for
+from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.results import Target, moved
+from napari_emcad.plugin.layers.scope import Window, scope_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_emcad.imaging.slices import Slices, Where
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.plugin.layers.image_input import SegmentChoices
+
+
+def segment_request(
+    viewer: ViewerModel,
+    layer: Image,
+    choices: SegmentChoices,
+    checkpoint: Checkpoint,
+    kind: Literal["segmentation", "prediction"] = "segmentation",
+    window: Window | None = None,
+) -> tuple[Slices, Target]:
+    """Return the slices to segment, and where the result belongs.
+
+    Parameters
+    ----------
+    viewer, layer, choices, checkpoint
+        What is on screen, the image, and how it is segmented.
+    kind
+        Of the result.
+    window
+        The only part that the result covers, of an image in its finest resolution and one slice;
+        None for all of it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the choices cannot be run; the message is for the user.
+    """
+    level = levels(layer)[choices.level]
+    scope = scope_of(viewer, layer, choices)
+    if window is not None:
+        scope = window.cut(scope, choices.axes)
+    slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+    corner = () if window is None else window.corner
+    shape = slices.spatial_shape if window is None else window.shape
+    check_memory(shape, checkpoint, choices.settings)
+    target = Target(
+        source=layer,
+        name=layer.name,
+        axes=choices.axes,
+        level=level,
+        shape=shape,
+        checkpoint=checkpoint,
+        settings=choices.settings,
+        part=None if choices.scope == "layer" else _part(slices, corner),
+        anew=choices.anew,
+        kind=kind,
+        corner=corner,
+    )
+    return slices, target
+
+
+def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
+    """Return where the only slice of a request lies in its result, whole."""
+    place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
+    whole = tuple(slice(None) if isinstance(each, slice) else each for each in place)
+    return moved(whole, corner)

@@ -1,0 +1,303 @@
+"""The Stages panel: which maps of the network's inside are shown, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, Kind
+from napari_emcad.interactive.suggest import MOST_SLICES
+from napari_emcad.model.config import STAGES, STRIDES
+from napari_emcad.plugin.stages.calibration_box import CalibrationBox
+from napari_emcad.plugin.stages.readout import Readout
+from napari_emcad.plugin.stages.request import StageChoices, class_names
+from napari_emcad.plugin.widgets.bar_plot import Bars
+from napari_emcad.plugin.widgets.helpers import combo, folded, form, row, scrolled, text
+from napari_emcad.plugin.widgets.image_combo import image_combo, list_again
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.plugin.layers.image_input import ScopeName
+
+_SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
+_REACH = {"this slice": False, "whole stack": True}
+_SUGGEST = "Steps through places where the model is undecided"
+_CURSOR = "Under the cursor, probability"
+_USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
+
+_GROUPS: dict[str, tuple[tuple[Kind, ...], ...]] = {
+    "Class": (("probability", "logits"), ("sum", "adds")),
+    "Attention": (("gate", "spatial", "channel"),),
+    "Features": (("decoder", "encoder"),),
+    "Doubt": (("entropy", "disagreement", "flips"),),
+}
+_WORDS: dict[Kind, tuple[str, str]] = {
+    "probability": ("probability", "What the stage's own head says, 0 … 1"),
+    "logits": ("logits", "The numbers that probabilities are made of, around 0"),
+    "sum": ("running sum", "Logits of the deepest stage up to this one, added up"),
+    "adds": ("what it adds", "How the probability of the running sum changes with this stage"),
+    "gate": ("gate", "What of the encoder's features is let into the stage (LGAG), 0 … 1"),
+    "spatial": ("spatial", "Spatial attention, 0 … 1"),
+    "channel": ("channel", "Channel attention: has no place, and is drawn below as bars"),
+    "decoder": ("decoder", "What the stage hands on: as colours by PCA, or single channels"),
+    "encoder": ("encoder", "What PVTv2 found at this stride: as colours, or single channels"),
+    "entropy": ("entropy", "How undecided the prediction is, 0 … 1"),
+    "disagreement": ("stages", "How much the four stages contradict each other, 0 … 1"),
+    "flips": ("flips", "How much the prediction depends on mirroring; takes four times as long"),
+}
+
+
+class StagesPanel(QWidget):
+    """Edits a `StageChoices` for an image layer; it starts nothing itself.
+
+    Signals
+    -------
+    show_wanted, remove_wanted
+        The user pressed Show, or Remove all maps.
+    grid_wanted
+        Side by side, or not.
+    image_chosen
+        Another image was chosen.
+    suggest_wanted, step_wanted
+        Places to paint are wanted, of the whole stack (True) or the slice on screen; or the next
+        one (1) or the one before (-1).
+    changed
+        Any other choice.
+    """
+
+    show_wanted = Signal()
+    remove_wanted = Signal()
+    grid_wanted = Signal(bool)
+    image_chosen = Signal(object)
+    suggest_wanted = Signal(bool)
+    step_wanted = Signal(int)
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image = image_combo()
+        self._chosen: Image | None = None
+        self._image.changed.connect(self._choose)
+        self._stages = {n: _box(str(n), _stage_tip(n), True) for n in STAGES}
+        self._kinds = {kind: _box(*_WORDS[kind], kind in _USUAL) for kind in get_args(Kind)}
+        self._class, self._scope = combo(), combo(dict(_SCOPES))
+        self._channels = QLineEdit()
+        self._channels.setPlaceholderText("as colours, or such as 0, 17")
+        self._channels.setToolTip("Numbers of single channels, from 0; empty for colours by PCA")
+        self._follow = _box(
+            "follow the slider",
+            "Looks at each slice that comes on screen; slices seen before are kept as long as "
+            "there is room",
+        )
+        self.bars, self.readout, self.calibration = Bars(), Readout(), CalibrationBox()
+        self._told, self._reason, self._cursor = text(), text(), text(_CURSOR)
+        self._show = QPushButton("Show")
+        self._show.setStyleSheet("font-weight: bold; padding: 8px;")
+        self._beside = QPushButton("Side by side")
+        self._beside.setCheckable(True)
+        self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
+        self._remove = QPushButton("Remove all maps")
+        self._suggest = QPushButton("Suggest")
+        self._reach = combo(dict(_REACH))
+        self._reach.setToolTip(
+            f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
+            f"slice comes first"
+        )
+        self._reach.setVisible(False)
+        self._back, self._on = QPushButton("◀"), QPushButton("▶")
+        self._place = text()
+        self._place.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._steps = row(self._back, self._place, self._on)
+        self._build()
+        self._connect()
+        self.show_suggested(0, 0)
+
+    @property
+    def layer(self) -> Image | None:
+        """The image that is chosen."""
+        layer: Image | None = self._image.value
+        return layer
+
+    @property
+    def following(self) -> bool:
+        """Whether maps follow the slider."""
+        return bool(self._follow.isChecked()) and self._rows.isRowVisible(self._follow)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether places of the whole stack are wanted."""
+        return bool(self._reach.currentData()) and self._rows.isRowVisible(self._follow)
+
+    @property
+    def scope(self) -> ScopeName:
+        """The slice, or what is on screen of it."""
+        scope: ScopeName = self._scope.currentData()
+        return scope
+
+    def value(self) -> StageChoices:
+        """Return the choices.
+
+        Raises
+        ------
+        ValueError
+            If the channels are no numbers.
+        """
+        part = self._class.currentData()
+        return StageChoices(
+            stages=tuple(n for n, box in self._stages.items() if box.isChecked()),
+            kinds=tuple(kind for kind, box in self._kinds.items() if box.isChecked()),
+            part=1 if part is None else part,
+            channels=_numbers(self._channels.text()),
+        )
+
+    def set_value(self, value: StageChoices) -> None:
+        """Show these choices."""
+        for n, box in self._stages.items():
+            box.setChecked(n in value.stages)
+        for kind, box in self._kinds.items():
+            box.setChecked(kind in value.kinds)
+        self._class.setCurrentIndex(max(self._class.findData(value.part), 0))
+        self._channels.setText(", ".join(map(str, value.channels)))
+
+    def choose_layer(self, layer: Image | None) -> None:
+        """Choose an image as the user would."""
+        if layer is not None and layer in self._image.choices and self._image.value is not layer:
+            self._image.value = layer
+
+    def _choose(self, layer: Image | None) -> None:
+        self._chosen = layer
+        self.image_chosen.emit(layer)
+
+    def reset_choices(self) -> None:
+        """List the image layers again."""
+        if list_again(self._image, self._chosen):
+            self._choose(self.layer)
+
+    def show_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Offer a network's classes; one that is still there stays chosen."""
+        before, names = self._class.currentText(), class_names(checkpoint)
+        self._class.clear()
+        for part, name in names.items():
+            self._class.addItem(name, part)
+        self._class.setCurrentIndex(max(self._class.findText(before), 0) if names else -1)
+        self._rows.setRowVisible(self._class, bool(names))
+
+    def stop_following(self) -> None:
+        """Follow the slider no longer."""
+        self._follow.setChecked(False)
+
+    def show_probed(self, class_name: str) -> None:
+        """Say which class the numbers under the cursor are of; "" for the only one."""
+        self._cursor.setText(_CURSOR + f" of {class_name}" * bool(class_name))
+
+    def show_suggested(self, number: int, count: int) -> None:
+        """Show which of the suggested places is at hand, from 1; no count for none."""
+        self._place.setText(f"{number} of {count}" if count else "")
+        self._steps.setVisible(bool(count))
+
+    def show_suggest(self, reason: str) -> None:
+        """Enable Suggest, or say why it is off."""
+        self._suggest.setEnabled(not reason)
+        self._suggest.setToolTip(reason or _SUGGEST)
+        self._reach.setEnabled(not reason)
+
+    def show_told(self, told: str) -> None:
+        """Say what the maps are of."""
+        self._told.setText(told)
+        self._told.setVisible(bool(told))
+
+    def show_state(self, reason: str, running: bool, stack: bool, maps: bool, beside: bool) -> None:
+        """Show what may be done.
+
+        Parameters
+        ----------
+        reason
+            Why nothing can be looked at; "" if it can.
+        running
+            Whether a job runs; then the job bar says it.
+        stack
+            Whether there are slices to follow.
+        maps
+            Whether there are maps of ours.
+        beside
+            Whether they are side by side.
+        """
+        self._show.setEnabled(not reason)
+        self._show.setToolTip(reason)
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason) and not running)
+        self._rows.setRowVisible(self._follow, stack)
+        self._reach.setVisible(stack)
+        self._remove.setEnabled(maps)
+        self._beside.setEnabled(maps or beside)
+        self._beside.setChecked(beside)
+        features = any(self._kinds[kind].isChecked() for kind in OF_CHANNELS)
+        self._rows.setRowVisible(self._channels, features)
+
+    def _connect(self) -> None:
+        self._show.clicked.connect(self.show_wanted)
+        self._remove.clicked.connect(self.remove_wanted)
+        self._suggest.clicked.connect(lambda: self.suggest_wanted.emit(self._whole))
+        self._back.clicked.connect(lambda: self.step_wanted.emit(-1))
+        self._on.clicked.connect(lambda: self.step_wanted.emit(1))
+        self._beside.clicked.connect(self.grid_wanted)
+        for box in (*self._stages.values(), *self._kinds.values(), self._follow):
+            box.toggled.connect(self.changed)
+        for each in (self._class, self._scope):
+            each.activated.connect(self.changed)
+        self._channels.textChanged.connect(self.changed)
+
+    def _build(self) -> None:
+        self._rows, holder = form(), QWidget()
+        self._rows.addRow(QLabel("Image"), self._image.native)
+        self._rows.addRow(QLabel("Scope"), self._scope)
+        self._rows.addRow(QLabel("Stages"), row(*self._stages.values()))
+        for title, lines in _GROUPS.items():
+            for number, kinds in enumerate(lines):
+                boxes = row(*(self._kinds[kind] for kind in kinds))
+                self._rows.addRow(QLabel("" if number else title), boxes)
+            if lines[0][0] in OF_CLASSES:
+                self._rows.addRow(QLabel("… of"), self._class)
+            if lines[0][0] in OF_CHANNELS:
+                self._rows.addRow(QLabel("Channels"), self._channels)
+        self._rows.addRow(QLabel(""), self._follow)
+        holder.setLayout(self._rows)
+        self._told.setVisible(False)
+        self.bars.setVisible(False)
+        calibrated = folded("Can doubt be believed?", self.calibration)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(scrolled(holder, self._told, self.bars, calibrated), 1)
+        below = QVBoxLayout()
+        below.setContentsMargins(8, 0, 8, 8)
+        below.addWidget(self._cursor)
+        below.addWidget(self.readout)
+        below.addWidget(self._show)
+        below.addWidget(row(self._beside, self._remove))
+        below.addWidget(row(self._suggest, self._reach))
+        below.addWidget(self._steps)
+        below.addWidget(self._reason)
+        column.addLayout(below)
+
+
+def _box(title: str, tip: str = "", on: bool = False) -> QCheckBox:
+    box = QCheckBox(title)
+    box.setToolTip(tip)
+    box.setChecked(on)
+    return box
+
+
+def _stage_tip(stage: int) -> str:
+    which = {4: ", the deepest; it has no gate", 1: ", the finest"}.get(stage, "")
+    return f"A map pixel covers {STRIDES[stage]} × {STRIDES[stage]} of the network's{which}"
+
+
+def _numbers(said: str) -> tuple[int, ...]:
+    parts = said.replace(",", " ").split()
+    if not all(each.isdecimal() for each in parts):
+        raise ValueError(f"Write channels as numbers, such as 0, 17; not {said.strip()!r}.")
+    return tuple(dict.fromkeys(map(int, parts)))

@@ -1,0 +1,119 @@
+"""The class table: what is painted with, and how much was painted of each class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOUR
+from napari_emcad.plugin.widgets.table import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qtpy.QtWidgets import QTableWidgetItem
+
+    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+
+_COLOUR, _NAME, _PIXELS, _STROKES = range(4)
+_SWATCH = 14
+
+
+class ClassTable(QWidget):
+    """Shows the background and the classes; a click on a row wants to paint with it.
+
+    Signals
+    -------
+    class_wanted
+        The user wants to paint class k, the background being class 0.
+    add_wanted, remove_wanted
+        A new class; class k taken out.
+    renamed, recoloured
+        Class k and its new name or colour.
+    """
+
+    class_wanted = Signal(int)
+    add_wanted = Signal()
+    remove_wanted = Signal(int)
+    renamed = Signal(int, str)
+    recoloured = Signal(int, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._classes: tuple[ClassLabel, ...] = ()
+        self._rows = Rows(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
+        self._rows.cellClicked.connect(self._clicked)
+        self._rows.cellDoubleClicked.connect(self._double_clicked)
+        self._rows.itemChanged.connect(self._changed)
+        self._add, self._remove = QPushButton("Add class"), QPushButton("Remove")
+        self._add.clicked.connect(self.add_wanted)
+        self._remove.clicked.connect(lambda: self.remove_wanted.emit(self.current))
+        self._remove.setToolTip("What was painted with it stays on its layer and counts no more")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._add)
+        buttons.addWidget(self._remove)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._rows)
+        column.addLayout(buttons)
+
+    @property
+    def current(self) -> int:
+        """The class that is chosen; -1 for none."""
+        return int(self._rows.currentRow())
+
+    def show_classes(
+        self,
+        classes: Sequence[ClassLabel],
+        pixels: Mapping[int, int],
+        strokes: Mapping[int, int],
+    ) -> None:
+        """Show names, colours and counts."""
+        self._classes = tuple(classes)
+        listed = [("background", BACKGROUND_COLOUR), *((c.name, c.colour) for c in classes)]
+        with QSignalBlocker(self._rows):
+            self._rows.set_count(len(listed))
+            for k, (name, colour) in enumerate(listed):
+                self._show_row(k, name, colour, pixels.get(k, 0), strokes.get(k, 0))
+        self._remove.setEnabled(self.current > 0 and len(classes) > 1)
+
+    def show_current(self, k: int) -> None:
+        """Show which class is painted with; -1 for none."""
+        with QSignalBlocker(self._rows):
+            if k < 0:
+                self._rows.clearSelection()
+                self._rows.setCurrentCell(-1, -1)
+            else:
+                self._rows.setCurrentCell(k, _NAME)
+        self._remove.setEnabled(k > 0 and len(self._classes) > 1)
+
+    def _show_row(self, k: int, name: str, colour: str, pixels: int, strokes: int) -> None:
+        key = f" (Alt+{k})" if k < 10 else ""
+        swatch = self._rows.put(k, _COLOUR, "", "Double-click to change the colour" if k else " ")
+        swatch.setIcon(_icon(colour))
+        self._rows.put(k, _NAME, name, f"Paint {name}{key}; double-click to rename", editable=k > 0)
+        self._rows.put(k, _PIXELS, f"{pixels:,}")
+        self._rows.put(k, _STROKES, f"{strokes:,}")
+
+    def _clicked(self, row: int, _: int) -> None:
+        self._remove.setEnabled(row > 0 and len(self._classes) > 1)
+        self.class_wanted.emit(row)
+
+    def _double_clicked(self, row: int, column: int) -> None:
+        if column == _COLOUR and row > 0:
+            chosen = QColorDialog.getColor(QColor(self._classes[row - 1].colour), self)
+            if chosen.isValid():
+                self.recoloured.emit(row, chosen.name())
+
+    def _changed(self, item: QTableWidgetItem) -> None:
+        if item.column() == _NAME and 0 < item.row() <= len(self._classes):
+            self.renamed.emit(item.row(), item.text())
+
+
+def _icon(colour: str) -> QIcon:
+    swatch = QPixmap(_SWATCH, _SWATCH)
+    swatch.fill(QColor(colour))
+    return QIcon(swatch)

@@ -1,0 +1,237 @@
+"""How the open model is fine-tuned: how long in front, every other setting behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
+
+from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, folded, form, spin
+from napari_emcad.training.config import (
+    PRESETS,
+    LossName,
+    SupervisionName,
+    TeacherName,
+    parsed_settings,
+)
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QComboBox
+
+    from napari_emcad.training.config import Trainable
+
+from napari_emcad.interactive.task import Start, TrainChoices
+
+_STARTS: dict[str, Start] = {
+    "the open model": "model",
+    "ImageNet encoder (timm's hub)": "imagenet",
+    "an encoder file …": "file",
+    "nothing": "nothing",
+}
+_PARTS: dict[str, Trainable] = {
+    "everything": "all",
+    "decoder, stages 2 to 4": "stage2",
+    "decoder, stages 3 and 4": "stage3",
+    "decoder, stage 4": "stage4",
+    "decoder alone": "decoder",
+}
+_LOSSES: dict[str, LossName] = {
+    "CE + Dice": "ce_dice",
+    "BCE + Dice": "bce_dice",
+    "unified (Dice + focal)": "unified",
+    "asymmetric unified focal": "asymmetric_unified",
+    "weighted BCE + IoU": "weighted_bce_iou",
+}
+_SUPERVISIONS: dict[str, SupervisionName] = {
+    "four heads and their sum": "deep_and_sum",
+    "four heads": "deep",
+    "all 15 sums (MUTATION)": "mutation",
+    "last head": "last",
+    "learned weights": "learned",
+}
+_TEACHERS: dict[str, TeacherName] = {
+    "likeness, if new": "probe",
+    "likeness, where agreed": "agreed",
+    "the model as it was": "start",
+    "its running mean": "mean",
+}
+_STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
+"""Presets for strokes: of a model that has learnt, and of one that has not."""
+
+_MOST_STEPS = 100_000
+
+
+class TrainForm(QWidget):
+    """Edits a `TrainChoices`."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file: Path | None = None
+        self._preset = PRESETS[_STROKES]
+        self._start, self._part = combo(_STARTS), combo(_PARTS)
+        self._steps = spin(1, _MOST_STEPS, 10)
+        self._steps.setToolTip("Each learns from one batch of crops around what is painted")
+        self._presets = combo({name: name for name in PRESETS})
+        self._loss, self._supervision = combo(_LOSSES), combo(_SUPERVISIONS)
+        self._teacher = combo(_TEACHERS)
+        self._rate, self._encoder_rate = decimal(1e-7, 1, 1e-4), decimal(0, 10, 0.1)
+        self._batch, self._crop = spin(1, 64), spin(32, 1024, 32, "px")
+        self._pseudo, self._boundary = decimal(0, 10, 0.1), decimal(0, 10, 0.1)
+        self._ema = decimal(0, 0.9999, 0.01)
+        self._seed = spin(0, 10**6)
+        self._more = QLineEdit()
+        self._build()
+        self._connect()
+        self.set_value(TrainChoices(self._preset))
+
+    def value(self) -> TrainChoices:
+        """Return the choices.
+
+        Raises
+        ------
+        ValueError
+            If two settings contradict each other, or a further one is unknown.
+        """
+        batch, steps = self._batch.value(), self._steps.value()
+        looks = min(max(steps // 10, 1), 8)
+        per_look = max(steps // looks, 1)
+        config = self._preset.changed(
+            loss=self._loss.currentData(),
+            supervision=self._supervision.currentData(),
+            learning_rate=self._rate.value(),
+            encoder_rate=self._encoder_rate.value(),
+            train=self._part.currentData(),
+            batch=batch,
+            crop=self._crop.value(),
+            pseudo=self._pseudo.value(),
+            teacher=self._teacher.currentData(),
+            boundary=self._boundary.value(),
+            ema=self._ema.value(),
+            seed=self._seed.value(),
+            epochs=max(round(steps / per_look), 1),
+            crops_per_epoch=per_look * batch,
+            validate_every=1,
+            **parsed_settings(self._more.text()),
+        )
+        return TrainChoices(config, self._start.currentData(), self._file)
+
+    @property
+    def problem(self) -> str:
+        """Why these choices cannot be trained with, or ""."""
+        if self._start.currentData() == "file" and self._file is None:
+            return "Choose an encoder file."
+        try:
+            self.value()
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def set_value(self, choices: TrainChoices) -> None:
+        """Show other choices."""
+        config = choices.config
+        self._preset = config
+        crops = config.crops_per_epoch or config.batch
+        self._steps.setValue(config.epochs * -(-crops // config.batch))
+        for box, value in (
+            (self._loss, config.loss),
+            (self._supervision, config.supervision),
+            (self._part, config.train),
+            (self._teacher, config.teacher),
+            (self._start, choices.start),
+        ):
+            box.setCurrentIndex(box.findData(value))
+        for field, number in (
+            (self._rate, config.learning_rate),
+            (self._encoder_rate, config.encoder_rate),
+            (self._batch, config.batch),
+            (self._crop, config.crop),
+            (self._pseudo, config.pseudo),
+            (self._boundary, config.boundary),
+            (self._ema, config.ema),
+            (self._seed, config.seed),
+        ):
+            field.setValue(number)
+        self._file = choices.encoder_file
+
+    def _build(self) -> None:
+        rows, inner = form(self), QWidget()
+        rows.addRow(caption("Steps"), self._steps)
+        advanced = form(inner)
+        self._encoder_rate.setToolTip("Of the learning rate, for the encoder")
+        self._pseudo.setToolTip("Weight of what is taught where nothing is painted; 0 is off")
+        self._teacher.setToolTip(
+            "Who teaches unpainted pixels: what looks like the strokes, if the model had the first "
+            "ones wrong, else the model as it was; or what the running mean is sure of"
+        )
+        self._boundary.setToolTip("Pulls borders of the prediction to those of the image; 0 is off")
+        self._ema.setToolTip("Running mean of the weights, which is kept; 0 is off")
+        self._more.setPlaceholderText("flip=false, weight_decay=0.01")
+        self._more.setToolTip("Any further setting, as name=value behind commas")
+        for title, field in (
+            ("Start from", self._start),
+            ("Train", self._part),
+            ("Preset", self._presets),
+            ("Loss", self._loss),
+            ("Supervision", self._supervision),
+            ("Learning rate", self._rate),
+            ("Encoder rate", self._encoder_rate),
+            ("Batch", self._batch),
+            ("Crop", self._crop),
+            ("Running mean", self._ema),
+            ("Pseudo-labels", self._pseudo),
+            ("Taught by", self._teacher),
+            ("Boundary", self._boundary),
+            ("Seed", self._seed),
+            ("Further", self._more),
+        ):
+            advanced.addRow(caption(title), field)
+        rows.addRow(folded("Advanced", inner))
+        self._presets.setCurrentIndex(self._presets.findData(_STROKES))
+
+    def _connect(self) -> None:
+        self._presets.activated.connect(self._preset_chosen)
+        self._start.activated.connect(self._start_chosen)
+        boxes: tuple[QComboBox, ...] = (self._loss, self._supervision, self._part, self._teacher)
+        for box in boxes:
+            box.activated.connect(self.changed)
+        for field in (self._rate, self._encoder_rate, self._pseudo, self._boundary, self._ema):
+            field.valueChanged.connect(self.changed)
+        for number in (self._steps, self._batch, self._crop, self._seed):
+            number.valueChanged.connect(self.changed)
+        self._more.editingFinished.connect(self.changed)
+
+    def _preset_chosen(self) -> None:
+        preset = PRESETS[self._presets.currentData()]
+        self.set_value(TrainChoices(preset, self._start.currentData(), self._file))
+        self.changed.emit()
+
+    def _start_chosen(self) -> None:
+        if self._start.currentData() == "file":
+            path, _ = QFileDialog.getOpenFileName(
+                self, "Open a PVTv2 encoder", "", "Encoders (*.pth *.pt *.safetensors);;All (*)"
+            )
+            self._file = Path(path) if path else None
+        self._start.setToolTip(str(self._file) if self._file else "")
+        self._suit_preset()
+        self.changed.emit()
+
+    def _suit_preset(self) -> None:
+        """Take the settings for strokes that suit the start, unless another preset was chosen."""
+        start = self._start.currentData()
+        if self._presets.currentData() not in (_STROKES, _FRESH):
+            return
+        fresh = start != "model"
+        preset = PRESETS[_FRESH if fresh else _STROKES]
+        if fresh and start != "nothing":  # its encoder has learnt already
+            preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
+        self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
+        self.set_value(TrainChoices(preset, start, self._file))
+
+
+assert set(_LOSSES.values()) == set(get_args(LossName))
+assert set(_TEACHERS.values()) == set(get_args(TeacherName))
+assert set(_SUPERVISIONS.values()) == set(get_args(SupervisionName))

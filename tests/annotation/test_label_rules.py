@@ -1,0 +1,136 @@
+"""The label rule: what painted numbers mean, and that none is misread in silence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_emcad.annotation.label_rules import (
+    BACKGROUND,
+    UNPAINTED,
+    LabelRule,
+    PaintError,
+    Parts,
+    detect,
+    parts,
+    seem_counted,
+    target,
+    value_counts,
+)
+
+CLASSES = st.integers(1, 6)
+
+
+def array(*values, dtype=np.uint8):
+    return np.array(values, dtype).reshape(1, -1)
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())
+def test_value_k_is_class_k_everywhere(values, scribbles):
+    labels = array(*values)
+    found = target(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
+    for value, meant in zip(values, found[0], strict=True):
+        assert meant == (value or (UNPAINTED if scribbles else 0))
+
+
+def test_in_scribbles_255_is_background_and_0_unpainted():
+    found = target(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
+    assert found.tolist() == [[UNPAINTED, 1, 0]]
+
+
+def test_objects_are_all_of_class_1():
+    found = target(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
+    assert found.tolist() == [[0, 1, 1]]
+
+
+def test_a_moved_value_stands_for_another_class_or_for_the_background():
+    rule = LabelRule("scribbles", ((7, 1), (2, 0)))
+    assert target(array(0, 7, 2, 1), rule, 1).tolist() == [[UNPAINTED, 1, 0, 1]]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, ">u2"])
+def test_any_whole_number_type(dtype):
+    labels = np.array([[0, 1], [1, 0]]).astype(dtype)
+    assert target(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
+
+
+@pytest.mark.parametrize(("values", "said"), [((3,), "value 3 "), ((-2,), "value -2 ")])
+def test_a_value_that_is_no_class_is_named(values, said):
+    with pytest.raises(PaintError, match=said):
+        target(array(*values, dtype=np.int16), LabelRule("mask"), 2)
+
+
+def test_a_rule_is_checked():
+    with pytest.raises(ValueError, match="no meaning"):
+        LabelRule("guess")
+    with pytest.raises(ValueError, match="two classes"):
+        LabelRule("mask", ((3, 1), (3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("counts", "classes", "meaning", "sure"),
+    [
+        ({}, 1, "scribbles", True),
+        ({0: 100}, 3, "scribbles", True),
+        ({0: 90, 255: 10}, 1, "mask", True),
+        ({255: 10}, 4, "mask", True),
+        ({0: 90, 1: 10}, 1, "mask", False),
+        ({0: 90, 1: 5, 2: 5}, 3, "mask", False),
+        ({1: 5, 2: 5}, 3, "mask", True),
+        ({0: 90, 1: 5, 255: 5}, 1, "scribbles", False),
+        ({0: 90, **dict.fromkeys(range(1, 60), 3)}, 1, "objects", True),
+        ({0: 90, 1: 3, 2: 3, 3: 3}, 1, "objects", False),
+    ],
+)
+def test_layers_made_elsewhere_are_read_sensibly_or_the_user_is_asked(
+    counts, classes, meaning, sure
+):
+    found = detect(counts, classes)
+    assert (found.rule.meaning, found.sure) == (meaning, sure)
+    assert found.why.endswith(".")
+
+
+def test_a_mask_of_0_and_255_is_class_1_and_never_background():
+    labels = array(0, 255, 255)
+    rule = detect(value_counts(labels), 1).rule
+    assert target(labels, rule, 1).tolist() == [[0, 1, 1]]
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=60), CLASSES)
+def test_what_was_detected_can_be_read(values, classes):
+    labels = array(*values, dtype=np.uint16)
+    found = target(labels, detect(value_counts(labels), classes).rule, classes)
+    assert found.min() >= UNPAINTED
+    assert found.max() <= classes
+
+
+def mask_of(*pieces, shape=(40, 40)):
+    """Return a mask with squares (value, row, column) of four pixels a side."""
+    mask = np.zeros(shape, np.int64)
+    for value, row, column in pieces:
+        mask[row : row + 4, column : column + 4] = value
+    return mask
+
+
+def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
+    mask = mask_of((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
+    assert parts(mask) == Parts((1, 2, 9, 10**9), 3)
+    assert parts(mask_of()) == Parts((), 0)
+
+
+def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
+    rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
+    few, many = parts(mask_of(*rows[:3])), parts(mask_of(*rows))
+    assert seem_counted([few, many])
+    assert seem_counted([many])
+    assert not seem_counted([few, few])
+    assert not seem_counted([])
+    assert not seem_counted([parts(mask_of())])
+
+
+def test_classes_are_not_taken_for_counted_objects():
+    cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
+    assert not seem_counted([parts(mask_of(*cells)), parts(mask_of(*cells[:2]))])
+    assert not seem_counted([parts(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])

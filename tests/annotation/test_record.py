@@ -1,0 +1,194 @@
+"""What is held out is never trained on, whatever is painted, erased and painted over."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.record import EVERY, Record
+
+SHAPE = (40, 60)
+
+
+def nothing():
+    return np.full(SHAPE, UNPAINTED, np.int16)
+
+
+def dots(target, k, first, count):
+    """Paint strokes of 2 × 2 pixels, apart from each other."""
+    for i in range(first, first + count):
+        y, x = divmod(i, 14)
+        target[4 * y : 4 * y + 2, 4 * x : 4 * x + 2] = k
+    return target
+
+
+PAINTINGS = st.lists(
+    st.lists(
+        st.tuples(
+            st.integers(0, 36), st.integers(0, 56), st.integers(1, 20), st.integers(UNPAINTED, 2)
+        ),
+        max_size=6,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(PAINTINGS, st.booleans())
+def test_a_pixel_that_was_learnt_is_never_tested_while_it_keeps_its_value(paintings, masks):
+    record, target = Record(), nothing()
+    learnt = np.zeros(SHAPE, bool)
+    for strokes in paintings:
+        before = target.copy()
+        for y, x, side, k in strokes:
+            target[y : y + 3, x : x + side] = k
+        learnt &= target == before
+        record = record.looked({"a": target.copy()}, "a" if masks else "")
+        page = record.pages["a"]
+        assert np.array_equal(page.target, target)
+        assert not (page.held & learnt).any()
+        assert not (page.held & (target == UNPAINTED)).any()
+        both = (page.learnt() != UNPAINTED) & (page.tested() != UNPAINTED)
+        assert not both.any()
+        learnt |= page.learnt() != UNPAINTED
+        assert np.array_equal(page.seen > 0, target != UNPAINTED)
+
+
+def test_every_fifth_stroke_of_a_class_is_held_out_whichever_page_it_is_on():
+    record = Record().looked({"a": dots(nothing(), 1, 0, 7), "b": dots(nothing(), 1, 0, 8)})
+    assert record.strokes == {1: 15}
+    assert sum(record.held_out.values()) == 3 * 4
+    assert record.held_out[1] * EVERY == record.painted[1]
+
+
+def test_a_stroke_keeps_its_part_when_it_grows():
+    target = dots(nothing(), 1, 0, EVERY)
+    record = Record().looked({"a": target})
+    held = record.pages["a"].held.copy()
+    target = target.copy()
+    target[0:2, :] = 1  # joins all of them
+    grown = record.looked({"a": target}).pages["a"].held
+    assert grown[held].all()
+
+
+def test_only_new_pixels_are_new():
+    record = Record().looked({"a": dots(nothing(), 1, 0, 2)}, every=0)
+    record = record.looked({"a": dots(nothing(), 1, 0, 3)}, every=0)
+    assert record.new("a").sum() == 4
+    assert not record.looked({"a": dots(nothing(), 1, 0, 3)}).new("a").any()
+
+
+def test_erased_paint_is_forgotten_and_a_page_that_left_as_well():
+    record = Record().looked({"a": dots(nothing(), 1, 0, 9)}).looked({"a": nothing()})
+    assert record.painted == {}
+    assert record.looked({}).pages == {}
+
+
+def test_masks_are_held_out_in_squares_of_every_class():
+    rng = np.random.default_rng(0)
+    mask = (rng.random((100, 100)) < 0.3).astype(np.int16)
+    record = Record().looked({"a": mask}, masks={"a"})
+    held = record.pages["a"].held
+    assert held.mean() == pytest.approx(1 / EVERY, abs=0.05)
+    assert set(record.held_out) == {0, 1}
+    assert not Record().looked({"a": mask}, masks={"a"}, every=0).pages["a"].held.any()
+
+
+def test_a_score_needs_strokes_of_every_class():
+    few = Record().looked({"a": dots(nothing(), 1, 0, EVERY)})
+    assert "second class" in few.why_no_score()
+    more = few.looked({"a": dots(dots(nothing(), 1, 0, EVERY), 0, 20, 2)})
+    assert "Too few strokes" in more.why_no_score()
+    enough = more.looked({"a": dots(dots(nothing(), 1, 0, EVERY), 0, 20, EVERY)})
+    assert enough.why_no_score() == ""
+
+
+def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
+    target = dots(dots(nothing(), 1, 0, 10), 0, 10, 10)
+    record = Record().looked({"a": target, "b": target})
+    monkeypatch.setattr(np, "unique", None)
+    tested = record.pages["a"].tested(), record.pages["b"].tested()
+    for k in (0, 1):
+        assert record.painted[k] == 2 * int((target == k).sum())
+        assert record.held_out[k] == sum(int((each == k).sum()) for each in tested)
+    assert not record.why_no_score()
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.integers(0, 36),
+            st.integers(0, 56),
+            st.integers(1, 60),
+            st.integers(UNPAINTED, 2),
+            st.sampled_from(["teach", "look", "wait", "leave", "return", "forget class"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_no_pixel_is_ever_learnt_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
+    """Two pages of one place are painted, erased, painted over, taken away and brought back."""
+    record, places = Record(), {"a": "here", "b": "here"}
+    targets, there = {"a": nothing(), "b": nothing()}, {"a", "b"}
+    learnt, tested = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    for key, y, x, side, k, then in acts:
+        targets[key][y : y + 3, x : x + side] = k
+        if then == "leave":
+            there.discard(key)
+        if then == "return":
+            there.add(key)
+        if then == "wait":
+            continue
+        if then == "forget class" and k == 2:
+            record = record.without(2)
+            for target in targets.values():
+                target[target == 2] = UNPAINTED
+        now = {each: targets[each].copy() for each in sorted(there)}
+        record = record.looked(now, there if masks else (), places=places)
+        if then == "teach" or always:
+            record = record.once_taught()
+            for page in record.pages.values():
+                learnt |= page.learnt() != UNPAINTED
+                tested |= page.tested() != UNPAINTED
+        both = np.zeros((2, *SHAPE), bool)
+        for each, page in record.pages.items():
+            assert np.array_equal(page.target, targets[each])
+            both[0] |= page.learnt() != UNPAINTED
+            both[1] |= page.tested() != UNPAINTED
+        assert not both.all(0).any()
+        assert not (both[1] & learnt).any()
+        assert not (both[0] & tested).any()
+
+
+def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
+    everything = np.full(SHAPE, 1, np.int16)
+    record = Record()
+    for _ in range(EVERY):  # each time another draw
+        record = record.looked({"a": everything}).looked({"a": nothing()})
+    assert not record.grounds["a"].taken().any()
+    assert record.looked({"a": dots(nothing(), 0, 0, EVERY)}).held_out == {0: 4}
+
+
+def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
+    record = Record(strokes={1: EVERY - 1}).looked({"a": np.full(SHAPE, 1, np.int16)})
+    assert record.pages["a"].held.mean() == pytest.approx(1 / EVERY, abs=0.05)
+
+
+def test_paint_over_what_was_learnt_says_why_it_has_no_score():
+    both = dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)
+    record = Record().looked({"a": both}).once_taught().looked({"a": nothing()})
+    again = record.looked({"a": dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)})
+    assert again.held_out == {0: 4}
+    assert again.strokes == {0: 2 * EVERY, 1: 2 * (EVERY - 1)}
+    assert "nothing was painted yet" in again.why_no_score()
+    more = dots(again.pages["a"].target.copy(), 1, 40, EVERY)
+    assert again.looked({"a": more}).why_no_score() == ""

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_emcad.inference.stage_maps.pca import fitted_colours, sample
+
+
+@pytest.fixture
+def features():
+    """Return (6, 20, 30) features with three strong directions."""
+    random = np.random.default_rng(1)
+    mixed = random.standard_normal((6, 3)) @ np.diag([9, 4, 2])
+    fields = random.standard_normal((3, 20 * 30))
+    noise = random.standard_normal((6, 600)) * 0.01
+    return (mixed @ fields + noise + 5).reshape(6, 20, 30).astype(np.float32)
+
+
+def test_directions_are_those_of_most_variance(features):
+    colours = fitted_colours(sample(features))
+    flat = features.reshape(6, -1)
+    _, _, expected = np.linalg.svd((flat - flat.mean(1, keepdims=True)).T, full_matrices=False)
+    alike = np.abs((colours.axes * expected[:3]).sum(1))
+    np.testing.assert_allclose(alike, 1, atol=1e-4)
+    variances = colours.projected(features).reshape(3, -1).var(1)
+    assert variances[0] > variances[1] > variances[2] > 0
+
+
+def test_signs_do_not_depend_on_the_order_of_pixels(features):
+    pixels = sample(features)
+    turned = fitted_colours(pixels[::-1])
+    np.testing.assert_allclose(fitted_colours(pixels).axes, turned.axes, atol=1e-5)
+    assert all(axis[np.abs(axis).argmax()] > 0 for axis in turned.axes)
+
+
+def test_colours_are_0_to_1_and_use_the_range(features):
+    colours = fitted_colours(sample(features))
+    painted = colours.painted(colours.projected(features))
+    assert painted.shape == (3, 20, 30)
+    assert painted.dtype == np.float32
+    np.testing.assert_allclose(painted.min((1, 2)), 0)
+    np.testing.assert_allclose(painted.max((1, 2)), 1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 5)])
+def test_features_that_do_not_vary_are_grey(size):
+    flat = np.full((8, *size), 3.7, np.float32)
+    colours = fitted_colours(sample(flat))
+    np.testing.assert_array_equal(colours.painted(colours.projected(flat)), 0.5)
+
+
+def test_projecting_and_blending_may_change_places(features):
+    colours = fitted_colours(sample(features))
+    mean = colours.projected(0.3 * features + 0.7 * features[:, ::-1])
+    both = 0.3 * colours.projected(features) + 0.7 * colours.projected(features[:, ::-1])
+    np.testing.assert_allclose(mean, both, rtol=1e-4, atol=1e-3)

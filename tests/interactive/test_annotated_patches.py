@@ -1,0 +1,124 @@
+"""Every painted pixel is on one page, at its place, whatever the axes and wherever labels begin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.record import Record
+from napari_emcad.imaging.slices import as_slices
+from napari_emcad.interactive import annotated_patches
+from napari_emcad.interactive.annotated_patches import (
+    Painted,
+    disagreement,
+    lesson_of,
+    looked,
+    targets,
+)
+
+
+@st.composite
+def scenes(draw):
+    """Return axes, the image's shape, and corner and shape of what can be painted."""
+    axes = "".join(draw(st.permutations(draw(st.sampled_from(["YX", "ZYX", "TZYX", "ZYXC"])))))
+    sizes = {"C": 3} | {a: draw(st.integers(1, 3)) for a in "TZ"}
+    sizes |= {a: draw(st.integers(1, 40)) for a in "YX"}
+    corner, size = [], []
+    for letter in axes.replace("C", ""):
+        corner.append(draw(st.integers(0, sizes[letter] - 1)))
+        size.append(draw(st.integers(1, sizes[letter] - corner[-1])))
+    return axes, tuple(sizes[a] for a in axes), tuple(corner), tuple(size)
+
+
+@settings(deadline=None, max_examples=150)
+@given(scenes(), st.integers(1, 9), st.integers(0, 2**31), st.sampled_from([0.02, 0.5, 1]))
+def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, share):
+    axes, shape, corner, size = scene
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
+    slices = as_slices(np.zeros(shape, np.uint8), 3, axes, (0,) * 3 if "C" in axes else None)
+    source = Painted("a", "image", slices, labels, LabelRule(), corner)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(annotated_patches, "BLOCK", block)
+        found = targets([source], 2)
+    whole = np.full(slices.spatial_shape, UNPAINTED, np.int16)
+    part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
+    whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNPAINTED, labels.astype(int)))
+    seen = np.zeros(slices.spatial_shape, int)
+    for key, page in found.items():
+        where = slices.where(key.index, key.rows, key.columns)
+        expected, counted = whole[where], seen[where]
+        counted += 1
+        assert np.array_equal(page, expected.T if slices.transposed else expected)
+        assert (page != UNPAINTED).any()
+    assert seen.max(initial=0) <= 1
+    assert (seen[whole != UNPAINTED] == 1).all()
+
+
+def annotations(numbers, names=("image", "image")):
+    """Return annotations of one image, or of several by other names."""
+    slices = as_slices(np.zeros(numbers[0].shape, np.uint8), 3, "ZYX"[-numbers[0].ndim :])
+    return [
+        Painted(key, name, slices, labels, LabelRule(), image=name)
+        for key, name, labels in zip("abc", names, numbers, strict=False)
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.integers(0, 2),
+            st.integers(0, 28),
+            st.sampled_from([0, 1, 2, 255]),
+        ),
+        max_size=30,
+    ),
+    st.sets(st.integers(0, 1), min_size=1),
+)
+def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, ticked):
+    numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
+    record = Record()
+    learnt, tested = np.zeros((2, 3, 12, 30), bool)
+    for which, z, x, value in strokes:
+        numbers[which][z, 3:5, x : x + 3] = value
+        sources = annotations(numbers)
+        record = looked(sources, record, 2).once_taught()
+        chosen = [sources[n] for n in sorted(ticked)]
+        lesson = lesson_of(chosen, record)
+        said = {}
+        for key, page in lesson.pages.items():
+            (z,) = key.index
+            learnt[z] |= page.learnt() != UNPAINTED
+            tested[z] |= page.tested() != UNPAINTED
+            for y, x in np.argwhere(page.target != UNPAINTED).tolist():
+                said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
+        assert not (learnt & tested).any()
+        assert all(len(classes) == 1 for classes in said.values())
+        painted = [numbers[n] for n in sorted(ticked)]
+        for (z, y, x), classes in said.items():
+            last = [each[z, y, x] for each in painted if each[z, y, x]][-1]
+            assert classes == {0 if last == 255 else last}
+        count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
+        sentence = disagreement(chosen, record)
+        assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(ticked) == 2)
+
+
+def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
+    numbers = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
+    sources = annotations(numbers, ("one", "other"))
+    record = looked(sources, Record(), 2)
+    assert not disagreement(sources, record)
+    assert lesson_of(sources, record).painted == {1: 360, 2: 360}
+
+
+def test_a_renamed_image_keeps_its_pages():
+    numbers = [np.full((12, 30), 1, np.uint8)]
+    record = looked(annotations(numbers, ("one",)), Record(), 2)
+    renamed = looked(annotations(numbers, ("other",)), record, 2)
+    (before,), (after,) = record.pages.values(), renamed.pages.values()
+    assert after is before

@@ -1,0 +1,279 @@
+"""A temperature fitted to held-out paint, seen as a segmentation sees it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import napari_emcad
+from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.record import Page, Record
+from napari_emcad.inference.events import InferenceSettings, Progress
+from napari_emcad.inference.uncertainty import TEMPERATURES, chances
+from napari_emcad.interactive import calibrate as calibrate_module
+from napari_emcad.interactive.annotated_patches import PageKey, Painted
+from napari_emcad.interactive.calibrate import (
+    FEWEST,
+    Answers,
+    calibrate,
+    calibrated,
+    held_out_answers,
+    why_not_calibrate,
+)
+from napari_emcad.io.checkpoints.files import read_checkpoint
+from napari_emcad.pipelines.segment import slices_for
+
+CPU = InferenceSettings(device="cpu", full_precision=True)
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return napari_emcad.bundled_checkpoint()
+
+
+def cells(shape=(160, 224), seed=0):
+    """Return blurred, noisy discs, and where they are."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    random = np.random.default_rng(seed)
+    truth = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
+    return (60 * truth + random.integers(0, 60, shape)).astype(np.uint8), truth.astype(np.int16)
+
+
+def held(truth, key, classes=2, share=0.2, seed=1):
+    """Return a page on which pixels of each class are held out here and there."""
+    random = np.random.default_rng(seed)
+    rows, columns = (slice(*each) for each in (key.rows, key.columns))
+    part = truth[rows, columns] % classes
+    known = random.uniform(size=part.shape) < share
+    target = np.where(known, part, UNPAINTED).astype(np.int16)
+    return Page(target, known.astype(np.uint16), known)
+
+
+def lesson(image, truth, checkpoint, axes="YX", pages=None):
+    """Return a source and a record of some pages of it, as rows, columns and index."""
+    slices = slices_for(image, checkpoint, axes)
+    source = Painted("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
+    whole = ((), (0, slices.height), (0, slices.width))
+    keys = [PageKey("a", "a", *each) for each in pages or [whole]]
+    planes = {k: truth[k.index] if k.index else truth for k in keys}
+    planes = {k: v.T if slices.transposed else v for k, v in planes.items()}
+    classes = max(checkpoint.config.num_classes, 2)
+    return source, Record({k: held(v, k, classes) for k, v in planes.items()}, 1)
+
+
+def ended(job):
+    events = []
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as end:
+            return end.value, events
+
+
+def ask(checkpoint, source, record, given=CPU):
+    return ended(held_out_answers(checkpoint, [source], record, given, threading.Event()))[0]
+
+
+def expected(image, checkpoint, record, axes="YX"):
+    """Return the probabilities that `segment` has of the held-out pixels, ``(K, n)``."""
+    said = napari_emcad.segment(
+        image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
+    ).probabilities
+    found = []
+    for key, page in record.pages.items():
+        part = said[(slice(None), *key.index)]
+        part = part.swapaxes(1, 2) if axes.index("X") < axes.index("Y") else part
+        part = part[:, slice(*key.rows), slice(*key.columns)]
+        found.append(part[:, page.held])
+    together = np.concatenate(found, 1)
+    return np.concatenate([1 - together, together]) if len(together) == 1 else together
+
+
+@pytest.mark.parametrize("head", ["finest", "sum"])
+@pytest.mark.parametrize("how", [{}, {"zoom": 1.0}, {"size": (96, 160), "zoom": 1.0}])
+def test_it_sees_what_a_segmentation_sees(bundled, head, how):
+    image, truth = cells()
+    checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
+    source, record = lesson(image, truth, checkpoint)
+    answers = ask(checkpoint, source, record)
+    wanted = expected(image, checkpoint, record)
+    said = chances(answers.logits)
+    assert np.abs(said - wanted).mean() < 0.01
+    assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
+    page = next(iter(record.pages.values()))
+    np.testing.assert_array_equal(answers.classes, page.target[page.held])
+
+
+def test_stacks_with_columns_first_and_several_classes(two_classes):
+    checkpoint = read_checkpoint(two_classes)
+    image, truth = cells()
+    image, truth = (
+        np.stack([np.roll(each.T, 9 * z, 0) for z in range(3)]) for each in (image, truth)
+    )
+    truth[:, ::2] *= 2
+    pages = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
+    source, record = lesson(image, truth, checkpoint, "ZXY", pages)
+    answers = ask(checkpoint, source, record)
+    assert len(answers.logits) == 3
+    wanted = expected(image, checkpoint, record, "ZXY")
+    np.testing.assert_allclose(chances(answers.logits), wanted, atol=0.02)
+
+
+@pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
+def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
+    """Percentiles are those of the slice, not of its dark end; edges see what is around."""
+    checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
+    image, truth = cells((1000, 400))
+    image[:500] //= 3
+    pages = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
+    source, record = lesson(image, truth, checkpoint, pages=pages)
+    answers = ask(checkpoint, source, record)
+    wanted = expected(image, checkpoint, record)
+    assert np.abs(chances(answers.logits) - wanted).mean() < 0.01
+
+
+def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
+    image, truth = cells()
+    truth = np.roll(truth, 3, 1)  # it is not always right
+    source, record = lesson(image, truth, bundled)
+    tensors = {
+        name: 2 * each if name.startswith("heads.") else each
+        for name, each in bundled.tensors.items()
+    }
+    surer = replace(bundled, tensors=tensors)
+    one, two = (
+        ended(calibrate(each, [source], record, CPU, threading.Event()))[0]
+        for each in (bundled, surer)
+    )
+    assert two.temperature == pytest.approx(2 * one.temperature, rel=0.01)
+    assert two.checkpoint is surer
+    assert two.right == one.right < one.pixels == sum(record.held_out.values())
+    assert two.after.error == pytest.approx(one.after.error, abs=0.01)
+    assert two.after.error < two.before.error
+    assert f"{two.temperature:.2g}: the model was too sure" in str(two)
+    assert f"on {one.pixels:,} held-out pixels" in str(two)
+
+
+def test_progress_and_stop(bundled):
+    image, truth = cells()
+    stack, truth = np.stack([image] * 5), np.stack([truth] * 5)
+    pages = [((z,), (0, 160), (0, 224)) for z in range(5)]
+    source, record = lesson(stack, truth, bundled, "ZYX", pages)
+    stop = threading.Event()
+    job = calibrate(bundled, [source], record, CPU, stop)
+    seen = []
+    while len(seen) < 2:
+        event = next(job)
+        assert isinstance(event, Progress)
+        seen.append((event.done, event.total))
+    assert seen == [(0, 5), (1, 5)]
+    stop.set()
+    assert ended(job)[0] is None
+    flat, only = lesson(image, truth[0], bundled)
+    fine = replace(CPU, tile=96)
+    events = ended(calibrate(bundled, [flat], only, fine, threading.Event()))[1]
+    assert len({each.done for each in events}) > 4  # a single page tells of its tiles
+
+
+def test_of_very_many_pixels_every_nth_is_asked(bundled, monkeypatch):
+    image, truth = cells()
+    source, record = lesson(image, truth, bundled)
+    whole = ask(bundled, source, record)
+    monkeypatch.setattr(calibrate_module, "MOST", 1000)
+    some = ask(bundled, source, record)
+    every = -(-len(whole.classes) // 1000)
+    np.testing.assert_array_equal(some.classes, whole.classes[::every])
+    np.testing.assert_allclose(some.logits, whole.logits[:, ::every])
+
+
+def _record(*counts):
+    """Return a record of (painted, held out) pixels of classes 0, 1, …"""
+    target = np.full((1, 4096), UNPAINTED, np.int16)
+    kept, at = np.zeros((1, 4096), bool), 0
+    for k, (painted, out) in enumerate(counts):
+        target[0, at : at + painted], kept[0, at : at + out] = k, True
+        at += painted
+    return Record({"page": Page(target, np.ones(target.shape, np.uint16), kept)}, 1)
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        (Record(), "Teach tab"),
+        (_record((200, 100)), "second class"),
+        (_record((200, 100), (200, 0)), "every class"),
+        (_record((200, 30), (200, FEWEST - 31)), f"there are {FEWEST - 1}"),
+        (_record((200, 30), (200, FEWEST - 30)), ""),
+    ],
+)
+def test_too_little_is_said_in_plain_words(record, word):
+    said = why_not_calibrate(record)
+    assert word in said
+    assert bool(said) == bool(word)
+
+
+def test_too_little_is_refused(bundled):
+    image, truth = cells()
+    source, _ = lesson(image, truth, bundled)
+    with pytest.raises(ValueError, match="held-out paint"):
+        ended(calibrate(bundled, [source], Record(), CPU, threading.Event()))
+    with pytest.raises(ValueError, match="Nothing is held out"):
+        ask(bundled, source, Record())
+
+
+def test_a_network_that_is_always_right_is_told_nothing(bundled):
+    answers = Answers(np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16))
+    found = calibrated(bundled, answers)
+    assert found.temperature == 1
+    assert not found.fitted
+    assert "right on all 3 held-out pixels" in str(found)
+
+
+def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
+    answers = Answers(np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16))
+    said = str(calibrated(bundled, answers))
+    assert "wrong on 51 of 60 held-out pixels" in said
+    assert "Train it first" in said
+
+
+@pytest.mark.parametrize(
+    ("size", "wrong", "words"),
+    [
+        (1000.0, 1, "20, the highest: the model is wrong on 1 of 100 held-out pixels"),
+        (1000.0, 6, "Train it first"),
+        (0.01, 1, "0.05, the lowest: the model is right on 99 of 100 held-out pixels"),
+    ],
+)
+def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
+    logits = np.full((1, 100), size, np.float32)
+    classes = (np.arange(100) >= wrong).astype(np.int16)
+    said = str(calibrated(bundled, Answers(logits, classes)))
+    assert words in said
+    assert ("Train it first" in said) == (wrong > 5)
+
+
+def test_answers_that_are_not_finite_make_no_calibration(bundled):
+    answers = Answers(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
+    with pytest.raises(ValueError, match="not finite"):
+        calibrated(bundled, answers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 200), st.floats(0.1, 20), st.integers(0, 999))
+def test_any_answers_make_a_calibration(count, size, spread, seed):
+    random = np.random.default_rng(seed)
+    logits = (random.standard_normal((count, size)) * spread).astype(np.float32)
+    classes = random.integers(0, max(count, 2), size).astype(np.int16)
+    answers = Answers(logits, classes)
+    found = calibrated(None, answers)
+    assert TEMPERATURES[0] * 0.99 <= found.temperature <= TEMPERATURES[1] * 1.01
+    assert found.before.pixels.sum() == found.after.pixels.sum() == found.pixels == size
+    assert 0 <= answers.doubt <= 1
+    assert f"{size:,} held-out pixels" in str(found)
+    labels = chances(logits).argmax(0)
+    np.testing.assert_array_equal(chances(logits, found.temperature).argmax(0), labels)

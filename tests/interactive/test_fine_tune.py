@@ -1,0 +1,344 @@
+"""Strokes are learnt as suits how many there are."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import napari_emcad
+from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule, detect, value_counts
+from napari_emcad.annotation.record import Record
+from napari_emcad.inference.events import Notice
+from napari_emcad.interactive import annotated_patches
+from napari_emcad.interactive.annotated_patches import Painted, looked, targets
+from napari_emcad.interactive.familiarity import Acquaintance, met_before, suited, validated_every
+from napari_emcad.interactive.fine_tune import practise
+from napari_emcad.interactive.live import Tutor
+from napari_emcad.interactive.plane_cache import PlaneCache
+from napari_emcad.interactive.preview import Screen
+from napari_emcad.interactive.samples import slices_of
+from napari_emcad.interactive.task import Lesson
+from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.pipelines.segment import slices_for
+from napari_emcad.training.config import PRESETS
+from napari_emcad.training.events import StepEnd
+from napari_emcad.training.pseudo_labels import Before
+from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.trainer import Learner
+
+CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
+
+
+def painted(strokes, values):
+    """Return 96 × 128 labels with so many strokes of each value."""
+    labels = np.zeros((96, 128), np.uint8)
+    for place in range(strokes):
+        for row, value in enumerate(values):
+            labels[10 + 30 * row : 13 + 30 * row, 5 + 15 * place : 15 + 15 * place] = value
+    return labels
+
+
+def taught(labels, config=CONFIG):
+    """Return what came of one live update."""
+    checkpoint = napari_emcad.bundled_checkpoint()
+    image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
+    source = Painted("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
+    record = Record().looked(targets([source], 1))
+    lesson = Lesson(checkpoint, (source,), record, config, "cpu")
+    tutor = Tutor(checkpoint, config, "cpu")
+    job = tutor.update(lesson, PlaneCache(), Screen(), 0.0, threading.Event())
+    while True:
+        try:
+            next(job)
+        except StopIteration as ended:
+            return ended.value
+
+
+@pytest.mark.parametrize(
+    ("teacher", "strokes", "values", "share", "ramp"),
+    [
+        ("mean", 4, (1,), 0.05, 0.0),
+        ("mean", 1, (1, 255), 1.0, 0.0),
+        ("mean", 4, (1, 255), 1.0, 1.0),
+        ("probe", 4, (1,), 0.05, 0.0),
+        ("probe", 1, (1, 255), 1.0, 1.0),
+        ("start", 1, (1, 255), 1.0, 1.0),
+    ],
+)
+def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
+    seen, learn = [], Learner.learn
+
+    def noted(self, batch, share=1.0, seed=0, ramp=1.0):
+        seen.append((share, ramp))
+        return learn(self, batch, share, seed, ramp)
+
+    monkeypatch.setattr(Learner, "learn", noted)
+    update = taught(painted(strokes, values), CONFIG.changed(teacher=teacher))
+    assert seen == [(pytest.approx(share), ramp)]
+    assert update.steps == 1
+
+
+def test_who_teaches_unpainted_pixels_follows_what_is_known():
+    assert suited(CONFIG, 2, 20) is CONFIG
+    assert suited(CONFIG, 2, 20, Acquaintance(0.95)).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(0.85)).teacher == "probe"
+    assert suited(CONFIG, 2, 20, Acquaintance(0.5), taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8), taught=True).teacher == "start"
+    mixed = Acquaintance(1.0, 0.8, 0.3)
+    assert suited(CONFIG, 2, 20, mixed, taught=True).teacher == "agreed"
+    assert suited(CONFIG, 2, 20, mixed).teacher == "start"
+    assert suited(CONFIG, 2, 4, mixed, taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2, 0.3), taught=True).teacher == "start"
+    assert suited(CONFIG, 2, 4, Acquaintance(0.5), taught=True).teacher == "probe"
+    few = suited(CONFIG, 2, 2)
+    assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
+    mean = CONFIG.changed(teacher="mean")
+    assert suited(mean, 2, 2).pseudo == 0
+    assert suited(mean, 2, 20, Acquaintance(1.0)) is mean
+    alone = suited(CONFIG, 1, 20)
+    assert alone.pseudo == 0
+    assert alone.learning_rate < CONFIG.learning_rate / 10
+
+
+def lesson_on(image, right):
+    """Return a lesson of one stroke of each class, which the bundled model has right or wrong."""
+    checkpoint = napari_emcad.bundled_checkpoint()
+    numbers = np.zeros(image.shape, np.uint8)
+    numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
+    source = Painted("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
+    record = looked([source], Record(), 2)
+    return Lesson(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+
+
+@pytest.fixture
+def nucleus():
+    """A bright disc on the dark, which the bundled model knows."""
+    y, x = np.mgrid[:96, :128]
+    return np.where((y - 62) ** 2 + (x - 70) ** 2 < 15**2, 200, 10).astype(np.uint8)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
+    events, lesson = [], lesson_on(nucleus, right)
+    job = practise(lesson, PlaneCache(), Screen(), threading.Event())
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as ended:
+            config = ended.value.checkpoint.history[-1]["config"]
+            break
+    told = [each.text for each in events if isinstance(each, Notice)]
+    assert config["teacher"] == ("start" if right else "probe")
+    assert len(told) == (0 if right else 1)
+
+
+def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    blank = replace(
+        lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
+    )
+    assert met_before(lesson, PlaneCache()).right > 0.9
+    assert met_before(replace(lesson, opened=blank), PlaneCache()).right < 0.6
+    became = replace(lesson, checkpoint=blank, opened=lesson.checkpoint)
+    assert met_before(became, PlaneCache()).right > 0.9
+
+
+def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
+    """Where the model is right and strokes mislead a probe, they do not agree."""
+    lesson = lesson_on(nucleus, right=True)
+    assert met_before(lesson, PlaneCache()).agreed > 0.8
+    network = lesson.checkpoint.network().eval()
+    for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
+        learnt, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
+        before = Before(network, CONFIG.supervision, "probe")
+        assert before.agreement(learnt, lesson.checkpoint.preprocessing) == 0
+        before.look(learnt, lesson.checkpoint.preprocessing)
+        assert least <= before.agreement(learnt, lesson.checkpoint.preprocessing) <= most
+
+
+def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
+    """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
+    lesson = lesson_on(nucleus, right=True)
+    assert met_before(lesson, PlaneCache()).elsewhere == 1
+    strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
+    for image, mixed in ((nucleus, False), (strange, True)):
+        more = slices_for(image, lesson.checkpoint, "YX")
+        numbers = np.zeros(image.shape, np.uint8)
+        sources = (*lesson.sources, Painted("b", "other", more, numbers, LabelRule()))
+        looked_at = looked(list(sources), lesson.record, 2)
+        numbers[80:84, 5:40] = 1
+        record = looked(list(sources), looked_at, 2)
+        met = met_before(replace(lesson, sources=sources, record=record), PlaneCache())
+        assert met.known
+        assert met.mixed == mixed, met
+
+
+def test_later_strokes_do_not_count_as_first_ones(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    numbers = lesson.sources[0].labels
+    before = {key: each.copy() for key, each in lesson.record.first().items()}
+    numbers[80:84, 5:40] = 1
+    later = looked(list(lesson.sources), lesson.record, 2)
+    after = later.first()
+    assert before.keys() == after.keys()
+    assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
+    lesson = lesson_on(nucleus, right=True)
+    crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
+    few = [LabelledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
+    many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
+    zoom = lesson.checkpoint.preprocessing.zoom
+    assert validated_every(crops, few, few, zoom) <= 2
+    every = validated_every(crops, few, many, zoom)
+    assert every * 2 * 64**2 >= 3 * 640**2 * zoom**2
+    assert validated_every(crops.changed(validate_every=9999), few, many, zoom) == 9999
+
+
+class Desk:
+    """An image, what is painted on it, and what becomes of that look after look."""
+
+    def __init__(self, shape, checkpoint, rule=None):
+        self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
+        self.numbers = np.zeros(shape, np.uint8)
+        rng = np.random.default_rng(0)
+        image = (rng.random(shape) * 255).astype(np.uint8)
+        slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
+        self.source = Painted("a", "image", slices, self.numbers, rule or LabelRule())
+        self.record, self.cache = Record(), PlaneCache()
+
+    def lesson(self, config=CONFIG):
+        self.record = looked([self.source], self.record, self.classes).once_taught()
+        return Lesson(self.checkpoint, (self.source,), self.record, config, "cpu")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([None, (32, 32), (40, 60), (64, 64), (33, 47)]),
+    st.sampled_from([8, 13, 1024]),
+    st.lists(
+        st.tuples(
+            st.integers(0, 38), st.integers(0, 56), st.integers(1, 30), st.sampled_from([0, 1, 255])
+        ),
+        max_size=25,
+    ),
+)
+def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes):
+    """Resized slices, windows of large ones, and both together."""
+    desk = Desk((40, 60), napari_emcad.bundled_checkpoint().override(size=size))
+    learnt, tested = {}, {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(annotated_patches, "BLOCK", block)
+        for y, x, length, value in strokes:
+            desk.numbers[y : y + 2, x : x + length] = value
+            lesson = desk.lesson()
+            for key in lesson.record.pages:
+                alone = replace(lesson, record=lesson.record.only([key]))
+                for seen, found in zip((learnt, tested), slices_of(alone, desk.cache), strict=True):
+                    for each in found:
+                        assert each.planes.shape[1:] == each.target.shape
+                        before = seen.get(key, False)
+                        seen[key] = before | (each.target != UNPAINTED)
+    for page in learnt.keys() & tested.keys():
+        assert not (learnt[page] & tested[page]).any()
+
+
+def test_windows_of_a_resized_slice_are_seen_as_large_as_in_the_whole(monkeypatch):
+    monkeypatch.setattr(annotated_patches, "BLOCK", 32)
+    desk = Desk((96, 128), napari_emcad.bundled_checkpoint().override(size=(48, 96)))
+    desk.numbers[::5, ::7] = 1
+    (learnt, tested) = slices_of(desk.lesson(), desk.cache)
+    assert {each.target.shape for each in (*learnt, *tested)} == {(16, 24)}
+
+
+def run(job):
+    """Return what a job told and what it returned."""
+    told = []
+    while True:
+        try:
+            told.append(next(job))
+        except StopIteration as ended:
+            return told, ended.value
+
+
+def desk_with(kind, monkeypatch):
+    """Return a desk: a resized network, windows of a large image, or both."""
+    start = napari_emcad.bundled_checkpoint()
+    if kind != "windows":
+        start = start.override(size=(64, 96))
+    if kind != "resized":
+        monkeypatch.setattr(annotated_patches, "BLOCK", 40)
+    desk = Desk((2, 96, 128) if kind == "windows" else (96, 128), start)
+    for place in range(12):
+        column = 2 + 10 * place
+        for row, value in ((10, 1), (50, 255)):
+            desk.numbers[..., row : row + 6, column : column + 6] = value
+            desk.lesson()
+    return desk
+
+
+@pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
+def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
+    desk = desk_with(kind, monkeypatch)
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    learnt, tested = slices_of(lesson, desk.cache)
+    assert len(learnt) >= (1 if kind == "resized" else 4)
+    stop = threading.Event()
+    told, taught = run(practise(lesson, desk.cache, Screen(), stop))
+    assert sum(isinstance(each, StepEnd) for each in told) == 2
+    (end,) = taught.trained.epochs
+    assert 0 <= end.dice <= 1
+    assert all(np.isfinite(each).all() for each in taught.checkpoint.tensors.values())
+    tutor = Tutor(desk.checkpoint, CONFIG, "cpu")
+    _, update = run(tutor.update(lesson, desk.cache, Screen(), 0.0, stop))
+    assert update.score is not None
+    assert sum(int((each.target != UNPAINTED).sum()) for each in tested) > 0
+
+
+@pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
+def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
+    """Held-out strokes are given a class of their own; it is never learnt, and alone tested."""
+    desk = desk_with(kind, monkeypatch)
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
+    pages = {
+        key: replace(page, target=np.where(page.held, np.int16(2), page.target))
+        for key, page in lesson.record.pages.items()
+    }
+    record, seen = replace(lesson.record, pages=pages), set()
+
+    def learn(self, batch, *_, **__):
+        seen.update(batch.target.unique().tolist())
+        return 0.0
+
+    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
+    run(practise(replace(lesson, record=record), desk.cache, Screen(), threading.Event()))
+    assert seen == {UNPAINTED, 0, 1}
+    _, tested = slices_of(replace(lesson, record=record), desk.cache)
+    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNPAINTED, 2}
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
+def test_masks_of_several_classes_are_learnt_whole(values):
+    start = with_classes(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
+    labels = np.zeros((96, 128), np.uint8)
+    for k, value in enumerate(values):
+        labels[24 * k : 24 * (k + 1)] = value
+    rule = detect(value_counts(labels), 3).rule
+    desk = Desk((96, 128), start, rule)
+    desk.numbers[...] = labels
+    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    assert lesson.record.painted == dict.fromkeys(range(4), 24 * 128)
+    assert set(lesson.record.held_out) == set(range(4))
+    assert not lesson.record.why_no_score()
+    told, taught = run(practise(lesson, desk.cache, Screen(), threading.Event()))
+    assert taught.checkpoint.config.num_classes == 4
+    assert taught.trained.epochs[-1].dice is not None
+    assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))

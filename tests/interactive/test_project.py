@@ -1,0 +1,352 @@
+"""Classes, pairs and record; and a walk of the Session through random actions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+import napari_emcad
+from napari_emcad.annotation.label_rules import MOST_CLASSES, UNPAINTED, LabelRule, target
+from napari_emcad.annotation.record import Record
+from napari_emcad.interactive.project import Pair, Workbook
+from napari_emcad.interactive.session import Session
+from napari_emcad.interactive.versions import Versions
+from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.training.events import HeldOut
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return napari_emcad.bundled_checkpoint()
+
+
+def names(book):
+    return [each.name for each in book.classes]
+
+
+def painted(*values):
+    labels = np.zeros((8, 8), np.uint8)
+    for row, value in enumerate(values):
+        labels[row, :4] = value
+    return labels
+
+
+def test_a_removed_class_changes_rules_and_no_pixel():
+    book = Workbook()
+    book.add_class("border")
+    book.add_class("debris")
+    book.add_pair(Pair("a", "cells", LabelRule()))
+    labels = painted(1, 2, 3, 255)
+    book.take(Record().looked({"a": target(labels, LabelRule(), 3)}))
+    book.remove_class(2)
+    assert names(book) == ["object", "debris"]
+    now = target(labels, book.pairs["a"].rule, 2)
+    assert [now[row, 0] for row in range(4)] == [1, UNPAINTED, 2, 0]
+    assert np.array_equal(book.record.pages["a"].target, now)
+    assert book.record.painted == {0: 4, 1: 4, 2: 4}
+
+
+def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
+    book = Workbook()
+    book.add_class("two")
+    book.add_pair(Pair("a", "cells", LabelRule()))
+    book.remove_class(2)
+    k = book.add_class("new")
+    rule = book.pairs["a"].rule
+    assert rule.value_of(k) not in (0, 1, 2, 255)
+    assert rule.class_of(2) == UNPAINTED
+
+
+def test_objects_stay_objects_whatever_becomes_of_the_classes():
+    book = Workbook()
+    book.add_pair(Pair("a", "cells", LabelRule("objects")))
+    book.add_class("two")
+    numbered = np.arange(1, 7)
+    assert set(target(numbered, book.pairs["a"].rule, 2)) == {1}
+    with pytest.raises(ValueError, match="“cells” are all of class 1"):
+        book.remove_class(1)
+    assert names(book) == ["object", "two"]
+    book.remove_class(2)
+    assert set(target(numbered, book.pairs["a"].rule, 1)) == {1}
+
+
+def test_a_renamed_class_is_known_to_every_version(bundled):
+    book = Workbook()
+    book.adopt(bundled.classes)
+    (old,) = (each.name for each in bundled.classes)
+    book.rename_class(1, "cell")
+    book.rename_class(1, "Cell")
+    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    book.add_class(old)
+    both = book.classes
+    assert book.called_now(both) == both
+    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    book.rename_class(2, "other")
+    book.rename_class(1, old)
+    assert book.called_now(bundled.classes) == bundled.classes
+
+
+def test_names_are_told_apart():
+    book = Workbook()
+    for taken in ("object", "Object", "background"):
+        with pytest.raises(ValueError, match="already"):
+            book.add_class(taken)
+    for empty in (" ", "\n\t", "\u200b", "\u200d", "\x00\x1b", "\u202e \u2028"):
+        with pytest.raises(ValueError, match="needs a name"):
+            book.rename_class(1, empty)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("a\nb", "a b"),
+        ("  cell\r\n wall\t", "cell wall"),
+        ("\u202ecell\x07", "cell"),
+        ("e\u0301", "é"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\u200bcell\ufeff", "cell"),
+    ],
+)
+def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
+    book = Workbook()
+    book.rename_class(1, typed)
+    assert names(book) == [name]
+    book.add_class("x")
+    for taken in (typed, f" {typed.upper()}\n", f"{typed}\u200d"):
+        with pytest.raises(ValueError, match="already"):
+            book.rename_class(2, taken)
+
+
+def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
+    book = Workbook()
+    book.adopt(bundled.classes)
+    for change in (book.add_class, lambda name: book.rename_class(1, name)):
+        with pytest.raises(ValueError, match="one line of at most 100 characters"):
+            change("x" * 101)
+    assert book.classes == book.called_now(bundled.classes) == bundled.classes
+
+
+def test_there_is_an_end_to_classes():
+    book = Workbook()
+    while len(book.classes) < MOST_CLASSES:
+        book.add_class()
+    assert len(set(names(book))) == MOST_CLASSES
+    with pytest.raises(ValueError, match="room"):
+        book.add_class()
+
+
+def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
+    book = Workbook()
+    book.adopt(bundled.classes)
+    assert book.classes == bundled.classes
+    book.add_class("border")
+    book.take(Record().looked({"a": target(painted(1), LabelRule(), 2)}))
+    book.adopt(bundled.classes)
+    assert names(book) == ["nucleus", "border"]
+
+
+def test_a_late_record_is_dropped():
+    book = Workbook()
+    first = Record().looked({"a": target(painted(1), LabelRule(), 1)})
+    second = first.looked({"a": target(painted(1, 1), LabelRule(), 1)})
+    book.take(second)
+    book.take(first)
+    assert book.record is second
+
+
+def test_what_is_missing_is_said_in_order():
+    book = Workbook()
+    assert "annotation layer" in book.why_not_train()
+    book.add_pair(Pair("a", "cells", LabelRule(), ticked=False))
+    assert "Tick" in book.why_not_train()
+    book.change_pair("a", ticked=True)
+    assert "strokes" in book.why_not_train()
+    book.take(Record().looked({"a": target(painted(1), LabelRule(), 1)}))
+    assert not book.why_not_train()
+
+
+def test_versions_keep_within_memory_what_was_opened_and_what_is_used(bundled, monkeypatch):
+    monkeypatch.setattr("napari_emcad.interactive.versions.MOST_BYTES", 3 * _size(bundled))
+    versions = Versions()
+    first = versions.add("opened", bundled)
+    trained = versions.add("trained", bundled)
+    for _ in range(4):
+        live = versions.add("live", bundled)
+    assert list(versions) == [first, trained, live]
+    versions.go_to(first)
+    with pytest.raises(ValueError, match="let go"):
+        versions.go_to(Versions().add("live", bundled))
+
+
+def _size(checkpoint):
+    return sum(each.nbytes for each in checkpoint.tensors.values())
+
+
+def test_going_back_loses_no_version(bundled):
+    session = Session()
+    session.open(bundled)
+    taught = with_labels(bundled, bundled.classes)
+    session.learn("trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20)
+    old, new = session.versions
+    session.go_to(old)
+    assert session.checkpoint is bundled
+    assert list(session.versions) == [old, new]
+    session.go_to(new)
+    assert session.checkpoint is new.checkpoint
+
+
+def _fields(checkpoint):
+    from dataclasses import fields
+
+    return {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
+
+
+class Walk(RuleBasedStateMachine):
+    """Random legal and illegal actions; a ValueError or RuntimeError is an answer, else is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.session = Session()
+        self.labels = {}
+        self.tickets = []
+        self.made = 0
+        self.learnt = {}
+
+    @property
+    def book(self):
+        return self.session.workbook
+
+    def try_to(self, do, *args, **kwargs):
+        try:
+            return do(*args, **kwargs)
+        except (ValueError, RuntimeError) as error:
+            if not str(error):
+                raise
+            return None
+
+    @rule()
+    def open_bundled(self):
+        self.session.open(_BUNDLED)
+
+    @rule(name=st.sampled_from(["", "a", "b", "nucleus", "background", "c d"]))
+    def add_class(self, name):
+        self.try_to(self.book.add_class, name)
+
+    @rule(k=st.integers(-1, 6))
+    def remove_class(self, k):
+        before = {key: labels.copy() for key, labels in self.labels.items()}
+        self.try_to(self.book.remove_class, k)
+        assert all(np.array_equal(before[key], self.labels[key]) for key in before)
+        self.learnt = {}
+
+    @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a", "A\n", "\x00"]))
+    def rename_class(self, k, name):
+        self.try_to(self.book.rename_class, k, name)
+
+    @rule(k=st.integers(-1, 6), colour=st.sampled_from(["#123456", "red", ""]))
+    def recolour(self, k, colour):
+        self.try_to(self.book.recolour_class, k, colour)
+
+    @rule(meaning=st.sampled_from(["scribbles", "mask", "objects"]))
+    def add_pair(self, meaning):
+        key = len(self.labels)
+        self.labels[key] = np.zeros((12, 12), np.uint8)
+        self.book.add_pair(Pair(key, f"image {key}", LabelRule(meaning)))
+
+    @rule(key=st.integers(0, 3))
+    def drop_pair(self, key):
+        self.book.drop_pair(key)
+        self.labels.pop(key, None)
+
+    @rule(key=st.integers(0, 3), on=st.booleans())
+    def tick(self, key, on):
+        if key in self.book.pairs:
+            self.book.change_pair(key, ticked=on)
+
+    @rule(key=st.integers(0, 3), k=st.integers(0, 4), y=st.integers(0, 10), x=st.integers(0, 10))
+    def paint(self, key, k, y, x):
+        pair = self.book.pairs.get(key)
+        if pair is None or k > len(self.book.classes):
+            return
+        value = self.try_to(pair.rule.value_of, k)
+        if value is not None:
+            self.labels[key][y : y + 2, x : x + 4] = value
+
+    @rule()
+    def look(self):
+        found = {}
+        for key, pair in self.book.pairs.items():
+            now = self.try_to(target, self.labels[key], pair.rule, len(self.book.classes))
+            if now is not None:
+                found[key] = now
+        whole = {key for key, pair in self.book.pairs.items() if pair.rule.meaning != "scribbles"}
+        self.book.take(self.book.record.looked(found, whole))
+
+    @rule(verb=st.sampled_from(["Training", "Updating"]))
+    def begin(self, verb):
+        ticket = self.try_to(self.session.begin, verb)
+        if ticket is not None:
+            self.tickets.append(ticket)
+
+    @rule(which=st.integers(0, 3))
+    def end(self, which):
+        if which < len(self.tickets):
+            self.session.end(self.tickets[which])
+
+    @rule(how=st.sampled_from(["trained", "live"]))
+    def learn(self, how):
+        if self.session.checkpoint is not None:
+            adapted = with_labels(self.session.checkpoint, self.book.classes)
+            self.session.learn(how, adapted, 1, HeldOut(0.5, 0.3), 10)
+            assert self.session.checkpoint.classes == self.book.classes
+
+    @rule(which=st.integers(0, 8))
+    def go_to(self, which):
+        listed = list(self.session.versions)
+        if which < len(listed):
+            self.session.go_to(listed[which])
+
+    @invariant()
+    def classes_have_names_of_their_own(self):
+        listed = names(self.book)
+        assert len({each.casefold() for each in listed}) == len(listed) >= 1
+        assert all(each.isprintable() for each in listed)
+
+    @invariant()
+    def every_class_can_be_painted_where_there_are_strokes(self):
+        for pair in self.book.pairs.values():
+            if pair.rule.meaning == "scribbles":
+                values = [pair.rule.value_of(k) for k in range(len(self.book.classes) + 1)]
+                assert len(set(values)) == len(values)
+                assert all(0 < value <= 255 for value in values)
+
+    @invariant()
+    def no_pixel_is_learnt_and_tested(self):
+        for page in self.book.record.pages.values():
+            assert not ((page.learnt() != UNPAINTED) & (page.tested() != UNPAINTED)).any()
+            assert page.target.max(initial=-1) <= len(self.book.classes)
+
+    @invariant()
+    def what_is_used_is_a_version(self):
+        current = self.session.versions.current
+        used = self.session.checkpoint
+        assert (used is None) == (current is None)
+        assert current is None or current.checkpoint is used
+
+    @invariant()
+    def one_job_at_most(self):
+        running = self.session.running
+        assert running is None or running in self.tickets
+
+
+_BUNDLED = napari_emcad.bundled_checkpoint()
+TestWalk = Walk.TestCase
+TestWalk.settings = settings(
+    max_examples=60,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)

@@ -1,0 +1,210 @@
+"""Places that are worth painting, looked for in every slice of a stack."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import napari_emcad
+from napari_emcad.annotation.label_rules import LabelRule, PaintError
+from napari_emcad.imaging.slices import as_slices
+from napari_emcad.inference.events import InferenceSettings, Progress
+from napari_emcad.inference.patches import Preparation
+from napari_emcad.interactive.annotated_patches import Painted, painted_part
+from napari_emcad.interactive.suggest import MOST_PLACES, Places, Search, search
+from napari_emcad.interactive.suggest_ranking import Doubted, in_order, suggestions
+from napari_emcad.pipelines.segment import slices_for
+
+CPU = InferenceSettings(device="cpu", full_precision=True)
+SHAPE = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    return napari_emcad.bundled_checkpoint()
+
+
+@pytest.fixture(scope="module")
+def stack():
+    """Return slices of noisy blobs; in slice 2 there is nothing to doubt."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :128]
+    plane = 90 * (((y % 40 - 20) ** 2 + (x % 40 - 20) ** 2) < 90)
+    image = np.stack([np.roll(plane, 5 * z, 1) + random.integers(0, 60, SHAPE) for z in range(7)])
+    image[2] = 0
+    return image.astype(np.uint8)
+
+
+def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None, **given):
+    slices = slices_for(image, bundled, axes)
+    shape = shape or (slices.height, slices.width)
+    of = Search(slices, shape, bundled, CPU, temperature, painted)
+    job, events = search(of, threading.Event(), **given), []
+    while True:
+        try:
+            events.append(next(job))
+        except StopIteration as ended:
+            return ended.value, events
+
+
+def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES):
+    """Return the places of some slices of a ZYX stack, from what `inspect` says of them."""
+    inside = napari_emcad.inspect(
+        image,
+        bundled,
+        ["entropy", "encoder:1"],
+        "ZYX",
+        "cpu",
+        full_precision=True,
+        temperature=temperature,
+    )
+    slices = slices_for(image, bundled, "ZYX")
+    ready = Preparation(slices, bundled.preprocessing)
+    ranges = (0, SHAPE[0]), (0, SHAPE[1])
+    nothing = np.full(SHAPE, -1, np.int16)
+    doubted = [
+        Doubted(
+            (z,),
+            inside[z]["entropy"].values,
+            nothing if painted is None else painted_part(painted, (z,), *ranges, 1),
+            (*ready.planes((z,), *ranges), *inside[z]["encoder:1"].values),
+        )
+        for z in zs
+    ]
+    return tuple(in_order(suggestions(doubted, most=most)))
+
+
+def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
+    places, events = looked(bundled, stack)
+    assert places.found == expected(bundled, stack, range(7))
+    assert len({each.index for each in places.found}) > 1
+    assert (2,) not in {each.index for each in places.found}
+    assert (places.looked_at, places.slices, places.stopped) == (7, 7, False)
+    assert str(places) == ""
+    assert [each.done for each in events if isinstance(each, Progress)] == list(range(7))
+
+
+def test_columns_before_rows_are_told_in_the_order_of_rows(bundled, stack):
+    turned, _ = looked(bundled, np.ascontiguousarray(stack.transpose(0, 2, 1)), "ZXY")
+    assert turned.found == looked(bundled, stack)[0].found
+
+
+def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
+    places, events = looked(bundled, stack[3], "YX")
+    wanted = expected(bundled, stack, [3], most=5)
+    assert [(each.rows, each.columns) for each in places.found] == [
+        (each.rows, each.columns) for each in wanted
+    ]
+    assert any(isinstance(each, Progress) for each in events)
+
+
+def test_the_temperature_counts(bundled, stack):
+    places, _ = looked(bundled, stack, temperature=4.0)
+    assert places.found == expected(bundled, stack, range(7), temperature=4.0)
+    assert places.found != expected(bundled, stack, range(7))
+
+
+def test_a_long_stack_is_looked_at_here_and_there_and_that_is_said(bundled, stack):
+    places, _ = looked(bundled, stack, most_slices=3)
+    assert places.found == expected(bundled, stack, (0, 3, 6))
+    assert str(places) == "Looked at 3 of 7 slices, evenly spaced over the stack."
+
+
+def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
+    stop, slices = threading.Event(), slices_for(stack, bundled, "ZYX")
+    job = search(Search(slices, SHAPE, bundled, CPU), stop)
+    for event in job:
+        if event == Progress(2, 7):
+            stop.set()
+            break
+    with pytest.raises(StopIteration) as ended:
+        next(job)
+    places = ended.value.value
+    assert places.found == expected(bundled, stack, (0, 1))
+    assert str(places) == "Stopped after 2 of 7 slices."
+
+
+def test_words_for_nothing():
+    assert str(Places((), 1, 1, 1)) == "Nothing here is doubtful."
+    assert str(Places((), 0, 1, 1)) == "Stopped."
+    assert str(Places((), 32, 32, 900)).endswith("over the stack. Nothing there is doubtful.")
+
+
+def test_painted_places_are_left_out(bundled, stack):
+    first = looked(bundled, stack)[0].found[0]
+    labels = np.zeros(stack.shape, np.uint8)
+    labels[first.index[0], slice(*first.rows), slice(*first.columns)] = 1
+    painted = Painted("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
+    places, _ = looked(bundled, stack, painted=painted)
+    assert places.found == expected(bundled, stack, range(7), painted)
+    assert first not in places.found
+    labels[:] = 9
+    with pytest.raises(PaintError):
+        looked(bundled, stack, painted=painted)
+
+
+def test_only_the_slice_that_is_asked_for_is_read():
+    class OnDisk:
+        shape, dtype, read = (40, 20, 30), np.dtype(np.uint8), 0
+
+        def __getitem__(self, where):
+            self.read += 1
+            return np.zeros(self.shape, np.uint8)[where]
+
+    labels = OnDisk()
+    source = Painted("a", "a", as_slices(np.zeros(labels.shape), 3, "ZYX"), labels, LabelRule())
+    painted_part(source, (7,), (0, 20), (0, 30), 1)
+    assert labels.read == 1
+
+
+@pytest.fixture
+def large(stack):
+    """Return a slice of twice the size, every pixel of it four times."""
+    return stack[3].repeat(2, 0).repeat(2, 1)
+
+
+@pytest.fixture
+def every_other(monkeypatch):
+    """Rank places in every other pixel of what is larger than 128 along a side."""
+    monkeypatch.setattr("napari_emcad.interactive.suggest._LARGEST", 128)
+
+
+def test_large_slices_are_ranked_in_every_nth_pixel(bundled, large, every_other):
+    places, _ = looked(bundled, large, "YX")
+    assert places.found
+    for each in places.found:
+        (top, bottom), (left, right) = each.rows, each.columns
+        assert 0 <= top < bottom <= 192
+        assert 0 <= left < right <= 256
+        assert (bottom - top, right - left) == (128, 128)
+
+
+def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(
+    bundled, large, every_other, monkeypatch
+):
+    monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
+    places = []
+    for band in (10, 1000):
+        monkeypatch.setattr("napari_emcad.interactive.suggest._BAND", band)
+        places.append(looked(bundled, large, "YX")[0].found)
+    assert places[0] == places[1]
+    assert places[0]
+
+
+def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large, every_other):
+    first = looked(bundled, large, "YX")[0].found[0]
+    labels = np.zeros(large.shape, np.uint8)
+    labels[first.rows[0] + 1, first.columns[0] + 1] = 1
+    painted = Painted("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
+    places, _ = looked(bundled, large, "YX", painted=painted)
+    assert first not in places.found
+
+
+def test_places_of_a_coarse_resolution_are_told_in_pixels_of_the_finest(bundled, stack):
+    here = looked(bundled, stack[3], "YX")[0].found
+    there = looked(bundled, stack[3], "YX", shape=(384, 384))[0].found
+    assert [(each.rows, each.columns) for each in there] == [
+        (tuple(4 * n for n in each.rows), tuple(3 * n for n in each.columns)) for each in here
+    ]

@@ -1,0 +1,620 @@
+"""Annotations lie on their images whatever the axes, and say so when they do no longer."""
+
+from __future__ import annotations
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+from driving import GROUND, OBJECTS, PATIENCE_MS, annotation, press, quick, settle, stroke, train
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image, Labels
+
+import napari_emcad
+from napari_emcad.interactive.annotated_patches import painted_part
+from napari_emcad.plugin.annotations.layer import new_annotation
+from napari_emcad.plugin.layers.geometry import carried, without_channels
+
+
+@pytest.fixture
+def tiny(dock):
+    """Return a function that docks the panel with steps that take no time."""
+
+    def tiny(viewer):
+        panel = dock(viewer)
+        quick(panel)
+        return panel
+
+    return tiny
+
+
+@pytest.fixture
+def channels_within(viewer, tiny, nuclei):
+    """Return the panel of a ZCYX image of three slices and two channels, to be painted on."""
+    planes = [np.roll(nuclei, 25 * z, axis=1) for z in range(3)]
+    image = np.stack([np.stack([plane, plane // 2]) for plane in planes])
+    viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    panel = tiny(viewer)
+    for box in panel.segment_panel._axes._channels:
+        box.setCurrentIndex(box.findData(0))
+    panel.segment_panel._axes.changed.emit()
+    panel.classroom.new_annotation()
+    return panel
+
+
+def shown(labels):
+    """Return what is drawn of a layer."""
+    return np.asarray(labels._slice.image.raw)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.permutations("ZCYX"),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["paint", "fill", "polygon", "setitem", "undo", "redo"]),
+            st.tuples(*[st.integers(0, 3)] * 4),
+            st.integers(0, 3),
+            st.integers(2, 4),
+        ),
+        max_size=12,
+    ),
+)
+def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits):
+    """Brush, bucket, polygon and direct writes, in as many dimensions as napari paints in."""
+    axes = "".join(order)
+    sizes = dict(zip("ZCYX", (3, 2, 12, 14), strict=True))
+    image = Image(np.zeros([sizes[a] for a in axes], np.uint8))
+    labels = new_annotation(image, axes)
+    numbers = without_channels(labels.data, axes)
+    assert numbers.shape == tuple(sizes[a] for a in axes if a != "C")
+    history, future = [numbers.copy()], []
+    for how, at, value, dims in edits:
+        place = [n % size for n, size in zip(at, labels.data.shape[-4:], strict=False)]
+        labels.n_edit_dimensions = min(dims, labels.ndim)
+        before = numbers.copy()
+        if how == "paint":
+            labels.paint(place, value)
+        elif how == "fill":
+            labels.fill(place, value)
+        elif how == "polygon":
+            labels.n_edit_dimensions = 2
+            corners = [[*place[:-2], y, x] for y, x in ((0, 0), (0, 6), (7, 6))]
+            labels.paint_polygon(corners, value)
+        elif how == "setitem":
+            labels.data_setitem(tuple(np.array([each, each]) for each in place), value)
+        elif how == "undo" and len(history) > 1:
+            labels.undo()
+            future.append(history.pop())
+            assert np.array_equal(numbers, history[-1])
+        elif how == "redo" and future:
+            labels.redo()
+            history.append(future.pop())
+            assert np.array_equal(numbers, history[-1])
+        if how not in ("undo", "redo") and not np.array_equal(numbers, before):
+            history.append(numbers.copy())
+            future = []
+        assert np.shares_memory(numbers, labels.data)
+        assert np.array_equal(labels.data, carried(numbers, axes, image.data.shape))
+
+
+def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    labels, image = annotation(panel), viewer.layers["cells"]
+    assert labels.ndim == image.ndim
+    for z, c, k in ((1, 1, 1), (2, 0, 0)):
+        viewer.dims.set_current_step((0, 1), (z, c))
+        stroke(panel, k, (z, c, 24, 30))
+        settle(panel, qtbot)
+        value = 1 if k else 255
+        for channel in (0, 1):
+            viewer.dims.set_current_step(1, channel)
+            point = image.data_to_world((z, channel, 24, 30))
+            assert labels.get_value(point, world=True) == value
+            assert shown(labels)[24, 30] == value
+    record = panel.session.workbook.record
+    assert {key.index for key in record.pages} == {(1,), (2,)}
+    pair = panel.classroom.pair
+    assert pair.numbers.shape == (3, 96, 128)
+    assert set(record.painted.items()) == {
+        (1, int((pair.numbers == 1).sum())),
+        (0, int((pair.numbers == 255).sum())),
+    }
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
+
+
+def test_corrections_reach_every_channel(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    viewer.dims.set_current_step((0, 1), (1, 1))
+    panel.preview.refresh()
+    settle(panel, qtbot)
+    said = viewer.layers["cells prediction"].data[1, 0]
+    assert said.any()
+    press(qtbot, panel.teach_panel._correct)
+    numbers = panel.classroom.pair.numbers
+    assert np.array_equal(numbers[1] == 1, said == 1)
+    assert not numbers[[0, 2]].any()
+    assert np.array_equal(shown(annotation(panel)), numbers[1])
+    annotation(panel).undo()
+    assert not numbers.any()
+
+
+def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make_napari_viewer):
+    """H23."""
+    panel = channels_within
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    panel.keeper.save()
+    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+    (path,) = panel.keeper._sitting.folder.glob("paint-*")
+    with np.load(path) as kept:
+        assert tuple(kept["shape"]) == (3, 96, 128)
+    panel.keeper._sitting._held.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
+    again = dock(viewer)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    press(qtbot, again.recovery._restore)
+    settle(again, qtbot)
+    (pair,) = again.notes.pairs
+    assert np.array_equal(pair.labels.data, annotation(panel).data)
+    pair.labels.paint((0, 1, 50, 50), 1)
+    assert pair.labels.data[0, 0, 50, 50] == 1
+
+
+def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbot):
+    """napari's Duplicate layer copies the numbers of every channel."""
+    panel, viewer = channels_within, channels_within.viewer
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    data, meta, _ = annotation(panel).as_layer_data_tuple()
+    copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
+    viewer.layers.remove(annotation(panel))
+    panel.classroom.use_layer(copied)
+    assert annotation(panel) is copied
+    copied.paint((2, 1, 50, 50), 1)
+    assert copied.data[2, 0, 50, 50] == 1
+    odd = np.zeros(copied.data.shape, np.uint8)
+    odd[0, 1, :5] = 1
+    panel.classroom.use_layer(viewer.add_labels(odd, name="odd"))
+    assert "“odd” does not suit “cells”: its channels hold different" in panel.job_bar.message
+    assert annotation(panel) is copied
+    copied.data = np.array(copied.data)  # as other plugins do
+    settle(panel, qtbot)
+    copied.paint((2, 0, 70, 70), 1)
+    assert copied.data[2, 1, 70, 70] == 1
+    copied.data = odd
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert "its channels hold different numbers" in panel.teach_panel._reason.text()
+
+
+def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_within, qtbot):
+    """napari shows other slices of it than of its image."""
+    panel, viewer = channels_within, channels_within.viewer
+    viewer.layers.remove(annotation(panel))
+    mine = np.zeros((3, 96, 128), np.uint8)
+    mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
+    layer = viewer.add_labels(mine, name="mine")
+    panel.classroom.use_layer(layer)
+    settle(panel, qtbot)
+    assert "no axis for the channels" in panel.teach_panel._remark.text()
+    assert set(panel.session.workbook.record.painted) == {0, 1}
+    panel.classroom.paint(1)
+    assert "no axis for the channels" in panel.job_bar.message
+    assert layer.mode != "paint"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ((50, 60), "the image 50 × 60"),
+        ((3, 96, 128), "had 2 axes and now has 3"),
+        ((96, 129), "the image 96 × 129"),
+    ],
+)
+def test_an_image_whose_data_is_replaced_is_told_and_not_learnt(
+    viewer, tiny, qtbot, nuclei, other, said
+):
+    """H7, H8: nothing is learnt on pixels that were not painted on."""
+    image = viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+        stroke(panel, k, at)
+        settle(panel, qtbot)
+    painted = panel.session.workbook.record.painted
+    image.data = np.zeros(other, np.uint8)
+    settle(panel, qtbot)
+    panel.classroom.show()
+    reason = panel.teach_panel._reason.text()
+    assert "“nuclei annotation” does not suit “nuclei” any more" in reason
+    assert said in reason
+    assert not panel.teach_panel._train.isEnabled()
+    panel.teacher.train()
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1
+    panel.classroom.paint(1)
+    assert said in panel.job_bar.message
+    for do in (panel.classroom.correct, panel.preview.refresh, panel.keeper.save):
+        do()
+        settle(panel, qtbot)
+    image.data = nuclei
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert panel.session.workbook.record.painted == painted
+    assert panel.teach_panel._train.isEnabled()
+    train(panel, qtbot)
+    assert len(panel.session.versions) == 2
+
+
+def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
+    viewer, tiny, qtbot, nuclei
+):
+    for name in ("one", "two"):
+        viewer.add_image(nuclei, name=name)
+    panel = tiny(viewer)
+    for name in ("one", "two"):
+        panel.teach_panel.choose_layer(viewer.layers[name])
+        press(qtbot, panel.teach_panel._new)
+        for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+            stroke(panel, k, at)
+            settle(panel, qtbot)
+    viewer.layers["one"].data = nuclei[:40]
+    settle(panel, qtbot)
+    assert "“one”" in panel.teacher.why_not()
+    panel.session.workbook.change_pair(next(iter(panel.session.workbook.pairs)), ticked=False)
+    assert not panel.teacher.why_not()
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
+
+
+def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbot, nuclei):
+    """H23: a number belongs to one annotation, whoever gets its address in memory later."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    keys = []
+    for value in range(1, 5):
+        press(qtbot, panel.teach_panel._new)
+        keys.append(panel.classroom.pair.key)
+        assert keys[-1] != id(annotation(panel))  # an address is given to others later
+        annotation(panel).data[value, :value] = 1
+        annotation(panel).refresh()
+        settle(panel, qtbot)
+        panel.keeper.save()
+        qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+        viewer.layers.remove(annotation(panel))
+        settle(panel, qtbot)
+    assert len(set(keys)) == 4
+    found = sorted(panel.keeper._sitting.folder.glob("paint-*"))
+    assert len(found) == 4
+    for count, path in enumerate(found, start=1):
+        with np.load(path) as kept:
+            assert len(kept["places"]) == count
+
+
+def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
+    labels = new_annotation(Image(np.stack([nuclei] * 2)), "CYX")
+    assert labels.data.shape == nuclei.shape
+
+
+def everything(record):
+    """Return where a record's only place is learnt and held out."""
+    pages = list(record.pages.values())
+    learnt = np.any([page.learnt() >= 0 for page in pages], axis=0)
+    return learnt, np.any([page.tested() >= 0 for page in pages], axis=0)
+
+
+def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
+    viewer, tiny, qtbot, nuclei
+):
+    """H18."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    for _ in range(2):
+        press(qtbot, panel.teach_panel._new)
+        for row in range(8, 88, 16):
+            for k in (1, 0):
+                stroke(panel, k, (row + 8 * k, 20), 40)
+                settle(panel, qtbot)
+    record = panel.session.workbook.record
+    learnt, tested = everything(record)
+    assert tested.any()
+    assert not (learnt & tested).any()
+    assert not panel.teacher.disagreement()
+    first, second = panel.notes.pairs
+    second.labels.data[first.labels.data == 1] = 255
+    second.labels.refresh()
+    settle(panel, qtbot)
+    panel.classroom.show()
+    count = int((first.labels.data == 1).sum())
+    said = panel.teach_panel._score.text()
+    assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in said
+    train(panel, qtbot)
+    assert len(panel.session.versions) == 2
+    panel.session.workbook.change_pair(second.key, ticked=False)
+    assert not panel.teacher.disagreement()
+
+
+@pytest.mark.parametrize("how", ["annotation", "image", "both"])
+def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtbot, nuclei, how):
+    """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for column in range(5, 118, 12):
+        for k, row in ((1, 24), (0, 60)):
+            stroke(panel, k, (row, column), 2)
+            settle(panel, qtbot)
+    train(panel, qtbot)
+    learnt, tested = everything(panel.session.workbook.record)
+    assert tested.any()
+    if how != "image":
+        viewer.layers.remove(annotation(panel))
+        settle(panel, qtbot)
+    if how != "annotation":
+        viewer.layers.remove("nuclei")
+        settle(panel, qtbot)
+        viewer.add_image(nuclei, name="again")
+    press(qtbot, panel.teach_panel._new)
+    for row in (24, 60):
+        stroke(panel, 1, (row, 0), 120)
+        settle(panel, qtbot)
+    now = everything(panel.session.workbook.record)
+    assert not (now[1] & learnt).any()
+    assert not (now[0] & tested).any()
+    assert (now[0] | now[1])[tested].all()
+
+
+def means(panel, meaning):
+    """Say in the list what the only annotation's numbers mean, as the user does."""
+    box = panel.teach_panel.pairs.cellWidget(0, 2)
+    box.setCurrentIndex(box.findData(meaning))
+    box.activated.emit(box.currentIndex())
+
+
+def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    mask = (nuclei > 100).astype(np.uint8) * 255
+    panel.classroom.use_layer(viewer.add_labels(mask, name="mine"))
+    settle(panel, qtbot)
+    bright = int((nuclei > 100).sum())
+    book, remark = panel.session.workbook, panel.teach_panel._remark
+    means(panel, "scribbles")
+    settle(panel, qtbot)
+    assert book.record.painted == {0: bright}
+    assert "255 is sure background now" in remark.text()
+    panel.classroom.paint(1)
+    assert viewer.layers["mine"].selected_label == 1
+    means(panel, "mask")
+    settle(panel, qtbot)
+    assert book.record.painted == {0: nuclei.size - bright, 1: bright}
+    assert not panel.teacher._watch.problem
+
+
+def rename(panel, k, name):
+    panel.teach_panel.classes._rows.item(k, 1).setText(name)
+
+
+def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot):
+    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach_panel.classes._add)
+    rename(panel, 2, "Nucleus\n")
+    assert "already" in panel.job_bar.message
+    assert panel.teach_panel.classes._rows.item(2, 1).text() == "class 2"
+    rename(panel, 2, "cell\nwall")
+    assert not panel.job_bar.message
+    assert panel.teach_panel.classes._rows.item(2, 1).text() == "cell wall"
+    assert annotation(panel).features["class"].tolist()[-1] == "cell wall"
+    panel.job_bar.say("Saved.")
+    rename(panel, 2, "debris")
+    assert panel.job_bar.message == "Saved."
+
+
+@pytest.fixture
+def held_back(monkeypatch):
+    """Return an event; until it is set, predictions wait for their stop."""
+    from napari_emcad.plugin.teach import preview
+
+    opened, begun, job = threading.Event(), threading.Event(), preview.segment_job
+
+    def waiting(slices, checkpoint, settings, stop, *others):
+        begun.set()
+        while not (opened.is_set() or stop.is_set()):
+            stop.wait(0.01)
+        return (yield from job(slices, checkpoint, settings, stop, *others))
+
+    monkeypatch.setattr(preview, "segment_job", waiting)
+    opened.begun = begun
+    yield opened
+    opened.set()
+
+
+def with_strokes(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+        stroke(panel, k, at)
+        settle(panel, qtbot)
+    return panel
+
+
+@pytest.mark.parametrize("by", ["key", "button", "update"])
+def test_a_training_takes_the_place_of_the_prediction_after_one(
+    viewer, tiny, qtbot, nuclei, held_back, by
+):
+    """Alt+T right after a training begins another one, whatever is being predicted."""
+    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+    panel.teacher.train()
+    qtbot.waitUntil(held_back.begun.is_set, timeout=PATIENCE_MS)
+    assert panel.session.running.verb == "Predicting"
+    panel.classroom.show()
+    if by == "key":
+        panel.teacher.train()
+    else:
+        button = panel.teach_panel._train if by == "button" else panel.teach_panel._update
+        assert button.isEnabled()
+        press(qtbot, button)
+    qtbot.waitUntil(lambda: len(panel.session.versions) == 3, timeout=PATIENCE_MS)
+    held_back.set()
+    settle(panel, qtbot)
+    assert "Predicting" not in panel.job_bar.message
+    assert panel.session.running is None
+
+
+def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, held_back):
+    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+    ticket = panel.session.begin("Segmenting nuclei")
+    panel.teacher.train()
+    assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
+    panel.session.end(ticket)
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1
+    panel.preview.compare(panel.session.versions.current)
+    panel.teacher.train()
+    assert "Predicting: wait" in panel.job_bar.message
+    held_back.set()
+    settle(panel, qtbot)
+    assert len(panel.session.versions) == 1
+
+
+@pytest.fixture
+def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
+    """Return the panel of a stack whose result this computer has no memory for, painted on."""
+    tall = np.tile(nuclei, (3, 4))
+    image = viewer.add_image(
+        np.stack([tall] * 4), name="huge", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5)
+    )
+    monkeypatch.setattr("napari_emcad.plugin.annotations.layer._LARGEST", 200 * 250 * 2)
+    monkeypatch.setattr("napari_emcad.pipelines.segment._memory", lambda: image.data.size - 1)
+    panel = tiny(viewer)
+    viewer.dims.set_current_step(0, 2)
+    image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
+    press(qtbot, panel.teach_panel._new)
+    for at, k in ((24, 30), 1), ((60, 20), 0):
+        stroke(panel, k, (1, *at))
+        settle(panel, qtbot)
+    return panel
+
+
+def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge, qtbot):
+    """H13."""
+    viewer, labels, image = huge.viewer, annotation(huge), huge.viewer.layers["huge"]
+    corner = labels.metadata["napari-emcad"]["corner"]
+    assert any(corner)
+    image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
+    train(huge, qtbot)
+    found = viewer.layers["huge prediction"]
+    assert found.data.shape == labels.data.shape
+    for place in ((0, 0, 0), (1, 40, 50)):
+        wanted = np.add(place, corner)
+        assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
+    huge.preview.refresh()
+    settle(huge, qtbot)
+    index = 2 - corner[0]
+    said = found.data[index]
+    assert said.any()
+    assert not np.delete(found.data, index, axis=0).any()
+    whole = napari_emcad.segment(image.data[2], huge.session.checkpoint, "YX").labels
+    part = whole[corner[1] :, corner[2] :][: said.shape[0], : said.shape[1]]
+    assert (part == said).mean() > 0.98
+    before = labels.data.copy()
+    press(qtbot, huge.teach_panel._correct)
+    now = labels.data[index]
+    free = before[index] == 0
+    assert np.array_equal(now[free & (said == 1)], np.ones((free & (said == 1)).sum()))
+    assert np.array_equal(now[~free], before[index][~free])
+
+
+def test_a_training_without_a_prediction_says_why(huge, qtbot):
+    huge.viewer.dims.set_current_step(0, 0)
+    said = []
+    say = huge.job_bar.say
+    huge.job_bar.say = lambda message, error=False: (said.append(message), say(message, error))
+    train(huge, qtbot)
+    assert "No prediction is shown: What is on screen lies beside the annotation." in said
+    assert len(huge.session.versions) == 2
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3), (85, 170, 255)])
+def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot, nuclei, values):
+    """From the remark to the prediction, by what the panel says and nothing else."""
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    mask = np.zeros(nuclei.shape, np.uint8)
+    for k, value in enumerate(values):
+        mask[20 + 24 * k : 40 + 24 * k] = value
+    panel.classroom.use_layer(viewer.add_labels(mask.copy(), name="mine"))
+    settle(panel, qtbot)
+    remark = panel.teach_panel._remark
+    assert ("single objects" if values[0] == 1 else "85 is class 1") in remark.text()
+    means(panel, "mask")
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert "add a class" in panel.teach_panel._reason.text()
+    for _ in range(2):
+        press(qtbot, panel.teach_panel.classes._add)
+    settle(panel, qtbot)
+    record = panel.session.workbook.record
+    assert record.painted == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
+    assert set(record.held_out) == set(range(4))
+    train(panel, qtbot)
+    assert panel.session.checkpoint.config.num_classes == 4
+    assert panel.session.versions.current.score is not None
+    assert np.array_equal(viewer.layers["mine"].data, mask)
+    for k in range(4):
+        panel.classroom.paint(k)
+        rule = panel.session.workbook.pairs[panel.classroom.pair.key].rule
+        assert rule.class_of(int(annotation(panel).selected_label)) == k
+
+
+def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
+    panel, viewer = channels_within, channels_within.viewer
+    stroke(panel, 1, (1, 1, 24, 30))
+    settle(panel, qtbot)
+    for z in (0, 1):
+        viewer.dims.set_current_step((0, 1), (z, 1))
+        search = panel.suggester._ask().search
+        height, width = search.shape
+        target = painted_part(search.painted, (z,), (0, height), (0, width), search.classes)
+        assert (target == 1).sum() == (panel.classroom.pair.numbers[z] == 1).sum()
+        assert (target == 1).any() == (z == 1)
+
+
+def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbot, nuclei):
+    """magicgui goes by names: the panel would show one image and read another."""
+    one = viewer.add_image(nuclei, name="one")
+    other = viewer.add_image(np.stack([nuclei] * 6), name="other")
+    panel = tiny(viewer)
+    panel.teach_panel.choose_layer(other)
+    panel.stages_panel.choose_layer(other)
+    settle(panel, qtbot)
+    other.name = "one"
+    settle(panel, qtbot)
+    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
+        assert box.layer is other
+    assert panel.segment_panel._axes.axes == "ZYX"
+    viewer.layers.remove(other)
+    settle(panel, qtbot)
+    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
+        assert box.layer is one
+    assert panel.segment_panel._axes.axes == "YX"
+    press(qtbot, panel.teach_panel._new)
+    assert annotation(panel).ndim == 2
+
+
+def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtbot, nuclei):
+    viewer.add_image(nuclei, name="nuclei")
+    panel = tiny(viewer)
+    press(qtbot, panel.teach_panel._new)
+    means(panel, "objects")
+    press(qtbot, panel.teach_panel.classes._add)
+    settle(panel, qtbot)
+    assert "cannot hold class 2" in panel.job_bar.message
+    panel.classroom.paint(1)
+    assert annotation(panel).mode == "paint"

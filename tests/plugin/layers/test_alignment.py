@@ -1,0 +1,116 @@
+"""Results lie exactly on their images (H9)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image, Labels
+from placements import placed_images
+
+import napari_emcad
+from napari_emcad.plugin.layers.geometry import geometry, levels
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@settings(max_examples=40, deadline=None)
+@given(placed_images(), st.sampled_from([0, 1]))
+def test_every_pixel_centre_lands_where_the_image_has_it(image, number):
+    level = levels(image)[number]
+    result = Labels(np.zeros(level.array.shape, np.uint8), **geometry(image, (0, 1, 2), level))
+    factor = np.asarray(level.coarseness)
+    for pixel in ((0, 0, 0), (5, 3, 7), (2, 15, 11)):
+        fine = np.asarray(pixel) * factor + (factor - 1) / 2
+        np.testing.assert_allclose(
+            result.data_to_world(pixel), image.data_to_world(fine), rtol=0, atol=1e-9
+        )
+    assert [str(unit) for unit in result.units] == [str(unit) for unit in image.units]
+    assert tuple(result.axis_labels) == tuple(image.axis_labels)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_dropped_axis_leaves_the_others_in_place(data):
+    """Channels are dropped; no rotation or shear runs into them."""
+    flat = data.draw(placed_images(ndim=2))
+    whole = Image(
+        np.zeros((4, 32, 48), np.uint8),
+        scale=(7, *flat.scale),
+        translate=(5, *flat.translate),
+        axis_labels=("c", "y", "x"),
+        units=("pixel", "um", "um"),
+    )
+    (level,) = levels(whole)
+    place = geometry(whole, (1, 2), level)
+    result = Labels(np.zeros((32, 48), np.uint8), **place)
+    for pixel in ((0, 0), (31, 47)):
+        np.testing.assert_allclose(
+            result.data_to_world(pixel), whole.data_to_world((0, *pixel))[1:], atol=1e-9
+        )
+    assert tuple(result.axis_labels) == ("y", "x")
+    assert [str(unit) for unit in result.units] == ["micrometer", "micrometer"]
+
+
+def test_plain_attributes_stay_plain():
+    """What the user wrote is what the result says, not an equivalent affine."""
+    image = Image(np.zeros((8, 9)), scale=(2, 3), translate=(1, 4), rotate=30, shear=[0.1])
+    place = geometry(image, (0, 1), levels(image)[0])
+    np.testing.assert_allclose(place["scale"], image.scale)
+    np.testing.assert_allclose(place["translate"], image.translate)
+    np.testing.assert_allclose(place["rotate"], image.rotate)
+    np.testing.assert_allclose(place["shear"], image.shear)
+    np.testing.assert_allclose(place["affine"], np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 32])
+def test_coarse_grids_have_the_half_pixel_term(factor):
+    fine = np.zeros((64, 64), np.uint8)
+    image = Image([fine, fine[::factor, ::factor]], multiscale=True, scale=(0.5, 0.5))
+    place = geometry(image, (0, 1), levels(image)[1])
+    np.testing.assert_allclose(place["scale"], 0.5 * factor)
+    np.testing.assert_allclose(place["translate"], 0.5 * (factor - 1) / 2)
+
+
+def test_a_result_follows_an_image_that_was_moved(panel, finish):
+    panel.segmenter.run()
+    finish(panel)
+    image = panel.viewer.layers["nuclei"]
+    image.scale, image.translate, image.units = (0.3, 0.3), (5, 6), ("um", "um")
+    panel.segmenter.run()
+    finish(panel)
+    (layer,) = [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    np.testing.assert_allclose(layer.scale, (0.3, 0.3))
+    np.testing.assert_allclose(layer.translate, (5, 6))
+    assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
+
+
+def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, dock, finish, nuclei):
+    """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
+    dim = (nuclei * 0.5).astype(np.uint8)
+    planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]
+    image = np.stack([np.stack([plane, plane]) for plane in planes])
+    viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    panel = dock(viewer)
+    for box in panel.segment_panel._axes._channels:
+        box.setCurrentIndex(box.findData(0))
+    form = panel.segment_panel
+    form._axes.changed.emit()
+    form._scope.setCurrentIndex(form._scope.findData("layer"))
+    form._advanced._probabilities.setChecked(True)
+    panel.segmenter.run()
+    finish(panel)
+    layer = viewer.layers["cells segmentation"]
+    checkpoint = panel.session.checkpoint
+    wanted = napari_emcad.segment(image, checkpoint, "ZCYX", "cpu", channels=(0, 0, 0)).labels
+    assert wanted.any(axis=(1, 2)).all()
+    for z, c in ((0, 0), (2, 0), (1, 1)):
+        viewer.dims.set_current_step((0, 1), (z, c))
+        for y, x in np.argwhere(wanted[z])[::97]:
+            point = viewer.layers["cells"].data_to_world((z, c, y, x))
+            assert layer.get_value(point, world=True) == wanted[z, y, x]
+    layer.paint((1, 0, 5, 5), 1)
+    assert layer.data[1, 1, 5, 5] == 1
+    chances = next(each for each in viewer.layers if "probability" in each.name)
+    assert chances.data.shape == image.shape
+    assert np.array_equal(chances.data[:, 0] > 0.5, wanted > 0)

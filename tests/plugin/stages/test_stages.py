@@ -1,0 +1,651 @@
+"""The Stages tab: maps of every stage as layers that lie exactly on their image."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from driving import maps
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image
+from placements import placed_images
+from qtpy.QtCore import Qt, QTimer
+
+from napari_emcad import inspect
+from napari_emcad.imaging.slices import Scope
+from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.pipelines.segment import slices_for
+from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.stages.cache import MapCache
+from napari_emcad.plugin.stages.layers import placed_map
+from napari_emcad.plugin.stages.request import StageChoices, StageRequest
+
+STRIDE = 4 / 1.5
+"""Of stage 1, in the image's pixels: the bundled model enlarges."""
+
+FEW = StageChoices(stages=(4, 1), kinds=("probability",))
+
+
+def click(qtbot, panel):
+    panel.observatory.show()  # or wait for it
+    qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def shown(finish, qtbot):
+    """Return a function that waits for the job and the layers it becomes."""
+
+    def shown(panel):
+        finish(panel)
+        qtbot.waitUntil(lambda: not panel.observatory._waiting, timeout=30_000)
+
+    return shown
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Return an event; until it is set, the network does not answer."""
+    opened, answers = threading.Event(), PvtEmcad.look_inside
+
+    def look_inside(self, x):
+        assert opened.wait(60)
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    yield opened
+    opened.set()
+
+
+@pytest.fixture
+def stack(viewer, dock, nuclei):
+    """Return a panel on a stack that follows the slider, at slice 2."""
+    slices = np.stack([np.roll(nuclei, 7 * z, 1) for z in range(6)])
+    viewer.add_image(slices, name="stack", scale=(2, 0.5, 0.5), axis_labels=("z", "y", "x"))
+    viewer.dims.set_current_step(0, 2)
+    panel = dock(viewer)
+    panel.stages_panel.set_value(FEW)
+    panel.stages_panel._follow.setChecked(True)
+    panel.observatory.show()
+    return panel
+
+
+def headless(image, checkpoint, **options):
+    names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "adds"]
+    return inspect(image, checkpoint, names, device="cpu", **options)[0]
+
+
+# -- where maps lie
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@settings(max_examples=40, deadline=None)
+@given(placed_images(), st.sampled_from([0, 1]), st.sampled_from([4, 32, 21.3]), st.integers(0, 5))
+def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
+    level = levels(image)[number]
+    height, width = level.array.shape[1:]
+    shape = (-(-height // stride), -(-width // stride))
+    values = np.zeros([int(each) for each in shape], np.float32)
+    offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
+    found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
+    data, place = placed_map(_request(image, level, z), found)
+    layer = Image(data, **place)
+    (top, bottom), (left, right) = found.extent
+    coarse = np.asarray(level.coarseness)
+    for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
+        fine = np.array([z, y, x]) * coarse + (coarse - 1) / 2
+        corner = np.array([0, 0 if y == top else shape[0], 0 if x == left else shape[1]]) - 0.5
+        corner[0] = 0
+        np.testing.assert_allclose(
+            layer.data_to_world(corner), image.data_to_world(fine), rtol=0, atol=1e-6
+        )
+    assert [str(unit) for unit in layer.units] == [str(unit) for unit in image.units]
+    assert tuple(layer.axis_labels) == tuple(image.axis_labels)
+
+
+def _request(image, level, z):
+    class Answers:
+        class config:
+            input_channels = 3
+
+    slices = slices_for(level.array, Answers, "ZYX", None, Scope((z,)))
+    given = dict.fromkeys(("checkpoint", "settings"))
+    return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **given)
+
+
+def test_channels_between_slices_and_rows_keep_the_slices_in_place(
+    viewer, dock, shown, qtbot, nuclei
+):
+    """napari counts axes from the last one, so a map needs the channel axis that lies inside."""
+    image = np.stack([np.stack([nuclei, nuclei // 2])] * 6)
+    viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(3, 1, 1, 1))
+    viewer.dims.set_current_step(0, 4)
+    panel = dock(viewer)
+    panel.segment_panel._axes._channels[0].setCurrentIndex(1)
+    panel.segment_panel._axes._channels[0].activated.emit(1)
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    layer = maps(panel)["probability:1"]
+    assert layer.data.shape == (1, 2, 36, 48)
+    np.testing.assert_allclose(layer.translate, (12, 0, (STRIDE - 1) / 2, (STRIDE - 1) / 2))
+    np.testing.assert_allclose(layer.scale, (3, 1, STRIDE, STRIDE))
+
+
+# -- what is shown
+
+
+def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, nuclei):
+    panel.stages_panel.set_value(
+        StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "adds"))
+    )
+    click(qtbot, panel)
+    shown(panel)
+    found, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
+    assert found.keys() == {name for name in expected if name != "decoder:4"}
+    for name, layer in found.items():
+        np.testing.assert_allclose(layer.data, expected[name].values, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(layer.scale, expected[name].factor)
+        assert tuple(layer.contrast_limits) == expected[name].limits
+    assert found["gate:3"].name == "nuclei · stage 3 · gate"
+    assert found["entropy"].name == "nuclei · entropy"
+    assert found["adds:2"].colormap.name == "blue white red"
+    assert "Seen in" in panel.job_bar.message
+    assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
+
+
+def test_features_are_colours_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
+    stages = panel.stages_panel
+    stages.set_value(StageChoices((4,), ("decoder", "channel")))
+    click(qtbot, panel)
+    shown(panel)
+    (layer,) = maps(panel).values()
+    assert layer.rgb
+    assert layer.data.shape == (5, 6, 3)
+    assert stages.bars.titles == ("Stage 4",)
+    assert stages.bars.isVisibleTo(stages)
+    stages.set_value(StageChoices((4,), ("decoder",), channels=(0, 17)))
+    click(qtbot, panel)
+    shown(panel)
+    assert list(maps(panel)) == ["decoder:4:0", "decoder:4:17"]
+    assert maps(panel)["decoder:4:17"].name == "nuclei · stage 4 · decoder channel 17"
+    assert not stages.bars.isVisibleTo(stages)
+
+
+def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nuclei):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    before = maps(panel)
+    before["probability:4"].colormap = "magma"
+    duplicate = Image(before["probability:1"].data.copy(), metadata={}, name="mine")
+    panel.viewer.add_layer(duplicate)
+    kept = duplicate.data.copy()
+    image = panel.viewer.layers["nuclei"]
+    image.data, image.scale = 200 - nuclei[::-1], (0.5, 0.5)
+    panel.stages_panel.choose_layer(image)
+    click(qtbot, panel)
+    shown(panel)
+    after = maps(panel)
+    assert all(after[name] is before[name] for name in before)
+    assert after["probability:4"].colormap.name == "magma"
+    np.testing.assert_allclose(after["probability:1"].scale, (STRIDE / 2, STRIDE / 2))
+    assert not np.array_equal(after["probability:1"].data, kept)
+    np.testing.assert_array_equal(duplicate.data, kept)
+
+
+def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtbot):
+    labels = panel.viewer.add_labels(np.zeros((96, 128), np.uint8), name="paint")
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    assert panel.viewer.layers.selection.active is labels
+    names = [each.name for each in panel.viewer.layers]
+    assert names == [
+        "nuclei",
+        "nuclei · stage 4 · probability",
+        "nuclei · stage 1 · probability",
+        "paint",
+    ]
+    for combo in (panel.stages_panel._image, panel.segment_panel._image):
+        assert [each.name for each in combo.choices] == ["nuclei"]
+
+
+def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
+    kinds = ("probability", "gate", "adds", "entropy", "disagreement")
+    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
+    click(qtbot, panel)
+    shown(panel)
+    grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
+    before = (grid.enabled, grid.shape, grid.stride)
+    qtbot.mouseClick(panel.stages_panel._beside, Qt.MouseButton.LeftButton)
+    assert grid.enabled
+    assert all(layer.visible for layer in maps(panel).values())
+    places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
+    assert places["nuclei"] == (0, 0)
+    for n in (3, 2, 1):
+        assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
+        assert places[f"nuclei · stage {n} · what the stage adds"][1] == 4 - n
+        assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
+    qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
+    assert (grid.enabled, grid.shape, grid.stride) == before
+    qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
+
+
+def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, shown, qtbot):
+    """Many that leave a grid at once end some OpenGL drivers, and each costs a collection."""
+    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
+    click(qtbot, panel)
+    shown(panel)
+    layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
+    qtbot.mouseClick(panel.stages_panel._beside, Qt.MouseButton.LeftButton)
+    counts, frozen = [len(layers)], []
+    layers.events.removed.connect(lambda _: counts.append(len(layers)))
+    layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
+    panel.stages_panel.set_value(StageChoices((1,), ("probability",)))
+    click(qtbot, panel)
+    shown(panel)
+    assert len(layers) > 2
+    assert not grid.enabled
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)  # what leaves is not taken for what is shown
+    shown(panel)
+    qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
+    assert len(layers) == 3
+    assert panel.observatory._layers.beside
+    assert all(frozen)
+    assert gc.get_freeze_count() == 0
+
+
+def test_naparis_own_grid_button_counts(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    grid, button = panel.viewer.canvas.grid, panel.stages_panel._beside
+    before = grid.stride, grid.shape, grid.spacing
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    grid.enabled = False
+    qtbot.waitUntil(lambda: not button.isChecked(), timeout=10_000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert grid.enabled
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert (grid.stride, grid.shape, grid.spacing) == before
+    assert not grid.enabled
+
+
+def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    first, second = maps(panel).values()
+    first.name = "mine"
+    panel.viewer.layers["nuclei"].name = "of\nlines"
+    click(qtbot, panel)
+    shown(panel)
+    assert first.name == "mine"
+    assert second.name.startswith("of lines · stage ")
+
+
+def test_bars_alone_can_be_removed(panel, shown, qtbot):
+    panel.stages_panel.set_value(StageChoices((4, 1), ("channel",)))
+    click(qtbot, panel)
+    shown(panel)
+    panel.observatory.show()
+    assert panel.stages_panel._remove.isEnabled()
+    qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
+    assert not panel.stages_panel._remove.isEnabled()
+    assert not panel.observatory._seen
+
+
+# -- what changes meanwhile
+
+
+def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    image = panel.viewer.layers["nuclei"]
+    panel.observatory._cursor = (25.0, 54.0)
+    panel.observatory._read()
+    assert panel.stages_panel.readout.values
+    image.data = np.zeros_like(image.data)
+    assert "image has changed" in panel.stages_panel._told.text()
+    assert not panel.stages_panel.readout.values
+    click(qtbot, panel)
+    shown(panel)
+    assert not panel.stages_panel._told.text()
+    image.data = np.zeros((3, 40, 50), np.uint8)
+    assert "image has changed" in panel.stages_panel._told.text()
+
+
+def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot):
+    click(qtbot, stack)
+    shown(stack)
+    panel = stack.observatory
+    panel._cursor = (4.0, 25 * 0.5, 54 * 0.5)
+    panel._read()
+    assert stack.stages_panel.readout.values
+    stack.viewer.dims.set_current_step(0, 0)
+    assert not stack.stages_panel.readout.values
+    click(qtbot, stack)
+    shown(stack)
+    found = panel._seen[1][MapKey("probability", 1)].values
+    assert stack.stages_panel.readout.values[1] == pytest.approx(
+        found[int(25.5 / STRIDE), int(54.5 / STRIDE)]
+    )
+
+
+def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
+    scope = panel.stages_panel._scope
+    scope.setCurrentIndex(scope.findData("view"))
+    panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
+    panel.viewer.scene.camera.center = (0.0, 5000.0, 5000.0)
+    panel.observatory.show()
+    assert not panel.stages_panel._show.isEnabled()
+    assert "Nothing of the image is on screen" in panel.stages_panel._reason.text()
+
+
+# -- stacks
+
+
+def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, monkeypatch):
+    click(qtbot, stack)
+    shown(stack)
+    layer, looks, answers = maps(stack)["probability:1"], [], PvtEmcad.look_inside
+    np.testing.assert_allclose(layer.translate, (4, (STRIDE - 1) / 4, (STRIDE - 1) / 4))
+    first = layer.data.copy()
+
+    def look_inside(self, x):
+        looks.append(1)
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    stack.viewer.dims.set_current_step(0, 5)
+    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
+    expected = inspect(
+        stack.viewer.layers["stack"].data, stack.session.checkpoint, ["probability:1"], "ZYX", "cpu"
+    )[5]
+    np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
+    assert "z 5" in stack.stages_panel._told.text()
+    shown(stack)
+    count = len(looks)
+    stack.viewer.dims.set_current_step(0, 2)
+    qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=5_000)
+    shown(stack)
+    assert len(looks) == count
+    np.testing.assert_array_equal(layer.data, first)
+
+
+def test_late_answers_are_dropped(stack, shown, qtbot, gate):
+    """H8: the slice on screen when the answer comes is the one that is shown."""
+    gate.set()
+    click(qtbot, stack)
+    shown(stack)
+    layer, places = maps(stack)["probability:1"], []
+    layer.events.translate.connect(lambda: places.append(layer.translate[0]))
+    gate.clear()
+    stack.viewer.dims.set_current_step(0, 3)
+    qtbot.waitUntil(lambda: stack.job_bar.running, timeout=5_000)
+    stack.viewer.dims.set_current_step(0, 5)
+    qtbot.wait(300)
+    gate.set()
+    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
+    shown(stack)
+    assert set(places) == {10}
+
+
+def test_the_window_does_not_stand_still_while_following(stack, shown, qtbot):
+    """H3."""
+    click(qtbot, stack)
+    shown(stack)
+    layer, beats, heart = maps(stack)["probability:1"], [], QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(2)
+    for z in (3, 4):
+        stack.viewer.dims.set_current_step(0, z)
+        qtbot.waitUntil(lambda z=z: layer.translate[0] == 2 * z, timeout=30_000)
+        shown(stack)
+    heart.stop()
+    assert np.percentile(np.diff(beats), 99) < 0.05
+
+
+def test_the_cache_forgets_what_was_not_looked_at_for_longest():
+    key, size = MapKey("gate", 1), 1000
+    found = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
+    cache = MapCache(3 * size)
+    for z in range(3):
+        cache.put((z,), {key: found})
+    assert cache.get((0,))
+    cache.put((3,), {key: found})
+    assert cache.get((1,)) is None
+    assert cache.get((0,))
+    assert (len(cache), cache.bytes) == (3, 3 * size)
+    MapCache(size - 1).put((0,), {key: found})
+
+
+# -- the cursor
+
+
+def test_the_stages_under_the_cursor(stack, shown, qtbot):
+    stack._tabs.setCurrentWidget(stack.stages_panel)
+    click(qtbot, stack)
+    shown(stack)
+    readout, seen = stack.stages_panel.readout, stack.observatory._seen
+
+    class Event:
+        position = (4.0, 25 * 0.5, 54 * 0.5)
+
+    stack.stages_panel.isVisible = lambda: True
+    for callback in stack.viewer.mouse_move_callbacks:
+        callback(stack.viewer, Event)
+    expected = {}
+    for n, times in {4: 8, 3: 4, 2: 2, 1: 1}.items():
+        y, x = (int((each + 0.5) / (STRIDE * times)) for each in (25, 54))
+        expected[n] = seen[1][MapKey("probability", n)].values[y, x]
+    assert readout.values == pytest.approx(expected)
+    for outside in ((4.0, -9.0, 0.0), (6.0, 12.0, 27.0)):
+        Event.position = outside
+        stack.observatory._moved(stack.viewer, Event)
+        assert readout.values == {}
+
+
+# -- bad input
+
+
+def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
+    panel = dock(viewer)
+    observatory, stages = panel.observatory, panel.stages_panel
+    observatory.show()
+    assert stages._reason.text() == "Open an image first."
+    viewer.add_image(np.stack([nuclei] * 3), name="three")
+    observatory.show()
+    assert panel.segment_panel.problem in stages._reason.text()
+    viewer.layers.clear()
+    viewer.add_image(nuclei)
+    stages.set_value(StageChoices((), ()))
+    observatory.show()
+    assert stages._reason.text() == "Choose what to show."
+    stages.set_value(StageChoices((1,), ("decoder",), channels=(4000,)))
+    observatory.show()
+    assert "There is no channel 4000" in stages._reason.text()
+    stages._channels.setText("three")
+    observatory.show()
+    assert "numbers" in stages._reason.text()
+    assert not stages._show.isEnabled()
+    panel.session._checkpoint = None
+    observatory.look()
+    assert panel.job_bar.message == "Open a model first."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error):
+    """H1, H20."""
+    panel.stages_panel.set_value(FEW)
+    with monkeypatch.context() as broken:
+
+        def look_inside(*_):
+            raise type(error)(*error.args)
+
+        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        click(qtbot, panel)
+        shown(panel)
+    assert panel.job_bar.message
+    assert "Seen in" not in panel.job_bar.message
+    assert maps(panel) == {}
+    panel.observatory.show()
+    assert panel.stages_panel._show.isEnabled()
+    click(qtbot, panel)
+    shown(panel)
+    assert len(maps(panel)) == 2
+
+
+def test_stop_leaves_the_maps_and_follows_no_longer(stack, shown, qtbot, gate):
+    stack.segment_panel._advanced._tile.setValue(64)
+    gate.set()
+    click(qtbot, stack)
+    shown(stack)
+    gate.clear()
+    stack.viewer.dims.set_current_step(0, 4)
+    qtbot.waitUntil(lambda: stack.job_bar.running, timeout=5_000)
+    stack.job_bar.stop()
+    gate.set()
+    shown(stack)
+    qtbot.wait(300)
+    assert not stack.stages_panel.following
+    assert not stack.job_bar.running
+    assert maps(stack)["probability:1"].translate[0] == 4
+
+
+@pytest.mark.parametrize("what", ["deleted", "replaced"])
+def test_the_image_is_not_what_it_was_when_the_job_ends(panel, shown, qtbot, gate, nuclei, what):
+    """H7."""
+    click(qtbot, panel)
+    image = panel.viewer.layers["nuclei"]
+    if what == "deleted":
+        panel.viewer.layers.remove(image)
+    else:
+        image.data = np.stack([nuclei] * 7)
+    gate.set()
+    shown(panel)
+    qtbot.wait(50)
+    assert maps(panel) == {}
+    assert "dropped" in panel.job_bar.message
+
+
+def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
+    from napari_emcad.io.checkpoints.heads import with_classes
+
+    checkpoint = panel.session.checkpoint
+    panel.session.open(with_classes(checkpoint, ["nucleus", "cell"]))
+    stages = panel.stages_panel
+    titles = [stages._class.itemText(n) for n in range(stages._class.count())]
+    assert titles == ["nucleus", "cell", "background"]
+    stages.set_value(StageChoices((1,), ("probability",), part=2))
+    click(qtbot, panel)
+    shown(panel)
+    assert list(maps(panel)) == ["probability:1:2"]
+    assert maps(panel)["probability:1:2"].name == "nuclei · stage 1 · probability of cell"
+    panel.session.open(checkpoint)
+    assert "The model has changed" in stages._told.text()
+    assert stages.value().part == 1
+    click(qtbot, panel)
+    shown(panel)
+    assert list(maps(panel)) == ["probability:1"]
+
+
+def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
+    """H5: and nothing of ours listens to the viewer any more."""
+    click(qtbot, panel)
+    thread = panel.job_bar._thread
+    viewer.window.remove_dock_widget(panel.parent())
+    assert panel.session.running is None
+    assert viewer.mouse_move_callbacks == []
+    gate.set()
+    assert thread.wait(20)
+    qtbot.wait(50)
+    assert maps(panel) == {}
+
+
+def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
+    """RGB, a coarse level, columns before rows: each map lies on the pixels it is of."""
+    colour = np.stack([nuclei] * 3, -1)
+    rgb = viewer.add_image([colour, colour[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
+    panel = dock(viewer)
+    panel.segment_panel._level.setCurrentIndex(1)
+    panel.stages_panel.set_value(FEW)
+    click(qtbot, panel)
+    shown(panel)
+    layer = maps(panel)["probability:1"]
+    np.testing.assert_allclose(layer.scale, 2 * STRIDE)
+    np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
+    viewer.layers.remove(rgb)
+    panel.observatory.remove_all()
+    viewer.add_image(np.stack([nuclei.T] * 5, 1), name="odd", axis_labels=("x", "z", "y"))
+    for box, role in zip(panel.segment_panel._axes._roles, "XSY", strict=True):
+        box.setCurrentIndex(box.findData(role))
+    panel.segment_panel._axes._roles[0].activated.emit(0)
+    viewer.dims.set_point(1, 3)
+    click(qtbot, panel)
+    shown(panel)
+    odd = maps(panel)["probability:1"]
+    assert odd.data.shape == (48, 1, 36)
+    expected = inspect(
+        np.stack([nuclei.T] * 5, 1), panel.session.checkpoint, "probability:1", "XZY"
+    )
+    z = odd.metadata["napari-emcad"]["slice"]
+    np.testing.assert_allclose(odd.data[:, 0], expected[z]["probability:1"].values, atol=1e-5)
+    np.testing.assert_allclose(odd.translate, ((STRIDE - 1) / 2, *z, (STRIDE - 1) / 2))
+
+
+# -- the network that is looked into
+
+
+def networks():
+    """Return which networks are alive; those of other tests' windows may be among them."""
+    gc.collect()
+    return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
+
+
+@pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
+def test_the_network_goes_when_the_slider_is_followed_no_longer(
+    stack, shown, qtbot, monkeypatch, ending
+):
+    """H15: while following it stays for the next slice; after Stop or an error it has no use."""
+    before, answers = networks(), PvtEmcad.look_inside
+    click(qtbot, stack)
+    shown(stack)
+    assert len(networks() - before) == 1
+
+    def look_inside(self, x):
+        if ending == "failed":
+            raise RuntimeError("shapes")
+        if ending == "stopped":
+            stack.job_bar.stop()
+        else:
+            stack.stages_panel.stop_following()
+        return answers(self, x)
+
+    stack.segment_panel._advanced._tile.setValue(64)
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    stack.viewer.dims.set_current_step(0, 4)
+    qtbot.waitUntil(lambda: not stack.stages_panel.following, timeout=30_000)
+    shown(stack)
+    assert networks() <= before
+
+
+def test_the_network_goes_when_following_is_switched_off_between_two_slices(stack, shown, qtbot):
+    before = networks()
+    click(qtbot, stack)
+    shown(stack)
+    assert len(networks() - before) == 1
+    stack.stages_panel._follow.setChecked(False)
+    qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)

@@ -1,0 +1,273 @@
+"""The Suggest row of the Stages tab: places to paint, stepped through on the canvas."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.imaging.slices import as_slices
+from napari_emcad.interactive.annotated_patches import Painted, painted_part
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.stages.request import StageChoices
+
+
+def press(qtbot, button):
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def suggest(panel, qtbot, finish):
+    panel.observatory.show()
+    panel.suggester.show()
+    press(qtbot, panel.stages_panel._suggest)
+    finish(panel)
+
+
+def place(panel):
+    return panel.stages_panel._place.text()
+
+
+def annotate(panel, qtbot):
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    panel.classroom.show_soon()
+    qtbot.waitUntil(panel.teach_panel._new.isEnabled, timeout=60_000)
+    press(qtbot, panel.teach_panel._new)
+    return panel.classroom.pair.labels
+
+
+@pytest.fixture
+def large(viewer, dock, nuclei):
+    """Return a panel on slice 1 of a stack of blurred nuclei, twice as fine as it is deep."""
+    rng = np.random.default_rng(0)
+    plane = np.tile(nuclei, (2, 2)) // 4 + rng.integers(0, 40, (192, 256), np.uint8)
+    viewer.add_image(
+        np.stack([plane] * 3), name="stack", scale=(2, 0.5, 0.5), axis_labels=("z", "y", "x")
+    )
+    viewer.dims.set_current_step(0, 1)
+    return dock(viewer)
+
+
+def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
+    panel = large.stages_panel
+    panel.set_value(StageChoices((), ()))
+    large.observatory.show()
+    large.suggester.show()
+    assert not panel._show.isEnabled()
+    assert panel._suggest.isEnabled()
+
+
+@pytest.mark.parametrize("change", ["image", "data", "gone", "model"])
+def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish, nuclei):
+    viewer = large.viewer
+    image = viewer.layers["stack"]
+    other = viewer.add_image(nuclei, name="other")
+    suggest(large, qtbot, finish)
+    assert place(large)
+    if change == "image":
+        large.stages_panel.choose_layer(other)
+    elif change == "data":
+        image.data = image.data[:, :40, :40]
+    elif change == "gone":
+        viewer.layers.remove(image)
+    else:
+        large.session.open(large.session.checkpoint.override(title="another"))
+    qtbot.waitUntil(lambda: not place(large), timeout=10_000)
+    assert not large.suggester._found
+
+
+def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
+    camera, canvas = large.viewer.scene.camera, large.viewer.canvas
+    suggest(large, qtbot, finish)
+    first = large.suggester._found[0]
+    sides = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
+    for zoom in (0.01, 400.0):
+        camera.zoom = zoom
+        large.suggester._show()
+        share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
+        assert 0.09 < share < 0.61
+    kept = camera.zoom
+    large.suggester._show()
+    assert camera.zoom == pytest.approx(kept)
+
+
+def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish):
+    panel, viewer = large, large.viewer
+    labels = annotate(panel, qtbot)
+    layers = list(viewer.layers)
+    suggest(panel, qtbot, finish)
+    found = list(panel.suggester._found)
+    assert len(found) > 2
+    assert place(panel) == f"1 of {len(found)}"
+    assert list(viewer.layers) == layers
+    centre = viewer.scene.camera.center
+    assert centre[1:] == tuple(0.5 * each for each in found[0].centre)
+
+    press(qtbot, panel.stages_panel._on)
+    assert place(panel) == f"2 of {len(found)}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].centre)
+    viewer.dims.set_current_step(0, 2)
+    press(qtbot, panel.stages_panel._back)
+    assert viewer.dims.current_step[0] == 1
+    press(qtbot, panel.stages_panel._back)
+    assert place(panel) == f"{len(found)} of {len(found)}"
+
+    press(qtbot, panel.stages_panel._on)
+    y, x = map(int, found[0].centre)
+    labels.data[1, y, x] = 1
+    press(qtbot, panel.stages_panel._on)
+    assert place(panel) == f"1 of {len(found) - 1}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].centre)
+
+    labels.data[1] = 1
+    press(qtbot, panel.stages_panel._on)
+    assert place(panel) == ""
+    suggest(panel, qtbot, finish)
+    assert place(panel) == ""
+
+
+def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
+    viewer, dock, nuclei, qtbot, finish
+):
+    rng = np.random.default_rng(0)
+    coarse = np.tile(nuclei, (2, 2)) // 4 + rng.integers(0, 40, (192, 256), np.uint8)
+    fine = coarse.repeat(4, 0).repeat(4, 1)
+    viewer.add_image([fine, coarse], multiscale=True, name="slide", scale=(0.5, 0.5))
+    panel = dock(viewer)
+    labels = annotate(panel, qtbot)
+    panel.segment_panel._level.setCurrentIndex(1)
+    suggest(panel, qtbot, finish)
+    first = panel.suggester._found[0]
+    assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.centre)
+
+    labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
+    suggest(panel, qtbot, finish)
+    assert first not in panel.suggester._found
+    assert panel.suggester._found
+
+
+def test_an_image_that_is_gone_has_no_places(large, qtbot, finish):
+    suggest(large, qtbot, finish)
+    assert large.suggester._found
+    large.viewer.layers.clear()
+    large.suggester.step(1)
+    assert place(large) == ""
+    large.suggester.suggest()
+    assert "image" in large.job_bar._message.text()
+
+
+def test_a_window_of_paint_is_that_of_the_whole_slice():
+    labels = np.zeros((3, 40, 30), np.uint8)
+    labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
+    slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
+    source = Painted("a", "a", slices, labels, LabelRule(), (0, 10, 4))
+    whole = painted_part(source, (1,), (0, 60), (0, 50), 2)
+    assert whole.shape == (60, 50)
+    assert np.count_nonzero(whole == 2) == 4 * 13
+    assert whole[40, 7] == 0
+    for rows, columns in (((12, 50), (2, 20)), ((0, 5), (0, 5)), ((58, 60), (40, 50))):
+        part = painted_part(source, (1,), rows, columns, 2)
+        assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
+    assert (painted_part(source, (2,), (0, 60), (0, 50), 2) == UNPAINTED).all()
+
+
+# -- the whole stack
+
+
+def choose_stack(panel):
+    panel.observatory.show()
+    panel.suggester.show()
+    reach = panel.stages_panel._reach
+    reach.setCurrentIndex(reach.findText("whole stack"))
+
+
+@pytest.fixture
+def uneven(viewer, dock, nuclei):
+    """Return a panel on slice 0 of five, of which 1 and 4 are doubtful."""
+    rng = np.random.default_rng(0)
+    plane = np.tile(nuclei, (2, 2))
+    noisy = plane // 4 + rng.integers(0, 40, (192, 256), np.uint8)
+    stack = np.stack([plane * 0, noisy, plane * 0, plane * 0, noisy[::-1]])
+    viewer.add_image(stack, name="stack", scale=(2, 0.5, 0.5), axis_labels=("z", "y", "x"))
+    viewer.dims.set_current_step(0, 0)
+    return dock(viewer)
+
+
+def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
+    panel, viewer = uneven, uneven.viewer
+    labels = annotate(panel, qtbot)
+    suggest(panel, qtbot, finish)
+    assert place(panel) == ""
+    assert panel.job_bar.message == "Nothing here is doubtful."
+    choose_stack(panel)
+    suggest(panel, qtbot, finish)
+    found = list(panel.suggester._found)
+    assert {each.index for each in found} == {(1,), (4,)}
+    visited = []
+    for each in found:
+        visited.append(viewer.dims.current_step[0])
+        assert (visited[-1],) == each.index
+        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.centre)
+        press(qtbot, panel.stages_panel._on)
+    assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
+    assert viewer.dims.current_step[0] == visited[0]
+
+    labels.data[visited[0]] = 1
+    press(qtbot, panel.stages_panel._on)
+    left = [each for each in found if each.index != (visited[0],)]
+    assert place(panel).endswith(f"of {len(left)}")
+    assert viewer.dims.current_step[0] == visited[-1]
+
+
+def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
+    panel, stages = uneven, uneven.stages_panel
+    choose_stack(panel)
+    assert stages._reach.isVisibleTo(stages)
+    assert stages._reach.isEnabled()
+    flat = panel.viewer.add_image(nuclei, name="flat")
+    stages.choose_layer(flat)
+    panel.observatory.show()
+    panel.suggester.show()
+    assert not stages._reach.isVisibleTo(stages)
+    suggest(panel, qtbot, finish)
+    assert panel.suggester._asked.request.image is flat
+    assert panel.suggester._asked.search.slices.scope.index == ()
+
+
+def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
+    panel, answers, seen = uneven, PvtEmcad.look_inside, []
+
+    def look_inside(self, x):
+        seen.append(panel.job_bar.running)
+        if len(seen) == 3:
+            panel.job_bar._thread.stop()
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    told = []
+    panel.session.arrived.connect(lambda _, event: told.append(event))
+    choose_stack(panel)
+    suggest(panel, qtbot, finish)
+    assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
+    assert panel.job_bar.message == "Stopped after 3 of 5 slices."
+    assert {each.index for each in panel.suggester._found} == {(1,)}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
+def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, error):
+    """H1, H20."""
+    with monkeypatch.context() as broken:
+
+        def look_inside(*_):
+            raise type(error)(*error.args)
+
+        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        choose_stack(uneven)
+        suggest(uneven, qtbot, finish)
+    assert uneven.job_bar.message
+    assert place(uneven) == ""
+    suggest(uneven, qtbot, finish)
+    assert place(uneven)

@@ -1,0 +1,325 @@
+"""What held-out paint is good for: calibrated doubt, and whether further strokes help."""
+
+from __future__ import annotations
+
+import threading
+from itertools import product
+
+import numpy as np
+import pytest
+from driving import annotation, maps, press, quick, settle, train
+from qtpy.QtCore import Qt
+from superqt import QCollapsible
+
+from napari_emcad import inspect
+from napari_emcad.inference.events import InferenceSettings
+from napari_emcad.inference.uncertainty import chances
+from napari_emcad.interactive.calibrate import Answers, calibrated, held_out_answers
+from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.model.network import PvtEmcad
+from napari_emcad.plugin.stages.request import StageChoices
+from napari_emcad.plugin.widgets.bar_plot import COLOUR
+from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
+
+NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
+GROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
+
+
+@pytest.fixture
+def painted(panel, qtbot):
+    """Return the panel with five strokes of each class, one in five of them wrong in part."""
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    settle(panel, qtbot)
+    quick(panel)
+    press(qtbot, panel.teach_panel._new)
+    panel._tabs.setCurrentWidget(panel.stages_panel)
+    for section in panel.stages_panel.findChildren(QCollapsible):
+        section.expand(animate=False)
+    return panel
+
+
+def paint(panel, qtbot, count=5):
+    for k, places in ((1, NUCLEI), (0, GROUND)):
+        panel.classroom.paint(k)
+        labels = annotation(panel)
+        labels.brush_size = 3
+        for n, (y, x) in enumerate(places[:count]):
+            for step in range(10 + 8 * (n == 4)):
+                labels.paint((y, x + step), labels.selected_label)
+    settle(panel, qtbot)
+
+
+def box(panel):
+    return panel.stages_panel.calibration
+
+
+def calibrate(panel, qtbot):
+    qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
+    press(qtbot, box(panel)._button)
+    settle(panel, qtbot)
+    panel.calibrator.show()
+
+
+def look(panel, qtbot):
+    panel.stages_panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
+    panel.observatory.show()
+    qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
+    settle(panel, qtbot)
+    qtbot.waitUntil(lambda: not panel.observatory._waiting, timeout=30_000)
+
+
+def entropies(panel, temperature):
+    image = panel.viewer.layers["nuclei"].data
+    found = inspect(
+        image, panel.session.checkpoint, "entropy", device="cpu", temperature=temperature
+    )
+    return found[0]["entropy"].values
+
+
+def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted, qtbot):
+    panel = painted
+    paint(panel, qtbot)
+    look(panel, qtbot)
+    calibrate(panel, qtbot)
+    found, held_out = panel.session.calibration, panel.session.workbook.record.held_out
+    assert found.pixels == sum(held_out.values())
+    assert abs(found.temperature - 1) > 0.1
+    assert box(panel).said == str(found)
+    assert box(panel).plot.isVisibleTo(box(panel))
+    before, after = box(panel).plot.dots()
+    assert sum(share for *_, share in before) == pytest.approx(1)
+    assert before != after
+    assert "Calibrated in" in panel.job_bar.message
+    told = panel.stages_panel._told
+    assert "press Show for its doubt" in told.text()
+    np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
+
+    look(panel, qtbot)
+    assert f"temperature {found.temperature:.2g}" in told.text()
+    wanted = entropies(panel, found.temperature)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, wanted, atol=1e-4)
+    assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
+
+    train(panel, qtbot)
+    panel.calibrator.show()
+    assert panel.session.temperature == 1
+    assert "temperature 1 again" in box(panel).said
+    assert not box(panel).plot.isVisibleTo(box(panel))
+    look(panel, qtbot)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
+
+    panel.teacher.go_to(next(iter(panel.session.versions)))
+    settle(panel, qtbot)
+    panel.calibrator.show()
+    assert panel.session.temperature == found.temperature
+    assert box(panel).said == str(found)
+
+
+def test_suggestions_use_the_temperature(painted, qtbot):
+    panel = painted
+    paint(panel, qtbot)
+    calibrate(panel, qtbot)
+    assert panel.suggester._ask().request.temperature == panel.session.temperature != 1
+
+
+def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
+    panel = painted
+    panel.viewer.layers.clear()
+    stack = np.stack([nuclei] * 5)
+    panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
+    settle(panel, qtbot)
+    panel.viewer.dims.set_current_step(0, 0)
+    panel.classroom.new_annotation()
+    labels = annotation(panel)
+    for value, places in ((1, NUCLEI), (255, GROUND)):
+        for n, (y, x) in enumerate(places):
+            labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
+    panel.teacher.look()
+    settle(panel, qtbot)
+    panel.stages_panel._follow.setChecked(True)
+    look(panel, qtbot)
+    before = maps(panel)["entropy"].data.copy()
+    calibrate(panel, qtbot)
+    qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
+    settle(panel, qtbot)
+    assert "temperature" in panel.stages_panel._told.text()
+
+
+def test_what_is_missing_is_said(painted, qtbot):
+    panel = painted
+    panel.calibrator.show()
+    assert "Teach tab" in box(panel).said
+    assert not box(panel)._button.isEnabled()
+    paint(panel, qtbot, 2)
+    panel.calibrator.show()
+    assert "five strokes" in box(panel).said
+    paint(panel, qtbot)
+    panel.calibrator.show()
+    assert box(panel).said == ""
+    assert box(panel)._button.isEnabled()
+    panel.session.workbook.add_class("debris")
+    panel.calibrator.show()
+    assert "train it first" in box(panel).said
+    panel.calibrator.calibrate()
+    assert "train it first" in panel.job_bar.message
+    names = [each.name for each in panel.session.workbook.classes]
+    panel.session.open(with_classes(panel.session.checkpoint, names))
+    calibrate(panel, qtbot)
+    assert panel.session.calibration.checkpoint is panel.session.checkpoint
+
+
+def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
+    """H1, H20."""
+    panel = painted
+    paint(panel, qtbot)
+    answers = PvtEmcad.look_inside
+    with monkeypatch.context() as broken:
+
+        def stopped(self, x):
+            panel.job_bar._thread.stop()
+            return answers(self, x)
+
+        broken.setattr(PvtEmcad, "look_inside", stopped)
+        panel.segment_panel._advanced._tile.setValue(64)
+        calibrate(panel, qtbot)
+        assert "Stopped" in panel.job_bar.message
+
+        def look_inside(*_):
+            raise RuntimeError("shapes")
+
+        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        calibrate(panel, qtbot)
+        assert "shapes" in panel.job_bar.message
+    assert panel.session.calibration is None
+    assert panel.session.temperature == 1
+    calibrate(panel, qtbot)
+    assert panel.session.calibration is not None
+
+
+def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, viewer, dock):
+    panel = painted
+    paint(panel, qtbot)
+    calibrate(panel, qtbot)
+    found = panel.session.calibration
+    viewer.window.remove_dock_widget(panel.parent())
+    assert len(panel.session.calibration_changed) == 0
+    again = dock(viewer)
+    again.calibrator.show()
+    assert box(again).said == str(found)
+    assert again.session.temperature == found.temperature
+
+
+def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, monkeypatch):
+    """H5."""
+    panel, answers, opened = painted, PvtEmcad.look_inside, threading.Event()
+    paint(panel, qtbot)
+
+    def look_inside(self, x):
+        assert opened.wait(60)
+        return answers(self, x)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
+    press(qtbot, box(panel)._button)
+    thread, session = panel.job_bar._thread, panel.session
+    viewer.window.remove_dock_widget(panel.parent())
+    assert session.running is None
+    opened.set()
+    assert thread.wait(20)
+    qtbot.wait(50)
+    assert session.calibration is None
+
+
+@pytest.mark.parametrize("ink", ["#f0f1f2", "#3b3a39"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
+    random = np.random.default_rng(0)
+    logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
+    said = chances(logits).argmax(0)
+    truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
+    found = calibrated(None, Answers(logits, truth))
+    plot = ReliabilityPlot()
+    qtbot.addWidget(plot)
+    plot.setStyleSheet(f"color: {ink}")
+    plot.resize(260, 160)
+    plot.show_calibration(found)
+    plot.show()
+    drawn = plot.grab().toImage()
+    before, after = plot.dots()
+    assert len(after) == np.count_nonzero(found.after.pixels)
+    assert len(before) == np.count_nonzero(found.before.pixels)
+    places = product(range(drawn.width()), range(drawn.height()))
+    colours = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert colours.count(COLOUR) > 8 * len(after)  # dots are filled
+    plot.show_calibration(None)
+    drawn = plot.grab().toImage()
+    places = product(range(drawn.width()), range(drawn.height()))
+    bare = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert bare.count(COLOUR) < colours.count(COLOUR)
+
+
+# -- whether further strokes help
+
+
+def returned(job):
+    while True:
+        try:
+            next(job)
+        except StopIteration as ended:
+            return ended.value
+
+
+def shown_hint(panel):
+    panel.classroom.show()
+    return panel.teach_panel.versions.hint
+
+
+def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
+    panel = painted
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    assert shown_hint(panel) == ""
+    paint(panel, qtbot, 2)
+    assert "cannot be told yet" in shown_hint(panel)
+    paint(panel, qtbot)
+    train(panel, qtbot)
+    first = panel.session.versions.current
+    assert f"Dice {first.score.dice:.2f} on {first.held_out:,}" in shown_hint(panel)
+    _, record = panel.calibrator._held_out(first.checkpoint)
+    job = held_out_answers(
+        first.checkpoint,
+        panel.notes.sources(first.checkpoint),
+        record,
+        InferenceSettings(device="cpu"),
+        threading.Event(),
+    )
+    assert first.doubt == pytest.approx(returned(job).doubt, abs=1e-3)
+    scores = panel.teach_panel.versions._rows
+    assert f"mean doubt there {first.doubt:.2f}" in scores.item(0, 3).toolTip()
+
+    panel.classroom.paint(1)
+    for y, x in ((75, 40), (52, 88)):
+        annotation(panel).paint((y, x), 1)
+    settle(panel, qtbot)
+    train(panel, qtbot)
+    second = panel.session.versions.current
+    assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
+    assert f"Mean doubt there: {first.doubt:.2f} → {second.doubt:.2f}" in shown_hint(panel)
+    panel.teacher.go_to(first)
+    settle(panel, qtbot)
+    assert shown_hint(panel).startswith("Dice ")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
+def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkeypatch, error):
+    panel = painted
+    paint(panel, qtbot)
+
+    def look_inside(*_):
+        raise type(error)(*error.args)
+
+    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    train(panel, qtbot)
+    version = panel.session.versions.current
+    assert version.how == "trained"
+    assert version.score is not None
+    assert version.doubt is None

@@ -1,0 +1,725 @@
+"""The loop: annotate, train, correct, go back; and what may go wrong meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from driving import (
+    GROUND,
+    OBJECTS,
+    PATIENCE_MS,
+    annotation,
+    networks,
+    prediction,
+    press,
+    quick,
+    settle,
+    stroke,
+    strokes,
+    train,
+)
+from napari.layers import Labels
+from qtpy.QtCore import Qt, QTimer
+
+import napari_emcad
+from napari_emcad.io.checkpoints.files import read_checkpoint
+from napari_emcad.plugin.annotations.layer import new_annotation
+from napari_emcad.training.trainer import Learner
+
+
+@pytest.fixture
+def teach(panel, qtbot):
+    """Return the panel with its Teach tab open, tiny steps, and one annotation."""
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    settle(panel, qtbot)
+    quick(panel, steps=2)
+    press(qtbot, panel.teach_panel._new)
+    return panel
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Return an event; until it is set, no step is taken."""
+    opened, learn = threading.Event(), Learner.learn
+    begun = threading.Event()
+
+    def waiting(self, *args, **kwargs):
+        begun.set()
+        assert opened.wait(60)
+        return learn(self, *args, **kwargs)
+
+    monkeypatch.setattr(Learner, "learn", waiting)
+    opened.begun = begun
+    yield opened
+    opened.set()
+
+
+def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_path):
+    before = teach.session.checkpoint
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    opened, trained = teach.session.versions
+    assert (opened.how, trained.how) == ("opened", "trained")
+    assert teach.session.checkpoint is trained.checkpoint is not before
+    assert trained.checkpoint.parent == before.origin.sha256
+    assert "Trained" in teach.job_bar.message
+    assert prediction(teach) is not None
+    press(qtbot, teach.segment_panel._run)
+    settle(teach, qtbot)
+    result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
+    expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
+    assert np.array_equal(result.data, expected.labels)
+    teach.librarian.save_version(trained, tmp_path / "mine.safetensors")
+    settle(teach, qtbot)
+    saved = read_checkpoint(tmp_path / "mine.safetensors")
+    assert saved.parent == before.origin.sha256
+    assert saved.history[-1]["event"] == "trained on 1 slice"
+
+
+def test_the_table_counts_what_was_painted(teach, qtbot):
+    strokes(teach, qtbot, 2)
+    record = teach.session.workbook.record
+    labels = annotation(teach).data
+    assert record.painted == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
+    assert record.strokes == {0: 2, 1: 2}
+    rows = teach.teach_panel.classes._rows
+    assert rows.item(1, 2).text() == f"{record.painted[1]:,}"
+
+
+def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
+    labels = annotation(teach)
+    teach.viewer.layers.selection.active = teach.viewer.layers["nuclei"]
+    labels.visible, labels.mode = False, "pan_zoom"
+    rows = teach.teach_panel.classes._rows
+    qtbot.mouseClick(
+        rows.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=rows.visualItemRect(rows.item(0, 1)).center(),
+    )
+    assert teach.viewer.layers.selection.active is labels
+    assert (labels.visible, str(labels.mode), labels.selected_label) == (True, "paint", 255)
+    assert rows.currentRow() == 0
+
+
+def test_the_button_says_what_is_missing(panel, qtbot):
+    said = panel.teach_panel._reason
+    panel.classroom.show()
+    assert "annotation layer" in said.text()
+    assert not panel.teach_panel._train.isEnabled()
+    press(qtbot, panel.teach_panel._new)
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert "strokes" in said.text()
+    stroke(panel, 1, OBJECTS[0])
+    settle(panel, qtbot)
+    panel.classroom.show()
+    assert panel.teach_panel._train.isEnabled()
+    assert "second class" in panel.teach_panel._score.text()
+
+
+def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
+    strokes(teach, qtbot)
+    teach.teach_panel.form._steps.setValue(500)
+    before = teach.session.checkpoint
+    for button, versions in ((teach.job_bar._cancel, 1), (teach.job_bar._stop, 2)):
+        gate.clear()
+        gate.begun.clear()
+        qtbot.waitUntil(teach.teach_panel._train.isEnabled, timeout=PATIENCE_MS)
+        press(qtbot, teach.teach_panel._train)
+        qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+        press(qtbot, button)
+        gate.set()
+        settle(teach, qtbot)
+        assert len(teach.session.versions) == versions
+    assert teach.session.versions.current.how == "trained"
+    assert next(iter(teach.session.versions)).checkpoint is before
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()]
+)
+def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, error):
+    """H1, H20."""
+    strokes(teach, qtbot)
+    with monkeypatch.context() as broken:
+
+        def learn(*_, **__):
+            raise type(error)(*error.args)  # one that is kept holds the network
+
+        broken.setattr(Learner, "learn", learn)
+        train(teach, qtbot)
+        assert teach.job_bar.message
+        assert len(teach.session.versions) == 1
+    teach.classroom.show()
+    assert teach.teach_panel._train.isEnabled()
+    train(teach, qtbot)
+    assert len(teach.session.versions) == 2
+
+
+def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, monkeypatch):
+    """H2, H3, H4."""
+    strokes(teach, qtbot)
+    threads, learn = set(), Learner.learn
+
+    def noted(self, *args, **kwargs):
+        threads.add(threading.current_thread())
+        return learn(self, *args, **kwargs)
+
+    monkeypatch.setattr(Learner, "learn", noted)
+    ticks = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(10)
+    train(teach, qtbot)
+    assert threading.main_thread() not in threads
+    assert threads
+    assert len(ticks) > 20
+
+
+def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
+    """H15, H16."""
+    before = networks()
+    strokes(teach, qtbot)
+    teach.teach_panel.form._steps.setValue(1)
+    for _ in range(10):
+        train(teach, qtbot)
+    assert len(teach.session.versions) == 11
+    assert networks() <= before
+
+
+@pytest.mark.parametrize("which", ["image", "annotation", "prediction"])
+def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
+    """H7."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._train)
+    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    layers = {
+        "image": teach.viewer.layers["nuclei"],
+        "annotation": annotation(teach),
+        "prediction": prediction(teach),
+    }
+    teach.viewer.layers.remove(layers[which])
+    gate.set()
+    settle(teach, qtbot)
+    assert len(teach.session.versions) == 2
+    teach.classroom.show()
+    assert (teach.classroom.pair is None) == (which != "prediction")
+
+
+def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
+    """H7."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._train)
+    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    image = teach.viewer.layers["nuclei"]
+    image.name, image.visible = "renamed", False
+    teach.viewer.layers.move(0, len(teach.viewer.layers) - 1)
+    gate.set()
+    settle(teach, qtbot)
+    assert len(teach.session.versions) == 2
+    assert next(iter(teach.session.workbook.pairs.values())).name == "renamed"
+
+
+def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
+    """H5, H26: the job ends after its step and nothing of it stays."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._train)
+    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    session, thread = teach.session, teach.job_bar._thread
+    teach.viewer.window.remove_dock_widget(teach.parent())
+    gate.set()
+    assert thread.wait(10)
+    assert session.running is None
+    assert len(session.versions) == 1
+
+
+def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_viewer, nuclei):
+    """H5, H23: what was closed on purpose is not offered as if it were lost."""
+    make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(nuclei, name="nuclei")
+    panel = dock(viewer)
+    panel._tabs.setCurrentWidget(panel.teach_panel)
+    press(qtbot, panel.teach_panel._new)
+    stroke(panel, 1, OBJECTS[0])
+    settle(panel, qtbot)
+    panel.keeper.save()
+    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+    folder = panel.keeper._sitting.folder
+    panel.session.begin("Training something")
+    viewer.close()
+    assert (folder / "closed").exists()
+    assert panel.session.running is None
+
+
+def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
+    viewer = teach.viewer
+    strokes(teach, qtbot)
+    viewer.window.remove_dock_widget(teach.parent())
+    again = dock(viewer)
+    assert len(again.notes.pairs) == 1
+    stroke_layer = again.notes.pairs[0].labels
+    again.classroom.paint(1)
+    assert again.classroom.pair.labels is stroke_layer
+
+
+def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
+    before = networks()
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._live)
+    settle(teach, qtbot)
+    tutor = teach.teacher._tutor
+    assert tutor is not None
+    versions = len(teach.session.versions)
+    stroke(teach, 1, OBJECTS[1])
+    qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=PATIENCE_MS)
+    settle(teach, qtbot)
+    assert teach.teacher._tutor is tutor
+    del tutor
+    assert teach.session.versions.current.how == "live"
+    assert teach.session.versions.current.strokes == 3
+    teach.classroom.show()
+    assert teach.teach_panel._live.text() == "Live: waits for strokes"
+    press(qtbot, teach.teach_panel._live)
+    settle(teach, qtbot)
+    assert networks() <= before
+
+
+def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
+    gate.set()
+    strokes(teach, qtbot)
+    gate.clear()
+    gate.begun.clear()
+    press(qtbot, teach.teach_panel._update)
+    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    teach.classroom.show()
+    press(qtbot, teach.teach_panel._train)
+    qtbot.waitUntil(lambda: not teach.teacher._watch.looking, timeout=PATIENCE_MS)
+    assert teach.teacher.updating
+    gate.set()
+    settle(teach, qtbot)
+    assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
+
+
+def test_a_stroke_during_another_job_is_learnt_live_after_it(teach, qtbot):
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._live)
+    settle(teach, qtbot)
+    count = len(teach.session.versions)
+    ticket = teach.session.begin("Segmenting something")
+    stroke(teach, 1, OBJECTS[1])
+    settle(teach, qtbot)
+    assert teach.teacher.stale
+    teach.session.end(ticket)
+    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
+    settle(teach, qtbot)
+
+
+def test_another_model_takes_the_tutor_away(teach, qtbot):
+    """H8: an update never goes on from a model that is not open any more."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel._update)
+    settle(teach, qtbot)
+    first = next(iter(teach.session.versions))
+    teach.teacher.go_to(first)
+    settle(teach, qtbot)
+    assert teach.session.checkpoint is first.checkpoint
+    press(qtbot, teach.teach_panel._update)
+    settle(teach, qtbot)
+    assert teach.session.checkpoint.parent == first.checkpoint.origin.sha256
+    assert len(teach.session.checkpoint.history) == len(first.checkpoint.history) + 1
+
+
+def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    assert annotation(teach).selected_label == 2
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    train(teach, qtbot)
+    assert [each.name for each in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
+    assert teach.session.checkpoint.config.num_classes == 3
+    colours = prediction(teach).colormap.color_dict
+    assert 2 in colours
+
+
+def test_a_renamed_class_keeps_its_head(teach, qtbot):
+    strokes(teach, qtbot)
+    before = teach.session.checkpoint
+    teach.classroom.rename(1, "cell")
+    start = teach.teacher._plan().checkpoint
+    assert [each.name for each in start.classes] == ["cell"]
+    for name in before.tensors:
+        assert np.array_equal(start.tensors[name], before.tensors[name]), name
+
+
+def test_a_removed_class_leaves_its_paint(teach, qtbot):
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    before = annotation(teach).data.copy()
+    teach.teach_panel.classes.show_current(2)
+    press(qtbot, teach.teach_panel.classes._remove)
+    settle(teach, qtbot)
+    assert np.array_equal(annotation(teach).data, before)
+    assert set(teach.session.workbook.record.painted) == {0, 1}
+
+
+def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
+    """H12: nobody paints, or copies, what counts no more."""
+    strokes(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    train(teach, qtbot)
+    prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
+    teach.classroom.remove(2)
+    labels = annotation(teach)
+    assert labels.selected_label == 1
+    before = labels.data.copy()
+    press(qtbot, teach.teach_panel._correct)
+    copied = labels.data != before
+    assert copied.any()
+    assert set(labels.data[copied]) == {1}
+
+
+def test_a_prediction_cannot_be_painted_on_and_can_be_corrected(teach, qtbot):
+    """H10, H12."""
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    found = prediction(teach)
+    assert not found.editable
+    assert teach.viewer.layers.selection.active is annotation(teach)
+    before, said = annotation(teach).data.copy(), found.data.copy()
+    press(qtbot, teach.teach_panel._correct)
+    now = annotation(teach).data
+    assert np.array_equal(now[before > 0], before[before > 0])
+    shown = now > 0
+    wanted = np.where(said == 0, 255, said)
+    assert np.array_equal(now[shown & (before == 0)], wanted[shown & (before == 0)])
+    annotation(teach).undo()
+    assert np.array_equal(annotation(teach).data, before)
+
+
+def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
+    """A user's layer is never misread in silence."""
+    mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
+    before = mask.data.copy()
+    panel.classroom.use_layer(mask)
+    settle(panel, qtbot)
+    (pair,) = panel.session.workbook.pairs.values()
+    assert pair.rule.meaning == "mask"
+    assert panel.session.workbook.record.painted[1] == int((nuclei > 100).sum())
+    assert "255" in panel.teach_panel._remark.text()
+    assert np.array_equal(mask.data, before)
+    assert panel.session.workbook.record.held_out
+
+
+def test_objects_are_one_class(panel, qtbot, nuclei):
+    from scipy import ndimage
+
+    numbered, _ = ndimage.label(nuclei > 100)
+    mine = panel.viewer.add_labels(numbered, name="mine")
+    panel.classroom.use_layer(mine)
+    settle(panel, qtbot)
+    (pair,) = panel.session.workbook.pairs.values()
+    assert pair.rule.meaning == "objects"
+    assert panel.session.workbook.record.painted[1] == int((nuclei > 100).sum())
+
+
+def test_a_layer_of_another_size_is_refused(panel, qtbot):
+    odd = panel.viewer.add_labels(np.zeros((20, 30), np.uint8), name="odd")
+    panel.classroom.use_layer(odd)
+    assert "must agree" in panel.job_bar.message
+    assert not panel.session.workbook.pairs
+
+
+def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
+    labels = annotation(teach)
+    teach.viewer.layers.remove("nuclei")
+    teach.viewer.add_image(nuclei[:50, :60], name="smaller")
+    teach.classroom.use_layer(labels)
+    assert "must agree" in teach.job_bar.message
+    assert not teach.session.workbook.pairs
+
+
+def test_a_layer_that_is_read_only_is_learnt_from_and_not_painted_on(panel, qtbot, nuclei):
+    mask = (nuclei > 100).astype(np.uint8)
+    mask.setflags(write=False)
+    mine = panel.viewer.add_labels(mask, name="mine")
+    panel.classroom.use_layer(mine)
+    settle(panel, qtbot)
+    assert panel.session.workbook.record.painted
+    panel.classroom.paint(1)
+    assert "read-only" in panel.job_bar.message
+    assert mine.mode != "paint"
+    panel.preview.refresh()
+    settle(panel, qtbot)
+    panel.classroom.correct()
+    assert "read-only" in panel.job_bar.message
+
+
+def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, nuclei):
+    """H12."""
+    other = teach.viewer.add_image(nuclei, name="other")
+    teach.teach_panel.choose_layer(other)
+    teach.classroom.paint(1)
+    assert "annotation layer first" in teach.job_bar.message
+    assert teach.viewer.layers.selection.active is other
+    teach.teach_panel.choose_layer(teach.viewer.layers["nuclei"])
+    teach.classroom.paint(1)
+    assert teach.classroom.pair.image.name == "nuclei"
+
+
+def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
+    annotation(teach).data[10:14, 10:30] = 9
+    annotation(teach).refresh()
+    settle(teach, qtbot)
+    teach.classroom.show()
+    assert "9" in teach.teach_panel._reason.text()
+    assert not teach.teach_panel._train.isEnabled()
+    annotation(teach).data[10:14, 10:30] = 0
+    annotation(teach).refresh()
+    strokes(teach, qtbot)
+    teach.classroom.show()
+    assert teach.teach_panel._train.isEnabled()
+
+
+@pytest.mark.parametrize("odd", ["nan", "constant", "bool"])
+def test_odd_images_are_learnt_or_refused(viewer, dock, qtbot, nuclei, odd):
+    """H28."""
+    images = {
+        "nan": np.where(nuclei > 100, np.nan, nuclei.astype(np.float32)),
+        "constant": np.full_like(nuclei, 7),
+        "bool": nuclei > 100,
+    }
+    viewer.add_image(images[odd].astype(np.uint8) if odd == "bool" else images[odd], name="odd")
+    panel = dock(viewer)
+    form = panel.teach_panel.form
+    form._steps.setValue(1)
+    form._crop.setValue(64)
+    press(qtbot, panel.teach_panel._new)
+    strokes(panel, qtbot)
+    train(panel, qtbot)
+    weights = panel.session.checkpoint.tensors.values()
+    assert all(np.isfinite(each).all() for each in weights)
+    assert len(panel.session.versions) == 2
+
+
+def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
+    stack = np.stack([nuclei] * 4)
+    turned = [[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]]
+    viewer.add_image(
+        stack, name="stack", axis_labels=("z", "y", "x"), scale=(2, 1, 1), rotate=turned
+    )
+    panel = dock(viewer)
+    panel.teach_panel.form._steps.setValue(1)
+    panel.teach_panel.form._crop.setValue(64)
+    press(qtbot, panel.teach_panel._new)
+    labels = annotation(panel)
+    assert labels.data.shape == stack.shape
+    image = viewer.layers["stack"]
+    for corner in ((0, 0, 0), (3, 95, 127)):
+        assert np.allclose(labels.data_to_world(corner), image.data_to_world(corner), atol=1e-9)
+    assert labels.units == image.units
+    assert labels.axis_labels == image.axis_labels
+    for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
+        stroke(panel, k, at)
+        settle(panel, qtbot)
+    assert {key.index for key in panel.session.workbook.record.pages} == {(1,), (3,)}
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
+
+
+def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbot, monkeypatch):
+    """H13."""
+    monkeypatch.setattr("napari_emcad.plugin.annotations.layer._LARGEST", 200 * 200)
+    viewer.add_image(np.zeros((400, 600), np.uint8), name="huge", scale=(0.5, 0.5))
+    layer = viewer.layers["huge"]
+    layer.corner_pixels = np.array([[100, 300], [250, 420]])
+    made = new_annotation(layer, "YX")
+    assert made.data.size <= 200 * 200
+    corner = made.metadata["napari-emcad"]["corner"]
+    assert np.allclose(made.data_to_world((0, 0)), layer.data_to_world(corner))
+    panel = dock(viewer)
+    viewer.add_layer(made)
+    panel.classroom.use_layer(made)
+    stroke(panel, 1, (5, 5))
+    settle(panel, qtbot)
+    (page,) = panel.session.workbook.record.pages.values()
+    rows, columns = np.nonzero(page.target == 1)
+    assert rows.min() >= corner[0]
+    assert columns.min() >= corner[1]
+
+
+def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, dock, qtbot, nuclei):
+    viewer.add_image(np.stack([nuclei] * 5), name="five", axis_labels=("c", "y", "x"))
+    panel = dock(viewer)
+    panel.teach_panel.form._steps.setValue(1)
+    panel.teach_panel.form._crop.setValue(64)
+
+    def choose(channel):
+        for box in panel.segment_panel._axes._channels:
+            box.setCurrentIndex(box.findData(channel))
+            box.activated.emit(box.currentIndex())
+
+    choose(1)
+    press(qtbot, panel.teach_panel._new)
+    strokes(panel, qtbot)
+    before = panel.session.workbook.record
+    panel.session.open(napari_emcad.start_checkpoint(num_classes=1, input_channels=1))
+    panel.teacher.train()
+    settle(panel, qtbot)
+    assert "Segment tab" in panel.job_bar.message
+    assert panel.session.workbook.record is before
+    choose(3)
+    train(panel, qtbot)
+    assert panel.session.versions.current.how == "trained"
+
+
+def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuclei):
+    for name in ("one", "two"):
+        viewer.add_image(nuclei, name=name)
+    panel = dock(viewer)
+    panel.teach_panel.form._steps.setValue(1)
+    panel.teach_panel.form._crop.setValue(64)
+    for name in ("one", "two"):
+        panel.teach_panel.choose_layer(viewer.layers[name])
+        press(qtbot, panel.teach_panel._new)
+        strokes(panel, qtbot)
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
+    first = next(iter(panel.session.workbook.pairs))
+    panel.session.workbook.change_pair(first, ticked=False)
+    train(panel, qtbot)
+    assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
+
+
+def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, make_napari_viewer):
+    """H23."""
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    painted = annotation(teach).data.copy()
+    teach.keeper.save()
+    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+    teach.keeper._sitting._held.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
+    again = dock(viewer)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    press(qtbot, again.recovery._restore)
+    settle(again, qtbot)
+    (pair,) = again.notes.pairs
+    assert np.array_equal(pair.labels.data, painted)
+    assert "drawn anew" in again.job_bar.message
+    assert again.session.checkpoint.title == teach.session.checkpoint.title
+    assert again.session.workbook.record.painted == teach.session.workbook.record.painted
+    assert not again.recovery.lost
+
+
+def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
+    teach, qtbot, dock, make_napari_viewer, nuclei
+):
+    """H23: the model is brought back first, then the classes of what was painted."""
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    press(qtbot, teach.teach_panel.classes._add)
+    stroke(teach, 2, GROUND[2])
+    settle(teach, qtbot)
+    teach.keeper.save()
+    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+    teach.keeper._sitting._held.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(nuclei, name="nuclei")
+    again = dock(viewer)
+    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    ticket = again.session.begin("Opening something")
+    press(qtbot, again.recovery._restore)
+    assert "after that" in again.job_bar.message
+    assert not again.notes.pairs
+    again.session.end(ticket)
+    press(qtbot, again.recovery._restore)
+    settle(again, qtbot)
+    assert again.session.checkpoint.title == teach.session.checkpoint.title
+    assert again.session.workbook.classes == teach.session.workbook.classes
+    assert set(again.session.workbook.record.painted) == {0, 1, 2}
+    assert not again.recovery.lost
+
+
+def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
+    stroke(teach, 1, OBJECTS[0])
+    settle(teach, qtbot)
+    sitting = type(teach.keeper._sitting)
+    with monkeypatch.context() as full:
+
+        def keep_paint(*_):
+            raise OSError("No space left on device")
+
+        full.setattr(sitting, "keep_paint", keep_paint)
+        teach.keeper.save()
+        qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+        assert "No space left" in teach.job_bar.message
+    teach.keeper.save()
+    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+    assert list(teach.keeper._sitting.folder.glob("paint-*"))
+
+
+def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
+    strokes(teach, qtbot)
+    assert teach.teacher._plan().opened is None
+    teach.session.override(zoom=1.0)
+    filled = teach.session.checkpoint
+    assert teach.teacher._plan().opened is None
+    for _ in range(2):
+        train(teach, qtbot)
+        assert teach.session.versions.current.came_of is filled
+        assert teach.teacher._plan().opened.preprocessing == filled.preprocessing
+    teach.teacher.go_to(next(iter(teach.session.versions)))
+    settle(teach, qtbot)
+    assert teach.teacher._plan().opened is None
+
+
+def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
+    strokes(teach, qtbot)
+    train(teach, qtbot)
+    first = next(iter(teach.session.versions))
+    count = len([each for each in teach.viewer.layers if isinstance(each, Labels)])
+    teach.preview.compare(first)
+    settle(teach, qtbot)
+    found = [each for each in teach.viewer.layers if isinstance(each, Labels)]
+    assert len(found) == count + 1
+    assert any("version 1" in each.name for each in found)
+    assert teach.session.versions.current is not first
+
+
+def test_a_training_may_start_from_nothing(teach, qtbot):
+    strokes(teach, qtbot)
+    form, before = teach.teach_panel.form, teach.session.checkpoint
+    form._start.setCurrentIndex(form._start.findData("nothing"))
+    train(teach, qtbot)
+    now = teach.session.checkpoint
+    assert now.preprocessing == before.preprocessing
+    assert now.classes == before.classes
+    assert not np.allclose(
+        now.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
+    )
+
+
+def test_an_encoder_that_cannot_be_fetched_is_one_sentence(teach, qtbot, monkeypatch):
+    """H24: offline it says what to do, and the next training works."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    strokes(teach, qtbot)
+    form = teach.teach_panel.form
+    form._start.setCurrentIndex(form._start.findData("imagenet"))
+    train(teach, qtbot)
+    assert "cannot be fetched" in teach.job_bar.message
+    assert len(teach.session.versions) == 1
+    form._start.setCurrentIndex(form._start.findData("model"))
+    train(teach, qtbot)
+    assert len(teach.session.versions) == 2

@@ -1,0 +1,227 @@
+"""What pixels without paint are taught: by a linear probe, or by the network as it was."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import NearestCentroid
+from torch.nn import functional as F
+
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.training import loop, pseudo_labels
+from napari_emcad.training.events import Snapshot
+from napari_emcad.training.linear_probe import Fit
+from napari_emcad.training.loop import train
+from napari_emcad.training.losses import class_chances, cross_entropy, divergence
+from napari_emcad.training.pseudo_labels import Before
+from napari_emcad.training.samples import Sampler
+from napari_emcad.training.trainer import Learner
+from napari_emcad.training.validation import validate
+
+PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
+
+
+def strokes(source, every=16):
+    """Return a slice of which a few rows alone are painted."""
+    target = np.full_like(source.target, UNPAINTED)
+    target[::every] = source.target[::every]
+    return replace(source, target=target)
+
+
+def clouds(seed, classes, features=6, side=12):
+    """Return features ``(F, h, w)`` of classes that differ, and which pixel is of which."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, classes, (side, side))
+    target.flat[:classes] = range(classes)
+    centres = 3 * rng.standard_normal((classes, features))
+    values = centres[target] + rng.standard_normal((side, side, features)) * rng.uniform(0.1, 2)
+    return torch.from_numpy(values).permute(2, 0, 1).float(), torch.from_numpy(target)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 5))
+def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
+    seen, target = clouds(seed, classes)
+    fit = Fit(classes)
+    fit.add(seen, target)
+    labels = fit.probe().chances(seen[None])[0].argmax(0).numpy().ravel()
+    values, wanted = seen.flatten(1).T.double().numpy(), target.numpy().ravel()
+    within = np.mean([values[wanted == k].var(0) for k in range(classes)], axis=0)
+    scaled = values / np.sqrt(within + 0.1 * values.var(0))
+    oracle = NearestCentroid().fit(scaled, wanted).predict(scaled)
+    assert (labels == oracle).mean() > 0.98  # pixels in the middle may fall to either side
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 4))
+def test_parts_join_to_the_whole_and_unpainted_pixels_say_nothing(seed, classes):
+    seen, target = clouds(seed, classes)
+    whole, joined = Fit(classes), Fit(classes)
+    whole.add(seen, target)
+    upper, lower = target.clone(), target.clone()
+    upper[6:], lower[:6] = UNPAINTED, UNPAINTED
+    for part in (upper, lower):
+        one = Fit(classes)
+        one.add(seen, part)
+        joined.join(one)
+    torch.testing.assert_close(joined.probe().weights, whole.probe().weights)
+    torch.testing.assert_close(joined.probe().offsets, whole.probe().offsets)
+
+
+def test_one_class_is_no_probe_and_a_missing_one_is_never_found():
+    seen, target = clouds(1, 2)
+    alone = Fit(3)
+    alone.add(seen, torch.where(target == 1, 1, UNPAINTED))
+    assert alone.probe() is None
+    alone.add(seen, torch.where(target == 0, 0, UNPAINTED))
+    chances = alone.probe().chances(seen[None])
+    assert (chances[:, 2] == 0).all()
+    torch.testing.assert_close(chances.sum(1), torch.ones(1, 12, 12))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_soft_labels_that_are_hard_cost_what_hard_ones_do(channels):
+    torch.manual_seed(0)
+    logits = torch.randn(2, channels, 9, 9)
+    target = torch.randint(-1, max(channels, 2), (2, 9, 9))
+    hard = F.one_hot(target.clamp_min(0), max(channels, 2)).permute(0, 3, 1, 2).float()
+    chances = hard * (target != UNPAINTED)[:, None]
+    torch.testing.assert_close(divergence(logits, chances), cross_entropy(logits, target))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_soft_labels_that_are_met_cost_nothing(channels):
+    torch.manual_seed(0)
+    logits = torch.randn(2, channels, 9, 9)
+    met = divergence(logits, class_chances(logits))
+    torch.testing.assert_close(met, torch.zeros(()), rtol=0, atol=1e-6)
+    assert divergence(logits + torch.randn_like(logits), class_chances(logits)) > 0.01
+
+
+def test_first_strokes_count_as_much_as_all_together():
+    """However much is painted later, a class's mean moves by half of the way at most."""
+    fit = Fit(2)
+    fit.add(torch.zeros(1, 1, 10), torch.zeros(1, 10, dtype=torch.long))
+    fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
+    later = torch.full((1, 1, 10**5), 0.1), torch.ones(1, 10**5, dtype=torch.long)
+    alike = Fit(2)
+    alike.join(fit)
+    fit.add(*later, torch.zeros(1, 10**5, dtype=torch.bool))
+    values = torch.tensor([0.2, 0.35])[None, None, None]
+    assert fit.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [False, True]
+    alike.add(*later)
+    assert alike.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [True, True]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_if_all_strokes_are_first_ones_none_counts_more(seed):
+    seen, target = clouds(seed, 3)
+    every, plain = Fit(3), Fit(3)
+    every.add(seen, target, torch.ones(target.shape, dtype=torch.bool))
+    plain.add(seen, target)
+    torch.testing.assert_close(every.probe().weights, plain.probe().weights)
+
+
+@pytest.mark.parametrize("teacher", ["start", "probe"])
+def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
+    source = strokes(discs(1))
+    config = small.changed(pseudo=1.0, teacher=teacher, balance=1.0)
+    batch = Sampler([source], 3, PLAIN, config).batch(0)
+    before = Before(fresh(), "deep_and_sum", teacher)
+    before.look([source], PLAIN)
+    chances = before.chances(batch.pixels, batch.free)
+    assert (chances.sum(1)[~batch.free] == 0).all()
+    torch.testing.assert_close(chances.sum(1)[batch.free], torch.ones(int(batch.free.sum())))
+    assert (batch.target[~batch.free] == UNPAINTED).any()  # paint that balancing leaves out
+
+
+def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
+    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+
+    network = start_checkpoint(num_classes=3, seed=3).network()
+    source = strokes(discs(1))
+    before = Before(network, "deep_and_sum", "probe")
+    before.look([source], PLAIN)
+    with torch.no_grad():
+        before.network.heads["stage1"].bias[2] += 50  # the network is sure of the second class
+    config = small.changed(pseudo=1.0, teacher="probe")
+    batch = Sampler([source], 3, PLAIN, config).batch(0)
+    assert (before.chances(batch.pixels, batch.free) == 0).all()
+
+
+def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
+    source = strokes(discs(1))
+    config = small.changed(pseudo=1.0, teacher="agreed")
+    batch = Sampler([source], 3, PLAIN, config).batch(0)
+    said = {}
+    for teacher in ("start", "probe", "agreed"):
+        before = Before(fresh(), "deep_and_sum", teacher)
+        before.look([source], PLAIN)
+        said[teacher] = before.chances(batch.pixels, batch.free)
+    same = (said["start"].argmax(1) == said["probe"].argmax(1)) & batch.free
+    assert same.any()
+    assert (~same & batch.free).any()
+    torch.testing.assert_close(said["agreed"], said["probe"] * same[:, None])
+
+
+def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
+    before = Before(fresh(), "deep_and_sum", "probe")
+    looked = []
+    real = pseudo_labels._fit
+    monkeypatch.setattr(pseudo_labels, "_fit", lambda *each: looked.append(1) or real(*each))
+    one, other = strokes(discs(1)), strokes(discs(2))
+    before.look([one], PLAIN)
+    before.look([one, other], PLAIN)
+    assert len(looked) == 2
+    more = one.target.copy()
+    more[3] = 0
+    before.look([replace(one, target=more), other], PLAIN)
+    assert len(looked) == 3
+    before.look([replace(one, target=more, first=more == 0), other], PLAIN)
+    assert len(looked) == 4
+
+
+def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
+    source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
+    dice = {}
+    for pseudo in (0.0, 5.0):
+        config = small.changed(
+            epochs=1, crops_per_epoch=160, pseudo=pseudo, teacher="probe", drop_path=0.0
+        )
+        network = fresh()
+        job = train(Learner(network, config), [source], [], PLAIN, "sum", threading.Event())
+        for _ in job:
+            pass
+        scores = validate(network, untouched, PLAIN, threading.Event(), "sum")
+        dice[pseudo] = np.mean([each[1].dice for each in scores])
+    assert dice[5.0] > dice[0.0] + 0.05
+
+
+@pytest.mark.parametrize("teacher", ["start", "probe", "agreed"])
+def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs, monkeypatch):
+    monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
+    config = small.changed(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)
+    slices = [strokes(discs(seed)) for seed in (1, 2)]
+
+    def run(state=None, until=None):
+        learner = Learner(fresh(), config)
+        job = train(learner, slices, [], PLAIN, "finest", threading.Event(), state)
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as ended:
+                return ended.value
+            if until and isinstance(event, Snapshot) and event.state["step"] == until:
+                return event.state
+
+    whole, resumed = run(), run(state=run(until=2))
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(value, resumed.weights[name], rtol=0, atol=1e-6)

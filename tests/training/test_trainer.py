@@ -1,0 +1,208 @@
+"""What is frozen, kept, taken from the running mean, and pulled to borders."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.training.crf_loss import boundary_term
+from napari_emcad.training.loop import train
+from napari_emcad.training.samples import Sampler
+from napari_emcad.training.trainer import Learner, confidence
+
+PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
+
+
+@pytest.fixture
+def painted(discs):
+    """A slice of which a few rows are painted."""
+    source = discs(1)
+    target = np.full_like(source.target, UNPAINTED)
+    target[::8] = source.target[::8]
+    return replace(source, target=target)
+
+
+def batch_of(source, config, step=0):
+    return Sampler([source], 3, PLAIN, config).batch(step)
+
+
+def changed(before, network):
+    after = network.state_dict()
+    return {
+        name
+        for name, value in before.items()
+        if value.is_floating_point() and not torch.equal(value, after[name])
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "stages"),
+    [("decoder", set()), ("stage4", {3}), ("stage3", {2, 3}), ("stage2", {1, 2, 3})],
+)
+def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, discs):
+    network = fresh(0.1)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    config = small.changed(train=train, drop_path=0.1)
+    learner = Learner(network, config)
+    learner.learn(batch_of(discs(1), config))
+    names = changed(before, network)
+    assert any(name.startswith("decoder.") for name in names)
+    encoder = {name.split(".")[1] for name in names if name.startswith("encoder.")}
+    assert encoder == {f"stages_{i}" for i in stages}
+    assert not any(name.startswith("grey_stem") for name in names)
+
+
+def test_a_pool_draws_every_crop_once_before_any_comes_again(small, discs):
+    config = small.changed(pool=5, batch=2)
+    sampler = Sampler([discs(1)], 3, PLAIN, config)
+    batches = [sampler.batch(step) for step in range(5)]
+    numbers = [crop for each in batches for crop in each.crops]
+    assert sorted(numbers[:5]) == sorted(numbers[5:]) == list(range(5))
+    pixels = {}
+    for each in batches:
+        for crop, seen in zip(each.crops, each.pixels, strict=True):
+            assert torch.equal(pixels.setdefault(crop, seen), seen)
+
+
+def test_a_frozen_encoder_is_asked_once_for_each_crop_of_a_pool(fresh, small, discs, monkeypatch):
+    network, asked = fresh(), []
+    real = type(network).encode
+    monkeypatch.setattr(
+        type(network), "encode", lambda self, x: asked.append(len(x)) or real(self, x)
+    )
+    config = small.changed(train="decoder", pool=4, batch=2, epochs=6)
+    job = train(Learner(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
+    steps = sum(1 for _ in job)
+    assert steps > 4
+    assert sum(asked) == 4
+
+
+def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
+    weights = []
+    for keeps in (True, False):
+        network = fresh()
+        config = small.changed(train="decoder", pool=3, batch=2)
+        learner = Learner(network, config)
+        learner._keeps_maps = keeps
+        sampler = Sampler([discs(1)], 3, PLAIN, config)
+        for step in range(6):
+            learner.learn(sampler.batch(step))
+        weights.append({k: v.clone() for k, v in network.state_dict().items()})
+    for name, value in weights[0].items():
+        assert torch.allclose(value.float(), weights[1][name].float(), rtol=0, atol=1e-5), name
+
+
+def test_crops_are_centred_on_what_is_new(small, discs):
+    source = discs(1, (256, 256))
+    recent = np.zeros((256, 256), bool)
+    recent[200:204, 40:44] = True
+    marked = replace(source, recent=recent, target=np.where(recent, 1, UNPAINTED).astype(np.int16))
+    whole = replace(marked, target=np.where(recent, 1, 0).astype(np.int16))
+    config = small.changed(recent=1.0, batch=20)
+    found = batch_of(whole, config).target
+    assert all((each == 1).any() for each in found)
+
+
+def test_background_strokes_take_their_turn(small, discs):
+    target = np.full((256, 256), UNPAINTED, np.int16)
+    target[10, 10] = 0
+    target[240, 240] = 1
+    source = replace(discs(1, (256, 256)), target=target, recent=np.zeros((256, 256), bool))
+    found = batch_of(source, small.changed(batch=40, foreground=1.0)).target
+    share = np.mean([(each == 0).any().item() for each in found])
+    assert 0.25 < share < 0.75
+
+
+def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_painted(
+    fresh, small, painted
+):
+    network = fresh().eval()
+    batch = batch_of(painted, small)
+    size = batch.target.shape[-2:]
+    with torch.no_grad():
+        logits = network(batch.pixels)
+        larger = [torch.nn.functional.interpolate(e, size, mode="bilinear") for e in logits]
+    chance = (sum(larger) / 4).sigmoid()[:, 0]
+    how_sure = torch.maximum(chance, 1 - chance)
+    middle = float(how_sure.median())
+    config = small.changed(ema=0.9, pseudo=0.5, sure=middle)
+    learner = Learner(network, config)
+    found = learner._sure_labels(batch.pixels, [], batch.free)
+    assert (found[batch.target != UNPAINTED] == UNPAINTED).all()
+    sure = (how_sure >= middle) & (batch.target == UNPAINTED)
+    assert 0.2 < sure.float().mean() < 0.8
+    assert ((found != UNPAINTED) == sure).float().mean() > 0.999
+    assert (found[sure] == (chance > 0.5).long()[sure]).float().mean() > 0.999
+
+
+def test_pseudo_labels_add_to_the_loss_and_none_are_taken_before_the_ramp(fresh, small, painted):
+    losses = []
+    for pseudo, ramp in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0)):
+        config = small.changed(ema=0.9, pseudo=pseudo, sure=0.5)
+        losses.append(Learner(fresh(), config).learn(batch_of(painted, config), ramp=ramp))
+    assert losses[0] == pytest.approx(losses[1])
+    assert losses[2] > losses[0] + 1e-3
+
+
+def test_pseudo_labels_without_a_running_mean_are_refused(small):
+    with pytest.raises(ValueError, match="pseudo"):
+        small.changed(pseudo=0.5, ema=0.0)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_confidence_is_that_of_the_likeliest_class(classes):
+    torch.manual_seed(0)
+    logits = torch.randn(2, classes, 4, 5)
+    chance, label = confidence(logits)
+    both = torch.cat([torch.zeros_like(logits), logits], 1) if classes == 1 else logits
+    expected = both.softmax(1)
+    assert torch.allclose(chance, expected.max(1)[0], atol=1e-6)
+    assert torch.equal(label, expected.argmax(1))
+
+
+def test_the_boundary_term_is_least_where_borders_agree():
+    pixels = torch.zeros(1, 3, 64, 64)
+    pixels[..., 32:] = 2.0
+
+    def cost(column):
+        logits = torch.full((1, 1, 16, 16), -6.0)
+        logits[..., column:] = 6.0
+        return float(boundary_term(logits, pixels))
+
+    costs = {column: cost(column) for column in (4, 6, 8, 10, 12)}
+    assert min(costs, key=costs.get) == 8
+    assert costs[8] < 0.1 * costs[4]
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_boundary_term_agrees_with_a_plain_count(classes):
+    torch.manual_seed(1)
+    logits, pixels = torch.randn(1, classes, 5, 6), torch.randn(1, 3, 20, 24)
+    small = torch.nn.functional.avg_pool2d(pixels, 4)[0]
+    both = torch.cat([torch.zeros_like(logits), logits], 1) if classes == 1 else logits
+    chance = both.softmax(1)[0]
+    apart = alike = 0.0
+    for y in range(5):
+        for x in range(6):
+            for v in range(max(y - 3, 0), min(y + 4, 5)):
+                for u in range(max(x - 3, 0), min(x + 4, 6)):
+                    if (v, u) <= (y, x):
+                        continue
+                    near = ((small[:, y, x] - small[:, v, u]) ** 2).mean()
+                    like = float(torch.exp(-near / (2 * 0.5**2)))
+                    apart += like * (1 - float((chance[:, y, x] * chance[:, v, u]).sum()))
+                    alike += like
+    assert float(boundary_term(logits, pixels)) == pytest.approx(apart / alike, rel=1e-4)
+
+
+def test_the_boundary_term_of_one_pixel_is_zero_and_has_a_gradient_else():
+    assert float(boundary_term(torch.randn(1, 1, 1, 1), torch.randn(1, 3, 4, 4))) == 0
+    logits = torch.randn(1, 1, 6, 6, requires_grad=True)
+    boundary_term(logits, torch.randn(1, 3, 24, 24)).backward()
+    assert logits.grad.abs().sum() > 0
