@@ -93,7 +93,7 @@ def _window(slide: NDArray[Any]) -> dict[str, float]:
     gaps = {}
     for name in ("first job (imports torch)", "second job", "third job"):
         beats.clear()
-        panel.segmenter.run()
+        panel.segment_controller.run()
         while panel.job_bar.running:
             _rest()
         pauses = np.diff(beats)
@@ -113,7 +113,7 @@ def _rest() -> None:
 
 
 def _end_of_job(viewer: object, panel: object) -> float:
-    panel.segmenter.run()
+    panel.segment_controller.run()
     while panel.job_bar._progress.value() < 2:
         _rest()
     begun = time.perf_counter()

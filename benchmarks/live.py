@@ -96,10 +96,10 @@ def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
     """Paint a stroke and return how long its prediction takes."""
     paint(viewer, panel, number % 2, number)
     begun = time.perf_counter()
-    painted = int(np.count_nonzero(panel.classroom.pair.labels.data))
+    painted = int(np.count_nonzero(panel.teach_controller.pair.labels.data))
 
     def learnt() -> bool:
-        known = sum(panel.session.workbook.record.painted.values()) == painted
+        known = sum(panel.session.project.record.painted.values()) == painted
         return known and not panel.teacher.stale and not panel.job_bar.running
 
     wait(learnt)
@@ -108,11 +108,11 @@ def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
 
 def paint(viewer: napari.Viewer, panel: EmcadWidget, k: int, number: int) -> None:
     """Draw a stroke with the mouse, along a row of its own."""
-    panel.classroom.paint(k)
+    panel.teach_controller.paint(k)
     row = 60 + 28 * number % (SIDE - 120)
     column = 90 + 61 * number % (SIDE - 220)
     canvas = viewer.window._qt_viewer.canvas
-    native, seen = canvas.native, panel.session.workbook.record
+    native, seen = canvas.native, panel.session.project.record
     places = [spot(canvas, row, column + step) for step in range(LENGTH)]
     send(native, QEvent.Type.MouseMove, places[0], NONE, NONE)
     send(native, QEvent.Type.MouseButtonPress, places[0], LEFT, LEFT)
@@ -121,7 +121,7 @@ def paint(viewer: napari.Viewer, panel: EmcadWidget, k: int, number: int) -> Non
         QApplication.processEvents()
     send(native, QEvent.Type.MouseButtonRelease, places[-1], LEFT, NONE)
     if not panel.teacher.live:
-        wait(lambda: panel.session.workbook.record is not seen)
+        wait(lambda: panel.session.project.record is not seen)
 
 
 def spot(canvas: Any, row: float, column: float) -> QPoint:

@@ -35,10 +35,10 @@ from skimage.feature import multiscale_basic_features
 from skimage.morphology import skeletonize
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.intensity import standardised
-from napari_emcad.interactive.familiarity import STRANGERS, acquaintance, suited
+from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import teach
@@ -113,7 +113,7 @@ def one_seed(
     if not chosen.no_forest:
         methods.append(forest(seed))
     before = {"network before": {0: mean_dice(methods[0], untouched)}}
-    paint = {name: np.full(each.shape, UNPAINTED, np.int16) for name, each in truth.items()}
+    paint = {name: np.full(each.shape, UNLABELED, np.int16) for name, each in truth.items()}
     record = Record()
     for number in range(1, max(chosen.marks) + 1):
         draw(paint, truth, methods, planes, rng, number)
@@ -192,7 +192,7 @@ def largest_error(
     found = []
     for name, wanted in truth.items():
         chance = np.mean([method.ask(planes[name]) for method in methods], axis=0)
-        wrong = ((chance > 0.5) != (wanted == 1)) & (paint[name] == UNPAINTED)
+        wrong = ((chance > 0.5) != (wanted == 1)) & (paint[name] == UNLABELED)
         for k in (0, 1):
             pieces, count = ndimage.label(wrong & (wanted == k))
             if count:
@@ -201,7 +201,7 @@ def largest_error(
                 found.append((int(sizes.max()), name, pieces == largest, k))
     if not found:
         name = next(iter(truth))
-        return name, (truth[name] == 1) & (paint[name] == UNPAINTED), 1
+        return name, (truth[name] == 1) & (paint[name] == UNLABELED), 1
     due = [each for each in found if each[3] == turn] or found
     _, name, area, k = max(due, key=lambda each: each[0])
     return name, area, k
@@ -239,7 +239,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     config = configured(name)
     if quick:
         config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
-    now = {"checkpoint": start, "net": start.network(), "round": 0, "met": STRANGERS}
+    now = {"checkpoint": start, "net": start.network(), "round": 0, "met": UNFAMILIAR}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
         learnt, _ = painted_slices(record, planes)
@@ -250,9 +250,9 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
             pages = record.pages.items()
             others = [LabelledSlice(k, planes[k], p.target) for k, p in pages]
             others = [each for each in others if each.name not in record.first()]
-            now["met"] = acquaintance(start, first, others, config)
+            now["met"] = measure_familiarity(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
-        how = suited(config, len(record.painted), strokes, now["met"], taught)
+        how = adapted_config(config, len(record.painted), strokes, now["met"], taught)
         how = how.changed(seed=now["round"])
         job = teach(
             start if start.untrained else now["checkpoint"], learnt, [], how, threading.Event()
@@ -300,7 +300,7 @@ def forest(seed: int) -> Method:
     def update(record: Record, planes: dict[str, Any]) -> None:
         samples, classes = [], []
         for name, page in record.pages.items():
-            known = page.target != UNPAINTED
+            known = page.target != UNLABELED
             samples.append(features(planes[name])[known])
             classes.append(page.target[known])
         trees.fit(np.concatenate(samples), np.concatenate(classes))

@@ -41,11 +41,11 @@ from scribbles import (
     table,
 )
 
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.interactive.annotated_patches import Painted
-from napari_emcad.interactive.suggest import Places, Search, search
+from napari_emcad.interactive.annotated_patches import AnnotatedImage
+from napari_emcad.interactive.suggest import Search, SuggestedRegions, search
 from napari_emcad.interactive.suggest_ranking import PATCH
 from napari_emcad.pipelines.segment import slices_for
 
@@ -107,7 +107,7 @@ def one_seed(seed: int, chosen: argparse.Namespace, start: Any) -> dict[str, dic
             network("scribbles", start, chosen.quick),
             planes,
             truth,
-            {name: np.full(each.shape, UNPAINTED, np.int16) for name, each in truth.items()},
+            {name: np.full(each.shape, UNLABELED, np.int16) for name, each in truth.items()},
             {},
             np.random.default_rng(seed),
         )
@@ -137,10 +137,10 @@ def suggested(now: Round) -> Square:
     height, width = np.min([each.shape for each in now.truth.values()], axis=0).tolist()
     images = np.stack([now.planes[name][:, :height, :width] for name in names])
     paint = np.stack([now.paint[name][:height, :width] for name in names])
-    labels = np.select([paint == UNPAINTED, paint == 0], [0, BACKGROUND], paint).astype(np.uint8)
+    labels = np.select([paint == UNLABELED, paint == 0], [0, BACKGROUND], paint).astype(np.uint8)
     checkpoint = now.method.checkpoint()
     slices = slices_for(np.moveaxis(images, 1, -1), checkpoint, "ZYXC")
-    painted = Painted("stack", "stack", slices, labels, LabelRule())
+    painted = AnnotatedImage("stack", "stack", slices, labels, LabelRule())
     shape, settings = (height, width), InferenceSettings()
     found = ended(search(Search(slices, shape, checkpoint, settings, painted=painted), Event()))
     for first in found.found[:1]:
@@ -148,7 +148,7 @@ def suggested(now: Round) -> Square:
     return at_random(now)
 
 
-def ended(job: Generator[Any, None, Places]) -> Places:
+def ended(job: Generator[Any, None, SuggestedRegions]) -> SuggestedRegions:
     """Return what a job returns."""
     while True:
         try:
@@ -186,7 +186,7 @@ def unpainted(paint: dict[str, Any], patch: int = PATCH) -> list[Square]:
             for left in lefts:
                 square = name, slice(top, top + patch), slice(left, left + patch)
                 every.append(square)
-                if (target[square[1:]] == UNPAINTED).all():
+                if (target[square[1:]] == UNLABELED).all():
                     free.append(square)
     return free or every
 
@@ -199,7 +199,7 @@ def stroke_in(square: Square, now: Round, turn: int) -> None:
     name, *part = square
     rows, columns = part
     right, target = now.truth[name][rows, columns] == 1, now.paint[name][rows, columns]
-    free = target == UNPAINTED
+    free = target == UNLABELED
     wrong = ((now.asked[name][rows, columns] > 0.5) != right) & free
     where = wrong if wrong.any() else free if free.any() else np.ones_like(free)
     sizes = []

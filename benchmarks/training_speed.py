@@ -77,9 +77,9 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     import torch
 
     import napari_emcad
-    from napari_emcad.training.allocator import kept_memory
+    from napari_emcad.training.allocator import retain_freed_memory
     from napari_emcad.training.config import PRESETS
-    from napari_emcad.training.trainer import Learner
+    from napari_emcad.training.trainer import Trainer
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
@@ -89,8 +89,8 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     start = napari_emcad.start_checkpoint(encoder=encoder).override(size=None)
     network = start.network(config.drop_path)
     batches = crops(start, config, chosen.data)
-    run = Plain(network, config) if loop == "plain" else Learner(network, config)
-    keeping = contextlib.nullcontext() if loop == "plain" else kept_memory()
+    run = Plain(network, config) if loop == "plain" else Trainer(network, config)
+    keeping = contextlib.nullcontext() if loop == "plain" else retain_freed_memory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     warm_up = min(WARM_UP, chosen.steps)

@@ -151,7 +151,7 @@ def running(viewer: napari.Viewer) -> None:
     viewer.add_image(large, name="slide")
     panel = show_panel(viewer)
     _ready(panel)
-    panel.segmenter.run()
+    panel.segment_controller.run()
     _wait_for(lambda: "left" in panel.job_bar.progress)
     _wait(2.5)
 
@@ -172,7 +172,7 @@ def stages(viewer: napari.Viewer) -> None:
     reach.setCurrentIndex(reach.findData(True))
     panel.stages_panel._suggest.click()
     _ready(panel)
-    _wait_for(lambda: not panel.observatory._waiting)
+    _wait_for(lambda: not panel.stages_controller._waiting)
     _wait(1)  # the maps follow to the slice of the first place
     _ready(panel)
     viewer.reset_view()
@@ -199,7 +199,7 @@ def calibrated(viewer: napari.Viewer) -> None:
     panel = _panel(viewer, "nuclei_colour")
     red = viewer.layers[0].data[..., 0]
     mask = viewer.add_labels((red < threshold_otsu(red)).astype(np.uint8), name="truth")
-    panel.classroom.use_layer(mask)
+    panel.teach_controller.use_layer(mask)
     mask.visible = False
     panel._tabs.setCurrentWidget(panel.stages_panel)
     _unfold(panel.stages_panel)
@@ -217,14 +217,14 @@ def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
     _wait(0.3)
     panel.stages_panel._show.click()
     _ready(panel)
-    _wait_for(lambda: not panel.observatory._waiting)
+    _wait_for(lambda: not panel.stages_controller._waiting)
 
 
 def refusal(viewer: napari.Viewer) -> None:
     """A file that is no checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
     path = Path(__file__).parent / "images" / "segmented.png"
-    panel.librarian.open_file(path)
+    panel.model_controller.open_file(path)
     _ready(panel)
 
 
@@ -302,18 +302,18 @@ def _taught(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
     for k, strokes in ((1, _OBJECTS), (0, _GROUND)):
         for each in strokes[:part]:
             _stroke(panel, k, each)
-    _wait_for(lambda: len(panel.session.workbook.record.painted) == 2)
+    _wait_for(lambda: len(panel.session.project.record.painted) == 2)
     return panel
 
 
 def _stroke(panel: EmcadWidget, k: int, ends: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Paint a straight stroke, and let it be noticed."""
-    panel.classroom.paint(k)
-    labels = panel.classroom.pair.labels
+    panel.teach_controller.paint(k)
+    labels = panel.teach_controller.pair.labels
     for point in np.linspace(*ends, 24):
         labels.paint(point, labels.selected_label)
-    seen = panel.session.workbook.record
-    _wait_for(lambda: panel.session.workbook.record is not seen)
+    seen = panel.session.project.record
+    _wait_for(lambda: panel.session.project.record is not seen)
 
 
 SCENES: dict[str, Callable[[napari.Viewer], None]] = {

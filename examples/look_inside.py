@@ -6,7 +6,7 @@ import napari_emcad
 
 network = napari_emcad.bundled_checkpoint().network()
 with torch.inference_mode():
-    stages = network.look_inside(torch.randn(1, 3, 96, 128))
+    stages = network.forward_intermediates(torch.randn(1, 3, 96, 128))
 for number, stage in stages.items():
     gate = "none" if stage.gate is None else f"{float(stage.gate.mean()):.2f}"
     print(f"stage {number}: logits {tuple(stage.logits.shape)}, mean gate {gate}")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.model.network import PvtEmcad, StageOutput
     from napari_emcad.pipelines.segment import Segmentation, segment
-    from napari_emcad.pipelines.stage_maps import Inspection, inspect
+    from napari_emcad.pipelines.stage_maps import StageMaps, inspect
 
 _HOMES = {
     "AxesError": "imaging.slices",

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from napari_emcad.annotation.label_rules import (
     BACKGROUND,
-    UNPAINTED,
+    UNLABELED,
     LabelRule,
-    PaintError,
+    LabelValueError,
     Parts,
     detect,
     parts,
@@ -32,12 +32,12 @@ def test_value_k_is_class_k_everywhere(values, scribbles):
     labels = array(*values)
     found = target(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
     for value, meant in zip(values, found[0], strict=True):
-        assert meant == (value or (UNPAINTED if scribbles else 0))
+        assert meant == (value or (UNLABELED if scribbles else 0))
 
 
 def test_in_scribbles_255_is_background_and_0_unpainted():
     found = target(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
-    assert found.tolist() == [[UNPAINTED, 1, 0]]
+    assert found.tolist() == [[UNLABELED, 1, 0]]
 
 
 def test_objects_are_all_of_class_1():
@@ -47,7 +47,7 @@ def test_objects_are_all_of_class_1():
 
 def test_a_moved_value_stands_for_another_class_or_for_the_background():
     rule = LabelRule("scribbles", ((7, 1), (2, 0)))
-    assert target(array(0, 7, 2, 1), rule, 1).tolist() == [[UNPAINTED, 1, 0, 1]]
+    assert target(array(0, 7, 2, 1), rule, 1).tolist() == [[UNLABELED, 1, 0, 1]]
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, ">u2"])
@@ -58,7 +58,7 @@ def test_any_whole_number_type(dtype):
 
 @pytest.mark.parametrize(("values", "said"), [((3,), "value 3 "), ((-2,), "value -2 ")])
 def test_a_value_that_is_no_class_is_named(values, said):
-    with pytest.raises(PaintError, match=said):
+    with pytest.raises(LabelValueError, match=said):
         target(array(*values, dtype=np.int16), LabelRule("mask"), 2)
 
 
@@ -102,7 +102,7 @@ def test_a_mask_of_0_and_255_is_class_1_and_never_background():
 def test_what_was_detected_can_be_read(values, classes):
     labels = array(*values, dtype=np.uint16)
     found = target(labels, detect(value_counts(labels), classes).rule, classes)
-    assert found.min() >= UNPAINTED
+    assert found.min() >= UNLABELED
     assert found.max() <= classes
 
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import EVERY, Record
 
 SHAPE = (40, 60)
 
 
 def nothing():
-    return np.full(SHAPE, UNPAINTED, np.int16)
+    return np.full(SHAPE, UNLABELED, np.int16)
 
 
 def dots(target, k, first, count):
@@ -28,7 +28,7 @@ def dots(target, k, first, count):
 PAINTINGS = st.lists(
     st.lists(
         st.tuples(
-            st.integers(0, 36), st.integers(0, 56), st.integers(1, 20), st.integers(UNPAINTED, 2)
+            st.integers(0, 36), st.integers(0, 56), st.integers(1, 20), st.integers(UNLABELED, 2)
         ),
         max_size=6,
     ),
@@ -51,11 +51,11 @@ def test_a_pixel_that_was_learnt_is_never_tested_while_it_keeps_its_value(painti
         page = record.pages["a"]
         assert np.array_equal(page.target, target)
         assert not (page.held & learnt).any()
-        assert not (page.held & (target == UNPAINTED)).any()
-        both = (page.learnt() != UNPAINTED) & (page.tested() != UNPAINTED)
+        assert not (page.held & (target == UNLABELED)).any()
+        both = (page.learnt() != UNLABELED) & (page.tested() != UNLABELED)
         assert not both.any()
-        learnt |= page.learnt() != UNPAINTED
-        assert np.array_equal(page.seen > 0, target != UNPAINTED)
+        learnt |= page.learnt() != UNLABELED
+        assert np.array_equal(page.seen > 0, target != UNLABELED)
 
 
 def test_every_fifth_stroke_of_a_class_is_held_out_whichever_page_it_is_on():
@@ -126,7 +126,7 @@ def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
             st.integers(0, 36),
             st.integers(0, 56),
             st.integers(1, 60),
-            st.integers(UNPAINTED, 2),
+            st.integers(UNLABELED, 2),
             st.sampled_from(["teach", "look", "wait", "leave", "return", "forget class"]),
         ),
         min_size=1,
@@ -151,19 +151,19 @@ def test_no_pixel_is_ever_learnt_and_tested_whatever_becomes_of_its_paint(acts, 
         if then == "forget class" and k == 2:
             record = record.without(2)
             for target in targets.values():
-                target[target == 2] = UNPAINTED
+                target[target == 2] = UNLABELED
         now = {each: targets[each].copy() for each in sorted(there)}
         record = record.looked(now, there if masks else (), places=places)
         if then == "teach" or always:
-            record = record.once_taught()
+            record = record.frozen_split()
             for page in record.pages.values():
-                learnt |= page.learnt() != UNPAINTED
-                tested |= page.tested() != UNPAINTED
+                learnt |= page.learnt() != UNLABELED
+                tested |= page.tested() != UNLABELED
         both = np.zeros((2, *SHAPE), bool)
         for each, page in record.pages.items():
             assert np.array_equal(page.target, targets[each])
-            both[0] |= page.learnt() != UNPAINTED
-            both[1] |= page.tested() != UNPAINTED
+            both[0] |= page.learnt() != UNLABELED
+            both[1] |= page.tested() != UNLABELED
         assert not both.all(0).any()
         assert not (both[1] & learnt).any()
         assert not (both[0] & tested).any()
@@ -185,7 +185,7 @@ def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
 
 def test_paint_over_what_was_learnt_says_why_it_has_no_score():
     both = dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)
-    record = Record().looked({"a": both}).once_taught().looked({"a": nothing()})
+    record = Record().looked({"a": both}).frozen_split().looked({"a": nothing()})
     again = record.looked({"a": dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)})
     assert again.held_out == {0: 4}
     assert again.strokes == {0: 2 * EVERY, 1: 2 * (EVERY - 1)}

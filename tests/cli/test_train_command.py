@@ -419,7 +419,7 @@ def test_a_log_hears_of_a_training_now_and_then(folder, tmp_path, capsys, monkey
     assert "step 1 of" not in capsys.readouterr().err
     now = iter(range(0, 10_000, 20))
     monkeypatch.setattr(console.time, "monotonic", lambda: next(now))
-    pulse = console.Pulse()
+    pulse = console.ProgressLine()
     for step in range(1, 6):
         pulse.tick(f"step {step} of 5")
     assert capsys.readouterr().err.splitlines() == ["step 2 of 5", "step 4 of 5"]

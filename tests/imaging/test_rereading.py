@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_emcad.annotation.label_rules import (
-    UNPAINTED,
+    UNLABELED,
     LabelRule,
-    PaintError,
+    LabelValueError,
     detect,
     read_as,
     target,
@@ -26,7 +26,7 @@ def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
     mask = detect(counts, 1).rule
     assert target(labels, mask, 1).tolist() == [[0, 1, 1]]
     strokes = read_as(mask, "scribbles", counts, 1)
-    assert target(labels, strokes.rule, 1).tolist() == [[UNPAINTED, 0, 0]]
+    assert target(labels, strokes.rule, 1).tolist() == [[UNLABELED, 0, 0]]
     assert "255 is sure background now, no longer class 1" in strokes.why
     assert strokes.rule.value_of(1) == 1
     again = read_as(strokes.rule, "mask", counts, 1)
@@ -38,7 +38,7 @@ def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
     st.lists(st.sampled_from(MEANINGS), max_size=6),
     st.sets(st.sampled_from([1, 2, 3, 255])),
     st.sampled_from(MEANINGS),
-    st.dictionaries(st.integers(1, 3), st.integers(UNPAINTED, 3), max_size=3),
+    st.dictionaries(st.integers(1, 3), st.integers(UNLABELED, 3), max_size=3),
 )
 def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first, moved):
     counts = dict.fromkeys({0, *values}, 5)
@@ -48,7 +48,7 @@ def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first,
         before, rule = rule, found.rule
         assert rule.meaning == meaning
         if meaning == "scribbles":
-            assert (rule.class_of(0), rule.class_of(255)) == (UNPAINTED, 0)
+            assert (rule.class_of(0), rule.class_of(255)) == (UNLABELED, 0)
             assert bool(found.why) == (255 in values)
         if meaning == "mask":
             assert rule.class_of(0) == 0
@@ -69,7 +69,7 @@ def test_grey_levels_of_a_mask_are_classes_in_their_order(values):
     found = detect(value_counts(labels), 1)
     assert f"{values[0]} is class 1, {values[1]} is class 2" in found.why
     assert target(labels, found.rule, len(values)).tolist() == [[*range(len(values) + 1)]]
-    with pytest.raises(PaintError, match="add a class"):
+    with pytest.raises(LabelValueError, match="add a class"):
         target(labels, found.rule, len(values) - 1)
 
 

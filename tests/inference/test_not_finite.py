@@ -11,7 +11,7 @@ import torch
 
 from napari_emcad import inspect, segment
 from napari_emcad.inference.segment import NotFinite, check_finite
-from napari_emcad.interactive.preview import Screen, _Watch
+from napari_emcad.interactive.preview import PreviewCallback, VisibleRegion
 from napari_emcad.pipelines.segment import slices_for
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
@@ -43,5 +43,7 @@ def test_half_precision_is_named_where_it_was_used():
 
 def test_a_look_at_the_screen_does_not_end_a_training(damaged, monkeypatch):
     monkeypatch.setattr("napari_emcad.interactive.preview._SHORTEST_REST_S", 0.0)
-    watch = _Watch(damaged, Screen(slices_for(IMAGE, damaged)), "cpu", threading.Event())
+    watch = PreviewCallback(
+        damaged, VisibleRegion(slices_for(IMAGE, damaged)), "cpu", threading.Event()
+    )
     assert list(watch(damaged.network())) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
     chances,
@@ -73,7 +73,7 @@ def test_unpainted_pixels_do_not_count():
     logits, target = drawn(3)
     logits, target = 2 * logits.reshape(3, 40, 100), target.reshape(40, 100)
     expected = fitted_temperature(logits[:, :20], target[:20])
-    target[20:] = UNPAINTED
+    target[20:] = UNLABELED
     logits[:, 20:] = 1e4
     assert fitted_temperature(logits, target) == pytest.approx(expected)
     assert reliability(logits, target).pixels.sum() == 2000

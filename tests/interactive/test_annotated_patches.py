@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.interactive import annotated_patches
 from napari_emcad.interactive.annotated_patches import (
-    Painted,
+    AnnotatedImage,
     disagreement,
-    lesson_of,
     looked,
+    merged_record,
     targets,
 )
 
@@ -40,29 +40,29 @@ def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, sha
     rng = np.random.default_rng(seed)
     labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
     slices = as_slices(np.zeros(shape, np.uint8), 3, axes, (0,) * 3 if "C" in axes else None)
-    source = Painted("a", "image", slices, labels, LabelRule(), corner)
+    source = AnnotatedImage("a", "image", slices, labels, LabelRule(), corner)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(annotated_patches, "BLOCK", block)
         found = targets([source], 2)
-    whole = np.full(slices.spatial_shape, UNPAINTED, np.int16)
+    whole = np.full(slices.spatial_shape, UNLABELED, np.int16)
     part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
-    whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNPAINTED, labels.astype(int)))
+    whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int)))
     seen = np.zeros(slices.spatial_shape, int)
     for key, page in found.items():
         where = slices.where(key.index, key.rows, key.columns)
         expected, counted = whole[where], seen[where]
         counted += 1
         assert np.array_equal(page, expected.T if slices.transposed else expected)
-        assert (page != UNPAINTED).any()
+        assert (page != UNLABELED).any()
     assert seen.max(initial=0) <= 1
-    assert (seen[whole != UNPAINTED] == 1).all()
+    assert (seen[whole != UNLABELED] == 1).all()
 
 
 def annotations(numbers, names=("image", "image")):
     """Return annotations of one image, or of several by other names."""
     slices = as_slices(np.zeros(numbers[0].shape, np.uint8), 3, "ZYX"[-numbers[0].ndim :])
     return [
-        Painted(key, name, slices, labels, LabelRule(), image=name)
+        AnnotatedImage(key, name, slices, labels, LabelRule(), image=name)
         for key, name, labels in zip("abc", names, numbers, strict=False)
     ]
 
@@ -87,15 +87,15 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, ticked):
     for which, z, x, value in strokes:
         numbers[which][z, 3:5, x : x + 3] = value
         sources = annotations(numbers)
-        record = looked(sources, record, 2).once_taught()
+        record = looked(sources, record, 2).frozen_split()
         chosen = [sources[n] for n in sorted(ticked)]
-        lesson = lesson_of(chosen, record)
+        lesson = merged_record(chosen, record)
         said = {}
         for key, page in lesson.pages.items():
             (z,) = key.index
-            learnt[z] |= page.learnt() != UNPAINTED
-            tested[z] |= page.tested() != UNPAINTED
-            for y, x in np.argwhere(page.target != UNPAINTED).tolist():
+            learnt[z] |= page.learnt() != UNLABELED
+            tested[z] |= page.tested() != UNLABELED
+            for y, x in np.argwhere(page.target != UNLABELED).tolist():
                 said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
         assert not (learnt & tested).any()
         assert all(len(classes) == 1 for classes in said.values())
@@ -113,7 +113,7 @@ def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
     sources = annotations(numbers, ("one", "other"))
     record = looked(sources, Record(), 2)
     assert not disagreement(sources, record)
-    assert lesson_of(sources, record).painted == {1: 360, 2: 360}
+    assert merged_record(sources, record).painted == {1: 360, 2: 360}
 
 
 def test_a_renamed_image_keeps_its_pages():

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
-from napari_emcad.annotation.record import Page, Record
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
+from napari_emcad.annotation.record import AnnotatedPatch, Record
 from napari_emcad.inference.events import InferenceSettings, Progress
 from napari_emcad.inference.uncertainty import TEMPERATURES, chances
 from napari_emcad.interactive import calibrate as calibrate_module
-from napari_emcad.interactive.annotated_patches import PageKey, Painted
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 from napari_emcad.interactive.calibrate import (
     FEWEST,
     Answers,
@@ -50,16 +50,16 @@ def held(truth, key, classes=2, share=0.2, seed=1):
     rows, columns = (slice(*each) for each in (key.rows, key.columns))
     part = truth[rows, columns] % classes
     known = random.uniform(size=part.shape) < share
-    target = np.where(known, part, UNPAINTED).astype(np.int16)
-    return Page(target, known.astype(np.uint16), known)
+    target = np.where(known, part, UNLABELED).astype(np.int16)
+    return AnnotatedPatch(target, known.astype(np.uint16), known)
 
 
 def lesson(image, truth, checkpoint, axes="YX", pages=None):
     """Return a source and a record of some pages of it, as rows, columns and index."""
     slices = slices_for(image, checkpoint, axes)
-    source = Painted("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
+    source = AnnotatedImage("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
     whole = ((), (0, slices.height), (0, slices.width))
-    keys = [PageKey("a", "a", *each) for each in pages or [whole]]
+    keys = [PatchKey("a", "a", *each) for each in pages or [whole]]
     planes = {k: truth[k.index] if k.index else truth for k in keys}
     planes = {k: v.T if slices.transposed else v for k, v in planes.items()}
     classes = max(checkpoint.config.num_classes, 2)
@@ -193,12 +193,12 @@ def test_of_very_many_pixels_every_nth_is_asked(bundled, monkeypatch):
 
 def _record(*counts):
     """Return a record of (painted, held out) pixels of classes 0, 1, …"""
-    target = np.full((1, 4096), UNPAINTED, np.int16)
+    target = np.full((1, 4096), UNLABELED, np.int16)
     kept, at = np.zeros((1, 4096), bool), 0
     for k, (painted, out) in enumerate(counts):
         target[0, at : at + painted], kept[0, at : at + out] = k, True
         at += painted
-    return Record({"page": Page(target, np.ones(target.shape, np.uint16), kept)}, 1)
+    return Record({"page": AnnotatedPatch(target, np.ones(target.shape, np.uint16), kept)}, 1)
 
 
 @pytest.mark.parametrize(

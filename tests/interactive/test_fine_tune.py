@@ -11,25 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule, detect, value_counts
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, detect, value_counts
 from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import Notice
 from napari_emcad.interactive import annotated_patches
-from napari_emcad.interactive.annotated_patches import Painted, looked, targets
-from napari_emcad.interactive.familiarity import Acquaintance, met_before, suited, validated_every
-from napari_emcad.interactive.fine_tune import practise
-from napari_emcad.interactive.live import Tutor
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, looked, targets
+from napari_emcad.interactive.familiarity import (
+    Familiarity,
+    adapted_config,
+    task_familiarity,
+    validated_every,
+)
+from napari_emcad.interactive.fine_tune import fine_tune_job
+from napari_emcad.interactive.live import LiveTrainer
 from napari_emcad.interactive.plane_cache import PlaneCache
-from napari_emcad.interactive.preview import Screen
+from napari_emcad.interactive.preview import VisibleRegion
 from napari_emcad.interactive.samples import slices_of
-from napari_emcad.interactive.task import Lesson
+from napari_emcad.interactive.task import TrainingTask
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
-from napari_emcad.training.pseudo_labels import Before
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import LabelledSlice
-from napari_emcad.training.trainer import Learner
+from napari_emcad.training.trainer import Trainer
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
 
@@ -47,11 +52,11 @@ def taught(labels, config=CONFIG):
     """Return what came of one live update."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
-    source = Painted("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
+    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = Record().looked(targets([source], 1))
-    lesson = Lesson(checkpoint, (source,), record, config, "cpu")
-    tutor = Tutor(checkpoint, config, "cpu")
-    job = tutor.update(lesson, PlaneCache(), Screen(), 0.0, threading.Event())
+    lesson = TrainingTask(checkpoint, (source,), record, config, "cpu")
+    tutor = LiveTrainer(checkpoint, config, "cpu")
+    job = tutor.update(lesson, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
     while True:
         try:
             next(job)
@@ -71,37 +76,37 @@ def taught(labels, config=CONFIG):
     ],
 )
 def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
-    seen, learn = [], Learner.learn
+    seen, learn = [], Trainer.learn
 
     def noted(self, batch, share=1.0, seed=0, ramp=1.0):
         seen.append((share, ramp))
         return learn(self, batch, share, seed, ramp)
 
-    monkeypatch.setattr(Learner, "learn", noted)
+    monkeypatch.setattr(Trainer, "learn", noted)
     update = taught(painted(strokes, values), CONFIG.changed(teacher=teacher))
     assert seen == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
 
 def test_who_teaches_unpainted_pixels_follows_what_is_known():
-    assert suited(CONFIG, 2, 20) is CONFIG
-    assert suited(CONFIG, 2, 20, Acquaintance(0.95)).teacher == "start"
-    assert suited(CONFIG, 2, 20, Acquaintance(0.85)).teacher == "probe"
-    assert suited(CONFIG, 2, 20, Acquaintance(0.5), taught=True).teacher == "agreed"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2), taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.8), taught=True).teacher == "start"
-    mixed = Acquaintance(1.0, 0.8, 0.3)
-    assert suited(CONFIG, 2, 20, mixed, taught=True).teacher == "agreed"
-    assert suited(CONFIG, 2, 20, mixed).teacher == "start"
-    assert suited(CONFIG, 2, 4, mixed, taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 20, Acquaintance(1.0, 0.2, 0.3), taught=True).teacher == "start"
-    assert suited(CONFIG, 2, 4, Acquaintance(0.5), taught=True).teacher == "probe"
-    few = suited(CONFIG, 2, 2)
+    assert adapted_config(CONFIG, 2, 20) is CONFIG
+    assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(0.85)).teacher == "probe"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(0.5), taught=True).teacher == "agreed"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2), taught=True).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.8), taught=True).teacher == "start"
+    mixed = Familiarity(1.0, 0.8, 0.3)
+    assert adapted_config(CONFIG, 2, 20, mixed, taught=True).teacher == "agreed"
+    assert adapted_config(CONFIG, 2, 20, mixed).teacher == "start"
+    assert adapted_config(CONFIG, 2, 4, mixed, taught=True).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2, 0.3), taught=True).teacher == "start"
+    assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), taught=True).teacher == "probe"
+    few = adapted_config(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
     mean = CONFIG.changed(teacher="mean")
-    assert suited(mean, 2, 2).pseudo == 0
-    assert suited(mean, 2, 20, Acquaintance(1.0)) is mean
-    alone = suited(CONFIG, 1, 20)
+    assert adapted_config(mean, 2, 2).pseudo == 0
+    assert adapted_config(mean, 2, 20, Familiarity(1.0)) is mean
+    alone = adapted_config(CONFIG, 1, 20)
     assert alone.pseudo == 0
     assert alone.learning_rate < CONFIG.learning_rate / 10
 
@@ -111,9 +116,9 @@ def lesson_on(image, right):
     checkpoint = napari_emcad.bundled_checkpoint()
     numbers = np.zeros(image.shape, np.uint8)
     numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
-    source = Painted("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
+    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
     record = looked([source], Record(), 2)
-    return Lesson(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+    return TrainingTask(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
 
 
 @pytest.fixture
@@ -126,7 +131,7 @@ def nucleus():
 @pytest.mark.parametrize("right", [True, False])
 def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
     events, lesson = [], lesson_on(nucleus, right)
-    job = practise(lesson, PlaneCache(), Screen(), threading.Event())
+    job = fine_tune_job(lesson, PlaneCache(), VisibleRegion(), threading.Event())
     while True:
         try:
             events.append(next(job))
@@ -143,20 +148,20 @@ def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
     blank = replace(
         lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
     )
-    assert met_before(lesson, PlaneCache()).right > 0.9
-    assert met_before(replace(lesson, opened=blank), PlaneCache()).right < 0.6
+    assert task_familiarity(lesson, PlaneCache()).right > 0.9
+    assert task_familiarity(replace(lesson, opened=blank), PlaneCache()).right < 0.6
     became = replace(lesson, checkpoint=blank, opened=lesson.checkpoint)
-    assert met_before(became, PlaneCache()).right > 0.9
+    assert task_familiarity(became, PlaneCache()).right > 0.9
 
 
 def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
     """Where the model is right and strokes mislead a probe, they do not agree."""
     lesson = lesson_on(nucleus, right=True)
-    assert met_before(lesson, PlaneCache()).agreed > 0.8
+    assert task_familiarity(lesson, PlaneCache()).agreed > 0.8
     network = lesson.checkpoint.network().eval()
     for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
         learnt, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
-        before = Before(network, CONFIG.supervision, "probe")
+        before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
         assert before.agreement(learnt, lesson.checkpoint.preprocessing) == 0
         before.look(learnt, lesson.checkpoint.preprocessing)
         assert least <= before.agreement(learnt, lesson.checkpoint.preprocessing) <= most
@@ -165,16 +170,16 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
 def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
     """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
     lesson = lesson_on(nucleus, right=True)
-    assert met_before(lesson, PlaneCache()).elsewhere == 1
+    assert task_familiarity(lesson, PlaneCache()).elsewhere == 1
     strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
     for image, mixed in ((nucleus, False), (strange, True)):
         more = slices_for(image, lesson.checkpoint, "YX")
         numbers = np.zeros(image.shape, np.uint8)
-        sources = (*lesson.sources, Painted("b", "other", more, numbers, LabelRule()))
+        sources = (*lesson.sources, AnnotatedImage("b", "other", more, numbers, LabelRule()))
         looked_at = looked(list(sources), lesson.record, 2)
         numbers[80:84, 5:40] = 1
         record = looked(list(sources), looked_at, 2)
-        met = met_before(replace(lesson, sources=sources, record=record), PlaneCache())
+        met = task_familiarity(replace(lesson, sources=sources, record=record), PlaneCache())
         assert met.known
         assert met.mixed == mixed, met
 
@@ -211,12 +216,12 @@ class Desk:
         rng = np.random.default_rng(0)
         image = (rng.random(shape) * 255).astype(np.uint8)
         slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
-        self.source = Painted("a", "image", slices, self.numbers, rule or LabelRule())
+        self.source = AnnotatedImage("a", "image", slices, self.numbers, rule or LabelRule())
         self.record, self.cache = Record(), PlaneCache()
 
     def lesson(self, config=CONFIG):
-        self.record = looked([self.source], self.record, self.classes).once_taught()
-        return Lesson(self.checkpoint, (self.source,), self.record, config, "cpu")
+        self.record = looked([self.source], self.record, self.classes).frozen_split()
+        return TrainingTask(self.checkpoint, (self.source,), self.record, config, "cpu")
 
 
 @settings(deadline=None, max_examples=60)
@@ -245,7 +250,7 @@ def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes)
                     for each in found:
                         assert each.planes.shape[1:] == each.target.shape
                         before = seen.get(key, False)
-                        seen[key] = before | (each.target != UNPAINTED)
+                        seen[key] = before | (each.target != UNLABELED)
     for page in learnt.keys() & tested.keys():
         assert not (learnt[page] & tested[page]).any()
 
@@ -291,15 +296,15 @@ def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
     learnt, tested = slices_of(lesson, desk.cache)
     assert len(learnt) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
-    told, taught = run(practise(lesson, desk.cache, Screen(), stop))
+    told, taught = run(fine_tune_job(lesson, desk.cache, VisibleRegion(), stop))
     assert sum(isinstance(each, StepEnd) for each in told) == 2
     (end,) = taught.trained.epochs
     assert 0 <= end.dice <= 1
     assert all(np.isfinite(each).all() for each in taught.checkpoint.tensors.values())
-    tutor = Tutor(desk.checkpoint, CONFIG, "cpu")
-    _, update = run(tutor.update(lesson, desk.cache, Screen(), 0.0, stop))
+    tutor = LiveTrainer(desk.checkpoint, CONFIG, "cpu")
+    _, update = run(tutor.update(lesson, desk.cache, VisibleRegion(), 0.0, stop))
     assert update.score is not None
-    assert sum(int((each.target != UNPAINTED).sum()) for each in tested) > 0
+    assert sum(int((each.target != UNLABELED).sum()) for each in tested) > 0
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
@@ -317,12 +322,16 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
         seen.update(batch.target.unique().tolist())
         return 0.0
 
-    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr(Trainer, "learn", learn)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
-    run(practise(replace(lesson, record=record), desk.cache, Screen(), threading.Event()))
-    assert seen == {UNPAINTED, 0, 1}
+    run(
+        fine_tune_job(
+            replace(lesson, record=record), desk.cache, VisibleRegion(), threading.Event()
+        )
+    )
+    assert seen == {UNLABELED, 0, 1}
     _, tested = slices_of(replace(lesson, record=record), desk.cache)
-    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNPAINTED, 2}
+    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNLABELED, 2}
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
@@ -338,7 +347,7 @@ def test_masks_of_several_classes_are_learnt_whole(values):
     assert lesson.record.painted == dict.fromkeys(range(4), 24 * 128)
     assert set(lesson.record.held_out) == set(range(4))
     assert not lesson.record.why_no_score()
-    told, taught = run(practise(lesson, desk.cache, Screen(), threading.Event()))
+    told, taught = run(fine_tune_job(lesson, desk.cache, VisibleRegion(), threading.Event()))
     assert taught.checkpoint.config.num_classes == 4
     assert taught.trained.epochs[-1].dice is not None
     assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_emcad.interactive.progress import FALL, GROWN, PERFECT, RISE, headway, steps_of
+from napari_emcad.interactive.progress import (
+    FALL,
+    GROWN,
+    PERFECT,
+    RISE,
+    compared_versions,
+    progress_message,
+)
 from napari_emcad.interactive.versions import Version
 from napari_emcad.training.events import HeldOut
 
@@ -29,7 +36,7 @@ def sitting(*scores, **given):
 
 
 def told(versions, why=""):
-    return headway(versions, versions[-1], why)
+    return progress_message(versions, versions[-1], why)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_without_a_score_it_says_why():
     assert told(sitting(None), "Paint more.") == (
         "Whether strokes help cannot be told yet. Paint more."
     )
-    assert headway([], None) == ""
+    assert progress_message([], None) == ""
 
 
 def test_scores_of_other_pixels_are_said_to_be():
@@ -77,23 +84,27 @@ def test_doubt_is_told_where_both_ends_have_it():
 def test_training_again_on_the_same_strokes_or_one_more_is_no_step():
     strokes = (10, 10, 11, 12, 13, 15, 16)
     versions = [version(n, 0.5 + n / 50, each) for n, each in enumerate(strokes, 1)]
-    assert [each.strokes for each in steps_of(versions, versions[-1])] == [10, 13, 16]
-    assert steps_of(versions, versions[-1])[0] is versions[1]
+    assert [each.strokes for each in compared_versions(versions, versions[-1])] == [10, 13, 16]
+    assert compared_versions(versions, versions[-1])[0] is versions[1]
     assert told(versions[:3]).startswith("Dice 0.56 on")
 
 
 def test_masks_grow_by_what_is_held_out():
     versions = [version(n, 0.5 + n / 50, 0, held_out=1000 + 150 * n) for n in range(1, 6)]
-    assert [each.held_out for each in steps_of(versions, versions[-1])] == [1150, 1450, 1750]
+    assert [each.held_out for each in compared_versions(versions, versions[-1])] == [
+        1150,
+        1450,
+        1750,
+    ]
 
 
 def test_only_what_led_to_the_current_version_counts():
     first = sitting(0.6, 0.7)
     reopened = [*first, version(4, None, 0, 0, "opened"), version(5, 0.9), version(6, 0.95)]
-    assert [each.number for each in steps_of(reopened, reopened[-1])] == [5, 6]
-    assert [each.number for each in steps_of(reopened, first[-1])] == [2, 3]
+    assert [each.number for each in compared_versions(reopened, reopened[-1])] == [5, 6]
+    assert [each.number for each in compared_versions(reopened, first[-1])] == [2, 3]
     more = [*first, version(4, 0.2, classes=2)]
-    assert [each.number for each in steps_of(more, more[-1])] == [4]
+    assert [each.number for each in compared_versions(more, more[-1])] == [4]
 
 
 @given(
@@ -104,7 +115,7 @@ def test_only_what_led_to_the_current_version_counts():
 def test_any_sitting_has_words_that_fit_its_scores(drawn):
     versions = [version(n, *each) for n, each in enumerate(drawn, 1)]
     current = versions[-1] if versions else None
-    steps, said = steps_of(versions, current), headway(versions, current)
+    steps, said = compared_versions(versions, current), progress_message(versions, current)
     scores = [each.score.dice for each in steps]
     assert len(steps) <= 3
     assert [each.number for each in steps] == sorted(each.number for each in steps)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import MOST_CLASSES, UNPAINTED, LabelRule, target
+from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED, LabelRule, target
 from napari_emcad.annotation.record import Record
-from napari_emcad.interactive.project import Pair, Workbook
+from napari_emcad.interactive.project import AnnotationProject, Pair
 from napari_emcad.interactive.session import Session
 from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.heads import with_labels
@@ -35,7 +35,7 @@ def painted(*values):
 
 
 def test_a_removed_class_changes_rules_and_no_pixel():
-    book = Workbook()
+    book = AnnotationProject()
     book.add_class("border")
     book.add_class("debris")
     book.add_pair(Pair("a", "cells", LabelRule()))
@@ -44,24 +44,24 @@ def test_a_removed_class_changes_rules_and_no_pixel():
     book.remove_class(2)
     assert names(book) == ["object", "debris"]
     now = target(labels, book.pairs["a"].rule, 2)
-    assert [now[row, 0] for row in range(4)] == [1, UNPAINTED, 2, 0]
+    assert [now[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
     assert np.array_equal(book.record.pages["a"].target, now)
     assert book.record.painted == {0: 4, 1: 4, 2: 4}
 
 
 def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
-    book = Workbook()
+    book = AnnotationProject()
     book.add_class("two")
     book.add_pair(Pair("a", "cells", LabelRule()))
     book.remove_class(2)
     k = book.add_class("new")
     rule = book.pairs["a"].rule
     assert rule.value_of(k) not in (0, 1, 2, 255)
-    assert rule.class_of(2) == UNPAINTED
+    assert rule.class_of(2) == UNLABELED
 
 
 def test_objects_stay_objects_whatever_becomes_of_the_classes():
-    book = Workbook()
+    book = AnnotationProject()
     book.add_pair(Pair("a", "cells", LabelRule("objects")))
     book.add_class("two")
     numbered = np.arange(1, 7)
@@ -74,7 +74,7 @@ def test_objects_stay_objects_whatever_becomes_of_the_classes():
 
 
 def test_a_renamed_class_is_known_to_every_version(bundled):
-    book = Workbook()
+    book = AnnotationProject()
     book.adopt(bundled.classes)
     (old,) = (each.name for each in bundled.classes)
     book.rename_class(1, "cell")
@@ -90,7 +90,7 @@ def test_a_renamed_class_is_known_to_every_version(bundled):
 
 
 def test_names_are_told_apart():
-    book = Workbook()
+    book = AnnotationProject()
     for taken in ("object", "Object", "background"):
         with pytest.raises(ValueError, match="already"):
             book.add_class(taken)
@@ -111,7 +111,7 @@ def test_names_are_told_apart():
     ],
 )
 def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
-    book = Workbook()
+    book = AnnotationProject()
     book.rename_class(1, typed)
     assert names(book) == [name]
     book.add_class("x")
@@ -121,7 +121,7 @@ def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
 
 
 def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
-    book = Workbook()
+    book = AnnotationProject()
     book.adopt(bundled.classes)
     for change in (book.add_class, lambda name: book.rename_class(1, name)):
         with pytest.raises(ValueError, match="one line of at most 100 characters"):
@@ -130,7 +130,7 @@ def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
 
 
 def test_there_is_an_end_to_classes():
-    book = Workbook()
+    book = AnnotationProject()
     while len(book.classes) < MOST_CLASSES:
         book.add_class()
     assert len(set(names(book))) == MOST_CLASSES
@@ -139,7 +139,7 @@ def test_there_is_an_end_to_classes():
 
 
 def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
-    book = Workbook()
+    book = AnnotationProject()
     book.adopt(bundled.classes)
     assert book.classes == bundled.classes
     book.add_class("border")
@@ -149,7 +149,7 @@ def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
 
 
 def test_a_late_record_is_dropped():
-    book = Workbook()
+    book = AnnotationProject()
     first = Record().looked({"a": target(painted(1), LabelRule(), 1)})
     second = first.looked({"a": target(painted(1, 1), LabelRule(), 1)})
     book.take(second)
@@ -158,7 +158,7 @@ def test_a_late_record_is_dropped():
 
 
 def test_what_is_missing_is_said_in_order():
-    book = Workbook()
+    book = AnnotationProject()
     assert "annotation layer" in book.why_not_train()
     book.add_pair(Pair("a", "cells", LabelRule(), ticked=False))
     assert "Tick" in book.why_not_train()
@@ -217,7 +217,7 @@ class Walk(RuleBasedStateMachine):
 
     @property
     def book(self):
-        return self.session.workbook
+        return self.session.project
 
     def try_to(self, do, *args, **kwargs):
         try:
@@ -326,7 +326,7 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def no_pixel_is_learnt_and_tested(self):
         for page in self.book.record.pages.values():
-            assert not ((page.learnt() != UNPAINTED) & (page.tested() != UNPAINTED)).any()
+            assert not ((page.learnt() != UNLABELED) & (page.tested() != UNLABELED)).any()
             assert page.target.max(initial=-1) <= len(self.book.classes)
 
     @invariant()

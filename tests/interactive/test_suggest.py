@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import LabelRule, PaintError
+from napari_emcad.annotation.label_rules import LabelRule, LabelValueError
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.events import InferenceSettings, Progress
-from napari_emcad.inference.patches import Preparation
-from napari_emcad.interactive.annotated_patches import Painted, painted_part
-from napari_emcad.interactive.suggest import MOST_PLACES, Places, Search, search
-from napari_emcad.interactive.suggest_ranking import Doubted, in_order, suggestions
+from napari_emcad.inference.patches import Preprocessor
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, painted_part
+from napari_emcad.interactive.suggest import MOST_PLACES, Search, SuggestedRegions, search
+from napari_emcad.interactive.suggest_ranking import UncertainSlice, in_order, suggest_regions
 from napari_emcad.pipelines.segment import slices_for
 
 CPU = InferenceSettings(device="cpu", full_precision=True)
@@ -61,11 +61,11 @@ def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES
         temperature=temperature,
     )
     slices = slices_for(image, bundled, "ZYX")
-    ready = Preparation(slices, bundled.preprocessing)
+    ready = Preprocessor(slices, bundled.preprocessing)
     ranges = (0, SHAPE[0]), (0, SHAPE[1])
     nothing = np.full(SHAPE, -1, np.int16)
     doubted = [
-        Doubted(
+        UncertainSlice(
             (z,),
             inside[z]["entropy"].values,
             nothing if painted is None else painted_part(painted, (z,), *ranges, 1),
@@ -73,7 +73,7 @@ def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES
         )
         for z in zs
     ]
-    return tuple(in_order(suggestions(doubted, most=most)))
+    return tuple(in_order(suggest_regions(doubted, most=most)))
 
 
 def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
@@ -127,21 +127,23 @@ def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
 
 
 def test_words_for_nothing():
-    assert str(Places((), 1, 1, 1)) == "Nothing here is doubtful."
-    assert str(Places((), 0, 1, 1)) == "Stopped."
-    assert str(Places((), 32, 32, 900)).endswith("over the stack. Nothing there is doubtful.")
+    assert str(SuggestedRegions((), 1, 1, 1)) == "Nothing here is doubtful."
+    assert str(SuggestedRegions((), 0, 1, 1)) == "Stopped."
+    assert str(SuggestedRegions((), 32, 32, 900)).endswith(
+        "over the stack. Nothing there is doubtful."
+    )
 
 
 def test_painted_places_are_left_out(bundled, stack):
     first = looked(bundled, stack)[0].found[0]
     labels = np.zeros(stack.shape, np.uint8)
     labels[first.index[0], slice(*first.rows), slice(*first.columns)] = 1
-    painted = Painted("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
+    painted = AnnotatedImage("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
     places, _ = looked(bundled, stack, painted=painted)
     assert places.found == expected(bundled, stack, range(7), painted)
     assert first not in places.found
     labels[:] = 9
-    with pytest.raises(PaintError):
+    with pytest.raises(LabelValueError):
         looked(bundled, stack, painted=painted)
 
 
@@ -154,7 +156,9 @@ def test_only_the_slice_that_is_asked_for_is_read():
             return np.zeros(self.shape, np.uint8)[where]
 
     labels = OnDisk()
-    source = Painted("a", "a", as_slices(np.zeros(labels.shape), 3, "ZYX"), labels, LabelRule())
+    source = AnnotatedImage(
+        "a", "a", as_slices(np.zeros(labels.shape), 3, "ZYX"), labels, LabelRule()
+    )
     painted_part(source, (7,), (0, 20), (0, 30), 1)
     assert labels.read == 1
 
@@ -197,7 +201,7 @@ def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large, 
     first = looked(bundled, large, "YX")[0].found[0]
     labels = np.zeros(large.shape, np.uint8)
     labels[first.rows[0] + 1, first.columns[0] + 1] = 1
-    painted = Painted("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
+    painted = AnnotatedImage("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
     places, _ = looked(bundled, large, "YX", painted=painted)
     assert first not in places.found
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.interactive.suggest_ranking import (
-    Doubted,
     Squares,
-    Suggestion,
+    SuggestedRegion,
+    UncertainSlice,
     best_slices,
     in_order,
     spread,
-    suggestions,
+    suggest_regions,
 )
 
 
@@ -28,13 +28,13 @@ def doubted(draw, index=()):
     coarse = draw(st.sampled_from([1, 4]))
     shape = -(-height // coarse), -(-width // coarse)
     doubt = rng.random(shape) * draw(st.sampled_from([0.0, 0.2, 1.0]))
-    target = np.full((height, width), UNPAINTED, np.int16)
+    target = np.full((height, width), UNLABELED, np.int16)
     for _ in range(draw(st.integers(0, 4))):
         y, x = rng.integers(height), rng.integers(width)
         target[y : y + 5, x : x + 5] = rng.integers(0, 3)
     looks = draw(st.sampled_from([None, 1, 3]))
     planes = () if looks is None else rng.random((looks, height, width), np.float32)
-    return Doubted(index, doubt, target, planes)
+    return UncertainSlice(index, doubt, target, planes)
 
 
 def overlap(a, b):
@@ -45,7 +45,7 @@ def overlap(a, b):
 @settings(deadline=None)
 @given(doubted(), st.integers(1, 40), st.integers(0, 9))
 def test_squares_are_inside_apart_unpainted_and_in_order(one, patch, most):
-    found = suggestions([one], patch, most)
+    found = suggest_regions([one], patch, most)
     height, width = one.target.shape
     assert len(found) <= most
     for each in found:
@@ -53,85 +53,91 @@ def test_squares_are_inside_apart_unpainted_and_in_order(one, patch, most):
         assert 0 <= top < bottom <= height
         assert 0 <= left < right <= width
         assert (bottom - top, right - left) == (min(patch, height), min(patch, width))
-        assert (one.target[top:bottom, left:right] == UNPAINTED).all()
+        assert (one.target[top:bottom, left:right] == UNLABELED).all()
         assert 0 < each.use <= 1
     assert not any(overlap(a, b) for a, b in combinations(found, 2))
     assert [each.use for each in found] == sorted((each.use for each in found), reverse=True)
-    assert found == suggestions([one], patch, most)
+    assert found == suggest_regions([one], patch, most)
 
 
 @settings(deadline=None)
 @given(doubted(), st.integers(1, 40))
 def test_what_was_suggested_and_painted_leaves_the_list(one, patch):
-    for first in suggestions([one], patch, 1):
+    for first in suggest_regions([one], patch, 1):
         painted = one.target.copy()
         painted[slice(*first.rows), slice(*first.columns)] = 1
-        after = suggestions([Doubted(one.index, one.doubt, painted, one.looks)], patch, 9)
+        after = suggest_regions(
+            [UncertainSlice(one.index, one.doubt, painted, one.looks)], patch, 9
+        )
         assert not any(overlap(first, each) for each in after)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, np.nan])
 def test_nothing_is_suggested_where_nothing_is_doubtful(level):
-    target = np.full((50, 60), UNPAINTED, np.int16)
-    assert suggestions([Doubted((), np.full((50, 60), level), target)]) == []
-    assert suggestions([]) == []
+    target = np.full((50, 60), UNLABELED, np.int16)
+    assert suggest_regions([UncertainSlice((), np.full((50, 60), level), target)]) == []
+    assert suggest_regions([]) == []
 
 
 def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
-    target = np.full((128, 160), UNPAINTED, np.int16)
+    target = np.full((128, 160), UNLABELED, np.int16)
     doubt = np.zeros((32, 40))
     doubt[16:24, 28:36] = 1
-    (found, *_) = suggestions([Doubted((), doubt, target)], 32)
+    (found, *_) = suggest_regions([UncertainSlice((), doubt, target)], 32)
     assert (found.rows, found.columns) == ((64, 96), (112, 144))
     assert found.centre == (79.5, 127.5)
 
 
 def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
-    target = np.full((40, 160), UNPAINTED, np.int16)
+    target = np.full((40, 160), UNLABELED, np.int16)
     target[20, 10] = 1
     doubt, looks = np.zeros((40, 160)), np.zeros((1, 40, 160))
     doubt[:, 40:80] = doubt[:, 120:160] = 0.5
     looks[:, :, 80:] = 1
-    first, second = suggestions([Doubted((), doubt, target, looks)], 40, 2)
+    first, second = suggest_regions([UncertainSlice((), doubt, target, looks)], 40, 2)
     assert first.columns == (120, 160)
-    assert overlap(second, Suggestion((), (0, 40), (40, 80), 0))
+    assert overlap(second, SuggestedRegion((), (0, 40), (40, 80), 0))
 
 
 def test_of_two_places_the_one_that_more_places_look_like_comes_first():
-    target = np.full((40, 240), UNPAINTED, np.int16)
+    target = np.full((40, 240), UNLABELED, np.int16)
     doubt, looks = np.zeros((40, 240)), np.zeros((1, 40, 240))
     doubt[:, :40] = 0.55
     doubt[:, 80:120] = doubt[:, 160:200] = 0.5
     looks[:, :, 80:] = 1
-    first, second, _ = suggestions([Doubted((), doubt, target, looks)], 40, 3)
+    first, second, _ = suggest_regions([UncertainSlice((), doubt, target, looks)], 40, 3)
     assert {first.columns, second.columns} & {(80, 120), (160, 200)}
     assert first.columns[0] >= 80
     assert second.columns == (0, 40)  # the others are told by the first
 
 
 def test_what_places_look_like_may_be_coarse_and_fine_at_once():
-    target = np.full((64, 64), UNPAINTED, np.int16)
+    target = np.full((64, 64), UNLABELED, np.int16)
     rng = np.random.default_rng(0)
     fine, coarse, doubt = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
     enlarged = coarse.repeat(4, 0).repeat(4, 1)
-    mixed = suggestions([Doubted((), doubt, target, (fine, coarse))], 16)
-    assert mixed == suggestions([Doubted((), doubt, target, np.stack([fine, enlarged]))], 16)
+    mixed = suggest_regions([UncertainSlice((), doubt, target, (fine, coarse))], 16)
+    assert mixed == suggest_regions(
+        [UncertainSlice((), doubt, target, np.stack([fine, enlarged]))], 16
+    )
 
 
 def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
     monkeypatch.setattr("napari_emcad.interactive.suggest_ranking._MOST", 20)
     rng = np.random.default_rng(0)
-    target = np.full((256, 256), UNPAINTED, np.int16)
+    target = np.full((256, 256), UNLABELED, np.int16)
     doubt, looks = rng.random((256, 256)), rng.random((2, 256, 256))
     doubt[64:128, 96:160] = 1
-    found = suggestions([Doubted((), doubt, target, looks)], 32)
-    assert overlap(found[0], Suggestion((), (64, 128), (96, 160), 0))
+    found = suggest_regions([UncertainSlice((), doubt, target, looks)], 32)
+    assert overlap(found[0], SuggestedRegion((), (64, 128), (96, 160), 0))
 
 
 def test_slices_are_ranked_by_what_was_suggested_in_them():
-    target = np.full((64, 64), UNPAINTED, np.int16)
-    stack = [Doubted((z,), np.full((64, 64), level), target) for z, level in enumerate((0.3, 0.9))]
-    found = suggestions(iter(stack), 32, 8)
+    target = np.full((64, 64), UNLABELED, np.int16)
+    stack = [
+        UncertainSlice((z,), np.full((64, 64), level), target) for z, level in enumerate((0.3, 0.9))
+    ]
+    found = suggest_regions(iter(stack), 32, 8)
     assert found[0].index == (1,)
     assert len(found) == 8
     assert best_slices(found) == [(1,), (0,)]
@@ -140,7 +146,7 @@ def test_slices_are_ranked_by_what_was_suggested_in_them():
 
 def test_a_square_has_pixels():
     with pytest.raises(ValueError, match="1 at least"):
-        suggestions([], 0)
+        suggest_regions([], 0)
 
 
 @given(st.integers(0, 500), st.integers(1, 40))
@@ -162,7 +168,9 @@ def test_no_position_is_refused():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
 def test_places_come_slice_by_slice(drawn):
-    found = [Suggestion((z,), (8 * n, 8 * n + 8), (0, 8), use) for n, (z, use) in enumerate(drawn)]
+    found = [
+        SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), use) for n, (z, use) in enumerate(drawn)
+    ]
     ordered = in_order(found)
     assert sorted(ordered, key=found.index) == found
     slices = list(dict.fromkeys(each.index for each in ordered))
@@ -178,9 +186,9 @@ def test_places_come_slice_by_slice(drawn):
 @settings(deadline=None)
 @given(st.lists(doubted(), max_size=3), st.integers(4, 40))
 def test_slices_may_come_one_by_one(slices, patch):
-    alike = [Doubted((n,), each.doubt, each.target) for n, each in enumerate(slices)]
+    alike = [UncertainSlice((n,), each.doubt, each.target) for n, each in enumerate(slices)]
     squares = Squares(patch)
     assert squares.best() == []
     for each in alike:
         squares.add(each)
-    assert squares.best(4) == suggestions(alike, patch, 4)
+    assert squares.best(4) == suggest_regions(alike, patch, 4)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from napari_emcad.io.folder_lock import ClaimedError, claimed
+from napari_emcad.io.folder_lock import FolderLockedError, claimed
 
 HOLD = (
     "import sys, time; from pathlib import Path; from napari_emcad.io.folder_lock import claimed\n"
@@ -18,9 +18,9 @@ HOLD = (
 def test_a_folder_is_held_once_and_let_go(tmp_path):
     for _ in range(2):
         with claimed(tmp_path):
-            with pytest.raises(ClaimedError), claimed(tmp_path):
+            with pytest.raises(FolderLockedError), claimed(tmp_path):
                 pass
-            with pytest.raises(ClaimedError), claimed(tmp_path):
+            with pytest.raises(FolderLockedError), claimed(tmp_path):
                 pass
         assert not list(tmp_path.iterdir())
 
@@ -29,7 +29,7 @@ def test_a_process_that_is_killed_holds_nothing(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(ClaimedError), claimed(tmp_path):
+        with pytest.raises(FolderLockedError), claimed(tmp_path):
             pass
         other.kill()
     with claimed(tmp_path):

@@ -56,7 +56,7 @@ def variant(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def inside(variant):
     with torch.inference_mode():
-        return variant[2].network().look_inside(picture())
+        return variant[2].network().forward_intermediates(picture())
 
 
 def test_the_names_of_the_reference_are_the_published_ones():

@@ -34,7 +34,7 @@ def test_every_size_gives_its_own_maps_as_if_padded_by_numpy(golden_network, hei
     with torch.inference_mode():
         full, logits = network.predict(x), network(x)
         padded_full, padded_logits = network.predict(reflected(x)), network(reflected(x))
-        inside = network.look_inside(x)
+        inside = network.forward_intermediates(x)
     assert full.shape == (1, 1, height, width)
     assert torch.equal(full, padded_full[..., :height, :width])
     for s, own, padded, stage in zip(STRIDES, logits, padded_logits, inside.values(), strict=True):

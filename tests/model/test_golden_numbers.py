@@ -21,7 +21,7 @@ def golden(request, golden_network):
 def inside(golden):
     network, x, _ = golden
     with torch.inference_mode():
-        return network.look_inside(x)
+        return network.forward_intermediates(x)
 
 
 def found(inside, name):

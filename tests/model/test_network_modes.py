@@ -91,7 +91,7 @@ def test_the_spatial_attention_is_one_for_all_stages(checkpoint):
 def test_looking_inside_leaves_no_hook(checkpoint):
     network = checkpoint.network()
     with torch.inference_mode():
-        network.look_inside(golden_input(3))
+        network.forward_intermediates(golden_input(3))
     assert hooks_of(network) == []
 
 
@@ -99,16 +99,16 @@ def test_looking_inside_leaves_no_hook_after_an_error_within(checkpoint):
     network = checkpoint.network()
     network.heads["stage1"].weight.data = torch.zeros(1, 5, 1, 1)
     with pytest.raises(RuntimeError, match="channels"):
-        network.look_inside(golden_input(3))
+        network.forward_intermediates(golden_input(3))
     assert hooks_of(network) == []
     with pytest.raises(ValueError, match="shape"):
-        network.look_inside(torch.zeros(3, 64, 64))
+        network.forward_intermediates(torch.zeros(3, 64, 64))
     assert hooks_of(network) == []
 
 
 def test_an_attention_is_between_0_and_1(golden_network):
     with torch.inference_mode():
-        inside = golden_network("b0_rgb").look_inside(golden_input(3) * 5)
+        inside = golden_network("b0_rgb").forward_intermediates(golden_input(3) * 5)
     for stage in inside.values():
         for each in (stage.gate, stage.channel_attention, stage.spatial_attention):
             assert each is None or (each.min() >= 0 and each.max() <= 1)

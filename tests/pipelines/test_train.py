@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_emcad import bundled_checkpoint
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.pipelines.train import split, teach
@@ -19,7 +19,7 @@ SHAPE = (96, 128)
 
 
 def painted(count, k=1, first=0):
-    target = np.full(SHAPE, UNPAINTED, np.int16)
+    target = np.full(SHAPE, UNLABELED, np.int16)
     for i in range(first, first + count):
         y, x = divmod(i, 10)
         target[8 * y : 8 * y + 3, 12 * x : 12 * x + 6] = k
@@ -38,7 +38,7 @@ def test_no_pixel_is_learnt_and_held_out(planes):
     assert [each.name for each in learnt] == ["a", "b"]
     assert [each.name for each in tested] == ["a", "b"]
     for one, other in zip(learnt, tested, strict=True):
-        assert not ((one.target != UNPAINTED) & (other.target != UNPAINTED)).any()
+        assert not ((one.target != UNLABELED) & (other.target != UNLABELED)).any()
 
 
 def test_pages_with_new_paint_are_drawn_more_often(planes):
@@ -50,23 +50,23 @@ def test_pages_with_new_paint_are_drawn_more_often(planes):
 
 
 def test_slices_know_what_the_first_strokes_of_each_class_painted():
-    target = np.full((40, 40), UNPAINTED, np.int16)
+    target = np.full((40, 40), UNLABELED, np.int16)
     target[2:5, 2:9] = 1
     record = Record().looked({"a": target.copy()}, every=0)
     target[10:14, 2:9] = 0
     record = record.looked({"a": target.copy()}, every=0)
     target[20:24, 2:9] = 1
-    later = np.where(target == 1, target, UNPAINTED)
+    later = np.where(target == 1, target, UNLABELED)
     record = record.looked({"a": target.copy(), "b": later}, every=0)
     learnt, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
     first = {each.name: each.first for each in learnt}
-    assert (first["a"] == ((target != UNPAINTED) & (np.arange(40) < 20)[:, None])).all()
+    assert (first["a"] == ((target != UNLABELED) & (np.arange(40) < 20)[:, None])).all()
     assert not first["b"].any()
     small, _ = painted_slices(
         record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)), sizes={"a": (20, 20)}
     )
     a = next(each for each in small if each.name == "a")
-    assert (a.first == ((a.target != UNPAINTED) & (np.arange(20) < 10)[:, None])).all()
+    assert (a.first == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
 
 
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):

@@ -27,12 +27,12 @@ def press(qtbot, button):
 
 
 def annotation(panel):
-    return panel.classroom.pair.labels
+    return panel.teach_controller.pair.labels
 
 
 def stroke(panel, k, at, length=8):
     """Paint a short stroke of class k as the brush does."""
-    panel.classroom.paint(k)
+    panel.teach_controller.paint(k)
     labels = annotation(panel)
     for step in range(length):
         labels.paint((*at[:-1], at[-1] + step), labels.selected_label)
@@ -42,7 +42,7 @@ def settle(panel, qtbot):
     """Wait until nothing runs and every stroke was looked at."""
 
     def idle():
-        teacher = panel.teacher
+        teacher = panel.training_runner
         busy = panel.job_bar.running or teacher._watch.looking
         return not busy and teacher._next is None
 

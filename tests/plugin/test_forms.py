@@ -65,7 +65,7 @@ def steps(config):
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
     form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))
-    assert form.value().config.teacher == teacher
+    assert form.value().config.training_runner == teacher
 
 
 def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):

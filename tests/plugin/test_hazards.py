@@ -269,7 +269,7 @@ def test_labels_wider_than_the_layer_widen_it(panel, finish, qtbot):
     panel.segment_panel._separate.setChecked(True)
     click(qtbot, panel)
     finish(panel)
-    result = panel.segmenter._context.results._results[0]
+    result = panel.segment_controller._context.results._results[0]
     result.fill(Region((slice(0, 1), slice(0, 1)), np.full((1, 1), 70_000, np.uint32), None))
     assert result.layer.data[0, 0] == 70_000
     assert result.reusable
@@ -282,7 +282,7 @@ def test_nothing_is_downloaded(panel, finish, qtbot, monkeypatch):
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    panel.librarian.open_bundled()
+    panel.model_controller.open_bundled()
     finish(panel)
     click(qtbot, panel)
     finish(panel)

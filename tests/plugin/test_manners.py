@@ -41,13 +41,13 @@ def choose_scope(panel, name):
 def test_taking_a_detail_back_brings_everything_back(panel):
     """Toggling the inputs must not leave other preprocessing behind."""
     before = panel.session.checkpoint
-    panel.librarian.override({"input_channels": 1})
+    panel.model_controller.override({"input_channels": 1})
     assert panel.session.checkpoint.preprocessing.size == (224, 224)
     assert "preprocessing" in panel.session.checkpoint.assumed
-    panel.librarian.override({"input_channels": 3})
+    panel.model_controller.override({"input_channels": 3})
     assert panel.session.checkpoint.preprocessing == before.preprocessing
     assert panel.session.checkpoint.assumed == before.assumed
-    panel.librarian.override({"head": "sum"})
+    panel.model_controller.override({"head": "sum"})
     panel.model_panel._details._revert.click()
     assert panel.session.checkpoint is before
 
@@ -101,7 +101,7 @@ def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(
     (old,) = chances(panel)
     values = old.data.copy()
     keep.setChecked(False)
-    panel.librarian.override({"head": "sum"})
+    panel.model_controller.override({"head": "sum"})
     run(panel)
     np.testing.assert_array_equal(old.data, values)
     panel.viewer.layers.remove(old)
@@ -127,7 +127,7 @@ def test_a_device_that_is_missing_turns_the_button_off(panel):
     device = panel.segment_panel.device
     device.setCurrentIndex(device.findData("cuda"))
     device.show_choices((DeviceChoice("cuda", "CUDA", "no driver"), DeviceChoice("cpu", "CPU")))
-    panel.segmenter.show()
+    panel.segment_controller.show()
     assert not panel.segment_panel._run.isEnabled()
     assert "CUDA cannot be used: no driver." in panel.segment_panel._reason.text()
 
@@ -175,11 +175,11 @@ def test_the_open_file_is_always_the_one_that_is_shown(panel, finish, tmp_path, 
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(panel.session.checkpoint, path)
     monkeypatch.chdir(tmp_path)
-    panel.librarian.open_file(type(path)("mine.safetensors"))
+    panel.model_controller.open_file(type(path)("mine.safetensors"))
     finish(panel)
     assert choice.currentText() == "mine.safetensors"
     (tmp_path / "bad.pth").write_text("no")
-    panel.librarian.open_file(tmp_path / "bad.pth")
+    panel.model_controller.open_file(tmp_path / "bad.pth")
     finish(panel)
     assert choice.currentText() == "mine.safetensors"
     path.unlink()
@@ -191,7 +191,7 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(napari_emcad.bundled_checkpoint().override(title="Mine"), path)
     panel = show_panel(viewer)
-    panel.librarian.open_file(path)
+    panel.model_controller.open_file(path)
     finish(panel)
     assert panel.session.checkpoint.title == "Mine"
     assert panel.job_bar.message == ""
@@ -206,7 +206,7 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
-    panel.librarian.open_file(tmp_path / "other.pth")
+    panel.model_controller.open_file(tmp_path / "other.pth")
     assert "wait or stop it first" in panel.job_bar.message
     assert panel.job_bar.progress == "Segmenting nuclei …"
     assert not panel.model_panel._open.isEnabled()

@@ -8,8 +8,8 @@ from driving import press, settle
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
-from napari_emcad.annotation.label_rules import UNPAINTED
-from napari_emcad.interactive.project import Workbook
+from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.plugin.layers.geometry import unwrapped
 
 STEPS = 60
@@ -40,7 +40,7 @@ class Walker:
 
     @property
     def labels(self):
-        pair = self.panel.classroom.pair
+        pair = self.panel.teach_controller.pair
         return None if pair is None else pair.labels
 
     def place(self, labels, size=1):
@@ -66,11 +66,11 @@ class Walker:
         values = self.one_of([(1,), (255,), (1, 2, 255), (85, 170, 255), tuple(range(1, 30))])
         mine = self.rng.choice([0, *values], shape).astype(np.uint8)
         mine[..., : shape[-1] // 2] = 0
-        self.panel.classroom.use_layer(self.viewer.add_labels(mine, name="mine"))
+        self.panel.teach_controller.use_layer(self.viewer.add_labels(mine, name="mine"))
 
     def do_stroke(self):
-        k = int(self.rng.integers(len(self.panel.session.workbook.classes) + 1))
-        self.panel.classroom.paint(k)
+        k = int(self.rng.integers(len(self.panel.session.project.classes) + 1))
+        self.panel.teach_controller.paint(k)
         labels = self.labels
         if labels is None or labels.mode != "paint":
             return
@@ -115,7 +115,7 @@ class Walker:
     # -- classes and pairs
 
     def do_add_class(self):
-        if len(self.panel.session.workbook.classes) < 4:
+        if len(self.panel.session.project.classes) < 4:
             press(self.qtbot, self.panel.teach_panel.classes._add)
 
     def do_rename_class(self):
@@ -158,7 +158,7 @@ class Walker:
             press(self.qtbot, self.panel.teach_panel._train)
 
     def do_alt_t(self):
-        self.panel.teacher.train()
+        self.panel.training_runner.train()
 
     def do_update(self):
         if self.panel.teach_panel._update.isEnabled():
@@ -180,7 +180,7 @@ class Walker:
 
     def do_go_to_a_version(self):
         if self.panel.session.running is None:
-            self.panel.teacher.go_to(self.one_of(self.panel.session.versions))
+            self.panel.training_runner.go_to(self.one_of(self.panel.session.versions))
 
     def do_compare(self):
         if self.panel.session.running is None and len(self.layers(Labels)) < 8:
@@ -191,7 +191,7 @@ class Walker:
             press(self.qtbot, self.panel.segment_panel._run)
 
     def do_save(self):
-        self.panel.keeper.save()
+        self.panel.autosave_controller.save()
 
     # -- layers and dims
 
@@ -201,7 +201,7 @@ class Walker:
             layer.visible = not layer.visible
 
     def do_toggle(self):
-        self.panel.classroom.toggle(self.one_of(["annotation", "prediction"]))
+        self.panel.teach_controller.toggle(self.one_of(["annotation", "prediction"]))
 
     def do_delete(self):
         layer = self.one_of(self.viewer.layers)
@@ -277,29 +277,29 @@ def images(nuclei):
 @pytest.fixture
 def lessons(monkeypatch):
     """Return where pixels were learnt, and tested, with each lesson so far."""
-    learnt, tested, teach = {}, {}, Workbook.teach
+    learnt, tested, teach = {}, {}, AnnotationProject.teach
 
     def noted(self):
         record = teach(self)
         for key, page in record.pages.items():
             for seen, target in ((learnt, page.learnt()), (tested, page.tested())):
-                seen[key.place] = seen.get(key.place, False) | (target != UNPAINTED)
+                seen[key.place] = seen.get(key.place, False) | (target != UNLABELED)
         return record
 
-    monkeypatch.setattr(Workbook, "teach", noted)
+    monkeypatch.setattr(AnnotationProject, "teach", noted)
     return learnt, tested
 
 
 def check(panel, lessons):
-    session, teacher = panel.session, panel.teacher
-    panel.classroom.show()
+    session, teacher = panel.session, panel.training_runner
+    panel.teach_controller.show()
     free = session.running is None or teacher.gives_way
     may = not teacher.why_not() and not panel.teach_panel.form.problem and free
     for button in (panel.teach_panel._train, panel.teach_panel._update):
         assert button.isEnabled() == may
     assert (session.running is not None) == panel.job_bar.running
     assert session.versions.current.checkpoint is session.checkpoint
-    assert set(session.workbook.pairs) == {each.key for each in panel.notes.pairs}
+    assert set(session.project.pairs) == {each.key for each in panel.notes.pairs}
     assert unwrapped(panel.segment_panel.layer) is panel.segment_panel._followed
     learnt, tested = lessons
     for place in learnt:
@@ -323,7 +323,7 @@ def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
         for _ in range(STEPS):
             walker.act()
             check(panel, lessons)
-        panel.teacher.set_live(False)
+        panel.training_runner.set_live(False)
         panel.job_bar.stop()
         settle(panel, qtbot)
         check(panel, lessons)

@@ -178,29 +178,29 @@ def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
 
 
 def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):
-    panel.librarian.override({"classes": ["cell"], "head": "sum"})
+    panel.model_controller.override({"classes": ["cell"], "head": "sum"})
     assert panel.session.checkpoint.head == "sum"
     click(qtbot, panel)
     finish(panel)
     (layer,) = results(panel)
     assert list(layer.features["class"])[1] == "cell"
     before = panel.session.checkpoint
-    panel.librarian.override({"low": 99.9})
+    panel.model_controller.override({"low": 99.9})
     assert panel.session.checkpoint is before
     assert "must be below" in panel.job_bar.message
 
 
 def test_open_a_file_and_keep_it_among_the_recent_ones(panel, finish, tmp_path):
     path = tmp_path / "mine.safetensors"
-    panel.librarian.save_file(path)
+    panel.model_controller.save_file(path)
     finish(panel)
     assert path.exists()
-    panel.librarian.open_file(path)
+    panel.model_controller.open_file(path)
     finish(panel)
     assert panel.session.checkpoint.origin.path == str(path)
     choices = panel.model_panel._choice
     assert choices.currentText() == "mine.safetensors"
-    panel.librarian.open_bundled()
+    panel.model_controller.open_bundled()
     finish(panel)
     assert choices.currentIndex() == 0
 
@@ -209,7 +209,7 @@ def test_a_wrong_file_is_named_and_nothing_changes(panel, finish, tmp_path):
     path = tmp_path / "notes.pth"
     path.write_text("hello")
     before = panel.session.checkpoint
-    panel.librarian.open_file(path)
+    panel.model_controller.open_file(path)
     finish(panel)
     assert "notes.pth cannot be opened as a checkpoint: it is a text file" in panel.job_bar.message
     assert panel.session.checkpoint is before
@@ -225,7 +225,7 @@ def test_one_panel_and_one_session_per_viewer(panel, viewer):
 
 
 def test_reopening_the_dock_keeps_the_model(panel, viewer, dock, finish, qtbot):
-    panel.librarian.override({"classes": ["cell"]})
+    panel.model_controller.override({"classes": ["cell"]})
     viewer.window.remove_dock_widget(panel.parent())
     again = dock(viewer)
     assert again is not panel

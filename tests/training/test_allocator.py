@@ -29,7 +29,7 @@ def test_memory_is_given_back_even_after_an_error(monkeypatch):
         kept.extend(library.asked)
         raise RuntimeError
 
-    with pytest.raises(RuntimeError), allocator.kept_memory():
+    with pytest.raises(RuntimeError), allocator.retain_freed_memory():
         failing()
     assert {size for _, size in kept} == {allocator._LARGE}
     assert library.asked[len(kept) :][-1] == "trim"
@@ -38,5 +38,5 @@ def test_memory_is_given_back_even_after_an_error(monkeypatch):
 
 def test_elsewhere_than_on_glibc_nothing_is_done(monkeypatch):
     monkeypatch.setattr(allocator, "_glibc", lambda: None)
-    with allocator.kept_memory():
+    with allocator.retain_freed_memory():
         pass

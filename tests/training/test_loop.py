@@ -15,7 +15,7 @@ from napari_emcad.training import loop
 from napari_emcad.training.config import Augmentation
 from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 from napari_emcad.training.loop import train
-from napari_emcad.training.trainer import Learner
+from napari_emcad.training.trainer import Trainer
 from napari_emcad.training.validation import validate
 
 PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -24,7 +24,7 @@ PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
 def run(network, slices, config, held_out=(), state=None, until=None, stop=None):
     """Train, perhaps until an event is as wanted; return the events and what came of it."""
     stop = stop or threading.Event()
-    job = train(Learner(network, config), slices, held_out, PREPROCESSING, "finest", stop, state)
+    job = train(Trainer(network, config), slices, held_out, PREPROCESSING, "finest", stop, state)
     events = []
     while True:
         try:
@@ -121,7 +121,7 @@ def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "mean_dice", lambda scores: next(dice))
     seen = []
     job = train(
-        Learner(network := fresh(), small.changed(epochs=3)),
+        Trainer(network := fresh(), small.changed(epochs=3)),
         slices,
         slices[:1],
         PREPROCESSING,
@@ -202,7 +202,7 @@ def test_the_rate_rises_then_falls_to_nothing(small):
 
 
 def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_own_rate(fresh, small):
-    going = Learner(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5))
+    going = Trainer(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5))
     for group in going._optimizer.param_groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
@@ -274,7 +274,7 @@ def test_a_stopped_training_can_be_gone_on_with(slices, fresh, small):
 def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, small, monkeypatch):
     """Stopped before, at, and after the second step of two; at it, while slices are scored."""
     stop = threading.Event()
-    job = train(Learner(fresh(), small), slices[:4], slices[4:], PREPROCESSING, "finest", stop)
+    job = train(Trainer(fresh(), small), slices[:4], slices[4:], PREPROCESSING, "finest", stop)
     events = [next(job)]
     while sum(isinstance(each, StepEnd) for each in events) <= last:
         events.append(next(job))

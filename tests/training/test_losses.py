@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from napari_emcad.training.losses import (
     LOSSES,
-    UNPAINTED,
+    UNLABELED,
     asymmetric_unified,
     cross_entropy,
     dice_loss,
@@ -68,12 +68,12 @@ def test_focal_equals_monai_and_segmentation_models_pytorch():
 @pytest.mark.parametrize("classes", [1, 5])
 def test_cross_entropy_equals_torch_where_painted(classes):
     logits, target = case(classes)
-    target[:, 3:6] = UNPAINTED
-    known = target != UNPAINTED
+    target[:, 3:6] = UNLABELED
+    known = target != UNLABELED
     if classes == 1:
         theirs = F.binary_cross_entropy_with_logits(logits[:, 0][known], target[known].float())
     else:
-        theirs = F.cross_entropy(logits, target, ignore_index=UNPAINTED)
+        theirs = F.cross_entropy(logits, target, ignore_index=UNLABELED)
     torch.testing.assert_close(cross_entropy(logits, target), theirs)
 
 
@@ -115,7 +115,7 @@ def test_weighted_bce_iou_by_numpy():
 @pytest.mark.parametrize("classes", [1, 3])
 def test_gradient_equals_finite_differences(name, classes):
     logits, target = case(classes, shape=(1, 4, 5), dtype=torch.float64)
-    target[:, 0] = UNPAINTED
+    target[:, 0] = UNLABELED
     logits.requires_grad_()
     torch.autograd.gradcheck(lambda x: LOSSES[name](x, target).double(), logits, atol=1e-4)
 
@@ -124,7 +124,7 @@ def test_gradient_equals_finite_differences(name, classes):
 @pytest.mark.parametrize("classes", [1, 4])
 def test_unpainted_pixels_have_exactly_no_gradient_and_no_say(name, classes):
     logits, target = case(classes)
-    target[:, :, 5:] = UNPAINTED
+    target[:, :, 5:] = UNLABELED
     logits.requires_grad_()
     cost = LOSSES[name](logits, target)
     cost.backward()
@@ -137,7 +137,7 @@ def test_unpainted_pixels_have_exactly_no_gradient_and_no_say(name, classes):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("classes", [1, 4])
-@pytest.mark.parametrize("fill", [UNPAINTED, 0, 1])
+@pytest.mark.parametrize("fill", [UNLABELED, 0, 1])
 def test_absent_classes_and_empty_targets_give_finite_numbers(name, classes, fill):
     logits, target = case(classes)
     for scale in (1, 200):

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestCentroid
 from torch.nn import functional as F
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training import loop, pseudo_labels
 from napari_emcad.training.events import Snapshot
-from napari_emcad.training.linear_probe import Fit
+from napari_emcad.training.linear_probe import ProbeStatistics
 from napari_emcad.training.loop import train
 from napari_emcad.training.losses import class_chances, cross_entropy, divergence
-from napari_emcad.training.pseudo_labels import Before
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Learner
+from napari_emcad.training.trainer import Trainer
 from napari_emcad.training.validation import validate
 
 PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -30,7 +30,7 @@ PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
 def strokes(source, every=16):
     """Return a slice of which a few rows alone are painted."""
-    target = np.full_like(source.target, UNPAINTED)
+    target = np.full_like(source.target, UNLABELED)
     target[::every] = source.target[::every]
     return replace(source, target=target)
 
@@ -49,7 +49,7 @@ def clouds(seed, classes, features=6, side=12):
 @given(st.integers(0, 10**6), st.integers(2, 5))
 def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
     seen, target = clouds(seed, classes)
-    fit = Fit(classes)
+    fit = ProbeStatistics(classes)
     fit.add(seen, target)
     labels = fit.probe().chances(seen[None])[0].argmax(0).numpy().ravel()
     values, wanted = seen.flatten(1).T.double().numpy(), target.numpy().ravel()
@@ -63,12 +63,12 @@ def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
 @given(st.integers(0, 10**6), st.integers(2, 4))
 def test_parts_join_to_the_whole_and_unpainted_pixels_say_nothing(seed, classes):
     seen, target = clouds(seed, classes)
-    whole, joined = Fit(classes), Fit(classes)
+    whole, joined = ProbeStatistics(classes), ProbeStatistics(classes)
     whole.add(seen, target)
     upper, lower = target.clone(), target.clone()
-    upper[6:], lower[:6] = UNPAINTED, UNPAINTED
+    upper[6:], lower[:6] = UNLABELED, UNLABELED
     for part in (upper, lower):
-        one = Fit(classes)
+        one = ProbeStatistics(classes)
         one.add(seen, part)
         joined.join(one)
     torch.testing.assert_close(joined.probe().weights, whole.probe().weights)
@@ -77,10 +77,10 @@ def test_parts_join_to_the_whole_and_unpainted_pixels_say_nothing(seed, classes)
 
 def test_one_class_is_no_probe_and_a_missing_one_is_never_found():
     seen, target = clouds(1, 2)
-    alone = Fit(3)
-    alone.add(seen, torch.where(target == 1, 1, UNPAINTED))
+    alone = ProbeStatistics(3)
+    alone.add(seen, torch.where(target == 1, 1, UNLABELED))
     assert alone.probe() is None
-    alone.add(seen, torch.where(target == 0, 0, UNPAINTED))
+    alone.add(seen, torch.where(target == 0, 0, UNLABELED))
     chances = alone.probe().chances(seen[None])
     assert (chances[:, 2] == 0).all()
     torch.testing.assert_close(chances.sum(1), torch.ones(1, 12, 12))
@@ -92,7 +92,7 @@ def test_soft_labels_that_are_hard_cost_what_hard_ones_do(channels):
     logits = torch.randn(2, channels, 9, 9)
     target = torch.randint(-1, max(channels, 2), (2, 9, 9))
     hard = F.one_hot(target.clamp_min(0), max(channels, 2)).permute(0, 3, 1, 2).float()
-    chances = hard * (target != UNPAINTED)[:, None]
+    chances = hard * (target != UNLABELED)[:, None]
     torch.testing.assert_close(divergence(logits, chances), cross_entropy(logits, target))
 
 
@@ -107,11 +107,11 @@ def test_soft_labels_that_are_met_cost_nothing(channels):
 
 def test_first_strokes_count_as_much_as_all_together():
     """However much is painted later, a class's mean moves by half of the way at most."""
-    fit = Fit(2)
+    fit = ProbeStatistics(2)
     fit.add(torch.zeros(1, 1, 10), torch.zeros(1, 10, dtype=torch.long))
     fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
     later = torch.full((1, 1, 10**5), 0.1), torch.ones(1, 10**5, dtype=torch.long)
-    alike = Fit(2)
+    alike = ProbeStatistics(2)
     alike.join(fit)
     fit.add(*later, torch.zeros(1, 10**5, dtype=torch.bool))
     values = torch.tensor([0.2, 0.35])[None, None, None]
@@ -124,7 +124,7 @@ def test_first_strokes_count_as_much_as_all_together():
 @given(st.integers(0, 10**6))
 def test_if_all_strokes_are_first_ones_none_counts_more(seed):
     seen, target = clouds(seed, 3)
-    every, plain = Fit(3), Fit(3)
+    every, plain = ProbeStatistics(3), ProbeStatistics(3)
     every.add(seen, target, torch.ones(target.shape, dtype=torch.bool))
     plain.add(seen, target)
     torch.testing.assert_close(every.probe().weights, plain.probe().weights)
@@ -135,12 +135,12 @@ def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
     source = strokes(discs(1))
     config = small.changed(pseudo=1.0, teacher=teacher, balance=1.0)
     batch = Sampler([source], 3, PLAIN, config).batch(0)
-    before = Before(fresh(), "deep_and_sum", teacher)
+    before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
     before.look([source], PLAIN)
     chances = before.chances(batch.pixels, batch.free)
     assert (chances.sum(1)[~batch.free] == 0).all()
     torch.testing.assert_close(chances.sum(1)[batch.free], torch.ones(int(batch.free.sum())))
-    assert (batch.target[~batch.free] == UNPAINTED).any()  # paint that balancing leaves out
+    assert (batch.target[~batch.free] == UNLABELED).any()  # paint that balancing leaves out
 
 
 def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
@@ -148,7 +148,7 @@ def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
 
     network = start_checkpoint(num_classes=3, seed=3).network()
     source = strokes(discs(1))
-    before = Before(network, "deep_and_sum", "probe")
+    before = PseudoLabelTeacher(network, "deep_and_sum", "probe")
     before.look([source], PLAIN)
     with torch.no_grad():
         before.network.heads["stage1"].bias[2] += 50  # the network is sure of the second class
@@ -163,7 +163,7 @@ def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
     batch = Sampler([source], 3, PLAIN, config).batch(0)
     said = {}
     for teacher in ("start", "probe", "agreed"):
-        before = Before(fresh(), "deep_and_sum", teacher)
+        before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
         before.look([source], PLAIN)
         said[teacher] = before.chances(batch.pixels, batch.free)
     same = (said["start"].argmax(1) == said["probe"].argmax(1)) & batch.free
@@ -173,7 +173,7 @@ def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
 
 
 def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
-    before = Before(fresh(), "deep_and_sum", "probe")
+    before = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
     looked = []
     real = pseudo_labels._fit
     monkeypatch.setattr(pseudo_labels, "_fit", lambda *each: looked.append(1) or real(*each))
@@ -197,7 +197,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
             epochs=1, crops_per_epoch=160, pseudo=pseudo, teacher="probe", drop_path=0.0
         )
         network = fresh()
-        job = train(Learner(network, config), [source], [], PLAIN, "sum", threading.Event())
+        job = train(Trainer(network, config), [source], [], PLAIN, "sum", threading.Event())
         for _ in job:
             pass
         scores = validate(network, untouched, PLAIN, threading.Event(), "sum")
@@ -212,8 +212,8 @@ def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs
     slices = [strokes(discs(seed)) for seed in (1, 2)]
 
     def run(state=None, until=None):
-        learner = Learner(fresh(), config)
-        job = train(learner, slices, [], PLAIN, "finest", threading.Event(), state)
+        trainer = Trainer(fresh(), config)
+        job = train(trainer, slices, [], PLAIN, "finest", threading.Event(), state)
         while True:
             try:
                 event = next(job)

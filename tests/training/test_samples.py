@@ -10,7 +10,7 @@ import torch
 
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.config import Augmentation, TrainingConfig
-from napari_emcad.training.losses import UNPAINTED
+from napari_emcad.training.losses import UNLABELED
 from napari_emcad.training.samples import LabelledSlice, Sampler, balanced
 
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
@@ -70,7 +70,7 @@ def test_image_and_target_go_through_the_same_shapes(discs):
     source = replace(source, planes=source.target[None].astype(np.float32))
     for step in range(6):
         pixels, target, _ = parts(sampler([source], augmentation=SHAPES, foreground=1).batch(step))
-        known = target != UNPAINTED
+        known = target != UNLABELED
         sure = known & ((pixels[:, 0] < 0.02) | (pixels[:, 0] > 0.98))
         assert sure.float().mean() > 0.5
         agree = (pixels[:, 0] > 0.5).long() == target
@@ -87,8 +87,8 @@ def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs)
     assert pixels.shape == (4, inputs, 64, 64)
     assert target.shape == (4, 64, 64)
     assert torch.isfinite(pixels).all()
-    assert set(target.unique().tolist()) <= {UNPAINTED, 0, 1}
-    assert (target != UNPAINTED).any()
+    assert set(target.unique().tolist()) <= {UNLABELED, 0, 1}
+    assert (target != UNLABELED).any()
 
 
 def test_foreground_crops_hold_an_object_and_classes_take_turns():
@@ -115,7 +115,7 @@ def test_an_epoch_shows_every_slice(slices):
 
 
 def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices):
-    blank = replace(slices[0], target=np.full((64, 64), UNPAINTED, np.int16), name="blank")
+    blank = replace(slices[0], target=np.full((64, 64), UNLABELED, np.int16), name="blank")
     names = sampler([blank, slices[1]]).batch(0).names
     assert set(names) == {"disc 1"}
     with pytest.raises(ValueError, match="nothing to train on"):
@@ -141,7 +141,7 @@ def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
 def test_classes_take_turns_over_slices_where_they_are_balanced():
     """Many strokes of one class on several slices do not crowd out the few of another."""
     planes = np.zeros((1, 96, 96), np.float32)
-    ground = np.full((96, 96), UNPAINTED)
+    ground = np.full((96, 96), UNLABELED)
     ground[10:14, 10:80] = 0
     mixed = ground.copy()
     mixed[60:64, 60:66] = 1
@@ -153,13 +153,13 @@ def test_classes_take_turns_over_slices_where_they_are_balanced():
 
 
 def test_no_class_has_many_times_the_pixels_of_the_rarest():
-    target = torch.full((2, 40, 40), UNPAINTED)
+    target = torch.full((2, 40, 40), UNLABELED)
     target[0, :10] = 0
     target[1, :2, :10] = 1
     kept = balanced(target, 2.0, (0, 1))
     assert int((kept == 1).sum()) == 20
     assert 20 <= int((kept == 0).sum()) <= 70
-    assert torch.equal(kept[kept != UNPAINTED], target[kept != UNPAINTED])
+    assert torch.equal(kept[kept != UNLABELED], target[kept != UNLABELED])
     assert torch.equal(balanced(target, 2.0, (0, 1)), kept)
-    alone = torch.where(target == 1, UNPAINTED, target)
+    alone = torch.where(target == 1, UNLABELED, target)
     assert torch.equal(balanced(alone, 2.0, (0, 1)), alone)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import Preprocessing
-from napari_emcad.training.crf_loss import boundary_term
+from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.loop import train
 from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Learner, confidence
+from napari_emcad.training.trainer import Trainer, confidence
 
 PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
@@ -23,7 +23,7 @@ PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 def painted(discs):
     """A slice of which a few rows are painted."""
     source = discs(1)
-    target = np.full_like(source.target, UNPAINTED)
+    target = np.full_like(source.target, UNLABELED)
     target[::8] = source.target[::8]
     return replace(source, target=target)
 
@@ -49,8 +49,8 @@ def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, d
     network = fresh(0.1)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     config = small.changed(train=train, drop_path=0.1)
-    learner = Learner(network, config)
-    learner.learn(batch_of(discs(1), config))
+    trainer = Trainer(network, config)
+    trainer.learn(batch_of(discs(1), config))
     names = changed(before, network)
     assert any(name.startswith("decoder.") for name in names)
     encoder = {name.split(".")[1] for name in names if name.startswith("encoder.")}
@@ -77,7 +77,7 @@ def test_a_frozen_encoder_is_asked_once_for_each_crop_of_a_pool(fresh, small, di
         type(network), "encode", lambda self, x: asked.append(len(x)) or real(self, x)
     )
     config = small.changed(train="decoder", pool=4, batch=2, epochs=6)
-    job = train(Learner(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
+    job = train(Trainer(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
     steps = sum(1 for _ in job)
     assert steps > 4
     assert sum(asked) == 4
@@ -88,11 +88,11 @@ def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
     for keeps in (True, False):
         network = fresh()
         config = small.changed(train="decoder", pool=3, batch=2)
-        learner = Learner(network, config)
-        learner._keeps_maps = keeps
+        trainer = Trainer(network, config)
+        trainer._keeps_maps = keeps
         sampler = Sampler([discs(1)], 3, PLAIN, config)
         for step in range(6):
-            learner.learn(sampler.batch(step))
+            trainer.learn(sampler.batch(step))
         weights.append({k: v.clone() for k, v in network.state_dict().items()})
     for name, value in weights[0].items():
         assert torch.allclose(value.float(), weights[1][name].float(), rtol=0, atol=1e-5), name
@@ -102,7 +102,7 @@ def test_crops_are_centred_on_what_is_new(small, discs):
     source = discs(1, (256, 256))
     recent = np.zeros((256, 256), bool)
     recent[200:204, 40:44] = True
-    marked = replace(source, recent=recent, target=np.where(recent, 1, UNPAINTED).astype(np.int16))
+    marked = replace(source, recent=recent, target=np.where(recent, 1, UNLABELED).astype(np.int16))
     whole = replace(marked, target=np.where(recent, 1, 0).astype(np.int16))
     config = small.changed(recent=1.0, batch=20)
     found = batch_of(whole, config).target
@@ -110,7 +110,7 @@ def test_crops_are_centred_on_what_is_new(small, discs):
 
 
 def test_background_strokes_take_their_turn(small, discs):
-    target = np.full((256, 256), UNPAINTED, np.int16)
+    target = np.full((256, 256), UNLABELED, np.int16)
     target[10, 10] = 0
     target[240, 240] = 1
     source = replace(discs(1, (256, 256)), target=target, recent=np.zeros((256, 256), bool))
@@ -132,12 +132,12 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
     how_sure = torch.maximum(chance, 1 - chance)
     middle = float(how_sure.median())
     config = small.changed(ema=0.9, pseudo=0.5, sure=middle)
-    learner = Learner(network, config)
-    found = learner._sure_labels(batch.pixels, [], batch.free)
-    assert (found[batch.target != UNPAINTED] == UNPAINTED).all()
-    sure = (how_sure >= middle) & (batch.target == UNPAINTED)
+    trainer = Trainer(network, config)
+    found = trainer._sure_labels(batch.pixels, [], batch.free)
+    assert (found[batch.target != UNLABELED] == UNLABELED).all()
+    sure = (how_sure >= middle) & (batch.target == UNLABELED)
     assert 0.2 < sure.float().mean() < 0.8
-    assert ((found != UNPAINTED) == sure).float().mean() > 0.999
+    assert ((found != UNLABELED) == sure).float().mean() > 0.999
     assert (found[sure] == (chance > 0.5).long()[sure]).float().mean() > 0.999
 
 
@@ -145,7 +145,7 @@ def test_pseudo_labels_add_to_the_loss_and_none_are_taken_before_the_ramp(fresh,
     losses = []
     for pseudo, ramp in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0)):
         config = small.changed(ema=0.9, pseudo=pseudo, sure=0.5)
-        losses.append(Learner(fresh(), config).learn(batch_of(painted, config), ramp=ramp))
+        losses.append(Trainer(fresh(), config).learn(batch_of(painted, config), ramp=ramp))
     assert losses[0] == pytest.approx(losses[1])
     assert losses[2] > losses[0] + 1e-3
 
@@ -173,7 +173,7 @@ def test_the_boundary_term_is_least_where_borders_agree():
     def cost(column):
         logits = torch.full((1, 1, 16, 16), -6.0)
         logits[..., column:] = 6.0
-        return float(boundary_term(logits, pixels))
+        return float(crf_loss(logits, pixels))
 
     costs = {column: cost(column) for column in (4, 6, 8, 10, 12)}
     assert min(costs, key=costs.get) == 8
@@ -198,11 +198,11 @@ def test_the_boundary_term_agrees_with_a_plain_count(classes):
                     like = float(torch.exp(-near / (2 * 0.5**2)))
                     apart += like * (1 - float((chance[:, y, x] * chance[:, v, u]).sum()))
                     alike += like
-    assert float(boundary_term(logits, pixels)) == pytest.approx(apart / alike, rel=1e-4)
+    assert float(crf_loss(logits, pixels)) == pytest.approx(apart / alike, rel=1e-4)
 
 
 def test_the_boundary_term_of_one_pixel_is_zero_and_has_a_gradient_else():
-    assert float(boundary_term(torch.randn(1, 1, 1, 1), torch.randn(1, 3, 4, 4))) == 0
+    assert float(crf_loss(torch.randn(1, 1, 1, 1), torch.randn(1, 3, 4, 4))) == 0
     logits = torch.randn(1, 1, 6, 6, requires_grad=True)
-    boundary_term(logits, torch.randn(1, 3, 24, 24)).backward()
+    crf_loss(logits, torch.randn(1, 3, 24, 24)).backward()
     assert logits.grad.abs().sum() > 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Meaning = Literal["scribbles", "mask", "objects"]
 
-UNPAINTED = -1
+UNLABELED = -1
 """Target value of a pixel of which nothing is known."""
 
 BACKGROUND = 255
@@ -41,7 +41,7 @@ _FEWEST_COUNTED, _SURELY_COUNTED, _WHOLE = 3, 5, 0.9
 """Values that may be counted objects, those that probably are, and the share in one piece."""
 
 
-class PaintError(ValueError):
+class LabelValueError(ValueError):
     """Painted numbers do not fit the classes; one sentence says which and what to do."""
 
 
@@ -76,11 +76,11 @@ class LabelRule:
             raise ValueError(f"A value stands for two classes: {self.moved}.")
 
     def class_of(self, value: int) -> int:
-        """Return the class that a value stands for; `UNPAINTED` for none."""
+        """Return the class that a value stands for; `UNLABELED` for none."""
         if value in (moved := dict(self.moved)):
             return moved[value]
         if value == 0:
-            return UNPAINTED if self.meaning == "scribbles" else 0
+            return UNLABELED if self.meaning == "scribbles" else 0
         if self.meaning == "objects":
             return 1
         return 0 if self.meaning == "scribbles" and value == BACKGROUND else value
@@ -123,7 +123,7 @@ class LabelRule:
         for value in values:
             was = self.class_of(value)
             if was == k:
-                moved[value] = UNPAINTED
+                moved[value] = UNLABELED
             elif was > k:
                 moved[value] = was - 1
         return replace(self, moved=tuple(moved.items()))
@@ -228,7 +228,7 @@ def _are_levels(values: set[int]) -> bool:
 
 
 def target(labels: NDArray[np.generic], rule: LabelRule, classes: int) -> NDArray[np.int16]:
-    """Return what a loss sees: the class of each pixel, `UNPAINTED` where nothing is known.
+    """Return what a loss sees: the class of each pixel, `UNLABELED` where nothing is known.
 
     Parameters
     ----------
@@ -261,11 +261,11 @@ def _looked_up(labels: NDArray[np.uint8], rule: LabelRule, classes: int) -> NDAr
 
 
 def _check(values: NDArray[np.generic], meant: NDArray[np.int64], classes: int) -> None:
-    strange = [int(v) for v, k in zip(values, meant, strict=True) if not UNPAINTED <= k <= classes]
+    strange = [int(v) for v, k in zip(values, meant, strict=True) if not UNLABELED <= k <= classes]
     if strange:
         listed = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
         known = "class 1" if classes == 1 else f"classes 1 to {classes}"
-        raise PaintError(
+        raise LabelValueError(
             f"The painted value {listed} stands for no class; there is {known}. Say in the list "
             f"what the numbers mean, or add a class."
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
@@ -39,13 +39,13 @@ _MUCH = 1 / 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Page:
+class AnnotatedPatch:
     """One painted slice, or window of a large one.
 
     Attributes
     ----------
     target
-        ``(H, W)`` int16: class of each pixel, `UNPAINTED` where nothing is known.
+        ``(H, W)`` int16: class of each pixel, `UNLABELED` where nothing is known.
     seen
         ``(H, W)`` uint16: the look that found the pixel's present value first; 0 if unpainted.
     held
@@ -66,28 +66,28 @@ class Page:
 
     def learnt(self) -> NDArray[np.int16]:
         """Return the target without what is held out."""
-        return np.where(self.held, np.int16(UNPAINTED), self.target)
+        return np.where(self.held, np.int16(UNLABELED), self.target)
 
-    def clear_of(self, lost: NDArray[np.bool_]) -> Page:
+    def clear_of(self, lost: NDArray[np.bool_]) -> AnnotatedPatch:
         """Return the page without some of its pixels."""
-        target = np.where(lost, np.int16(UNPAINTED), self.target)
-        return Page(target, np.where(lost, np.uint16(0), self.seen), self.held & ~lost)
+        target = np.where(lost, np.int16(UNLABELED), self.target)
+        return AnnotatedPatch(target, np.where(lost, np.uint16(0), self.seen), self.held & ~lost)
 
-    def without(self, k: int) -> Page:
+    def without(self, k: int) -> AnnotatedPatch:
         """Return the page once class `k` is gone and those behind it have moved up."""
         gone = self.target == k
-        target = np.where(gone, np.int16(UNPAINTED), self.target - (self.target > k))
-        return Page(
+        target = np.where(gone, np.int16(UNLABELED), self.target - (self.target > k))
+        return AnnotatedPatch(
             target.astype(np.int16), np.where(gone, np.uint16(0), self.seen), self.held & ~gone
         )
 
     def tested(self) -> NDArray[np.int16]:
         """Return the target of what is held out alone."""
-        return np.where(self.held, self.target, np.int16(UNPAINTED))
+        return np.where(self.held, self.target, np.int16(UNLABELED))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ground:
+class SplitMask:
     """What became of the pixels of a place, whichever page painted them; bits packed along rows.
 
     Attributes
@@ -109,10 +109,10 @@ class Ground:
     look: int
 
     @staticmethod
-    def empty(shape: tuple[int, int]) -> Ground:
+    def empty(shape: tuple[int, int]) -> SplitMask:
         """Return the ground of a place of ``(H, W)`` pixels on which nothing was painted."""
         bits = np.packbits(np.zeros(shape, bool), axis=1)
-        return Ground(shape[1], bits, bits, bits, 0)
+        return SplitMask(shape[1], bits, bits, bits, 0)
 
     def taken(self) -> NDArray[np.bool_]:
         """Return which pixels are learnt or held out."""
@@ -126,7 +126,7 @@ class Ground:
         """Return which pixels are held out."""
         return self._unpacked(self.held)
 
-    def cleared(self, painted: NDArray[np.bool_], taught: int, look: int) -> Ground:
+    def cleared(self, painted: NDArray[np.bool_], taught: int, look: int) -> SplitMask:
         """Return the ground without what is painted no more and was never taught.
 
         Parameters
@@ -140,9 +140,9 @@ class Ground:
         """
         final = self.learnt | self.held if self.look <= taught else self.final
         kept = np.packbits(painted, axis=1) | final
-        return Ground(self.width, self.learnt & kept, self.held & kept, final, look)
+        return SplitMask(self.width, self.learnt & kept, self.held & kept, final, look)
 
-    def drawn(self, fresh: NDArray[np.bool_], chosen: NDArray[np.bool_], look: int) -> Ground:
+    def drawn(self, fresh: NDArray[np.bool_], chosen: NDArray[np.bool_], look: int) -> SplitMask:
         """Return the ground once a look has drawn new pixels; those chosen are held out."""
         free = fresh & ~self.taken()
         learnt = self.learnt | np.packbits(free & ~chosen, axis=1)
@@ -173,10 +173,10 @@ class Record:
         Where each page lies, if it is not a place of its own.
     """
 
-    pages: Mapping[Hashable, Page] = field(default_factory=dict)
+    pages: Mapping[Hashable, AnnotatedPatch] = field(default_factory=dict)
     looks: int = 0
     strokes: Mapping[int, int] = field(default_factory=dict)
-    grounds: Mapping[Hashable, Ground] = field(default_factory=dict)
+    grounds: Mapping[Hashable, SplitMask] = field(default_factory=dict)
     taught: int = 0
     places: Mapping[Hashable, Hashable] = field(default_factory=dict)
 
@@ -203,7 +203,7 @@ class Record:
         """
         looks, strokes, places = self.looks + 1, dict(self.strokes), places or {}
         grounds = self._cleared(targets, places, looks)
-        pages: dict[Hashable, Page] = {}
+        pages: dict[Hashable, AnnotatedPatch] = {}
         for key, target in targets.items():
             page, place = self.pages.get(key), places.get(key, key)
             if page is None or not np.array_equal(page.target, target):
@@ -215,13 +215,13 @@ class Record:
 
     def _cleared(
         self, targets: Mapping[Any, NDArray[np.int16]], places: Mapping[Any, Hashable], look: int
-    ) -> dict[Hashable, Ground]:
+    ) -> dict[Hashable, SplitMask]:
         """Return all grounds without what was erased untaught, and those of new places."""
         painted: dict[Hashable, NDArray[np.bool_]] = {}
         for key, target in targets.items():
-            place, here = places.get(key, key), target != UNPAINTED
+            place, here = places.get(key, key), target != UNLABELED
             painted[place] = painted[place] | here if place in painted else here
-        grounds = {place: Ground.empty(each.shape) for place, each in painted.items()}
+        grounds = {place: SplitMask.empty(each.shape) for place, each in painted.items()}
         for place, ground in self.grounds.items():
             rows = len(ground.learnt)
             now = painted.get(place, np.zeros((rows, ground.width), bool))
@@ -231,11 +231,11 @@ class Record:
                     grounds[place] = cleared
         return grounds
 
-    def ground(self, key: Hashable) -> Ground:
+    def ground(self, key: Hashable) -> SplitMask:
         """Return what became of the pixels of a page, whichever page painted them."""
         return self.grounds[self.places.get(key, key)]
 
-    def once_taught(self) -> Record:
+    def frozen_split(self) -> Record:
         """Return the record when a model is about to learn it: what was drawn is final."""
         return replace(self, taught=self.looks)
 
@@ -265,7 +265,7 @@ class Record:
             ]
             early = np.any(firsts, axis=0) if firsts else np.zeros(page.target.shape, bool)
             if early.any():
-                found[key] = np.where(early, page.target, np.int16(UNPAINTED))
+                found[key] = np.where(early, page.target, np.int16(UNLABELED))
         return found
 
     @property
@@ -306,20 +306,22 @@ class Record:
 
 
 def _turned(
-    before: Page | None,
+    before: AnnotatedPatch | None,
     target: NDArray[np.int16],
-    ground: Ground,
+    ground: SplitMask,
     look: int,
     strokes: dict[int, int],
     masks: bool,
     every: int,
-) -> tuple[Page, Ground]:
+) -> tuple[AnnotatedPatch, SplitMask]:
     """Return a page that changed, and its ground, after a look; `strokes` counts on."""
     if before is None or before.target.shape != target.shape:
-        nothing = np.full(target.shape, UNPAINTED, np.int16)
-        before = Page(nothing, np.zeros(target.shape, np.uint16), np.zeros(target.shape, bool))
+        nothing = np.full(target.shape, UNLABELED, np.int16)
+        before = AnnotatedPatch(
+            nothing, np.zeros(target.shape, np.uint16), np.zeros(target.shape, bool)
+        )
     changed = target != before.target
-    painted = target != UNPAINTED
+    painted = target != UNLABELED
     fresh = changed & painted
     seen = np.where(changed, np.uint16(0), before.seen)
     seen[fresh] = look
@@ -327,7 +329,7 @@ def _turned(
     for each in _squares(fresh, every) if masks else _strokes(fresh, target, strokes, every):
         chosen[each] = True
     ground = ground.drawn(fresh, chosen, look)
-    return Page(target.copy(), seen, ground.held_out() & painted), ground
+    return AnnotatedPatch(target.copy(), seen, ground.held_out() & painted), ground
 
 
 def _strokes(
@@ -357,7 +359,7 @@ def _squares(fresh: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]
 
 
 def _counted(target: NDArray[np.int16]) -> dict[int, int]:
-    values, counts = np.unique(target[target != UNPAINTED], return_counts=True)
+    values, counts = np.unique(target[target != UNLABELED], return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad import __version__
 from napari_emcad.cli import convert, demo, evaluate, info, segment, stages, train
-from napari_emcad.cli.console import Mistake, say
+from napari_emcad.cli.console import UsageError, print_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
-    except Mistake as mistake:
-        say(f"napari-emcad: {mistake}")
+    except UsageError as mistake:
+        print_status(f"napari-emcad: {mistake}")
         return 2
     except MemoryError as error:
-        say(f"napari-emcad: {str(error) or 'memory ran out'}")
+        print_status(f"napari-emcad: {str(error) or 'memory ran out'}")
         return 1
     except KeyboardInterrupt:
-        say("napari-emcad: interrupted; files that were complete stay.")
+        print_status("napari-emcad: interrupted; files that were complete stay.")
         return 130
     except OSError as error:
-        say(f"napari-emcad: {error}")
+        print_status(f"napari-emcad: {error}")
         return 1
 
 
@@ -57,5 +57,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"napari-emcad {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for verb in _VERBS:
-        verb.declare(verbs)
+        verb.add_parser(verbs)
     return parser

@@ -20,11 +20,11 @@ _QUIET_S = 30.0
 """A log without a line for longer seems to be of something that hangs."""
 
 
-class Mistake(Exception):
+class UsageError(Exception):
     """Something the user asked for cannot be; the message says what to do."""
 
 
-def or_mistake(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+def as_usage_error(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """Return what `work` returns; what it refuses is the user's mistake.
 
     Raises
@@ -35,10 +35,10 @@ def or_mistake(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     try:
         return work(*given, **named)
     except (ValueError, TypeError, OSError) as error:
-        raise Mistake(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
-def tell(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a line of the result; whoever has read enough of it does not end the work."""
     if sys.stdout is None:
         return
@@ -48,7 +48,7 @@ def tell(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def say(text: str) -> None:
+def print_status(text: str) -> None:
     """Say something that is not the result."""
     if sys.stderr is not None:
         print(plain(text), file=sys.stderr)
@@ -59,17 +59,17 @@ def plain(text: str) -> str:
     return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) != "Cc")
 
 
-def tick(text: str, last: bool) -> None:
+def show_progress(text: str, last: bool) -> None:
     """Show progress: on a terminal in one line, else only the end."""
     if sys.stderr is None:
         return
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
     elif last:
-        say(text)
+        print_status(text)
 
 
-class Pulse:
+class ProgressLine:
     """Progress of what takes long: beside a terminal's line, a line in a log now and then.
 
     Parameters
@@ -81,14 +81,14 @@ class Pulse:
     def __init__(self, every: float = _QUIET_S) -> None:
         self._every, self._said = every, time.monotonic()
 
-    def tick(self, text: str) -> None:
+    def show_progress(self, text: str) -> None:
         """Show how far the work is."""
         now = time.monotonic()
         due = now - self._said >= self._every
-        tick(text, last=due and sys.stderr is not None and not sys.stderr.isatty())
+        show_progress(text, last=due and sys.stderr is not None and not sys.stderr.isatty())
         self._said = now if due else self._said
 
 
 def print_json(content: Any) -> None:
     """Print one JSON object as the result."""
-    tell(json.dumps(content, indent=2))
+    print_result(json.dumps(content, indent=2))

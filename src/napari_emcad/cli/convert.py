@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import or_mistake, say, tell
+from napari_emcad.cli.console import as_usage_error, print_result, print_status
 from napari_emcad.cli.options import add_set, check_outputs, opened
 
 if TYPE_CHECKING:
     import argparse
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     convert = verbs.add_parser("convert", help="published to native format and back")
     convert.add_argument("input", type=Path, metavar="IN")
@@ -29,7 +29,7 @@ def run(chosen: argparse.Namespace) -> None:
 
     check_outputs([chosen.output], [chosen.input], chosen.overwrite)
     checkpoint = opened(chosen.input, chosen.set)
-    or_mistake(write_checkpoint, checkpoint, chosen.output, chosen.half)
+    as_usage_error(write_checkpoint, checkpoint, chosen.output, chosen.half)
     if chosen.output.suffix.lower() != ".safetensors":
-        say("Classes, preprocessing and history have no place in the published format.")
-    tell(str(chosen.output))
+        print_status("Classes, preprocessing and history have no place in the published format.")
+    print_result(str(chosen.output))

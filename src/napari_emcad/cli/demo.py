@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import or_mistake, tell
+from napari_emcad.cli.console import as_usage_error, print_result
 from napari_emcad.cli.options import opened
 from napari_emcad.cli.segment import read, segmented
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_emcad.pipelines.segment import Segmentation
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     demo = verbs.add_parser("demo", help="segment an included image and show it")
     demo.add_argument("--output", type=Path, default=Path("napari-emcad-demo"), metavar="DIR")
@@ -42,11 +42,11 @@ def run(chosen: argparse.Namespace) -> None:
         chosen.output / f"nuclei_dark_{end}" for end in ("labels.tif", "overlay.png")
     )
     drawn = _overlay(image, result)
-    or_mistake(write_array, chosen.output / "nuclei_dark.png", image, "YX")
-    or_mistake(write_array, labels, result.labels, result.axes)
-    or_mistake(write_array, picture, drawn, "YXC")
+    as_usage_error(write_array, chosen.output / "nuclei_dark.png", image, "YX")
+    as_usage_error(write_array, labels, result.labels, result.axes)
+    as_usage_error(write_array, picture, drawn, "YXC")
     share = (result.labels > 0).mean()
-    tell(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
+    print_result(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
     if chosen.window and _has_screen():
         _open_window(image, result)
 

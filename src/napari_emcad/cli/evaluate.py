@@ -10,7 +10,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import Mistake, or_mistake, print_json, say, tell, tick
+from napari_emcad.cli.console import (
+    UsageError,
+    as_usage_error,
+    print_json,
+    print_result,
+    print_status,
+    show_progress,
+)
 from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
 from napari_emcad.io.atomic_write import real
 
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 _WORST, _MOST = 8, 100
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     evaluate = verbs.add_parser("evaluate", help="score a checkpoint on labelled images")
     evaluate.add_argument(
@@ -58,7 +65,7 @@ def run(chosen: argparse.Namespace) -> None:
     from napari_emcad.io.images.read_write import paired
 
     _check_options(chosen)
-    pairs = or_mistake(paired, chosen.images, chosen.labels)
+    pairs = as_usage_error(paired, chosen.images, chosen.labels)
     own = [chosen.checkpoint] if chosen.checkpoint is not None else []
     _check_outputs(chosen, [*own, *(path for pair in pairs for path in pair)])
     checkpoint = opened(chosen.checkpoint, chosen.set)
@@ -68,7 +75,7 @@ def run(chosen: argparse.Namespace) -> None:
     else:
         _print_table(scores, checkpoint)
     if chosen.csv is not None:
-        or_mistake(_write_csv, chosen.csv, scores, checkpoint)
+        as_usage_error(_write_csv, chosen.csv, scores, checkpoint)
     if chosen.sheet is not None:
         _write_sheet(chosen.sheet, worst, len(scores), checkpoint)
 
@@ -85,12 +92,12 @@ def _scored(
     scale = {"scale": chosen.spacing, "unit": chosen.unit} if chosen.spacing else {}
     cases = compare(pairs, checkpoint, axes=chosen.axes, **scale, **computing(chosen))
     for number in range(1, len(pairs) + 1):
-        case = or_mistake(next, cases)
+        case = as_usage_error(next, cases)
         scores.append(case.score)
         masks.append(case.parts)
         if chosen.sheet is not None:
             worst = keep_worst(worst, case, chosen.worst or _WORST)
-        tick(f"{number} of {len(pairs)} images", last=number == len(pairs))
+        show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
     _remark_classes(masks, checkpoint)
     return scores, worst
 
@@ -105,7 +112,7 @@ def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
     name = checkpoint.classes[0].name
     more = [str(value) for value in values if value != 1]
     lacking = f"Classes {', '.join(more)} do" if len(more) > 1 else f"Class {more[0]} does"
-    say(
+    print_status(
         f"napari-emcad: the labels hold {', '.join(map(str, values))}; the checkpoint has one "
         f"class, {name}. {lacking} not exist in it: everything above 0 is taken as "
         f"{name}, which is right for single objects only."
@@ -115,18 +122,20 @@ def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
 def _check_options(chosen: argparse.Namespace) -> None:
     """Refuse options that mean nothing without each other."""
     if bool(chosen.spacing) != bool(chosen.unit):
-        raise Mistake("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
+        raise UsageError("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
     if chosen.worst is not None and chosen.sheet is None:
-        raise Mistake("--worst is for --sheet; name the PNG to write, such as --sheet worst.png.")
+        raise UsageError(
+            "--worst is for --sheet; name the PNG to write, such as --sheet worst.png."
+        )
     if chosen.sheet is not None and chosen.sheet.suffix.lower() != ".png":
-        raise Mistake(f"{chosen.sheet}: the sheet is a PNG; its name must end in .png.")
+        raise UsageError(f"{chosen.sheet}: the sheet is a PNG; its name must end in .png.")
 
 
 def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
     """Refuse to write over inputs, over other files unless asked for, and where nobody may."""
     targets = [each for each in (chosen.csv, chosen.sheet) if each is not None]
     if len({real(each) for each in targets}) < len(targets):
-        raise Mistake(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
+        raise UsageError(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
     check_outputs(targets, inputs, chosen.overwrite)
 
 
@@ -138,10 +147,10 @@ def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Ch
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"
     drawn = sheet([each for _, each in worst], checkpoint.classes, title)
-    or_mistake(write_array, path, drawn, "YXC")
+    as_usage_error(write_array, path, drawn, "YXC")
     for place, (_, each) in enumerate(worst, start=1):
         if "\\" in drawable(each.name):
-            say(f"napari-emcad: {place} on the sheet is {each.name}.")
+            print_status(f"napari-emcad: {place} on the sheet is {each.name}.")
 
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
@@ -227,11 +236,11 @@ def _print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     rows += [(f"all pixels, {name}", each) for name, each in report["pooled"].items()]
     width = max(len(name) for name, _ in rows)
     heads = ("Dice", "IoU", "precision", "recall")
-    tell(f"{'':<{width}}" + "".join(f"  {head:>9}" for head in heads) + f"  {'HD95':>10}")
+    print_result(f"{'':<{width}}" + "".join(f"  {head:>9}" for head in heads) + f"  {'HD95':>10}")
     for name, each in rows:
         told = told_distance(each["hd95"], each["unit"]) if each.get("hd95") is not None else "-"
         figures = "".join(f"  {each[metric]:>9.4f}" for metric in METRICS)
-        tell(f"{name:<{width}}{figures}  {told:>10}")
+        print_result(f"{name:<{width}}{figures}  {told:>10}")
     _print_remarks(means, report)
 
 
@@ -239,14 +248,18 @@ def _print_remarks(means: dict[str, dict[str, Any]], report: dict[str, Any]) -> 
     """Say of how many images a mean distance is, where it is not of all."""
     if report["unit"] is None:
         units = ", ".join(sorted({each["unit"] for each in report["images"]}))
-        tell(f"HD95 has no mean, as the images differ in unit ({units}); give --spacing, --unit.")
+        print_result(
+            f"HD95 has no mean, as the images differ in unit ({units}); give --spacing, --unit."
+        )
         return
     total = len(report["images"])
     for name, each in means.items():
         number = each["hd95_images"]
         if number < total:
             where = f"{number} of {total}; in the others" if number else f"none of {total}:"
-            tell(f"HD95, {name}: defined in {where} truth, prediction or both have nothing.")
+            print_result(
+                f"HD95, {name}: defined in {where} truth, prediction or both have nothing."
+            )
 
 
 def _images(number: int) -> str:

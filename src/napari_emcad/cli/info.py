@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import print_json, tell
+from napari_emcad.cli.console import print_json, print_result
 from napari_emcad.cli.options import add_set, opened
 
 if TYPE_CHECKING:
     import argparse
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     info = verbs.add_parser("info", help="say what a checkpoint is")
     info.add_argument("checkpoint", type=Path, nargs="?", help="default: the bundled one")
@@ -29,9 +29,9 @@ def run(chosen: argparse.Namespace) -> None:
     if chosen.json:
         print_json(description(checkpoint))
         return
-    tell(checkpoint.title)
+    print_result(checkpoint.title)
     for caption, value in card(checkpoint):
         for row, line in enumerate(value.splitlines()):
-            tell(f"  {caption if row == 0 else '':<12}{line}")
+            print_result(f"  {caption if row == 0 else '':<12}{line}")
     for text in filter(None, (checkpoint.description, remarks(checkpoint))):
-        tell(f"\n{text}")
+        print_result(f"\n{text}")

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import Mistake, or_mistake
+from napari_emcad.cli.console import UsageError, as_usage_error
 from napari_emcad.io.atomic_write import real
 from napari_emcad.training.config import parsed_value
 
@@ -102,9 +102,9 @@ def computing(chosen: argparse.Namespace) -> dict[str, Any]:
     said = vars(chosen)
     clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
     options = {name: said[name] for name in _COMPUTING}
-    options["clean_up"] = or_mistake(CleanUp, **clean_up)
+    options["clean_up"] = as_usage_error(CleanUp, **clean_up)
     settings = {name: value for name, value in options.items() if name != "channels"}
-    or_mistake(InferenceSettings, **settings)
+    as_usage_error(InferenceSettings, **settings)
     return options
 
 
@@ -129,22 +129,22 @@ def check_outputs(targets: Iterable[Path], read: Iterable[Path], overwrite: bool
     inputs = {real(each) for each in read}
     for target in targets:
         if real(target) in inputs:
-            raise Mistake(f"{target} is one of the files that are read; choose another output.")
+            raise UsageError(f"{target} is one of the files that are read; choose another output.")
         _check_output(target, overwrite)
 
 
 def _check_output(target: Path, overwrite: bool) -> None:
     if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise Mistake(f"{target} cannot be written: its name is longer than disks take.")
+        raise UsageError(f"{target} cannot be written: its name is longer than disks take.")
     if os.path.isdir(target):
-        raise Mistake(f"{target} is a folder; name a file in it.")
+        raise UsageError(f"{target} is a folder; name a file in it.")
     if target.exists() and not overwrite:
-        raise Mistake(f"{target} is there already; add --overwrite, or choose another output.")
+        raise UsageError(f"{target} is there already; add --overwrite, or choose another output.")
     place = next(each for each in real(target).parents if os.path.lexists(each))
     if not place.is_dir():
-        raise Mistake(f"{target} cannot be written: {place} is not a folder.")
+        raise UsageError(f"{target} cannot be written: {place} is not a folder.")
     if not os.access(place, os.W_OK):
-        raise Mistake(f"{target} cannot be written: you may not write to {place}.")
+        raise UsageError(f"{target} cannot be written: you may not write to {place}.")
 
 
 def opened(path: Path | None, settings: Settings) -> Checkpoint:
@@ -158,8 +158,8 @@ def opened(path: Path | None, settings: Settings) -> Checkpoint:
     from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint
 
     if path is not None:
-        return or_mistake(read_checkpoint, path, **dict(settings))
-    return or_mistake(bundled_checkpoint().override, **dict(settings))
+        return as_usage_error(read_checkpoint, path, **dict(settings))
+    return as_usage_error(bundled_checkpoint().override, **dict(settings))
 
 
 def _setting(text: str) -> tuple[str, Any]:

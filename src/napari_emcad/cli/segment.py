@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import Mistake, or_mistake, say, tell, tick
+from napari_emcad.cli.console import (
+    UsageError,
+    as_usage_error,
+    print_result,
+    print_status,
+    show_progress,
+)
 from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
 from napari_emcad.io.atomic_write import real
 
@@ -24,7 +30,7 @@ _PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
 _ADVICE = " Use --axes and --channels."
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     segment = verbs.add_parser("segment", help="segment images into label files")
     segment.add_argument(
@@ -61,13 +67,13 @@ def run(chosen: argparse.Namespace) -> int:
                 image.name, found, checkpoint, axes, probabilities=chosen.probabilities, **options
             )
             _write_result(result, target, found)
-        except Mistake as mistake:
-            say(f"napari-emcad: {mistake}")
+        except UsageError as mistake:
+            print_status(f"napari-emcad: {mistake}")
             failed += 1
         else:
-            tell(str(target))
+            print_result(str(target))
     if failed and len(targets) > 1:
-        say(f"napari-emcad: {failed} of {len(targets)} images were not segmented.")
+        print_status(f"napari-emcad: {failed} of {len(targets)} images were not segmented.")
     return 2 if failed else 0
 
 
@@ -78,7 +84,7 @@ def _images(paths: Sequence[Path]) -> list[Path]:
     listed: list[Path] = []
     for path in paths:
         is_folder = path.is_dir() and path.suffix.lower() not in FOLDERS
-        listed += or_mistake(image_files, path) if is_folder else [path]
+        listed += as_usage_error(image_files, path) if is_folder else [path]
     return listed
 
 
@@ -86,10 +92,12 @@ def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
     """Return where each image's labels go."""
     suffix = output.suffix.lower()
     if suffix in _PICTURES and not os.path.isdir(output):
-        raise Mistake(f"{output}: labels cannot be written as {suffix}; take .tif, .png or .npy.")
+        raise UsageError(
+            f"{output}: labels cannot be written as {suffix}; take .tif, .png or .npy."
+        )
     if suffix in _OUTPUT_KINDS and not os.path.isdir(output):
         if len(images) > 1:
-            raise Mistake(f"{output} is one file for {len(images)} images; give a folder.")
+            raise UsageError(f"{output} is one file for {len(images)} images; give a folder.")
         return [(images[0], output)]
     names = [each.stem for each in images]
     return [
@@ -104,7 +112,7 @@ def _check(targets: list[tuple[Path, Path]], chosen: argparse.Namespace) -> None
     if chosen.probabilities:
         written += [_beside(each) for each in written]
     if len({real(each) for each in written}) < len(written):
-        raise Mistake("Two images have the same name; segment them into different folders.")
+        raise UsageError("Two images have the same name; segment them into different folders.")
     own = [chosen.checkpoint] if chosen.checkpoint is not None else []
     check_outputs(written, [*own, *(image for image, _ in targets)], chosen.overwrite)
 
@@ -124,9 +132,9 @@ def read(image: Path, target: Path | None = None) -> OpenedImage:
     """
     from napari_emcad.io.images.read_write import read_image
 
-    opened = or_mistake(read_image, image)
+    opened = as_usage_error(read_image, image)
     if opened.note:
-        say(opened.note)
+        print_status(opened.note)
     _check_rank(opened, target)
     return opened
 
@@ -148,33 +156,33 @@ def segmented(
         return segment(image.pixels, checkpoint, axes, on_event=_teller(name), **options)
     except (ValueError, TypeError) as error:
         advice = _ADVICE if isinstance(error, AxesError) else ""
-        raise Mistake(f"{name}: {error}{advice}") from error
+        raise UsageError(f"{name}: {error}{advice}") from error
 
 
 def _check_rank(opened: OpenedImage, target: Path | None) -> None:
     """Refuse a stack for a PNG before it is computed."""
     rank = len(opened.pixels.shape) - ("C" in (opened.axes or ""))
     if target is not None and target.suffix.lower() == ".png" and opened.axes and rank > 2:
-        raise Mistake(f"{target}: PNG holds flat images; write the stack as .tif or .npy.")
+        raise UsageError(f"{target}: PNG holds flat images; write the stack as .tif or .npy.")
 
 
 def _write_result(result: Segmentation, target: Path, image: OpenedImage) -> None:
     from napari_emcad.io.images.read_write import write_array
 
     place = image.scale, image.unit
-    or_mistake(write_array, target, result.labels, result.axes, *place)
+    as_usage_error(write_array, target, result.labels, result.axes, *place)
     if result.probabilities is not None:
         axes = f"C{result.axes}"
-        or_mistake(write_array, _beside(target), result.probabilities, axes, *place)
+        as_usage_error(write_array, _beside(target), result.probabilities, axes, *place)
 
 
 def _teller(name: str) -> Callable[[Event], None]:
     from napari_emcad.inference.events import Notice, Progress
 
-    def tell(event: Event) -> None:
+    def print_result(event: Event) -> None:
         if isinstance(event, Progress):
-            tick(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
+            show_progress(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
         elif isinstance(event, Notice):
-            say(event.text)
+            print_status(event.text)
 
-    return tell
+    return print_result

@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import Mistake, or_mistake, say, tell, tick
+from napari_emcad.cli.console import (
+    UsageError,
+    as_usage_error,
+    print_result,
+    print_status,
+    show_progress,
+)
 from napari_emcad.cli.options import add_network, check_outputs, opened
 
 if TYPE_CHECKING:
@@ -17,14 +23,14 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.opened import OpenedImage
     from napari_emcad.io.reports.stage_sheet import View
-    from napari_emcad.pipelines.stage_maps import Inspection
+    from napari_emcad.pipelines.stage_maps import StageMaps
 
 _ADVICE = " Use --axes and --channels."
 _RUNNING = ("device", "channels", "tile", "overlap", "full_precision", "temperature")
 _ATTENTION = "channel_attention.csv"
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     stages = verbs.add_parser("stages", help="see inside: maps of every stage, and a sheet")
     stages.add_argument("image", type=Path, metavar="IMAGE", help="an image file")
@@ -58,9 +64,9 @@ def run(chosen: argparse.Namespace) -> None:
 
     checkpoint = opened(chosen.checkpoint, chosen.set)
     keys = _keys(chosen.maps, chosen.only, checkpoint)
-    image = or_mistake(read_image, chosen.image)
+    image = as_usage_error(read_image, chosen.image)
     if image.note:
-        say(image.note)
+        print_status(image.note)
     inside = _inspection(chosen, checkpoint, keys, image)
     index = _chosen_slice(inside, chosen.slice, chosen.image)
     stem = "_".join([chosen.image.stem, *map(str, index)])
@@ -69,7 +75,7 @@ def run(chosen: argparse.Namespace) -> None:
     own = [chosen.checkpoint] if chosen.checkpoint is not None else []
     written = dict.fromkeys([*targets.values(), sheet])
     check_outputs(written, [chosen.image, *own], chosen.overwrite)
-    found = or_mistake(inside.__getitem__, index).values()
+    found = as_usage_error(inside.__getitem__, index).values()
     maps = [each if inside.rows_first else each.turned() for each in found]
     _write(maps, targets, image)
     title = f"{chosen.image.name} - {checkpoint.title}"
@@ -81,16 +87,16 @@ def _keys(names: tuple[str, ...], only: str | None, checkpoint: Checkpoint) -> t
     """Return the maps, those of classes for the one that was chosen."""
     from dataclasses import replace
 
-    from napari_emcad.inference.stage_maps.keys import OF_CLASSES, wanted_maps
+    from napari_emcad.inference.stage_maps.keys import OF_CLASSES, parse_map_keys
 
-    keys = or_mistake(wanted_maps, names, checkpoint.config)
+    keys = as_usage_error(parse_map_keys, names, checkpoint.config)
     if only is None:
         return keys
     number = _class_number(only, checkpoint)
     keys = tuple(
         replace(k, part=number) if k.kind in OF_CLASSES and k.part is None else k for k in keys
     )
-    return or_mistake(wanted_maps, keys, checkpoint.config)
+    return as_usage_error(parse_map_keys, keys, checkpoint.config)
 
 
 def _class_names(checkpoint: Checkpoint) -> list[str]:
@@ -104,7 +110,7 @@ def _class_number(said: str, checkpoint: Checkpoint) -> int:
     if said in names:
         return names.index(said)
     listed = ", ".join(f"{number} {name}" for number, name in enumerate(names))
-    raise Mistake(f"There is no class {said}; the classes are {listed}.")
+    raise UsageError(f"There is no class {said}; the classes are {listed}.")
 
 
 def _inspection(
@@ -112,28 +118,28 @@ def _inspection(
     checkpoint: Checkpoint,
     keys: tuple[MapKey, ...],
     image: OpenedImage,
-) -> Inspection:
+) -> StageMaps:
     from napari_emcad.imaging.slices import AxesError
     from napari_emcad.inference.events import Notice, Progress
     from napari_emcad.pipelines.stage_maps import inspect
 
-    def tell(event: object) -> None:
+    def print_result(event: object) -> None:
         if isinstance(event, Progress):
             last = event.done == event.total
-            tick(f"{chosen.image.name}: {event.done} of {event.total}", last=last)
+            show_progress(f"{chosen.image.name}: {event.done} of {event.total}", last=last)
         elif isinstance(event, Notice):
-            say(event.text)
+            print_status(event.text)
 
     options = {name: getattr(chosen, name) for name in _RUNNING}
     axes = chosen.axes or image.axes
     try:
-        return inspect(image.pixels, checkpoint, keys, axes, on_event=tell, **options)
+        return inspect(image.pixels, checkpoint, keys, axes, on_event=print_result, **options)
     except (ValueError, TypeError) as error:
         advice = _ADVICE if isinstance(error, AxesError) else ""
-        raise Mistake(f"{chosen.image}: {error}{advice}") from error
+        raise UsageError(f"{chosen.image}: {error}{advice}") from error
 
 
-def _chosen_slice(inside: Inspection, index: Index | None, image: Path) -> Index:
+def _chosen_slice(inside: StageMaps, index: Index | None, image: Path) -> Index:
     axes, last = inside.stacked_axes, inside.indices[len(inside) - 1]
     if index is None and len(inside) == 1:
         return last
@@ -149,7 +155,7 @@ def _chosen_slice(inside: Inspection, index: Index | None, image: Path) -> Index
             if axes
             else "leave out --slice"
         )
-        raise Mistake(f"{image} {has}; {what}.")
+        raise UsageError(f"{image} {has}; {what}.")
     return index
 
 
@@ -168,20 +174,20 @@ def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedI
     for each in maps:
         target = targets[each.key]
         if each.factor is not None:
-            or_mistake(write_map, target, each, image.scale, image.unit)
-            tell(str(target))
+            as_usage_error(write_map, target, each, image.scale, image.unit)
+            print_result(str(target))
     if attention:
         target = targets[attention[0].key]
-        or_mistake(write_channels, target, attention)
-        tell(str(target))
+        as_usage_error(write_channels, target, attention)
+        print_result(str(target))
 
 
 def _draw(target: Path, view: View) -> None:
     from napari_emcad.io.images.read_write import write_array
     from napari_emcad.io.reports.stage_sheet import map_sheet
 
-    or_mistake(write_array, target, map_sheet(view), "YXC")
-    tell(str(target))
+    as_usage_error(write_array, target, map_sheet(view), "YXC")
+    print_result(str(target))
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -9,7 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import Mistake, Pulse, or_mistake, say, tell, tick
+from napari_emcad.cli.console import (
+    ProgressLine,
+    UsageError,
+    as_usage_error,
+    print_result,
+    print_status,
+    show_progress,
+)
 from napari_emcad.cli.options import add_axes, add_device, add_set, opened
 from napari_emcad.cli.training_data import check_folders, told_data, training_data
 
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from napari_emcad.cli.training_data import TrainingData
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.run_folder import TrainingRun
-    from napari_emcad.pipelines.train import Taught
+    from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import EpochEnd
 
@@ -32,7 +39,7 @@ _MODEL = "model.safetensors"
 _STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
-def declare(verbs: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Add the verb."""
     train = verbs.add_parser("train", help="train on a folder of images and labels")
     train.add_argument(
@@ -72,46 +79,48 @@ def run(chosen: argparse.Namespace) -> int:
 
     config = _config(chosen)
     check_folders(chosen)
-    device = or_mistake(choose_device, chosen.device)
-    kept = or_mistake(TrainingRun, chosen.output)
+    device = as_usage_error(choose_device, chosen.device)
+    kept = as_usage_error(TrainingRun, chosen.output)
     with ExitStack() as held:
-        or_mistake(held.enter_context, kept.claimed())
+        as_usage_error(held.enter_context, kept.claimed())
         if not chosen.resume:
             _check_free(kept)
         data = training_data(chosen, _begun(chosen), config.seed)
         about = _about(chosen, config, data)
-        state = or_mistake(kept.load, about) if chosen.resume else None
-        say(f"napari-emcad: {told_data(data)}; {_told_device(device, config)}.")
+        state = as_usage_error(kept.load, about) if chosen.resume else None
+        print_status(f"napari-emcad: {told_data(data)}; {_told_device(device, config)}.")
         for remark in data.remarks:
-            say(f"napari-emcad: {remark}")
+            print_status(f"napari-emcad: {remark}")
         return _finished(_taught(chosen, data, config, state, kept, about), kept)
 
 
 def _check_free(kept: TrainingRun) -> None:
     """Refuse a folder that holds a training, or files of others that it would replace."""
     if kept.begun:
-        raise Mistake(f"{kept.folder} holds a training; go on with --resume, or name another.")
+        raise UsageError(f"{kept.folder} holds a training; go on with --resume, or name another.")
     for name in (_MODEL, *kept.written):
         if (kept.folder / name).exists():
-            raise Mistake(f"{kept.folder} holds a {name} already; move it, or name another folder.")
+            raise UsageError(
+                f"{kept.folder} holds a {name} already; move it, or name another folder."
+            )
 
 
-def _finished(taught: Taught, kept: TrainingRun) -> int:
+def _finished(taught: TrainResult, kept: TrainingRun) -> int:
     """Write what came of a training, say how it ended, and return the exit status."""
     from napari_emcad.io.checkpoints.files import write_checkpoint
     from napari_emcad.training.events import kept_epoch
 
     path = kept.folder / _MODEL
-    or_mistake(write_checkpoint, taught.checkpoint, path)
-    or_mistake(kept.note, taught.trained.epochs)
+    as_usage_error(write_checkpoint, taught.checkpoint, path)
+    as_usage_error(kept.note, taught.trained.epochs)
     if taught.trained.ending == "stopped":
-        say("napari-emcad: stopped early; go on with --resume.")
+        print_status("napari-emcad: stopped early; go on with --resume.")
     if taught.trained.remark:
-        say(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
+        print_status(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
     kept_one = kept_epoch(taught.trained.epochs)
     if kept_one is not None and kept_one.dice is not None:
-        say(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
-    tell(str(path))
+        print_status(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
+    print_result(str(path))
     return _STATUS[taught.trained.ending]
 
 
@@ -147,18 +156,18 @@ def _config(chosen: argparse.Namespace) -> TrainingConfig:
     from napari_emcad.training.config import PRESETS, meant
 
     if chosen.preset not in PRESETS:
-        raise Mistake(
+        raise UsageError(
             f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}"
             f"{meant([chosen.preset], PRESETS)}."
         )
-    return or_mistake(PRESETS[chosen.preset].changed, **dict(chosen.set))
+    return as_usage_error(PRESETS[chosen.preset].changed, **dict(chosen.set))
 
 
 def _begun(chosen: argparse.Namespace) -> Checkpoint:
     """Return what training starts from, with the settings of --model."""
     settings = dict(chosen.model)
     begun = _started(chosen.start, settings)
-    return or_mistake(begun.override, **settings)
+    return as_usage_error(begun.override, **settings)
 
 
 def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
@@ -172,7 +181,7 @@ def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
         return _new(_imagenet(encoder or settings.pop("encoder", _ENCODER)))
     try:
         return opened(Path(start) if start else None, [])
-    except Mistake as mistake:
+    except UsageError as mistake:
         if not isinstance(mistake.__cause__, EncoderOnlyError):
             raise
         return _new(start)
@@ -182,7 +191,7 @@ def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
     """Return an untrained network that takes images of any size and range."""
     from napari_emcad.io.checkpoints.initialize import start_checkpoint
 
-    fresh = or_mistake(start_checkpoint, encoder_file, **config)
+    fresh = as_usage_error(start_checkpoint, encoder_file, **config)
     return fresh.override(intensity="percentile", low=0.5, high=99.5, size=None)
 
 
@@ -191,9 +200,9 @@ def _imagenet(encoder: str) -> Path:
     from napari_emcad.io.checkpoints.hub import hub_encoder
 
     def told(done: int, total: int) -> None:
-        tick(f"{encoder}: {done / 1e6:.1f} of {total / 1e6:.1f} MB", last=done == total)
+        show_progress(f"{encoder}: {done / 1e6:.1f} of {total / 1e6:.1f} MB", last=done == total)
 
-    return or_mistake(hub_encoder, encoder, told)
+    return as_usage_error(hub_encoder, encoder, told)
 
 
 def _taught(
@@ -203,24 +212,24 @@ def _taught(
     state: dict[str, Any] | None,
     kept: TrainingRun,
     about: dict[str, Any],
-) -> Taught:
+) -> TrainResult:
     """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
     from napari_emcad.pipelines.train import teach
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
-    stop, pulse = threading.Event(), Pulse()
+    stop, pulse = threading.Event(), ProgressLine()
     job = teach(data.start, data.learnt, data.held_out, config, stop, chosen.device, state)
     with _interrupt_sets(stop):
         while True:
             try:
-                event = or_mistake(_next, job)
+                event = as_usage_error(_next, job)
             except StopIteration as ended:
-                taught: Taught = ended.value
+                taught: TrainResult = ended.value
                 return taught
             if isinstance(event, StepEnd):
-                pulse.tick(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
+                pulse.show_progress(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
             elif isinstance(event, EpochEnd):
-                say(_told(event))
+                print_status(_told(event))
             elif isinstance(event, Snapshot):
                 _keep(kept, event.state, about)
 
@@ -234,7 +243,7 @@ def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> No
         kept.note([EpochEnd(**each) for each in state["epochs"]])
         kept.save(state, about)
     except RunError as error:
-        say(f"napari-emcad: {error} Training goes on, and cannot be resumed from here.")
+        print_status(f"napari-emcad: {error} Training goes on, and cannot be resumed from here.")
 
 
 def _next(job: Generator[Any, None, Any]) -> Any:
@@ -246,7 +255,9 @@ def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
     """Let the first Ctrl-C end the training in good order; the second one ends the process."""
 
     def stopping(*_: object) -> None:
-        say("napari-emcad: stopping after this step; press Ctrl-C again to give up at once.")
+        print_status(
+            "napari-emcad: stopping after this step; press Ctrl-C again to give up at once."
+        )
         stop.set()
         signal.signal(signal.SIGINT, before)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_emcad.cli.console import Mistake, or_mistake, say
+from napari_emcad.cli.console import UsageError, as_usage_error, print_status
 from napari_emcad.io.atomic_write import real
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> T
     data = _read(chosen, chosen.folder, begun, limit)
     count = max(data.classes, len(names or ()))
     wanted = names or tuple(each.name for each in begun.classes)[:count]
-    start = or_mistake(with_classes, begun, wanted, count)
+    start = as_usage_error(with_classes, begun, wanted, count)
     remarks = [] if names or chosen.foreground else _counted(data)
     if chosen.validation is None:
         learnt, held_out = split(data.slices, chosen.hold_out, seed)
@@ -90,20 +90,20 @@ def check_folders(chosen: argparse.Namespace) -> None:
     from napari_emcad.io.images.dataset import dataset_folders
 
     output = real(chosen.output)
-    read = list(or_mistake(dataset_folders, chosen.folder))
+    read = list(as_usage_error(dataset_folders, chosen.folder))
     if chosen.validation is not None:
-        others = or_mistake(dataset_folders, chosen.validation)
+        others = as_usage_error(dataset_folders, chosen.validation)
         if real(others[0]) == real(read[0]):
-            raise Mistake(
+            raise UsageError(
                 f"--validation {chosen.validation} is the folder that is trained on; name another, "
                 f"or leave it out to hold a share of the images out."
             )
         read += others
     for folder in read:
         if real(folder) in (output, *output.parents):
-            raise Mistake(f"{chosen.output} lies in {folder}, which is read; choose another.")
+            raise UsageError(f"{chosen.output} lies in {folder}, which is read; choose another.")
     if not 0 <= chosen.hold_out < 1:
-        raise Mistake(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
+        raise UsageError(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
 
 
 def told_data(data: TrainingData) -> str:
@@ -119,16 +119,16 @@ def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
     """Return the classes' names where the folder says them; those of a validation must agree."""
     from napari_emcad.io.images.class_names import class_names
 
-    names = or_mistake(class_names, chosen.folder)
+    names = as_usage_error(class_names, chosen.folder)
     if chosen.foreground and names is not None and len(names) > 1:
-        raise Mistake(
+        raise UsageError(
             f"--foreground makes one class of all labels; classes.yaml of {chosen.folder} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
-    others = None if chosen.validation is None else or_mistake(class_names, chosen.validation)
+    others = None if chosen.validation is None else as_usage_error(class_names, chosen.validation)
     if others is not None and others != names:
         said = "has none" if names is None else f"names {', '.join(names)}"
-        raise Mistake(
+        raise UsageError(
             f"classes.yaml of {chosen.validation} names {', '.join(others)}; that of "
             f"{chosen.folder} {said}. They must be the same, as a number means one class."
         )
@@ -140,16 +140,16 @@ def _read(
 ) -> Dataset:
     from napari_emcad.io.images.dataset import SKIP_ADVICE, dataset_files, read_dataset
 
-    pairs, problems = or_mistake(dataset_files, folder)
+    pairs, problems = as_usage_error(dataset_files, folder)
     if problems and not chosen.skip_bad:
-        raise Mistake(f"{problems[0]} {SKIP_ADVICE}")
+        raise UsageError(f"{problems[0]} {SKIP_ADVICE}")
     for each in problems:
-        say(f"napari-emcad: left out: {each}")
+        print_status(f"napari-emcad: left out: {each}")
     if not pairs:
-        raise Mistake(
+        raise UsageError(
             f"No image of {folder} has labels; see the user guide for what belongs where."
         )
-    data = or_mistake(
+    data = as_usage_error(
         read_dataset,
         pairs,
         start.config.input_channels,
@@ -161,7 +161,7 @@ def _read(
         chosen.channels,
     )
     for each in data.skipped:
-        say(f"napari-emcad: left out: {each}")
+        print_status(f"napari-emcad: left out: {each}")
     return data
 
 

@@ -28,7 +28,7 @@ DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "
 """From negative, blue, over 0, white, to positive, red (RdBu of ColorBrewer)."""
 
 
-def shaded(
+def apply_colormap(
     values: NDArray[np.floating], limits: tuple[float, float], stops: Sequence[str]
 ) -> NDArray[np.uint8]:
     """Return ``(…, 3)`` uint8 colours.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import as_numbers
-from napari_emcad.imaging.validation import pair, whole, wholes
+from napari_emcad.imaging.validation import as_ints, pair, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -190,7 +190,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         if self.index is not None:
-            object.__setattr__(self, "index", wholes("The index of a slice", self.index))
+            object.__setattr__(self, "index", as_ints("The index of a slice", self.index))
         for name in ("rows", "columns"):
             if (chosen := getattr(self, name)) is not None:
                 object.__setattr__(self, name, pair(name, chosen))

@@ -67,13 +67,13 @@ def pair(name: str, value: Any) -> tuple[int, int]:
     ValueError
         If it is anything else.
     """
-    numbers = wholes(name, value)
+    numbers = as_ints(name, value)
     if len(numbers) != 2:
         raise ValueError(f"{name} is {value!r}; it must be two whole numbers: first, last + 1.")
     return numbers[0], numbers[1]
 
 
-def wholes(name: str, value: Any) -> tuple[int, ...]:
+def as_ints(name: str, value: Any) -> tuple[int, ...]:
     """Return whole numbers, of which a single one may stand by itself; see `whole`.
 
     Raises

@@ -26,7 +26,7 @@ _SLICES_FOR_RANGE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class Patch:
     """A prepared part of a slice.
 
     Attributes
@@ -45,7 +45,7 @@ class Piece:
     pixels: NDArray[np.float32]
 
 
-class Assembly(Protocol):
+class Stitcher(Protocol):
     """Puts one slice together from the logits of its pieces, in their order."""
 
     def add(self, top: int, left: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -53,7 +53,7 @@ class Assembly(Protocol):
         ...
 
 
-class Preparation:
+class Preprocessor:
     """From a job's slices to pieces; what `Preprocessing` says is done here.
 
     Parameters
@@ -70,13 +70,13 @@ class Preparation:
         self._stack_range: ValueRange | None = None
         self._slice_range: tuple[Index, ValueRange] | None = None
 
-    def tiled(self, tiling: Tiling, number: int) -> Iterator[Piece]:
+    def tiled(self, tiling: Tiling, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
         height, width = tiling.tile
         bands = self.bands(number, [(top, top + height) for top in tiling.tops])
         for top, band in zip(tiling.tops, bands, strict=True):
             for left in tiling.lefts:
-                yield Piece(number, top, left, band[:, :, left : left + width])
+                yield Patch(number, top, left, band[:, :, left : left + width])
 
     def bands(self, number: int, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
         """Yield prepared rows of a slice, ``(inputs, h, W)``, one half-open span after another."""
@@ -87,13 +87,13 @@ class Preparation:
             raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
             yield self._prepared(raw, values)
 
-    def resized(self, size: tuple[int, int], number: int) -> Iterator[Piece]:
+    def resized(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
         """Yield a slice brought to `size`, bilinear with anti-aliasing, aspect not kept."""
         index = self.slices.indices[number]
         raw = self.slices.read(index)
         prepared = torch.from_numpy(self._prepared(raw, self._range(index, raw)))[None]
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
-        yield Piece(number, 0, 0, small[0].numpy())
+        yield Patch(number, 0, 0, small[0].numpy())
 
     def planes(
         self, index: Index, rows: tuple[int, int], columns: tuple[int, int]
@@ -145,19 +145,19 @@ class Preparation:
         return value_range(np.concatenate(samples), self.preprocessing)
 
 
-class Plan(Protocol):
+class PatchPlan(Protocol):
     """How every slice of a job is cut and put together."""
 
     @property
-    def pieces_per_slice(self) -> int:
+    def patches_per_slice(self) -> int:
         """How many."""
         ...
 
-    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the pieces of one slice."""
         ...
 
-    def assembly(self, classes: int) -> Assembly:
+    def stitcher(self, classes: int) -> Stitcher:
         """Return what puts one slice together."""
         ...
 
@@ -169,15 +169,15 @@ class Tiled:
     tiling: Tiling
 
     @property
-    def pieces_per_slice(self) -> int:
+    def patches_per_slice(self) -> int:
         """Tiles."""
         return len(self.tiling)
 
-    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the tiles of one slice."""
-        return preparation.tiled(self.tiling, number)
+        return preprocessor.tiled(self.tiling, number)
 
-    def assembly(self, classes: int) -> Assembly:
+    def stitcher(self, classes: int) -> Stitcher:
         """Blend them."""
         return Blend(self.tiling, classes)
 
@@ -188,13 +188,13 @@ class Resized:
 
     size: tuple[int, int]
     shape: tuple[int, int]
-    pieces_per_slice: int = 1
+    patches_per_slice: int = 1
 
-    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the one piece of a slice."""
-        return preparation.resized(self.size, number)
+        return preprocessor.resized(self.size, number)
 
-    def assembly(self, classes: int) -> Assembly:
+    def stitcher(self, classes: int) -> Stitcher:
         """Resize logits back."""
         return self
 
@@ -205,7 +205,7 @@ class Resized:
         return full[0].numpy()
 
 
-def make_plan(slices: Slices, preprocessing: Preprocessing, tile: int, overlap: float) -> Plan:
+def make_plan(slices: Slices, preprocessing: Preprocessing, tile: int, overlap: float) -> PatchPlan:
     """Return how the slices are cut; `tile` is the side that the network sees, zoom included."""
     shape = (slices.height, slices.width)
     if preprocessing.size is not None:

@@ -42,7 +42,7 @@ def label_type(largest: int) -> type[np.unsignedinteger[Any]]:
     return np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32
 
 
-class Finisher:
+class Postprocessor:
     """Turns the logits of pieces into regions, and a complete slice into its final region.
 
     Parameters

@@ -19,8 +19,8 @@ from napari_emcad.inference.devices import (
     unless_out_of_memory,
 )
 from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
-from napari_emcad.inference.patches import Piece, Plan, Preparation, make_plan
-from napari_emcad.inference.postprocess import Finisher
+from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
+from napari_emcad.inference.postprocess import Postprocessor
 
 if TYPE_CHECKING:
     import threading
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.network import Head, PvtEmcad
 
     Ending = Literal["finished", "stopped", "out of memory"]
-    Predict = Callable[[list[Piece]], NDArray[np.float32]]
+    Predict = Callable[[list[Patch]], NDArray[np.float32]]
 
 SMALLEST_TILE = 64
 """No smaller tile is tried when memory runs out."""
@@ -129,18 +129,18 @@ def segment_slices(
     """
     device = choose_device(settings.device)
     network = network.to(device)
-    preparation = Preparation(slices, preprocessing)
-    finisher = Finisher(slices, settings, object_classes)
+    preprocessor = Preprocessor(slices, preprocessing)
+    postprocessor = Postprocessor(slices, settings, object_classes)
     effort = _first_effort(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
     while True:
         plan = make_plan(slices, preprocessing, effort.tile, settings.overlap)
         predict = _predictor(network, head, preprocessing.zoom, device, settings)
-        walk = _walk(plan, effort.batch, preparation, finisher, predict, first, stop)
+        walk = _walk(plan, effort.batch, preprocessor, postprocessor, predict, first, stop)
         first, ending = yield from walk
         if ending != "out of memory":
             break
-        finisher.forget()
+        postprocessor.forget()
         free_memory()
         less = effort.smaller(tiled=preprocessing.size is None)
         if less is None:
@@ -150,25 +150,25 @@ def segment_slices(
         yield Notice(notices[-1])
     title = next(each.title for each in device_choices() if each.name == device.type)
     total = len(slices.indices)
-    objects = tuple(finisher.object_classes)
+    objects = tuple(postprocessor.object_classes)
     return Summary(ending, first, total, title, tuple(notices), objects)
 
 
 def _walk(
-    plan: Plan,
+    plan: PatchPlan,
     batch_size: int,
-    preparation: Preparation,
-    finisher: Finisher,
+    preprocessor: Preprocessor,
+    postprocessor: Postprocessor,
     predict: Predict,
     first: int,
     stop: threading.Event,
 ) -> Generator[Event, None, tuple[int, Ending]]:
     """Segment from slice `first` on; return the first slice that is not final, and why."""
-    indices = preparation.slices.indices
-    each, total = plan.pieces_per_slice, len(indices) * plan.pieces_per_slice
-    done, assembly, number = first * each, None, first
+    indices = preprocessor.slices.indices
+    each, total = plan.patches_per_slice, len(indices) * plan.patches_per_slice
+    done, stitcher, number = first * each, None, first
     yield Progress(done, total)
-    batches = _batches(plan, preparation, first, batch_size)
+    batches = _batches(plan, preprocessor, first, batch_size)
     while (batch := unless_out_of_memory(next, batches, [])) != []:
         if stop.is_set():
             return number, "stopped"
@@ -176,25 +176,27 @@ def _walk(
         if batch is None or logits is None:
             return number, "out of memory"
         for piece, said in zip(batch, logits, strict=True):
-            assembly = assembly or plan.assembly(len(said))
+            stitcher = stitcher or plan.stitcher(len(said))
             index, top, left = indices[piece.number], piece.top, piece.left
-            joined = unless_out_of_memory(assembly.add, top, left, said)
+            joined = unless_out_of_memory(stitcher.add, top, left, said)
             if joined is None:
                 return number, "out of memory"
-            yield finisher.piece(index, top, left, joined)
+            yield postprocessor.piece(index, top, left, joined)
             done += 1
             if done % each == 0:
-                number, assembly = piece.number + 1, None
-                last = finisher.complete(index)
+                number, stitcher = piece.number + 1, None
+                last = postprocessor.complete(index)
                 if last is not None:
                     yield last
         yield Progress(done, total)
     return number, "finished"
 
 
-def _batches(plan: Plan, preparation: Preparation, first: int, size: int) -> Iterator[list[Piece]]:
-    numbers = range(first, len(preparation.slices.indices))
-    pieces = (piece for number in numbers for piece in plan.pieces(preparation, number))
+def _batches(
+    plan: PatchPlan, preprocessor: Preprocessor, first: int, size: int
+) -> Iterator[list[Patch]]:
+    numbers = range(first, len(preprocessor.slices.indices))
+    pieces = (piece for number in numbers for piece in plan.pieces(preprocessor, number))
     while batch := list(islice(pieces, size)):
         yield batch
 
@@ -208,7 +210,7 @@ def _predictor(
 ) -> Predict:
     half = None if settings.full_precision else autocast_type(device, settings.draft)
 
-    def predict(batch: list[Piece]) -> NDArray[np.float32]:
+    def predict(batch: list[Patch]) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
             logits = network.predict(pixels.to(device), head, zoom)

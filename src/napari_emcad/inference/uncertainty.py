@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax, xlogy
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.validation import whole
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def fitted_temperature(logits: NDArray[np.floating], target: NDArray[np.integer]
     logits
         ``(K, …)``, K = 1 for a binary network.
     target
-        Classes 0 …, of the shape of one channel; `UNPAINTED` pixels are left out.
+        Classes 0 …, of the shape of one channel; `UNLABELED` pixels are left out.
 
     Returns
     -------
@@ -193,7 +193,7 @@ def _known(
             f"Logits of shape {logits.shape} need a target of shape {logits.shape[1:]}, not "
             f"{target.shape}."
         )
-    painted = target != UNPAINTED
+    painted = target != UNLABELED
     classes = target[painted].astype(np.intp)
     if not classes.size:
         raise ValueError("No pixel of the target is painted; paint some that were not taught.")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule, target
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, target
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_emcad.annotation.record import Page, Record
+    from napari_emcad.annotation.record import AnnotatedPatch, Record
     from napari_emcad.imaging.slices import Index, Slices
 
 BLOCK = 1024
@@ -26,7 +26,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Painted:
+class AnnotatedImage:
     """An image and what was painted on it.
 
     Attributes
@@ -58,13 +58,13 @@ class Painted:
 
 
 @dataclass(frozen=True, slots=True)
-class PageKey:
+class PatchKey:
     """Which slice of which image, and which part of it.
 
     Attributes
     ----------
     source, name, image
-        Key, name and image of the `Painted`; only the key tells pages apart, names change.
+        Key, name and image of the `AnnotatedImage`; only the key tells pages apart, names change.
     index
         Position along the stacked axes.
     rows, columns
@@ -88,7 +88,7 @@ class PageKey:
         return f"{self.name} {list(self.index)}" if self.index else self.name
 
 
-def targets(sources: Iterable[Painted], classes: int) -> dict[PageKey, NDArray[np.int16]]:
+def targets(sources: Iterable[AnnotatedImage], classes: int) -> dict[PatchKey, NDArray[np.int16]]:
     """Return what is painted, page by page; pages without paint are left out.
 
     Parameters
@@ -114,7 +114,11 @@ def targets(sources: Iterable[Painted], classes: int) -> dict[PageKey, NDArray[n
 
 
 def painted_part(
-    source: Painted, index: Index, rows: tuple[int, int], columns: tuple[int, int], classes: int
+    source: AnnotatedImage,
+    index: Index,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    classes: int,
 ) -> NDArray[np.int16]:
     """Return what is painted in a window of one slice.
 
@@ -134,7 +138,7 @@ def painted_part(
     PaintError
         If a painted number stands for no class.
     """
-    window = np.full((rows[1] - rows[0], columns[1] - columns[0]), UNPAINTED, np.int16)
+    window = np.full((rows[1] - rows[0], columns[1] - columns[0]), UNLABELED, np.int16)
     for _, labels, (top, left) in _planes_of(source, index):
         ranges = (rows, top, labels.shape[0]), (columns, left, labels.shape[1])
         both = [
@@ -151,13 +155,13 @@ def painted_part(
     return window
 
 
-def masks(sources: Iterable[Painted], keys: Iterable[PageKey]) -> set[PageKey]:
+def masks(sources: Iterable[AnnotatedImage], keys: Iterable[PatchKey]) -> set[PatchKey]:
     """Return the pages of whole masks, which know no strokes."""
     whole = {each.key for each in sources if each.rule.meaning != "scribbles"}
     return {key for key in keys if key.source in whole}
 
 
-def looked(sources: Sequence[Painted], record: Record, classes: int) -> Record:
+def looked(sources: Sequence[AnnotatedImage], record: Record, classes: int) -> Record:
     """Return a record after another look at all pairs.
 
     Raises
@@ -170,7 +174,7 @@ def looked(sources: Sequence[Painted], record: Record, classes: int) -> Record:
     return record.looked(found, masks(sources, found), places=places)
 
 
-def lesson_of(sources: Iterable[Painted], record: Record) -> Record:
+def merged_record(sources: Iterable[AnnotatedImage], record: Record) -> Record:
     """Return the record of some pairs alone; where two of one image differ, the later one counts.
 
     Parameters
@@ -180,16 +184,16 @@ def lesson_of(sources: Iterable[Painted], record: Record) -> Record:
     record
         Of all pairs, in their order.
     """
-    keys = pages_of(sources, record)
-    pages: dict[Hashable, Page] = {key: record.pages[key] for key in keys}
+    keys = patches_of(sources, record)
+    pages: dict[Hashable, AnnotatedPatch] = {key: record.pages[key] for key in keys}
     for key, later in _together(keys):
         pages[key] = pages[key].clear_of(_differ(pages[key], record.pages[later]))
     return replace(record, pages=pages)
 
 
-def disagreement(sources: Iterable[Painted], record: Record) -> str:
+def disagreement(sources: Iterable[AnnotatedImage], record: Record) -> str:
     """Return a sentence on pixels that annotations of one image paint differently, or ""."""
-    pages = {key: record.pages[key] for key in pages_of(sources, record)}
+    pages = {key: record.pages[key] for key in patches_of(sources, record)}
     counts: dict[str, int] = {}
     for key, later in _together(pages):
         count = int(_differ(pages[key], pages[later]).sum())
@@ -200,9 +204,9 @@ def disagreement(sources: Iterable[Painted], record: Record) -> str:
     return f"Two annotations differ in {', '.join(said)}; the lower one in the list counts."
 
 
-def _together(pages: Iterable[PageKey]) -> list[tuple[PageKey, PageKey]]:
+def _together(pages: Iterable[PatchKey]) -> list[tuple[PatchKey, PatchKey]]:
     """Return pairs of pages of the same place, the later one second."""
-    before: dict[Hashable, list[PageKey]] = {}
+    before: dict[Hashable, list[PatchKey]] = {}
     found = []
     for key in pages:
         here = before.setdefault(key.place, [])
@@ -211,21 +215,21 @@ def _together(pages: Iterable[PageKey]) -> list[tuple[PageKey, PageKey]]:
     return found
 
 
-def _differ(one: Page, other: Page) -> NDArray[np.bool_]:
+def _differ(one: AnnotatedPatch, other: AnnotatedPatch) -> NDArray[np.bool_]:
     """Return where both pages are painted with different classes."""
-    both = (one.target != UNPAINTED) & (other.target != UNPAINTED)
+    both = (one.target != UNLABELED) & (other.target != UNLABELED)
     differ: NDArray[np.bool_] = both & (one.target != other.target)
     return differ
 
 
-def pages_of(sources: Iterable[Painted], record: Record) -> list[PageKey]:
+def patches_of(sources: Iterable[AnnotatedImage], record: Record) -> list[PatchKey]:
     """Return the pages of a record that are of these pairs."""
     ours = {each.key for each in sources}
-    return [key for key in record.pages if isinstance(key, PageKey) and key.source in ours]
+    return [key for key in record.pages if isinstance(key, PatchKey) and key.source in ours]
 
 
 def _planes_of(
-    source: Painted, only: Index | None = None
+    source: AnnotatedImage, only: Index | None = None
 ) -> Iterator[tuple[Index, NDArray[Any], tuple[int, int]]]:
     """Yield position, painted plane (rows first) and corner of each slice that has labels.
 
@@ -246,8 +250,8 @@ def _planes_of(
 
 
 def _pages(
-    source: Painted, index: Index, shape: tuple[int, ...], corner: tuple[int, int]
-) -> Iterator[tuple[PageKey, tuple[slice, slice]]]:
+    source: AnnotatedImage, index: Index, shape: tuple[int, ...], corner: tuple[int, int]
+) -> Iterator[tuple[PatchKey, tuple[slice, slice]]]:
     """Yield the pages of a painted plane, each with the part of the plane that lies on it."""
     whole = (source.slices.height, source.slices.width)
     for rows, columns in product(*map(_cuts, whole)):
@@ -257,7 +261,7 @@ def _pages(
         ]
         if all(first < last for first, last in ours):
             part = slice(*ours[0]), slice(*ours[1])
-            yield PageKey(source.key, source.name, index, rows, columns, source.image), part
+            yield PatchKey(source.key, source.name, index, rows, columns, source.image), part
 
 
 def _cuts(size: int) -> list[tuple[int, int]]:
@@ -267,12 +271,12 @@ def _cuts(size: int) -> list[tuple[int, int]]:
     return [(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
 
 
-def _full(key: PageKey, source: Painted, part: NDArray[np.int16]) -> NDArray[np.int16]:
+def _full(key: PatchKey, source: AnnotatedImage, part: NDArray[np.int16]) -> NDArray[np.int16]:
     """Return the target of a whole page of which the labels cover a part."""
     shape = key.rows[1] - key.rows[0], key.columns[1] - key.columns[0]
     if part.shape == shape:
         return part
-    page = np.full(shape, UNPAINTED, np.int16)
+    page = np.full(shape, UNLABELED, np.int16)
     axes = source.slices.spatial_axes
     corner = dict(zip(axes, source.corner or (0,) * len(axes), strict=True))
     top, left = max(corner["Y"] - key.rows[0], 0), max(corner["X"] - key.columns[0], 0)

@@ -23,8 +23,8 @@ from napari_emcad.inference.uncertainty import (
     fitted_temperature,
     reliability,
 )
-from napari_emcad.interactive.annotated_patches import lesson_of, pages_of
-from napari_emcad.pipelines.stage_maps import inspect_job
+from napari_emcad.interactive.annotated_patches import merged_record, patches_of
+from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 if TYPE_CHECKING:
     import threading
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_emcad.annotation.record import Page, Record
+    from napari_emcad.annotation.record import AnnotatedPatch, Record
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.inference.patches import Preparation
+    from napari_emcad.inference.patches import Preprocessor
     from napari_emcad.inference.stage_maps.keys import StageMap
-    from napari_emcad.interactive.annotated_patches import PageKey, Painted
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 
@@ -167,7 +167,7 @@ def why_not_calibrate(record: Record) -> str:
 
 def held_out_answers(
     checkpoint: Checkpoint,
-    sources: Sequence[Painted],
+    sources: Sequence[AnnotatedImage],
     record: Record,
     settings: InferenceSettings,
     stop: threading.Event,
@@ -201,21 +201,21 @@ def held_out_answers(
     ValueError
         If nothing is held out, or the device cannot be used.
     """
-    from napari_emcad.inference.patches import Preparation  # torch; a panel makes values only
+    from napari_emcad.inference.patches import Preprocessor  # torch; a panel makes values only
 
-    record = lesson_of(sources, record)
-    keys = [key for key in pages_of(sources, record) if record.pages[key].held_out]
+    record = merged_record(sources, record)
+    keys = [key for key in patches_of(sources, record) if record.pages[key].held_out]
     if not keys:
         raise ValueError("Nothing is held out.")
     every = -(-sum(int(record.pages[key].held.sum()) for key in keys) // MOST)
     by_key = {each.key: each.slices for each in sources}
-    ready: dict[Hashable, Preparation] = {}
+    ready: dict[Hashable, Preprocessor] = {}
     network = checkpoint.network()
     found: list[tuple[NDArray[np.float32], NDArray[np.int16]]] = []
     for number, key in enumerate(keys):
         yield Progress(number, len(keys))
         if key.source not in ready:
-            ready[key.source] = Preparation(by_key[key.source], checkpoint.preprocessing)
+            ready[key.source] = Preprocessor(by_key[key.source], checkpoint.preprocessing)
         job = _page(checkpoint, network, ready[key.source], key, record.pages[key], settings, stop)
         said = yield from _without_progress(job, passed=len(keys) == 1)
         if said is None:
@@ -228,7 +228,7 @@ def held_out_answers(
 
 def calibrate(
     checkpoint: Checkpoint,
-    sources: Sequence[Painted],
+    sources: Sequence[AnnotatedImage],
     record: Record,
     settings: InferenceSettings,
     stop: threading.Event,
@@ -245,7 +245,7 @@ def calibrate(
     ValueError
         If too little is held out (`why_not_calibrate`), or the device cannot be used.
     """
-    record = lesson_of(sources, record)
+    record = merged_record(sources, record)
     reason = why_not_calibrate(record)
     if reason:
         raise ValueError(reason)
@@ -286,9 +286,9 @@ def _without_progress(job: Told, passed: bool) -> Told:
 def _page(
     checkpoint: Checkpoint,
     network: PvtEmcad,
-    ready: Preparation,
-    key: PageKey,
-    page: Page,
+    ready: Preprocessor,
+    key: PatchKey,
+    page: AnnotatedPatch,
     settings: InferenceSettings,
     stop: threading.Event,
 ) -> Told:
@@ -307,7 +307,7 @@ def _page(
         checkpoint, preprocessing=replace(checkpoint.preprocessing, intensity="none")
     )
     said = MapKey("sum" if checkpoint.head == "sum" else "logits", 1)
-    job = inspect_job(slices, prepared, (said,), settings, stop, network=network)
+    job = stage_maps_job(slices, prepared, (said,), settings, stop, network=network)
     found: StageMap | None = None
     for event in job:  # to its end: a generator that is closed keeps its network
         if isinstance(event, (Progress, Notice)):

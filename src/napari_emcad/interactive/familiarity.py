@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
-from napari_emcad.interactive.annotated_patches import lesson_of, pages_of
+from napari_emcad.interactive.annotated_patches import merged_record, patches_of
 from napari_emcad.interactive.samples import _slices
-from napari_emcad.training.pseudo_labels import Before, parts_of
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, parts_of
 from napari_emcad.training.validation import labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabelledSlice
@@ -38,7 +38,7 @@ _OF_ONE_MIND = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Acquaintance:
+class Familiarity:
     """How well a model knows images, by what it says of their first strokes; all 0 … 1.
 
     Attributes
@@ -70,15 +70,15 @@ class Acquaintance:
         return self.known and self.agreed >= _OF_ONE_MIND > self.elsewhere
 
 
-STRANGERS, FRIENDS = Acquaintance(), Acquaintance(1.0)
+UNFAMILIAR, FAMILIAR = Familiarity(), Familiarity(1.0)
 """Of a model that knows nothing of the images, and of one that knows them well."""
 
 
-def suited(
+def adapted_config(
     config: TrainingConfig,
     classes: int,
     strokes: int,
-    met: Acquaintance = STRANGERS,
+    met: Familiarity = UNFAMILIAR,
     taught: bool = False,
 ) -> TrainingConfig:
     """Return how to learn from so many classes and strokes.
@@ -96,7 +96,7 @@ def suited(
     classes, strokes
         How many are painted.
     met
-        How well the opened model knows the images; see `acquaintance`.
+        How well the opened model knows the images; see `measure_familiarity`.
     taught
         Whether the model has learnt from such strokes before.
     """
@@ -114,13 +114,13 @@ def suited(
     return config
 
 
-def acquaintance(
+def measure_familiarity(
     opened: Checkpoint,
     first: Sequence[LabelledSlice],
     others: Sequence[LabelledSlice],
     config: TrainingConfig,
     device: str = "auto",
-) -> Acquaintance:
+) -> Familiarity:
     """Return how well a model knows such images.
 
     The first strokes of each class say it best: later ones are where a model is wrong.
@@ -143,22 +143,22 @@ def acquaintance(
     right, painted = np.zeros(classes), np.zeros(classes)
     for each in parts_of(first, opened.preprocessing)[0]:
         found = labels(network, each, opened.preprocessing, opened.head)
-        for k in set(np.unique(each.target).tolist()) - {UNPAINTED}:
+        for k in set(np.unique(each.target).tolist()) - {UNLABELED}:
             right[k] += np.count_nonzero((found == k) & (each.target == k))
             painted[k] += np.count_nonzero(each.target == k)
     there = painted > 0
     share = float((right[there] / painted[there]).mean()) if there.any() else 0.0
     if share < _FAMILIAR or classes > max(opened.config.num_classes, 2):
-        return Acquaintance(share)
-    before = Before(network, config.supervision, "probe")
+        return Familiarity(share)
+    before = PseudoLabelTeacher(network, config.supervision, "probe")
     before.look(first, opened.preprocessing)
     agreed = before.agreement(first, opened.preprocessing)
     pages = others if agreed >= _OF_ONE_MIND else ()
     elsewhere = [before.agreement([each], opened.preprocessing) for each in pages]
-    return Acquaintance(share, agreed, min(elsewhere, default=1.0))
+    return Familiarity(share, agreed, min(elsewhere, default=1.0))
 
 
-def new_kind(met: Acquaintance) -> str:
+def unfamiliar_message(met: Familiarity) -> str:
     """Return a sentence if a model does not know the images, else ""."""
     if met.known:
         return ""
@@ -190,19 +190,19 @@ def validated_every(
     return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
 
 
-def met_before(lesson: Lesson, cache: PlaneCache) -> Acquaintance:
+def task_familiarity(lesson: TrainingTask, cache: PlaneCache) -> Familiarity:
     """Return how well the opened model knows the images; well where nothing depends on it."""
     if not lesson.config.pseudo or lesson.config.teacher != "probe" or lesson.classes < 2:
-        return FRIENDS
+        return FAMILIAR
     opened = lesson.opened or lesson.checkpoint
     if opened.config.input_channels != lesson.checkpoint.config.input_channels:
         opened = lesson.checkpoint
     lesson = replace(lesson, checkpoint=opened)
-    record = lesson_of(lesson.sources, lesson.record)
+    record = merged_record(lesson.sources, lesson.record)
     first = record.first()
-    pages = [key for key in pages_of(lesson.sources, record) if key in record.pages]
+    pages = [key for key in patches_of(lesson.sources, record) if key in record.pages]
     others = {key: record.pages[key].target for key in pages if key not in first}
-    return acquaintance(
+    return measure_familiarity(
         opened,
         tuple(_slices(lesson, first, cache)),
         tuple(_slices(lesson, others, cache)),

@@ -8,24 +8,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_emcad.inference.events import Notice, Region
-from napari_emcad.interactive.familiarity import met_before, new_kind, validated_every
-from napari_emcad.interactive.preview import Screen, _Watch
+from napari_emcad.interactive.familiarity import (
+    task_familiarity,
+    unfamiliar_message,
+    validated_every,
+)
+from napari_emcad.interactive.preview import PreviewCallback, VisibleRegion
 from napari_emcad.interactive.samples import slices_of
-from napari_emcad.pipelines.train import Taught, taught_checkpoint, teach
+from napari_emcad.pipelines.train import TrainResult, teach, trained_checkpoint
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
 
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.events import Snapshot, TrainingEvent
 
 
-def practise(
-    lesson: Lesson, cache: PlaneCache, screen: Screen, stop: threading.Event
-) -> Generator[TrainingEvent | Region | Notice, None, Taught]:
+def fine_tune_job(
+    lesson: TrainingTask, cache: PlaneCache, screen: VisibleRegion, stop: threading.Event
+) -> Generator[TrainingEvent | Region | Notice, None, TrainResult]:
     """Fine-tune a private copy on what was painted.
 
     Parameters
@@ -45,13 +49,13 @@ def practise(
         If nothing is painted.
     """
     learnt, tested = slices_of(lesson, cache)
-    met = met_before(lesson, cache)
-    if told := new_kind(met):
+    met = task_familiarity(lesson, cache)
+    if told := unfamiliar_message(met):
         yield Notice(told)
-    config = lesson.suited(met)
+    config = lesson.adapted_config(met)
     zoom = lesson.checkpoint.preprocessing.zoom
     config = config.changed(validate_every=validated_every(config, learnt, tested, zoom))
-    watch = _Watch(lesson.checkpoint, screen, lesson.device, stop)
+    watch = PreviewCallback(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(
             lesson.checkpoint, learnt, tested, config, stop, lesson.device, watch=watch
@@ -59,12 +63,12 @@ def practise(
     )
 
 
-def unfinished(lesson: Lesson, snapshot: Snapshot) -> Checkpoint:
+def unfinished(lesson: TrainingTask, snapshot: Snapshot) -> Checkpoint:
     """Return the model of a training that still runs, for the case that it never ends."""
     state = snapshot.state
     weights = state["best"] or state["ema"] or state["network"]
     best = max(state["best_dice"], 0.0) if state["best"] else None
-    return taught_checkpoint(
+    return trained_checkpoint(
         lesson.checkpoint,
         weights,
         lesson.config,

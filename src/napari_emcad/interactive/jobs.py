@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
-from napari_emcad.interactive.annotated_patches import lesson_of, looked
+from napari_emcad.interactive.annotated_patches import looked, merged_record
 from napari_emcad.io.checkpoints.heads import with_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_emcad.annotation.record import Record
-    from napari_emcad.interactive.annotated_patches import Painted
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.preview import Screen
-    from napari_emcad.interactive.task import Lesson, TrainChoices
+    from napari_emcad.interactive.preview import VisibleRegion
+    from napari_emcad.interactive.task import TrainChoices, TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
 
@@ -31,19 +31,19 @@ class Plan:
     """What a job teaches, gathered on the main thread."""
 
     checkpoint: Checkpoint
-    sources: tuple[Painted, ...]
+    sources: tuple[AnnotatedImage, ...]
     record: Record
     choices: TrainChoices
     device: str
     opened: Checkpoint | None = None
 
-    def lesson(self, checkpoint: Checkpoint) -> Lesson:
+    def lesson(self, checkpoint: Checkpoint) -> TrainingTask:
         """Return what a checkpoint is to learn."""
-        from napari_emcad.interactive.task import Lesson
+        from napari_emcad.interactive.task import TrainingTask
 
         opened = self.opened if checkpoint is self.checkpoint else None
         config = self.choices.config
-        return Lesson(checkpoint, self.sources, self.record, config, self.device, opened)
+        return TrainingTask(checkpoint, self.sources, self.record, config, self.device, opened)
 
     @property
     def strokes(self) -> int:
@@ -60,7 +60,7 @@ class Plan:
     @property
     def held_out(self) -> int:
         """Pixels behind a score; 0 where it would say nothing."""
-        record = lesson_of(self.sources, self.record)
+        record = merged_record(self.sources, self.record)
         return 0 if record.why_no_score() else sum(record.held_out.values())
 
 
@@ -72,8 +72,8 @@ class Unfinished:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Practised:
-    """What came of a training: a `Taught`, its mean doubt of what is held out, what it came of."""
+class FineTuned:
+    """What came of a training: a `TrainResult`, its mean doubt of what is held out, what it came of."""
 
     taught: Any
     doubt: float | None
@@ -81,7 +81,7 @@ class Practised:
 
 
 def look_job(
-    sources: tuple[Painted, ...], record: Record, classes: int
+    sources: tuple[AnnotatedImage, ...], record: Record, classes: int
 ) -> Generator[Any, None, Record | None]:
     """Return the record after another look, or None if nothing has changed."""
     yield from ()
@@ -92,21 +92,21 @@ def look_job(
 
 
 def train_job(
-    plan: Plan, cache: PlaneCache, screen: Screen, stop: threading.Event
+    plan: Plan, cache: PlaneCache, screen: VisibleRegion, stop: threading.Event
 ) -> Generator[Any, None, Any]:
-    """Train as planned and return a `Practised`; see `practice.practise` for what is yielded."""
-    from napari_emcad.interactive.fine_tune import practise, unfinished
+    """Train as planned and return a `FineTuned`; see `practice.fine_tune_job` for what is yielded."""
+    from napari_emcad.interactive.fine_tune import fine_tune_job, unfinished
 
     checkpoint = yield from _started(plan, stop)
     lesson = plan.lesson(checkpoint)
-    job = practise(lesson, cache, screen, stop)
+    job = fine_tune_job(lesson, cache, screen, stop)
     while True:
         try:
             event = next(job)
         except StopIteration as ended:
             taught = ended.value
             doubt = _doubt(plan, taught.checkpoint, stop)
-            return Practised(taught, doubt, lesson.opened or lesson.checkpoint)
+            return FineTuned(taught, doubt, lesson.opened or lesson.checkpoint)
         if isinstance(event, Snapshot):
             yield Unfinished(unfinished(lesson, event))
             continue
@@ -119,14 +119,14 @@ def update_job(
     tutor: Any,
     plan: Plan,
     cache: PlaneCache,
-    screen: Screen,
+    screen: VisibleRegion,
     seconds: float,
     stop: threading.Event,
 ) -> Generator[Any, None, Any]:
     """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
-    from napari_emcad.interactive.live import Tutor
+    from napari_emcad.interactive.live import LiveTrainer
 
-    tutor = tutor or Tutor(plan.checkpoint, plan.choices.config, plan.device)
+    tutor = tutor or LiveTrainer(plan.checkpoint, plan.choices.config, plan.device)
     update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)
     return tutor, update
 

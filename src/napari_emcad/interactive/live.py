@@ -13,14 +13,14 @@ import numpy as np
 
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import Notice
-from napari_emcad.interactive.familiarity import STRANGERS, met_before, new_kind
-from napari_emcad.interactive.preview import draft
+from napari_emcad.interactive.familiarity import UNFAMILIAR, task_familiarity, unfamiliar_message
+from napari_emcad.interactive.preview import preview_prediction
 from napari_emcad.interactive.samples import slices_of
-from napari_emcad.pipelines.train import taught_checkpoint
-from napari_emcad.training.allocator import kept_memory
+from napari_emcad.pipelines.train import trained_checkpoint
+from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Learner, copied
+from napari_emcad.training.trainer import Trainer, copied
 from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.inference.events import Region
-    from napari_emcad.interactive.familiarity import Acquaintance
+    from napari_emcad.interactive.familiarity import Familiarity
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.preview import Screen
-    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.interactive.preview import VisibleRegion
+    from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import TrainingEvent
@@ -64,7 +64,7 @@ class Update:
     score: HeldOut | None
 
 
-class Tutor:
+class LiveTrainer:
     """A network that is taught stroke after stroke.
 
     Parameters
@@ -82,17 +82,17 @@ class Tutor:
     ) -> None:
         self._start, self._config, self._device = checkpoint, config, device
         network = checkpoint.network().to(choose_device(device))
-        self._learner = Learner(network, config)
+        self._learner = Trainer(network, config)
         self._step, self._updates, self._looks = 0, 0, 0
         self._next_score = 0.0
-        self._met: Acquaintance | None = None
+        self._met: Familiarity | None = None
         self._pages: frozenset[Hashable] = frozenset()
 
     def update(
         self,
-        lesson: Lesson,
+        lesson: TrainingTask,
         cache: PlaneCache,
-        screen: Screen,
+        screen: VisibleRegion,
         seconds: float,
         stop: threading.Event,
     ) -> Generator[TrainingEvent | Region | Notice, None, Update]:
@@ -107,7 +107,7 @@ class Tutor:
         screen
             What is predicted at the end.
         seconds
-            At least one step is taken; what is learnt of few strokes, see `suiting.suited`.
+            At least one step is taken; what is learnt of few strokes, see `suiting.adapted_config`.
         stop
             Ends after the current step.
 
@@ -121,25 +121,25 @@ class Tutor:
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
         sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
-        now = lesson.suited(self._met or STRANGERS, taught=self._updates > 1)
+        now = lesson.adapted_config(self._met or UNFAMILIAR, taught=self._updates > 1)
         if now.pseudo:
             self._learner.begin(learnt, self._preprocessing, now.teacher)
         losses = yield from self._learn(sampler, seconds, now, stop)
         self._looks = lesson.record.looks
-        yield from draft(
+        yield from preview_prediction(
             self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
         )
         score = self._score(tested, stop)
         return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
-    def _meet(self, lesson: Lesson, cache: PlaneCache) -> Generator[Notice, None, None]:
+    def _meet(self, lesson: TrainingTask, cache: PlaneCache) -> Generator[Notice, None, None]:
         """Ask the opened model about the painted pages, again when there are others."""
         pages = frozenset(lesson.record.pages)
         if lesson.classes < 2 or pages == self._pages:
             return
         first_time, self._pages = self._met is None, pages
-        self._met = met_before(lesson, cache)
-        if first_time and (told := new_kind(self._met)):
+        self._met = task_familiarity(lesson, cache)
+        if first_time and (told := unfamiliar_message(self._met)):
             yield Notice(told)
 
     def _learn(
@@ -149,7 +149,7 @@ class Tutor:
         share = suited_now.learning_rate / self._config.learning_rate
         ramp = float(suited_now.pseudo > 0)
         ends, losses, step = time.monotonic() + seconds, list[float](), 0
-        with kept_memory():
+        with retain_freed_memory():
             while not losses or (time.monotonic() < ends and not stop.is_set()):
                 loss = self._learner.learn(sampler.batch(step), share, self._step, ramp)
                 if not np.isfinite(loss):
@@ -179,4 +179,4 @@ class Tutor:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
         dice = None if score is None else score.dice
         weights = copied(self._learner.kept)
-        return taught_checkpoint(self._start, weights, self._config, event, dice)
+        return trained_checkpoint(self._start, weights, self._config, event, dice)

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.interactive.annotated_patches import PageKey, Painted
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 
 
 class PlaneCache:
     """The pixels of pages, read once and kept while they are painted."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[PageKey, Preprocessing], tuple[Slices, NDArray[np.float32]]] = {}
+        self._kept: dict[tuple[PatchKey, Preprocessing], tuple[Slices, NDArray[np.float32]]] = {}
 
     def planes(
-        self, sources: Sequence[Painted], keys: Iterable[PageKey], preprocessing: Preprocessing
-    ) -> Mapping[PageKey, NDArray[np.float32]]:
+        self,
+        sources: Sequence[AnnotatedImage],
+        keys: Iterable[PatchKey],
+        preprocessing: Preprocessing,
+    ) -> Mapping[PatchKey, NDArray[np.float32]]:
         """Return ``(1 or inputs, h, w)`` normalised planes of pages, and forget all others.
 
         Parameters
@@ -35,10 +38,10 @@ class PlaneCache:
         preprocessing
             Intensities are prepared as it says.
         """
-        from napari_emcad.inference.patches import Preparation  # torch; a panel makes values only
+        from napari_emcad.inference.patches import Preprocessor  # torch; a panel makes values only
 
         by_key = {each.key: each for each in sources}
-        ready: dict[Hashable, Preparation] = {}
+        ready: dict[Hashable, Preprocessor] = {}
         kept, read = {}, {}
         for key in keys:
             slices = by_key[key.source].slices
@@ -46,7 +49,7 @@ class PlaneCache:
             if before is not None and _same(before[0], slices):
                 planes = before[1]
             else:
-                source = ready.setdefault(key.source, Preparation(slices, preprocessing))
+                source = ready.setdefault(key.source, Preprocessor(slices, preprocessing))
                 planes = source.planes(key.index, key.rows, key.columns)
             kept[key, preprocessing] = slices, planes
             read[key] = planes

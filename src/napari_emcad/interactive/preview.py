@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.network import Head, PvtEmcad
 
 
-class Screen:
+class VisibleRegion:
     """What is on screen: the window tells, a job that runs looks.
 
     Attributes
@@ -44,9 +44,9 @@ _TILE = 1024
 """Side of a preview's tiles: what is on screen mostly is one."""
 
 
-def draft(
+def preview_prediction(
     network: PvtEmcad,
-    screen: Screen,
+    screen: VisibleRegion,
     preprocessing: Preprocessing,
     head: Head,
     device: str,
@@ -63,11 +63,11 @@ def draft(
                 yield event
 
 
-class _Watch:
+class PreviewCallback:
     """Looks at the screen now and then, never so often that training slows down much."""
 
     def __init__(
-        self, checkpoint: Checkpoint, screen: Screen, device: str, stop: threading.Event
+        self, checkpoint: Checkpoint, screen: VisibleRegion, device: str, stop: threading.Event
     ) -> None:
         self._preprocessing, self._head = checkpoint.preprocessing, checkpoint.head
         self._screen, self._device, self._stop = screen, device, stop
@@ -78,7 +78,7 @@ class _Watch:
         if began < self._next:
             return
         with suppress(NotFinite):  # the training itself ends when its loss is not finite
-            yield from draft(
+            yield from preview_prediction(
                 network, self._screen, self._preprocessing, self._head, self._device, self._stop
             )
         now = time.monotonic()

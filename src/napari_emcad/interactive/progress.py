@@ -26,7 +26,9 @@ _FEW = 200
 """Held-out pixels of which a score leaves much to chance."""
 
 
-def headway(versions: Sequence[Version], current: Version | None, why_no_score: str = "") -> str:
+def progress_message(
+    versions: Sequence[Version], current: Version | None, why_no_score: str = ""
+) -> str:
     """Return what the scores on held-out strokes say of further strokes.
 
     Parameters
@@ -43,7 +45,7 @@ def headway(versions: Sequence[Version], current: Version | None, why_no_score: 
     str
         "" where nothing was taught and nothing stands in the way of a score.
     """
-    steps = steps_of(versions, current)
+    steps = compared_versions(versions, current)
     if not steps:
         return f"Whether strokes help cannot be told yet. {why_no_score}" if why_no_score else ""
     if len(steps) == 1 and _score(steps[0]) < PERFECT:
@@ -55,7 +57,7 @@ def headway(versions: Sequence[Version], current: Version | None, why_no_score: 
     return " ".join(each for each in said if each)
 
 
-def steps_of(versions: Sequence[Version], current: Version | None) -> list[Version]:
+def compared_versions(versions: Sequence[Version], current: Version | None) -> list[Version]:
     """Return the versions whose scores are compared, oldest first; three at most.
 
     They come of one opened model, have as many classes as the last one, and each was taught with a

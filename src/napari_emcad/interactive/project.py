@@ -65,7 +65,7 @@ def _alike(name: str) -> str:
     return unicodedata.normalize("NFKC", plain).casefold()
 
 
-class Workbook:
+class AnnotationProject:
     """Classes, pairs and record.
 
     Attributes
@@ -261,7 +261,7 @@ class Workbook:
 
     def teach(self) -> Record:
         """Return the record that a model is about to learn; what is held out of it is final."""
-        self._record = self._record.once_taught()
+        self._record = self._record.frozen_split()
         return self._record
 
     def why_not_train(self) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNPAINTED
-from napari_emcad.interactive.annotated_patches import PageKey, lesson_of, pages_of
-from napari_emcad.training.samples import LabelledSlice, sized
+from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.interactive.annotated_patches import PatchKey, merged_record, patches_of
+from napari_emcad.training.samples import LabelledSlice, resized_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.record import Record
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.task import Lesson
+    from napari_emcad.interactive.task import TrainingTask
 
 
 _NEW_WEIGHT = 3.0
@@ -55,29 +55,29 @@ def painted_slices(
             (page.learnt(), learnt, ground.held_out),
             (page.tested(), tested, ground.for_learning),
         ):
-            if not (target != UNPAINTED).any():
+            if not (target != UNLABELED).any():
                 continue
-            first = firsts.get(key, np.full_like(target, UNPAINTED)) != UNPAINTED
+            first = firsts.get(key, np.full_like(target, UNLABELED)) != UNLABELED
             found = LabelledSlice(str(key), planes[key], target, weight, new, first=first)
             if size is not None and size != target.shape:
-                found = _apart(sized(found, size), _covered(others(), size))
-            if (found.target != UNPAINTED).any():
+                found = _apart(resized_slice(found, size), _covered(others(), size))
+            if (found.target != UNLABELED).any():
                 into.append(found)
     return learnt, tested
 
 
 def _apart(source: LabelledSlice, others: NDArray[np.bool_]) -> LabelledSlice:
     """Return a slice without the pixels that others have to do with as well."""
-    target = np.where(others, np.int16(UNPAINTED), source.target)
+    target = np.where(others, np.int16(UNLABELED), source.target)
     recent = None if source.recent is None else source.recent & ~others
     return replace(source, target=target, recent=recent)
 
 
 def _covered(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels of another size that `sized` would paint for those of a mask."""
-    target = np.where(mask, np.int16(0), np.int16(UNPAINTED))
-    small = sized(LabelledSlice("", np.zeros((1, 1, 1), np.float32), target), size)
-    covered: NDArray[np.bool_] = small.target != UNPAINTED
+    """Return the pixels of another size that `resized_slice` would paint for those of a mask."""
+    target = np.where(mask, np.int16(0), np.int16(UNLABELED))
+    small = resized_slice(LabelledSlice("", np.zeros((1, 1, 1), np.float32), target), size)
+    covered: NDArray[np.bool_] = small.target != UNLABELED
     return covered
 
 
@@ -86,33 +86,33 @@ _PAGES = 4
 
 
 def _slices(
-    lesson: Lesson, targets: Mapping[Any, NDArray[np.integer]], cache: PlaneCache
+    lesson: TrainingTask, targets: Mapping[Any, NDArray[np.integer]], cache: PlaneCache
 ) -> Iterator[LabelledSlice]:
     """Return some of these pages with these targets, as the network sees them."""
     preprocessing = lesson.checkpoint.preprocessing
-    keys = [key for key in pages_of(lesson.sources, lesson.record) if key in targets][:_PAGES]
+    keys = [key for key in patches_of(lesson.sources, lesson.record) if key in targets][:_PAGES]
     planes = cache.planes(lesson.sources, keys, preprocessing)
     sizes = {} if preprocessing.size is None else _sizes(lesson, preprocessing.size)
     for key in keys:
-        yield sized(LabelledSlice(str(key), planes[key], targets[key]), sizes.get(key))
+        yield resized_slice(LabelledSlice(str(key), planes[key], targets[key]), sizes.get(key))
 
 
 def slices_of(
-    lesson: Lesson, cache: PlaneCache, since: int | None = None
+    lesson: TrainingTask, cache: PlaneCache, since: int | None = None
 ) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
     """Return what is learnt and what is held out, as the network sees it."""
     preprocessing = lesson.checkpoint.preprocessing
-    record = lesson_of(lesson.sources, lesson.record)
-    planes = cache.planes(lesson.sources, pages_of(lesson.sources, record), preprocessing)
+    record = merged_record(lesson.sources, lesson.record)
+    planes = cache.planes(lesson.sources, patches_of(lesson.sources, record), preprocessing)
     sizes = None if preprocessing.size is None else _sizes(lesson, preprocessing.size)
     return painted_slices(record, planes, since, sizes)
 
 
-def _sizes(lesson: Lesson, size: tuple[int, int]) -> dict[PageKey, tuple[int, int]]:
+def _sizes(lesson: TrainingTask, size: tuple[int, int]) -> dict[PatchKey, tuple[int, int]]:
     """Return what pages become when their slices are resized: a part of a slice that part of it."""
     whole = {each.key: (each.slices.height, each.slices.width) for each in lesson.sources}
     found = {}
-    for key in pages_of(lesson.sources, lesson.record):
+    for key in patches_of(lesson.sources, lesson.record):
         ranges = zip((key.rows, key.columns), whole[key.source], size, strict=True)
         height, width = (max(round(n * (b - a) / side), 1) for (a, b), side, n in ranges)
         found[key] = height, width

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_emcad.interactive.project import Workbook
+from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.interactive.versions import Versions
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Session:
         self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
         self._calibration: Calibration | None = None
-        self.versions, self.workbook = Versions(), Workbook()
+        self.versions, self.project = Versions(), AnnotationProject()
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -89,7 +89,7 @@ class Session:
         """Make this the checkpoint that the next job uses; a running one keeps its own."""
         if checkpoint is not self._checkpoint:
             self.versions.add("opened", checkpoint)
-            self.workbook.adopt(checkpoint.classes)
+            self.project.adopt(checkpoint.classes)
             self._use(checkpoint)
 
     def learn(

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.events import Notice, Progress
 from napari_emcad.inference.stage_maps.keys import MapKey
 from napari_emcad.interactive.annotated_patches import painted_part
-from napari_emcad.interactive.suggest_ranking import Doubted, Squares, Suggestion, in_order, spread
-from napari_emcad.pipelines.stage_maps import inspect_job
+from napari_emcad.interactive.suggest_ranking import (
+    Squares,
+    SuggestedRegion,
+    UncertainSlice,
+    in_order,
+    spread,
+)
+from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 if TYPE_CHECKING:
     import threading
@@ -22,10 +28,10 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Index, Slices
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.inference.patches import Preparation
-    from napari_emcad.inference.stage_maps.extract import Inside
-    from napari_emcad.inference.stage_maps.pca import Colours
-    from napari_emcad.interactive.annotated_patches import Painted
+    from napari_emcad.inference.patches import Preprocessor
+    from napari_emcad.inference.stage_maps.extract import SliceMaps
+    from napari_emcad.inference.stage_maps.pca import PcaColors
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 
@@ -33,7 +39,7 @@ MOST_SLICES = 32
 """Slices of a stack that are looked at; of more, so many evenly spaced ones."""
 
 MOST_PLACES = 12
-"""Places that are found in a stack; in a single slice fewer, see `suggestions`."""
+"""Places that are found in a stack; in a single slice fewer, see `suggest_regions`."""
 
 _LARGEST = 4096
 """Pixels along a side, so many at most, in which the places of a slice are ranked."""
@@ -68,12 +74,12 @@ class Search:
     checkpoint: Checkpoint
     settings: InferenceSettings
     temperature: float = 1.0
-    painted: Painted | None = None
+    painted: AnnotatedImage | None = None
     classes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SuggestedRegions:
     """What was found.
 
     Attributes
@@ -84,7 +90,7 @@ class Places:
         Slices that were looked at, were to be looked at, and that there are.
     """
 
-    found: tuple[Suggestion, ...]
+    found: tuple[SuggestedRegion, ...]
     looked_at: int
     wanted: int
     slices: int
@@ -111,7 +117,7 @@ class Places:
 
 def search(
     of: Search, stop: threading.Event, most_slices: int = MOST_SLICES
-) -> Generator[Progress | Notice, None, Places]:
+) -> Generator[Progress | Notice, None, SuggestedRegions]:
     """Look at slice after slice and rank the places of all of them together.
 
     Places are squares of `PATCH` pixels of the resolution that is looked at, larger ones where a
@@ -135,11 +141,11 @@ def search(
     ValueError
         If the device cannot be used.
     """
-    from napari_emcad.inference.patches import Preparation  # torch; a panel makes values only
+    from napari_emcad.inference.patches import Preprocessor  # torch; a panel makes values only
 
-    network, ready = of.checkpoint.network(), Preparation(of.slices, of.checkpoint.preprocessing)
+    network, ready = of.checkpoint.network(), Preprocessor(of.slices, of.checkpoint.preprocessing)
     indices, squares = of.slices.indices, Squares()
-    colours: Mapping[MapKey, Colours] = {}
+    colours: Mapping[MapKey, PcaColors] = {}
     chosen = spread(len(indices), most_slices)
     looked_at = 0
     for n in chosen:
@@ -153,19 +159,19 @@ def search(
         looked_at += 1
     places = squares.best(MOST_PLACES) if len(chosen) > 1 else squares.best()
     found = tuple(_finest(of, each) for each in in_order(places))
-    return Places(found, looked_at, len(chosen), len(indices))
+    return SuggestedRegions(found, looked_at, len(chosen), len(indices))
 
 
 def _look(
     of: Search,
     index: Index,
     network: PvtEmcad,
-    colours: Mapping[MapKey, Colours],
+    colours: Mapping[MapKey, PcaColors],
     stop: threading.Event,
     alone: bool,
-) -> Generator[Progress | Notice, None, Inside | None]:
+) -> Generator[Progress | Notice, None, SliceMaps | None]:
     """Return what the network sees in a slice, None if stopped; of one alone, tell each tile."""
-    job = inspect_job(
+    job = stage_maps_job(
         replace(of.slices, scope=replace(of.slices.scope, index=index)),
         of.checkpoint,
         _SEEN,
@@ -175,7 +181,7 @@ def _look(
         colours=colours,
         network=network,
     )
-    seen: Inside | None = None
+    seen: SliceMaps | None = None
     for event in job:
         if not isinstance(event, (Progress, Notice)):
             seen = event
@@ -184,7 +190,7 @@ def _look(
     return seen
 
 
-def _doubted(of: Search, ready: Preparation, index: Index, seen: Inside) -> Doubted:
+def _doubted(of: Search, ready: Preprocessor, index: Index, seen: SliceMaps) -> UncertainSlice:
     """Return a slice as its places are ranked: in pixels that are looked at, or every n-th."""
     step, slices = _step(of), of.slices
     across = [each.values for each in seen.maps]
@@ -195,7 +201,7 @@ def _doubted(of: Search, ready: Preparation, index: Index, seen: Inside) -> Doub
         for top in range(0, slices.height, band)
     ]
     planes = np.concatenate([each[:, ::step, ::step] for each in bands], axis=1)
-    return Doubted(index, doubt, _paint(of, index, planes.shape[1:]), (*planes, *features))
+    return UncertainSlice(index, doubt, _paint(of, index, planes.shape[1:]), (*planes, *features))
 
 
 def _step(of: Search) -> int:
@@ -205,16 +211,16 @@ def _step(of: Search) -> int:
 
 def _paint(of: Search, index: Index, shape: tuple[int, ...]) -> NDArray[np.int16]:
     """Return what is painted on a slice of the finest resolution, brought to another shape."""
-    target: NDArray[np.int16] = np.full(shape, UNPAINTED, np.int16)
+    target: NDArray[np.int16] = np.full(shape, UNLABELED, np.int16)
     if of.painted is not None:
         height, width = of.shape
         fine = painted_part(of.painted, index, (0, height), (0, width), of.classes)
-        rows, columns = np.nonzero(fine != UNPAINTED)
+        rows, columns = np.nonzero(fine != UNLABELED)
         target[rows * shape[0] // height, columns * shape[1] // width] = fine[rows, columns]
     return target
 
 
-def _finest(of: Search, place: Suggestion) -> Suggestion:
+def _finest(of: Search, place: SuggestedRegion) -> SuggestedRegion:
     """Return a place in pixels of the finest resolution."""
     step = _step(of)
     rows, columns = (

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PATCH = 64
 """Side of a square that is suggested, in pixels of what is looked at."""
 
-DOUBTFUL = 0.25
+UNCERTAIN = 0.25
 """A pixel of this much doubt is doubtful: entropy has it at a chance of 4 %, or of 96 %."""
 
 _DIGITS = 9
@@ -52,7 +52,7 @@ so many evenly spaced ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Suggestion:
+class SuggestedRegion:
     """A square that is worth painting.
 
     Attributes
@@ -77,7 +77,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Doubted:
+class UncertainSlice:
     """A slice of which a network has said how undecided it is.
 
     Attributes
@@ -87,7 +87,7 @@ class Doubted:
     doubt
         0 … 1, such as entropy or disagreement: a pixel each, or coarser.
     target
-        ``(H, W)``: the class that is painted, `UNPAINTED` elsewhere.
+        ``(H, W)``: the class that is painted, `UNLABELED` elsewhere.
     looks
         What regions are told apart by: planes of the image, features of the network; each
         ``(h, w)`` of its own resolution. Without any all regions count as alike.
@@ -99,7 +99,9 @@ class Doubted:
     looks: Sequence[NDArray[np.floating]] | NDArray[np.floating] = ()
 
 
-def suggestions(slices: Iterable[Doubted], patch: int = PATCH, most: int = 5) -> list[Suggestion]:
+def suggest_regions(
+    slices: Iterable[UncertainSlice], patch: int = PATCH, most: int = 5
+) -> list[SuggestedRegion]:
     """Return the squares most worth painting, the best one first; they do not overlap.
 
     The doubt of a square is its mean, times the share of it that is doubtful. The use of a square
@@ -133,7 +135,7 @@ class Squares:
     Parameters
     ----------
     patch
-        As for `suggestions`.
+        As for `suggest_regions`.
 
     Raises
     ------
@@ -147,16 +149,16 @@ class Squares:
         self._patch = patch
         self._read: list[_Read] = []
 
-    def add(self, of: Doubted) -> None:
+    def add(self, of: UncertainSlice) -> None:
         """Take the squares of another slice."""
         self._read.append(_squares(of, self._patch))
 
-    def best(self, most: int = 5) -> list[Suggestion]:
-        """Return those most worth painting so far, as `suggestions` does."""
+    def best(self, most: int = 5) -> list[SuggestedRegion]:
+        """Return those most worth painting so far, as `suggest_regions` does."""
         return _best(self._read, most) if self._read else []
 
 
-def _best(read: Sequence[_Read], most: int) -> list[Suggestion]:
+def _best(read: Sequence[_Read], most: int) -> list[SuggestedRegion]:
     boxes, worth, looks, painted = (
         np.concatenate([each[part] for each in read]) for part in range(4)
     )
@@ -168,13 +170,13 @@ def _best(read: Sequence[_Read], most: int) -> list[Suggestion]:
     told = _likeness(_distance(looks[doubtful], looks[painted]))
     share = worth[doubtful] / worth[doubtful].sum()
     free = np.ones(len(ranked), bool)
-    found: list[Suggestion] = []
+    found: list[SuggestedRegion] = []
     while free.any() and len(found) < most:
         use = np.maximum(alike - _TOLD * told, 0) @ share
         best = int(np.where(free, use.round(_DIGITS), -1.0).argmax())
         box, place = boxes[ranked[best]], which[ranked[best]]
         rows, columns = (int(box[0]), int(box[1])), (int(box[2]), int(box[3]))
-        found.append(Suggestion(read[int(place)][4], rows, columns, float(use[best])))
+        found.append(SuggestedRegion(read[int(place)][4], rows, columns, float(use[best])))
         free &= (which[ranked] != place) | ~_overlapping(boxes[ranked], box)
         told = np.maximum(told, alike[best])
     return found
@@ -186,7 +188,7 @@ def _ranked(worth: NDArray[np.float64]) -> NDArray[np.intp]:
     return fit[np.argsort(-worth[fit], kind="stable")][:_MOST]
 
 
-def best_slices(found: Sequence[Suggestion]) -> list[Index]:
+def best_slices(found: Sequence[SuggestedRegion]) -> list[Index]:
     """Return the slices that squares were suggested in, those of most use first."""
     total: dict[Index, float] = {}
     for each in found:
@@ -194,7 +196,7 @@ def best_slices(found: Sequence[Suggestion]) -> list[Index]:
     return sorted(total, key=lambda index: -total[index])
 
 
-def in_order(found: Sequence[Suggestion]) -> list[Suggestion]:
+def in_order(found: Sequence[SuggestedRegion]) -> list[SuggestedRegion]:
     """Return squares slice by slice, so that they are stepped through without going to and fro.
 
     Slices come in the order of `best_slices`, the squares of each by their use.
@@ -220,7 +222,7 @@ def spread(count: int, most: int) -> list[int]:
     return [round(n * (count - 1) / (most - 1)) for n in range(most)]
 
 
-def _squares(of: Doubted, patch: int) -> _Read:
+def _squares(of: UncertainSlice, patch: int) -> _Read:
     """Return squares ``(n, 4)``, what each is worth, how it looks, whether it holds paint."""
     height, width = of.target.shape
     starts = [_starts(size, patch) for size in (height, width)]
@@ -228,8 +230,8 @@ def _squares(of: Doubted, patch: int) -> _Read:
     tops, lefts = (grid.ravel() for grid in np.meshgrid(*starts, indexing="ij"))
     boxes = np.stack([tops, tops + sides[0], lefts, lefts + sides[1]], axis=1)
     doubt = _enlarged(np.nan_to_num(of.doubt, nan=0.0), (height, width))
-    worth = _means(doubt, boxes) * _means(doubt >= DOUBTFUL, boxes)
-    painted = _means(of.target != UNPAINTED, boxes) * sides[0] * sides[1] > 0.5
+    worth = _means(doubt, boxes) * _means(doubt >= UNCERTAIN, boxes)
+    painted = _means(of.target != UNLABELED, boxes) * sides[0] * sides[1] > 0.5
     columns = []
     for plane in of.looks:
         large = _enlarged(plane, (height, width))

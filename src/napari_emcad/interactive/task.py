@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_emcad.interactive.annotated_patches import Painted, lesson_of
-from napari_emcad.interactive.familiarity import Acquaintance, suited
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, merged_record
+from napari_emcad.interactive.familiarity import Familiarity, adapted_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class TrainingTask:
     """What is to be learnt.
 
     Attributes
@@ -37,7 +37,7 @@ class Lesson:
     """
 
     checkpoint: Checkpoint
-    sources: tuple[Painted, ...]
+    sources: tuple[AnnotatedImage, ...]
     record: Record
     config: TrainingConfig
     device: str = "auto"
@@ -46,10 +46,10 @@ class Lesson:
     @property
     def classes(self) -> int:
         """How many classes are painted, the background among them."""
-        return len(lesson_of(self.sources, self.record).painted)
+        return len(merged_record(self.sources, self.record).painted)
 
-    def suited(self, met: Acquaintance, taught: bool = False) -> TrainingConfig:
-        """Return how to learn from what is painted; see `suiting.suited`.
+    def adapted_config(self, met: Familiarity, taught: bool = False) -> TrainingConfig:
+        """Return how to learn from what is painted; see `suiting.adapted_config`.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Lesson:
             Whether the network has learnt from it although `opened` is None.
         """
         strokes, taught = sum(self.record.strokes.values()), taught or self.opened is not None
-        return suited(self.config, self.classes, strokes, met, taught)
+        return adapted_config(self.config, self.classes, strokes, met, taught)
 
 
 Start = Literal["model", "imagenet", "file", "nothing"]

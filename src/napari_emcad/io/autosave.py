@@ -20,7 +20,7 @@ import numpy as np
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.files import read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.io.folder_lock import ClaimedError, claimed
+from napari_emcad.io.folder_lock import FolderLockedError, claimed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ _KEPT_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KeptPaint:
+class SavedAnnotation:
     """An annotation layer.
 
     Attributes
@@ -51,7 +51,7 @@ class KeptPaint:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lost:
+class Recovery:
     """What a sitting left behind.
 
     Attributes
@@ -70,7 +70,7 @@ class Lost:
     model: bool
 
 
-class Sitting:
+class AutosaveFolder:
     """The folder of one sitting; made with the first thing that is kept.
 
     Parameters
@@ -89,7 +89,7 @@ class Sitting:
         """Where things are kept; None if nothing was yet."""
         return self._folder
 
-    def keep_paint(self, number: int, labels: Any, about: dict[str, Any]) -> None:
+    def save_annotation(self, number: int, labels: Any, about: dict[str, Any]) -> None:
         """Keep an annotation in place of what was kept under this number.
 
         Parameters
@@ -119,7 +119,7 @@ class Sitting:
         )
         write_bytes(self._made() / _PAINT.format(number), content.getvalue())
 
-    def keep_model(self, checkpoint: Checkpoint) -> None:
+    def save_model(self, checkpoint: Checkpoint) -> None:
         """Keep a model in place of the one before.
 
         Raises
@@ -155,7 +155,7 @@ def _new_folder(root: Path) -> Path:
     raise OSError(f"{root} has no room for another sitting.")
 
 
-def lost_sittings(root: Path) -> list[Lost]:
+def find_recoveries(root: Path) -> list[Recovery]:
     """Return what crashes left behind, the latest first; closed sittings of long ago are removed.
 
     Parameters
@@ -174,11 +174,11 @@ def lost_sittings(root: Path) -> list[Lost]:
             continue
         paints, model = len(_paints(folder)), (folder / _MODEL).exists()
         if paints or model:
-            found.append(Lost(folder, datetime.fromtimestamp(changed), paints, model))
+            found.append(Recovery(folder, datetime.fromtimestamp(changed), paints, model))
     return found
 
 
-def recovered(lost: Lost) -> tuple[list[KeptPaint], Checkpoint | None, list[str]]:
+def recovered(lost: Recovery) -> tuple[list[SavedAnnotation], Checkpoint | None, list[str]]:
     """Return what was left behind: annotations, the model, and what could not be read.
 
     Nothing is executed and nothing removed.
@@ -197,18 +197,18 @@ def recovered(lost: Lost) -> tuple[list[KeptPaint], Checkpoint | None, list[str]
     return paints, model, troubles
 
 
-def settle(lost: Lost) -> None:
+def settle(lost: Recovery) -> None:
     """Offer it no more; it stays for two weeks."""
     with suppress(OSError):
         (lost.folder / _CLOSED).touch()
 
 
-def _read_paint(path: Path) -> KeptPaint:
+def _read_paint(path: Path) -> SavedAnnotation:
     with np.load(path, allow_pickle=False) as kept:
         labels = np.zeros(tuple(int(each) for each in kept["shape"]), kept["values"].dtype)
         labels.reshape(-1)[kept["places"]] = kept["values"]
         about = json.loads(str(kept["about"]))
-    return KeptPaint(labels, about)
+    return SavedAnnotation(labels, about)
 
 
 def _paints(folder: Path) -> list[Path]:
@@ -219,7 +219,7 @@ def _in_use(folder: Path) -> bool:
     try:
         with claimed(folder):
             return False
-    except ClaimedError:
+    except FolderLockedError:
         return True
     except OSError:
         return False

@@ -17,7 +17,7 @@ _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 """What a lock that another process holds ends with; others come of disks that have no locks."""
 
 
-class ClaimedError(OSError):
+class FolderLockedError(OSError):
     """Another process holds the folder."""
 
 
@@ -36,7 +36,7 @@ def claimed(folder: Path) -> Iterator[None]:
     with path.open("ab") as file:
         _lock(file)
         if not _is(file, path):  # whoever held it has just removed it
-            raise ClaimedError(errno.EAGAIN, "in use", str(path))
+            raise FolderLockedError(errno.EAGAIN, "in use", str(path))
         try:
             yield
         finally:
@@ -60,7 +60,7 @@ def _lock(file: IO[bytes]) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
-            raise ClaimedError(error.errno, "in use", str(file.name)) from None
+            raise FolderLockedError(error.errno, "in use", str(file.name)) from None
 
 
 def _is(file: IO[bytes], path: Path) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic_write import write_bytes
-from napari_emcad.io.folder_lock import ClaimedError, claimed
+from napari_emcad.io.folder_lock import FolderLockedError, claimed
 from napari_emcad.io.reports.curves import curves_png
 from napari_emcad.training.events import EpochEnd, kept_epoch
 
@@ -66,7 +66,7 @@ class TrainingRun:
         try:
             with claimed(self.folder):
                 yield
-        except ClaimedError:
+        except FolderLockedError:
             raise RunError(
                 f"Another training is writing to {self.folder}; wait for it, or name another "
                 f"folder."

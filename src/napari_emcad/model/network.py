@@ -152,7 +152,7 @@ class PvtEmcad(nn.Module):
         maps = [F.interpolate(each, size, mode="bilinear", align_corners=False) for each in chosen]
         return _crop(torch.stack(maps).sum(0) if len(maps) > 1 else maps[0], x.shape[-2:], 1)
 
-    def look_inside(self, x: Tensor) -> dict[int, StageOutput]:
+    def forward_intermediates(self, x: Tensor) -> dict[int, StageOutput]:
         """Run the network and return what each decoder stage computed on the way.
 
         Forward hooks record the maps for this call alone: a network that nobody looks into does

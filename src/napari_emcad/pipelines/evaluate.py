@@ -19,7 +19,7 @@ from napari_emcad.annotation.label_rules import (
 from napari_emcad.io.images.opened import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read_write import read_image, read_labels
-from napari_emcad.io.reports.evaluation_sheet import exhibit
+from napari_emcad.io.reports.evaluation_sheet import sheet_row
 from napari_emcad.pipelines.segment import segment, slices_for
 from napari_emcad.training.metrics import Scores, hausdorff95, score, total
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.reports.evaluation_sheet import Exhibit
+    from napari_emcad.io.reports.evaluation_sheet import SheetRow
 
-    Ranked = tuple[float, Exhibit]
+    Ranked = tuple[float, SheetRow]
 
 METRICS = ("dice", "iou", "precision", "recall")
 """The figures of a `Scores` that are reported."""
@@ -270,7 +270,7 @@ def keep_worst(kept: Sequence[Ranked], case: Case, number: int) -> Sequence[Rank
     return ranked[:number]
 
 
-def exhibited(case: Case) -> Exhibit:
+def exhibited(case: Case) -> SheetRow:
     """Return a case as a row of a sheet: the slice with the most wrong pixels, and its scores."""
     axes = case.slices.spatial_axes
     plane = axes.index("Y"), axes.index("X")
@@ -287,7 +287,7 @@ def exhibited(case: Case) -> Exhibit:
             f"HD95 {told_distance(case.score.mean_hd95, case.score.unit)}",
         )
     )
-    return exhibit(case.score.name + where, figures, planes, truth[at], predicted[at])
+    return sheet_row(case.score.name + where, figures, planes, truth[at], predicted[at])
 
 
 def told_distance(distance: float, unit: str) -> str:

@@ -15,7 +15,7 @@ from napari_emcad.inference.stage_maps.keys import (
     MapKey,
     StageMap,
     channels_of,
-    wanted_maps,
+    parse_map_keys,
 )
 from napari_emcad.inference.uncertainty import checked_temperature
 from napari_emcad.model.config import STAGES, STRIDES
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Index, Scope, Slices
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.inference.stage_maps.extract import Inside
-    from napari_emcad.inference.stage_maps.pca import Colours
+    from napari_emcad.inference.stage_maps.extract import SliceMaps
+    from napari_emcad.inference.stage_maps.pca import PcaColors
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 
     OnEvent = Callable[[Progress | Notice], object]
 
 
-class Inspection:
+class StageMaps:
     """The maps of an image's slices; each is computed when it is asked for.
 
     Made by `inspect`. ``inspection[0]`` is the first slice, ``inspection[t, z]`` one by its
@@ -67,7 +67,7 @@ class Inspection:
         self._stop = stop
         self._on_event = on_event
         self._network: PvtEmcad | None = None
-        self._colours: Mapping[MapKey, Colours] = {}
+        self._colours: Mapping[MapKey, PcaColors] = {}
         self._last: tuple[Index, dict[str, StageMap]] | None = None
 
     @property
@@ -169,7 +169,7 @@ class Inspection:
             with short_memory_told():
                 self._network = self._checkpoint.network()
         one = replace(self._slices, scope=replace(self._slices.scope, index=position))
-        job = inspect_job(
+        job = stage_maps_job(
             one,
             self._checkpoint,
             self._wanted,
@@ -179,7 +179,7 @@ class Inspection:
             colours=self._colours,
             network=self._network,
         )
-        found: Inside | None = None
+        found: SliceMaps | None = None
         for event in job:
             if not isinstance(event, (Progress, Notice)):
                 found = event
@@ -205,7 +205,7 @@ def inspect(
     stop: threading.Event | None = None,
     on_event: OnEvent | None = None,
     **options: Any,
-) -> Inspection:
+) -> StageMaps:
     """See what a network does inside, on an image of any size, rank and type.
 
     Nothing is computed before a slice is asked for: ``inspect(image, checkpoint)[0]["gate:2"]``.
@@ -252,12 +252,12 @@ def inspect(
     """
     check_checkpoint(checkpoint)
     settings = settings_of(settings, options, device)
-    wanted = wanted_maps(maps, checkpoint.config)
+    wanted = parse_map_keys(maps, checkpoint.config)
     temperature = checked_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_maps(slices, checkpoint, wanted)
     given = (temperature, stop or threading.Event(), on_event)
-    return Inspection(slices, checkpoint, wanted, settings, *given)
+    return StageMaps(slices, checkpoint, wanted, settings, *given)
 
 
 def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey]) -> None:
@@ -282,7 +282,7 @@ def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey])
     refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
 
 
-def inspect_job(
+def stage_maps_job(
     slices: Slices,
     checkpoint: Checkpoint,
     wanted: tuple[MapKey, ...],
@@ -290,20 +290,20 @@ def inspect_job(
     stop: threading.Event,
     *,
     temperature: float = 1.0,
-    colours: Mapping[MapKey, Colours] | None = None,
+    colours: Mapping[MapKey, PcaColors] | None = None,
     network: PvtEmcad | None = None,
-) -> Generator[Progress | Notice | Inside, None, Summary]:
+) -> Generator[Progress | Notice | SliceMaps, None, Summary]:
     """Return the job that looks inside; torch is imported when it first runs.
 
-    It yields `Progress` per tile, an `Inside` per slice and a `Notice` where something needs to be
-    said, and returns a `Summary`. Hand the colours of an `Inside` to the next job for the same
+    It yields `Progress` per tile, an `SliceMaps` per slice and a `Notice` where something needs to be
+    said, and returns a `Summary`. Hand the colours of an `SliceMaps` to the next job for the same
     ones, and a network of this checkpoint to spare building it.
     """
     from napari_emcad.inference.segment import short_memory_told
-    from napari_emcad.inference.stage_maps.extract import Sight, look_inside_slices
+    from napari_emcad.inference.stage_maps.extract import MapRequest, extract_stage_maps
 
-    sight = Sight(wanted, checkpoint.head, temperature, colours or {})
+    sight = MapRequest(wanted, checkpoint.head, temperature, colours or {})
     how = checkpoint.preprocessing
     with short_memory_told():
         network = checkpoint.network() if network is None else network
-        return (yield from look_inside_slices(network, slices, how, sight, settings, stop))
+        return (yield from extract_stage_maps(network, slices, how, sight, settings, stop))

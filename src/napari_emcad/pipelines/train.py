@@ -11,7 +11,7 @@ import numpy as np
 from napari_emcad.io.checkpoints.checkpoint import UNTRAINED, Checkpoint, Origin
 from napari_emcad.training.events import StepEnd, Trained, TrainingEvent
 from napari_emcad.training.loop import train
-from napari_emcad.training.trainer import Learner
+from napari_emcad.training.trainer import Trainer
 
 if TYPE_CHECKING:
     import threading
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
+class TrainResult:
     """What came of a training: the new checkpoint, and how the training went."""
 
     checkpoint: Checkpoint
@@ -44,7 +44,7 @@ def teach(
     device: str = "auto",
     state: dict[str, Any] | None = None,
     watch: Watch | None = None,
-) -> Generator[TrainingEvent | Region, None, Taught]:
+) -> Generator[TrainingEvent | Region, None, TrainResult]:
     """Train a private copy of a checkpoint's network.
 
     Parameters
@@ -71,19 +71,19 @@ def teach(
     """
     from napari_emcad.inference.devices import choose_device
 
-    learner = Learner(checkpoint.network(config.drop_path).to(choose_device(device)), config)
-    job = train(learner, slices, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
-    trained = yield from _watched(job, learner, watch)
+    trainer = Trainer(checkpoint.network(config.drop_path).to(choose_device(device)), config)
+    job = train(trainer, slices, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
+    trained = yield from _watched(job, trainer, watch)
     weights, epochs = trained.weights, trained.epochs
     score = max((each.dice for each in epochs if each.dice is not None), default=None)
-    taught = taught_checkpoint(
+    taught = trained_checkpoint(
         checkpoint, weights, config, f"trained on {_count(len(slices))}", score, len(epochs)
     )
-    return Taught(taught, trained)
+    return TrainResult(taught, trained)
 
 
 def _watched(
-    job: Generator[TrainingEvent, None, Trained], learner: Learner, watch: Watch | None
+    job: Generator[TrainingEvent, None, Trained], trainer: Trainer, watch: Watch | None
 ) -> Generator[TrainingEvent | Region, None, Trained]:
     while True:
         try:
@@ -93,7 +93,7 @@ def _watched(
             return trained
         yield event
         if watch is not None and isinstance(event, StepEnd):
-            yield from watch(learner.kept)
+            yield from watch(trainer.kept)
 
 
 def split(
@@ -121,7 +121,7 @@ def _image(source: LabelledSlice) -> str:
     return source.image or source.name
 
 
-def taught_checkpoint(
+def trained_checkpoint(
     parent: Checkpoint,
     weights: Mapping[str, Tensor],
     config: TrainingConfig,

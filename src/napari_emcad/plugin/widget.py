@@ -12,28 +12,28 @@ from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_emcad.interactive.session import Session
-from napari_emcad.plugin.annotations.pairs import Notes
-from napari_emcad.plugin.autosave.controller import Keeper
+from napari_emcad.plugin.annotations.pairs import AnnotationLayers
+from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
 from napari_emcad.plugin.layers.geometry import unwrapped
 from napari_emcad.plugin.layers.results import Results
-from napari_emcad.plugin.model.controller import Librarian
+from napari_emcad.plugin.model.controller import ModelController
 from napari_emcad.plugin.model.panel import ModelPanel
 from napari_emcad.plugin.runner.context import Context
 from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.thread import JobThread
-from napari_emcad.plugin.segment.controller import Segmenter
+from napari_emcad.plugin.segment.controller import SegmentController
 from napari_emcad.plugin.segment.panel import SegmentPanel
 from napari_emcad.plugin.settings import inference_settings, opens_bundled
-from napari_emcad.plugin.stages.calibrate_controller import Calibrator
-from napari_emcad.plugin.stages.controller import Observatory
+from napari_emcad.plugin.stages.calibrate_controller import CalibrateController
+from napari_emcad.plugin.stages.controller import StagesController
 from napari_emcad.plugin.stages.layers import StageLayers
 from napari_emcad.plugin.stages.panel import StagesPanel
-from napari_emcad.plugin.stages.suggest_controller import Suggester
-from napari_emcad.plugin.teach.controller import Classroom
+from napari_emcad.plugin.stages.suggest_controller import SuggestController
+from napari_emcad.plugin.teach.controller import TeachController
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
-from napari_emcad.plugin.teach.training import Teacher
+from napari_emcad.plugin.teach.training import TrainingRunner
 
 if TYPE_CHECKING:
     import threading
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import LayerPair
+    from napari_emcad.plugin.annotations.pairs import AnnotationPair
 
 _WARM_UP_MS = 1500
 """After the panel opened; earlier it would slow the opening down."""
@@ -54,7 +54,7 @@ _WIDTH = 330
 """Pixels, at first."""
 
 _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
-_PAIRS: WeakKeyDictionary[Any, dict[Any, LayerPair]] = WeakKeyDictionary()
+_PAIRS: WeakKeyDictionary[Any, dict[Any, AnnotationPair]] = WeakKeyDictionary()
 _RESULTS: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
 _MAPS: WeakKeyDictionary[Any, StageLayers] = WeakKeyDictionary()
 
@@ -98,7 +98,7 @@ class EmcadWidget(QWidget):
         if self.session.checkpoint is None and opens_bundled():
             QTimer.singleShot(0, self._open_bundled_first)
         QTimer.singleShot(_WARM_UP_MS, JobThread(partial(_import, _WITH_RESULTS)).start)
-        QTimer.singleShot(0, self.keeper.search)
+        QTimer.singleShot(0, self.autosave_controller.search)
 
     def sizeHint(self) -> QSize:
         """Return a size that leaves room for the image beside it."""
@@ -108,10 +108,10 @@ class EmcadWidget(QWidget):
         """List the viewer's layers again; napari calls it when they change."""
         for panel in (self.segment_panel, self.teach_panel, self.stages_panel):
             panel.reset_choices()
-        self.classroom.show_soon()
-        self.observatory.layers_changed()
-        self.suggester.layers_changed()
-        self.segmenter.show()
+        self.teach_controller.show_soon()
+        self.stages_controller.layers_changed()
+        self.suggest_controller.layers_changed()
+        self.segment_controller.show()
 
     def _make_panels(self) -> None:
         self._title = QElidingLabel()
@@ -129,18 +129,20 @@ class EmcadWidget(QWidget):
         maps = _MAPS.setdefault(viewer, StageLayers(viewer))
         pairs = _PAIRS.setdefault(viewer, {})
         context = Context(viewer, self.session, results, self.segment_panel, self.job_bar)
-        self.librarian = Librarian(context, self.model_panel)
-        self.segmenter = Segmenter(context)
-        self.notes = notes = Notes(viewer, self.session.workbook, self, pairs)
+        self.model_controller = ModelController(context, self.model_panel)
+        self.segment_controller = SegmentController(context)
+        self.notes = notes = AnnotationLayers(viewer, self.session.project, self, pairs)
         self.preview = preview = Preview(context, notes)
         form, stages = self.teach_panel.form, self.stages_panel
-        self.teacher = teacher = Teacher(context, notes, preview, form.value)
-        self.classroom = Classroom(context, notes, preview, teacher, self.teach_panel)
-        self.classroom.bind(self)
-        self.observatory = Observatory(context, maps, stages)
-        self.suggester = Suggester(context, notes, stages)
-        self.calibrator = Calibrator(context, notes, stages.calibration)
-        self.keeper = Keeper(context, notes, self.recovery)
+        self.training_runner = training_runner = TrainingRunner(context, notes, preview, form.value)
+        self.teach_controller = TeachController(
+            context, notes, preview, training_runner, self.teach_panel
+        )
+        self.teach_controller.bind(self)
+        self.stages_controller = StagesController(context, maps, stages)
+        self.suggest_controller = SuggestController(context, notes, stages)
+        self.calibrate_controller = CalibrateController(context, notes, stages.calibration)
+        self.autosave_controller = AutosaveController(context, notes, self.recovery)
 
     def _build(self) -> None:
         self._title.setTextFormat(Qt.TextFormat.PlainText)
@@ -157,9 +159,11 @@ class EmcadWidget(QWidget):
         column.addWidget(self.job_bar)
 
     def _connect(self) -> None:
-        self.teach_panel.versions.save_wanted.connect(self.librarian.save_version)
-        self.teacher.unfinished.connect(self.keeper.keep)
-        self.keeper.restored.connect(lambda: self._tabs.setCurrentWidget(self.teach_panel))
+        self.teach_panel.versions.save_wanted.connect(self.model_controller.save_version)
+        self.training_runner.unfinished.connect(self.autosave_controller.keep)
+        self.autosave_controller.restored.connect(
+            lambda: self._tabs.setCurrentWidget(self.teach_panel)
+        )
         self.session.checkpoint_changed.connect(self._show_title)
         self._tabs.currentChanged.connect(self._warm_up_tab)
         QApplication.instance().aboutToQuit.connect(self.close_down)
@@ -172,7 +176,7 @@ class EmcadWidget(QWidget):
     def _open_bundled_first(self) -> None:
         """Open the bundled model unless another one was asked for together with the panel."""
         if not self._closed and self.session.checkpoint is None and self.session.running is None:
-            self.librarian.open_bundled()
+            self.model_controller.open_bundled()
 
     def _warm_up_tab(self) -> None:
         """Import what a tab needs once it is opened, rather than at the first stroke or look."""
@@ -193,16 +197,16 @@ class EmcadWidget(QWidget):
         self._closed = True
         self.job_bar.close_down()
         for each in (
-            self.keeper,
-            self.segmenter,
-            self.librarian,
-            self.classroom,
-            self.teacher,
+            self.autosave_controller,
+            self.segment_controller,
+            self.model_controller,
+            self.teach_controller,
+            self.training_runner,
             self.preview,
             self.notes,
-            self.observatory,
-            self.suggester,
-            self.calibrator,
+            self.stages_controller,
+            self.suggest_controller,
+            self.calibrate_controller,
         ):
             each.release()
         self.session.checkpoint_changed.disconnect(self._show_title)

@@ -24,7 +24,7 @@ _USUAL = 2**25
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def retain_freed_memory() -> Iterator[None]:
     """Keep what is freed, and give it back at the end."""
     libc = _glibc()
     if libc is None:

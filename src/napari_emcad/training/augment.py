@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def _shape_transforms(chosen: Augmentation, crop: int, turned: bool) -> list[Any
             degrees=chosen.rotate,
             shear=chosen.shear or None,
             interpolation=v2.InterpolationMode.BILINEAR,
-            fill={tv_tensors.Image: 0.0, tv_tensors.Mask: UNPAINTED},
+            fill={tv_tensors.Image: 0.0, tv_tensors.Mask: UNLABELED},
         )
         transforms += [v2.RandomApply([affine], p=0.5), v2.CenterCrop(crop)]
     if chosen.flip:

@@ -22,7 +22,7 @@ _LIKE = 0.5
 """Standard deviation of likeness, in units of standardised pixels."""
 
 
-def boundary_term(logits: Tensor, pixels: Tensor) -> Tensor:
+def crf_loss(logits: Tensor, pixels: Tensor) -> Tensor:
     """Return how often neighbours that look alike are told apart, 0 … 1.
 
     Parameters

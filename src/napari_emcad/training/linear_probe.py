@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 
 _SHARED = 0.1
 """Share of the variance over all classes that is added to that within them."""
@@ -60,7 +60,7 @@ def features(pixels: Tensor, finest: Tensor) -> Tensor:
     return torch.cat([seen, finest.float()], 1)
 
 
-class Fit:
+class ProbeStatistics:
     """Gathers painted pixels until a probe can be made of them.
 
     First strokes go where a class is easy to see, later ones where something is wrong: of each
@@ -75,7 +75,7 @@ class Fit:
     def __init__(self, classes: int) -> None:
         self._all, self._first = _Sums(classes), _Sums(classes)
 
-    def join(self, other: Fit) -> None:
+    def join(self, other: ProbeStatistics) -> None:
         """Take in what another one has gathered."""
         self._all.join(other._all)
         self._first.join(other._first)
@@ -88,11 +88,11 @@ class Fit:
         seen
             ``(features, h, w)``.
         target
-            ``(H, W)``: classes, `UNPAINTED` elsewhere.
+            ``(H, W)``: classes, `UNLABELED` elsewhere.
         first
             ``(H, W)`` bool: what the first strokes of each class painted; None if all of them did.
         """
-        rows, columns = torch.nonzero(target != UNPAINTED, as_tuple=True)
+        rows, columns = torch.nonzero(target != UNLABELED, as_tuple=True)
         labels = target[rows, columns].cpu()
         early = torch.ones_like(labels, dtype=torch.bool) if first is None else first[rows, columns]
         high, wide = seen.shape[-2:]

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.training.allocator import kept_memory
+from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import (
     Ending,
     EpochEnd,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import Head
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.trainer import Learner
+    from napari_emcad.training.trainer import Trainer
 
     State = dict[str, Any]
 
@@ -38,7 +38,7 @@ _SNAPSHOT_S = 20.0
 
 
 def train(
-    learner: Learner,
+    trainer: Trainer,
     slices: Sequence[LabelledSlice],
     held_out: Sequence[LabelledSlice],
     preprocessing: Preprocessing,
@@ -66,17 +66,17 @@ def train(
     ValueError
         If there is nothing to train on.
     """
-    inputs, config = learner.network.config.input_channels, learner.config
+    inputs, config = trainer.network.config.input_channels, trainer.config
     sampler = Sampler(slices, inputs, preprocessing, config)
-    run = _Run(learner, config, sampler.steps_per_epoch)
+    run = _Run(trainer, config, sampler.steps_per_epoch)
     if state is not None:
         run.restore(state)
 
     def scored() -> HeldOut | None:
         return _scored(run, held_out, preprocessing, head, stop)
 
-    learner.begin(slices, preprocessing, before=None if state is None else state.get("before"))
-    with kept_memory():
+    trainer.begin(slices, preprocessing, before=None if state is None else state.get("before"))
+    with retain_freed_memory():
         return (yield from _steps(run, sampler, scored, stop))
 
 
@@ -122,7 +122,7 @@ def _scored(
     due = run.epoch % run.config.validate_every == 0 or run.step == run.total
     if not held_out or not due:
         return None
-    scores = validate(run.learner.kept, held_out, preprocessing, stop, head)
+    scores = validate(run.trainer.kept, held_out, preprocessing, stop, head)
     if len(scores) < len(held_out):
         return None
     painted = any(each.recent is not None for each in held_out)
@@ -133,14 +133,14 @@ def _scored(
 class _Run:
     """How far a training is, and its best network so far."""
 
-    def __init__(self, learner: Learner, config: TrainingConfig, steps_per_epoch: int) -> None:
-        self.learner, self.config = learner, config
+    def __init__(self, trainer: Trainer, config: TrainingConfig, steps_per_epoch: int) -> None:
+        self.trainer, self.config = trainer, config
         self.step, self.total = 0, config.epochs * steps_per_epoch
         self.seconds = 0.0
         self._steps_per_epoch = steps_per_epoch
         self._best: dict[str, Tensor] | None = None
         self._best_dice = -1.0
-        self._good = copied(learner.kept)
+        self._good = copied(trainer.kept)
         self._losses: list[float] = []
         self._epochs: list[EpochEnd] = []
 
@@ -164,7 +164,7 @@ class _Run:
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
         ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "mean" else 1
-        loss = self.learner.learn(batch, share, seed, ramp)
+        loss = self.trainer.learn(batch, share, seed, ramp)
         if math.isfinite(loss):
             self.step += 1
             self._losses.append(loss)
@@ -172,14 +172,14 @@ class _Run:
 
     def end_epoch(self, score: HeldOut | None, seconds: float) -> EpochEnd:
         """Note an epoch and keep its network if it is the best."""
-        now = copied(self.learner.kept)
+        now = copied(self.trainer.kept)
         self._good = now if _finite(now) else self._good
         dice, iou = (None, None) if score is None else (score.dice, score.iou)
         best = dice is not None and dice > self._best_dice and self._good is now
         if best and dice is not None:
             self._best_dice, self._best = dice, now
         mean = sum(self._losses) / max(len(self._losses), 1)
-        rate = self.learner.rate
+        rate = self.trainer.rate
         end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds, iou)
         self._losses = []
         self._epochs.append(end)
@@ -187,7 +187,7 @@ class _Run:
 
     def result(self, ending: Ending, remark: str = "") -> Trained:
         """Return what came of it; after a divergence the last epoch that was still good."""
-        now = copied(self.learner.kept)
+        now = copied(self.trainer.kept)
         last = self._good if ending == "diverged" or not _finite(now) else now
         weights = last if self._best is None else self._best
         return Trained(weights, tuple(self._epochs), ending, remark)
@@ -195,7 +195,7 @@ class _Run:
     def state(self) -> State:
         """Return everything that `restore` needs."""
         return {
-            **self.learner.state(),
+            **self.trainer.state(),
             "step": self.step,
             "seconds": self.seconds,
             "best": self._best,
@@ -206,8 +206,8 @@ class _Run:
 
     def restore(self, state: State) -> None:
         """Go on from a state."""
-        self.learner.restore(state)
-        self._good = copied(self.learner.kept)
+        self.trainer.restore(state)
+        self._good = copied(self.trainer.kept)
         self.step, self.seconds = state["step"], state["seconds"]
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])

@@ -1,7 +1,7 @@
 """Losses of a prediction against a target of which some pixels are unpainted.
 
 Every loss takes logits ``(N, K, H, W)``, float32, and a target ``(N, H, W)``, int64, of classes
-0 … with `UNPAINTED` where nothing is known; such a pixel has exactly no gradient. K is 1 for a
+0 … with `UNLABELED` where nothing is known; such a pixel has exactly no gradient. K is 1 for a
 binary network (class 1 against class 0), else one channel per class with the background first.
 Every loss returns one number.
 """
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ LOSSES: dict[LossName, Loss] = {
 
 def painted(target: Tensor) -> Tensor:
     """Return where the target is known."""
-    return target != UNPAINTED
+    return target != UNLABELED
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.tiles import plan_tiles
 from napari_emcad.model.config import STRIDES
 from napari_emcad.model.network import pad_to_multiple
 from napari_emcad.model.resize import resized, zoomed_size
-from napari_emcad.training.linear_probe import Fit, Probe, features
+from napari_emcad.training.linear_probe import Probe, ProbeStatistics, features
 from napari_emcad.training.losses import class_chances
 from napari_emcad.training.samples import LabelledSlice
 from napari_emcad.training.supervision import SUBSETS, sum_of
@@ -37,7 +37,7 @@ _MOST_PARTS = 4
 """Parts of a page in which probe and network are held against each other."""
 
 
-class Before:
+class PseudoLabelTeacher:
     """A network as it was before a training, which teaches pixels without paint.
 
     Parameters
@@ -57,7 +57,7 @@ class Before:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.teacher = teacher
         self._subset = SUBSETS[supervision][-1]
-        self._fits: dict[tuple[str, int, int], tuple[NDArray[np.integer], Fit]] = {}
+        self._fits: dict[tuple[str, int, int], tuple[NDArray[np.integer], ProbeStatistics]] = {}
         self._probe: Probe | None = None
 
     def look(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> None:
@@ -70,11 +70,11 @@ class Before:
         """
         if self.teacher == "start":
             return
-        whole, fits = Fit(max(self.network.config.num_classes, 2)), {}
+        whole, fits = ProbeStatistics(max(self.network.config.num_classes, 2)), {}
         for each in slices:
             for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
                 target = each.target[rows, columns]
-                if (target == UNPAINTED).all():
+                if (target == UNLABELED).all():
                     continue
                 first = None if each.first is None else each.first[rows, columns]
                 painted = np.stack([target, np.ones_like(target) if first is None else first])
@@ -156,7 +156,7 @@ def parts_of(
         for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
             target = each.target[rows, columns]
             part = LabelledSlice(each.name, each.planes[:, rows, columns], target)
-            (empty if (target == UNPAINTED).all() else painted).append(part)
+            (empty if (target == UNLABELED).all() else painted).append(part)
     return painted, empty
 
 
@@ -177,9 +177,9 @@ def _fit(
     target: NDArray[np.integer],
     first: NDArray[np.bool_] | None,
     preprocessing: Preprocessing,
-) -> Fit:
+) -> ProbeStatistics:
     """Return what a network sees where a part of a slice is painted."""
-    fit = Fit(max(network.config.num_classes, 2))
+    fit = ProbeStatistics(max(network.config.num_classes, 2))
     padded = _pixels(network, planes, preprocessing)
     seen = features(padded, network.finest_map(padded))[0]
     large = zoomed_size((target.shape[0], target.shape[1]), preprocessing.zoom)

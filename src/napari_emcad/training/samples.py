@@ -10,7 +10,7 @@ import torch
 from skimage.transform import resize
 from torch import Tensor
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import standardised
 from napari_emcad.training.augment import Augmenter
 
@@ -35,7 +35,7 @@ class LabelledSlice:
         ``(1 or inputs, H, W)`` float32, normalised to 0 … 1 but not yet standardised; one plane
         feeds all inputs.
     target
-        ``(H, W)`` integers: classes 0 …, `UNPAINTED` where nothing is known.
+        ``(H, W)`` integers: classes 0 …, `UNLABELED` where nothing is known.
     weight
         How often it is drawn, relative to the others.
     recent
@@ -83,7 +83,7 @@ class Batch:
     crops: tuple[int, ...] = ()
 
 
-def sized(source: LabelledSlice, size: tuple[int, int] | None) -> LabelledSlice:
+def resized_slice(source: LabelledSlice, size: tuple[int, int] | None) -> LabelledSlice:
     """Return a slice at the size that its network resizes images to; None leaves it.
 
     Parameters
@@ -112,15 +112,15 @@ def _sized_mask(mask: NDArray[np.bool_] | None, size: tuple[int, int]) -> NDArra
 
 
 def _sized_target(target: NDArray[np.integer], size: tuple[int, int]) -> NDArray[np.int16]:
-    """Return a target of another size; its `UNPAINTED` pixels yield to painted ones."""
+    """Return a target of another size; its `UNLABELED` pixels yield to painted ones."""
     plain = resize(target, size, order=0, preserve_range=True, anti_aliasing=False)
     small: NDArray[np.int16] = plain.astype(np.int16)
-    places = np.nonzero(target != UNPAINTED)
+    places = np.nonzero(target != UNLABELED)
     values = target[places]
     rows, columns = (
         at * wanted // whole for at, wanted, whole in zip(places, size, target.shape, strict=True)
     )
-    empty = small[rows, columns] == UNPAINTED
+    empty = small[rows, columns] == UNLABELED
     small[rows[empty], columns[empty]] = values[empty]
     return small
 
@@ -152,7 +152,7 @@ class Sampler:
         preprocessing: Preprocessing,
         config: TrainingConfig,
     ) -> None:
-        self._slices = [each for each in slices if (each.target != UNPAINTED).any()]
+        self._slices = [each for each in slices if (each.target != UNLABELED).any()]
         if not self._slices:
             raise ValueError("There is nothing to train on: no slice has a label.")
         self._inputs, self._preprocessing, self._config = inputs, preprocessing, config
@@ -178,7 +178,7 @@ class Sampler:
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
         target = torch.stack(targets)
-        free = target == UNPAINTED
+        free = target == UNLABELED
         if self._config.balance:
             target = balanced(target, self._config.balance, (self._config.seed, 2, step))
         return Batch(torch.stack(pixels), target, free, names, crops)
@@ -238,7 +238,7 @@ class Sampler:
 
 
 def _classes(target: NDArray[np.integer]) -> set[int]:
-    return set(np.unique(target).tolist()) - {UNPAINTED}
+    return set(np.unique(target).tolist()) - {UNLABELED}
 
 
 def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
@@ -246,7 +246,7 @@ def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
 
     Of classes that have more, a draw of pixels counts as unpainted.
     """
-    classes, counts = np.unique(target[target != UNPAINTED].numpy(), return_counts=True)
+    classes, counts = np.unique(target[target != UNLABELED].numpy(), return_counts=True)
     if len(classes) < 2:
         return target
     draw = torch.from_numpy(np.random.default_rng(seed).random(target.shape, np.float32))
@@ -254,7 +254,7 @@ def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
     kept = target.clone()
     for k, count in zip(classes.tolist(), counts.tolist(), strict=True):
         if count > limit:
-            kept[(target == k) & (draw > limit / count)] = UNPAINTED
+            kept[(target == k) & (draw > limit / count)] = UNLABELED
     return kept
 
 
@@ -275,10 +275,10 @@ def _centre(
         among = new
     elif rng.random() < config.foreground:
         present = np.unique(target)
-        classes = present[present > (0 if new is None else UNPAINTED)]
-        among = target == rng.choice(classes) if len(classes) else target != UNPAINTED
+        classes = present[present > (0 if new is None else UNLABELED)]
+        among = target == rng.choice(classes) if len(classes) else target != UNLABELED
     else:
-        among = target != UNPAINTED
+        among = target != UNLABELED
     flat = np.flatnonzero(among)
     y, x = divmod(int(flat[rng.integers(len(flat))]), target.shape[1])
     return y, x

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.model.encoder import fuse_attention
 from napari_emcad.model.precision import bfloat16_if_quick
-from napari_emcad.training.crf_loss import boundary_term
+from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.losses import LOSSES, cross_entropy, divergence
-from napari_emcad.training.pseudo_labels import Before
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.supervision import Supervision
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _FIRST_TRAINED = {"all": 0, "stage2": 2, "stage3": 3, "stage4": 4, "decoder": 5}
 """The finest encoder stage that is trained; the deeper ones are as well."""
 
 
-class Learner:
+class Trainer:
     """What changes with every step.
 
     Parameters
@@ -61,7 +61,7 @@ class Learner:
         self._steps = 0
         self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
         self._soft_agreement = Supervision(config.supervision, divergence).to(self._device)
-        self._before: Before | None = None
+        self._before: PseudoLabelTeacher | None = None
         self._maps: dict[int, list[Tensor]] = {}
         self._keeps_maps = config.train == "decoder" and bool(config.pool) and config.scales == (1,)
         _freeze(network, config)
@@ -101,7 +101,7 @@ class Learner:
             self._before = None
             return
         if self._before is None or self._before.teacher != teacher:
-            self._before = Before(self.kept, self.config.supervision, teacher)
+            self._before = PseudoLabelTeacher(self.kept, self.config.supervision, teacher)
         if before is not None:
             self._before.network.load_state_dict(before)
         self._before.look(slices, preprocessing)
@@ -172,7 +172,7 @@ class Learner:
         if self.config.pseudo and ramp and free.any():
             loss = loss + ramp * self.config.pseudo * self._unpainted(logits, pixels, maps, free)
         if self.config.boundary:
-            loss = loss + self.config.boundary * boundary_term(logits[-1], pixels)
+            loss = loss + self.config.boundary * crf_loss(logits[-1], pixels)
         return loss
 
     def _autocast(self) -> torch.autocast:
@@ -210,7 +210,7 @@ class Learner:
 
     @torch.no_grad()
     def _sure_labels(self, pixels: Tensor, maps: list[Tensor], free: Tensor) -> Tensor:
-        """Return what the running mean is sure of where nothing is painted, `UNPAINTED` else."""
+        """Return what the running mean is sure of where nothing is painted, `UNLABELED` else."""
         teacher = self.kept
         with self._autocast():
             seen = maps if self.config.train == "decoder" else teacher.encode(pixels)
@@ -220,7 +220,7 @@ class Learner:
             [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
         ).sum(0)
         chance, label = confidence(summed / len(logits))
-        return torch.where(free & (chance >= self.config.sure), label, UNPAINTED)
+        return torch.where(free & (chance >= self.config.sure), label, UNLABELED)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Return parameter groups: encoder and the rest, each with and without decay."""

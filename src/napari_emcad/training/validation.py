@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_emcad.annotation.label_rules import UNPAINTED
+from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import standardised
 from napari_emcad.imaging.tiles import Blend, plan_tiles
 from napari_emcad.training.metrics import Scores, score, total
@@ -117,6 +117,6 @@ def labels(
 def _scores(
     predicted: NDArray[np.integer], target: NDArray[np.integer], num_classes: int
 ) -> dict[int, Scores]:
-    known = target != UNPAINTED
+    known = target != UNLABELED
     found, wanted = predicted[known], target[known]
     return {k: score(found == k, wanted == k) for k in range(1, max(num_classes, 2))}

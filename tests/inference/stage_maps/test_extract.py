@@ -27,9 +27,9 @@ from napari_emcad import (
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.stage_maps.extract import OutOfMemory
 from napari_emcad.inference.stage_maps.grid import make_grid
-from napari_emcad.inference.stage_maps.keys import wanted_maps
+from napari_emcad.inference.stage_maps.keys import parse_map_keys
 from napari_emcad.inference.uncertainty import chances, disagreement, entropy
-from napari_emcad.pipelines.stage_maps import inspect_job
+from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
 STAGES = tuple(STRIDES)
@@ -454,8 +454,8 @@ def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
         inside[0]
     assert len(calls) == 3
     slices = as_slices(np.stack([picture] * 2), 3, "ZYXC")
-    wanted = wanted_maps(maps, checkpoint().config)
-    job = inspect_job(slices, checkpoint(), wanted, inside._settings, stop)
+    wanted = parse_map_keys(maps, checkpoint().config)
+    job = stage_maps_job(slices, checkpoint(), wanted, inside._settings, stop)
     events, summary = drained(job)
     assert all(isinstance(each, Progress) for each in events)
     assert (summary.ending, summary.slices_done, summary.slices_total) == ("stopped", 0, 2)
@@ -525,11 +525,11 @@ def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
 
 def test_nothing_is_kept_when_the_job_has_ended(checkpoint, picture):
     slices = as_slices(picture, 3, "YXC")
-    network, wanted = checkpoint().network(), wanted_maps(["all", "flips"], checkpoint().config)
+    network, wanted = checkpoint().network(), parse_map_keys(["all", "flips"], checkpoint().config)
     how = (slices, checkpoint(), wanted, InferenceSettings(tile=64), threading.Event())
-    drained(inspect_job(*how, network=network))
+    drained(stage_maps_job(*how, network=network))
     before = _tensors()
-    drained(inspect_job(*how, network=network))
+    drained(stage_maps_job(*how, network=network))
     assert _tensors() == before
     assert not any(each._forward_hooks for each in network.modules())
     assert next(network.parameters()).device.type == "cpu"

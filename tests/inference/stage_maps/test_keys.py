@@ -5,31 +5,31 @@ from __future__ import annotations
 import pytest
 
 from napari_emcad import MapKey, ModelConfig
-from napari_emcad.inference.stage_maps.keys import KINDS, wanted_maps
+from napari_emcad.inference.stage_maps.keys import KINDS, parse_map_keys
 
 ONE, FOUR = ModelConfig(), ModelConfig(num_classes=4)
 
 
 def test_a_kind_alone_means_each_stage_that_has_it():
-    assert [str(k) for k in wanted_maps("gate", ONE)] == ["gate:3", "gate:2", "gate:1"]
-    assert [str(k) for k in wanted_maps("sum", ONE)] == ["sum:4", "sum:3", "sum:2", "sum:1"]
-    assert wanted_maps(["entropy"], ONE) == (MapKey("entropy"),)
+    assert [str(k) for k in parse_map_keys("gate", ONE)] == ["gate:3", "gate:2", "gate:1"]
+    assert [str(k) for k in parse_map_keys("sum", ONE)] == ["sum:4", "sum:3", "sum:2", "sum:1"]
+    assert parse_map_keys(["entropy"], ONE) == (MapKey("entropy"),)
 
 
 def test_all_is_every_kind_but_flips():
-    keys = wanted_maps("all", ONE)
+    keys = parse_map_keys("all", ONE)
     assert {key.kind for key in keys} == set(KINDS) - {"flips"}
     assert len(keys) == len(set(keys)) == 4 * 7 + 3 * 2 + 2
 
 
 def test_names_are_read_back_as_the_same_maps():
-    keys = wanted_maps(["all", "flips", "probability:4:1", "decoder:1:17"], FOUR)
-    assert wanted_maps([str(each) for each in keys], FOUR) == keys
-    assert wanted_maps(keys, FOUR) == keys
+    keys = parse_map_keys(["all", "flips", "probability:4:1", "decoder:1:17"], FOUR)
+    assert parse_map_keys([str(each) for each in keys], FOUR) == keys
+    assert parse_map_keys(keys, FOUR) == keys
 
 
 def test_each_map_comes_once_in_the_order_asked_for():
-    keys = wanted_maps(["gate:1", "gate", " Gate:2 "], ONE)
+    keys = parse_map_keys(["gate:1", "gate", " Gate:2 "], ONE)
     assert [str(each) for each in keys] == ["gate:1", "gate:3", "gate:2"]
 
 
@@ -54,14 +54,14 @@ def test_each_map_comes_once_in_the_order_asked_for():
 )
 def test_what_is_not_there_is_said_in_a_sentence(name, message):
     with pytest.raises(ValueError, match=message):
-        wanted_maps(name, FOUR)
+        parse_map_keys(name, FOUR)
 
 
 def test_a_binary_network_has_class_1_alone():
-    assert wanted_maps("sum:2:1", ONE) == (MapKey("sum", 2, 1),)
+    assert parse_map_keys("sum:2:1", ONE) == (MapKey("sum", 2, 1),)
     for name in ("sum:2:0", "sum:2:2"):
         with pytest.raises(ValueError, match="this network has class 1 alone"):
-            wanted_maps(name, ONE)
+            parse_map_keys(name, ONE)
 
 
 @pytest.mark.parametrize("kind", ["decoder", "probability", "entropy"])
@@ -71,7 +71,7 @@ def test_a_part_without_a_stage_is_refused(kind):
 
 
 def test_titles_are_words():
-    titles = [key.title for key in wanted_maps(["gate:2", "decoder:1", "decoder:1:7"], ONE)]
+    titles = [key.title for key in parse_map_keys(["gate:2", "decoder:1", "decoder:1:7"], ONE)]
     assert titles[0] == "gate, stage 2"
     assert titles[1] == "decoder features, stage 1 as colours"
     assert titles[2] == "decoder features, stage 1, channel 7"

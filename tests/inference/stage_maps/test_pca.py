@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_emcad.inference.stage_maps.pca import fitted_colours, sample
+from napari_emcad.inference.stage_maps.pca import fit_pca_colors, sample
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def features():
 
 
 def test_directions_are_those_of_most_variance(features):
-    colours = fitted_colours(sample(features))
+    colours = fit_pca_colors(sample(features))
     flat = features.reshape(6, -1)
     _, _, expected = np.linalg.svd((flat - flat.mean(1, keepdims=True)).T, full_matrices=False)
     alike = np.abs((colours.axes * expected[:3]).sum(1))
@@ -28,13 +28,13 @@ def test_directions_are_those_of_most_variance(features):
 
 def test_signs_do_not_depend_on_the_order_of_pixels(features):
     pixels = sample(features)
-    turned = fitted_colours(pixels[::-1])
-    np.testing.assert_allclose(fitted_colours(pixels).axes, turned.axes, atol=1e-5)
+    turned = fit_pca_colors(pixels[::-1])
+    np.testing.assert_allclose(fit_pca_colors(pixels).axes, turned.axes, atol=1e-5)
     assert all(axis[np.abs(axis).argmax()] > 0 for axis in turned.axes)
 
 
 def test_colours_are_0_to_1_and_use_the_range(features):
-    colours = fitted_colours(sample(features))
+    colours = fit_pca_colors(sample(features))
     painted = colours.painted(colours.projected(features))
     assert painted.shape == (3, 20, 30)
     assert painted.dtype == np.float32
@@ -45,12 +45,12 @@ def test_colours_are_0_to_1_and_use_the_range(features):
 @pytest.mark.parametrize("size", [(1, 1), (4, 5)])
 def test_features_that_do_not_vary_are_grey(size):
     flat = np.full((8, *size), 3.7, np.float32)
-    colours = fitted_colours(sample(flat))
+    colours = fit_pca_colors(sample(flat))
     np.testing.assert_array_equal(colours.painted(colours.projected(flat)), 0.5)
 
 
 def test_projecting_and_blending_may_change_places(features):
-    colours = fitted_colours(sample(features))
+    colours = fit_pca_colors(sample(features))
     mean = colours.projected(0.3 * features + 0.7 * features[:, ::-1])
     both = 0.3 * colours.projected(features) + 0.7 * colours.projected(features[:, ::-1])
     np.testing.assert_allclose(mean, both, rtol=1e-4, atol=1e-3)

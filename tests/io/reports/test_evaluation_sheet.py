@@ -21,7 +21,7 @@ from napari_emcad.imaging.overlay import (
 from napari_emcad.io.checkpoints.checkpoint import COLOURS as CLASS_COLOURS
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.io.reports import evaluation_sheet as module
-from napari_emcad.io.reports.evaluation_sheet import exhibit, sheet
+from napari_emcad.io.reports.evaluation_sheet import sheet, sheet_row
 from napari_emcad.io.reports.text import drawable, elided, font
 
 NUCLEUS, WALL = ClassLabel("nucleus", "#00ff00"), ClassLabel("wall", "#0000ff")
@@ -35,7 +35,7 @@ def case(name="a.png", size=(200, 200), figures="Dice 0.5", planes=None):
     truth, predicted = np.zeros((2, *size), np.uint8)
     truth[:, width // 2 :], predicted[height // 2 :] = 1, 1
     planes = np.full((1, *size), 7, np.uint8) if planes is None else planes
-    return exhibit(name, figures, planes, truth, predicted)
+    return sheet_row(name, figures, planes, truth, predicted)
 
 
 def panels(page: np.ndarray) -> list[np.ndarray]:
@@ -87,7 +87,7 @@ def test_the_panels_are_image_truth_prediction_and_disagreement():
 
 def test_another_class_has_a_colour_of_its_own():
     truth = np.ones((200, 200), np.uint8)
-    mixed = exhibit("a.png", "", np.zeros((1, 200, 200)), truth, truth + 1)
+    mixed = sheet_row("a.png", "", np.zeros((1, 200, 200)), truth, truth + 1)
     wrong = panels(sheet([mixed], [NUCLEUS, WALL], "worst"))[3]
     assert np.abs(wrong[100, 100] - list(COLOURS["wrong class"])).max() <= 26
 
@@ -226,7 +226,7 @@ def test_a_small_object_in_a_large_image_is_shown_from_near():
     truth[900:940, 1800:1850] = 1
     image = np.zeros((1, 1000, 2000), np.uint16)
     image[0, 900:940, 1800:1850] = 3000
-    shown = exhibit("a.tif", "", image, truth, predicted)
+    shown = sheet_row("a.tif", "", image, truth, predicted)
     seen = np.count_nonzero(shown.truth) / shown.truth.size
     assert seen == pytest.approx(40 * 50 / 128**2, rel=0.05)
     assert (shown.picture[..., 0] > 128).mean() == pytest.approx(seen, rel=0.1)
@@ -238,7 +238,7 @@ def test_nothing_of_what_is_there_is_cut_off(corner):
     truth[corner] = 1
     predicted = np.zeros_like(truth)
     predicted[90:110, 140:160] = 1
-    shown = exhibit("a.tif", "", truth[None], truth, predicted)
+    shown = sheet_row("a.tif", "", truth[None], truth, predicted)
     assert shown.truth.any()
     scale = shown.predicted.shape[1] / 300
     assert np.count_nonzero(shown.predicted) >= 0.9 * (20 * scale) ** 2
@@ -246,7 +246,7 @@ def test_nothing_of_what_is_there_is_cut_off(corner):
 
 def test_an_image_with_nothing_in_it_is_shown_whole():
     nothing = np.zeros((100, 400), np.uint8)
-    assert exhibit("a.tif", "", nothing[None], nothing, nothing).picture.shape == (140, 560, 3)
+    assert sheet_row("a.tif", "", nothing[None], nothing, nothing).picture.shape == (140, 560, 3)
 
 
 @pytest.mark.parametrize("fill", [0, 9, np.nan, np.inf])
@@ -277,6 +277,6 @@ def test_what_is_handed_in_is_left_alone():
     truth[10:20, 10:20] = 1
     image = np.random.default_rng(0).integers(0, 4000, (1, 50, 60)).astype(np.uint16)
     before = [each.copy() for each in (image, truth, predicted)]
-    sheet([exhibit("a", "", image, truth, predicted)], [NUCLEUS], "")
+    sheet([sheet_row("a", "", image, truth, predicted)], [NUCLEUS], "")
     for now, then in zip((image, truth, predicted), before, strict=True):
         np.testing.assert_array_equal(now, then)

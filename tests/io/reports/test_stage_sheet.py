@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, shaded
+from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.io.reports import stage_sheet as module
 from napari_emcad.io.reports.stage_sheet import View, map_sheet
@@ -32,10 +32,10 @@ def panel(found, seen):
 
 
 def test_colours_run_from_the_first_to_the_last_stop():
-    found = shaded(np.array([-9.0, 0, 0.5, 1, 9]), (0, 1), SEQUENTIAL)
+    found = apply_colormap(np.array([-9.0, 0, 0.5, 1, 9]), (0, 1), SEQUENTIAL)
     assert found[0].tolist() == found[1].tolist() == [0x44, 0x01, 0x54]
     assert found[3].tolist() == found[4].tolist() == [0xFD, 0xE7, 0x25]
-    white = shaded(np.array([[0.0]]), (-3, 3), DIVERGING)[0, 0]
+    white = apply_colormap(np.array([[0.0]]), (-3, 3), DIVERGING)[0, 0]
     assert white.tolist() == [0xF7] * 3
 
 
@@ -70,7 +70,7 @@ def test_zero_of_a_signed_map_is_white():
 def test_probabilities_are_shown_from_0_to_1_and_others_from_end_to_end():
     half = np.full((8, 12), 0.5, np.float32)
     half[0, 0] = 0.4
-    middle = shaded(np.array(0.5), (0, 1), SEQUENTIAL).tolist()
+    middle = apply_colormap(np.array(0.5), (0, 1), SEQUENTIAL).tolist()
     assert panel(a_map("probability", values=half), view())[-1, -1].tolist() == middle
     last = [0xFD, 0xE7, 0x25]
     assert panel(a_map("gate", values=half), view())[-1, -1].tolist() == last

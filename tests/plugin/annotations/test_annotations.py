@@ -40,7 +40,7 @@ def channels_within(viewer, tiny, nuclei):
     for box in panel.segment_panel._axes._channels:
         box.setCurrentIndex(box.findData(0))
     panel.segment_panel._axes.changed.emit()
-    panel.classroom.new_annotation()
+    panel.teach_controller.new_annotation()
     return panel
 
 
@@ -114,9 +114,9 @@ def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qt
             point = image.data_to_world((z, channel, 24, 30))
             assert labels.get_value(point, world=True) == value
             assert shown(labels)[24, 30] == value
-    record = panel.session.workbook.record
+    record = panel.session.project.record
     assert {key.index for key in record.pages} == {(1,), (2,)}
-    pair = panel.classroom.pair
+    pair = panel.teach_controller.pair
     assert pair.numbers.shape == (3, 96, 128)
     assert set(record.painted.items()) == {
         (1, int((pair.numbers == 1).sum())),
@@ -134,7 +134,7 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
     said = viewer.layers["cells prediction"].data[1, 0]
     assert said.any()
     press(qtbot, panel.teach_panel._correct)
-    numbers = panel.classroom.pair.numbers
+    numbers = panel.teach_controller.pair.numbers
     assert np.array_equal(numbers[1] == 1, said == 1)
     assert not numbers[[0, 2]].any()
     assert np.array_equal(shown(annotation(panel)), numbers[1])
@@ -147,12 +147,12 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     panel = channels_within
     stroke(panel, 1, (1, 1, 24, 30))
     settle(panel, qtbot)
-    panel.keeper.save()
-    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
-    (path,) = panel.keeper._sitting.folder.glob("paint-*")
+    panel.autosave_controller.save()
+    qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
+    (path,) = panel.autosave_controller._sitting.folder.glob("paint-*")
     with np.load(path) as kept:
         assert tuple(kept["shape"]) == (3, 96, 128)
-    panel.keeper._sitting._held.close()  # as the end of the process does
+    panel.autosave_controller._sitting._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)
@@ -173,13 +173,13 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     data, meta, _ = annotation(panel).as_layer_data_tuple()
     copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
     viewer.layers.remove(annotation(panel))
-    panel.classroom.use_layer(copied)
+    panel.teach_controller.use_layer(copied)
     assert annotation(panel) is copied
     copied.paint((2, 1, 50, 50), 1)
     assert copied.data[2, 0, 50, 50] == 1
     odd = np.zeros(copied.data.shape, np.uint8)
     odd[0, 1, :5] = 1
-    panel.classroom.use_layer(viewer.add_labels(odd, name="odd"))
+    panel.teach_controller.use_layer(viewer.add_labels(odd, name="odd"))
     assert "“odd” does not suit “cells”: its channels hold different" in panel.job_bar.message
     assert annotation(panel) is copied
     copied.data = np.array(copied.data)  # as other plugins do
@@ -188,7 +188,7 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     assert copied.data[2, 1, 70, 70] == 1
     copied.data = odd
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     assert "its channels hold different numbers" in panel.teach_panel._reason.text()
 
 
@@ -199,11 +199,11 @@ def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_with
     mine = np.zeros((3, 96, 128), np.uint8)
     mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
     layer = viewer.add_labels(mine, name="mine")
-    panel.classroom.use_layer(layer)
+    panel.teach_controller.use_layer(layer)
     settle(panel, qtbot)
     assert "no axis for the channels" in panel.teach_panel._remark.text()
-    assert set(panel.session.workbook.record.painted) == {0, 1}
-    panel.classroom.paint(1)
+    assert set(panel.session.project.record.painted) == {0, 1}
+    panel.teach_controller.paint(1)
     assert "no axis for the channels" in panel.job_bar.message
     assert layer.mode != "paint"
 
@@ -226,26 +226,30 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learnt(
     for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
         stroke(panel, k, at)
         settle(panel, qtbot)
-    painted = panel.session.workbook.record.painted
+    painted = panel.session.project.record.painted
     image.data = np.zeros(other, np.uint8)
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     reason = panel.teach_panel._reason.text()
     assert "“nuclei annotation” does not suit “nuclei” any more" in reason
     assert said in reason
     assert not panel.teach_panel._train.isEnabled()
-    panel.teacher.train()
+    panel.training_runner.train()
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
-    panel.classroom.paint(1)
+    panel.teach_controller.paint(1)
     assert said in panel.job_bar.message
-    for do in (panel.classroom.correct, panel.preview.refresh, panel.keeper.save):
+    for do in (
+        panel.teach_controller.correct,
+        panel.preview.refresh,
+        panel.autosave_controller.save,
+    ):
         do()
         settle(panel, qtbot)
     image.data = nuclei
     settle(panel, qtbot)
-    panel.classroom.show()
-    assert panel.session.workbook.record.painted == painted
+    panel.teach_controller.show()
+    assert panel.session.project.record.painted == painted
     assert panel.teach_panel._train.isEnabled()
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
@@ -265,9 +269,9 @@ def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
             settle(panel, qtbot)
     viewer.layers["one"].data = nuclei[:40]
     settle(panel, qtbot)
-    assert "“one”" in panel.teacher.why_not()
-    panel.session.workbook.change_pair(next(iter(panel.session.workbook.pairs)), ticked=False)
-    assert not panel.teacher.why_not()
+    assert "“one”" in panel.training_runner.why_not()
+    panel.session.project.change_pair(next(iter(panel.session.project.pairs)), ticked=False)
+    assert not panel.training_runner.why_not()
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
@@ -279,17 +283,17 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
     keys = []
     for value in range(1, 5):
         press(qtbot, panel.teach_panel._new)
-        keys.append(panel.classroom.pair.key)
+        keys.append(panel.teach_controller.pair.key)
         assert keys[-1] != id(annotation(panel))  # an address is given to others later
         annotation(panel).data[value, :value] = 1
         annotation(panel).refresh()
         settle(panel, qtbot)
-        panel.keeper.save()
-        qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
+        panel.autosave_controller.save()
+        qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
         viewer.layers.remove(annotation(panel))
         settle(panel, qtbot)
     assert len(set(keys)) == 4
-    found = sorted(panel.keeper._sitting.folder.glob("paint-*"))
+    found = sorted(panel.autosave_controller._sitting.folder.glob("paint-*"))
     assert len(found) == 4
     for count, path in enumerate(found, start=1):
         with np.load(path) as kept:
@@ -320,23 +324,23 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
             for k in (1, 0):
                 stroke(panel, k, (row + 8 * k, 20), 40)
                 settle(panel, qtbot)
-    record = panel.session.workbook.record
+    record = panel.session.project.record
     learnt, tested = everything(record)
     assert tested.any()
     assert not (learnt & tested).any()
-    assert not panel.teacher.disagreement()
+    assert not panel.training_runner.disagreement()
     first, second = panel.notes.pairs
     second.labels.data[first.labels.data == 1] = 255
     second.labels.refresh()
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     count = int((first.labels.data == 1).sum())
     said = panel.teach_panel._score.text()
     assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in said
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
-    panel.session.workbook.change_pair(second.key, ticked=False)
-    assert not panel.teacher.disagreement()
+    panel.session.project.change_pair(second.key, ticked=False)
+    assert not panel.training_runner.disagreement()
 
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
@@ -350,7 +354,7 @@ def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtb
             stroke(panel, k, (row, column), 2)
             settle(panel, qtbot)
     train(panel, qtbot)
-    learnt, tested = everything(panel.session.workbook.record)
+    learnt, tested = everything(panel.session.project.record)
     assert tested.any()
     if how != "image":
         viewer.layers.remove(annotation(panel))
@@ -363,7 +367,7 @@ def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtb
     for row in (24, 60):
         stroke(panel, 1, (row, 0), 120)
         settle(panel, qtbot)
-    now = everything(panel.session.workbook.record)
+    now = everything(panel.session.project.record)
     assert not (now[1] & learnt).any()
     assert not (now[0] & tested).any()
     assert (now[0] | now[1])[tested].all()
@@ -380,20 +384,20 @@ def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, t
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     mask = (nuclei > 100).astype(np.uint8) * 255
-    panel.classroom.use_layer(viewer.add_labels(mask, name="mine"))
+    panel.teach_controller.use_layer(viewer.add_labels(mask, name="mine"))
     settle(panel, qtbot)
     bright = int((nuclei > 100).sum())
-    book, remark = panel.session.workbook, panel.teach_panel._remark
+    book, remark = panel.session.project, panel.teach_panel._remark
     means(panel, "scribbles")
     settle(panel, qtbot)
     assert book.record.painted == {0: bright}
     assert "255 is sure background now" in remark.text()
-    panel.classroom.paint(1)
+    panel.teach_controller.paint(1)
     assert viewer.layers["mine"].selected_label == 1
     means(panel, "mask")
     settle(panel, qtbot)
     assert book.record.painted == {0: nuclei.size - bright, 1: bright}
-    assert not panel.teacher._watch.problem
+    assert not panel.training_runner._watch.problem
 
 
 def rename(panel, k, name):
@@ -450,12 +454,12 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
 ):
     """Alt+T right after a training begins another one, whatever is being predicted."""
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
-    panel.teacher.train()
+    panel.training_runner.train()
     qtbot.waitUntil(held_back.begun.is_set, timeout=PATIENCE_MS)
     assert panel.session.running.verb == "Predicting"
-    panel.classroom.show()
+    panel.teach_controller.show()
     if by == "key":
-        panel.teacher.train()
+        panel.training_runner.train()
     else:
         button = panel.teach_panel._train if by == "button" else panel.teach_panel._update
         assert button.isEnabled()
@@ -470,13 +474,13 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
 def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, held_back):
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     ticket = panel.session.begin("Segmenting nuclei")
-    panel.teacher.train()
+    panel.training_runner.train()
     assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
     panel.session.end(ticket)
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
     panel.preview.compare(panel.session.versions.current)
-    panel.teacher.train()
+    panel.training_runner.train()
     assert "Predicting: wait" in panel.job_bar.message
     held_back.set()
     settle(panel, qtbot)
@@ -549,18 +553,18 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
     mask = np.zeros(nuclei.shape, np.uint8)
     for k, value in enumerate(values):
         mask[20 + 24 * k : 40 + 24 * k] = value
-    panel.classroom.use_layer(viewer.add_labels(mask.copy(), name="mine"))
+    panel.teach_controller.use_layer(viewer.add_labels(mask.copy(), name="mine"))
     settle(panel, qtbot)
     remark = panel.teach_panel._remark
     assert ("single objects" if values[0] == 1 else "85 is class 1") in remark.text()
     means(panel, "mask")
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     assert "add a class" in panel.teach_panel._reason.text()
     for _ in range(2):
         press(qtbot, panel.teach_panel.classes._add)
     settle(panel, qtbot)
-    record = panel.session.workbook.record
+    record = panel.session.project.record
     assert record.painted == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
     assert set(record.held_out) == set(range(4))
     train(panel, qtbot)
@@ -568,8 +572,8 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
     assert panel.session.versions.current.score is not None
     assert np.array_equal(viewer.layers["mine"].data, mask)
     for k in range(4):
-        panel.classroom.paint(k)
-        rule = panel.session.workbook.pairs[panel.classroom.pair.key].rule
+        panel.teach_controller.paint(k)
+        rule = panel.session.project.pairs[panel.teach_controller.pair.key].rule
         assert rule.class_of(int(annotation(panel).selected_label)) == k
 
 
@@ -579,10 +583,10 @@ def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
     settle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))
-        search = panel.suggester._ask().search
+        search = panel.suggest_controller._ask().search
         height, width = search.shape
         target = painted_part(search.painted, (z,), (0, height), (0, width), search.classes)
-        assert (target == 1).sum() == (panel.classroom.pair.numbers[z] == 1).sum()
+        assert (target == 1).sum() == (panel.teach_controller.pair.numbers[z] == 1).sum()
         assert (target == 1).any() == (z == 1)
 
 
@@ -616,5 +620,5 @@ def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtb
     press(qtbot, panel.teach_panel.classes._add)
     settle(panel, qtbot)
     assert "cannot hold class 2" in panel.job_bar.message
-    panel.classroom.paint(1)
+    panel.teach_controller.paint(1)
     assert annotation(panel).mode == "paint"

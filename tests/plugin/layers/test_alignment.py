@@ -73,11 +73,11 @@ def test_coarse_grids_have_the_half_pixel_term(factor):
 
 
 def test_a_result_follows_an_image_that_was_moved(panel, finish):
-    panel.segmenter.run()
+    panel.segment_controller.run()
     finish(panel)
     image = panel.viewer.layers["nuclei"]
     image.scale, image.translate, image.units = (0.3, 0.3), (5, 6), ("um", "um")
-    panel.segmenter.run()
+    panel.segment_controller.run()
     finish(panel)
     (layer,) = [each for each in panel.viewer.layers if isinstance(each, Labels)]
     np.testing.assert_allclose(layer.scale, (0.3, 0.3))
@@ -98,7 +98,7 @@ def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, doc
     form._axes.changed.emit()
     form._scope.setCurrentIndex(form._scope.findData("layer"))
     form._advanced._probabilities.setChecked(True)
-    panel.segmenter.run()
+    panel.segment_controller.run()
     finish(panel)
     layer = viewer.layers["cells segmentation"]
     checkpoint = panel.session.checkpoint

@@ -22,7 +22,7 @@ from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import levels
-from napari_emcad.plugin.stages.cache import MapCache
+from napari_emcad.plugin.stages.cache import RecentMaps
 from napari_emcad.plugin.stages.layers import placed_map
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest
 
@@ -33,7 +33,7 @@ FEW = StageChoices(stages=(4, 1), kinds=("probability",))
 
 
 def click(qtbot, panel):
-    panel.observatory.show()  # or wait for it
+    panel.stages_controller.show()  # or wait for it
     qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
 
 
@@ -43,7 +43,7 @@ def shown(finish, qtbot):
 
     def shown(panel):
         finish(panel)
-        qtbot.waitUntil(lambda: not panel.observatory._waiting, timeout=30_000)
+        qtbot.waitUntil(lambda: not panel.stages_controller._waiting, timeout=30_000)
 
     return shown
 
@@ -51,13 +51,13 @@ def shown(finish, qtbot):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; until it is set, the network does not answer."""
-    opened, answers = threading.Event(), PvtEmcad.look_inside
+    opened, answers = threading.Event(), PvtEmcad.forward_intermediates
 
-    def look_inside(self, x):
+    def forward_intermediates(self, x):
         assert opened.wait(60)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     yield opened
     opened.set()
 
@@ -71,7 +71,7 @@ def stack(viewer, dock, nuclei):
     panel = dock(viewer)
     panel.stages_panel.set_value(FEW)
     panel.stages_panel._follow.setChecked(True)
-    panel.observatory.show()
+    panel.stages_controller.show()
     return panel
 
 
@@ -257,7 +257,7 @@ def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, sho
     shown(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
-    assert panel.observatory._layers.beside
+    assert panel.stages_controller._layers.beside
     assert all(frozen)
     assert gc.get_freeze_count() == 0
 
@@ -295,11 +295,11 @@ def test_bars_alone_can_be_removed(panel, shown, qtbot):
     panel.stages_panel.set_value(StageChoices((4, 1), ("channel",)))
     click(qtbot, panel)
     shown(panel)
-    panel.observatory.show()
+    panel.stages_controller.show()
     assert panel.stages_panel._remove.isEnabled()
     qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
     assert not panel.stages_panel._remove.isEnabled()
-    assert not panel.observatory._seen
+    assert not panel.stages_controller._seen
 
 
 # -- what changes meanwhile
@@ -310,8 +310,8 @@ def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
     click(qtbot, panel)
     shown(panel)
     image = panel.viewer.layers["nuclei"]
-    panel.observatory._cursor = (25.0, 54.0)
-    panel.observatory._read()
+    panel.stages_controller._cursor = (25.0, 54.0)
+    panel.stages_controller._read()
     assert panel.stages_panel.readout.values
     image.data = np.zeros_like(image.data)
     assert "image has changed" in panel.stages_panel._told.text()
@@ -326,7 +326,7 @@ def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
 def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot):
     click(qtbot, stack)
     shown(stack)
-    panel = stack.observatory
+    panel = stack.stages_controller
     panel._cursor = (4.0, 25 * 0.5, 54 * 0.5)
     panel._read()
     assert stack.stages_panel.readout.values
@@ -345,7 +345,7 @@ def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
     panel.viewer.scene.camera.center = (0.0, 5000.0, 5000.0)
-    panel.observatory.show()
+    panel.stages_controller.show()
     assert not panel.stages_panel._show.isEnabled()
     assert "Nothing of the image is on screen" in panel.stages_panel._reason.text()
 
@@ -356,15 +356,15 @@ def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
 def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, monkeypatch):
     click(qtbot, stack)
     shown(stack)
-    layer, looks, answers = maps(stack)["probability:1"], [], PvtEmcad.look_inside
+    layer, looks, answers = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
     np.testing.assert_allclose(layer.translate, (4, (STRIDE - 1) / 4, (STRIDE - 1) / 4))
     first = layer.data.copy()
 
-    def look_inside(self, x):
+    def forward_intermediates(self, x):
         looks.append(1)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
     expected = inspect(
@@ -417,7 +417,7 @@ def test_the_window_does_not_stand_still_while_following(stack, shown, qtbot):
 def test_the_cache_forgets_what_was_not_looked_at_for_longest():
     key, size = MapKey("gate", 1), 1000
     found = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
-    cache = MapCache(3 * size)
+    cache = RecentMaps(3 * size)
     for z in range(3):
         cache.put((z,), {key: found})
     assert cache.get((0,))
@@ -425,7 +425,7 @@ def test_the_cache_forgets_what_was_not_looked_at_for_longest():
     assert cache.get((1,)) is None
     assert cache.get((0,))
     assert (len(cache), cache.bytes) == (3, 3 * size)
-    MapCache(size - 1).put((0,), {key: found})
+    RecentMaps(size - 1).put((0,), {key: found})
 
 
 # -- the cursor
@@ -435,7 +435,7 @@ def test_the_stages_under_the_cursor(stack, shown, qtbot):
     stack._tabs.setCurrentWidget(stack.stages_panel)
     click(qtbot, stack)
     shown(stack)
-    readout, seen = stack.stages_panel.readout, stack.observatory._seen
+    readout, seen = stack.stages_panel.readout, stack.stages_controller._seen
 
     class Event:
         position = (4.0, 25 * 0.5, 54 * 0.5)
@@ -450,7 +450,7 @@ def test_the_stages_under_the_cursor(stack, shown, qtbot):
     assert readout.values == pytest.approx(expected)
     for outside in ((4.0, -9.0, 0.0), (6.0, 12.0, 27.0)):
         Event.position = outside
-        stack.observatory._moved(stack.viewer, Event)
+        stack.stages_controller._moved(stack.viewer, Event)
         assert readout.values == {}
 
 
@@ -459,26 +459,26 @@ def test_the_stages_under_the_cursor(stack, shown, qtbot):
 
 def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     panel = dock(viewer)
-    observatory, stages = panel.observatory, panel.stages_panel
-    observatory.show()
+    stages_controller, stages = panel.stages_controller, panel.stages_panel
+    stages_controller.show()
     assert stages._reason.text() == "Open an image first."
     viewer.add_image(np.stack([nuclei] * 3), name="three")
-    observatory.show()
+    stages_controller.show()
     assert panel.segment_panel.problem in stages._reason.text()
     viewer.layers.clear()
     viewer.add_image(nuclei)
     stages.set_value(StageChoices((), ()))
-    observatory.show()
+    stages_controller.show()
     assert stages._reason.text() == "Choose what to show."
     stages.set_value(StageChoices((1,), ("decoder",), channels=(4000,)))
-    observatory.show()
+    stages_controller.show()
     assert "There is no channel 4000" in stages._reason.text()
     stages._channels.setText("three")
-    observatory.show()
+    stages_controller.show()
     assert "numbers" in stages._reason.text()
     assert not stages._show.isEnabled()
     panel.session._checkpoint = None
-    observatory.look()
+    stages_controller.look()
     assert panel.job_bar.message == "Open a model first."
 
 
@@ -492,16 +492,16 @@ def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error
     panel.stages_panel.set_value(FEW)
     with monkeypatch.context() as broken:
 
-        def look_inside(*_):
+        def forward_intermediates(*_):
             raise type(error)(*error.args)
 
-        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
         click(qtbot, panel)
         shown(panel)
     assert panel.job_bar.message
     assert "Seen in" not in panel.job_bar.message
     assert maps(panel) == {}
-    panel.observatory.show()
+    panel.stages_controller.show()
     assert panel.stages_panel._show.isEnabled()
     click(qtbot, panel)
     shown(panel)
@@ -588,7 +588,7 @@ def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
     np.testing.assert_allclose(layer.scale, 2 * STRIDE)
     np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
     viewer.layers.remove(rgb)
-    panel.observatory.remove_all()
+    panel.stages_controller.remove_all()
     viewer.add_image(np.stack([nuclei.T] * 5, 1), name="odd", axis_labels=("x", "z", "y"))
     for box, role in zip(panel.segment_panel._axes._roles, "XSY", strict=True):
         box.setCurrentIndex(box.findData(role))
@@ -620,12 +620,12 @@ def test_the_network_goes_when_the_slider_is_followed_no_longer(
     stack, shown, qtbot, monkeypatch, ending
 ):
     """H15: while following it stays for the next slice; after Stop or an error it has no use."""
-    before, answers = networks(), PvtEmcad.look_inside
+    before, answers = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
     shown(stack)
     assert len(networks() - before) == 1
 
-    def look_inside(self, x):
+    def forward_intermediates(self, x):
         if ending == "failed":
             raise RuntimeError("shapes")
         if ending == "stopped":
@@ -635,7 +635,7 @@ def test_the_network_goes_when_the_slider_is_followed_no_longer(
         return answers(self, x)
 
     stack.segment_panel._advanced._tile.setValue(64)
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: not stack.stages_panel.following, timeout=30_000)
     shown(stack)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_emcad.annotation.label_rules import UNPAINTED, LabelRule
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.imaging.slices import as_slices
-from napari_emcad.interactive.annotated_patches import Painted, painted_part
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, painted_part
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
 
@@ -20,8 +20,8 @@ def press(qtbot, button):
 
 
 def suggest(panel, qtbot, finish):
-    panel.observatory.show()
-    panel.suggester.show()
+    panel.stages_controller.show()
+    panel.suggest_controller.show()
     press(qtbot, panel.stages_panel._suggest)
     finish(panel)
 
@@ -32,10 +32,10 @@ def place(panel):
 
 def annotate(panel, qtbot):
     panel._tabs.setCurrentWidget(panel.teach_panel)
-    panel.classroom.show_soon()
+    panel.teach_controller.show_soon()
     qtbot.waitUntil(panel.teach_panel._new.isEnabled, timeout=60_000)
     press(qtbot, panel.teach_panel._new)
-    return panel.classroom.pair.labels
+    return panel.teach_controller.pair.labels
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def large(viewer, dock, nuclei):
 def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
     panel = large.stages_panel
     panel.set_value(StageChoices((), ()))
-    large.observatory.show()
-    large.suggester.show()
+    large.stages_controller.show()
+    large.suggest_controller.show()
     assert not panel._show.isEnabled()
     assert panel._suggest.isEnabled()
 
@@ -75,21 +75,21 @@ def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish
     else:
         large.session.open(large.session.checkpoint.override(title="another"))
     qtbot.waitUntil(lambda: not place(large), timeout=10_000)
-    assert not large.suggester._found
+    assert not large.suggest_controller._found
 
 
 def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
     camera, canvas = large.viewer.scene.camera, large.viewer.canvas
     suggest(large, qtbot, finish)
-    first = large.suggester._found[0]
+    first = large.suggest_controller._found[0]
     sides = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
     for zoom in (0.01, 400.0):
         camera.zoom = zoom
-        large.suggester._show()
+        large.suggest_controller._show()
         share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
         assert 0.09 < share < 0.61
     kept = camera.zoom
-    large.suggester._show()
+    large.suggest_controller._show()
     assert camera.zoom == pytest.approx(kept)
 
 
@@ -98,7 +98,7 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
-    found = list(panel.suggester._found)
+    found = list(panel.suggest_controller._found)
     assert len(found) > 2
     assert place(panel) == f"1 of {len(found)}"
     assert list(viewer.layers) == layers
@@ -139,23 +139,23 @@ def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
     labels = annotate(panel, qtbot)
     panel.segment_panel._level.setCurrentIndex(1)
     suggest(panel, qtbot, finish)
-    first = panel.suggester._found[0]
+    first = panel.suggest_controller._found[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.centre)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
-    assert first not in panel.suggester._found
-    assert panel.suggester._found
+    assert first not in panel.suggest_controller._found
+    assert panel.suggest_controller._found
 
 
 def test_an_image_that_is_gone_has_no_places(large, qtbot, finish):
     suggest(large, qtbot, finish)
-    assert large.suggester._found
+    assert large.suggest_controller._found
     large.viewer.layers.clear()
-    large.suggester.step(1)
+    large.suggest_controller.step(1)
     assert place(large) == ""
-    large.suggester.suggest()
+    large.suggest_controller.suggest()
     assert "image" in large.job_bar._message.text()
 
 
@@ -163,7 +163,7 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
     labels = np.zeros((3, 40, 30), np.uint8)
     labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
     slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
-    source = Painted("a", "a", slices, labels, LabelRule(), (0, 10, 4))
+    source = AnnotatedImage("a", "a", slices, labels, LabelRule(), (0, 10, 4))
     whole = painted_part(source, (1,), (0, 60), (0, 50), 2)
     assert whole.shape == (60, 50)
     assert np.count_nonzero(whole == 2) == 4 * 13
@@ -171,15 +171,15 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
     for rows, columns in (((12, 50), (2, 20)), ((0, 5), (0, 5)), ((58, 60), (40, 50))):
         part = painted_part(source, (1,), rows, columns, 2)
         assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
-    assert (painted_part(source, (2,), (0, 60), (0, 50), 2) == UNPAINTED).all()
+    assert (painted_part(source, (2,), (0, 60), (0, 50), 2) == UNLABELED).all()
 
 
 # -- the whole stack
 
 
 def choose_stack(panel):
-    panel.observatory.show()
-    panel.suggester.show()
+    panel.stages_controller.show()
+    panel.suggest_controller.show()
     reach = panel.stages_panel._reach
     reach.setCurrentIndex(reach.findText("whole stack"))
 
@@ -204,7 +204,7 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
     assert panel.job_bar.message == "Nothing here is doubtful."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    found = list(panel.suggester._found)
+    found = list(panel.suggest_controller._found)
     assert {each.index for each in found} == {(1,), (4,)}
     visited = []
     for each in found:
@@ -229,31 +229,31 @@ def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuc
     assert stages._reach.isEnabled()
     flat = panel.viewer.add_image(nuclei, name="flat")
     stages.choose_layer(flat)
-    panel.observatory.show()
-    panel.suggester.show()
+    panel.stages_controller.show()
+    panel.suggest_controller.show()
     assert not stages._reach.isVisibleTo(stages)
     suggest(panel, qtbot, finish)
-    assert panel.suggester._asked.request.image is flat
-    assert panel.suggester._asked.search.slices.scope.index == ()
+    assert panel.suggest_controller._asked.request.image is flat
+    assert panel.suggest_controller._asked.search.slices.scope.index == ()
 
 
 def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
-    panel, answers, seen = uneven, PvtEmcad.look_inside, []
+    panel, answers, seen = uneven, PvtEmcad.forward_intermediates, []
 
-    def look_inside(self, x):
+    def forward_intermediates(self, x):
         seen.append(panel.job_bar.running)
         if len(seen) == 3:
             panel.job_bar._thread.stop()
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     told = []
     panel.session.arrived.connect(lambda _, event: told.append(event))
     choose_stack(panel)
     suggest(panel, qtbot, finish)
     assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
-    assert {each.index for each in panel.suggester._found} == {(1,)}
+    assert {each.index for each in panel.suggest_controller._found} == {(1,)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
@@ -261,10 +261,10 @@ def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, erro
     """H1, H20."""
     with monkeypatch.context() as broken:
 
-        def look_inside(*_):
+        def forward_intermediates(*_):
             raise type(error)(*error.args)
 
-        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
         choose_stack(uneven)
         suggest(uneven, qtbot, finish)
     assert uneven.job_bar.message

@@ -40,7 +40,7 @@ def painted(panel, qtbot):
 
 def paint(panel, qtbot, count=5):
     for k, places in ((1, NUCLEI), (0, GROUND)):
-        panel.classroom.paint(k)
+        panel.teach_controller.paint(k)
         labels = annotation(panel)
         labels.brush_size = 3
         for n, (y, x) in enumerate(places[:count]):
@@ -57,15 +57,15 @@ def calibrate(panel, qtbot):
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
     settle(panel, qtbot)
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
 
 
 def look(panel, qtbot):
     panel.stages_panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
-    panel.observatory.show()
+    panel.stages_controller.show()
     qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
     settle(panel, qtbot)
-    qtbot.waitUntil(lambda: not panel.observatory._waiting, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.stages_controller._waiting, timeout=30_000)
 
 
 def entropies(panel, temperature):
@@ -81,7 +81,7 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     paint(panel, qtbot)
     look(panel, qtbot)
     calibrate(panel, qtbot)
-    found, held_out = panel.session.calibration, panel.session.workbook.record.held_out
+    found, held_out = panel.session.calibration, panel.session.project.record.held_out
     assert found.pixels == sum(held_out.values())
     assert abs(found.temperature - 1) > 0.1
     assert box(panel).said == str(found)
@@ -101,16 +101,16 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
 
     train(panel, qtbot)
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
     assert panel.session.temperature == 1
     assert "temperature 1 again" in box(panel).said
     assert not box(panel).plot.isVisibleTo(box(panel))
     look(panel, qtbot)
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
-    panel.teacher.go_to(next(iter(panel.session.versions)))
+    panel.training_runner.go_to(next(iter(panel.session.versions)))
     settle(panel, qtbot)
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
     assert panel.session.temperature == found.temperature
     assert box(panel).said == str(found)
 
@@ -119,7 +119,7 @@ def test_suggestions_use_the_temperature(painted, qtbot):
     panel = painted
     paint(panel, qtbot)
     calibrate(panel, qtbot)
-    assert panel.suggester._ask().request.temperature == panel.session.temperature != 1
+    assert panel.suggest_controller._ask().request.temperature == panel.session.temperature != 1
 
 
 def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
@@ -129,12 +129,12 @@ def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nucl
     panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
     settle(panel, qtbot)
     panel.viewer.dims.set_current_step(0, 0)
-    panel.classroom.new_annotation()
+    panel.teach_controller.new_annotation()
     labels = annotation(panel)
     for value, places in ((1, NUCLEI), (255, GROUND)):
         for n, (y, x) in enumerate(places):
             labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
-    panel.teacher.look()
+    panel.training_runner.look()
     settle(panel, qtbot)
     panel.stages_panel._follow.setChecked(True)
     look(panel, qtbot)
@@ -147,22 +147,22 @@ def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nucl
 
 def test_what_is_missing_is_said(painted, qtbot):
     panel = painted
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
     assert "Teach tab" in box(panel).said
     assert not box(panel)._button.isEnabled()
     paint(panel, qtbot, 2)
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
     assert "five strokes" in box(panel).said
     paint(panel, qtbot)
-    panel.calibrator.show()
+    panel.calibrate_controller.show()
     assert box(panel).said == ""
     assert box(panel)._button.isEnabled()
-    panel.session.workbook.add_class("debris")
-    panel.calibrator.show()
+    panel.session.project.add_class("debris")
+    panel.calibrate_controller.show()
     assert "train it first" in box(panel).said
-    panel.calibrator.calibrate()
+    panel.calibrate_controller.calibrate()
     assert "train it first" in panel.job_bar.message
-    names = [each.name for each in panel.session.workbook.classes]
+    names = [each.name for each in panel.session.project.classes]
     panel.session.open(with_classes(panel.session.checkpoint, names))
     calibrate(panel, qtbot)
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
@@ -172,7 +172,7 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     """H1, H20."""
     panel = painted
     paint(panel, qtbot)
-    answers = PvtEmcad.look_inside
+    answers = PvtEmcad.forward_intermediates
     with monkeypatch.context() as broken:
 
         def stopped(self, x):
@@ -184,10 +184,10 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
         calibrate(panel, qtbot)
         assert "Stopped" in panel.job_bar.message
 
-        def look_inside(*_):
+        def forward_intermediates(*_):
             raise RuntimeError("shapes")
 
-        broken.setattr(PvtEmcad, "look_inside", look_inside)
+        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
         calibrate(panel, qtbot)
         assert "shapes" in panel.job_bar.message
     assert panel.session.calibration is None
@@ -204,21 +204,21 @@ def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, view
     viewer.window.remove_dock_widget(panel.parent())
     assert len(panel.session.calibration_changed) == 0
     again = dock(viewer)
-    again.calibrator.show()
+    again.calibrate_controller.show()
     assert box(again).said == str(found)
     assert again.session.temperature == found.temperature
 
 
 def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, monkeypatch):
     """H5."""
-    panel, answers, opened = painted, PvtEmcad.look_inside, threading.Event()
+    panel, answers, opened = painted, PvtEmcad.forward_intermediates, threading.Event()
     paint(panel, qtbot)
 
-    def look_inside(self, x):
+    def forward_intermediates(self, x):
         assert opened.wait(60)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
     thread, session = panel.job_bar._thread, panel.session
@@ -270,7 +270,7 @@ def returned(job):
 
 
 def shown_hint(panel):
-    panel.classroom.show()
+    panel.teach_controller.show()
     return panel.teach_panel.versions.hint
 
 
@@ -284,7 +284,7 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
     train(panel, qtbot)
     first = panel.session.versions.current
     assert f"Dice {first.score.dice:.2f} on {first.held_out:,}" in shown_hint(panel)
-    _, record = panel.calibrator._held_out(first.checkpoint)
+    _, record = panel.calibrate_controller._held_out(first.checkpoint)
     job = held_out_answers(
         first.checkpoint,
         panel.notes.sources(first.checkpoint),
@@ -296,7 +296,7 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
     scores = panel.teach_panel.versions._rows
     assert f"mean doubt there {first.doubt:.2f}" in scores.item(0, 3).toolTip()
 
-    panel.classroom.paint(1)
+    panel.teach_controller.paint(1)
     for y, x in ((75, 40), (52, 88)):
         annotation(panel).paint((y, x), 1)
     settle(panel, qtbot)
@@ -304,7 +304,7 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
     second = panel.session.versions.current
     assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
     assert f"Mean doubt there: {first.doubt:.2f} → {second.doubt:.2f}" in shown_hint(panel)
-    panel.teacher.go_to(first)
+    panel.training_runner.go_to(first)
     settle(panel, qtbot)
     assert shown_hint(panel).startswith("Dice ")
 
@@ -314,10 +314,10 @@ def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkey
     panel = painted
     paint(panel, qtbot)
 
-    def look_inside(*_):
+    def forward_intermediates(*_):
         raise type(error)(*error.args)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", look_inside)
+    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     train(panel, qtbot)
     version = panel.session.versions.current
     assert version.how == "trained"

@@ -28,7 +28,7 @@ from qtpy.QtCore import Qt, QTimer
 import napari_emcad
 from napari_emcad.io.checkpoints.files import read_checkpoint
 from napari_emcad.plugin.annotations.layer import new_annotation
-from napari_emcad.training.trainer import Learner
+from napari_emcad.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def teach(panel, qtbot):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; until it is set, no step is taken."""
-    opened, learn = threading.Event(), Learner.learn
+    opened, learn = threading.Event(), Trainer.learn
     begun = threading.Event()
 
     def waiting(self, *args, **kwargs):
@@ -52,7 +52,7 @@ def gate(monkeypatch):
         assert opened.wait(60)
         return learn(self, *args, **kwargs)
 
-    monkeypatch.setattr(Learner, "learn", waiting)
+    monkeypatch.setattr(Trainer, "learn", waiting)
     opened.begun = begun
     yield opened
     opened.set()
@@ -73,7 +73,7 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
     expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
     assert np.array_equal(result.data, expected.labels)
-    teach.librarian.save_version(trained, tmp_path / "mine.safetensors")
+    teach.model_controller.save_version(trained, tmp_path / "mine.safetensors")
     settle(teach, qtbot)
     saved = read_checkpoint(tmp_path / "mine.safetensors")
     assert saved.parent == before.origin.sha256
@@ -82,7 +82,7 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
 
 def test_the_table_counts_what_was_painted(teach, qtbot):
     strokes(teach, qtbot, 2)
-    record = teach.session.workbook.record
+    record = teach.session.project.record
     labels = annotation(teach).data
     assert record.painted == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
     assert record.strokes == {0: 2, 1: 2}
@@ -107,16 +107,16 @@ def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
 
 def test_the_button_says_what_is_missing(panel, qtbot):
     said = panel.teach_panel._reason
-    panel.classroom.show()
+    panel.teach_controller.show()
     assert "annotation layer" in said.text()
     assert not panel.teach_panel._train.isEnabled()
     press(qtbot, panel.teach_panel._new)
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     assert "strokes" in said.text()
     stroke(panel, 1, OBJECTS[0])
     settle(panel, qtbot)
-    panel.classroom.show()
+    panel.teach_controller.show()
     assert panel.teach_panel._train.isEnabled()
     assert "second class" in panel.teach_panel._score.text()
 
@@ -150,11 +150,11 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
         def learn(*_, **__):
             raise type(error)(*error.args)  # one that is kept holds the network
 
-        broken.setattr(Learner, "learn", learn)
+        broken.setattr(Trainer, "learn", learn)
         train(teach, qtbot)
         assert teach.job_bar.message
         assert len(teach.session.versions) == 1
-    teach.classroom.show()
+    teach.teach_controller.show()
     assert teach.teach_panel._train.isEnabled()
     train(teach, qtbot)
     assert len(teach.session.versions) == 2
@@ -163,13 +163,13 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
 def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, monkeypatch):
     """H2, H3, H4."""
     strokes(teach, qtbot)
-    threads, learn = set(), Learner.learn
+    threads, learn = set(), Trainer.learn
 
     def noted(self, *args, **kwargs):
         threads.add(threading.current_thread())
         return learn(self, *args, **kwargs)
 
-    monkeypatch.setattr(Learner, "learn", noted)
+    monkeypatch.setattr(Trainer, "learn", noted)
     ticks = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
@@ -206,8 +206,8 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     gate.set()
     settle(teach, qtbot)
     assert len(teach.session.versions) == 2
-    teach.classroom.show()
-    assert (teach.classroom.pair is None) == (which != "prediction")
+    teach.teach_controller.show()
+    assert (teach.teach_controller.pair is None) == (which != "prediction")
 
 
 def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
@@ -221,7 +221,7 @@ def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
     gate.set()
     settle(teach, qtbot)
     assert len(teach.session.versions) == 2
-    assert next(iter(teach.session.workbook.pairs.values())).name == "renamed"
+    assert next(iter(teach.session.project.pairs.values())).name == "renamed"
 
 
 def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
@@ -247,9 +247,9 @@ def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_
     press(qtbot, panel.teach_panel._new)
     stroke(panel, 1, OBJECTS[0])
     settle(panel, qtbot)
-    panel.keeper.save()
-    qtbot.waitUntil(lambda: panel.keeper._thread is None, timeout=PATIENCE_MS)
-    folder = panel.keeper._sitting.folder
+    panel.autosave_controller.save()
+    qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
+    folder = panel.autosave_controller._sitting.folder
     panel.session.begin("Training something")
     viewer.close()
     assert (folder / "closed").exists()
@@ -263,8 +263,8 @@ def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     again = dock(viewer)
     assert len(again.notes.pairs) == 1
     stroke_layer = again.notes.pairs[0].labels
-    again.classroom.paint(1)
-    assert again.classroom.pair.labels is stroke_layer
+    again.teach_controller.paint(1)
+    assert again.teach_controller.pair.labels is stroke_layer
 
 
 def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
@@ -272,17 +272,17 @@ def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach_panel._live)
     settle(teach, qtbot)
-    tutor = teach.teacher._tutor
+    tutor = teach.training_runner._tutor
     assert tutor is not None
     versions = len(teach.session.versions)
     stroke(teach, 1, OBJECTS[1])
     qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=PATIENCE_MS)
     settle(teach, qtbot)
-    assert teach.teacher._tutor is tutor
+    assert teach.training_runner._tutor is tutor
     del tutor
     assert teach.session.versions.current.how == "live"
     assert teach.session.versions.current.strokes == 3
-    teach.classroom.show()
+    teach.teach_controller.show()
     assert teach.teach_panel._live.text() == "Live: waits for strokes"
     press(qtbot, teach.teach_panel._live)
     settle(teach, qtbot)
@@ -296,10 +296,10 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
     gate.begun.clear()
     press(qtbot, teach.teach_panel._update)
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
-    teach.classroom.show()
+    teach.teach_controller.show()
     press(qtbot, teach.teach_panel._train)
-    qtbot.waitUntil(lambda: not teach.teacher._watch.looking, timeout=PATIENCE_MS)
-    assert teach.teacher.updating
+    qtbot.waitUntil(lambda: not teach.training_runner._watch.looking, timeout=PATIENCE_MS)
+    assert teach.training_runner.updating
     gate.set()
     settle(teach, qtbot)
     assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
@@ -313,7 +313,7 @@ def test_a_stroke_during_another_job_is_learnt_live_after_it(teach, qtbot):
     ticket = teach.session.begin("Segmenting something")
     stroke(teach, 1, OBJECTS[1])
     settle(teach, qtbot)
-    assert teach.teacher.stale
+    assert teach.training_runner.stale
     teach.session.end(ticket)
     qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
     settle(teach, qtbot)
@@ -325,7 +325,7 @@ def test_another_model_takes_the_tutor_away(teach, qtbot):
     press(qtbot, teach.teach_panel._update)
     settle(teach, qtbot)
     first = next(iter(teach.session.versions))
-    teach.teacher.go_to(first)
+    teach.training_runner.go_to(first)
     settle(teach, qtbot)
     assert teach.session.checkpoint is first.checkpoint
     press(qtbot, teach.teach_panel._update)
@@ -350,8 +350,8 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
 def test_a_renamed_class_keeps_its_head(teach, qtbot):
     strokes(teach, qtbot)
     before = teach.session.checkpoint
-    teach.classroom.rename(1, "cell")
-    start = teach.teacher._plan().checkpoint
+    teach.teach_controller.rename(1, "cell")
+    start = teach.training_runner._plan().checkpoint
     assert [each.name for each in start.classes] == ["cell"]
     for name in before.tensors:
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
@@ -367,7 +367,7 @@ def test_a_removed_class_leaves_its_paint(teach, qtbot):
     press(qtbot, teach.teach_panel.classes._remove)
     settle(teach, qtbot)
     assert np.array_equal(annotation(teach).data, before)
-    assert set(teach.session.workbook.record.painted) == {0, 1}
+    assert set(teach.session.project.record.painted) == {0, 1}
 
 
 def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
@@ -378,7 +378,7 @@ def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
     settle(teach, qtbot)
     train(teach, qtbot)
     prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
-    teach.classroom.remove(2)
+    teach.teach_controller.remove(2)
     labels = annotation(teach)
     assert labels.selected_label == 1
     before = labels.data.copy()
@@ -410,14 +410,14 @@ def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
     """A user's layer is never misread in silence."""
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
-    panel.classroom.use_layer(mask)
+    panel.teach_controller.use_layer(mask)
     settle(panel, qtbot)
-    (pair,) = panel.session.workbook.pairs.values()
+    (pair,) = panel.session.project.pairs.values()
     assert pair.rule.meaning == "mask"
-    assert panel.session.workbook.record.painted[1] == int((nuclei > 100).sum())
+    assert panel.session.project.record.painted[1] == int((nuclei > 100).sum())
     assert "255" in panel.teach_panel._remark.text()
     assert np.array_equal(mask.data, before)
-    assert panel.session.workbook.record.held_out
+    assert panel.session.project.record.held_out
 
 
 def test_objects_are_one_class(panel, qtbot, nuclei):
@@ -425,42 +425,42 @@ def test_objects_are_one_class(panel, qtbot, nuclei):
 
     numbered, _ = ndimage.label(nuclei > 100)
     mine = panel.viewer.add_labels(numbered, name="mine")
-    panel.classroom.use_layer(mine)
+    panel.teach_controller.use_layer(mine)
     settle(panel, qtbot)
-    (pair,) = panel.session.workbook.pairs.values()
+    (pair,) = panel.session.project.pairs.values()
     assert pair.rule.meaning == "objects"
-    assert panel.session.workbook.record.painted[1] == int((nuclei > 100).sum())
+    assert panel.session.project.record.painted[1] == int((nuclei > 100).sum())
 
 
 def test_a_layer_of_another_size_is_refused(panel, qtbot):
     odd = panel.viewer.add_labels(np.zeros((20, 30), np.uint8), name="odd")
-    panel.classroom.use_layer(odd)
+    panel.teach_controller.use_layer(odd)
     assert "must agree" in panel.job_bar.message
-    assert not panel.session.workbook.pairs
+    assert not panel.session.project.pairs
 
 
 def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
     labels = annotation(teach)
     teach.viewer.layers.remove("nuclei")
     teach.viewer.add_image(nuclei[:50, :60], name="smaller")
-    teach.classroom.use_layer(labels)
+    teach.teach_controller.use_layer(labels)
     assert "must agree" in teach.job_bar.message
-    assert not teach.session.workbook.pairs
+    assert not teach.session.project.pairs
 
 
 def test_a_layer_that_is_read_only_is_learnt_from_and_not_painted_on(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
     mine = panel.viewer.add_labels(mask, name="mine")
-    panel.classroom.use_layer(mine)
+    panel.teach_controller.use_layer(mine)
     settle(panel, qtbot)
-    assert panel.session.workbook.record.painted
-    panel.classroom.paint(1)
+    assert panel.session.project.record.painted
+    panel.teach_controller.paint(1)
     assert "read-only" in panel.job_bar.message
     assert mine.mode != "paint"
     panel.preview.refresh()
     settle(panel, qtbot)
-    panel.classroom.correct()
+    panel.teach_controller.correct()
     assert "read-only" in panel.job_bar.message
 
 
@@ -468,25 +468,25 @@ def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, 
     """H12."""
     other = teach.viewer.add_image(nuclei, name="other")
     teach.teach_panel.choose_layer(other)
-    teach.classroom.paint(1)
+    teach.teach_controller.paint(1)
     assert "annotation layer first" in teach.job_bar.message
     assert teach.viewer.layers.selection.active is other
     teach.teach_panel.choose_layer(teach.viewer.layers["nuclei"])
-    teach.classroom.paint(1)
-    assert teach.classroom.pair.image.name == "nuclei"
+    teach.teach_controller.paint(1)
+    assert teach.teach_controller.pair.image.name == "nuclei"
 
 
 def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
     annotation(teach).data[10:14, 10:30] = 9
     annotation(teach).refresh()
     settle(teach, qtbot)
-    teach.classroom.show()
+    teach.teach_controller.show()
     assert "9" in teach.teach_panel._reason.text()
     assert not teach.teach_panel._train.isEnabled()
     annotation(teach).data[10:14, 10:30] = 0
     annotation(teach).refresh()
     strokes(teach, qtbot)
-    teach.classroom.show()
+    teach.teach_controller.show()
     assert teach.teach_panel._train.isEnabled()
 
 
@@ -531,7 +531,7 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
     for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
         stroke(panel, k, at)
         settle(panel, qtbot)
-    assert {key.index for key in panel.session.workbook.record.pages} == {(1,), (3,)}
+    assert {key.index for key in panel.session.project.record.pages} == {(1,), (3,)}
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
 
@@ -548,10 +548,10 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     assert np.allclose(made.data_to_world((0, 0)), layer.data_to_world(corner))
     panel = dock(viewer)
     viewer.add_layer(made)
-    panel.classroom.use_layer(made)
+    panel.teach_controller.use_layer(made)
     stroke(panel, 1, (5, 5))
     settle(panel, qtbot)
-    (page,) = panel.session.workbook.record.pages.values()
+    (page,) = panel.session.project.record.pages.values()
     rows, columns = np.nonzero(page.target == 1)
     assert rows.min() >= corner[0]
     assert columns.min() >= corner[1]
@@ -571,12 +571,12 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
     choose(1)
     press(qtbot, panel.teach_panel._new)
     strokes(panel, qtbot)
-    before = panel.session.workbook.record
+    before = panel.session.project.record
     panel.session.open(napari_emcad.start_checkpoint(num_classes=1, input_channels=1))
-    panel.teacher.train()
+    panel.training_runner.train()
     settle(panel, qtbot)
     assert "Segment tab" in panel.job_bar.message
-    assert panel.session.workbook.record is before
+    assert panel.session.project.record is before
     choose(3)
     train(panel, qtbot)
     assert panel.session.versions.current.how == "trained"
@@ -594,8 +594,8 @@ def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuc
         strokes(panel, qtbot)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
-    first = next(iter(panel.session.workbook.pairs))
-    panel.session.workbook.change_pair(first, ticked=False)
+    first = next(iter(panel.session.project.pairs))
+    panel.session.project.change_pair(first, ticked=False)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
@@ -605,9 +605,9 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     strokes(teach, qtbot)
     train(teach, qtbot)
     painted = annotation(teach).data.copy()
-    teach.keeper.save()
-    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
-    teach.keeper._sitting._held.close()  # as the end of the process does
+    teach.autosave_controller.save()
+    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
+    teach.autosave_controller._sitting._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
@@ -618,7 +618,7 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     assert np.array_equal(pair.labels.data, painted)
     assert "drawn anew" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
-    assert again.session.workbook.record.painted == teach.session.workbook.record.painted
+    assert again.session.project.record.painted == teach.session.project.record.painted
     assert not again.recovery.lost
 
 
@@ -631,9 +631,9 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     press(qtbot, teach.teach_panel.classes._add)
     stroke(teach, 2, GROUND[2])
     settle(teach, qtbot)
-    teach.keeper.save()
-    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
-    teach.keeper._sitting._held.close()  # as the end of the process does
+    teach.autosave_controller.save()
+    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
+    teach.autosave_controller._sitting._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
@@ -646,42 +646,42 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
     assert again.session.checkpoint.title == teach.session.checkpoint.title
-    assert again.session.workbook.classes == teach.session.workbook.classes
-    assert set(again.session.workbook.record.painted) == {0, 1, 2}
+    assert again.session.project.classes == teach.session.project.classes
+    assert set(again.session.project.record.painted) == {0, 1, 2}
     assert not again.recovery.lost
 
 
 def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
     stroke(teach, 1, OBJECTS[0])
     settle(teach, qtbot)
-    sitting = type(teach.keeper._sitting)
+    sitting = type(teach.autosave_controller._sitting)
     with monkeypatch.context() as full:
 
-        def keep_paint(*_):
+        def save_annotation(*_):
             raise OSError("No space left on device")
 
-        full.setattr(sitting, "keep_paint", keep_paint)
-        teach.keeper.save()
-        qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
+        full.setattr(sitting, "keep_paint", save_annotation)
+        teach.autosave_controller.save()
+        qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
         assert "No space left" in teach.job_bar.message
-    teach.keeper.save()
-    qtbot.waitUntil(lambda: teach.keeper._thread is None, timeout=PATIENCE_MS)
-    assert list(teach.keeper._sitting.folder.glob("paint-*"))
+    teach.autosave_controller.save()
+    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
+    assert list(teach.autosave_controller._sitting.folder.glob("paint-*"))
 
 
 def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
     strokes(teach, qtbot)
-    assert teach.teacher._plan().opened is None
+    assert teach.training_runner._plan().opened is None
     teach.session.override(zoom=1.0)
     filled = teach.session.checkpoint
-    assert teach.teacher._plan().opened is None
+    assert teach.training_runner._plan().opened is None
     for _ in range(2):
         train(teach, qtbot)
         assert teach.session.versions.current.came_of is filled
-        assert teach.teacher._plan().opened.preprocessing == filled.preprocessing
-    teach.teacher.go_to(next(iter(teach.session.versions)))
+        assert teach.training_runner._plan().opened.preprocessing == filled.preprocessing
+    teach.training_runner.go_to(next(iter(teach.session.versions)))
     settle(teach, qtbot)
-    assert teach.teacher._plan().opened is None
+    assert teach.training_runner._plan().opened is None
 
 
 def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):

@@ -20,7 +20,7 @@ from napari_emcad.inference.devices import (
     unless_out_of_memory,
 )
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
-from napari_emcad.inference.patches import Piece, Preparation
+from napari_emcad.inference.patches import Patch, Preprocessor
 from napari_emcad.inference.segment import SMALLEST_TILE, OutOfMemory, check_finite, no_memory
 from napari_emcad.inference.stage_maps.derived import finest, heads_of, of_classes, of_doubt
 from napari_emcad.inference.stage_maps.grid import Grid, make_grid
@@ -31,7 +31,7 @@ from napari_emcad.inference.stage_maps.keys import (
     MapKey,
     StageMap,
 )
-from napari_emcad.inference.stage_maps.pca import Colours, fitted_colours, sample
+from napari_emcad.inference.stage_maps.pca import PcaColors, fit_pca_colors, sample
 from napari_emcad.inference.uncertainty import checked_temperature
 from napari_emcad.model.config import STRIDES
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.network import Head, PvtEmcad, StageOutput
 
     Raw = dict[MapKey, NDArray[np.float32]]
-    Palette = Mapping[MapKey, Colours]
+    Palette = Mapping[MapKey, PcaColors]
 
 KEPT = 8
 """Tiles whose features are kept until their colours are known; of more, so many are looked at
@@ -57,7 +57,7 @@ _FLIPS = ((-1,), (-2,), (-1, -2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Inside:
+class SliceMaps:
     """What was seen in one slice.
 
     Attributes
@@ -76,13 +76,13 @@ class Inside:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class MapRequest:
     """What is to be seen.
 
     Parameters
     ----------
     wanted
-        From `napari_emcad.inference.stage_maps.keys.wanted_maps`.
+        From `napari_emcad.inference.stage_maps.keys.parse_map_keys`.
     head
         Which map is the prediction, for entropy and flips.
     temperature
@@ -114,15 +114,15 @@ class Sight:
         return tuple(dict.fromkeys([*logits, *as_they_are, *flips]))
 
 
-def look_inside_slices(
+def extract_stage_maps(
     network: PvtEmcad,
     slices: Slices,
     preprocessing: Preprocessing,
-    sight: Sight,
+    sight: MapRequest,
     settings: InferenceSettings,
     stop: threading.Event,
-) -> Generator[Progress | Notice | Inside, None, Summary]:
-    """Look at slice by slice, yielding an `Inside` for each and progress after each tile.
+) -> Generator[Progress | Notice | SliceMaps, None, Summary]:
+    """Look at slice by slice, yielding an `SliceMaps` for each and progress after each tile.
 
     One pass of the network serves all maps. Tiles are blended at the resolution of each map;
     sums, probabilities and doubt are made of the blended logits. When memory runs out the tile is
@@ -156,8 +156,8 @@ def look_inside_slices(
     home = next(network.parameters()).device
     try:
         looker = _Looker(network.to(device), sight, device, settings.full_precision)
-        preparation = Preparation(slices, preprocessing)
-        return (yield from _every_slice(looker, preparation, settings, stop))
+        preprocessor = Preprocessor(slices, preprocessing)
+        return (yield from _every_slice(looker, preprocessor, settings, stop))
     finally:
         network.to(home)
         if device != home:
@@ -165,15 +165,15 @@ def look_inside_slices(
 
 
 def _every_slice(
-    looker: _Looker, preparation: Preparation, settings: InferenceSettings, stop: threading.Event
-) -> Generator[Progress | Notice | Inside, None, Summary]:
-    slices, tile, notices = preparation.slices, settings.tile, list[str]()
+    looker: _Looker, preprocessor: Preprocessor, settings: InferenceSettings, stop: threading.Event
+) -> Generator[Progress | Notice | SliceMaps, None, Summary]:
+    slices, tile, notices = preprocessor.slices, settings.tile, list[str]()
     total, number = len(slices.indices), 0
     title = next(each.title for each in device_choices() if each.name == looker.device.type)
     while number < total:
-        grid = make_grid(slices, preparation.preprocessing, tile, settings.overlap)
+        grid = make_grid(slices, preprocessor.preprocessing, tile, settings.overlap)
         try:
-            raw = yield from _slice(looker, grid, preparation, number, stop)
+            raw = yield from _slice(looker, grid, preprocessor, number, stop)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -183,7 +183,7 @@ def _every_slice(
                 return Summary("stopped", number, total, title, tuple(notices))
         if raw is None:
             free_memory()
-            tile = _smaller(tile, grid, preparation.preprocessing, looker.device)
+            tile = _smaller(tile, grid, preprocessor.preprocessing, looker.device)
             device = looker.device.type
             notices.append(f"Memory ran out on {device}; went on with tiles of {tile} pixels.")
             yield Notice(notices[-1])
@@ -194,24 +194,24 @@ def _every_slice(
 
 
 def _slice(
-    looker: _Looker, grid: Grid, preparation: Preparation, number: int, stop: threading.Event
+    looker: _Looker, grid: Grid, preprocessor: Preprocessor, number: int, stop: threading.Event
 ) -> Generator[Progress, None, Raw | None]:
     """Return the blended maps of a slice, or None if it was stopped."""
-    total = len(preparation.slices.indices) * len(grid)
+    total = len(preprocessor.slices.indices) * len(grid)
     begun = number * len(grid)
     canvases = _Canvases(grid)
-    waiting: list[tuple[Piece, Raw]] = []
+    waiting: list[tuple[Patch, Raw]] = []
     yield Progress(begun, total)
     if looker.uncoloured and len(grid) > KEPT:
         chosen = set(np.linspace(0, len(grid) - 1, KEPT).round().astype(int).tolist())
-        pieces = (p for n, p in enumerate(grid.pieces(preparation, number)) if n in chosen)
+        pieces = (p for n, p in enumerate(grid.pieces(preprocessor, number)) if n in chosen)
         for piece in pieces:
             if stop.is_set():
                 return None
             waiting.append((piece, looker.look(piece, looker.uncoloured)))
         looker.choose_colours(grid, waiting)
         waiting.clear()
-    for done, piece in enumerate(grid.pieces(preparation, number), begun + 1):
+    for done, piece in enumerate(grid.pieces(preprocessor, number), begun + 1):
         if stop.is_set():
             return None
         waiting.append((piece, looker.look(piece, looker.sight.recorded)))
@@ -228,7 +228,7 @@ class _Looker:
     """A network on its device, and what is taken out of it."""
 
     def __init__(
-        self, network: PvtEmcad, sight: Sight, device: torch.device, full_precision: bool
+        self, network: PvtEmcad, sight: MapRequest, device: torch.device, full_precision: bool
     ) -> None:
         self.sight = sight
         self.device = device
@@ -242,7 +242,7 @@ class _Looker:
         """Features whose colours are not known yet."""
         return tuple(k for k in self.sight.wanted if k.coloured and k not in self.colours)
 
-    def look(self, piece: Piece, keys: Sequence[MapKey]) -> Raw:
+    def look(self, piece: Patch, keys: Sequence[MapKey]) -> Raw:
         """Return ``(C, h, w)`` maps of a tile; features that get colours have all channels.
 
         Raises
@@ -257,14 +257,14 @@ class _Looker:
             raise OutOfMemory
         return raw
 
-    def _look(self, piece: Piece, keys: Sequence[MapKey]) -> Raw:
+    def _look(self, piece: Patch, keys: Sequence[MapKey]) -> Raw:
         half = self._half
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, half, enabled=half is not None),
         ):
             x = torch.from_numpy(piece.pixels)[None].to(self.device)
-            stages = self._network.look_inside(x)
+            stages = self._network.forward_intermediates(x)
             answers = (each.logits.isfinite().all() for each in stages.values())
             check_finite(all(map(bool, answers)), half)
             seen = {key: self._seen(key, x, stages) for key in keys}
@@ -294,12 +294,12 @@ class _Looker:
         turned: Tensor = total.flip(axes)[0]
         return turned
 
-    def choose_colours(self, grid: Grid, seen: Iterable[tuple[Piece, Raw]]) -> None:
+    def choose_colours(self, grid: Grid, seen: Iterable[tuple[Patch, Raw]]) -> None:
         """Fit the colours that are not known yet to the features of these tiles."""
         listed = list(seen)
         for key in self.uncoloured:
             parts = [_unpadded(grid, key, piece, raw[key]) for piece, raw in listed]
-            self.colours[key] = fitted_colours(np.concatenate([sample(p) for p in parts]))
+            self.colours[key] = fit_pca_colors(np.concatenate([sample(p) for p in parts]))
 
     def projected(self, raw: Raw) -> Raw:
         """Return the maps with features brought to three channels."""
@@ -318,7 +318,7 @@ class _Canvases:
         self._tiles = 0
         self.maps: Raw = {}
 
-    def add(self, piece: Piece, raw: Raw) -> None:
+    def add(self, piece: Patch, raw: Raw) -> None:
         """Blend the maps of a tile in; the tiles come row by row."""
         self._tiles += 1
         for key, tile in raw.items():
@@ -328,7 +328,7 @@ class _Canvases:
             else:
                 self._blend(key, piece, tile)
 
-    def _blend(self, key: MapKey, piece: Piece, tile: NDArray[np.float32]) -> None:
+    def _blend(self, key: MapKey, piece: Patch, tile: NDArray[np.float32]) -> None:
         stage = finest(key)
         if len(self._grid) == 1:
             self.maps[key] = tile
@@ -344,7 +344,7 @@ class _Canvases:
 
 
 def _unpadded(
-    grid: Grid, key: MapKey, piece: Piece, tile: NDArray[np.float32]
+    grid: Grid, key: MapKey, piece: Patch, tile: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the part of a tile's map that is not padding alone."""
     stride = STRIDES[finest(key)]
@@ -352,11 +352,11 @@ def _unpadded(
     return tile[:, : height - piece.top // stride, : width - piece.left // stride]
 
 
-def _inside(looker: _Looker, grid: Grid, slices: Slices, number: int, raw: Raw) -> Inside:
+def _inside(looker: _Looker, grid: Grid, slices: Slices, number: int, raw: Raw) -> SliceMaps:
     """Return what was asked for from the blended maps."""
     index = slices.indices[number]
     maps = tuple(_placed(key, values, grid, slices, index) for key, values in _made(looker, raw))
-    return Inside(index, maps, dict(looker.colours))
+    return SliceMaps(index, maps, dict(looker.colours))
 
 
 def _made(looker: _Looker, raw: Raw) -> Iterator[tuple[MapKey, NDArray[np.float32]]]:

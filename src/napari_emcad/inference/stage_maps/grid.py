@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.imaging.resample import reflected, resampled, resampling, span
 from napari_emcad.imaging.tiles import Tiling, plan_tiles
-from napari_emcad.inference.patches import Piece
+from napari_emcad.inference.patches import Patch
 from napari_emcad.model.config import MULTIPLE, STRIDES
 from napari_emcad.model.resize import zoomed_size
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.inference.patches import Preparation
+    from napari_emcad.inference.patches import Preprocessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Grid:
         y, x = (STRIDES[stage] * s / n for s, n in zip(self.shape, self.seen, strict=True))
         return y, x
 
-    def pieces(self, preparation: Preparation, number: int) -> Iterator[Piece]:
+    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; top and left are in the network's pixels."""
         rows, columns = (
             [
@@ -72,13 +72,13 @@ class Grid:
                 self.shape, self.seen, (self.cut.tops, self.cut.lefts), self.cut.tile, strict=True
             )
         )
-        bands = preparation.bands(number, [span(each) for each in rows])
+        bands = preprocessor.bands(number, [span(each) for each in rows])
         for top, down, band in zip(self.cut.tops, rows, bands, strict=True):
             first, last = span(down)
             part = resampled(band, down[:, first:last], None)
             for left, across in zip(self.cut.lefts, columns, strict=True):
                 pixels = resampled(part, None, across)
-                yield Piece(number, MULTIPLE * top, MULTIPLE * left, pixels)
+                yield Patch(number, MULTIPLE * top, MULTIPLE * left, pixels)
 
 
 def make_grid(slices: Slices, preprocessing: Preprocessing, tile: int, overlap: float) -> Grid:

@@ -183,7 +183,7 @@ class StageMap:
         return (top - y / 2, top - y / 2 + h * y), (left - x / 2, left - x / 2 + w * x)
 
 
-def wanted_maps(names: Iterable[str | MapKey] | str, config: ModelConfig) -> tuple[MapKey, ...]:
+def parse_map_keys(names: Iterable[str | MapKey] | str, config: ModelConfig) -> tuple[MapKey, ...]:
     """Return the maps that are meant, each once, in the order of the names.
 
     Parameters

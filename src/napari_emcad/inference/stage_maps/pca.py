@@ -18,8 +18,8 @@ _ENDS = (1.0, 99.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Colours:
-    """From features to red, green and blue; made by `fitted_colours`.
+class PcaColors:
+    """From features to red, green and blue; made by `fit_pca_colors`.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def sample(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(flat[:, ::step].T)
 
 
-def fitted_colours(samples: NDArray[np.float32]) -> Colours:
+def fit_pca_colors(samples: NDArray[np.float32]) -> PcaColors:
     """Return colours by principal components.
 
     A direction's sign is the one that makes its largest component positive, so equal features
@@ -81,4 +81,4 @@ def fitted_colours(samples: NDArray[np.float32]) -> Colours:
     axes = axes * np.sign(axes[np.arange(3), largest])[:, None]
     low, high = np.percentile(centred @ axes.T, _ENDS, axis=0)
     single = [each.astype(np.float32) for each in (mean, axes, low, high)]
-    return Colours(*single)
+    return PcaColors(*single)

@@ -28,7 +28,7 @@ from napari_emcad.io.checkpoints.sniff import (
     CheckpointError,
     EncoderOnlyError,
     file_path,
-    recognise,
+    sniff,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
     """
     path = file_path(path)
     try:
-        kind = recognise(path)
+        kind = sniff(path)
         checkpoint = _read_native(path) if kind == "safetensors" else _read_published(path, kind)
     except CheckpointError as error:
         message = f"{path.name or path} cannot be opened as a checkpoint: {error}."

@@ -18,7 +18,7 @@ from napari_emcad.io.checkpoints.checkpoint import (
 )
 from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
-from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, recognise
+from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, sniff
 from napari_emcad.model.config import ENCODERS, ModelConfig
 from napari_emcad.model.tensor_shapes import tensor_shapes
 from napari_emcad.training.config import meant
@@ -117,7 +117,7 @@ def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    kind = recognise(path)
+    kind = sniff(path)
     if kind != "safetensors":
         return read_pickled_tensors(path, kind)
     try:

@@ -61,7 +61,7 @@ def file_path(path: str | PathLike[str]) -> Path:
     return literal
 
 
-def recognise(path: Path) -> Kind:
+def sniff(path: Path) -> Kind:
     """Return which kind of tensor file `path` is.
 
     Raises

@@ -18,7 +18,7 @@ from napari_emcad.imaging.intensity import normalised, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.opened import ImageFileError
 from napari_emcad.io.images.read_write import matched, read_image, read_labels
-from napari_emcad.training.samples import LabelledSlice, sized
+from napari_emcad.training.samples import LabelledSlice, resized_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -195,7 +195,7 @@ def _slices(
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         turned = part.T if slices.transposed else part
         labelled = LabelledSlice(name, planes, turned, image=image)
-        yield sized(labelled, preprocessing.size)
+        yield resized_slice(labelled, preprocessing.size)
 
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:

@@ -43,8 +43,8 @@ _INK, _QUIET, _LINE = "#222222", "#6b6b6b", "#dddddd"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exhibit:
-    """A case as it will be shown, no larger than its cell is drawn; made by `exhibit`.
+class SheetRow:
+    """A case as it will be shown, no larger than its cell is drawn; made by `sheet_row`.
 
     Attributes
     ----------
@@ -65,13 +65,13 @@ class Exhibit:
     predicted: NDArray[Any]
 
 
-def exhibit(
+def sheet_row(
     name: str,
     figures: str,
     planes: NDArray[Any],
     truth: NDArray[Any],
     predicted: NDArray[Any],
-) -> Exhibit:
+) -> SheetRow:
     """Return a case as its cell shows it: cut to where truth or prediction have something.
 
     Parameters
@@ -97,11 +97,11 @@ def exhibit(
         for old, new in ((height, size[1]), (width, size[0]))
     )
     part = np.ix_(rows, columns)
-    return Exhibit(name, figures, picture, truth[part], predicted[part])
+    return SheetRow(name, figures, picture, truth[part], predicted[part])
 
 
 def sheet(
-    exhibits: Sequence[Exhibit], classes: Sequence[ClassLabel], title: str
+    exhibits: Sequence[SheetRow], classes: Sequence[ClassLabel], title: str
 ) -> NDArray[np.uint8]:
     """Return a sheet with a row for each case: image, truth, prediction, disagreement.
 
@@ -154,7 +154,7 @@ def _window(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _panels(case: Exhibit, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
+def _panels(case: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
     colours = [each.colour for each in classes]
     drawn = [_outlined(case.picture, each, colours) for each in (case.truth, case.predicted)]
     kinds = disagreement(case.predicted, case.truth)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, shaded
+from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
 from napari_emcad.imaging.overlay import shown
 from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, TITLES, MapKey, StageMap
 from napari_emcad.io.reports.text import elided, font
@@ -143,7 +143,7 @@ def _head(page: Image.Image, title: str) -> None:
     for stops, low, high in ((SEQUENTIAL, "low", "high"), (DIVERGING, "negative", "positive")):
         draw.text((left, 58), low, _QUIET, font(_SMALL), "lm")
         left += round(font(_SMALL).getlength(low)) + 8
-        bar = shaded(np.linspace(0, 1, _BAR)[None].repeat(10, axis=0), (0, 1), stops)
+        bar = apply_colormap(np.linspace(0, 1, _BAR)[None].repeat(10, axis=0), (0, 1), stops)
         page.paste(Image.fromarray(bar), (left, 53))
         left += _BAR + 8
         draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
@@ -246,7 +246,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
     if found.key.coloured:
         painted = (large * 255).round().astype(np.uint8).transpose(1, 2, 0)
     else:
-        painted = shaded(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)
+        painted = apply_colormap(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)
     return Image.fromarray(np.ascontiguousarray(painted)).reduce(fine)
 
 

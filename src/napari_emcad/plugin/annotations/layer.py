@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_emcad.annotation.label_rules import (
-    UNPAINTED,
+    UNLABELED,
     Detected,
     LabelRule,
     detect,
@@ -283,7 +283,7 @@ def colour(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabel]) -> Non
             value = rule.value_of(k)
             colours[value], names[value] = shown, name
     for value, k in rule.moved:
-        if k == UNPAINTED:
+        if k == UNLABELED:
             colours[value], names[value] = _UNKNOWN_COLOUR, "removed class"
     layer.colormap = DirectLabelColormap(color_dict=colours)
     layer.features = {"index": list(names), "class": list(names.values())}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
-from napari_emcad.interactive.annotated_patches import Painted
+from napari_emcad.interactive.annotated_patches import AnnotatedImage
 from napari_emcad.interactive.project import Pair
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.annotations.layer import (
@@ -23,7 +23,7 @@ from napari_emcad.plugin.annotations.layer import (
     why_not_painted,
 )
 from napari_emcad.plugin.layers.geometry import is_open, levels, without_channels
-from napari_emcad.plugin.layers.image_identity import KNOWN
+from napari_emcad.plugin.layers.image_identity import IMAGE_IDENTITY
 from napari_emcad.plugin.layers.scope import Window
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.interactive.project import Workbook
+    from napari_emcad.interactive.project import AnnotationProject
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
 _REST_MS = 200
@@ -41,7 +41,7 @@ _REST_MS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LayerPair:
+class AnnotationPair:
     """An image layer, its annotation, and how the image is read."""
 
     image: Image
@@ -76,7 +76,7 @@ class LayerPair:
         return without_channels(self.labels.data, self.axes)
 
 
-class Notes(QObject):
+class AnnotationLayers(QObject):
     """The layers that are taught with.
 
     Parameters
@@ -101,36 +101,36 @@ class Notes(QObject):
     def __init__(
         self,
         viewer: ViewerModel,
-        workbook: Workbook,
+        project: AnnotationProject,
         owner: QObject,
-        kept: dict[Hashable, LayerPair],
+        kept: dict[Hashable, AnnotationPair],
     ) -> None:
         super().__init__(owner)
-        self._viewer, self._workbook = viewer, workbook
+        self._viewer, self._workbook = viewer, project
         self._pairs = kept
         self._painted_soon = qdebounced(self._tell, timeout=_REST_MS, parent=owner)
         viewer.layers.events.removed.connect(self._removed)
-        workbook.pairs_changed.connect(self._show_rules)
-        workbook.classes_changed.connect(self._show_rules)
+        project.pairs_changed.connect(self._show_rules)
+        project.classes_changed.connect(self._show_rules)
         for pair in kept.values():
             self._follow(pair)
         self._removed()
 
     @property
-    def pairs(self) -> tuple[LayerPair, ...]:
+    def pairs(self) -> tuple[AnnotationPair, ...]:
         """All pairs whose layers are open."""
         return tuple(self._pairs.values())
 
-    def of(self, key: Hashable) -> LayerPair | None:
+    def of(self, key: Hashable) -> AnnotationPair | None:
         """Return a pair by its key."""
         return self._pairs.get(key)
 
-    def of_image(self, image: Image | None) -> LayerPair | None:
+    def of_image(self, image: Image | None) -> AnnotationPair | None:
         """Return the last pair of an image."""
         found = [each for each in self._pairs.values() if each.image is image]
         return found[-1] if found else None
 
-    def add(self, pair: LayerPair) -> str:
+    def add(self, pair: AnnotationPair) -> str:
         """Teach with a pair from now on; return why its numbers are read as they are.
 
         Raises
@@ -149,7 +149,7 @@ class Notes(QObject):
         self._changed()
         return "" if is_ours(pair.labels) else detected.why
 
-    def sources(self, checkpoint: Checkpoint) -> tuple[Painted, ...]:
+    def sources(self, checkpoint: Checkpoint) -> tuple[AnnotatedImage, ...]:
         """Return the ticked pairs as values for a checkpoint's network.
 
         Pairs whose image cannot be read by this network (channels that have to be chosen) are
@@ -157,11 +157,11 @@ class Notes(QObject):
         """
         return self._painted(checkpoint, lambda pair: pair.channels, ticked=True)
 
-    def to_look_at(self, checkpoint: Checkpoint) -> tuple[Painted, ...]:
+    def to_look_at(self, checkpoint: Checkpoint) -> tuple[AnnotatedImage, ...]:
         """Return all pairs for what is painted on them, whichever channels a network takes."""
         return self._painted(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
 
-    def why_not(self, pair: LayerPair) -> str:
+    def why_not(self, pair: AnnotationPair) -> str:
         """Return why a pair cannot be learnt since its image or annotation changed, or ""."""
         reason = why_not_on(pair.labels, pair.image, pair.axes)
         if not reason:
@@ -186,9 +186,9 @@ class Notes(QObject):
     def _painted(
         self,
         checkpoint: Checkpoint,
-        channels: Callable[[LayerPair], tuple[int | None, ...] | None],
+        channels: Callable[[AnnotationPair], tuple[int | None, ...] | None],
         ticked: bool = False,
-    ) -> tuple[Painted, ...]:
+    ) -> tuple[AnnotatedImage, ...]:
         found = []
         for key, pair in self._workbook.pairs.items():
             layers = self._pairs.get(key)
@@ -198,8 +198,10 @@ class Notes(QObject):
                 slices = slices_of(replace(layers, channels=channels(layers)), checkpoint)
             except ValueError:
                 continue
-            corner, image = corner_of(layers.labels), KNOWN.key(layers.image)
-            found.append(Painted(key, pair.name, slices, layers.numbers, pair.rule, corner, image))
+            corner, image = corner_of(layers.labels), IMAGE_IDENTITY.key(layers.image)
+            found.append(
+                AnnotatedImage(key, pair.name, slices, layers.numbers, pair.rule, corner, image)
+            )
         return tuple(found)
 
     def show_rules(self) -> None:
@@ -214,12 +216,12 @@ class Notes(QObject):
         for pair in self._pairs.values():
             self._let_go(pair)
 
-    def _check(self, pair: LayerPair) -> None:
+    def _check(self, pair: AnnotationPair) -> None:
         reason = why_not_on(pair.labels, pair.image, pair.axes)
         if reason:
             raise ValueError(f"“{pair.labels.name}” does not suit “{pair.image.name}”: {reason}.")
 
-    def _events(self, pair: LayerPair) -> tuple[Any, ...]:
+    def _events(self, pair: AnnotationPair) -> tuple[Any, ...]:
         events = pair.labels.events
         return events.paint, events.data, events.set_data, pair.image.events.data
 
@@ -249,13 +251,13 @@ class Notes(QObject):
                 self._workbook.drop_pair(key)
                 self._changed()
 
-    def _follow(self, pair: LayerPair) -> None:
+    def _follow(self, pair: AnnotationPair) -> None:
         for event in self._events(pair):
             event.connect(self._changed)
         for layer in (pair.image, pair.labels):
             layer.events.name.connect(self._renamed)
 
-    def _let_go(self, pair: LayerPair) -> None:
+    def _let_go(self, pair: AnnotationPair) -> None:
         for event in self._events(pair):
             event.disconnect(self._changed)
         for layer in (pair.image, pair.labels):
@@ -269,7 +271,7 @@ class Notes(QObject):
                 colour(layers.labels, pair.rule, self._workbook.classes)
 
 
-def slices_of(pair: LayerPair, checkpoint: Checkpoint) -> Slices:
+def slices_of(pair: AnnotationPair, checkpoint: Checkpoint) -> Slices:
     """Return a pair's image as slices for a checkpoint's network.
 
     Raises
@@ -280,7 +282,7 @@ def slices_of(pair: LayerPair, checkpoint: Checkpoint) -> Slices:
     return slices_for(levels(pair.image)[0].array, checkpoint, pair.axes, pair.channels)
 
 
-def follow_image(pair: LayerPair) -> None:
+def follow_image(pair: AnnotationPair) -> None:
     """Lay an annotation on its image again, should that have been moved."""
     if not is_ours(pair.labels) or pair.why_not_painted():
         return

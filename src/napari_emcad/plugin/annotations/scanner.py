@@ -11,11 +11,11 @@ from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
     from napari_emcad.interactive.session import Session
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.thread import Outcome
 
 
-class PaintWatch(QObject):
+class AnnotationScanner(QObject):
     """Keeps the workbook's record true to what is painted.
 
     Parameters
@@ -38,7 +38,7 @@ class PaintWatch(QObject):
 
     looked = Signal(bool)
 
-    def __init__(self, session: Session, notes: Notes) -> None:
+    def __init__(self, session: Session, notes: AnnotationLayers) -> None:
         super().__init__(notes)
         self._session, self._notes = session, notes
         self._thread: JobThread | None = None
@@ -56,12 +56,12 @@ class PaintWatch(QObject):
         if self.looking:
             self._again = True
             return
-        checkpoint, workbook = self._session.checkpoint, self._session.workbook
+        checkpoint, project = self._session.checkpoint, self._session.project
         if checkpoint is None:
             self.looked.emit(False)
             return
-        sources, record = self._notes.to_look_at(checkpoint), workbook.record
-        classes = len(workbook.classes)
+        sources, record = self._notes.to_look_at(checkpoint), project.record
+        classes = len(project.classes)
         self._thread = JobThread(lambda _: look_job(sources, record, classes))
         self._thread.ended.connect(self._ended)
         self._thread.start()
@@ -75,7 +75,7 @@ class PaintWatch(QObject):
         self.problem = outcome.error
         fresh = outcome.result
         if fresh is not None:
-            self._session.workbook.take(fresh)
+            self._session.project.take(fresh)
         self.looked.emit(fresh is not None)
 
     def release(self) -> None:

@@ -10,10 +10,10 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
-from napari_emcad.io.autosave import Lost, Sitting, lost_sittings, recovered, settle
+from napari_emcad.io.autosave import AutosaveFolder, Recovery, find_recoveries, recovered, settle
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
-from napari_emcad.plugin.annotations.pairs import LayerPair
+from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.geometry import carried, carried_axes, is_open
 from napari_emcad.plugin.runner.thread import JobThread
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_emcad.io.autosave import KeptPaint
+    from napari_emcad.io.autosave import SavedAnnotation
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.autosave.strip import RecoveryStrip
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -44,7 +44,7 @@ def recovery_root() -> Path:
     return Path(QStandardPaths.writableLocation(place)) / "napari-emcad" / "recovery"
 
 
-class Keeper(QObject):
+class AutosaveController(QObject):
     """Keeps a sitting, and does what the strip of what was lost wants.
 
     Parameters
@@ -64,11 +64,11 @@ class Keeper(QObject):
 
     restored = Signal()
 
-    def __init__(self, context: Context, notes: Notes, strip: RecoveryStrip) -> None:
+    def __init__(self, context: Context, notes: AnnotationLayers, strip: RecoveryStrip) -> None:
         super().__init__(strip)
         self._context, self._notes, self._strip = context, notes, strip
         self._viewer, self._session = context.viewer, context.session
-        self._sitting = Sitting(recovery_root())
+        self._sitting = AutosaveFolder(recovery_root())
         self._numbers: dict[Hashable, int] = {}
         self._dirty = False
         self._unsaved: Checkpoint | None = None
@@ -124,14 +124,14 @@ class Keeper(QObject):
 
     def _paints(self) -> list[tuple[int, Any, dict[str, Any]]]:
         found = []
-        for key, pair in self._session.workbook.pairs.items():
+        for key, pair in self._session.project.pairs.items():
             layers = self._notes.of(key)
             if layers is not None:
                 number = self._numbers.setdefault(key, len(self._numbers) + 1)
                 found.append((number, layers.numbers, self._about(layers, pair.rule)))
         return found
 
-    def _about(self, pair: LayerPair, rule: LabelRule) -> dict[str, Any]:
+    def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
         labels = pair.labels
         return {
             "name": labels.name,
@@ -142,7 +142,7 @@ class Keeper(QObject):
             "ours": is_ours(labels),
             "corner": list(corner_of(labels)),
             "rule": {"meaning": rule.meaning, "moved": [list(each) for each in rule.moved]},
-            "classes": [(each.name, each.colour) for each in self._session.workbook.classes],
+            "classes": [(each.name, each.colour) for each in self._session.project.classes],
             "scale": list(map(float, labels.scale)),
             "translate": list(map(float, labels.translate)),
             "rotate": np.asarray(labels.rotate).tolist(),
@@ -164,7 +164,7 @@ class Keeper(QObject):
     def _searched(self, outcome: Outcome) -> None:
         self._strip.show_lost(outcome.result or [])
 
-    def _restore_wanted(self, lost: Lost) -> None:
+    def _restore_wanted(self, lost: Recovery) -> None:
         """Bring it back, or say what has to be waited for."""
         running = self._session.running
         if running is not None:
@@ -181,7 +181,7 @@ class Keeper(QObject):
         self._context.say(" ".join([said, *troubles]), error=bool(troubles))
         self.restored.emit()
 
-    def restore(self, lost: Lost) -> tuple[list[str], list[str]]:
+    def restore(self, lost: Recovery) -> tuple[list[str], list[str]]:
         """Bring back the model, its classes and annotations; nothing may run.
 
         Returns
@@ -197,7 +197,7 @@ class Keeper(QObject):
             settle(lost)
         return alone, troubles
 
-    def _restore_paint(self, kept: KeptPaint) -> bool:
+    def _restore_paint(self, kept: SavedAnnotation) -> bool:
         """Show an annotation again; return whether it was paired with its image."""
         about = kept.about
         self._restore_classes(about["classes"])
@@ -213,13 +213,13 @@ class Keeper(QObject):
             return False
         read = None if channels is None else tuple(channels)
         try:
-            self._notes.add(LayerPair(image, labels, about["axes"], read))
+            self._notes.add(AnnotationPair(image, labels, about["axes"], read))
         except ValueError:  # another image of the same name
             return False
         return True
 
     def _restore_classes(self, kept: list[tuple[str, str]]) -> None:
-        self._session.workbook.adopt(tuple(ClassLabel(name, colour) for name, colour in kept))
+        self._session.project.adopt(tuple(ClassLabel(name, colour) for name, colour in kept))
 
     def _image(self, name: str) -> Image | None:
         found = [each for each in self._viewer.layers if each.name == name]
@@ -240,16 +240,16 @@ class Keeper(QObject):
 
 
 def _save_job(
-    sitting: Sitting, paints: list[tuple[int, Any, dict[str, Any]]], model: Checkpoint | None
+    sitting: AutosaveFolder, paints: list[tuple[int, Any, dict[str, Any]]], model: Checkpoint | None
 ) -> Generator[Any, None, None]:
     yield from ()
     for number, labels, about in paints:
-        sitting.keep_paint(number, labels, about)
+        sitting.save_annotation(number, labels, about)
     if model is not None:
-        sitting.keep_model(model)
+        sitting.save_model(model)
 
 
-def _wide(kept: KeptPaint) -> Any:
+def _wide(kept: SavedAnnotation) -> Any:
     """Return an annotation with the channels that it carries along."""
     axes, shape = kept.about["axes"], kept.about.get("shape", kept.labels.shape)
     if len(shape) == kept.labels.ndim:
@@ -258,9 +258,9 @@ def _wide(kept: KeptPaint) -> Any:
     return carried(kept.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
 
 
-def _search_job(root: Path) -> Generator[Any, None, list[Lost]]:
+def _search_job(root: Path) -> Generator[Any, None, list[Recovery]]:
     yield from ()
-    return lost_sittings(root)
+    return find_recoveries(root)
 
 
 def _run_through(job: Generator[Any, None, None]) -> None:

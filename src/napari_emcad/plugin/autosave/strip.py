@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from napari_emcad.plugin.widgets.helpers import row, text
 
 if TYPE_CHECKING:
-    from napari_emcad.io.autosave import Lost
+    from napari_emcad.io.autosave import Recovery
 
 
 class RecoveryStrip(QWidget):
@@ -27,7 +27,7 @@ class RecoveryStrip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lost: list[Lost] = []
+        self._lost: list[Recovery] = []
         self._said = text()
         self._restore, self._leave = QPushButton("Restore"), QPushButton("Leave")
         self._restore.setToolTip("Brings back the layers and the model")
@@ -41,11 +41,11 @@ class RecoveryStrip(QWidget):
         self.setVisible(False)
 
     @property
-    def lost(self) -> tuple[Lost, ...]:
+    def lost(self) -> tuple[Recovery, ...]:
         """What is still to be offered, the one on offer first."""
         return tuple(self._lost)
 
-    def show_lost(self, lost: list[Lost]) -> None:
+    def show_lost(self, lost: list[Recovery]) -> None:
         """Offer these, one after another."""
         self._lost = list(lost)
         self.setVisible(bool(lost))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 
-class KnownImages:
+class ImageIdentity:
     """Remembers layers, arrays and files, and gives those of one image the same key."""
 
     def __init__(self) -> None:
@@ -52,4 +52,4 @@ class KnownImages:
                 return
 
 
-KNOWN = KnownImages()
+IMAGE_IDENTITY = ImageIdentity()

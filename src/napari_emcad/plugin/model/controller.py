@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LOST = "its format has no place for class names, preprocessing and history."
 
 
-class Librarian(QObject):
+class ModelController(QObject):
     """Does what the Model panel wants, and keeps it up to date.
 
     Files are read and written in the job's thread: they may be slow, and torch is imported.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _REST_MS = 150
 
 
-class Segmenter(QObject):
+class SegmentController(QObject):
     """Does what the Segment panel wants, and keeps it up to date.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.pipelines.stage_maps import inspect_job
+from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 if TYPE_CHECKING:
     import threading
@@ -21,7 +21,7 @@ MOST_BYTES = 256 * 2**20
 """Of maps that are kept; those that were not looked at for longest go first."""
 
 
-class MapCache:
+class RecentMaps:
     """Maps of the slices looked at last, as far as they fit.
 
     Parameters
@@ -58,7 +58,7 @@ class MapCache:
         self.bytes -= 0 if maps is None else _bytes(maps)
 
 
-class Viewing:
+class StageMapCache:
     """One look at an image with one network: what does not depend on the slice.
 
     Attributes
@@ -73,7 +73,7 @@ class Viewing:
 
     def __init__(self, request: StageRequest) -> None:
         self.request = request
-        self.cache = MapCache()
+        self.cache = RecentMaps()
         self.colours: Mapping[MapKey, Any] = {}
         self._network: Any = None
 
@@ -82,7 +82,7 @@ class Viewing:
         if self._network is None:
             self._network = request.checkpoint.network()
         return (
-            yield from inspect_job(
+            yield from stage_maps_job(
                 request.slices,
                 request.checkpoint,
                 request.computed,

@@ -8,14 +8,14 @@ from qtpy.QtCore import QObject
 from superqt.utils import qthrottled
 
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.interactive.annotated_patches import lesson_of
+from napari_emcad.interactive.annotated_patches import merged_record
 from napari_emcad.interactive.calibrate import calibrate, why_not_calibrate
 
 if TYPE_CHECKING:
     from napari_emcad.annotation.record import Record
-    from napari_emcad.interactive.annotated_patches import Painted
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.stages.calibration_box import CalibrationBox
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _SHOW_MS = 80
 
 
-class Calibrator(QObject):
+class CalibrateController(QObject):
     """Does what the calibration box wants, and keeps it up to date.
 
     Parameters
@@ -36,7 +36,7 @@ class Calibrator(QObject):
         What is shown.
     """
 
-    def __init__(self, context: Context, notes: Notes, box: CalibrationBox) -> None:
+    def __init__(self, context: Context, notes: AnnotationLayers, box: CalibrationBox) -> None:
         super().__init__(box)
         self._context, self._session = context, context.session
         self._notes, self._box = notes, box
@@ -79,19 +79,19 @@ class Calibrator(QObject):
 
     def _why_not(self) -> str:
         """Return why held-out paint says nothing about the open model, or ""."""
-        checkpoint, workbook = self._session.checkpoint, self._session.workbook
+        checkpoint, project = self._session.checkpoint, self._session.project
         if checkpoint is None:
             return "Open a model first."
         reason = why_not_calibrate(self._held_out(checkpoint)[1])
-        names = [each.name for each in workbook.called_now(checkpoint.classes)]
-        if not reason and names != [each.name for each in workbook.classes]:
+        names = [each.name for each in project.called_now(checkpoint.classes)]
+        if not reason and names != [each.name for each in project.classes]:
             return "The model does not have the classes that are painted: train it first."
         return reason
 
-    def _held_out(self, checkpoint: Checkpoint) -> tuple[tuple[Painted, ...], Record]:
+    def _held_out(self, checkpoint: Checkpoint) -> tuple[tuple[AnnotatedImage, ...], Record]:
         sources = self._notes.sources(checkpoint)
-        record = self._session.workbook.record
-        return sources, lesson_of(sources, record)
+        record = self._session.project.record
+        return sources, merged_record(sources, record)
 
     def _settings(self) -> InferenceSettings:
         panel = self._context.segment_panel
@@ -105,9 +105,9 @@ class Calibrator(QObject):
             session.checkpoint_changed,
             session.calibration_changed,
             session.running_changed,
-            session.workbook.record_changed,
-            session.workbook.pairs_changed,
-            session.workbook.classes_changed,
+            session.project.record_changed,
+            session.project.pairs_changed,
+            session.project.classes_changed,
         )
 
     def release(self) -> None:

@@ -10,7 +10,7 @@ from superqt.utils import qdebounced, qthrottled
 
 from napari_emcad.inference.events import Progress
 from napari_emcad.plugin.layers.geometry import is_open, levels, unwrapped
-from napari_emcad.plugin.stages.cache import Viewing
+from napari_emcad.plugin.stages.cache import StageMapCache
 from napari_emcad.plugin.stages.request import StageRequest, stage_request
 from napari_emcad.plugin.widgets.helpers import shortened
 
@@ -32,7 +32,7 @@ _QUIET_S = 1.0
 """A slice that took longer than this shows the job bar's strip, so that it can be stopped."""
 
 
-class Observatory(QObject):
+class StagesController(QObject):
     """Does what the Stages panel wants, and follows the slider.
 
     Parameters
@@ -50,7 +50,7 @@ class Observatory(QObject):
         self._context, self._layers, self._panel = context, layers, panel
         self._viewer, self._session = context.viewer, context.session
         self._segment_panel = context.segment_panel
-        self._viewing: Viewing | None = None
+        self._viewing: StageMapCache | None = None
         self._seen: tuple[StageRequest, Maps] | None = None
         self._waiting: list[MapKey] = []
         self._cursor: tuple[float, ...] | None = None
@@ -73,7 +73,7 @@ class Observatory(QObject):
             self._context.say(reason, error=True)
             self.show()
             return
-        self._viewing = Viewing(request)
+        self._viewing = StageMapCache(request)
         self._begin(request, quiet=False)
 
     def remove_all(self) -> None:
@@ -104,7 +104,7 @@ class Observatory(QObject):
         )
 
     def _arrived(
-        self, request: StageRequest, viewing: Viewing, event: Any, following: bool
+        self, request: StageRequest, viewing: StageMapCache, event: Any, following: bool
     ) -> None:
         if isinstance(event, Progress):
             return
@@ -116,7 +116,7 @@ class Observatory(QObject):
             self._show_maps(request, maps)
 
     def _ended(
-        self, request: StageRequest, viewing: Viewing, outcome: Outcome, quiet: bool
+        self, request: StageRequest, viewing: StageMapCache, outcome: Outcome, quiet: bool
     ) -> None:
         summary, self._seconds = outcome.result, outcome.seconds
         if outcome.error:
@@ -162,7 +162,7 @@ class Observatory(QObject):
             return
         viewing = self._viewing
         if viewing is None or not request.continues(viewing.request):
-            self._viewing = viewing = Viewing(request)
+            self._viewing = viewing = StageMapCache(request)
         maps = viewing.cache.get(request.index)
         if maps is not None:
             self._supersede()

@@ -13,7 +13,7 @@ from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.plugin.stages.calibration_box import CalibrationBox
 from napari_emcad.plugin.stages.readout import Readout
 from napari_emcad.plugin.stages.request import StageChoices, class_names
-from napari_emcad.plugin.widgets.bar_plot import Bars
+from napari_emcad.plugin.widgets.bar_plot import BarPlot
 from napari_emcad.plugin.widgets.helpers import combo, folded, form, row, scrolled, text
 from napari_emcad.plugin.widgets.image_combo import image_combo, list_again
 
@@ -93,7 +93,7 @@ class StagesPanel(QWidget):
             "Looks at each slice that comes on screen; slices seen before are kept as long as "
             "there is room",
         )
-        self.bars, self.readout, self.calibration = Bars(), Readout(), CalibrationBox()
+        self.bars, self.readout, self.calibration = BarPlot(), Readout(), CalibrationBox()
         self._told, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")

@@ -12,8 +12,8 @@ from napari_emcad.inference.stage_maps.keys import (
     OF_CLASSES,
     OF_DOUBT,
     MapKey,
+    parse_map_keys,
     stages_of,
-    wanted_maps,
 )
 from napari_emcad.model.config import STAGES
 from napari_emcad.pipelines.segment import slices_for
@@ -70,7 +70,7 @@ class StageChoices:
         keys = [key for kind in _in_rows(self.kinds) for key in self._of(kind, config)]
         if not keys:
             raise ValueError("Choose what to show.")
-        return wanted_maps(keys, config)
+        return parse_map_keys(keys, config)
 
     def _of(self, kind: Kind, config: ModelConfig) -> list[MapKey]:
         there = stages_of(kind)

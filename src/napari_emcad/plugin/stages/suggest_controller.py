@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject
 from superqt.utils import qthrottled
 
-from napari_emcad.annotation.label_rules import UNPAINTED, PaintError
+from napari_emcad.annotation.label_rules import UNLABELED, LabelValueError
 from napari_emcad.interactive.annotated_patches import painted_part
 from napari_emcad.interactive.suggest import Search, search
 from napari_emcad.pipelines.segment import slices_for
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_emcad.interactive.annotated_patches import Painted
-    from napari_emcad.interactive.suggest import Places
-    from napari_emcad.interactive.suggest_ranking import Suggestion
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage
+    from napari_emcad.interactive.suggest import SuggestedRegions
+    from napari_emcad.interactive.suggest_ranking import SuggestedRegion
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.stages.panel import StagesPanel
@@ -44,7 +44,7 @@ class _Asked:
     search: Search
 
 
-class Suggester(QObject):
+class SuggestController(QObject):
     """Does what the Suggest row of the Stages panel wants.
 
     Parameters
@@ -57,13 +57,13 @@ class Suggester(QObject):
         Says on which image.
     """
 
-    def __init__(self, context: Context, notes: Notes, panel: StagesPanel) -> None:
+    def __init__(self, context: Context, notes: AnnotationLayers, panel: StagesPanel) -> None:
         super().__init__(panel)
         self._context, self._notes, self._panel = context, notes, panel
         self._viewer, self._session = context.viewer, context.session
         self._segment_panel = context.segment_panel
         self._asked: _Asked | None = None
-        self._found: list[Suggestion] = []
+        self._found: list[SuggestedRegion] = []
         self._at = 0
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         self._connect()
@@ -95,7 +95,7 @@ class Suggester(QObject):
             return
         try:
             left = [n for n, each in enumerate(self._found) if not self._is_painted(each)]
-        except PaintError as error:
+        except LabelValueError as error:
             self._context.say(str(error), error=True)
             return
         # Without the one at hand, the next one has moved up to its place.
@@ -141,25 +141,25 @@ class Suggester(QObject):
 
     @property
     def _classes(self) -> int:
-        return len(self._session.workbook.classes)
+        return len(self._session.project.classes)
 
-    def _painted(self, request: StageRequest) -> Painted | None:
+    def _painted(self, request: StageRequest) -> AnnotatedImage | None:
         """Return what is painted on the image of a request."""
         pair = self._notes.of_image(request.image)
         sources = self._notes.sources(request.checkpoint)
         return next((each for each in sources if pair and each.key == pair.key), None)
 
-    def _is_painted(self, place: Suggestion) -> bool:
+    def _is_painted(self, place: SuggestedRegion) -> bool:
         painted = None if self._asked is None else self._painted(self._asked.request)
         if painted is None:
             return False
         part = painted_part(painted, place.index, place.rows, place.columns, self._classes)
-        return bool((part != UNPAINTED).any())
+        return bool((part != UNLABELED).any())
 
     def _ended(self, asked: _Asked, outcome: Outcome) -> None:
         if outcome.error or not self._is_there(asked.request.image):
             return
-        places: Places = outcome.result
+        places: SuggestedRegions = outcome.result
         self._asked, self._found, self._at = asked, list(places.found), 0
         asked.request.image.events.data.connect(self._forget)
         self._context.say(str(places))
@@ -186,7 +186,7 @@ class Suggester(QObject):
         camera.center = (*camera.center[: 3 - len(centre)], *centre)
         camera.zoom *= self._times(asked.request, place)
 
-    def _times(self, request: StageRequest, place: Suggestion) -> float:
+    def _times(self, request: StageRequest, place: SuggestedRegion) -> float:
         """Return by how much to zoom, so that a place is neither a dot nor all there is to see."""
         ends = zip(place.rows, place.columns, strict=True)
         first, last = (_world_of(request, place, end) for end in ends)
@@ -250,7 +250,7 @@ class Suggester(QObject):
 
 
 def _world_of(
-    request: StageRequest, place: Suggestion, pixel: tuple[float, float]
+    request: StageRequest, place: SuggestedRegion, pixel: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Return where a pixel of a place's slice lies in the world."""
     stacked, coarse = iter(place.index), request.level.coarseness

@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOUR
-from napari_emcad.plugin.widgets.table import Rows
+from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class ClassTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._classes: tuple[ClassLabel, ...] = ()
-        self._rows = Rows(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
+        self._rows = RowTable(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
         self._rows.cellClicked.connect(self._clicked)
         self._rows.cellDoubleClicked.connect(self._double_clicked)
         self._rows.itemChanged.connect(self._changed)

@@ -11,9 +11,9 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 from superqt.utils import qthrottled
 
-from napari_emcad.interactive.progress import headway
+from napari_emcad.interactive.progress import progress_message
 from napari_emcad.plugin.annotations.layer import is_prediction, new_annotation, read_anew
-from napari_emcad.plugin.annotations.pairs import LayerPair
+from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.geometry import unwrapped
 from napari_emcad.plugin.teach.correction import copy_prediction
 from napari_emcad.training.events import EpochEnd, StepEnd
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from qtpy.QtWidgets import QWidget
 
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.teach.panel import TeachPanel
     from napari_emcad.plugin.teach.preview import Preview
-    from napari_emcad.plugin.teach.training import Teacher
+    from napari_emcad.plugin.teach.training import TrainingRunner
 
 _SHOW_MS = 80
 
 
-class Classroom(QObject):
+class TeachController(QObject):
     """Does what the Teach panel wants, and keeps it up to date.
 
     Parameters
@@ -49,10 +49,15 @@ class Classroom(QObject):
     """
 
     def __init__(
-        self, context: Context, notes: Notes, preview: Preview, teacher: Teacher, panel: TeachPanel
+        self,
+        context: Context,
+        notes: AnnotationLayers,
+        preview: Preview,
+        training_runner: TrainingRunner,
+        panel: TeachPanel,
     ) -> None:
         super().__init__(panel)
-        self._context, self._teacher, self._panel = context, teacher, panel
+        self._context, self._teacher, self._panel = context, training_runner, panel
         self._notes, self._preview = notes, preview
         self._viewer, self._session = context.viewer, context.session
         self._segment_panel = context.segment_panel
@@ -63,7 +68,7 @@ class Classroom(QObject):
         self._connect()
 
     @property
-    def pair(self) -> LayerPair | None:
+    def pair(self) -> AnnotationPair | None:
         """The pair that is painted on."""
         return self._notes.of(self._key)
 
@@ -117,7 +122,7 @@ class Classroom(QObject):
         self._preview.show(self.pair)
 
     def _pair_up(self, image: Image, labels: Labels, reading: Any) -> None:
-        pair = LayerPair(image, labels, *reading)
+        pair = AnnotationPair(image, labels, *reading)
         try:
             why = self._notes.add(pair)
         except ValueError as error:
@@ -154,7 +159,7 @@ class Classroom(QObject):
         if why := self._notes.why_not(pair) or pair.why_not_painted():
             self._context.say(why, error=True)
             return
-        rule = self._session.workbook.pairs[pair.key].rule
+        rule = self._session.project.pairs[pair.key].rule
         try:
             value = rule.value_of(k)
             pair.labels.selected_label = value
@@ -176,7 +181,7 @@ class Classroom(QObject):
             return
         result, slices = self._context.results.classes_of(pair.image), self._preview.on_screen(pair)
         try:
-            copied = copy_prediction(pair, result, slices, self._session.workbook)
+            copied = copy_prediction(pair, result, slices, self._session.project)
         except ValueError as error:
             self._context.say(str(error), error=True)
             return
@@ -196,21 +201,21 @@ class Classroom(QObject):
 
     def add_class(self) -> None:
         """Add a class and paint with it."""
-        workbook = self._session.workbook
-        if self._try(workbook.add_class) and self.pair is not None:
-            self.paint(len(workbook.classes))
+        project = self._session.project
+        if self._try(project.add_class) and self.pair is not None:
+            self.paint(len(project.classes))
 
     def rename(self, k: int, name: str) -> None:
         """Rename a class, or say why not."""
-        self._try(lambda: self._session.workbook.rename_class(k, name))
+        self._try(lambda: self._session.project.rename_class(k, name))
 
     def remove(self, k: int) -> None:
         """Take a class out; whoever painted with it goes on with the next one."""
         painting = self._current_class() == k
-        self._try(lambda: self._session.workbook.remove_class(k))
+        self._try(lambda: self._session.project.remove_class(k))
         self._teacher.forget()
         if painting:
-            self.paint(min(k, len(self._session.workbook.classes)))
+            self.paint(min(k, len(self._session.project.classes)))
 
     def _try(self, change: Callable[[], object]) -> bool:
         """Change the classes, or say why not; return whether it was done."""
@@ -238,12 +243,12 @@ class Classroom(QObject):
 
     def show(self, _: object = None) -> None:
         """Bring the panel up to date."""
-        workbook, pair = self._session.workbook, self.pair
-        record = workbook.record
+        project, pair = self._session.project, self.pair
+        record = project.record
         names = {each.key: each.labels.name for each in self._notes.pairs}
-        self._panel.pairs.show_pairs(list(workbook.pairs.values()), names)
+        self._panel.pairs.show_pairs(list(project.pairs.values()), names)
         self._panel.pairs.show_current(None if pair is None else pair.key)
-        self._panel.classes.show_classes(workbook.classes, record.painted, record.strokes)
+        self._panel.classes.show_classes(project.classes, record.painted, record.strokes)
         self._panel.classes.show_current(self._current_class())
         prediction = self._prediction()
         self._panel.show_visible(
@@ -255,14 +260,14 @@ class Classroom(QObject):
         self._panel.versions.show_hint(self._headway())
         self._panel.versions.show_running(self._session.running is not None)
         self._panel.show_layers(self._usable_layers())
-        teacher = self._teacher
+        training_runner = self._teacher
         self._panel.show_state(
-            teacher.why_not() or self._panel.form.problem,
-            " ".join(filter(None, [teacher.disagreement(), self._score()])),
-            self._session.running is not None and not teacher.gives_way,
-            teacher.live,
-            teacher.updating,
-            teacher.stale,
+            training_runner.why_not() or self._panel.form.problem,
+            " ".join(filter(None, [training_runner.disagreement(), self._score()])),
+            self._session.running is not None and not training_runner.gives_way,
+            training_runner.live,
+            training_runner.updating,
+            training_runner.stale,
         )
 
     def _current_class(self) -> int:
@@ -272,21 +277,21 @@ class Classroom(QObject):
             return -1
         if pair.labels.mode not in ("paint", "fill", "polygon"):
             return -1
-        return self._session.workbook.pairs[pair.key].rule.class_of(int(pair.labels.selected_label))
+        return self._session.project.pairs[pair.key].rule.class_of(int(pair.labels.selected_label))
 
     def _score(self) -> str:
-        workbook, version = self._session.workbook, self._session.versions.current
-        if not workbook.record.painted:
+        project, version = self._session.project, self._session.versions.current
+        if not project.record.painted:
             return ""
         if version is not None and version.score is not None:
             dice, iou = version.score.dice, version.score.iou
             return f"Dice {dice:.3f}, IoU {iou:.3f} on {version.held_out:,} held-out pixels."
-        return workbook.why_no_score() or "Held-out strokes are scored with the next training."
+        return project.why_no_score() or "Held-out strokes are scored with the next training."
 
     def _headway(self) -> str:
-        workbook, versions = self._session.workbook, self._session.versions
-        why = workbook.why_no_score() if workbook.record.painted else ""
-        return headway(list(versions), versions.current, why)
+        project, versions = self._session.project, self._session.versions
+        why = project.why_no_score() if project.record.painted else ""
+        return progress_message(list(versions), versions.current, why)
 
     def _usable_layers(self) -> list[Labels]:
         used = {id(each.labels) for each in self._notes.pairs}
@@ -329,7 +334,7 @@ class Classroom(QObject):
             self._step += 1
             curve.add_loss(self._step, event.loss)
             curve.setVisible(True)
-        elif event.dice is not None and not self._session.workbook.why_no_score():
+        elif event.dice is not None and not self._session.project.why_no_score():
             curve.add_score(self._step, event.dice)
 
     def _began(self, steps: int) -> None:
@@ -341,40 +346,40 @@ class Classroom(QObject):
     # -- life and death
 
     def _connect(self) -> None:
-        panel, teacher, workbook = self._panel, self._teacher, self._session.workbook
+        panel, training_runner, project = self._panel, self._teacher, self._session.project
         panel.annotation_wanted.connect(self.new_annotation)
         panel.layer_wanted.connect(self.use_layer)
         panel.correction_wanted.connect(self.correct)
         panel.visibility_wanted.connect(self.toggle)
-        panel.train_wanted.connect(teacher.train)
-        panel.update_wanted.connect(teacher.update_now)
-        panel.live_wanted.connect(teacher.set_live)
+        panel.train_wanted.connect(training_runner.train)
+        panel.update_wanted.connect(training_runner.update_now)
+        panel.live_wanted.connect(training_runner.set_live)
         panel.image_chosen.connect(self._image_chosen)
-        panel.pairs.ticked.connect(lambda key, on: workbook.change_pair(key, ticked=on))
+        panel.pairs.ticked.connect(lambda key, on: project.change_pair(key, ticked=on))
         panel.pairs.meaning_chosen.connect(self._meaning_chosen)
         panel.pairs.chosen.connect(self._pair_chosen)
         panel.classes.class_wanted.connect(self.paint)
         panel.classes.add_wanted.connect(self.add_class)
         panel.classes.remove_wanted.connect(self.remove)
         panel.classes.renamed.connect(self.rename)
-        panel.classes.recoloured.connect(workbook.recolour_class)
-        panel.versions.wanted.connect(teacher.go_to)
+        panel.classes.recoloured.connect(project.recolour_class)
+        panel.versions.wanted.connect(training_runner.go_to)
         panel.versions.compare_wanted.connect(self._preview.compare)
         panel.form.changed.connect(self.show_soon)
         self._segment_panel.value_changed.connect(self._reread)
-        teacher.changed.connect(self.show_soon)
-        teacher.began.connect(self._began)
-        teacher.happened.connect(self._happened)
+        training_runner.changed.connect(self.show_soon)
+        training_runner.began.connect(self._began)
+        training_runner.happened.connect(self._happened)
         for signal in self._signals():
             signal.connect(self.show_soon)
-        workbook.pairs_changed.connect(self._pairs_changed)
+        project.pairs_changed.connect(self._pairs_changed)
         self._viewer.layers.selection.events.active.connect(self._active_changed)
 
     def _signals(self) -> tuple[Any, ...]:
         session = self._session
         return (
-            session.workbook.classes_changed,
-            session.workbook.record_changed,
+            session.project.classes_changed,
+            session.project.record_changed,
             session.versions.changed,
             session.running_changed,
         )
@@ -383,10 +388,10 @@ class Classroom(QObject):
         pair = self._notes.of(key)
         if pair is None:
             return
-        workbook = self._session.workbook
-        rule, classes = workbook.pairs[key].rule, len(workbook.classes)
+        project = self._session.project
+        rule, classes = project.pairs[key].rule, len(project.classes)
         anew = read_anew(pair.labels, rule, meaning, classes)
-        workbook.change_pair(key, rule=anew.rule)
+        project.change_pair(key, rule=anew.rule)
         self._panel.show_remark(f"{pair.labels.name}: {anew.why}" if anew.why else "")
         self._teacher.look()
 
@@ -410,13 +415,13 @@ class Classroom(QObject):
             QShortcut(QKeySequence(key), owner).activated.connect(work)
 
     def _paint_if_there(self, k: int) -> None:
-        if k <= len(self._session.workbook.classes):
+        if k <= len(self._session.project.classes):
             self.paint(k)
 
     def release(self) -> None:
         """Let go of everything; it is not used again."""
         for signal in self._signals():
             signal.disconnect(self.show_soon)
-        self._session.workbook.pairs_changed.disconnect(self._pairs_changed)
+        self._session.project.pairs_changed.disconnect(self._pairs_changed)
         self._viewer.layers.selection.events.active.disconnect(self._active_changed)
         self._follow(None)

@@ -12,8 +12,8 @@ from napari_emcad.plugin.layers.geometry import with_channels
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.interactive.project import Workbook
-    from napari_emcad.plugin.annotations.pairs import LayerPair
+    from napari_emcad.interactive.project import AnnotationProject
+    from napari_emcad.plugin.annotations.pairs import AnnotationPair
     from napari_emcad.plugin.layers.results import Result
 
 _MOST = 2**22
@@ -21,7 +21,7 @@ _MOST = 2**22
 
 
 def copy_prediction(
-    pair: LayerPair, result: Result | None, slices: Slices | None, workbook: Workbook
+    pair: AnnotationPair, result: Result | None, slices: Slices | None, project: AnnotationProject
 ) -> int:
     """Copy a prediction to where nothing is painted yet; return how many pixels that were.
 
@@ -50,7 +50,7 @@ def copy_prediction(
     if why := pair.why_not_painted():
         raise ValueError(why)
     where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-    said = _values(pair, result, workbook)[result.labels_at(where)]
+    said = _values(pair, result, project)[result.labels_at(where)]
     places, values = _unpainted(pair, where, said)
     if len(values):
         channel = np.zeros(len(values), int)
@@ -60,11 +60,11 @@ def copy_prediction(
     return len(values)
 
 
-def _values(pair: LayerPair, result: Result, workbook: Workbook) -> Any:
+def _values(pair: AnnotationPair, result: Result, project: AnnotationProject) -> Any:
     """Return what to paint for each class of a prediction; 0 where nothing stands for it."""
-    rule, dtype = workbook.pairs[pair.key].rule, pair.labels.data.dtype
-    names = [each.name for each in workbook.classes]
-    known = workbook.called_now(result.target.checkpoint.classes)
+    rule, dtype = project.pairs[pair.key].rule, pair.labels.data.dtype
+    names = [each.name for each in project.classes]
+    known = project.called_now(result.target.checkpoint.classes)
     numbers = [0, *(names.index(c.name) + 1 if c.name in names else None for c in known)]
     values = np.zeros(np.iinfo(result.labels.dtype).max + 1, dtype)
     for said, k in enumerate(numbers):
@@ -73,7 +73,7 @@ def _values(pair: LayerPair, result: Result, workbook: Workbook) -> Any:
     return values
 
 
-def _unpainted(pair: LayerPair, where: Any, said: Any) -> tuple[Any, Any]:
+def _unpainted(pair: AnnotationPair, where: Any, said: Any) -> tuple[Any, Any]:
     """Return the annotation's unpainted places there, and what is to be painted on them."""
     corner = corner_of(pair.labels) or (0,) * pair.numbers.ndim
     grid = np.indices(said.shape).reshape(said.ndim, -1)

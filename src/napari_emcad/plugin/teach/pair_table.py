@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
 from napari_emcad.plugin.widgets.helpers import steady
-from napari_emcad.plugin.widgets.table import Rows
+from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -28,7 +28,7 @@ _TIPS = {
 }
 
 
-class PairTable(Rows):
+class PairTable(RowTable):
     """Lists pairs; ticks and meanings are changed here.
 
     Signals

@@ -19,7 +19,7 @@ from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.version_list import VersionList
 from napari_emcad.plugin.widgets.helpers import caption, folded, form, row, scrolled, text
 from napari_emcad.plugin.widgets.image_combo import image_combo, list_again
-from napari_emcad.plugin.widgets.loss_plot import Curve
+from napari_emcad.plugin.widgets.loss_plot import LossPlot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class TeachPanel(QWidget):
         self._chosen: Image | None = None
         self._image.changed.connect(self._choose)
         self.pairs, self.classes = PairTable(), ClassTable()
-        self.form, self.curve, self.versions = TrainForm(), Curve(), VersionList()
+        self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
         self._new = QPushButton("New annotation")
         self._new.setToolTip("An empty layer on the image, to paint strokes on")
         self._new.clicked.connect(self.annotation_wanted)

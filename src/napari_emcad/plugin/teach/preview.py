@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import InferenceSettings, Region
-from napari_emcad.interactive.preview import Screen
+from napari_emcad.interactive.preview import VisibleRegion
 from napari_emcad.pipelines.segment import check_memory, segment_job
 from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.layers.image_input import SegmentChoices
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import LayerPair, Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers, AnnotationPair
     from napari_emcad.plugin.layers.image_input import ScopeName
     from napari_emcad.plugin.layers.results import Result
     from napari_emcad.plugin.runner.context import Context
@@ -50,12 +50,12 @@ class Preview(QObject):
         Why nothing is predicted, in a sentence; "" if something is.
     """
 
-    def __init__(self, context: Context, notes: Notes) -> None:
+    def __init__(self, context: Context, notes: AnnotationLayers) -> None:
         super().__init__(notes)
         self._context, self._notes = context, notes
         self._viewer, self._session = context.viewer, context.session
-        self.screen, self.unseen = Screen(), ""
-        self._shown: LayerPair | None = None
+        self.screen, self.unseen = VisibleRegion(), ""
+        self._shown: AnnotationPair | None = None
         self._follow_soon = qdebounced(self._follow_screen, timeout=_REST_MS, parent=self)
         for change in self._changes():
             change.connect(self._follow_soon)
@@ -68,12 +68,12 @@ class Preview(QObject):
     def _changes(self) -> tuple[Any, Any]:
         return self._viewer.dims.events, self._viewer.scene.camera.events
 
-    def show(self, pair: LayerPair | None) -> None:
+    def show(self, pair: AnnotationPair | None) -> None:
         """Predict this pair's image while a network learns."""
         self._shown = pair
         self._follow_screen()
 
-    def on_screen(self, pair: LayerPair) -> Slices | None:
+    def on_screen(self, pair: AnnotationPair) -> Slices | None:
         """Return the part of a pair's image that is on screen; None if it cannot be told."""
         self._shown = pair
         self._follow_screen()
@@ -190,7 +190,7 @@ def put_away(result: Result | None, outcome: Outcome) -> None:
         result.release() if outcome.error else result.keep()
 
 
-def _fits(pair: LayerPair, checkpoint: Checkpoint, settings: InferenceSettings) -> bool:
+def _fits(pair: AnnotationPair, checkpoint: Checkpoint, settings: InferenceSettings) -> bool:
     """Whether a prediction of a pair's whole image fits into memory."""
     sizes = zip(levels(pair.image)[0].array.shape, pair.axes, strict=True)
     try:

@@ -13,7 +13,7 @@ from napari_emcad.interactive.jobs import Plan, Unfinished, train_job, update_jo
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.io.checkpoints.heads import with_labels
 from napari_emcad.plugin.annotations.pairs import follow_image
-from napari_emcad.plugin.annotations.scanner import PaintWatch
+from napari_emcad.plugin.annotations.scanner import AnnotationScanner
 from napari_emcad.plugin.teach.preview import Refreshing, put_away
 from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.task import TrainChoices
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import Notes
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.layers.results import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -36,7 +36,7 @@ _LIVE_S, _NOW_S = 0.7, 4.0
 """How long an update learns: after a stroke, and when it is asked for."""
 
 
-class Teacher(QObject):
+class TrainingRunner(QObject):
     """Starts what teaches, one job at a time, and delivers to the session.
 
     Parameters
@@ -68,14 +68,14 @@ class Teacher(QObject):
     def __init__(
         self,
         context: Context,
-        notes: Notes,
+        notes: AnnotationLayers,
         preview: Preview,
         choices: Callable[[], TrainChoices],
     ) -> None:
         super().__init__(notes)
         self._context, self._session = context, context.session
         self._notes, self._preview, self._choices = notes, preview, choices
-        self._watch = PaintWatch(self._session, notes)
+        self._watch = AnnotationScanner(self._session, notes)
         self._watch.looked.connect(self._looked)
         self._cache = PlaneCache()
         self._tutor: Any = None
@@ -120,7 +120,7 @@ class Teacher(QObject):
         if self._session.checkpoint is None:
             return "Open a model first."
         misfit = self._notes.why_not_ticked()
-        return misfit or self._watch.problem or self._session.workbook.why_not_train()
+        return misfit or self._watch.problem or self._session.project.why_not_train()
 
     @property
     def live(self) -> bool:
@@ -146,12 +146,12 @@ class Teacher(QObject):
 
     def disagreement(self) -> str:
         """Return a sentence on what two annotations of one image paint differently, or ""."""
-        checkpoint, workbook = self._session.checkpoint, self._session.workbook
-        ticked = frozenset(key for key, pair in workbook.pairs.items() if pair.ticked)
-        if checkpoint is None or self._compared == (workbook.record, ticked):
+        checkpoint, project = self._session.checkpoint, self._session.project
+        ticked = frozenset(key for key, pair in project.pairs.items() if pair.ticked)
+        if checkpoint is None or self._compared == (project.record, ticked):
             return self._differ
-        self._compared = workbook.record, ticked
-        self._differ = disagreement(self._notes.sources(checkpoint), workbook.record)
+        self._compared = project.record, ticked
+        self._differ = disagreement(self._notes.sources(checkpoint), project.record)
         return self._differ
 
     # -- training
@@ -318,7 +318,7 @@ class Teacher(QObject):
             )
             self._context.say(said, error=True)
             return None
-        record = self._session.workbook.teach()
+        record = self._session.project.teach()
         return Plan(adapted, sources, record, choices, self._context.device, opened)
 
     def _opened(self) -> Checkpoint | None:
@@ -329,10 +329,10 @@ class Teacher(QObject):
 
     def _adapted(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint for the classes that are painted; a renamed one keeps its head."""
-        workbook = self._session.workbook
-        renamed = replace(checkpoint, classes=workbook.called_now(checkpoint.classes))
+        project = self._session.project
+        renamed = replace(checkpoint, classes=project.called_now(checkpoint.classes))
         same = renamed.classes == checkpoint.classes
-        return with_labels(checkpoint if same else renamed, workbook.classes)
+        return with_labels(checkpoint if same else renamed, project.classes)
 
     def _tell(self, shown: Result | None, event: Any) -> None:
         if isinstance(event, Region) and shown is not None:

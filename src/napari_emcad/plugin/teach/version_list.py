@@ -9,7 +9,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.widgets.helpers import text
-from napari_emcad.plugin.widgets.table import Rows
+from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
     from napari_emcad.interactive.versions import Version, Versions
@@ -39,7 +39,7 @@ class VersionList(QWidget):
         self._versions: list[Version] = []
         self._current: Version | None = None
         self._busy = False
-        self._rows = Rows(("", "Version", "Strokes", "Dice"), wide=(1,), most=5)
+        self._rows = RowTable(("", "Version", "Strokes", "Dice"), wide=(1,), most=5)
         self._rows.itemSelectionChanged.connect(self._enable)
         self._hint = text()
         self._hint.setVisible(False)

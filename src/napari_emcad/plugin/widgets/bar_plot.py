@@ -20,7 +20,7 @@ _HEIGHT = 28
 _GAP = 4
 
 
-class Bars(QWidget):
+class BarPlot(QWidget):
     """Draws rows of numbers 0 … 1, each under its title."""
 
     def __init__(self) -> None:

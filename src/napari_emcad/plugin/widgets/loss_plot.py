@@ -23,7 +23,7 @@ _ROBUST = 98
 """Percentile of the losses that the axis ends at, so that a spike does not flatten the rest."""
 
 
-class Curve(QWidget):
+class LossPlot(QWidget):
     """Draws losses of steps on the left axis and scores 0 … 1 on the right one."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ROW = 24
 
 
-class Rows(QTableWidget):
+class RowTable(QTableWidget):
     """Rows that are chosen as a whole; some columns share the room that others leave.
 
     Parameters
