@@ -112,7 +112,7 @@ def trained(
 ) -> napari_emcad.Checkpoint:
     """Return a B0 trained on the train split alone, chosen by the val split."""
     if chosen.start is None:
-        start = napari_emcad.start_checkpoint(seed=1)
+        start = napari_emcad.initialize_checkpoint(seed=1)
     else:
         start = napari_emcad.read_checkpoint(chosen.start)
     start = start.override(

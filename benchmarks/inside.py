@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def picture(data: Path | None) -> NDArray[Any]:
-    """Return an image of SIDE x SIDE pixels, grey or RGB."""
+    """Return an image of SIDE x SIDE pixels, gray or RGB."""
     image = sample_dark()[0][0]
     if data is not None:
         image = read_image(min((data / "images").iterdir())).pixels
@@ -68,7 +68,7 @@ def compared(
         return napari_emcad.segment(image, checkpoint, axes, device)
 
     def seen() -> object:
-        return napari_emcad.inspect(image, checkpoint, "all", axes, device)[0]
+        return napari_emcad.stage_maps(image, checkpoint, "all", axes, device)[0]
 
     segmented(), seen()
     held = _held()

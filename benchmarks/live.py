@@ -98,11 +98,11 @@ def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
     begun = time.perf_counter()
     painted = int(np.count_nonzero(panel.teach_controller.pair.labels.data))
 
-    def learnt() -> bool:
+    def learned() -> bool:
         known = sum(panel.session.project.record.painted.values()) == painted
         return known and not panel.teacher.stale and not panel.job_bar.running
 
-    wait(learnt)
+    wait(learned)
     return time.perf_counter() - begun
 
 

@@ -37,14 +37,14 @@ from skimage.morphology import skeletonize
 import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
-from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.intensity import standardized
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
 from napari_emcad.training.metrics import score
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabeledSlice
 
 MARKS = (1, 2, 5, 10, 20)
 ANNOTATED, UNTOUCHED = 3, 30
@@ -96,7 +96,7 @@ def started(name: str | None) -> napari_emcad.Checkpoint:
     """Return what the network starts from."""
     bundled = napari_emcad.bundled_checkpoint()
     if name == "nothing":
-        fresh = napari_emcad.start_checkpoint(encoder="pvt_v2_b0")
+        fresh = napari_emcad.initialize_checkpoint(encoder="pvt_v2_b0")
         return replace(fresh, preprocessing=bundled.preprocessing)
     return bundled if name is None else napari_emcad.read_checkpoint(name)
 
@@ -242,20 +242,20 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     now = {"checkpoint": start, "net": start.network(), "round": 0, "met": UNFAMILIAR}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
-        learnt, _ = painted_slices(record, planes)
+        learned, _ = painted_slices(record, planes)
         now["round"] += 1
         strokes = sum(record.strokes.values())
         if len(record.painted) > 1:
-            first = [LabelledSlice(k, planes[k], each) for k, each in record.first().items()]
+            first = [LabeledSlice(k, planes[k], each) for k, each in record.first().items()]
             pages = record.pages.items()
-            others = [LabelledSlice(k, planes[k], p.target) for k, p in pages]
+            others = [LabeledSlice(k, planes[k], p.target) for k, p in pages]
             others = [each for each in others if each.name not in record.first()]
             now["met"] = measure_familiarity(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
         how = adapted_config(config, len(record.painted), strokes, now["met"], taught)
         how = how.changed(seed=now["round"])
         job = teach(
-            start if start.untrained else now["checkpoint"], learnt, [], how, threading.Event()
+            start if start.untrained else now["checkpoint"], learned, [], how, threading.Event()
         )
         while True:
             try:
@@ -268,7 +268,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     def ask(planes: Any) -> Any:
         checkpoint = now["checkpoint"]
         seen = np.broadcast_to(planes, (3, *planes.shape[1:]))
-        pixels = torch.from_numpy(standardised(seen, checkpoint.preprocessing))[None]
+        pixels = torch.from_numpy(standardized(seen, checkpoint.preprocessing))[None]
         with torch.inference_mode():
             zoom = checkpoint.preprocessing.zoom
             return now["net"].predict(pixels, checkpoint.head, zoom)[0, 0].sigmoid().numpy()

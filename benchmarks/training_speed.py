@@ -86,7 +86,7 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     config = PRESETS["from-scratch"].changed(
         batch=BATCH, crop=CROP, mixed_precision=not chosen.float32
     )
-    start = napari_emcad.start_checkpoint(encoder=encoder).override(size=None)
+    start = napari_emcad.initialize_checkpoint(encoder=encoder).override(size=None)
     network = start.network(config.drop_path)
     batches = crops(start, config, chosen.data)
     run = Plain(network, config) if loop == "plain" else Trainer(network, config)

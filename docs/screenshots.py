@@ -2,7 +2,7 @@
 
     python docs/screenshots.py [--only NAME …] [--data DIR]
 
-With DIR, a folder of labelled images such as `benchmarks/dsb2018.py` takes, the sheet of `evaluate`
+With DIR, a folder of labeled images such as `benchmarks/dsb2018.py` takes, the sheet of `evaluate`
 is drawn as well.
 Needs a screen, or ``xvfb-run -s "-screen 0 1600x1200x24"``.
 """

@@ -7,7 +7,7 @@ from skimage.io import imread
 import napari_emcad
 
 image = imread(str(files("napari_emcad") / "assets" / "nuclei_dark.png"))[:200, :300]
-inside = napari_emcad.inspect(
+inside = napari_emcad.stage_maps(
     image, napari_emcad.bundled_checkpoint(), ["gate", "sum", "entropy"], axes="YX"
 )
 for name, each in inside[0].items():

@@ -23,9 +23,9 @@ from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the f
 @pytest.fixture(scope="session")
 def two_classes(tmp_path_factory):
     """Return a native file of an untrained network with two classes and the background."""
-    from napari_emcad import start_checkpoint, write_checkpoint
+    from napari_emcad import initialize_checkpoint, write_checkpoint
 
     path = tmp_path_factory.mktemp("network") / "two.safetensors"
-    started = start_checkpoint(num_classes=3, seed=3)
+    started = initialize_checkpoint(num_classes=3, seed=3)
     write_checkpoint(started.override(classes=("nucleus", "debris"), size=None), path, half=True)
     return path

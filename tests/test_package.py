@@ -79,6 +79,14 @@ def test_a_star_import_brings_the_public_names():
     assert set(napari_emcad.__all__) <= set(names)
 
 
+@pytest.mark.parametrize("name", sorted(napari_emcad._DEPRECATED))
+def test_names_of_the_release_before_still_work_with_a_warning(name):
+    successor = napari_emcad._DEPRECATED[name]
+    with pytest.warns(FutureWarning, match=f"{name} is deprecated, use napari_emcad.{successor}"):
+        found = getattr(napari_emcad, name)
+    assert found is getattr(napari_emcad, successor)
+
+
 def test_other_names_are_attribute_errors():
     with pytest.raises(AttributeError, match=r"napari_emcad.*no attribute 'spam'"):
         napari_emcad.spam  # noqa: B018

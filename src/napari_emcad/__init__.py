@@ -1,10 +1,12 @@
 """Segment images with PVT-EMCAD networks, teach them with a few strokes, see inside them.
 
-Importing this package loads neither torch nor napari nor Qt; its names arrive when first used.
+Public names are imported on first use, so that importing the package loads neither torch, napari
+nor Qt.
 """
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
         read_checkpoint,
         write_checkpoint,
     )
-    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
     from napari_emcad.io.checkpoints.sniff import CheckpointError
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.model.network import PvtEmcad, StageOutput
     from napari_emcad.pipelines.segment import Segmentation, segment
-    from napari_emcad.pipelines.stage_maps import StageMaps, inspect
+    from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
 
 _HOMES = {
     "AxesError": "imaging.slices",
@@ -41,7 +43,6 @@ _HOMES = {
     "ClassLabel": "io.checkpoints.checkpoint",
     "CleanUp": "imaging.regions",
     "InferenceSettings": "inference.events",
-    "Inspection": "pipelines.stage_maps",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
@@ -52,13 +53,14 @@ _HOMES = {
     "Scope": "imaging.slices",
     "Segmentation": "pipelines.segment",
     "StageMap": "inference.stage_maps.keys",
+    "StageMaps": "pipelines.stage_maps",
     "StageOutput": "model.network",
     "Summary": "inference.events",
     "bundled_checkpoint": "io.checkpoints.files",
-    "inspect": "pipelines.stage_maps",
+    "initialize_checkpoint": "io.checkpoints.initialize",
     "read_checkpoint": "io.checkpoints.files",
     "segment": "pipelines.segment",
-    "start_checkpoint": "io.checkpoints.initialize",
+    "stage_maps": "pipelines.stage_maps",
     "write_checkpoint": "io.checkpoints.files",
 }
 
@@ -69,7 +71,6 @@ __all__ = [
     "ClassLabel",
     "CleanUp",
     "InferenceSettings",
-    "Inspection",
     "MapKey",
     "ModelConfig",
     "Notice",
@@ -80,19 +81,33 @@ __all__ = [
     "Scope",
     "Segmentation",
     "StageMap",
+    "StageMaps",
     "StageOutput",
     "Summary",
     "bundled_checkpoint",
-    "inspect",
+    "initialize_checkpoint",
     "read_checkpoint",
     "segment",
-    "start_checkpoint",
+    "stage_maps",
     "write_checkpoint",
 ]
 __version__ = version("napari-emcad")
 
 
+_DEPRECATED = {
+    "Inspection": "StageMaps",
+    "inspect": "stage_maps",
+    "start_checkpoint": "initialize_checkpoint",
+}
+"""Names of release 0.1 and their successors; they go in release 0.3."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _DEPRECATED:
+        successor = _DEPRECATED[name]
+        message = f"napari_emcad.{name} is deprecated, use napari_emcad.{successor}."
+        warnings.warn(message, FutureWarning, stacklevel=2)
+        return getattr(import_module(__name__), successor)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

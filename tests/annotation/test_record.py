@@ -39,22 +39,22 @@ PAINTINGS = st.lists(
 
 @settings(deadline=None)
 @given(PAINTINGS, st.booleans())
-def test_a_pixel_that_was_learnt_is_never_tested_while_it_keeps_its_value(paintings, masks):
+def test_a_pixel_that_was_learned_is_never_tested_while_it_keeps_its_value(paintings, masks):
     record, target = Record(), nothing()
-    learnt = np.zeros(SHAPE, bool)
+    learned = np.zeros(SHAPE, bool)
     for strokes in paintings:
         before = target.copy()
         for y, x, side, k in strokes:
             target[y : y + 3, x : x + side] = k
-        learnt &= target == before
+        learned &= target == before
         record = record.looked({"a": target.copy()}, "a" if masks else "")
         page = record.pages["a"]
         assert np.array_equal(page.target, target)
-        assert not (page.held & learnt).any()
+        assert not (page.held & learned).any()
         assert not (page.held & (target == UNLABELED)).any()
-        both = (page.learnt() != UNLABELED) & (page.tested() != UNLABELED)
+        both = (page.learned() != UNLABELED) & (page.tested() != UNLABELED)
         assert not both.any()
-        learnt |= page.learnt() != UNLABELED
+        learned |= page.learned() != UNLABELED
         assert np.array_equal(page.seen > 0, target != UNLABELED)
 
 
@@ -135,11 +135,11 @@ def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
     st.booleans(),
     st.booleans(),
 )
-def test_no_pixel_is_ever_learnt_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
+def test_no_pixel_is_ever_learned_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
     """Two pages of one place are painted, erased, painted over, taken away and brought back."""
     record, places = Record(), {"a": "here", "b": "here"}
     targets, there = {"a": nothing(), "b": nothing()}, {"a", "b"}
-    learnt, tested = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
+    learned, tested = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     for key, y, x, side, k, then in acts:
         targets[key][y : y + 3, x : x + side] = k
         if then == "leave":
@@ -157,15 +157,15 @@ def test_no_pixel_is_ever_learnt_and_tested_whatever_becomes_of_its_paint(acts, 
         if then == "teach" or always:
             record = record.frozen_split()
             for page in record.pages.values():
-                learnt |= page.learnt() != UNLABELED
+                learned |= page.learned() != UNLABELED
                 tested |= page.tested() != UNLABELED
         both = np.zeros((2, *SHAPE), bool)
         for each, page in record.pages.items():
             assert np.array_equal(page.target, targets[each])
-            both[0] |= page.learnt() != UNLABELED
+            both[0] |= page.learned() != UNLABELED
             both[1] |= page.tested() != UNLABELED
         assert not both.all(0).any()
-        assert not (both[1] & learnt).any()
+        assert not (both[1] & learned).any()
         assert not (both[0] & tested).any()
 
 
@@ -183,7 +183,7 @@ def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
     assert record.pages["a"].held.mean() == pytest.approx(1 / EVERY, abs=0.05)
 
 
-def test_paint_over_what_was_learnt_says_why_it_has_no_score():
+def test_paint_over_what_was_learned_says_why_it_has_no_score():
     both = dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)
     record = Record().looked({"a": both}).frozen_split().looked({"a": nothing()})
     again = record.looked({"a": dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)})

@@ -18,9 +18,9 @@ from napari_emcad import (
     __version__,
     bundled_checkpoint,
     cli,
+    initialize_checkpoint,
     read_checkpoint,
     segment,
-    start_checkpoint,
     write_checkpoint,
 )
 from napari_emcad.io.images.pixel_size import scale_of_tiff
@@ -116,14 +116,14 @@ def test_info_as_json_has_every_field(run):
 
 
 def test_info_says_what_a_published_file_leaves_open(run, folder):
-    write_checkpoint(start_checkpoint(), folder / "polyps.pth")
+    write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
     _, out, _ = run("info", "polyps.pth")
     assert out.startswith("polyps\n")
     assert "The file does not say: activation, branches, preprocessing, prediction" in out
 
 
 def test_info_shows_what_was_set(run, folder):
-    write_checkpoint(start_checkpoint(), folder / "polyps.pth")
+    write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
     settings = ("activation=relu", "dw_parallel=false", "head=sum", "size=256", 'classes=["polyp"]')
     sets = [each for setting in settings for each in ("--set", setting)]
     _, out, _ = run("info", "polyps.pth", "--json", *sets)
@@ -269,7 +269,7 @@ def test_a_failing_write_leaves_the_old_result(run, image, folder, monkeypatch):
 
 
 @pytest.fixture
-def labelled(folder, discs):
+def labeled(folder, discs):
     """Return a folder with two images and their instance labels."""
     (folder / "images").mkdir()
     (folder / "labels").mkdir()
@@ -291,15 +291,15 @@ def figures(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     }
 
 
-def test_evaluation_as_json_equals_a_count_by_hand(run, labelled):
+def test_evaluation_as_json_equals_a_count_by_hand(run, labeled):
     status, out, err = run("evaluate", "--images", "images", "--labels", "labels", "--json")
     assert status == 0
     assert err == "2 of 2 images\n"
     told = json.loads(out)
     checkpoint, pairs = bundled_checkpoint(), []
     for name, row in zip(("a.png", "b.png"), told["images"], strict=True):
-        found = segment(iio.imread(labelled / "images" / name), checkpoint).labels > 0
-        truth = iio.imread(labelled / "labels" / name) > 0
+        found = segment(iio.imread(labeled / "images" / name), checkpoint).labels > 0
+        truth = iio.imread(labeled / "labels" / name) > 0
         pairs.append((found, truth))
         assert row["name"] == name
         assert {k: row[k] for k in METRICS} == pytest.approx(figures(found, truth))
@@ -315,7 +315,7 @@ def test_evaluation_as_json_equals_a_count_by_hand(run, labelled):
     assert told["sha256"] == checkpoint.origin.sha256
 
 
-def test_evaluation_prints_a_table(run, labelled):
+def test_evaluation_prints_a_table(run, labeled):
     status, out, _ = run("evaluate", "--images", "images", "--labels", "labels")
     head, *rows = out.splitlines()
     assert status == 0
@@ -332,11 +332,11 @@ def test_evaluation_prints_a_table(run, labelled):
         assert row.endswith("px") or row.startswith("all pixels")
 
 
-def test_evaluation_of_several_classes_scores_each(run, labelled, two_classes, discs):
+def test_evaluation_of_several_classes_scores_each(run, labeled, two_classes, discs):
     truth = (discs > 100).astype(np.uint8)
     truth[:, 48:] *= 2
-    (labelled / "images" / "b.png").unlink()
-    iio.imwrite(labelled / "labels" / "a.png", truth)
+    (labeled / "images" / "b.png").unlink()
+    iio.imwrite(labeled / "labels" / "a.png", truth)
     arguments = ("--images", "images", "--labels", "labels", "--checkpoint", two_classes, "--json")
     _, out, _ = run("evaluate", *arguments)
     told = json.loads(out)
@@ -354,7 +354,7 @@ def test_evaluation_of_several_classes_scores_each(run, labelled, two_classes, d
 
 
 def test_convert_goes_both_ways(run, folder):
-    started = start_checkpoint()
+    started = initialize_checkpoint()
     write_checkpoint(started, folder / "a.pth")
     assert run("convert", "a.pth", "b.safetensors", "--set", "activation=relu")[:2] == (
         0,
@@ -368,7 +368,7 @@ def test_convert_goes_both_ways(run, folder):
 
 
 def test_convert_halves(run, folder):
-    write_checkpoint(start_checkpoint(), folder / "a.pth")
+    write_checkpoint(initialize_checkpoint(), folder / "a.pth")
     run("convert", "a.pth", "h.safetensors", "--half")
     assert read_checkpoint("h.safetensors").tensors["heads.stage1.weight"].dtype == np.float16
 
@@ -432,13 +432,13 @@ def test_channels_that_do_not_fit(mistake, image):
     mistake("segment", image, "--channels", "4", names="channel 4")
 
 
-def test_a_missing_label_file(mistake, labelled):
-    (labelled / "labels" / "b.png").unlink()
+def test_a_missing_label_file(mistake, labeled):
+    (labeled / "labels" / "b.png").unlink()
     mistake("evaluate", "--images", "images", "--labels", "labels", names="b.png")
 
 
-def test_a_label_file_of_another_size(run, labelled):
-    iio.imwrite(labelled / "labels" / "b.png", np.zeros((9, 9), np.uint8))
+def test_a_label_file_of_another_size(run, labeled):
+    iio.imwrite(labeled / "labels" / "b.png", np.zeros((9, 9), np.uint8))
     status, out, err = run("evaluate", "--images", "images", "--labels", "labels", "--json")
     assert (status, out) == (2, "")
     (line,) = [each for each in err.splitlines() if each.startswith("napari-emcad: ")]
@@ -446,12 +446,12 @@ def test_a_label_file_of_another_size(run, labelled):
     assert "(9, 9)" in line
 
 
-def test_label_values_that_are_no_classes(mistake, labelled, two_classes):
+def test_label_values_that_are_no_classes(mistake, labeled, two_classes):
     arguments = ("evaluate", "--images", "images", "--labels", "labels")
     assert "700" in mistake(*arguments, "--checkpoint", two_classes, names="a.png")
 
 
-def test_a_missing_folder(mistake, labelled):
+def test_a_missing_folder(mistake, labeled):
     mistake("evaluate", "--images", "no", "--labels", "labels", names="no is not a folder")
 
 

@@ -286,11 +286,11 @@ def test_without_a_sheet_nothing_is_drawn(add, run, folder, monkeypatch):
     assert sorted(each.name for each in folder.iterdir()) == ["images", "labels"]
 
 
-def test_stacks_and_colour_images_have_a_sheet(add, run, folder, monkeypatch):
+def test_stacks_and_color_images_have_a_sheet(add, run, folder, monkeypatch):
     stack = np.stack([NOTHING, square(5, 5), NOTHING])
     add("a", stack, np.stack([NOTHING] * 3))
-    colour = np.stack([square(5, 5) * 100] * 3, axis=-1)
-    iio.imwrite(folder / "images" / "b.png", colour)
+    color = np.stack([square(5, 5) * 100] * 3, axis=-1)
+    iio.imwrite(folder / "images" / "b.png", color)
     iio.imwrite(folder / "labels" / "b.png", square(5, 5))
     by_value = evaluate.segment
 

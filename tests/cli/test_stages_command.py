@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_emcad import bundled_checkpoint, cli, inspect, read_checkpoint
+from napari_emcad import bundled_checkpoint, cli, read_checkpoint, stage_maps
 from napari_emcad.io.images.read_write import read_image
 from napari_emcad.plugin.contributions import sample_dark
 
@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def image(folder):
-    """Return a grey OME-TIFF of 70 x 90 pixels with a scale."""
+    """Return a gray OME-TIFF of 70 x 90 pixels with a scale."""
     pixels = sample_dark()[0][0][:70, :90]
     sizes = {"PhysicalSizeY": 0.5, "PhysicalSizeX": 0.25}
     tifffile.imwrite(folder / "a.ome.tif", pixels, metadata={"axes": "YX", **sizes})
@@ -62,7 +62,7 @@ def test_each_map_is_a_file_with_its_scale(run, image, folder):
     files = out.splitlines()
     assert sorted(files) == sorted(str(p.relative_to(folder)) for p in (folder / "seen").iterdir())
     assert len(files) == 4 + 1 + 1 + 1 + 1 + 1
-    maps = inspect(read_image(image).pixels, bundled_checkpoint(), SOME.split(","), "YX")[0]
+    maps = stage_maps(read_image(image).pixels, bundled_checkpoint(), SOME.split(","), "YX")[0]
     for name, each in maps.items():
         if each.factor is None:
             continue
@@ -70,7 +70,7 @@ def test_each_map_is_a_file_with_its_scale(run, image, folder):
         assert opened.unit == "µm"
         assert opened.scale["Y"] == pytest.approx(0.5 * each.factor[0], rel=1e-6)
         assert opened.scale["X"] == pytest.approx(0.25 * each.factor[1], rel=1e-6)
-        if not each.key.coloured:
+        if not each.key.colored:
             np.testing.assert_array_equal(opened.pixels, each.values)
     table = (folder / "seen" / "a.ome_channel_attention.csv").read_text().splitlines()
     assert len(table) == 1 + 256 + 160 + 64 + 32
@@ -101,7 +101,7 @@ def test_one_slice_of_a_stack_is_looked_at(run, mistake, folder):
     assert "Z 0 … 2" in mistake("s.tif", "--slice", "1,1")
     status, out, _ = run("s.tif", "--slice", 1, "--maps", "gate:2")
     assert (status, out.splitlines()) == (0, ["s_1_gate_2.ome.tif", "s_1_stages.png"])
-    alone = inspect(stack[1], bundled_checkpoint(), "gate:2", "YX")[0]["gate:2"]
+    alone = stage_maps(stack[1], bundled_checkpoint(), "gate:2", "YX")[0]["gate:2"]
     np.testing.assert_array_equal(tifffile.imread("s_1_gate_2.ome.tif"), alone.values)
 
 

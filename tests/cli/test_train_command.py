@@ -81,7 +81,7 @@ def test_from_nothing_with_several_named_classes(folder, tmp_path):
 
 
 def test_from_a_bare_encoder_file(folder, tmp_path):
-    whole = napari_emcad.start_checkpoint(seed=2)
+    whole = napari_emcad.initialize_checkpoint(seed=2)
     encoder = {
         name.removeprefix("encoder.").replace("stages_", "stages."): torch.tensor(tensor)
         for name, tensor in whole.tensors.items()

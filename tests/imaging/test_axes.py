@@ -117,16 +117,16 @@ def test_small_letters_are_axes_too():
 
 @pytest.mark.parametrize("wanted", [1, 3])
 @pytest.mark.parametrize("count", [None, 1])
-def test_grey_feeds_every_input(count, wanted):
+def test_gray_feeds_every_input(count, wanted):
     mapped = map_channels(count, wanted)
     assert (mapped.planes, mapped.inputs, mapped.luminance) == ((0,), (0,) * wanted, False)
 
 
-@pytest.mark.parametrize(("count", "colour"), [(3, True), (3, False), (4, True)])
-def test_colour_goes_in_without_alpha_or_as_luminance(count, colour):
-    rgb, grey = map_channels(count, 3, colour=colour), map_channels(count, 1, colour=colour)
+@pytest.mark.parametrize(("count", "color"), [(3, True), (3, False), (4, True)])
+def test_color_goes_in_without_alpha_or_as_luminance(count, color):
+    rgb, gray = map_channels(count, 3, color=color), map_channels(count, 1, color=color)
     assert (rgb.planes, rgb.inputs, rgb.luminance) == ((0, 1, 2), (0, 1, 2), False)
-    assert (grey.planes, grey.inputs, grey.luminance) == ((0, 1, 2), (0,), True)
+    assert (gray.planes, gray.inputs, gray.luminance) == ((0, 1, 2), (0,), True)
 
 
 @pytest.mark.parametrize("wanted", [1, 3])

@@ -16,7 +16,7 @@ def labels():
 
 
 @pytest.fixture
-def grey():
+def gray():
     return np.random.default_rng(0).integers(0, 4000, (1, 40, 50)).astype(np.uint16)
 
 
@@ -28,33 +28,33 @@ def test_it_is_an_rgb_image_of_the_slices_size(labels, dtype, planes):
     assert (drawn.shape, drawn.dtype) == ((40, 50, 3), np.uint8)
 
 
-def test_background_shows_the_image_from_black_to_white(labels, grey):
-    drawn = overlay(grey, labels, ["#ff0000"])
-    bare = overlay(grey, np.zeros_like(labels), ["#ff0000"])
+def test_background_shows_the_image_from_black_to_white(labels, gray):
+    drawn = overlay(gray, labels, ["#ff0000"])
+    bare = overlay(gray, np.zeros_like(labels), ["#ff0000"])
     np.testing.assert_array_equal(drawn[labels == 0], bare[labels == 0])
     assert (bare == bare[..., :1]).all()
-    low, high = np.percentile(grey, (0.5, 99.5))
-    expected = np.clip((grey[0] - low) / (high - low), 0, 1) * 255
+    low, high = np.percentile(gray, (0.5, 99.5))
+    expected = np.clip((gray[0] - low) / (high - low), 0, 1) * 255
     np.testing.assert_allclose(bare[..., 0], expected, atol=0.51)
 
 
-def test_borders_have_the_colour_and_the_inside_a_tint_of_it(labels, grey):
-    drawn = overlay(grey, labels, ["#ff0000", "#0000ff"])
+def test_borders_have_the_color_and_the_inside_a_tint_of_it(labels, gray):
+    drawn = overlay(gray, labels, ["#ff0000", "#0000ff"])
     assert tuple(drawn[5, 5]) == RED
     assert tuple(drawn[20, 30]) == BLUE
-    bare = overlay(grey, np.zeros_like(labels), ["#ff0000"]).astype(float)
+    bare = overlay(gray, np.zeros_like(labels), ["#ff0000"]).astype(float)
     np.testing.assert_allclose(drawn[10, 10], bare[10, 10] * 0.75 + np.array(RED) / 4, atol=1)
 
 
 @pytest.mark.parametrize("number", [1, 3, 5, 255, 70_001])
-def test_colours_come_again_from_the_start(grey, number):
+def test_colors_come_again_from_the_start(gray, number):
     labels = np.full((40, 50), number, np.uint32)
     labels[:3] = 0
-    drawn = overlay(grey, labels, ["#ff0000", "#0000ff"])
+    drawn = overlay(gray, labels, ["#ff0000", "#0000ff"])
     assert tuple(drawn[3, 10]) == (RED if number % 2 else BLUE)
 
 
-def test_three_planes_are_shown_in_colour(labels):
+def test_three_planes_are_shown_in_color(labels):
     image = np.zeros((3, 40, 50), np.uint8)
     image[1, :, 25:] = 200
     drawn = overlay(image, np.zeros_like(labels), ["#ff0000"])
@@ -68,10 +68,10 @@ def test_an_image_without_contrast_is_black(labels, fill):
     assert not drawn[labels == 0].any()
 
 
-def test_image_and_labels_are_left_alone(labels, grey):
-    image_before, labels_before = grey.copy(), labels.copy()
-    overlay(grey, labels, ["#ff0000"])
-    np.testing.assert_array_equal(grey, image_before)
+def test_image_and_labels_are_left_alone(labels, gray):
+    image_before, labels_before = gray.copy(), labels.copy()
+    overlay(gray, labels, ["#ff0000"])
+    np.testing.assert_array_equal(gray, image_before)
     np.testing.assert_array_equal(labels, labels_before)
 
 

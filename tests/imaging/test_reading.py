@@ -98,7 +98,7 @@ def test_an_empty_input_is_0_and_one_channel_may_feed_two():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int64, np.float32, bool])
 @pytest.mark.parametrize("channels", [3, 4])
-def test_colour_for_a_grey_network_is_its_luminance(dtype, channels):
+def test_color_for_a_gray_network_is_its_luminance(dtype, channels):
     image = np.random.default_rng(0).integers(0, 2 if dtype is bool else 200, (9, 8, channels))
     image = image.astype(dtype)
     pixels = as_slices(image, 1).read(())

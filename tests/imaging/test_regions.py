@@ -191,7 +191,7 @@ def test_touching_discs_become_two_objects_cut_at_their_neck():
     assert right[:, 33:].sum() == mask[:, 33:].sum()
 
 
-def test_centres_nearer_than_a_neck_are_one_object():
+def test_centers_nearer_than_a_neck_are_one_object():
     mask = discs((40, 60), (20, 20, 11), (20, 40, 11))
     assert separated(mask, 30)[1] == (1,)
 

@@ -63,7 +63,7 @@ def test_a_layer_without_255_has_nothing_to_be_told(meaning):
 
 
 @pytest.mark.parametrize("values", [(85, 170, 255), (127, 255), (128, 255), (64, 128, 191, 255)])
-def test_grey_levels_of_a_mask_are_classes_in_their_order(values):
+def test_gray_levels_of_a_mask_are_classes_in_their_order(values):
     """A mask that was made to be looked at is never taken for objects."""
     labels = np.array([[0, *values]], np.uint8)
     found = detect(value_counts(labels), 1)

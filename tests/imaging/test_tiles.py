@@ -57,7 +57,7 @@ def test_tiles_cover_every_pixel_within_the_slice_and_end_flush(shape, tile, ove
 
 
 @given(shapes, st.integers(4, 100), overlaps)
-def test_neighbours_overlap_by_the_wanted_share_and_no_tile_is_idle(shape, tile, overlap):
+def test_neighbors_overlap_by_the_wanted_share_and_no_tile_is_idle(shape, tile, overlap):
     tiling = plan_tiles(shape, tile, overlap)
     for starts, side in zip((tiling.tops, tiling.lefts), tiling.tile, strict=True):
         steps = np.diff(starts)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from golden.fill import fill
 
-from napari_emcad import PvtEmcad, start_checkpoint
+from napari_emcad import PvtEmcad, initialize_checkpoint
 
 
 @cache
 def _filled(**config):
-    fresh = start_checkpoint(**config)
+    fresh = initialize_checkpoint(**config)
     tensors = fill({name: tensor.shape for name, tensor in fresh.tensors.items()})
     return replace(fresh, tensors=tensors).override(size=None)
 

@@ -110,11 +110,11 @@ def test_images_without_information_give_finite_answers(checkpoint, size, intens
     assert np.isfinite(found.probabilities).all()
 
 
-def test_colour_may_feed_a_grey_network_and_grey_a_colour_network(checkpoint, picture):
-    grey = checkpoint(input_channels=1).override(size=None, low=0, high=255)
+def test_color_may_feed_a_gray_network_and_gray_a_color_network(checkpoint, picture):
+    gray = checkpoint(input_channels=1).override(size=None, low=0, high=255)
     luminance = picture @ np.array([0.2125, 0.7154, 0.0721])
-    found = segment(picture, grey, probabilities=True).probabilities
-    expected = segment(luminance, grey, probabilities=True).probabilities
+    found = segment(picture, gray, probabilities=True).probabilities
+    expected = segment(luminance, gray, probabilities=True).probabilities
     np.testing.assert_allclose(found, expected, atol=1e-5)
     one = segment(picture[..., 0], checkpoint(), probabilities=True).probabilities
     three = segment(picture[..., [0, 0, 0]], checkpoint(), probabilities=True).probabilities

@@ -68,12 +68,12 @@ def test_labels_are_wide_enough_for_the_last_class(checkpoint, classes, dtype):
     assert (labels == classes - 1).all()
 
 
-def test_a_grey_network_takes_a_grey_image(checkpoint):
-    grey = checkpoint(input_channels=1).override(size=None, low=-125, high=275)
+def test_a_gray_network_takes_a_gray_image(checkpoint):
+    gray = checkpoint(input_channels=1).override(size=None, low=-125, high=275)
     image = np.random.default_rng(0).integers(-1000, 1000, (70, 50)).astype(np.int16)
-    found = segment(image, grey, probabilities=True)
+    found = segment(image, gray, probabilities=True)
     x = torch.from_numpy(np.clip((image + 125.0) / 400, 0, 1).astype(np.float32))[None, None]
-    expected = torch.sigmoid(answer(grey, x)).numpy()
+    expected = torch.sigmoid(answer(gray, x)).numpy()
     np.testing.assert_allclose(found.probabilities, expected, **close)
 
 

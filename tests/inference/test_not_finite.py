@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad import inspect, segment
+from napari_emcad import segment, stage_maps
 from napari_emcad.inference.segment import NotFinite, check_finite
 from napari_emcad.interactive.preview import PreviewCallback, VisibleRegion
 from napari_emcad.pipelines.segment import slices_for
@@ -33,7 +33,7 @@ def test_a_segmentation_that_is_not_finite_is_refused(damaged):
 @pytest.mark.parametrize("maps", ["gate:2", "entropy", "flips", "encoder:4"])
 def test_a_look_inside_that_is_not_finite_is_refused(damaged, maps):
     with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
-        inspect(IMAGE, damaged, maps)[0]
+        stage_maps(IMAGE, damaged, maps)[0]
 
 
 def test_half_precision_is_named_where_it_was_used():

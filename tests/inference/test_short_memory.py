@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from napari_emcad import CleanUp, Notice, Progress, inspect, segment
+from napari_emcad import CleanUp, Notice, Progress, segment, stage_maps
 from napari_emcad.inference.segment import OutOfMemory
 
 STACK = np.random.default_rng(0).standard_normal((5, 100, 256)).astype(np.float32)
@@ -182,10 +182,10 @@ def test_memory_that_is_short_while_a_look_is_prepared_is_said(
 
     monkeypatch.setattr("napari_emcad.inference.stage_maps.grid.resampled", short)
     with pytest.raises(OutOfMemory, match=message):
-        inspect(STACK, as_it_is.override(size=size), "gate:2", "ZYX")[0]
+        stage_maps(STACK, as_it_is.override(size=size), "gate:2", "ZYX")[0]
 
 
-@pytest.mark.parametrize("look", [segment, lambda image, ck: inspect(image, ck, "gate:2")[0]])
+@pytest.mark.parametrize("look", [segment, lambda image, ck: stage_maps(image, ck, "gate:2")[0]])
 def test_memory_that_is_short_for_the_network_itself_is_said(as_it_is, monkeypatch, look):
     def short(tensor):
         raise SHORT[2]

@@ -83,7 +83,7 @@ def annotations(numbers, names=("image", "image")):
 def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, ticked):
     numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
     record = Record()
-    learnt, tested = np.zeros((2, 3, 12, 30), bool)
+    learned, tested = np.zeros((2, 3, 12, 30), bool)
     for which, z, x, value in strokes:
         numbers[which][z, 3:5, x : x + 3] = value
         sources = annotations(numbers)
@@ -93,11 +93,11 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, ticked):
         said = {}
         for key, page in lesson.pages.items():
             (z,) = key.index
-            learnt[z] |= page.learnt() != UNLABELED
+            learned[z] |= page.learned() != UNLABELED
             tested[z] |= page.tested() != UNLABELED
             for y, x in np.argwhere(page.target != UNLABELED).tolist():
                 said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
-        assert not (learnt & tested).any()
+        assert not (learned & tested).any()
         assert all(len(classes) == 1 for classes in said.values())
         painted = [numbers[n] for n in sorted(ticked)]
         for (z, y, x), classes in said.items():

@@ -1,4 +1,4 @@
-"""Strokes are learnt as suits how many there are."""
+"""Strokes are learned as suits how many there are."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.trainer import Trainer
 
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
@@ -67,12 +67,12 @@ def taught(labels, config=CONFIG):
 @pytest.mark.parametrize(
     ("teacher", "strokes", "values", "share", "ramp"),
     [
-        ("mean", 4, (1,), 0.05, 0.0),
-        ("mean", 1, (1, 255), 1.0, 0.0),
-        ("mean", 4, (1, 255), 1.0, 1.0),
+        ("ema", 4, (1,), 0.05, 0.0),
+        ("ema", 1, (1, 255), 1.0, 0.0),
+        ("ema", 4, (1, 255), 1.0, 1.0),
         ("probe", 4, (1,), 0.05, 0.0),
         ("probe", 1, (1, 255), 1.0, 1.0),
-        ("start", 1, (1, 255), 1.0, 1.0),
+        ("initial", 1, (1, 255), 1.0, 1.0),
     ],
 )
 def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
@@ -90,20 +90,22 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
 
 def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert adapted_config(CONFIG, 2, 20) is CONFIG
-    assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "initial"
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.85)).teacher == "probe"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(0.5), taught=True).teacher == "agreed"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2), taught=True).teacher == "start"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.8), taught=True).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(0.5), taught=True).teacher == "consensus"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2), taught=True).teacher == "initial"
+    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.8), taught=True).teacher == "initial"
     mixed = Familiarity(1.0, 0.8, 0.3)
-    assert adapted_config(CONFIG, 2, 20, mixed, taught=True).teacher == "agreed"
-    assert adapted_config(CONFIG, 2, 20, mixed).teacher == "start"
-    assert adapted_config(CONFIG, 2, 4, mixed, taught=True).teacher == "start"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2, 0.3), taught=True).teacher == "start"
+    assert adapted_config(CONFIG, 2, 20, mixed, taught=True).teacher == "consensus"
+    assert adapted_config(CONFIG, 2, 20, mixed).teacher == "initial"
+    assert adapted_config(CONFIG, 2, 4, mixed, taught=True).teacher == "initial"
+    assert (
+        adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2, 0.3), taught=True).teacher == "initial"
+    )
     assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), taught=True).teacher == "probe"
     few = adapted_config(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
-    mean = CONFIG.changed(teacher="mean")
+    mean = CONFIG.changed(teacher="ema")
     assert adapted_config(mean, 2, 2).pseudo == 0
     assert adapted_config(mean, 2, 20, Familiarity(1.0)) is mean
     alone = adapted_config(CONFIG, 1, 20)
@@ -139,7 +141,7 @@ def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, r
             config = ended.value.checkpoint.history[-1]["config"]
             break
     told = [each.text for each in events if isinstance(each, Notice)]
-    assert config["teacher"] == ("start" if right else "probe")
+    assert config["teacher"] == ("initial" if right else "probe")
     assert len(told) == (0 if right else 1)
 
 
@@ -160,11 +162,11 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
     assert task_familiarity(lesson, PlaneCache()).agreed > 0.8
     network = lesson.checkpoint.network().eval()
     for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
-        learnt, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
+        learned, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
         before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
-        assert before.agreement(learnt, lesson.checkpoint.preprocessing) == 0
-        before.look(learnt, lesson.checkpoint.preprocessing)
-        assert least <= before.agreement(learnt, lesson.checkpoint.preprocessing) <= most
+        assert before.agreement(learned, lesson.checkpoint.preprocessing) == 0
+        before.look(learned, lesson.checkpoint.preprocessing)
+        assert least <= before.agreement(learned, lesson.checkpoint.preprocessing) <= most
 
 
 def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
@@ -198,7 +200,7 @@ def test_later_strokes_do_not_count_as_first_ones(nucleus):
 def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
     lesson = lesson_on(nucleus, right=True)
     crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
-    few = [LabelledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
+    few = [LabeledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
     many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
     zoom = lesson.checkpoint.preprocessing.zoom
     assert validated_every(crops, few, few, zoom) <= 2
@@ -235,10 +237,10 @@ class Desk:
         max_size=25,
     ),
 )
-def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes):
+def test_no_pixel_of_the_network_is_ever_learned_and_tested(size, block, strokes):
     """Resized slices, windows of large ones, and both together."""
     desk = Desk((40, 60), napari_emcad.bundled_checkpoint().override(size=size))
-    learnt, tested = {}, {}
+    learned, tested = {}, {}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(annotated_patches, "BLOCK", block)
         for y, x, length, value in strokes:
@@ -246,21 +248,23 @@ def test_no_pixel_of_the_network_is_ever_learnt_and_tested(size, block, strokes)
             lesson = desk.lesson()
             for key in lesson.record.pages:
                 alone = replace(lesson, record=lesson.record.only([key]))
-                for seen, found in zip((learnt, tested), slices_of(alone, desk.cache), strict=True):
+                for seen, found in zip(
+                    (learned, tested), slices_of(alone, desk.cache), strict=True
+                ):
                     for each in found:
                         assert each.planes.shape[1:] == each.target.shape
                         before = seen.get(key, False)
                         seen[key] = before | (each.target != UNLABELED)
-    for page in learnt.keys() & tested.keys():
-        assert not (learnt[page] & tested[page]).any()
+    for page in learned.keys() & tested.keys():
+        assert not (learned[page] & tested[page]).any()
 
 
 def test_windows_of_a_resized_slice_are_seen_as_large_as_in_the_whole(monkeypatch):
     monkeypatch.setattr(annotated_patches, "BLOCK", 32)
     desk = Desk((96, 128), napari_emcad.bundled_checkpoint().override(size=(48, 96)))
     desk.numbers[::5, ::7] = 1
-    (learnt, tested) = slices_of(desk.lesson(), desk.cache)
-    assert {each.target.shape for each in (*learnt, *tested)} == {(16, 24)}
+    (learned, tested) = slices_of(desk.lesson(), desk.cache)
+    assert {each.target.shape for each in (*learned, *tested)} == {(16, 24)}
 
 
 def run(job):
@@ -293,8 +297,8 @@ def desk_with(kind, monkeypatch):
 def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
     desk = desk_with(kind, monkeypatch)
     lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
-    learnt, tested = slices_of(lesson, desk.cache)
-    assert len(learnt) >= (1 if kind == "resized" else 4)
+    learned, tested = slices_of(lesson, desk.cache)
+    assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
     told, taught = run(fine_tune_job(lesson, desk.cache, VisibleRegion(), stop))
     assert sum(isinstance(each, StepEnd) for each in told) == 2
@@ -309,7 +313,7 @@ def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
-    """Held-out strokes are given a class of their own; it is never learnt, and alone tested."""
+    """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
     desk = desk_with(kind, monkeypatch)
     lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
     pages = {
@@ -335,7 +339,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
-def test_masks_of_several_classes_are_learnt_whole(values):
+def test_masks_of_several_classes_are_learned_whole(values):
     start = with_classes(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
     labels = np.zeros((96, 128), np.uint8)
     for k, value in enumerate(values):

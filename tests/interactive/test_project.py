@@ -213,7 +213,7 @@ class Walk(RuleBasedStateMachine):
         self.labels = {}
         self.tickets = []
         self.made = 0
-        self.learnt = {}
+        self.learned = {}
 
     @property
     def book(self):
@@ -240,15 +240,15 @@ class Walk(RuleBasedStateMachine):
         before = {key: labels.copy() for key, labels in self.labels.items()}
         self.try_to(self.book.remove_class, k)
         assert all(np.array_equal(before[key], self.labels[key]) for key in before)
-        self.learnt = {}
+        self.learned = {}
 
     @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a", "A\n", "\x00"]))
     def rename_class(self, k, name):
         self.try_to(self.book.rename_class, k, name)
 
-    @rule(k=st.integers(-1, 6), colour=st.sampled_from(["#123456", "red", ""]))
-    def recolour(self, k, colour):
-        self.try_to(self.book.recolour_class, k, colour)
+    @rule(k=st.integers(-1, 6), color=st.sampled_from(["#123456", "red", ""]))
+    def recolor(self, k, color):
+        self.try_to(self.book.recolor_class, k, color)
 
     @rule(meaning=st.sampled_from(["scribbles", "mask", "objects"]))
     def add_pair(self, meaning):
@@ -324,9 +324,9 @@ class Walk(RuleBasedStateMachine):
                 assert all(0 < value <= 255 for value in values)
 
     @invariant()
-    def no_pixel_is_learnt_and_tested(self):
+    def no_pixel_is_learned_and_tested(self):
         for page in self.book.record.pages.values():
-            assert not ((page.learnt() != UNLABELED) & (page.tested() != UNLABELED)).any()
+            assert not ((page.learned() != UNLABELED) & (page.tested() != UNLABELED)).any()
             assert page.target.max(initial=-1) <= len(self.book.classes)
 
     @invariant()

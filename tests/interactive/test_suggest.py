@@ -50,8 +50,8 @@ def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None
 
 
 def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES):
-    """Return the places of some slices of a ZYX stack, from what `inspect` says of them."""
-    inside = napari_emcad.inspect(
+    """Return the places of some slices of a ZYX stack, from what `stage_maps` says of them."""
+    inside = napari_emcad.stage_maps(
         image,
         bundled,
         ["entropy", "encoder:1"],

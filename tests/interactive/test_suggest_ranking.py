@@ -85,7 +85,7 @@ def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
     doubt[16:24, 28:36] = 1
     (found, *_) = suggest_regions([UncertainSlice((), doubt, target)], 32)
     assert (found.rows, found.columns) == ((64, 96), (112, 144))
-    assert found.centre == (79.5, 127.5)
+    assert found.center == (79.5, 127.5)
 
 
 def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():

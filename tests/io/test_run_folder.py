@@ -99,5 +99,5 @@ def test_history_is_written_as_csv_json_and_curves(tmp_path):
     assert [row["kept"] for row in rows] == ["False", "False", "True"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.size == (900, 420)
-        colours = {colour for _, colour in picture.getcolors(10**6)}
-    assert {(52, 152, 219), (230, 126, 34)} <= colours
+        colors = {color for _, color in picture.getcolors(10**6)}
+    assert {(52, 152, 219), (230, 126, 34)} <= colors

@@ -62,14 +62,14 @@ def test_a_multiple_of_32_is_not_padded(size):
     assert pad_to_multiple(x) is x
 
 
-def test_a_grey_network_takes_any_size_too(golden_network):
+def test_a_gray_network_takes_any_size_too(golden_network):
     with torch.inference_mode():
         logits = golden_network("b0_gray").predict(image(1, 45, 1))
     assert logits.shape == (1, 9, 45, 1)
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("method", ["forward", "predict", "look_inside"])
+@pytest.mark.parametrize("method", ["forward", "predict", "forward_intermediates"])
 @pytest.mark.parametrize(
     "shape", [(3, 64, 64), (1, 2, 64, 64), (1, 4, 64, 64), (1, 3, 0, 64), (0, 3, 64, 64), (64, 64)]
 )

@@ -4,12 +4,12 @@ import pytest
 import torch
 from golden.fill import golden_input
 
-from napari_emcad import ModelConfig, PvtEmcad, start_checkpoint
+from napari_emcad import ModelConfig, PvtEmcad, initialize_checkpoint
 
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    return start_checkpoint(seed=3)
+    return initialize_checkpoint(seed=3)
 
 
 def hooks_of(network):

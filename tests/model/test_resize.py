@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from napari_emcad import start_checkpoint
+from napari_emcad import initialize_checkpoint
 from napari_emcad.model.resize import resized, zoomed_size
 
 
 @pytest.fixture(scope="module")
 def network():
-    return start_checkpoint(seed=3).network()
+    return initialize_checkpoint(seed=3).network()
 
 
 @torch.inference_mode()

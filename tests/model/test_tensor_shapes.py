@@ -11,7 +11,7 @@ from napari_emcad.model.tensor_shapes import parameters, tensor_shapes
 
 CONFIGS = {
     **{encoder: ModelConfig(encoder) for encoder in ENCODERS},
-    "grey": ModelConfig(num_classes=9, input_channels=1),
+    "gray": ModelConfig(num_classes=9, input_channels=1),
     "one kernel": ModelConfig(kernel_sizes=(3,), dw_parallel=False),
     "concat": ModelConfig(kernel_sizes=(1, 3, 5, 7), aggregation="concat"),
     "wide": ModelConfig(expansion_factor=6, aggregation="concat", dw_parallel=False),

@@ -1,4 +1,4 @@
-"""Scores of a checkpoint on labelled images, made up and real."""
+"""Scores of a checkpoint on labeled images, made up and real."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from napari_emcad import (
     Progress,
     Region,
     bundled_checkpoint,
-    inspect,
+    initialize_checkpoint,
     segment,
-    start_checkpoint,
+    stage_maps,
 )
 from napari_emcad.pipelines.segment import finest_level, first_label_type
 
@@ -114,7 +114,7 @@ def test_numbers_of_numpy_do(nuclei, image):
     assert segment(image, nuclei, tile=np.int64(64), channels=np.int64(0)).labels.any()
 
 
-@pytest.mark.parametrize("ask", [segment, inspect])
+@pytest.mark.parametrize("ask", [segment, stage_maps])
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -184,7 +184,7 @@ def test_the_finest_level_of_a_pyramid_counts():
     [(1, False, "u1"), (256, False, "u1"), (257, False, "u2"), (1, True, "u2"), (257, True, "u2")],
 )
 def test_a_result_starts_in_the_type_it_will_probably_need(classes, separate, dtype):
-    checkpoint = start_checkpoint(num_classes=classes)
+    checkpoint = initialize_checkpoint(num_classes=classes)
     settings = InferenceSettings(clean_up=CleanUp(separate=separate))
     assert np.dtype(first_label_type(checkpoint, settings)) == np.dtype(dtype)
 

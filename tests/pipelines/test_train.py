@@ -1,4 +1,4 @@
-"""What is painted becomes what is learnt and what is held out."""
+"""What is painted becomes what is learned and what is held out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.pipelines.train import split, teach
 from napari_emcad.training.config import PRESETS
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabeledSlice
 
 SHAPE = (96, 128)
 
@@ -32,21 +32,21 @@ def planes():
     return {key: rng.random((1, *SHAPE)).astype(np.float32) for key in "ab"}
 
 
-def test_no_pixel_is_learnt_and_held_out(planes):
+def test_no_pixel_is_learned_and_held_out(planes):
     record = Record().looked({"a": painted(12), "b": painted(3)})
-    learnt, tested = painted_slices(record, planes)
-    assert [each.name for each in learnt] == ["a", "b"]
+    learned, tested = painted_slices(record, planes)
+    assert [each.name for each in learned] == ["a", "b"]
     assert [each.name for each in tested] == ["a", "b"]
-    for one, other in zip(learnt, tested, strict=True):
+    for one, other in zip(learned, tested, strict=True):
         assert not ((one.target != UNLABELED) & (other.target != UNLABELED)).any()
 
 
 def test_pages_with_new_paint_are_drawn_more_often(planes):
     record = Record().looked({"a": painted(2), "b": painted(2)}, every=0)
-    learnt, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}, every=0), planes)
-    weights = {each.name: each.weight for each in learnt}
+    learned, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}, every=0), planes)
+    weights = {each.name: each.weight for each in learned}
     assert weights["b"] > weights["a"]
-    assert not next(each for each in learnt if each.name == "a").recent.any()
+    assert not next(each for each in learned if each.name == "a").recent.any()
 
 
 def test_slices_know_what_the_first_strokes_of_each_class_painted():
@@ -58,8 +58,8 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
     target[20:24, 2:9] = 1
     later = np.where(target == 1, target, UNLABELED)
     record = record.looked({"a": target.copy(), "b": later}, every=0)
-    learnt, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
-    first = {each.name: each.first for each in learnt}
+    learned, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
+    first = {each.name: each.first for each in learned}
     assert (first["a"] == ((target != UNLABELED) & (np.arange(40) < 20)[:, None])).all()
     assert not first["b"].any()
     small, _ = painted_slices(
@@ -72,10 +72,10 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
-    learnt, _ = painted_slices(Record().looked({"a": both}), planes)
+    learned, _ = painted_slices(Record().looked({"a": both}), planes)
     config = PRESETS["scribbles"].changed(crops_per_epoch=4, batch=2, crop=64, pool=None)
     parent = bundled_checkpoint()
-    job = teach(parent, learnt, [], config, threading.Event())
+    job = teach(parent, learned, [], config, threading.Event())
     while True:
         try:
             next(job)
@@ -93,9 +93,9 @@ def test_a_network_is_taught_with_strokes_of_two_classes(planes):
 
 def test_slices_of_an_image_stay_together_whatever_files_are_called():
     nothing = np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.int16)
-    apart = [LabelledSlice(f"cell [{i}].tif", *nothing) for i in range(6)]
-    learnt, held_out = split(apart, 0.2, seed=0)
-    assert (len(learnt), len(held_out)) == (5, 1)
-    stack = [LabelledSlice(f"a.tif [{i}]", *nothing, image="a.tif") for i in range(4)]
-    learnt, held_out = split([*stack, *apart[:1]], 0.5, seed=0)
-    assert {len(learnt), len(held_out)} == {1, 4}
+    apart = [LabeledSlice(f"cell [{i}].tif", *nothing) for i in range(6)]
+    learned, held_out = split(apart, 0.2, seed=0)
+    assert (len(learned), len(held_out)) == (5, 1)
+    stack = [LabeledSlice(f"a.tif [{i}]", *nothing, image="a.tif") for i in range(4)]
+    learned, held_out = split([*stack, *apart[:1]], 0.5, seed=0)
+    assert {len(learned), len(held_out)} == {1, 4}

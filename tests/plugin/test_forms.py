@@ -61,7 +61,7 @@ def steps(config):
     return config.epochs * -(-config.crops_per_epoch // config.batch)
 
 
-@pytest.mark.parametrize("teacher", ["mean", "start", "probe", "agreed"])
+@pytest.mark.parametrize("teacher", ["ema", "initial", "probe", "consensus"])
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
     form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))
@@ -75,7 +75,7 @@ def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):
     config = form.value().config
     assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, 1)
     assert steps(config) == steps(fresh)
-    chosen(form._start, "imagenet")  # an encoder that has learnt is not torn down
+    chosen(form._start, "imagenet")  # an encoder that has learned is not torn down
     config = form.value().config
     assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, usual.encoder_rate)
     chosen(form._start, "model")
@@ -240,7 +240,9 @@ def test_a_range_may_be_moved_one_end_after_the_other(details, checkpoint):
 
 
 def test_class_names_with_commas_survive_between_semicolons(details):
-    several = napari_emcad.start_checkpoint(num_classes=3).override(classes=["cell, round", "wall"])
+    several = napari_emcad.initialize_checkpoint(num_classes=3).override(
+        classes=["cell, round", "wall"]
+    )
     form, told = details
     form.show_checkpoint(several)
     assert form._classes.text() == "cell, round; wall"
@@ -248,7 +250,7 @@ def test_class_names_with_commas_survive_between_semicolons(details):
     form._classes.editingFinished.emit()
     assert told == [{"classes": ["cell, long", "wall"]}]
     renamed = several.override(**told[0])
-    assert [each.colour for each in renamed.classes] == [each.colour for each in several.classes]
+    assert [each.color for each in renamed.classes] == [each.color for each in several.classes]
 
 
 def test_the_wheel_changes_nothing_without_focus(qtbot, details, checkpoint):

@@ -276,18 +276,18 @@ def images(nuclei):
 
 @pytest.fixture
 def lessons(monkeypatch):
-    """Return where pixels were learnt, and tested, with each lesson so far."""
-    learnt, tested, teach = {}, {}, AnnotationProject.teach
+    """Return where pixels were learned, and tested, with each lesson so far."""
+    learned, tested, teach = {}, {}, AnnotationProject.teach
 
     def noted(self):
         record = teach(self)
         for key, page in record.pages.items():
-            for seen, target in ((learnt, page.learnt()), (tested, page.tested())):
+            for seen, target in ((learned, page.learned()), (tested, page.tested())):
                 seen[key.place] = seen.get(key.place, False) | (target != UNLABELED)
         return record
 
     monkeypatch.setattr(AnnotationProject, "teach", noted)
-    return learnt, tested
+    return learned, tested
 
 
 def check(panel, lessons):
@@ -301,9 +301,9 @@ def check(panel, lessons):
     assert session.versions.current.checkpoint is session.checkpoint
     assert set(session.project.pairs) == {each.key for each in panel.notes.pairs}
     assert unwrapped(panel.segment_panel.layer) is panel.segment_panel._followed
-    learnt, tested = lessons
-    for place in learnt:
-        assert not (learnt[place] & tested[place]).any()
+    learned, tested = lessons
+    for place in learned:
+        assert not (learned[place] & tested[place]).any()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

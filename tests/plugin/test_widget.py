@@ -128,9 +128,9 @@ def test_channels_are_mapped(viewer, dock, finish, qtbot, nuclei):
 
 
 def test_rgb_and_multiscale(viewer, dock, finish, qtbot, nuclei):
-    """H22: the colour axis of an RGB layer is not a dimension."""
-    colour = np.repeat(np.repeat(np.repeat(nuclei, 2, 0), 2, 1)[..., None], 3, 2)
-    pyramid = [colour, colour[::2, ::2]]
+    """H22: the color axis of an RGB layer is not a dimension."""
+    color = np.repeat(np.repeat(np.repeat(nuclei, 2, 0), 2, 1)[..., None], 3, 2)
+    pyramid = [color, color[::2, ::2]]
     viewer.add_image(pyramid, multiscale=True, rgb=True, scale=(0.5, 0.5))
     panel = dock(viewer)
     panel.segment_panel._level.setCurrentIndex(1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_emcad.io.checkpoints.initialize import start_checkpoint
+from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 from napari_emcad.training.config import TrainingConfig
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabeledSlice
 
 
 def _discs(seed, shape=(64, 64)):
@@ -19,7 +19,7 @@ def _discs(seed, shape=(64, 64)):
         cy, cx, r = rng.integers(8, shape[0] - 8), rng.integers(8, shape[1] - 8), rng.integers(5, 9)
         target[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = 1
     planes = (0.2 + 0.6 * target + 0.05 * rng.standard_normal(shape)).clip(0, 1)
-    return LabelledSlice(f"disc {seed}", planes[None].astype(np.float32), target)
+    return LabeledSlice(f"disc {seed}", planes[None].astype(np.float32), target)
 
 
 @pytest.fixture
@@ -44,5 +44,5 @@ def small():
 @pytest.fixture(scope="session")
 def fresh():
     """Return a function that gives a new network, always the same."""
-    checkpoint = start_checkpoint(seed=3)
+    checkpoint = initialize_checkpoint(seed=3)
     return lambda drop_path=0.0: checkpoint.network(drop_path)

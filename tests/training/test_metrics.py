@@ -159,10 +159,10 @@ def test_it_is_0_for_equal_surfaces_and_for_no_others(pair):
 
 
 def eroded(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels whose four neighbours are all there and in the mask."""
+    """Return the pixels whose four neighbors are all there and in the mask."""
     padded = np.pad(mask, 1)
-    neighbours = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
-    return mask & np.all(neighbours, axis=0)
+    neighbors = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    return mask & np.all(neighbors, axis=0)
 
 
 @pytest.mark.parametrize("pixels", [1, 4, 10])

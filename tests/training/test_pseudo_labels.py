@@ -40,8 +40,8 @@ def clouds(seed, classes, features=6, side=12):
     rng = np.random.default_rng(seed)
     target = rng.integers(0, classes, (side, side))
     target.flat[:classes] = range(classes)
-    centres = 3 * rng.standard_normal((classes, features))
-    values = centres[target] + rng.standard_normal((side, side, features)) * rng.uniform(0.1, 2)
+    centers = 3 * rng.standard_normal((classes, features))
+    values = centers[target] + rng.standard_normal((side, side, features)) * rng.uniform(0.1, 2)
     return torch.from_numpy(values).permute(2, 0, 1).float(), torch.from_numpy(target)
 
 
@@ -130,7 +130,7 @@ def test_if_all_strokes_are_first_ones_none_counts_more(seed):
     torch.testing.assert_close(every.probe().weights, plain.probe().weights)
 
 
-@pytest.mark.parametrize("teacher", ["start", "probe"])
+@pytest.mark.parametrize("teacher", ["initial", "probe"])
 def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
     source = strokes(discs(1))
     config = small.changed(pseudo=1.0, teacher=teacher, balance=1.0)
@@ -144,9 +144,9 @@ def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
 
 
 def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
-    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
-    network = start_checkpoint(num_classes=3, seed=3).network()
+    network = initialize_checkpoint(num_classes=3, seed=3).network()
     source = strokes(discs(1))
     before = PseudoLabelTeacher(network, "deep_and_sum", "probe")
     before.look([source], PLAIN)
@@ -159,17 +159,17 @@ def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
 
 def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
     source = strokes(discs(1))
-    config = small.changed(pseudo=1.0, teacher="agreed")
+    config = small.changed(pseudo=1.0, teacher="consensus")
     batch = Sampler([source], 3, PLAIN, config).batch(0)
     said = {}
-    for teacher in ("start", "probe", "agreed"):
+    for teacher in ("initial", "probe", "consensus"):
         before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
         before.look([source], PLAIN)
         said[teacher] = before.chances(batch.pixels, batch.free)
-    same = (said["start"].argmax(1) == said["probe"].argmax(1)) & batch.free
+    same = (said["initial"].argmax(1) == said["probe"].argmax(1)) & batch.free
     assert same.any()
     assert (~same & batch.free).any()
-    torch.testing.assert_close(said["agreed"], said["probe"] * same[:, None])
+    torch.testing.assert_close(said["consensus"], said["probe"] * same[:, None])
 
 
 def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
@@ -205,7 +205,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
     assert dice[5.0] > dice[0.0] + 0.05
 
 
-@pytest.mark.parametrize("teacher", ["start", "probe", "agreed"])
+@pytest.mark.parametrize("teacher", ["initial", "probe", "consensus"])
 def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
     config = small.changed(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)

@@ -11,7 +11,7 @@ import torch
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.config import Augmentation, TrainingConfig
 from napari_emcad.training.losses import UNLABELED
-from napari_emcad.training.samples import LabelledSlice, Sampler, balanced
+from napari_emcad.training.samples import LabeledSlice, Sampler, balanced
 
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
 SCALED = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -26,7 +26,7 @@ EVERYTHING = replace(
     blur=2,
     noise=0.1,
     invert=0.5,
-    grey=0.5,
+    gray=0.5,
     permute=0.5,
 )
 
@@ -82,7 +82,7 @@ def test_image_and_target_go_through_the_same_shapes(discs):
 def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs):
     rng = np.random.default_rng(0)
     planes = rng.random((1, *shape)).astype(np.float32)
-    source = LabelledSlice("a", planes, rng.integers(0, 2, shape).astype(np.int16))
+    source = LabeledSlice("a", planes, rng.integers(0, 2, shape).astype(np.int16))
     pixels, target, _ = parts(sampler([source], inputs, augmentation=EVERYTHING).batch(0))
     assert pixels.shape == (4, inputs, 64, 64)
     assert target.shape == (4, 64, 64)
@@ -94,7 +94,7 @@ def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs)
 def test_foreground_crops_hold_an_object_and_classes_take_turns():
     target = np.zeros((400, 400), np.int16)
     target[10:14, 10:14], target[300:400, 200:400] = 1, 2
-    source = LabelledSlice("a", np.zeros((1, 400, 400), np.float32), target)
+    source = LabeledSlice("a", np.zeros((1, 400, 400), np.float32), target)
     drawn = sampler([source], foreground=1, batch=40).batch(0).target
     rare = sum(bool((each == 1).any()) for each in drawn)
     assert all((each > 0).any() for each in drawn)
@@ -122,7 +122,7 @@ def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices)
         sampler([blank])
 
 
-def test_values_are_standardised_as_the_checkpoint_says(slices):
+def test_values_are_standardized_as_the_checkpoint_says(slices):
     plain = sampler(slices, augmentation=Augmentation()).batch(0).pixels
     scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0).pixels
     torch.testing.assert_close(scaled, (plain - 0.5) / 0.25)
@@ -132,7 +132,7 @@ def test_values_are_standardised_as_the_checkpoint_says(slices):
 def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
     y, x = np.mgrid[:200, :200]
     target = ((y - 100) ** 2 + (x - 100) ** 2 < 7**2).astype(np.int16)
-    disc = LabelledSlice("disc", target[None].astype(np.float32), target)
+    disc = LabeledSlice("disc", target[None].astype(np.float32), target)
     drawn = sampler([disc], preprocessing=replace(PLAIN, zoom=zoom), foreground=1).batch(0)
     for each in drawn.target:
         assert each.sum() == pytest.approx(np.pi * 7**2 * zoom**2, rel=0.15)
@@ -145,8 +145,8 @@ def test_classes_take_turns_over_slices_where_they_are_balanced():
     ground[10:14, 10:80] = 0
     mixed = ground.copy()
     mixed[60:64, 60:66] = 1
-    slices = [LabelledSlice(f"ground {i}", planes, ground) for i in range(5)]
-    slices.append(LabelledSlice("mixed", planes, mixed))
+    slices = [LabeledSlice(f"ground {i}", planes, ground) for i in range(5)]
+    slices.append(LabeledSlice("mixed", planes, mixed))
     drawn = sampler(slices, batch=2, balance=2.0, crops_per_epoch=8)
     for step in range(12):
         assert set(drawn.batch(step).target.unique().tolist()) >= {0, 1}

@@ -98,7 +98,7 @@ def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
         assert torch.allclose(value.float(), weights[1][name].float(), rtol=0, atol=1e-5), name
 
 
-def test_crops_are_centred_on_what_is_new(small, discs):
+def test_crops_are_centered_on_what_is_new(small, discs):
     source = discs(1, (256, 256))
     recent = np.zeros((256, 256), bool)
     recent[200:204, 40:44] = True
@@ -131,7 +131,7 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
     chance = (sum(larger) / 4).sigmoid()[:, 0]
     how_sure = torch.maximum(chance, 1 - chance)
     middle = float(how_sure.median())
-    config = small.changed(ema=0.9, pseudo=0.5, sure=middle)
+    config = small.changed(ema=0.9, pseudo=0.5, confidence=middle)
     trainer = Trainer(network, config)
     found = trainer._sure_labels(batch.pixels, [], batch.free)
     assert (found[batch.target != UNLABELED] == UNLABELED).all()
@@ -144,7 +144,7 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
 def test_pseudo_labels_add_to_the_loss_and_none_are_taken_before_the_ramp(fresh, small, painted):
     losses = []
     for pseudo, ramp in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0)):
-        config = small.changed(ema=0.9, pseudo=pseudo, sure=0.5)
+        config = small.changed(ema=0.9, pseudo=pseudo, confidence=0.5)
         losses.append(Trainer(fresh(), config).learn(batch_of(painted, config), ramp=ramp))
     assert losses[0] == pytest.approx(losses[1])
     assert losses[2] > losses[0] + 1e-3

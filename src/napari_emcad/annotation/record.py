@@ -5,7 +5,7 @@ new; what hangs together among them is a stroke. Every fifth stroke of a class i
 whatever is painted beside it later. Masks have no strokes: every fifth square of them is held out,
 as of strokes that cover much of a page.
 
-Whether a pixel is learnt or held out is drawn when it is first painted, and is final once a model
+Whether a pixel is learned or held out is drawn when it is first painted, and is final once a model
 was taught with it: erased, painted over, or painted on another annotation of the same image, it
 stays what it was. What is erased before that is free again.
 """
@@ -64,7 +64,7 @@ class AnnotatedPatch:
         object.__setattr__(self, "painted", _counted(self.target))
         object.__setattr__(self, "held_out", _counted(self.target[self.held]))
 
-    def learnt(self) -> NDArray[np.int16]:
+    def learned(self) -> NDArray[np.int16]:
         """Return the target without what is held out."""
         return np.where(self.held, np.int16(UNLABELED), self.target)
 
@@ -94,8 +94,8 @@ class SplitMask:
     ----------
     width
         Of the place, in pixels.
-    learnt, held
-        Pixels that are learnt, and that are held out, wherever they are painted.
+    learned, held
+        Pixels that are learned, and that are held out, wherever they are painted.
     final
         Pixels of both that a model was taught with, or judged by.
     look
@@ -103,7 +103,7 @@ class SplitMask:
     """
 
     width: int
-    learnt: NDArray[np.uint8]
+    learned: NDArray[np.uint8]
     held: NDArray[np.uint8]
     final: NDArray[np.uint8]
     look: int
@@ -115,12 +115,12 @@ class SplitMask:
         return SplitMask(shape[1], bits, bits, bits, 0)
 
     def taken(self) -> NDArray[np.bool_]:
-        """Return which pixels are learnt or held out."""
-        return self._unpacked(self.learnt | self.held)
+        """Return which pixels are learned or held out."""
+        return self._unpacked(self.learned | self.held)
 
     def for_learning(self) -> NDArray[np.bool_]:
-        """Return which pixels are learnt."""
-        return self._unpacked(self.learnt)
+        """Return which pixels are learned."""
+        return self._unpacked(self.learned)
 
     def held_out(self) -> NDArray[np.bool_]:
         """Return which pixels are held out."""
@@ -138,16 +138,16 @@ class SplitMask:
         look
             The present one.
         """
-        final = self.learnt | self.held if self.look <= taught else self.final
+        final = self.learned | self.held if self.look <= taught else self.final
         kept = np.packbits(painted, axis=1) | final
-        return SplitMask(self.width, self.learnt & kept, self.held & kept, final, look)
+        return SplitMask(self.width, self.learned & kept, self.held & kept, final, look)
 
     def drawn(self, fresh: NDArray[np.bool_], chosen: NDArray[np.bool_], look: int) -> SplitMask:
         """Return the ground once a look has drawn new pixels; those chosen are held out."""
         free = fresh & ~self.taken()
-        learnt = self.learnt | np.packbits(free & ~chosen, axis=1)
+        learned = self.learned | np.packbits(free & ~chosen, axis=1)
         held = self.held | np.packbits(free & chosen, axis=1)
-        return replace(self, learnt=learnt, held=held, look=look)
+        return replace(self, learned=learned, held=held, look=look)
 
     def _unpacked(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.unpackbits(bits, axis=1, count=self.width).astype(bool)
@@ -223,7 +223,7 @@ class Record:
             painted[place] = painted[place] | here if place in painted else here
         grounds = {place: SplitMask.empty(each.shape) for place, each in painted.items()}
         for place, ground in self.grounds.items():
-            rows = len(ground.learnt)
+            rows = len(ground.learned)
             now = painted.get(place, np.zeros((rows, ground.width), bool))
             if now.shape == (rows, ground.width):
                 cleared = ground.cleared(now, self.taught, look)
@@ -279,7 +279,7 @@ class Record:
         return _summed(page.held_out for page in self.pages.values())
 
     def new(self, key: Hashable, since: int | None = None) -> NDArray[np.bool_]:
-        """Return which pixels of a page are new, of those that may be learnt.
+        """Return which pixels of a page are new, of those that may be learned.
 
         Parameters
         ----------

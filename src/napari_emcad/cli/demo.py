@@ -54,7 +54,7 @@ def run(chosen: argparse.Namespace) -> None:
 def _overlay(image: Any, result: Segmentation) -> Any:
     from napari_emcad.imaging.overlay import overlay
 
-    return overlay(image[None], result.labels, [each.colour for each in result.classes])
+    return overlay(image[None], result.labels, [each.color for each in result.classes])
 
 
 def _has_screen() -> bool:

@@ -1,4 +1,4 @@
-"""``napari-emcad evaluate``: scores on labelled images, and the worst cases as a picture."""
+"""``napari-emcad evaluate``: scores on labeled images, and the worst cases as a picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WORST, _MOST = 8, 100
 
 def add_parser(verbs: Any) -> None:
     """Add the verb."""
-    evaluate = verbs.add_parser("evaluate", help="score a checkpoint on labelled images")
+    evaluate = verbs.add_parser("evaluate", help="score a checkpoint on labeled images")
     evaluate.add_argument(
         "--images", type=Path, required=True, metavar="DIR", help="a folder of images"
     )

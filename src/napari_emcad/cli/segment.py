@@ -48,7 +48,7 @@ def add_parser(verbs: Any) -> None:
     segment.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_computing(segment)
     segment.add_argument("--separate", action="store_true", help="give each object its own number")
-    segment.add_argument("--neck", type=int, default=5, help="least pixels between centres (5)")
+    segment.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
     segment.set_defaults(run=run)
 
 

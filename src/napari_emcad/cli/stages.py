@@ -121,7 +121,7 @@ def _inspection(
 ) -> StageMaps:
     from napari_emcad.imaging.slices import AxesError
     from napari_emcad.inference.events import Notice, Progress
-    from napari_emcad.pipelines.stage_maps import inspect
+    from napari_emcad.pipelines.stage_maps import stage_maps
 
     def print_result(event: object) -> None:
         if isinstance(event, Progress):
@@ -133,7 +133,7 @@ def _inspection(
     options = {name: getattr(chosen, name) for name in _RUNNING}
     axes = chosen.axes or image.axes
     try:
-        return inspect(image.pixels, checkpoint, keys, axes, on_event=print_result, **options)
+        return stage_maps(image.pixels, checkpoint, keys, axes, on_event=print_result, **options)
     except (ValueError, TypeError) as error:
         advice = _ADVICE if isinstance(error, AxesError) else ""
         raise UsageError(f"{chosen.image}: {error}{advice}") from error

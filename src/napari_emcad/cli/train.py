@@ -147,7 +147,7 @@ def _about(
         "classes": [each.name for each in start.classes],
         "axes": chosen.axes,
         "channels": chosen.channels,
-        "images": [each.name for each in data.learnt],
+        "images": [each.name for each in data.learned],
         "held-out images": [each.name for each in data.held_out],
     }
 
@@ -189,9 +189,9 @@ def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
 
 def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
     """Return an untrained network that takes images of any size and range."""
-    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
-    fresh = as_usage_error(start_checkpoint, encoder_file, **config)
+    fresh = as_usage_error(initialize_checkpoint, encoder_file, **config)
     return fresh.override(intensity="percentile", low=0.5, high=99.5, size=None)
 
 
@@ -218,7 +218,7 @@ def _taught(
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop, pulse = threading.Event(), ProgressLine()
-    job = teach(data.start, data.learnt, data.held_out, config, stop, chosen.device, state)
+    job = teach(data.start, data.learned, data.held_out, config, stop, chosen.device, state)
     with _interrupt_sets(stop):
         while True:
             try:

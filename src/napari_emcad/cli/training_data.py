@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.dataset import Dataset
-    from napari_emcad.training.samples import LabelledSlice
+    from napari_emcad.training.samples import LabeledSlice
 
 _NAMED = 5
 """So many images are named before the others are counted."""
@@ -29,15 +29,15 @@ class TrainingData:
     ----------
     start
         The checkpoint to start from, with the classes of the labels.
-    learnt, held_out
+    learned, held_out
         Slices to learn from, and to choose the best epoch by.
     remarks
         What the user should know of them, a sentence each.
     """
 
     start: Checkpoint
-    learnt: list[LabelledSlice]
-    held_out: list[LabelledSlice]
+    learned: list[LabeledSlice]
+    held_out: list[LabeledSlice]
     remarks: tuple[str, ...]
 
 
@@ -69,14 +69,14 @@ def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> T
     start = as_usage_error(with_classes, begun, wanted, count)
     remarks = [] if names or chosen.foreground else _counted(data)
     if chosen.validation is None:
-        learnt, held_out = split(data.slices, chosen.hold_out, seed)
+        learned, held_out = split(data.slices, chosen.hold_out, seed)
     else:
-        learnt = list(data.slices)
+        learned = list(data.slices)
         held_out = list(_read(chosen, chosen.validation, start, count).slices)
-    remarks += [*_remarks(learnt, start, "to learn from"), *_remarks(held_out, start, "held out")]
+    remarks += [*_remarks(learned, start, "to learn from"), *_remarks(held_out, start, "held out")]
     if not held_out:
         remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
-    return TrainingData(start, learnt, held_out, tuple(remarks))
+    return TrainingData(start, learned, held_out, tuple(remarks))
 
 
 def check_folders(chosen: argparse.Namespace) -> None:
@@ -111,8 +111,8 @@ def told_data(data: TrainingData) -> str:
     classes = [f"{k} {each.name}" for k, each in enumerate(data.start.classes, start=1)]
     number = f"{len(classes)} class{'es' * (len(classes) > 1)}"
     held_out = _amount(data.held_out) if data.held_out else "none"
-    learnt = _amount(data.learnt)
-    return f"{number} ({', '.join(classes)}); {learnt} to learn from, {held_out} held out"
+    learned = _amount(data.learned)
+    return f"{number} ({', '.join(classes)}); {learned} to learn from, {held_out} held out"
 
 
 def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
@@ -177,7 +177,7 @@ def _counted(data: Dataset) -> list[str]:
     ]
 
 
-def _remarks(slices: Sequence[LabelledSlice], start: Checkpoint, where: str) -> list[str]:
+def _remarks(slices: Sequence[LabeledSlice], start: Checkpoint, where: str) -> list[str]:
     """Return what is strange about slices: no contrast, no labels, classes that never occur."""
     if not slices:
         return []
@@ -194,7 +194,7 @@ def _remarks(slices: Sequence[LabelledSlice], start: Checkpoint, where: str) -> 
     return remarks + ([f"No image {where} has {_listed(never)}."] if never else [])
 
 
-def _classes_by_image(slices: Iterable[LabelledSlice]) -> dict[str, set[int]]:
+def _classes_by_image(slices: Iterable[LabeledSlice]) -> dict[str, set[int]]:
     import numpy as np
 
     present: dict[str, set[int]] = {}
@@ -209,7 +209,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _amount(slices: Iterable[LabelledSlice]) -> str:
+def _amount(slices: Iterable[LabeledSlice]) -> str:
     listed = list(slices)
     images = len({each.image or each.name for each in listed})
     several = f" ({len(listed)} slices)" if len(listed) > images else ""

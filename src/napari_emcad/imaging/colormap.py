@@ -1,4 +1,4 @@
-"""Numbers as colours."""
+"""Numbers as colors."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "
 def apply_colormap(
     values: NDArray[np.floating], limits: tuple[float, float], stops: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Return ``(…, 3)`` uint8 colours.
+    """Return ``(…, 3)`` uint8 colors.
 
     Parameters
     ----------
     values
         Any shape.
     limits
-        Values of the first and the last colour, the first below the last; values outside get the
+        Values of the first and the last color, the first below the last; values outside get the
         nearer one.
     stops
-        Evenly spaced colours as ``#rrggbb``.
+        Evenly spaced colors as ``#rrggbb``.
     """
     low, high = limits
     place = np.clip((values - low) / (high - low), 0, 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from napari_emcad.imaging.intensity import Preprocessing, normalised, value_range
+from napari_emcad.imaging.intensity import Preprocessing, normalized, value_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TINT = 0.25
-"""Share of the class colour inside an object; its border has all of it."""
+"""Share of the class color inside an object; its border has all of it."""
 
 _CONTRAST = Preprocessing(intensity="percentile", low=0.5, high=99.5)
 
@@ -23,19 +23,17 @@ AGREED, MISSED, INVENTED, CONFUSED = 1, 2, 3, 4
 """What `disagreement` says of a pixel."""
 
 
-def overlay(
-    planes: NDArray[Any], labels: NDArray[Any], colours: Sequence[str]
-) -> NDArray[np.uint8]:
+def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -> NDArray[np.uint8]:
     """Return the image in its best contrast with tinted, outlined labels.
 
     Parameters
     ----------
     planes
         ``(C, H, W)``, any real type; three planes are red, green and blue, of others the first
-        is shown in grey.
+        is shown in gray.
     labels
         ``(H, W)``, 0 is background.
-    colours
+    colors
         Of labels 1, 2, … as ``#rrggbb``; used again from the start if there are more labels.
 
     Returns
@@ -44,7 +42,7 @@ def overlay(
         ``(H, W, 3)`` uint8.
     """
     border = find_boundaries(labels, mode="inner")
-    return painted(_canvas(planes), labels, colours, np.where(border, 1.0, _TINT))
+    return painted(_canvas(planes), labels, colors, np.where(border, 1.0, _TINT))
 
 
 def shown(planes: NDArray[Any]) -> NDArray[np.uint8]:
@@ -55,7 +53,7 @@ def shown(planes: NDArray[Any]) -> NDArray[np.uint8]:
 def painted(
     picture: NDArray[Any],
     labels: NDArray[Any],
-    colours: Sequence[str],
+    colors: Sequence[str],
     share: NDArray[np.floating] | float = _TINT,
 ) -> NDArray[np.uint8]:
     """Return a picture with labels laid over it.
@@ -64,10 +62,10 @@ def painted(
     ----------
     picture
         ``(H, W, 3)``, 0 … 255.
-    labels, colours
+    labels, colors
         As for `overlay`.
     share
-        Of the label's colour, 0 … 1; one number, or ``(H, W)``.
+        Of the label's color, 0 … 1; one number, or ``(H, W)``.
 
     Returns
     -------
@@ -75,7 +73,7 @@ def painted(
         ``(H, W, 3)`` uint8.
     """
     canvas = picture.astype(np.float64)
-    palette = np.array([_channels(colour) for colour in colours])
+    palette = np.array([_channels(color) for color in colors])
     inside = labels > 0
     tint = palette[(labels[inside].astype(np.int64) - 1) % len(palette)]
     shares = np.broadcast_to(share, labels.shape)[inside][:, None]
@@ -105,11 +103,11 @@ def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uin
 def _canvas(planes: NDArray[Any]) -> NDArray[np.float64]:
     """Return the image in its best contrast, ``(H, W, 3)`` of 0 … 255."""
     seen = planes if len(planes) == 3 else planes[:1]
-    bright = normalised(seen, value_range(seen, _CONTRAST), _CONTRAST)
+    bright = normalized(seen, value_range(seen, _CONTRAST), _CONTRAST)
     canvas = np.broadcast_to(bright, (3, *bright.shape[1:])).transpose(1, 2, 0)
     return canvas.astype(np.float64) * 255.0
 
 
-def _channels(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour.removeprefix("#")[:6])
+def _channels(color: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(color.removeprefix("#")[:6])
     return red, green, blue

@@ -22,7 +22,7 @@ _SMOOTH = 1.0
 """Pixels; smoothing of the distance map, so that a rough border does not split an object."""
 
 _RISE = 0.5
-"""Pixels that a centre must rise above the neck to the next one, or both are one object's."""
+"""Pixels that a center must rise above the neck to the next one, or both are one object's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class CleanUp:
     separate
         Whether each object gets a number of its own; touching ones are cut at their necks.
     neck
-        Pixels, 1 or more; centres of touching objects lie at least this far apart.
+        Pixels, 1 or more; centers of touching objects lie at least this far apart.
 
     Raises
     ------
@@ -88,14 +88,14 @@ def cleaned(labels: Labels, clean_up: CleanUp) -> Labels:
 
 
 def separated(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
-    """Return single objects of a labelled slice.
+    """Return single objects of a labeled slice.
 
     Parameters
     ----------
     labels
         Class labels, ``(H, W)``.
     neck
-        Pixels; centres of touching objects lie at least this far apart.
+        Pixels; centers of touching objects lie at least this far apart.
 
     Returns
     -------
@@ -114,14 +114,14 @@ def separated(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
 
 def _cut_at_necks(mask: Labels, neck: int) -> Labels:
     depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), _SMOOTH)
-    seeds = _centres((h_maxima(depth, _RISE) > 0) & mask, mask, neck)
+    seeds = _centers((h_maxima(depth, _RISE) > 0) & mask, mask, neck)
     cut: Labels = watershed(-depth, seeds, mask=mask)
-    missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a centre
+    missed = label(mask & (cut == 0), connectivity=1)  # areas too flat to have a center
     cut[missed > 0] = missed[missed > 0] + seeds.max()
     return cut
 
 
-def _centres(ridges: Labels, mask: Labels, neck: int) -> Labels:
+def _centers(ridges: Labels, mask: Labels, neck: int) -> Labels:
     """Return ridges of the distance map by number; those nearer than `neck` have one in common."""
     if not ridges.any():
         return np.zeros(mask.shape, np.int32)
@@ -129,8 +129,8 @@ def _centres(ridges: Labels, mask: Labels, neck: int) -> Labels:
     numbers = np.zeros(near.max() + 1, np.int32)
     kept = np.unique(near[ridges])
     numbers[kept] = np.arange(1, len(kept) + 1)
-    centres: Labels = numbers[near]
-    return centres
+    centers: Labels = numbers[near]
+    return centers
 
 
 def _values(labels: Labels) -> list[int]:

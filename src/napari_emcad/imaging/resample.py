@@ -33,11 +33,11 @@ def resampling(length: int, wanted: int, positions: NDArray[np.integer]) -> csr_
     """
     scale = length / wanted
     reach = max(scale, 1.0)
-    centre = (positions + 0.5) * scale
-    first = np.maximum((centre - reach + 0.5).astype(int), 0)
-    last = np.minimum((centre + reach + 0.5).astype(int), length)
+    center = (positions + 0.5) * scale
+    first = np.maximum((center - reach + 0.5).astype(int), 0)
+    last = np.minimum((center + reach + 0.5).astype(int), length)
     columns = first[:, None] + np.arange(int((last - first).max()))
-    weights = np.maximum(1 - np.abs((columns + 0.5 - centre[:, None]) / reach), 0)
+    weights = np.maximum(1 - np.abs((columns + 0.5 - center[:, None]) / reach), 0)
     weights[columns >= last[:, None]] = 0
     weights /= weights.sum(1, keepdims=True)
     rows, within = np.nonzero(weights)

@@ -44,7 +44,7 @@ class AxesError(ValueError):
 def guess_axes(shape: Sequence[int]) -> str:
     """Return the axes of an image of this shape where only one reading is sensible.
 
-    A last axis of 3 or 4 is colour, the two before it span the slices; without one, the last two
+    A last axis of 3 or 4 is color, the two before it span the slices; without one, the last two
     do. Leading axes of 5 or more stack slices.
 
     Raises
@@ -58,17 +58,17 @@ def guess_axes(shape: Sequence[int]) -> str:
     """
     sizes = tuple(shape)
     _check_rank(sizes)
-    colour = len(sizes) >= 3 and sizes[-1] in (3, 4) and min(sizes[-3:-1]) > 4
-    plane = 3 if colour else 2
+    color = len(sizes) >= 3 and sizes[-1] in (3, 4) and min(sizes[-3:-1]) > 4
+    plane = 3 if color else 2
     stacked = len(sizes) - plane
     thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
-    behind = not colour and _something_behind(sizes)
+    behind = not color and _something_behind(sizes)
     if stacked > 2 or thin or behind or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
             f"The axes of shape {sizes} are ambiguous: say what each axis is, as in CYX for "
             f"channels or ZYX for slices."
         )
-    return "TZ"[2 - stacked :] + ("YXC" if colour else "YX")
+    return "TZ"[2 - stacked :] + ("YXC" if color else "YX")
 
 
 def _check_rank(sizes: tuple[int, ...]) -> None:
@@ -106,7 +106,7 @@ def map_channels(
     count: int | None,
     wanted: int,
     channels: Sequence[int | None] | int | None = None,
-    colour: bool = False,
+    color: bool = False,
 ) -> ChannelMap:
     """Return how an image's channels feed a network.
 
@@ -118,9 +118,9 @@ def map_channels(
         Inputs of the network, 1 or 3.
     channels
         For each input the image's channel, None for an empty one; a single entry feeds all.
-        None chooses where only one choice is sensible: grey is repeated, colour goes in as it is
+        None chooses where only one choice is sensible: gray is repeated, color goes in as it is
         (without alpha) or as luminance.
-    colour
+    color
         Whether four channels are red, green, blue and alpha.
 
     Raises
@@ -135,7 +135,7 @@ def map_channels(
         return _chosen(total, wanted, _listed(channels))
     if total == 1:
         return ChannelMap((0,), (0,) * wanted)
-    if total == 3 or (total == 4 and colour):
+    if total == 3 or (total == 4 and color):
         if wanted == 3:
             return ChannelMap((0, 1, 2), (0, 1, 2))
         return ChannelMap((0, 1, 2), (0,), luminance=True)
@@ -293,7 +293,7 @@ class Slices:
         return np.concatenate([band.reshape(-1)[::every] for band in bands])
 
     def planes_to_inputs(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``(inputs, H, W)`` from normalised planes; empty inputs are 0."""
+        """Return ``(inputs, H, W)`` from normalized planes; empty inputs are 0."""
         inputs = self.channels.inputs
         if inputs == tuple(range(len(planes))):
             return planes
@@ -419,7 +419,7 @@ def as_slices(
     shape = tuple(image.shape)
     axes = guess_axes(shape) if axes is None else _checked_axes(axes, shape)
     count = shape[axes.index("C")] if "C" in axes else None
-    mapped = map_channels(count, wanted, channels, colour=axes.endswith("YXC"))
+    mapped = map_channels(count, wanted, channels, color=axes.endswith("YXC"))
     slices = Slices(image, axes, mapped, Scope() if scope is None else scope)
     slices.check_scope()
     return slices
@@ -486,5 +486,5 @@ def _checked_axes(axes: str, shape: tuple[int, ...]) -> str:
 def _luminance(pixels: NDArray[Any]) -> NDArray[Any]:
     weights = np.asarray(_LUMINANCE, np.float32 if pixels.dtype.itemsize <= 4 else np.float64)
     with np.errstate(invalid="ignore"):  # infinities of both signs in one pixel are NaN
-        grey: NDArray[Any] = np.tensordot(weights, pixels, axes=1)[None]
-    return grey
+        gray: NDArray[Any] = np.tensordot(weights, pixels, axes=1)[None]
+    return gray

@@ -91,7 +91,7 @@ def _starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
 
 @lru_cache(maxsize=8)
 def window(height: int, width: int) -> NDArray[np.float32]:
-    """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the centre."""
+    """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the center."""
     bell = np.outer(_gaussian(height), _gaussian(width))
     weights: NDArray[np.float32] = np.maximum(bell, _FLOOR, dtype=np.float64).astype(np.float32)
     weights.setflags(write=False)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.imaging.intensity import normalised, standardised, value_range
+from napari_emcad.imaging.intensity import normalized, standardized, value_range
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Preprocessor:
     def planes(
         self, index: Index, rows: tuple[int, int], columns: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return a window of a slice, normalised but not standardised, as training wants it.
+        """Return a window of a slice, normalized but not standardized, as training wants it.
 
         Parameters
         ----------
@@ -115,12 +115,12 @@ class Preprocessor:
         whole = self.slices.read(index) if self.slices.fits else None
         raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
         part = raw[:, :, slice(*columns)]
-        planes = normalised(part, self._range(index, whole), self.preprocessing)
+        planes = normalized(part, self._range(index, whole), self.preprocessing)
         return planes if len(planes) == 1 else self.slices.planes_to_inputs(planes)
 
     def _prepared(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
-        planes = normalised(raw, values, self.preprocessing)
-        return standardised(self.slices.planes_to_inputs(planes), self.preprocessing)
+        planes = normalized(raw, values, self.preprocessing)
+        return standardized(self.slices.planes_to_inputs(planes), self.preprocessing)
 
     def _range(self, index: Index, whole: NDArray[Any] | None) -> ValueRange:
         if self.preprocessing.intensity != "percentile":

@@ -112,7 +112,7 @@ def disagreement(members: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]
 def fitted_temperature(logits: NDArray[np.floating], target: NDArray[np.integer]) -> float:
     """Return the temperature that makes logits say best how sure to be.
 
-    It minimises the cross-entropy of ``logits / temperature`` (Guo et al., "On Calibration of
+    It minimizes the cross-entropy of ``logits / temperature`` (Guo et al., "On Calibration of
     Modern Neural Networks", ICML 2017, section 4.2), which changes no label. Fit it to pixels that
     the network was not taught with.
 

@@ -1,6 +1,6 @@
 """Whether a network's probabilities can be believed, measured on held-out paint.
 
-Held-out strokes were never learnt, so what the network says of them shows how sure it may be: one
+Held-out strokes were never learned, so what the network says of them shows how sure it may be: one
 temperature is fitted to them, which changes no label, only how doubtful the maps of doubt are.
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.samples import LabelledSlice
+    from napari_emcad.training.samples import LabeledSlice
 
 _CAREFUL = 0.05
 """Share of the learning rate while strokes of one class alone are there."""
@@ -85,7 +85,7 @@ def adapted_config(
 
     Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
     is painted the network stays near its start. A model that knows such images has unpainted pixels
-    right; of others a linear probe does. Once a model has learnt from it, both have to agree: later
+    right; of others a linear probe does. Once a model has learned from it, both must agree: later
     strokes go where something is wrong and may lead a probe astray. So they have to where a model
     knows some of the images alone (figures in docs/benchmarks.md).
 
@@ -98,26 +98,26 @@ def adapted_config(
     met
         How well the opened model knows the images; see `measure_familiarity`.
     taught
-        Whether the model has learnt from such strokes before.
+        Whether the model has learned from such strokes before.
     """
     if classes < 2:
         return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe":
-        learnt_before = taught and strokes >= _FEW
-        if met.known and not (met.mixed and learnt_before):
-            config = config.changed(teacher="start")
-        elif learnt_before:
-            config = config.changed(teacher="agreed")
+        learned_before = taught and strokes >= _FEW
+        if met.known and not (met.mixed and learned_before):
+            config = config.changed(teacher="initial")
+        elif learned_before:
+            config = config.changed(teacher="consensus")
     if strokes < _FEW:
-        pseudo = 0.0 if config.teacher == "mean" else config.pseudo
+        pseudo = 0.0 if config.teacher == "ema" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
     return config
 
 
 def measure_familiarity(
     opened: Checkpoint,
-    first: Sequence[LabelledSlice],
-    others: Sequence[LabelledSlice],
+    first: Sequence[LabeledSlice],
+    others: Sequence[LabeledSlice],
     config: TrainingConfig,
     device: str = "auto",
 ) -> Familiarity:
@@ -128,7 +128,7 @@ def measure_familiarity(
     Parameters
     ----------
     opened
-        The model before anything was learnt.
+        The model before anything was learned.
     first
         Slices painted with the first strokes alone; see `Record.first`.
     others
@@ -170,8 +170,8 @@ def unfamiliar_message(met: Familiarity) -> str:
 
 def validated_every(
     config: TrainingConfig,
-    learnt: Sequence[LabelledSlice],
-    tested: Sequence[LabelledSlice],
+    learned: Sequence[LabeledSlice],
+    tested: Sequence[LabeledSlice],
     zoom: float,
 ) -> int:
     """Return after how many epochs to validate, so that it takes no longer than to learn.
@@ -180,12 +180,12 @@ def validated_every(
     ----------
     config
         How to learn.
-    learnt, tested
-        What is learnt, and what is held out.
+    learned, tested
+        What is learned, and what is held out.
     zoom
         Of the checkpoint's preprocessing.
     """
-    crops = config.crops_per_epoch or len(learnt)
+    crops = config.crops_per_epoch or len(learned)
     judged = sum(each.target.size for each in tested) * zoom**2
     return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
 

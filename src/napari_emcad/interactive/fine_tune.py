@@ -48,17 +48,17 @@ def fine_tune_job(
     ValueError
         If nothing is painted.
     """
-    learnt, tested = slices_of(lesson, cache)
+    learned, tested = slices_of(lesson, cache)
     met = task_familiarity(lesson, cache)
     if told := unfamiliar_message(met):
         yield Notice(told)
     config = lesson.adapted_config(met)
     zoom = lesson.checkpoint.preprocessing.zoom
-    config = config.changed(validate_every=validated_every(config, learnt, tested, zoom))
+    config = config.changed(validate_every=validated_every(config, learned, tested, zoom))
     watch = PreviewCallback(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(
-            lesson.checkpoint, learnt, tested, config, stop, lesson.device, watch=watch
+            lesson.checkpoint, learned, tested, config, stop, lesson.device, watch=watch
         )
     )
 

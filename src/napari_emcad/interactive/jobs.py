@@ -73,7 +73,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuned:
-    """What came of a training: a `TrainResult`, its mean doubt of what is held out, what it came of."""
+    """Result of a training, with the mean uncertainty of held-out pixels and the base model."""
 
     taught: Any
     doubt: float | None
@@ -94,7 +94,7 @@ def look_job(
 def train_job(
     plan: Plan, cache: PlaneCache, screen: VisibleRegion, stop: threading.Event
 ) -> Generator[Any, None, Any]:
-    """Train as planned and return a `FineTuned`; see `practice.fine_tune_job` for what is yielded."""
+    """Train as planned and return a `FineTuned`; yields the events of `fine_tune_job`."""
     from napari_emcad.interactive.fine_tune import fine_tune_job, unfinished
 
     checkpoint = yield from _started(plan, stop)
@@ -157,7 +157,7 @@ def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Check
     if start == "model":
         return plan.checkpoint
     from napari_emcad.io.checkpoints.hub import hub_encoder
-    from napari_emcad.io.checkpoints.initialize import start_checkpoint
+    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
     kept, file = plan.checkpoint, plan.choices.encoder_file
     encoder, inputs = kept.config.encoder, kept.config.input_channels
@@ -165,7 +165,7 @@ def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Check
         yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
         file = hub_encoder(encoder, stop=stop)
     if start == "nothing":
-        fresh = start_checkpoint(encoder=encoder, input_channels=inputs)
+        fresh = initialize_checkpoint(encoder=encoder, input_channels=inputs)
     else:
-        fresh = start_checkpoint(file, input_channels=inputs)
+        fresh = initialize_checkpoint(file, input_channels=inputs)
     return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)

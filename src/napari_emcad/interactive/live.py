@@ -1,6 +1,6 @@
 """Live mode's tutor, a network that is taught stroke after stroke.
 
-Its network, its optimiser and the pixels of painted pages stay ready between two strokes.
+Its network, its optimizer and the pixels of painted pages stay ready between two strokes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import TrainingEvent
-    from napari_emcad.training.samples import LabelledSlice
+    from napari_emcad.training.samples import LabeledSlice
 
 _SCORE_REST = 20.0
 """Between two scores of held-out strokes Live mode learns so many times as long as one took."""
@@ -107,7 +107,7 @@ class LiveTrainer:
         screen
             What is predicted at the end.
         seconds
-            At least one step is taken; what is learnt of few strokes, see `suiting.adapted_config`.
+            Duration; at least one step is taken.
         stop
             Ends after the current step.
 
@@ -116,14 +116,14 @@ class LiveTrainer:
         ValueError
             If nothing is painted.
         """
-        learnt, tested = slices_of(lesson, cache, self._looks)
+        learned, tested = slices_of(lesson, cache, self._looks)
         yield from self._meet(lesson, cache)
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
-        sampler = Sampler(learnt, self._start.config.input_channels, self._preprocessing, config)
+        sampler = Sampler(learned, self._start.config.input_channels, self._preprocessing, config)
         now = lesson.adapted_config(self._met or UNFAMILIAR, taught=self._updates > 1)
         if now.pseudo:
-            self._learner.begin(learnt, self._preprocessing, now.teacher)
+            self._learner.begin(learned, self._preprocessing, now.teacher)
         losses = yield from self._learn(sampler, seconds, now, stop)
         self._looks = lesson.record.looks
         yield from preview_prediction(
@@ -163,7 +163,7 @@ class LiveTrainer:
     def _preprocessing(self) -> Preprocessing:
         return self._start.preprocessing
 
-    def _score(self, tested: list[LabelledSlice], stop: threading.Event) -> HeldOut | None:
+    def _score(self, tested: list[LabeledSlice], stop: threading.Event) -> HeldOut | None:
         began = time.monotonic()
         if not tested or began < self._next_score:
             return None

@@ -27,7 +27,7 @@ class PlaneCache:
         keys: Iterable[PatchKey],
         preprocessing: Preprocessing,
     ) -> Mapping[PatchKey, NDArray[np.float32]]:
-        """Return ``(1 or inputs, h, w)`` normalised planes of pages, and forget all others.
+        """Return ``(1 or inputs, h, w)`` normalized planes of pages, and forget all others.
 
         Parameters
         ----------

@@ -74,6 +74,7 @@ class PreviewCallback:
         self._next = time.monotonic() + _SHORTEST_REST_S
 
     def __call__(self, network: PvtEmcad) -> Iterator[Region]:
+        """Yield regions of a new prediction, or nothing if the last one is recent."""
         began = time.monotonic()
         if began < self._next:
             return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.annotation.label_rules import LabelRule
 
 _JOINERS = "\u200c\u200d"
-"""Without a picture of their own, but some scripts are spelt with them."""
+"""Without a picture of their own, but some scripts are spelled with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class AnnotationProject:
         return k
 
     def rename_class(self, k: int, name: str) -> None:
-        """Give class `k` another name; its paint, its colour and its head stay.
+        """Give class `k` another name; its paint, its color and its head stay.
 
         Raises
         ------
@@ -156,15 +156,15 @@ class AnnotationProject:
             self._renamed = {o: n for o, n in (followed | {before: after}).items() if o != after}
             self._change(k, changed)
 
-    def recolour_class(self, k: int, colour: str) -> None:
-        """Give class `k` another colour, as ``#rrggbb``.
+    def recolor_class(self, k: int, color: str) -> None:
+        """Give class `k` another color, as ``#rrggbb``.
 
         Raises
         ------
         ValueError
-            If it is no colour.
+            If it is no color.
         """
-        self._change(k, replace(self._class(k), colour=colour))
+        self._change(k, replace(self._class(k), color=color))
 
     def remove_class(self, k: int) -> None:
         """Take class `k` out; what was painted with it stays on its layers and counts no more.

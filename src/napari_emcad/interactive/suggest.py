@@ -48,7 +48,7 @@ _BAND = 1024
 """Rows, in which places are ranked, that are read at once of what does not fit into memory."""
 
 _SEEN = (MapKey("entropy"), MapKey("encoder", 1))
-"""Doubt, and what places are told apart by beside their pixels: as colours, to bound memory."""
+"""Doubt, and what places are told apart by beside their pixels: as colors, to bound memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +145,16 @@ def search(
 
     network, ready = of.checkpoint.network(), Preprocessor(of.slices, of.checkpoint.preprocessing)
     indices, squares = of.slices.indices, Squares()
-    colours: Mapping[MapKey, PcaColors] = {}
+    colors: Mapping[MapKey, PcaColors] = {}
     chosen = spread(len(indices), most_slices)
     looked_at = 0
     for n in chosen:
         if len(chosen) > 1:
             yield Progress(looked_at, len(chosen))
-        seen = yield from _look(of, indices[n], network, colours, stop, len(chosen) == 1)
+        seen = yield from _look(of, indices[n], network, colors, stop, len(chosen) == 1)
         if seen is None:
             break
-        colours = seen.colours
+        colors = seen.colors
         squares.add(_doubted(of, ready, indices[n], seen))
         looked_at += 1
     places = squares.best(MOST_PLACES) if len(chosen) > 1 else squares.best()
@@ -166,7 +166,7 @@ def _look(
     of: Search,
     index: Index,
     network: PvtEmcad,
-    colours: Mapping[MapKey, PcaColors],
+    colors: Mapping[MapKey, PcaColors],
     stop: threading.Event,
     alone: bool,
 ) -> Generator[Progress | Notice, None, SliceMaps | None]:
@@ -178,7 +178,7 @@ def _look(
         of.settings,
         stop,
         temperature=of.temperature,
-        colours=colours,
+        colors=colors,
         network=network,
     )
     seen: SliceMaps | None = None

@@ -71,8 +71,8 @@ class SuggestedRegion:
     use: float
 
     @property
-    def centre(self) -> tuple[float, float]:
-        """Row and column of its middle, in pixels whose centres are whole numbers."""
+    def center(self) -> tuple[float, float]:
+        """Row and column of its middle, in pixels whose centers are whole numbers."""
         return (sum(self.rows) - 1) / 2, (sum(self.columns) - 1) / 2
 
 
@@ -163,7 +163,7 @@ def _best(read: Sequence[_Read], most: int) -> list[SuggestedRegion]:
         np.concatenate([each[part] for each in read]) for part in range(4)
     )
     which = np.repeat(np.arange(len(read)), [len(each[0]) for each in read])
-    looks = _standardised(looks)
+    looks = _standardized(looks)
     ranked, doubtful = _ranked(np.where(painted, 0, worth)), np.flatnonzero(worth > 0)
     doubtful = doubtful[spread(len(doubtful), _MOST)]
     alike = _likeness(cdist(looks[ranked], looks[doubtful]))
@@ -266,7 +266,7 @@ def _means(plane: NDArray[np.generic], boxes: NDArray[np.int64]) -> NDArray[np.f
     return means
 
 
-def _standardised(looks: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardized(looks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return looks in which squares that are typically different lie about 1 apart."""
     spread = looks.std(0)
     scaled = np.where(spread > 1e-9, (looks - looks.mean(0)) / np.maximum(spread, 1e-9), 0.0)

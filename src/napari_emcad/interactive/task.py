@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingTask:
-    """What is to be learnt.
+    """What is to be learned.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class TrainingTask:
     device
         Where.
     opened
-        The model before anything of the record was learnt; None if `checkpoint` is it.
+        The model before anything of the record was learned; None if `checkpoint` is it.
     """
 
     checkpoint: Checkpoint
@@ -56,7 +56,7 @@ class TrainingTask:
         met
             How well the opened model knows the images.
         taught
-            Whether the network has learnt from it although `opened` is None.
+            Whether the network has learned from it although `opened` is None.
         """
         strokes, taught = sum(self.record.strokes.values()), taught or self.opened is not None
         return adapted_config(self.config, self.classes, strokes, met, taught)

@@ -45,7 +45,7 @@ class Version:
     doubt
         Mean entropy of its predictions there, 0 … 1, at a temperature of 1; None if nobody asked.
     came_of
-        The model before anything was learnt in this sitting; None for one that was opened.
+        The model before anything was learned in this sitting; None for one that was opened.
     """
 
     number: int

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.folder_lock import FolderLockedError, claimed
 from napari_emcad.io.reports.curves import curves_png
+from napari_emcad.training.config import with_current_names
 from napari_emcad.training.events import EpochEnd, kept_epoch
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class TrainingRun:
             kept = torch.load(path, map_location="cpu", weights_only=True)
             state: dict[str, Any] = kept["state"]
             before = json.loads(kept["about"])
+            before["training"] = with_current_names(before.get("training", {}))
         except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."

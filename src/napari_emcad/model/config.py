@@ -62,7 +62,7 @@ class ModelConfig:
         Channels of each head: 1 for a binary network (sigmoid), else one per class with the
         background first (softmax).
     input_channels
-        1 or 3: what the network was trained on. One channel passes the learned grey stem.
+        1 or 3: what the network was trained on. One channel passes the learned gray stem.
     kernel_sizes
         Odd sizes of the depth-wise convolutions of each MSCB, `LARGEST_KERNEL` at most.
     expansion_factor

@@ -217,7 +217,7 @@ class EMCAD(nn.Module):
         self.stage3 = Stage(widths[3], widths[4], config)
         self.stage2 = Stage(widths[2], widths[3], config)
         self.stage1 = Stage(widths[1], widths[2], config)
-        self.apply(_initialise)
+        self.apply(_initialize)
 
     @property
     def stages(self) -> dict[int, DeepestStage | Stage]:
@@ -233,7 +233,7 @@ class EMCAD(nn.Module):
         return tuple(decoded)
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:

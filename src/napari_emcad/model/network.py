@@ -1,4 +1,4 @@
-"""The whole network: grey stem, encoder, decoder, heads; and a way to see inside."""
+"""The whole network: gray stem, encoder, decoder, heads; and a way to see inside."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class PvtEmcad(nn.Module):
     -----
     Any height and width will do: the input is padded by reflection at the bottom and the right to
     a multiple of 32, and every result is cropped back. One input channel goes through the learned
-    grey stem, three skip it.
+    gray stem, three skip it.
     """
 
     def __init__(self, config: ModelConfig, drop_path_rate: float = 0.0) -> None:

@@ -40,7 +40,7 @@ class Segmentation:
     axes
         A letter per axis of `labels`.
     classes
-        Names and colours of classes 1, 2, …
+        Names and colors of classes 1, 2, …
     summary
         How the job went; see there for the class of each separated object.
     """

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 class StageMaps:
     """The maps of an image's slices; each is computed when it is asked for.
 
-    Made by `inspect`. ``inspection[0]`` is the first slice, ``inspection[t, z]`` one by its
+    Made by `stage_maps`. ``inspection[0]`` is the first slice, ``inspection[t, z]`` one by its
     position along the stacked axes; iterating goes through all of them. The last slice is kept,
-    and the colours of features are those that the first one asked for was given.
+    and the colors of features are those that the first one asked for was given.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StageMaps:
         self._stop = stop
         self._on_event = on_event
         self._network: PvtEmcad | None = None
-        self._colours: Mapping[MapKey, PcaColors] = {}
+        self._colors: Mapping[MapKey, PcaColors] = {}
         self._last: tuple[Index, dict[str, StageMap]] | None = None
 
     @property
@@ -176,7 +176,7 @@ class StageMaps:
             self._settings,
             self._stop,
             temperature=self._temperature,
-            colours=self._colours,
+            colors=self._colors,
             network=self._network,
         )
         found: SliceMaps | None = None
@@ -187,11 +187,11 @@ class StageMaps:
                 self._on_event(event)
         if found is None:
             raise InterruptedError(f"Stopped before slice {position} was complete.")
-        self._colours = found.colours
+        self._colors = found.colors
         return {str(each.key): each for each in found.maps}
 
 
-def inspect(
+def stage_maps(
     image: Any,
     checkpoint: Checkpoint,
     maps: Iterable[str | MapKey] | str = "all",
@@ -290,19 +290,19 @@ def stage_maps_job(
     stop: threading.Event,
     *,
     temperature: float = 1.0,
-    colours: Mapping[MapKey, PcaColors] | None = None,
+    colors: Mapping[MapKey, PcaColors] | None = None,
     network: PvtEmcad | None = None,
 ) -> Generator[Progress | Notice | SliceMaps, None, Summary]:
     """Return the job that looks inside; torch is imported when it first runs.
 
-    It yields `Progress` per tile, an `SliceMaps` per slice and a `Notice` where something needs to be
-    said, and returns a `Summary`. Hand the colours of an `SliceMaps` to the next job for the same
+    It yields `Progress` per tile, `SliceMaps` per slice and a `Notice` where something needs to be
+    said, and returns a `Summary`. Hand the colors of an `SliceMaps` to the next job for the same
     ones, and a network of this checkpoint to spare building it.
     """
     from napari_emcad.inference.segment import short_memory_told
     from napari_emcad.inference.stage_maps.extract import MapRequest, extract_stage_maps
 
-    sight = MapRequest(wanted, checkpoint.head, temperature, colours or {})
+    sight = MapRequest(wanted, checkpoint.head, temperature, colors or {})
     how = checkpoint.preprocessing
     with short_memory_told():
         network = checkpoint.network() if network is None else network

@@ -1,4 +1,4 @@
-"""A checkpoint and labelled images in, a better checkpoint out."""
+"""A checkpoint and labeled images in, a better checkpoint out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.inference.events import Region
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.samples import LabelledSlice
+    from napari_emcad.training.samples import LabeledSlice
 
     Watch = Callable[[PvtEmcad], Iterable[Region]]
 
@@ -37,8 +37,8 @@ class TrainResult:
 
 def teach(
     checkpoint: Checkpoint,
-    slices: Sequence[LabelledSlice],
-    held_out: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
+    held_out: Sequence[LabeledSlice],
     config: TrainingConfig,
     stop: threading.Event,
     device: str = "auto",
@@ -97,8 +97,8 @@ def _watched(
 
 
 def split(
-    slices: Sequence[LabelledSlice], share: float, seed: int
-) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    slices: Sequence[LabeledSlice], share: float, seed: int
+) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
     """Return slices to learn from and slices held out; slices of one image stay together.
 
     Parameters
@@ -117,7 +117,7 @@ def split(
     return [each for each in slices if _image(each) not in chosen], held_out
 
 
-def _image(source: LabelledSlice) -> str:
+def _image(source: LabeledSlice) -> str:
     return source.image or source.name
 
 

@@ -1,1 +1,1 @@
-"""Labelled slices in, a better network or an honest score out."""
+"""Labeled slices in, a better network or an honest score out."""

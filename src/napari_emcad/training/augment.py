@@ -1,4 +1,4 @@
-"""Crops are zoomed, turned, mirrored and recoloured, images and targets together."""
+"""Crops are zoomed, turned, mirrored and recolored, images and targets together."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Augmenter:
         turned = augmentation.rotate > 0 or augmentation.shear > 0
         self._side = int(np.ceil(crop * _DIAGONAL)) if turned else crop
         self._shape = v2.Compose(_shape_transforms(augmentation, crop, turned))
-        self._colour = v2.Compose(_colour_transforms(augmentation))
+        self._color = v2.Compose(_color_transforms(augmentation))
 
     def window(self, rng: np.random.Generator) -> int:
         """Draw a zoom and return the side of the window that it needs."""
@@ -72,7 +72,7 @@ class Augmenter:
             image, mask = self._shape(image, mask)
             if image.shape[0] != inputs:
                 image = tv_tensors.Image(image.expand(inputs, -1, -1))
-            image = self._colour(image)
+            image = self._color(image)
         return image.clamp(0, 1).as_subclass(Tensor), mask[0].as_subclass(Tensor).long()
 
 
@@ -91,11 +91,11 @@ def _shape_transforms(chosen: Augmentation, crop: int, turned: bool) -> list[Any
     return transforms or [v2.Identity()]
 
 
-def _colour_transforms(chosen: Augmentation) -> list[Any]:
+def _color_transforms(chosen: Augmentation) -> list[Any]:
     jitter = v2.ColorJitter(chosen.brightness, chosen.contrast, chosen.saturation, chosen.hue)
     transforms: list[Any] = [
         v2.RandomApply([jitter], p=0.7),
-        v2.RandomGrayscale(chosen.grey),
+        v2.RandomGrayscale(chosen.gray),
         v2.RandomApply([v2.RandomChannelPermutation()], p=chosen.permute),
         v2.RandomInvert(chosen.invert),
     ]

@@ -11,12 +11,33 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
-TeacherName = Literal["mean", "start", "probe", "agreed"]
+TeacherName = Literal["ema", "initial", "probe", "consensus"]
 Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
+
+
+_RENAMED = {"sure": "confidence", "grey": "gray"}
+_RENAMED_TEACHERS = {"mean": "ema", "start": "initial", "agreed": "consensus"}
+"""Names of settings and teachers in releases before 0.2, still read from files and commands."""
+
+
+def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as saved or typed, with names of earlier releases replaced.
+
+    Parameters
+    ----------
+    settings
+        Values by field name of `TrainingConfig` or `Augmentation`, nested or not.
+    """
+    current = {_RENAMED.get(name, name): value for name, value in settings.items()}
+    if current.get("teacher") in _RENAMED_TEACHERS:
+        current["teacher"] = _RENAMED_TEACHERS[current["teacher"]]
+    if isinstance(current.get("augmentation"), dict):
+        current["augmentation"] = with_current_names(current["augmentation"])
+    return current
 
 
 def meant(names: Iterable[str], possible: Collection[str]) -> str:
@@ -74,15 +95,15 @@ class Augmentation:
     brightness, contrast, saturation
         Largest relative change.
     hue
-        Largest shift, in turns of the colour circle (at most 0.5).
+        Largest shift, in turns of the color circle (at most 0.5).
     gamma
         Largest factor on the exponent, 1 for none.
     blur
         Largest Gaussian sigma, in pixels.
     noise
         Largest standard deviation, where the image's range is 0 … 1.
-    invert, grey, permute
-        Chances that values are inverted, colours dropped, channels shuffled.
+    invert, gray, permute
+        Chances that values are inverted, colors dropped, channels shuffled.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
@@ -97,7 +118,7 @@ class Augmentation:
     blur: float = 0.0
     noise: float = 0.0
     invert: float = 0.0
-    grey: float = 0.0
+    gray: float = 0.0
     permute: float = 0.0
 
     def __post_init__(self) -> None:
@@ -107,7 +128,7 @@ class Augmentation:
         _check(0 < low <= high, "scale", self.scale, "two positive numbers, the smaller one first")
         _check(0 <= self.hue <= 0.5, "hue", self.hue, "0 to 0.5")
         _check(self.gamma >= 1, "gamma", self.gamma, "at least 1")
-        for name in ("invert", "grey", "permute", "brightness", "contrast", "saturation"):
+        for name in ("invert", "gray", "permute", "brightness", "contrast", "saturation"):
             _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         for name in ("rotate", "shear", "blur", "noise"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
@@ -120,7 +141,7 @@ class TrainingConfig:
     Parameters
     ----------
     loss, supervision
-        What is minimised, and on which maps; see `training.losses` and `training.supervision`.
+        What is minimized, and on which maps; see `training.losses` and `training.supervision`.
     learning_rate, weight_decay
         Of AdamW; norms and biases are not decayed.
     encoder_rate
@@ -152,22 +173,23 @@ class TrainingConfig:
         How many different crops there are; None draws anew in each step. With a frozen encoder
         its maps of a pool's crops are kept, so that a step costs the decoder alone.
     recent
-        Share of crops that are centred on what was painted last, as long as there is such.
+        Share of crops that are centered on what was painted last, as long as there is such.
     pseudo
         Weight of what is taught where nothing is painted.
     teacher
-        Who teaches it: ``"mean"``, what the running mean of the weights is sure of, from 0 on over
-        the first third of the steps, which needs `ema`; ``"start"``, what the network said before
-        the training; ``"probe"``, what a linear classifier on its maps makes of the painted pixels;
-        ``"agreed"``, where both of these say the same.
-    sure
-        Probability from which the running mean is sure.
+        Source of the pseudo-labels: ``"ema"``, confident predictions of the running mean of the
+        weights (needs `ema`; the weight rises from 0 over the first third of the steps);
+        ``"initial"``, predictions of the network as it was before the training; ``"probe"``, a
+        linear classifier on its features, fitted to the annotated pixels; ``"consensus"``, the
+        pixels on which the last two agree.
+    confidence
+        Probability above which a prediction of the running mean becomes a pseudo-label.
     boundary
         Weight of the term that pulls borders of the prediction to those of the image.
     freeze_norm_below
         Batches smaller than this leave the statistics of batch norms alone.
     foreground
-        Share of crops that are centred on an object, classes taking turns.
+        Share of crops that are centered on an object, classes taking turns.
     balance
         How many times the pixels of the rarest class others have at most in a batch; 0 leaves
         them. Strokes are drawn where something is wrong, so their areas say nothing.
@@ -200,8 +222,8 @@ class TrainingConfig:
     pool: int | None = None
     recent: float = 0.5
     pseudo: float = 0.0
-    teacher: TeacherName = "mean"
-    sure: float = 0.9
+    teacher: TeacherName = "ema"
+    confidence: float = 0.9
     boundary: float = 0.0
     freeze_norm_below: int = 4
     foreground: float = 0.5
@@ -215,7 +237,8 @@ class TrainingConfig:
         _check_kinds(self)
         object.__setattr__(self, "scales", tuple(map(float, self.scales)))
         if isinstance(self.augmentation, dict):
-            object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
+            augmentation = Augmentation(**with_current_names(self.augmentation))
+            object.__setattr__(self, "augmentation", augmentation)
         augmented = isinstance(self.augmentation, Augmentation)
         _check(augmented, "augmentation", self.augmentation, "set by the names of its own settings")
         _check(self.seed >= 0, "seed", self.seed, "at least 0")
@@ -234,9 +257,9 @@ class TrainingConfig:
         _check(crops is None or crops >= 1, "crops_per_epoch", crops, "at least 1")
         _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
         _check(self.pool is None or self.pool >= 1, "pool", self.pool, "at least 1")
-        meanless = self.teacher == "mean" and not self.ema
+        meanless = self.teacher == "ema" and not self.ema
         _check(not (self.pseudo and meanless), "pseudo", self.pseudo, "0 without ema")
-        _check(0.5 <= self.sure < 1, "sure", self.sure, "0.5 to below 1")
+        _check(0.5 <= self.confidence < 1, "confidence", self.confidence, "0.5 to below 1")
         for name in ("warm_up", "ema", "drop_path"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
         for name in ("foreground", "recent"):
@@ -252,6 +275,7 @@ class TrainingConfig:
         ValueError
             If a name is unknown or a value is out of bounds.
         """
+        changes = with_current_names(changes)
         inner = {each.name for each in fields(Augmentation)}
         own = {each.name for each in fields(TrainingConfig)}
         unknown = sorted(set(changes) - inner - own)
@@ -313,7 +337,7 @@ _MICROSCOPY = Augmentation(
     blur=1.5,
     noise=0.06,
     invert=0.12,
-    grey=0.2,
+    gray=0.2,
     permute=0.1,
 )
 _FLIPS = Augmentation(flip=True, rotate=20)

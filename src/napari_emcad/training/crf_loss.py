@@ -1,6 +1,6 @@
 """A term that pulls the borders of a prediction to the borders of the image.
 
-Neighbours of like brightness or colour should be of the same class: a conditional random field,
+Neighbors of like brightness or color should be of the same class: a conditional random field,
 gated by nothing but distance, over a small window at the resolution of the finest head (the idea of
 gated CRF losses, Obukhov et al. 2019, arXiv 1906.04651). Needs no labels.
 """
@@ -19,11 +19,11 @@ _RADIUS = 3
 """Of the window, in pixels of the finest head."""
 
 _LIKE = 0.5
-"""Standard deviation of likeness, in units of standardised pixels."""
+"""Standard deviation of likeness, in units of standardized pixels."""
 
 
 def crf_loss(logits: Tensor, pixels: Tensor) -> Tensor:
-    """Return how often neighbours that look alike are told apart, 0 … 1.
+    """Return how often neighbors that look alike are told apart, 0 … 1.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _chances(logits: Tensor) -> Tensor:
 
 
 def _half_window() -> list[tuple[int, int]]:
-    """Return each pair of neighbours once, as how far the second one lies down and right."""
+    """Return each pair of neighbors once, as how far the second one lies down and right."""
     reach = range(-_RADIUS, _RADIUS + 1)
     return [(down, right) for down in reach for right in reach if (down, right) > (0, 0)]
 

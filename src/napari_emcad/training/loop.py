@@ -17,7 +17,7 @@ from napari_emcad.training.events import (
     Trained,
     TrainingEvent,
 )
-from napari_emcad.training.samples import Batch, LabelledSlice, Sampler
+from napari_emcad.training.samples import Batch, LabeledSlice, Sampler
 from napari_emcad.training.trainer import copied
 from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
 
@@ -39,8 +39,8 @@ _SNAPSHOT_S = 20.0
 
 def train(
     trainer: Trainer,
-    slices: Sequence[LabelledSlice],
-    held_out: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
+    held_out: Sequence[LabeledSlice],
     preprocessing: Preprocessing,
     head: Head,
     stop: threading.Event,
@@ -114,7 +114,7 @@ def _divergence(loss: float, step: int, names: Sequence[str]) -> str:
 
 def _scored(
     run: _Run,
-    held_out: Sequence[LabelledSlice],
+    held_out: Sequence[LabeledSlice],
     preprocessing: Preprocessing,
     head: Head,
     stop: threading.Event,
@@ -163,7 +163,7 @@ class _Run:
         """Take one step and return its loss; none is taken if the loss is not finite."""
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
-        ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "mean" else 1
+        ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "ema" else 1
         loss = self.trainer.learn(batch, share, seed, ramp)
         if math.isfinite(loss):
             self.step += 1

@@ -87,9 +87,9 @@ def hausdorff95(
 ) -> float:
     """Return the 95th percentile of the Hausdorff distance between the surfaces of two masks.
 
-    The surface of a mask is what an erosion takes away: its pixels that have a neighbour outside
+    The surface of a mask is what an erosion takes away: its pixels that have a neighbor outside
     along an axis, those at the edge of the array included. From each surface pixel of one mask the
-    distance to the nearest one of the other is taken, pixel centre to pixel centre; of these the
+    distance to the nearest one of the other is taken, pixel center to pixel center; of these the
     95th percentile (interpolated linearly); and of both directions the larger. This is what MONAI
     computes.
 

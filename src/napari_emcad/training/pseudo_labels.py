@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.intensity import standardized
 from napari_emcad.imaging.tiles import plan_tiles
 from napari_emcad.model.config import STRIDES
 from napari_emcad.model.network import pad_to_multiple
 from napari_emcad.model.resize import resized, zoomed_size
 from napari_emcad.training.linear_probe import Probe, ProbeStatistics, features
 from napari_emcad.training.losses import class_chances
-from napari_emcad.training.samples import LabelledSlice
+from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.supervision import SUBSETS, sum_of
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class PseudoLabelTeacher:
     supervision
         Of `TrainingConfig`: whether the network predicts by one head or by their sum.
     teacher
-        ``"start"`` teaches what the network itself predicts, ``"probe"`` what a linear probe on
-        its maps makes of the painted pixels, ``"agreed"`` the latter where both say the same.
+        ``"initial"`` teaches what the network itself predicts, ``"probe"`` what a linear probe on
+        its maps makes of the painted pixels, ``"consensus"`` the latter where both say the same.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PseudoLabelTeacher:
         self._fits: dict[tuple[str, int, int], tuple[NDArray[np.integer], ProbeStatistics]] = {}
         self._probe: Probe | None = None
 
-    def look(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> None:
+    def look(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> None:
         """Fit the probe to what is painted; what was seen before is not computed again.
 
         Parameters
@@ -68,7 +68,7 @@ class PseudoLabelTeacher:
         slices, preprocessing
             As for a training.
         """
-        if self.teacher == "start":
+        if self.teacher == "initial":
             return
         whole, fits = ProbeStatistics(max(self.network.config.num_classes, 2)), {}
         for each in slices:
@@ -88,7 +88,7 @@ class PseudoLabelTeacher:
         self._fits, self._probe = fits, whole.probe()
 
     @torch.no_grad()
-    def agreement(self, slices: Sequence[LabelledSlice], preprocessing: Preprocessing) -> float:
+    def agreement(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> float:
         """Return Dice between probe and network around paint, mean of the classes but 0.
 
         Parameters
@@ -128,10 +128,10 @@ class PseudoLabelTeacher:
         looks = self._probe.chances(features(pixels, finest))
         large = F.interpolate(looks, free.shape[-2:], mode="bilinear")
         unknown = torch.isinf(self._probe.offsets).to(free.device)
-        if unknown.any() or self.teacher == "agreed":
+        if unknown.any() or self.teacher == "consensus":
             said = self._said(pixels, maps, free).argmax(1)
             free = free & ~unknown[said]  # what no stroke speaks of stays as it is
-            if self.teacher == "agreed":
+            if self.teacher == "consensus":
                 free = free & (said == large.argmax(1))
         return large * free[:, None]
 
@@ -147,22 +147,22 @@ class PseudoLabelTeacher:
 
 
 def parts_of(
-    slices: Sequence[LabelledSlice], preprocessing: Preprocessing
-) -> tuple[list[LabelledSlice], list[LabelledSlice]]:
+    slices: Sequence[LabeledSlice], preprocessing: Preprocessing
+) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
     """Return slices in parts of what is looked at once: those with paint, and those without."""
-    painted: list[LabelledSlice] = []
-    empty: list[LabelledSlice] = []
+    painted: list[LabeledSlice] = []
+    empty: list[LabeledSlice] = []
     for each in slices:
         for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
             target = each.target[rows, columns]
-            part = LabelledSlice(each.name, each.planes[:, rows, columns], target)
+            part = LabeledSlice(each.name, each.planes[:, rows, columns], target)
             (empty if (target == UNLABELED).all() else painted).append(part)
     return painted, empty
 
 
 def _around_paint(
-    slices: Sequence[LabelledSlice], preprocessing: Preprocessing
-) -> list[LabelledSlice]:
+    slices: Sequence[LabeledSlice], preprocessing: Preprocessing
+) -> list[LabeledSlice]:
     """Return parts with paint, then others, evenly spaced, as far as they go."""
     painted, others = parts_of(slices, preprocessing)
     room = max(_MOST_PARTS - len(painted), 0)
@@ -195,6 +195,6 @@ def _pixels(network: PvtEmcad, planes: NDArray[np.float32], preprocessing: Prepr
     """Return a part of a slice as a network takes it: enlarged, and padded at its ends."""
     shown = np.broadcast_to(planes, (network.config.input_channels, *planes.shape[1:]))
     device = next(network.parameters()).device
-    pixels = torch.from_numpy(standardised(shown, preprocessing))[None].to(device)
+    pixels = torch.from_numpy(standardized(shown, preprocessing))[None].to(device)
     large = resized(pixels, zoomed_size((shown.shape[1], shown.shape[2]), preprocessing.zoom))
     return pad_to_multiple(large).to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Labelled slices become batches of augmented crops."""
+"""Labeled slices become batches of augmented crops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skimage.transform import resize
 from torch import Tensor
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.intensity import standardized
 from napari_emcad.training.augment import Augmenter
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledSlice:
+class LabeledSlice:
     """A slice and what is known of it.
 
     Attributes
@@ -32,7 +32,7 @@ class LabelledSlice:
     name
         For people.
     planes
-        ``(1 or inputs, H, W)`` float32, normalised to 0 … 1 but not yet standardised; one plane
+        ``(1 or inputs, H, W)`` float32, normalized to 0 … 1 but not yet standardized; one plane
         feeds all inputs.
     target
         ``(H, W)`` integers: classes 0 …, `UNLABELED` where nothing is known.
@@ -60,7 +60,7 @@ class LabelledSlice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops that are learnt from at once.
+    """Crops that are learned from at once.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Batch:
     crops: tuple[int, ...] = ()
 
 
-def resized_slice(source: LabelledSlice, size: tuple[int, int] | None) -> LabelledSlice:
+def resized_slice(source: LabeledSlice, size: tuple[int, int] | None) -> LabeledSlice:
     """Return a slice at the size that its network resizes images to; None leaves it.
 
     Parameters
@@ -147,7 +147,7 @@ class Sampler:
 
     def __init__(
         self,
-        slices: Sequence[LabelledSlice],
+        slices: Sequence[LabeledSlice],
         inputs: int,
         preprocessing: Preprocessing,
         config: TrainingConfig,
@@ -194,14 +194,14 @@ class Sampler:
             int(rng.permutation(pool)[k % pool]) for rng, k in zip(rounds, counted, strict=True)
         )
 
-    def _drawn(self, source: LabelledSlice, crop: int) -> tuple[Tensor, Tensor]:
+    def _drawn(self, source: LabeledSlice, crop: int) -> tuple[Tensor, Tensor]:
         if self._config.pool is None:
             return self._crop(source, crop)
         if crop not in self._pool:
             self._pool[crop] = self._crop(source, crop)
         return self._pool[crop]
 
-    def _source(self, crop: int) -> LabelledSlice:
+    def _source(self, crop: int) -> LabeledSlice:
         """Return the slice of a crop; where classes are balanced, they take turns over slices."""
         if not self._config.balance:
             return self._slices[self._slice_of(crop)]
@@ -226,14 +226,14 @@ class Sampler:
         drawn = np.searchsorted(np.cumsum(self._shares), marks, side="right")
         return rng.permutation(np.minimum(drawn, len(self._slices) - 1))
 
-    def _crop(self, source: LabelledSlice, crop: int) -> tuple[Tensor, Tensor]:
+    def _crop(self, source: LabeledSlice, crop: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((self._config.seed, *divmod(crop, self._config.batch)))
         side = self._augment.window(rng)
-        centre = _centre(source, self._config, rng)
-        pixels, target = _window(source, centre, side)
+        center = _center(source, self._config, rng)
+        pixels, target = _window(source, center, side)
         seed = int(rng.integers(2**62))
         shown, labels = self._augment(pixels, target, self._inputs, seed)
-        ready = standardised(shown.numpy(), self._preprocessing)
+        ready = standardized(shown.numpy(), self._preprocessing)
         return torch.from_numpy(ready), labels
 
 
@@ -258,10 +258,10 @@ def balanced(target: Tensor, most: float, seed: tuple[int, ...]) -> Tensor:
     return kept
 
 
-def _centre(
-    source: LabelledSlice, config: TrainingConfig, rng: np.random.Generator
+def _center(
+    source: LabeledSlice, config: TrainingConfig, rng: np.random.Generator
 ) -> tuple[int, int]:
-    """Return where a crop is centred: on what is new, a pixel of a class, or anything painted.
+    """Return where a crop is centered: on what is new, a pixel of a class, or anything painted.
 
     If it is a class's turn, it is one of its pixels, new ones first.
     """
@@ -285,11 +285,11 @@ def _centre(
 
 
 def _window(
-    source: LabelledSlice, centre: tuple[int, int], side: int
+    source: LabeledSlice, center: tuple[int, int], side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
     """Return a square of the slice with its target, both mirrored beyond the slice's borders."""
-    rows = _reflected(centre[0] - side // 2, side, source.target.shape[0])[:, None]
-    columns = _reflected(centre[1] - side // 2, side, source.target.shape[1])[None]
+    rows = _reflected(center[0] - side // 2, side, source.target.shape[0])[:, None]
+    columns = _reflected(center[1] - side // 2, side, source.target.shape[1])[None]
     return source.planes[:, rows, columns], source.target[rows, columns].astype(np.int64)
 
 

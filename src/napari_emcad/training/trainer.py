@@ -1,4 +1,4 @@
-"""A network that learns: one step at a time, with its optimiser and its running mean."""
+"""A network that learns: one step at a time, with its optimizer and its running mean."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import TeacherName, TrainingConfig
-    from napari_emcad.training.samples import Batch, LabelledSlice
+    from napari_emcad.training.samples import Batch, LabeledSlice
 
     State = dict[str, Any]
 
@@ -79,7 +79,7 @@ class Trainer:
 
     def begin(
         self,
-        slices: Sequence[LabelledSlice],
+        slices: Sequence[LabeledSlice],
         preprocessing: Preprocessing,
         teacher: TeacherName | None = None,
         before: Mapping[str, Tensor] | None = None,
@@ -89,7 +89,7 @@ class Trainer:
         Parameters
         ----------
         slices, preprocessing
-            What will be learnt from.
+            What will be learned from.
         teacher
             Another one than the configuration's.
         before
@@ -97,7 +97,7 @@ class Trainer:
             was when this teacher was first asked for.
         """
         teacher = teacher or self.config.teacher
-        if not self.config.pseudo or teacher == "mean":
+        if not self.config.pseudo or teacher == "ema":
             self._before = None
             return
         if self._before is None or self._before.teacher != teacher:
@@ -220,7 +220,7 @@ class Trainer:
             [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
         ).sum(0)
         chance, label = confidence(summed / len(logits))
-        return torch.where(free & (chance >= self.config.sure), label, UNLABELED)
+        return torch.where(free & (chance >= self.config.confidence), label, UNLABELED)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Return parameter groups: encoder and the rest, each with and without decay."""

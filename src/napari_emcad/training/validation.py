@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardised
+from napari_emcad.imaging.intensity import standardized
 from napari_emcad.imaging.tiles import Blend, plan_tiles
 from napari_emcad.training.metrics import Scores, score, total
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import Head, PvtEmcad
-    from napari_emcad.training.samples import LabelledSlice
+    from napari_emcad.training.samples import LabeledSlice
 
 _TILE, _OVERLAP = 768, 0.25
 
 
 def validate(
     network: PvtEmcad,
-    slices: Sequence[LabelledSlice],
+    slices: Sequence[LabeledSlice],
     preprocessing: Preprocessing,
     stop: threading.Event,
     head: Head = "finest",
@@ -94,13 +94,13 @@ def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
 
 
 def labels(
-    network: PvtEmcad, source: LabelledSlice, preprocessing: Preprocessing, head: Head
+    network: PvtEmcad, source: LabeledSlice, preprocessing: Preprocessing, head: Head
 ) -> NDArray[np.integer]:
     """Return what a network in eval mode predicts of a slice, ``(H, W)`` classes."""
     inputs = network.config.input_channels
     height, width = source.target.shape
     planes = np.broadcast_to(source.planes, (inputs, height, width))
-    pixels = torch.from_numpy(standardised(planes, preprocessing))
+    pixels = torch.from_numpy(standardized(planes, preprocessing))
     device = next(network.parameters()).device
     tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)

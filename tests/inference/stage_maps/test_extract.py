@@ -20,9 +20,9 @@ from napari_emcad import (
     Notice,
     Progress,
     Scope,
-    inspect,
     read_checkpoint,
     segment,
+    stage_maps,
 )
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.stage_maps.extract import OutOfMemory
@@ -59,7 +59,7 @@ def test_every_map_is_the_golden_one(golden):
     names = ["logits", "gate", "spatial", "channel"]
     names += [f"{kind}:{n}:{c}" for kind in ("encoder", "decoder") for n in STAGES
               for c in range(0, widths[n], 7)]  # fmt: skip
-    inside = inspect(golden_input(channels).numpy(), checkpoint, names, "ZCYX", "cpu")
+    inside = stage_maps(golden_input(channels).numpy(), checkpoint, names, "ZCYX", "cpu")
     homes = {"spatial": "spatial_attention", "channel": "channel_attention"}
     for number, maps in enumerate(inside):
         for name, found in maps.items():
@@ -72,7 +72,7 @@ def test_every_map_is_the_golden_one(golden):
 
 def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
     checkpoint, channels, expected = golden
-    inside = inspect(golden_input(channels).numpy(), checkpoint, "all", "ZCYX", "cpu")[0]
+    inside = stage_maps(golden_input(channels).numpy(), checkpoint, "all", "ZCYX", "cpu")[0]
     heads = {n: expected[f"logits_{n}"][:1] for n in STAGES}
     total = None
     for n in STAGES:
@@ -99,7 +99,7 @@ def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
 @pytest.mark.parametrize("zoom", [1, 1.5, 0.7])
 def test_the_finest_logits_enlarged_are_the_segmentation(checkpoint, picture, zoom):
     model = checkpoint(num_classes=3).override(zoom=zoom)
-    found = inspect(picture, model, "logits:1")[0]["logits:1"].values
+    found = stage_maps(picture, model, "logits:1")[0]["logits:1"].values
     expected = segment(picture, model, probabilities=True).probabilities
     seen = [max(round(zoom * each), 1) for each in picture.shape[:2]]
     padded = np.pad(found, ((0, 0), (0, 1), (0, 1)), mode="edge")
@@ -114,7 +114,7 @@ def test_the_finest_logits_enlarged_are_the_segmentation(checkpoint, picture, zo
 def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, picture):
     image = picture[:64, :64]
     model = replace(checkpoint(num_classes=3), head="sum")
-    maps = inspect(image, model, "logits")[0]
+    maps = stage_maps(image, model, "logits")[0]
     whole = sum(
         F.interpolate(torch.tensor(each.values)[None], (64, 64), mode="bilinear")
         for each in maps.values()
@@ -124,14 +124,14 @@ def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, pictur
 
 
 def test_a_class_is_its_channel_and_no_class_all_of_them(checkpoint, picture):
-    maps = inspect(picture, checkpoint(num_classes=4), ["probability:2", "probability:2:3"])[0]
+    maps = stage_maps(picture, checkpoint(num_classes=4), ["probability:2", "probability:2:3"])[0]
     assert maps["probability:2"].values.shape == (4, 12, 10)
     np.testing.assert_array_equal(maps["probability:2"].values[3], maps["probability:2:3"].values)
     np.testing.assert_allclose(maps["probability:2"].values.sum(0), 1, rtol=1e-5)
 
 
 def test_limits_say_how_to_show_a_map(checkpoint, picture):
-    maps = inspect(picture, checkpoint(), ["all", "flips", "encoder:2:5"])[0]
+    maps = stage_maps(picture, checkpoint(), ["all", "flips", "encoder:2:5"])[0]
     for name, each in maps.items():
         kind = name.split(":")[0]
         assert each.diverging == (kind in ("logits", "sum", "adds"))
@@ -144,26 +144,26 @@ def test_limits_say_how_to_show_a_map(checkpoint, picture):
 def test_flips_are_predictions_on_mirror_images_turned_back(checkpoint, picture):
     image, model = picture[:64, :64], checkpoint(num_classes=3)  # without padding
     views = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
-    said = [chances(inspect(each, model, "logits:1")[0]["logits:1"].values) for each in views]
+    said = [chances(stage_maps(each, model, "logits:1")[0]["logits:1"].values) for each in views]
     back = [said[0], said[1][..., ::-1], said[2][:, ::-1], said[3][:, ::-1, ::-1]]
-    found = inspect(image, model, "flips")[0]["flips"].values
+    found = stage_maps(image, model, "flips")[0]["flips"].values
     np.testing.assert_allclose(found, disagreement(back), atol=1e-4)
     assert found.max() > 1e-4
 
 
 def test_temperature_softens_doubt_alone(checkpoint, picture):
     names = ["entropy", "probability:1"]
-    usual = inspect(picture, checkpoint(), names)[0]
-    warm = inspect(picture, checkpoint(), names, temperature=50)[0]
+    usual = stage_maps(picture, checkpoint(), names)[0]
+    warm = stage_maps(picture, checkpoint(), names, temperature=50)[0]
     assert warm["entropy"].values.min() > usual["entropy"].values.min()
     np.testing.assert_array_equal(warm["probability:1"].values, usual["probability:1"].values)
     for wrong in (0, -1, float("nan"), float("inf"), None, "warm"):
         with pytest.raises(ValueError, match="must be above 0 and finite"):
-            inspect(picture, checkpoint(), temperature=wrong)
+            stage_maps(picture, checkpoint(), temperature=wrong)
 
 
 def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
-    inside = inspect(picture, checkpoint(), ["all", "decoder:1:3"])
+    inside = stage_maps(picture, checkpoint(), ["all", "decoder:1:3"])
     for each in inside[0].values():
         for shown in (each, each.turned()):
             with pytest.raises(ValueError, match="read-only"):
@@ -197,7 +197,7 @@ def test_maps_cover_the_image_and_no_map_pixel_is_idle(height, width, zoom, tile
 @given(st.integers(1, 80), st.integers(1, 80), st.sampled_from([0.5, 1, 1.37, 1.5, 2]))
 def test_extents_are_exact_for_any_size_and_zoom(checkpoint, height, width, zoom):
     model = bare(checkpoint(), zoom=zoom, size=None)
-    maps = inspect(np.zeros((height, width), np.float32), model, ["spatial", "gate"], "YX")[0]
+    maps = stage_maps(np.zeros((height, width), np.float32), model, ["spatial", "gate"], "YX")[0]
     for each in maps.values():
         (top, bottom), (left, right) = each.extent
         assert top == pytest.approx(-0.5, abs=1e-6)
@@ -214,7 +214,7 @@ def test_extents_are_exact_for_any_size_and_zoom(checkpoint, height, width, zoom
 
 
 def test_a_map_of_stride_32_is_exact_to_a_millionth(checkpoint):
-    found = inspect(np.zeros((512, 512), np.uint8), checkpoint().override(zoom=1.5), "spatial:4")
+    found = stage_maps(np.zeros((512, 512), np.uint8), checkpoint().override(zoom=1.5), "spatial:4")
     assert found[0]["spatial:4"].extent == ((-0.5, 511.5), (-0.5, 511.5))
 
 
@@ -229,7 +229,7 @@ def test_maps_follow_what_they_show(as_it_is, checkpoint, monkeypatch):
 
     monkeypatch.setattr("napari_emcad.inference.stage_maps.extract._Looker._look", look)
     for tile in (512, 64):
-        maps = inspect(ramp, as_it_is.override(zoom=zoom), "logits", "YX", tile=tile)[0]
+        maps = stage_maps(ramp, as_it_is.override(zoom=zoom), "logits", "YX", tile=tile)[0]
         for each in maps.values():
             (fy, fx), (oy, ox) = each.factor, each.offset
             rows, columns = (np.arange(n) for n in each.values.shape)
@@ -240,16 +240,16 @@ def test_maps_follow_what_they_show(as_it_is, checkpoint, monkeypatch):
 
 def test_a_scope_moves_maps_to_its_corner(checkpoint, picture):
     scope = Scope(rows=(10, 70), columns=(21, 60))
-    part = inspect(picture, checkpoint(), ["gate:2"], scope=scope)[0]["gate:2"]
-    cut = inspect(picture[10:70, 21:60], checkpoint(), ["gate:2"])[0]["gate:2"]
+    part = stage_maps(picture, checkpoint(), ["gate:2"], scope=scope)[0]["gate:2"]
+    cut = stage_maps(picture[10:70, 21:60], checkpoint(), ["gate:2"])[0]["gate:2"]
     np.testing.assert_array_equal(part.values, cut.values)
     assert part.offset == pytest.approx((cut.offset[0] + 10, cut.offset[1] + 21))
 
 
 def test_columns_before_rows_stay_so(checkpoint, picture):
-    usual = inspect(picture, checkpoint(num_classes=3), ["logits", "encoder:3"], "YXC")[0]
+    usual = stage_maps(picture, checkpoint(num_classes=3), ["logits", "encoder:3"], "YXC")[0]
     turned = picture.transpose(1, 0, 2)
-    found = inspect(turned, checkpoint(num_classes=3), ["logits", "encoder:3"], "XYC",
+    found = stage_maps(turned, checkpoint(num_classes=3), ["logits", "encoder:3"], "XYC",
                     scope=Scope(rows=(0, 90), columns=(0, 75)))[0]  # fmt: skip
     for name, each in usual.items():
         np.testing.assert_array_equal(found[name].values, each.values.swapaxes(-1, -2))
@@ -259,7 +259,7 @@ def test_columns_before_rows_stay_so(checkpoint, picture):
 
 def test_resized_slices_have_another_factor_along_each_axis(checkpoint, picture):
     model = checkpoint().override(size=(64, 96))
-    found = inspect(picture, model, "gate:2", tile=32)[0]["gate:2"]
+    found = stage_maps(picture, model, "gate:2", tile=32)[0]["gate:2"]
     assert found.values.shape == (8, 12)
     assert found.factor == pytest.approx((8 * 90 / 64, 8 * 75 / 96))
     np.testing.assert_allclose(found.extent, [(-0.5, 89.5), (-0.5, 74.5)])
@@ -285,7 +285,7 @@ def _local(mean, key, widths):
         return np.ones((widths[key.stage], 1, 1), np.float32)
     if key.kind == "flips":
         return torch.cat([mean] * 3).numpy()
-    count = widths[key.stage] if key.coloured else 1
+    count = widths[key.stage] if key.colored else 1
     return torch.cat([torch.sin(mean * k) for k in range(1, count + 1)]).numpy()
 
 
@@ -295,47 +295,47 @@ def _local(mean, key, widths):
 def test_tiled_maps_are_those_of_the_whole(as_it_is, local, tile, overlap, zoom):
     image = np.random.default_rng(0).standard_normal((150, 203)).astype(np.float32)
     model, names = as_it_is.override(zoom=zoom), ["all", "flips", "encoder:2:3"]
-    whole = inspect(image, model, names, "YX")
+    whole = stage_maps(image, model, names, "YX")
     expected = whole[0]
-    tiled = inspect(image, model, names, "YX", tile=tile, overlap=overlap)
-    tiled._colours = whole._colours  # else fitted to other samples
+    tiled = stage_maps(image, model, names, "YX", tile=tile, overlap=overlap)
+    tiled._colors = whole._colors  # else fitted to other samples
     maps = tiled[0]
     for name, each in expected.items():
         np.testing.assert_allclose(maps[name].values, each.values, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("tile", [160, 64])
-def test_colours_agree_in_every_tile_and_run(checkpoint, picture, tile):
+def test_colors_agree_in_every_tile_and_run(checkpoint, picture, tile):
     large = np.pad(picture, ((0, 200), (0, 200), (0, 0)), mode="wrap")
     first, second = (
-        inspect(large, checkpoint(), ["decoder", "encoder"], tile=tile)[0] for _ in range(2)
+        stage_maps(large, checkpoint(), ["decoder", "encoder"], tile=tile)[0] for _ in range(2)
     )
     for name, each in first.items():
         np.testing.assert_array_equal(each.values, second[name].values)
 
 
-def test_the_same_tile_twice_has_the_same_colours(checkpoint):
+def test_the_same_tile_twice_has_the_same_colors(checkpoint):
     half = np.random.default_rng(0).uniform(0, 255, (64, 640, 3)).astype(np.uint8)
     image = np.concatenate([half, half])  # rows of tiles that see the same
-    for name, each in inspect(image, checkpoint(), ["decoder"], tile=64, overlap=0)[0].items():
+    for name, each in stage_maps(image, checkpoint(), ["decoder"], tile=64, overlap=0)[0].items():
         above, below = np.split(each.values, 2, axis=1)
         np.testing.assert_allclose(above, below, atol=1e-5, err_msg=name)
 
 
-def test_slices_of_a_stack_share_colours(checkpoint, picture):
+def test_slices_of_a_stack_share_colors(checkpoint, picture):
     stack = np.stack([picture, picture // 2, picture])
-    inside = inspect(stack, checkpoint(), "decoder:1", "ZYXC")
+    inside = stage_maps(stack, checkpoint(), "decoder:1", "ZYXC")
     first, middle, last = (each["decoder:1"].values for each in inside)
     np.testing.assert_array_equal(first, last)
     assert np.abs(first - middle).max() > 0.05
-    alone = inspect(picture // 2, checkpoint(), "decoder:1")[0]["decoder:1"].values
+    alone = stage_maps(picture // 2, checkpoint(), "decoder:1")[0]["decoder:1"].values
     assert np.abs(alone - middle).max() > 0.01
 
 
 def test_real_tiles_join_without_a_seam(checkpoint, picture):
     """Steps between pixels are no larger at the borders of tiles than elsewhere."""
     large = np.pad(picture, ((0, 230), (0, 245), (0, 0)), mode="symmetric")
-    for name, each in inspect(large, checkpoint(), ["logits:1", "gate"], tile=128)[0].items():
+    for name, each in stage_maps(large, checkpoint(), ["logits:1", "gate"], tile=128)[0].items():
         steps = np.abs(np.diff(each.values, axis=-1)).mean(0)
         at = [128 * k * 3 // 4 // each.key.stride for k in (1, 2)]
         borders = [steps[b - 1] for b in at if b < len(steps)]
@@ -349,7 +349,7 @@ def test_real_tiles_join_without_a_seam(checkpoint, picture):
 @pytest.mark.parametrize("zoom", [0.125, 1, 1.5])
 def test_tiny_images_have_maps_of_a_pixel(checkpoint, shape, zoom):
     image = np.full(shape, 7, np.uint8)
-    maps = inspect(image, checkpoint().override(zoom=zoom), ["all", "flips"], "YX")[0]
+    maps = stage_maps(image, checkpoint().override(zoom=zoom), ["all", "flips"], "YX")[0]
     for name, each in maps.items():
         assert np.isfinite(each.values).all(), name
         assert name.startswith("channel") or min(each.values.shape) >= 1
@@ -358,14 +358,14 @@ def test_tiny_images_have_maps_of_a_pixel(checkpoint, shape, zoom):
 def test_nan_and_infinity_do_not_spread(checkpoint, picture):
     image = picture.astype(np.float32)
     image[10, 10], image[40, 3] = np.nan, np.inf
-    for name, each in inspect(image, checkpoint(), ["all"])[0].items():
+    for name, each in stage_maps(image, checkpoint(), ["all"])[0].items():
         assert np.isfinite(each.values).all(), name
     nothing = np.full((40, 50), np.nan)
-    assert np.isfinite(inspect(nothing, checkpoint(), "gate:1", "YX")[0]["gate:1"].values).all()
+    assert np.isfinite(stage_maps(nothing, checkpoint(), "gate:1", "YX")[0]["gate:1"].values).all()
 
 
 def test_channel_attention_has_no_place(checkpoint, picture):
-    for name, each in inspect(picture, checkpoint(), "channel", tile=64)[0].items():
+    for name, each in stage_maps(picture, checkpoint(), "channel", tile=64)[0].items():
         assert each.values.shape == (checkpoint().config.widths[int(name[-1])],)
         assert (each.factor, each.offset, each.extent) == (None, None, None)
         assert 0 <= each.values.min() <= each.values.max() <= 1
@@ -373,8 +373,8 @@ def test_channel_attention_has_no_place(checkpoint, picture):
 
 def test_channel_attention_of_tiles_is_their_mean(checkpoint, picture):
     image = np.tile(picture[:64, :64], (1, 2, 1))
-    tiled = inspect(image, checkpoint(), "channel:2", tile=64, overlap=0)[0]["channel:2"]
-    one = inspect(image[:, :64], checkpoint(), "channel:2")[0]["channel:2"]
+    tiled = stage_maps(image, checkpoint(), "channel:2", tile=64, overlap=0)[0]["channel:2"]
+    one = stage_maps(image[:, :64], checkpoint(), "channel:2")[0]["channel:2"]
     np.testing.assert_allclose(tiled.values, one.values, atol=1e-5)
 
 
@@ -391,7 +391,7 @@ class Lazy:
 
 
 def test_large_slides_are_read_in_bands(as_it_is, local):
-    found = inspect(Lazy(), as_it_is.override(zoom=0.2), ["probability:1", "encoder:1"], "YX")[0]
+    found = stage_maps(Lazy(), as_it_is.override(zoom=0.2), ["probability:1", "encoder:1"], "YX")[0]
     assert found["probability:1"].values.shape == (450, 300)
     assert Lazy.largest < 6000 * 9000 / 2
 
@@ -399,23 +399,23 @@ def test_large_slides_are_read_in_bands(as_it_is, local):
 def test_maps_larger_than_memory_are_refused(checkpoint):
     slide = np.broadcast_to(np.uint8(0), (10**7, 10**6))
     with pytest.raises(ValueError, match=r"would need .* GiB, this computer has"):
-        inspect(slide, checkpoint(), "logits", "YX")
+        stage_maps(slide, checkpoint(), "logits", "YX")
 
 
 def test_bad_requests_are_refused_before_anything_is_computed(checkpoint, picture):
     for wrong in ({"maps": "gate:4"}, {"tile": 8}, {"axes": "ZYX", "maps": "gate", "tile": 0}):
         with pytest.raises(ValueError, match=r"\.$"):
-            inspect(picture, checkpoint(), **wrong)
+            stage_maps(picture, checkpoint(), **wrong)
     with pytest.raises(AxesError):
-        inspect(np.zeros((3, 50, 60)), checkpoint())
+        stage_maps(np.zeros((3, 50, 60)), checkpoint())
     with pytest.raises(TypeError):
-        inspect(picture, checkpoint(), spam=1)
+        stage_maps(picture, checkpoint(), spam=1)
     with pytest.raises(IndexError, match=r"no slice 1; there are 1\."):
-        inspect(picture, checkpoint())[1]
+        stage_maps(picture, checkpoint())[1]
     with pytest.raises(IndexError, match=r"no slice \(0,\)"):
-        inspect(picture, checkpoint())[(0,)]
+        stage_maps(picture, checkpoint())[(0,)]
     with pytest.raises(ValueError, match="largest is 0; a picture has at least 1 row"):
-        inspect(picture, checkpoint()).picture(0, 0)
+        stage_maps(picture, checkpoint()).picture(0, 0)
 
 
 # -- how the job goes
@@ -424,7 +424,7 @@ def test_bad_requests_are_refused_before_anything_is_computed(checkpoint, pictur
 def test_stacks_are_lazy(checkpoint, picture):
     looked = []
     stack = np.stack([picture, picture[::-1], picture[:, ::-1]])
-    inside = inspect(stack, checkpoint(), "gate:1", "TYXC", on_event=looked.append)
+    inside = stage_maps(stack, checkpoint(), "gate:1", "TYXC", on_event=looked.append)
     assert (len(inside), inside.stacked_axes, looked) == (3, "T", [])
     last = inside[-1]["gate:1"].values
     assert [e for e in looked if isinstance(e, Progress)] == [Progress(0, 1), Progress(1, 1)]
@@ -432,7 +432,7 @@ def test_stacks_are_lazy(checkpoint, picture):
     np.testing.assert_array_equal(inside[2,]["gate:1"].values, last)
     assert len(looked) == count  # the last one is kept
     np.testing.assert_array_equal(
-        inspect(picture[:, ::-1], checkpoint(), "gate:1")[0]["gate:1"].values, last
+        stage_maps(picture[:, ::-1], checkpoint(), "gate:1")[0]["gate:1"].values, last
     )
 
 
@@ -449,7 +449,7 @@ def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
         return real(looker, piece, keys)
 
     monkeypatch.setattr(module._Looker, "_look", stopping)
-    inside = inspect(picture, checkpoint(), maps, tile=32, overlap=0.5, stop=stop)
+    inside = stage_maps(picture, checkpoint(), maps, tile=32, overlap=0.5, stop=stop)
     with pytest.raises(InterruptedError, match=r"Stopped before slice \(\) was complete"):
         inside[0]
     assert len(calls) == 3
@@ -475,7 +475,7 @@ def test_when_memory_runs_out_the_tile_is_halved(checkpoint, picture, monkeypatc
     from napari_emcad.inference.stage_maps import extract as module
 
     large = np.pad(picture, ((0, 100), (0, 100), (0, 0)), mode="wrap")
-    expected = inspect(large, checkpoint(), ["gate:1", "decoder:2"], tile=64)[0]
+    expected = stage_maps(large, checkpoint(), ["gate:1", "decoder:2"], tile=64)[0]
     real = module._Looker._look
 
     def short(looker, piece, keys):
@@ -485,9 +485,9 @@ def test_when_memory_runs_out_the_tile_is_halved(checkpoint, picture, monkeypatc
 
     monkeypatch.setattr(module._Looker, "_look", short)
     events = []
-    found = inspect(large, checkpoint(), ["gate:1", "decoder:2"], tile=128, on_event=events.append)[
-        0
-    ]
+    found = stage_maps(
+        large, checkpoint(), ["gate:1", "decoder:2"], tile=128, on_event=events.append
+    )[0]
     assert [e.text for e in events if isinstance(e, Notice)] == [
         "Memory ran out on cpu; went on with tiles of 64 pixels."
     ]
@@ -501,7 +501,7 @@ def test_memory_that_is_short_for_the_smallest_tile_is_said(checkpoint, picture,
 
     monkeypatch.setattr("napari_emcad.inference.stage_maps.extract._Looker._look", short)
     with pytest.raises(OutOfMemory, match=r"short even for one tile of \d+ pixels"):
-        inspect(picture, checkpoint(), "gate:1")[0]
+        stage_maps(picture, checkpoint(), "gate:1")[0]
 
 
 def test_nothing_is_recorded_that_was_not_asked_for(checkpoint, picture, monkeypatch):
@@ -511,14 +511,14 @@ def test_nothing_is_recorded_that_was_not_asked_for(checkpoint, picture, monkeyp
     monkeypatch.setattr(
         module._Looker, "_look", lambda *given: asked.append(given[2]) or real(*given)
     )
-    inspect(picture, checkpoint(), ["sum:3", "gate:1", "probability:4"])[0]
+    stage_maps(picture, checkpoint(), ["sum:3", "gate:1", "probability:4"])[0]
     assert [str(key) for key in asked[0]] == ["logits:4", "logits:3", "gate:1"]
-    inspect(picture, checkpoint(), ["entropy"])[0]
+    stage_maps(picture, checkpoint(), ["entropy"])[0]
     assert [str(key) for key in asked[1]] == ["logits:1"]
 
 
 def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
-    for name, each in inspect(picture, checkpoint(), ["all"])[0].items():
+    for name, each in stage_maps(picture, checkpoint(), ["all"])[0].items():
         assert each.values.dtype == np.float32, name
         assert each.values.flags.c_contiguous, name
 

@@ -73,5 +73,5 @@ def test_a_part_without_a_stage_is_refused(kind):
 def test_titles_are_words():
     titles = [key.title for key in parse_map_keys(["gate:2", "decoder:1", "decoder:1:7"], ONE)]
     assert titles[0] == "gate, stage 2"
-    assert titles[1] == "decoder features, stage 1 as colours"
+    assert titles[1] == "decoder features, stage 1 as colors"
     assert titles[2] == "decoder features, stage 1, channel 7"

@@ -113,7 +113,7 @@ def test_saying_everything_leaves_nothing_assumed(path):
     assert read_checkpoint(path, **said, classes=["polyp"]).assumed == ()
 
 
-def test_grey_input_brings_grey_preprocessing(path):
+def test_gray_input_brings_gray_preprocessing(path):
     chosen = read_checkpoint(path, input_channels=1)
     assert chosen.config.input_channels == 1
     assert chosen.preprocessing.size == (224, 224)

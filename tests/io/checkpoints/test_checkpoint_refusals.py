@@ -20,8 +20,8 @@ from torch import nn
 from napari_emcad import (
     CheckpointError,
     ModelConfig,
+    initialize_checkpoint,
     read_checkpoint,
-    start_checkpoint,
     write_checkpoint,
 )
 from napari_emcad.io.checkpoints.sniff import EncoderOnlyError
@@ -269,7 +269,7 @@ def test_metadata_nested_too_deeply(with_metadata, refused):
         ("config", '{"encoder": ["pvt_v2_b0"]}'),
         ("config", '{"num_classes": "1"}'),
         ("config", '{"kernel_sizes": 3}'),
-        ("config", '{"colour\\nful": 3}'),
+        ("config", '{"color\\nful": 3}'),
         ("preprocessing", '{"low": 5, "high": 1}'),
         ("preprocessing", '{"mean": [0.1, 0.2]}'),
         ("preprocessing", '{"size": "large"}'),
@@ -327,7 +327,7 @@ def test_code_in_a_pickle_does_not_run(zipped, how, place, save, state, tmp_path
     }[place]
     path = save(content, zipped=zipped)
     refused(path, "would run code", "nothing was run")
-    refused(path, "would run code", read=start_checkpoint)
+    refused(path, "would run code", read=initialize_checkpoint)
     assert not trace.exists()
 
 
@@ -494,7 +494,7 @@ def test_a_bare_encoder_offers_to_start_from_it(encoder_file, refused):
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_a_network_starts_from_original_names(prefix, encoder_file, state, save, tmp_path):
     body = torch.load(encoder_file, weights_only=True)
-    started = start_checkpoint(save({prefix + k: v for k, v in body.items()}), num_classes=3)
+    started = initialize_checkpoint(save({prefix + k: v for k, v in body.items()}), num_classes=3)
     assert started.config == ModelConfig(num_classes=3)
     assert started.origin.format == "new"
     write_checkpoint(started, tmp_path / "s.pth")
@@ -511,13 +511,13 @@ def test_a_network_starts_from_timms_names(save, refused):
     whole = timm.create_model("pvt_v2_b0").eval()
     path = save(whole.state_dict())
     refused(path, "start_checkpoint", kind=EncoderOnlyError)
-    encoder, image = start_checkpoint(path).network().encoder, torch.rand(1, 3, 64, 64)
+    encoder, image = initialize_checkpoint(path).network().encoder, torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(encoder(image)[-1], whole.forward_features(image))
 
 
 def test_a_started_network_is_drawn_from_its_seed():
-    one, same, other = (start_checkpoint(seed=seed) for seed in (0, 0, 1))
+    one, same, other = (initialize_checkpoint(seed=seed) for seed in (0, 0, 1))
     names = ("heads.stage1.weight", "encoder.patch_embed.proj.weight")
     for name in names:
         np.testing.assert_array_equal(one.tensors[name], same.tensors[name])
@@ -529,7 +529,7 @@ def test_starting_draws_nothing_from_the_callers_random_numbers():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    start_checkpoint()
+    initialize_checkpoint()
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -544,13 +544,13 @@ def test_an_encoder_that_is_not_whole_starts_nothing(change, encoder_file, save,
         body["block5.weight"] = torch.ones(5)
     else:
         body["norm4.weight"] = torch.full((256,), torch.nan)
-    refused(save(body), read=start_checkpoint)
+    refused(save(body), read=initialize_checkpoint)
 
 
 def test_another_encoder_than_the_files_is_refused(encoder_file):
     with pytest.raises(CheckpointError, match=r"is the encoder pvt_v2_b0, not pvt_v2_b1; .*\.$"):
-        start_checkpoint(encoder_file, encoder="pvt_v2_b1")
-    assert start_checkpoint(encoder_file, encoder="pvt_v2_b0").config == ModelConfig()
+        initialize_checkpoint(encoder_file, encoder="pvt_v2_b1")
+    assert initialize_checkpoint(encoder_file, encoder="pvt_v2_b0").config == ModelConfig()
 
 
 @pytest.mark.parametrize(
@@ -564,11 +564,11 @@ def test_another_encoder_than_the_files_is_refused(encoder_file):
 )
 def test_a_network_that_cannot_be_is_not_started(config, message):
     with pytest.raises(CheckpointError, match=message):
-        start_checkpoint(**config)
+        initialize_checkpoint(**config)
 
 
 def test_a_checkpoint_is_no_encoder_to_start_from(state, save, refused):
-    refused(save(state), "not a PVTv2 encoder", read=start_checkpoint)
+    refused(save(state), "not a PVTv2 encoder", read=initialize_checkpoint)
 
 
 def test_refusals_leave_no_temporary_file(save, state, tmp_path):

@@ -19,8 +19,8 @@ from napari_emcad import (
     ModelConfig,
     Preprocessing,
     bundled_checkpoint,
+    initialize_checkpoint,
     read_checkpoint,
-    start_checkpoint,
     write_checkpoint,
 )
 from napari_emcad.io.checkpoints.native import FORMAT_VERSION
@@ -249,7 +249,7 @@ def test_paths_may_be_strings_and_start_at_home(described, tmp_path, monkeypatch
 
 
 def test_a_started_network_survives_the_published_format(tmp_path):
-    started = start_checkpoint(num_classes=3, kernel_sizes=(1, 3), aggregation="concat")
+    started = initialize_checkpoint(num_classes=3, kernel_sizes=(1, 3), aggregation="concat")
     write_checkpoint(started, tmp_path / "s.pth")
     back = read_checkpoint(tmp_path / "s.pth")
     assert back.config == started.config

@@ -8,19 +8,19 @@ import torch
 
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.io.checkpoints.heads import with_classes
-from napari_emcad.io.checkpoints.initialize import start_checkpoint
+from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 
 
 @pytest.fixture(scope="module")
 def binary():
-    return start_checkpoint(seed=5).override(classes=["cell"])
+    return initialize_checkpoint(seed=5).override(classes=["cell"])
 
 
 @pytest.fixture(scope="module")
 def several():
     labels = [ClassLabel("a", "#112233"), ClassLabel("b", "#445566"), ClassLabel("c", "#778899")]
-    return start_checkpoint(seed=5, num_classes=4).override(classes=labels)
+    return initialize_checkpoint(seed=5, num_classes=4).override(classes=labels)
 
 
 def logits(checkpoint):
@@ -42,7 +42,7 @@ def test_one_class_becomes_several_and_keeps_its_odds(binary):
     more = with_classes(binary, ["wall", "cell"])
     assert more.config.num_classes == 3
     assert [each.name for each in more.classes] == ["wall", "cell"]
-    assert more.classes[1].colour == binary.classes[0].colour
+    assert more.classes[1].color == binary.classes[0].color
     np.testing.assert_allclose(odds(logits(more), 2), odds(logits(binary), 1), atol=1e-4)
 
 
@@ -54,7 +54,7 @@ def test_several_become_one_and_keep_its_odds(several):
 
 def test_classes_may_be_reordered_removed_and_added(several):
     other = with_classes(several, ["c", "new", "a"])
-    assert [each.colour for each in other.classes][::2] == ["#778899", "#112233"]
+    assert [each.color for each in other.classes][::2] == ["#778899", "#112233"]
     np.testing.assert_allclose(odds(logits(other), 1), odds(logits(several), 3), atol=1e-4)
     np.testing.assert_allclose(odds(logits(other), 3), odds(logits(several), 1), atol=1e-4)
     for name, tensor in several.tensors.items():

@@ -27,7 +27,7 @@ import torch
 from huggingface_hub import constants
 from PIL import Image
 
-from napari_emcad import CheckpointError, read_checkpoint, start_checkpoint
+from napari_emcad import CheckpointError, initialize_checkpoint, read_checkpoint
 from napari_emcad.cli import main
 from napari_emcad.io.checkpoints.hub import FetchStopped, hub_encoder
 
@@ -199,7 +199,7 @@ def test_it_arrives_with_progress_where_the_hubs_library_looks_for_it(hub, weigh
 
 
 def test_what_arrives_computes_what_timm_computes(hub, use):
-    started = start_checkpoint(hub_encoder("pvt_v2_b0"), num_classes=4)
+    started = initialize_checkpoint(hub_encoder("pvt_v2_b0"), num_classes=4)
     assert started.config.encoder == "pvt_v2_b0"
     assert started.config.num_classes == 4
     use(hub.url, offline=True)  # timm finds the file in the cache as well
@@ -508,14 +508,14 @@ def test_a_disk_that_fills_up_keeps_nothing(hub, cache, monkeypatch):
 def test_timms_file_starts_a_network_whatever_it_is_called(weights, tmp_path):
     for name in ("model.safetensors", "encoder.pth"):
         (tmp_path / name).write_bytes(weights)
-        assert start_checkpoint(tmp_path / name).config.encoder == "pvt_v2_b0"
+        assert initialize_checkpoint(tmp_path / name).config.encoder == "pvt_v2_b0"
 
 
 def test_timms_file_without_classifier_or_in_half_precision(weights, tmp_path):
     tensors = safetensors.torch.load(weights)
     body = {name: each.half() for name, each in tensors.items() if not name.startswith("head.")}
     safetensors.torch.save_file(body, tmp_path / "half.safetensors")
-    started = start_checkpoint(tmp_path / "half.safetensors")
+    started = initialize_checkpoint(tmp_path / "half.safetensors")
     name = "patch_embed.proj.weight"
     found = started.network().encoder.state_dict()[name]
     torch.testing.assert_close(found, body[name].float(), rtol=0, atol=0)
@@ -552,7 +552,7 @@ def test_safetensors_that_are_no_encoder(change, words, weights, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(damaged.get(change, content))
     with pytest.raises(CheckpointError, match=rf"^model\.safetensors .*{words}.*\.$"):
-        start_checkpoint(path)
+        initialize_checkpoint(path)
 
 
 # -- in a terminal
@@ -585,7 +585,7 @@ def test_training_starts_from_imagenet(start, hub, folder, tmp_path, weights, mo
     said = capsys.readouterr()
     size = f"{len(weights) / 1e6:.1f}"
     assert (f"pvt_v2_b0: {size} of {size} MB" in said.err.splitlines()) == (len(hub.asked) == 2)
-    started = start_checkpoint("model.safetensors").tensors
+    started = initialize_checkpoint("model.safetensors").tensors
     trained = read_checkpoint(said.out.strip()).tensors
     name = "encoder.stages_2.blocks.1.mlp.fc1.weight"
     np.testing.assert_allclose(trained[name], started[name], rtol=0, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Folders of images and labels: what is read, recognised, named and refused."""
+"""Folders of images and labels: what is read, recognized, named and refused."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def read(folder, classes=1, preprocessing=PERCENTILE, inputs=3, **options):
     return read_dataset(dataset_pairs(folder), inputs, preprocessing, classes, **options)
 
 
-def test_grey_and_rgb_and_stacks_become_slices(folder):
+def test_gray_and_rgb_and_stacks_become_slices(folder):
     path, put = folder
-    put("grey.png", image(), mask(1))
+    put("gray.png", image(), mask(1))
     put("rgb.png", image(shape=(40, 50, 3)), mask(1))
     put("stack.tif", image(shape=(6, 40, 50)), mask(1, (6, 40, 50)))
     data = read(path)
-    assert [each.name for each in data.slices][:3] == ["grey.png", "rgb.png", "stack.tif [0]"]
+    assert [each.name for each in data.slices][:3] == ["gray.png", "rgb.png", "stack.tif [0]"]
     assert [each.planes.shape[0] for each in data.slices] == [1, 3, *[1] * 6]
     assert all(each.planes.min() == 0 and each.planes.max() == 1 for each in data.slices)
     assert data.slices[0].target.sum() == 225
@@ -173,7 +173,7 @@ def test_images_without_labels_and_images_of_one_name_are_named(folder):
 def test_labels_of_a_stack_need_no_axes_where_the_stack_has_them(folder):
     path, put = folder
     put("a.tif", image(shape=(3, 40, 50)), np.stack([mask(1)] * 3))
-    with pytest.raises(DatasetError, match=r"colour image.*--axes"):
+    with pytest.raises(DatasetError, match=r"color image.*--axes"):
         read(path)
     assert len(read(path, axes="ZYX").slices) == 3
     stack = image(shape=(3, 40, 50))

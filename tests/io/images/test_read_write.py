@@ -124,10 +124,10 @@ def test_pictures_are_read_with_their_axes(mode, name, shape, kind, axes, tmp_pa
         np.testing.assert_array_equal(opened.pixels, np.asarray(picture))
 
 
-def test_grey_with_alpha_loses_its_alpha(tmp_path):
-    grey = pixels(20, 30)
-    Image.merge("LA", [Image.fromarray(grey), Image.fromarray(255 - grey)]).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, grey)
+def test_gray_with_alpha_loses_its_alpha(tmp_path):
+    gray = pixels(20, 30)
+    Image.merge("LA", [Image.fromarray(gray), Image.fromarray(255 - gray)]).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, gray)
 
 
 @pytest.mark.parametrize("kind", ["u1", ">u2", "f8", "?"])
@@ -346,7 +346,7 @@ def test_a_reader_that_fails_is_said(tmp_path):
 # -- labels
 
 
-def test_a_palette_holds_labels_not_colours(tmp_path):
+def test_a_palette_holds_labels_not_colors(tmp_path):
     labels = np.arange(600, dtype="u1").reshape(20, 30) % 7
     picture = Image.fromarray(labels).convert("P")
     picture.putdata(labels.ravel().tolist())
@@ -384,13 +384,13 @@ def test_anything_else_is_no_label(values, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.bmp"])
-def test_colour_images_are_no_labels(name, tmp_path):
-    colours = pixels(20, 30, 3)
+def test_color_images_are_no_labels(name, tmp_path):
+    colors = pixels(20, 30, 3)
     write = tifffile.imwrite if name.endswith("tif") else iio.imwrite
-    write(tmp_path / name, colours, **({"photometric": "rgb"} if name.endswith("tif") else {}))
+    write(tmp_path / name, colors, **({"photometric": "rgb"} if name.endswith("tif") else {}))
     with pytest.raises(ImageFileError) as caught:
         read_labels(tmp_path / name)
-    assert "colour image" in sentence(caught)
+    assert "color image" in sentence(caught)
 
 
 # -- writing
@@ -431,7 +431,7 @@ def test_flat_labels_come_back_from_png(kind, tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), array)
 
 
-def test_colour_pictures_come_back_from_png(tmp_path):
+def test_color_pictures_come_back_from_png(tmp_path):
     array = pixels(20, 30, 3)
     write_array(tmp_path / "a.png", array, "YXC")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png").pixels, array)
@@ -582,7 +582,7 @@ def test_a_stack_that_lacks_a_file_is_refused(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_numbers_behind_colours_are_taken_and_said(tmp_path):
+def test_numbers_behind_colors_are_taken_and_said(tmp_path):
     table = np.random.default_rng(0).integers(0, 2**16, (3, 256)).astype(np.uint16)
     numbers = pixels(20, 30)
     tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="palette", colormap=table)

@@ -45,10 +45,10 @@ def picture(epochs):
     return np.asarray(Image.open(BytesIO(curves_png(epochs))).convert("RGB")).astype(int)
 
 
-def rows_of(page, colour):
-    """Return the rows within the axes that have a colour."""
+def rows_of(page, color):
+    """Return the rows within the axes that have a color."""
     inside = page[module._TOP - 3 : -module._MARGIN + 12, module._MARGIN + 2 : -module._MARGIN - 2]
-    return np.flatnonzero((inside == colour).all(-1).any(1))
+    return np.flatnonzero((inside == color).all(-1).any(1))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 30, 200, 1234])

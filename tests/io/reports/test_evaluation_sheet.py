@@ -18,14 +18,14 @@ from napari_emcad.imaging.overlay import (
     painted,
     shown,
 )
-from napari_emcad.io.checkpoints.checkpoint import COLOURS as CLASS_COLOURS
+from napari_emcad.io.checkpoints.checkpoint import COLORS as CLASS_COLORS
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.io.reports import evaluation_sheet as module
 from napari_emcad.io.reports.evaluation_sheet import sheet, sheet_row
 from napari_emcad.io.reports.text import drawable, elided, font
 
 NUCLEUS, WALL = ClassLabel("nucleus", "#00ff00"), ClassLabel("wall", "#0000ff")
-COLOURS = {name: bytes.fromhex(code[1:]) for name, code in module._KINDS.items()}
+COLORS = {name: bytes.fromhex(code[1:]) for name, code in module._KINDS.items()}
 CELL, MARGIN = module._CELL, module._MARGIN
 
 
@@ -64,7 +64,7 @@ def test_an_overlay_is_the_shown_image_painted():
     nothing = np.zeros((9, 9), np.uint8)
     np.testing.assert_array_equal(shown(planes), overlay(planes, nothing, ["#ff0000"]))
     half = painted(np.full((9, 9, 3), 100.0), nothing + 1, ["#ff0000"], 0.5)
-    assert half[0, 0].tolist() == [178, 50, 50]  # of halves the even neighbour
+    assert half[0, 0].tolist() == [178, 50, 50]  # of halves the even neighbor
 
 
 def test_the_panels_are_image_truth_prediction_and_disagreement():
@@ -79,27 +79,27 @@ def test_the_panels_are_image_truth_prediction_and_disagreement():
         assert (green[inside] > 5).all()
         assert green.max() == 255  # the outline
     for name, where in (("missed", (quarter, rest)), ("invented", (rest, quarter))):
-        assert np.abs(wrong[where] - list(COLOURS[name])).max() <= 26, name
+        assert np.abs(wrong[where] - list(COLORS[name])).max() <= 26, name
     for where in ((quarter, quarter), (rest, rest)):
         assert (wrong[where] == wrong[where][..., :1]).all()
     assert wrong[rest, rest].mean() > wrong[quarter, rest][..., 2].mean()
 
 
-def test_another_class_has_a_colour_of_its_own():
+def test_another_class_has_a_color_of_its_own():
     truth = np.ones((200, 200), np.uint8)
     mixed = sheet_row("a.png", "", np.zeros((1, 200, 200)), truth, truth + 1)
     wrong = panels(sheet([mixed], [NUCLEUS, WALL], "worst"))[3]
-    assert np.abs(wrong[100, 100] - list(COLOURS["wrong class"])).max() <= 26
+    assert np.abs(wrong[100, 100] - list(COLORS["wrong class"])).max() <= 26
 
 
 @pytest.mark.parametrize("classes", [[NUCLEUS], [NUCLEUS, WALL]])
-def test_the_legend_has_every_colour_that_can_be_met(classes):
+def test_the_legend_has_every_color_that_can_be_met(classes):
     page = sheet([], classes, "worst")
-    found = {bytes(colour) for colour in page.reshape(-1, 3)}
-    wanted = {bytes.fromhex(each.colour[1:]) for each in classes} | set(COLOURS.values())
+    found = {bytes(color) for color in page.reshape(-1, 3)}
+    wanted = {bytes.fromhex(each.color[1:]) for each in classes} | set(COLORS.values())
     if len(classes) == 1:
-        wanted.remove(COLOURS["wrong class"])
-        assert COLOURS["wrong class"] not in found
+        wanted.remove(COLORS["wrong class"])
+        assert COLORS["wrong class"] not in found
     assert wanted <= found
 
 
@@ -114,8 +114,8 @@ SIGHT = {
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_kinds_of_disagreement_stay_apart_whatever_the_eyes(sight):
-    colours = np.array([list(each) for each in COLOURS.values()]) / 255
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    colors = np.array([list(each) for each in COLORS.values()]) / 255
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.transpose(SIGHT[sight]), 0, 1)
     seen = np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055)
     for one, other in combinations(rgb2lab(seen), 2):
@@ -124,8 +124,8 @@ def test_kinds_of_disagreement_stay_apart_whatever_the_eyes(sight):
 
 def test_no_kind_of_disagreement_can_be_taken_for_a_class():
     kinds, classes = (
-        rgb2lab(np.array([list(bytes.fromhex(each[1:])) for each in colours]) / 255)
-        for colours in (module._KINDS.values(), CLASS_COLOURS)
+        rgb2lab(np.array([list(bytes.fromhex(each[1:])) for each in colors]) / 255)
+        for colors in (module._KINDS.values(), CLASS_COLORS)
     )
     for kind in kinds:
         assert deltaE_ciede2000(kind, classes).min() > 20
@@ -133,10 +133,10 @@ def test_no_kind_of_disagreement_can_be_taken_for_a_class():
 
 def test_classes_are_outlined_in_the_legend_and_disagreement_is_filled():
     page = sheet([], [NUCLEUS], "worst")
-    for colour, filled in ((bytes.fromhex(NUCLEUS.colour[1:]), False), (COLOURS["missed"], True)):
-        rows, columns = np.nonzero((page == list(colour)).all(-1))
+    for color, filled in ((bytes.fromhex(NUCLEUS.color[1:]), False), (COLORS["missed"], True)):
+        rows, columns = np.nonzero((page == list(color)).all(-1))
         inside = page[(rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2]
-        assert (bytes(inside) == colour) is filled
+        assert (bytes(inside) == color) is filled
 
 
 # -- that it fits
@@ -257,14 +257,14 @@ def test_any_image_can_be_shown(fill, planes):
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16, np.int32, np.float64, ">u2"])
-def test_grey_images_of_every_type_are_in_their_best_contrast(kind):
+def test_gray_images_of_every_type_are_in_their_best_contrast(kind):
     image = (np.indices((1, 200, 200))[1] > 100).astype(kind)
     image = image if kind is bool else image * 3 + 1
     picture = case(planes=image).picture
     assert (picture.min(), picture.max()) == (0, 255)
 
 
-def test_colour_images_keep_their_colours():
+def test_color_images_keep_their_colors():
     image = np.zeros((3, 200, 200), np.uint8)
     image[0, :100], image[2, 100:] = 200, 200
     picture = case(planes=image).picture

@@ -1,4 +1,4 @@
-"""The sheet of maps: each lies on its image, in the right colours, and everything fits."""
+"""The sheet of maps: each lies on its image, in the right colors, and everything fits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def panel(found, seen):
     return np.asarray(module._drawn(found, seen)).astype(int)
 
 
-def test_colours_run_from_the_first_to_the_last_stop():
+def test_colors_run_from_the_first_to_the_last_stop():
     found = apply_colormap(np.array([-9.0, 0, 0.5, 1, 9]), (0, 1), SEQUENTIAL)
     assert found[0].tolist() == found[1].tolist() == [0x44, 0x01, 0x54]
     assert found[3].tolist() == found[4].tolist() == [0xFD, 0xE7, 0x25]

@@ -61,7 +61,7 @@ def test_all_classes_are_channels(path):
     assert len(positions(path)) == 4
 
 
-def test_colours_are_written_as_such(path):
+def test_colors_are_written_as_such(path):
     values = np.clip(np.stack([VALUES, -VALUES, VALUES / 2]), 0, 1)
     write_map(path, a_map(MapKey("decoder", 1), values), {"Y": 1, "X": 2}, "µm")
     opened = read_image(path)

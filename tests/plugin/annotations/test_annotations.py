@@ -192,7 +192,7 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     assert "its channels hold different numbers" in panel.teach_panel._reason.text()
 
 
-def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_within, qtbot):
+def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_within, qtbot):
     """napari shows other slices of it than of its image."""
     panel, viewer = channels_within, channels_within.viewer
     viewer.layers.remove(annotation(panel))
@@ -216,10 +216,10 @@ def test_a_layer_without_the_channels_is_learnt_and_not_painted_on(channels_with
         ((96, 129), "the image 96 × 129"),
     ],
 )
-def test_an_image_whose_data_is_replaced_is_told_and_not_learnt(
+def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
     viewer, tiny, qtbot, nuclei, other, said
 ):
-    """H7, H8: nothing is learnt on pixels that were not painted on."""
+    """H7, H8: nothing is learned on pixels that were not painted on."""
     image = viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach_panel._new)
@@ -306,10 +306,10 @@ def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
 
 
 def everything(record):
-    """Return where a record's only place is learnt and held out."""
+    """Return where a record's only place is learned and held out."""
     pages = list(record.pages.values())
-    learnt = np.any([page.learnt() >= 0 for page in pages], axis=0)
-    return learnt, np.any([page.tested() >= 0 for page in pages], axis=0)
+    learned = np.any([page.learned() >= 0 for page in pages], axis=0)
+    return learned, np.any([page.tested() >= 0 for page in pages], axis=0)
 
 
 def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
@@ -325,9 +325,9 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
                 stroke(panel, k, (row + 8 * k, 20), 40)
                 settle(panel, qtbot)
     record = panel.session.project.record
-    learnt, tested = everything(record)
+    learned, tested = everything(record)
     assert tested.any()
-    assert not (learnt & tested).any()
+    assert not (learned & tested).any()
     assert not panel.training_runner.disagreement()
     first, second = panel.notes.pairs
     second.labels.data[first.labels.data == 1] = 255
@@ -344,7 +344,7 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
 
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
-def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtbot, nuclei, how):
+def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qtbot, nuclei, how):
     """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
@@ -354,7 +354,7 @@ def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtb
             stroke(panel, k, (row, column), 2)
             settle(panel, qtbot)
     train(panel, qtbot)
-    learnt, tested = everything(panel.session.project.record)
+    learned, tested = everything(panel.session.project.record)
     assert tested.any()
     if how != "image":
         viewer.layers.remove(annotation(panel))
@@ -368,7 +368,7 @@ def test_what_was_learnt_is_not_held_out_once_layers_come_back(viewer, tiny, qtb
         stroke(panel, 1, (row, 0), 120)
         settle(panel, qtbot)
     now = everything(panel.session.project.record)
-    assert not (now[1] & learnt).any()
+    assert not (now[1] & learned).any()
     assert not (now[0] & tested).any()
     assert (now[0] | now[1])[tested].all()
 

@@ -16,7 +16,7 @@ from napari_emcad.plugin.layers.geometry import geometry, levels
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 @settings(max_examples=40, deadline=None)
 @given(placed_images(), st.sampled_from([0, 1]))
-def test_every_pixel_centre_lands_where_the_image_has_it(image, number):
+def test_every_pixel_center_lands_where_the_image_has_it(image, number):
     level = levels(image)[number]
     result = Labels(np.zeros(level.array.shape, np.uint8), **geometry(image, (0, 1, 2), level))
     factor = np.asarray(level.coarseness)

@@ -16,7 +16,7 @@ from napari.layers import Image
 from placements import placed_images
 from qtpy.QtCore import Qt, QTimer
 
-from napari_emcad import inspect
+from napari_emcad import stage_maps
 from napari_emcad.imaging.slices import Scope
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.model.network import PvtEmcad
@@ -77,7 +77,7 @@ def stack(viewer, dock, nuclei):
 
 def headless(image, checkpoint, **options):
     names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "adds"]
-    return inspect(image, checkpoint, names, device="cpu", **options)[0]
+    return stage_maps(image, checkpoint, names, device="cpu", **options)[0]
 
 
 # -- where maps lie
@@ -159,7 +159,7 @@ def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, 
     assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
 
 
-def test_features_are_colours_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
+def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
     stages = panel.stages_panel
     stages.set_value(StageChoices((4,), ("decoder", "channel")))
     click(qtbot, panel)
@@ -367,7 +367,7 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
     monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
-    expected = inspect(
+    expected = stage_maps(
         stack.viewer.layers["stack"].data, stack.session.checkpoint, ["probability:1"], "ZYX", "cpu"
     )[5]
     np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
@@ -575,10 +575,10 @@ def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
     assert maps(panel) == {}
 
 
-def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
+def test_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
     """RGB, a coarse level, columns before rows: each map lies on the pixels it is of."""
-    colour = np.stack([nuclei] * 3, -1)
-    rgb = viewer.add_image([colour, colour[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
+    color = np.stack([nuclei] * 3, -1)
+    rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
     panel = dock(viewer)
     panel.segment_panel._level.setCurrentIndex(1)
     panel.stages_panel.set_value(FEW)
@@ -598,7 +598,7 @@ def test_colour_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
     shown(panel)
     odd = maps(panel)["probability:1"]
     assert odd.data.shape == (48, 1, 36)
-    expected = inspect(
+    expected = stage_maps(
         np.stack([nuclei.T] * 5, 1), panel.session.checkpoint, "probability:1", "XZY"
     )
     z = odd.metadata["napari-emcad"]["slice"]

@@ -102,12 +102,12 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     assert len(found) > 2
     assert place(panel) == f"1 of {len(found)}"
     assert list(viewer.layers) == layers
-    centre = viewer.scene.camera.center
-    assert centre[1:] == tuple(0.5 * each for each in found[0].centre)
+    center = viewer.scene.camera.center
+    assert center[1:] == tuple(0.5 * each for each in found[0].center)
 
     press(qtbot, panel.stages_panel._on)
     assert place(panel) == f"2 of {len(found)}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].centre)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
     viewer.dims.set_current_step(0, 2)
     press(qtbot, panel.stages_panel._back)
     assert viewer.dims.current_step[0] == 1
@@ -115,11 +115,11 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     assert place(panel) == f"{len(found)} of {len(found)}"
 
     press(qtbot, panel.stages_panel._on)
-    y, x = map(int, found[0].centre)
+    y, x = map(int, found[0].center)
     labels.data[1, y, x] = 1
     press(qtbot, panel.stages_panel._on)
     assert place(panel) == f"1 of {len(found) - 1}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].centre)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
 
     labels.data[1] = 1
     press(qtbot, panel.stages_panel._on)
@@ -141,7 +141,7 @@ def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
     suggest(panel, qtbot, finish)
     first = panel.suggest_controller._found[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.centre)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.center)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
@@ -210,7 +210,7 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
     for each in found:
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == each.index
-        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.centre)
+        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
         press(qtbot, panel.stages_panel._on)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]

@@ -11,14 +11,14 @@ from driving import annotation, maps, press, quick, settle, train
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
-from napari_emcad import inspect
+from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.inference.uncertainty import chances
 from napari_emcad.interactive.calibrate import Answers, calibrated, held_out_answers
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
-from napari_emcad.plugin.widgets.bar_plot import COLOUR
+from napari_emcad.plugin.widgets.bar_plot import COLOR
 from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
 
 NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
@@ -70,7 +70,7 @@ def look(panel, qtbot):
 
 def entropies(panel, temperature):
     image = panel.viewer.layers["nuclei"].data
-    found = inspect(
+    found = stage_maps(
         image, panel.session.checkpoint, "entropy", device="cpu", temperature=temperature
     )
     return found[0]["entropy"].values
@@ -249,13 +249,13 @@ def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
     assert len(after) == np.count_nonzero(found.after.pixels)
     assert len(before) == np.count_nonzero(found.before.pixels)
     places = product(range(drawn.width()), range(drawn.height()))
-    colours = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert colours.count(COLOUR) > 8 * len(after)  # dots are filled
+    colors = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert colors.count(COLOR) > 8 * len(after)  # dots are filled
     plot.show_calibration(None)
     drawn = plot.grab().toImage()
     places = product(range(drawn.width()), range(drawn.height()))
     bare = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert bare.count(COLOUR) < colours.count(COLOUR)
+    assert bare.count(COLOR) < colors.count(COLOR)
 
 
 # -- whether further strokes help

@@ -305,7 +305,7 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
     assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
 
 
-def test_a_stroke_during_another_job_is_learnt_live_after_it(teach, qtbot):
+def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach_panel._live)
     settle(teach, qtbot)
@@ -343,8 +343,8 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
     train(teach, qtbot)
     assert [each.name for each in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
     assert teach.session.checkpoint.config.num_classes == 3
-    colours = prediction(teach).colormap.color_dict
-    assert 2 in colours
+    colors = prediction(teach).colormap.color_dict
+    assert 2 in colors
 
 
 def test_a_renamed_class_keeps_its_head(teach, qtbot):
@@ -448,7 +448,7 @@ def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, q
     assert not teach.session.project.pairs
 
 
-def test_a_layer_that_is_read_only_is_learnt_from_and_not_painted_on(panel, qtbot, nuclei):
+def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
     mine = panel.viewer.add_labels(mask, name="mine")
@@ -491,7 +491,7 @@ def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
 
 
 @pytest.mark.parametrize("odd", ["nan", "constant", "bool"])
-def test_odd_images_are_learnt_or_refused(viewer, dock, qtbot, nuclei, odd):
+def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
     """H28."""
     images = {
         "nan": np.where(nuclei > 100, np.nan, nuclei.astype(np.float32)),
@@ -572,7 +572,7 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
     press(qtbot, panel.teach_panel._new)
     strokes(panel, qtbot)
     before = panel.session.project.record
-    panel.session.open(napari_emcad.start_checkpoint(num_classes=1, input_channels=1))
+    panel.session.open(napari_emcad.initialize_checkpoint(num_classes=1, input_channels=1))
     panel.training_runner.train()
     settle(panel, qtbot)
     assert "Segment tab" in panel.job_bar.message

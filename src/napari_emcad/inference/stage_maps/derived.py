@@ -89,7 +89,7 @@ def of_doubt(
 def summed(logits: Logits, stage: int) -> NDArray[np.float32]:
     """Return the sum of stages 4 … this one at its resolution.
 
-    Deeper maps are read between their pixels, bilinearly, at the centres of the finer ones: what
+    Deeper maps are read between their pixels, bilinearly, at the centers of the finer ones: what
     the network's own sum is there.
     """
     shape = logits[stage].shape

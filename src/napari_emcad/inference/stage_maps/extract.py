@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Palette = Mapping[MapKey, PcaColors]
 
 KEPT = 8
-"""Tiles whose features are kept until their colours are known; of more, so many are looked at
+"""Tiles whose features are kept until their colors are known; of more, so many are looked at
 first and computed again."""
 
 _FLIPS = ((-1,), (-2,), (-1, -2))
@@ -66,13 +66,13 @@ class SliceMaps:
         Position along the stacked axes.
     maps
         In the order in which they were asked for.
-    colours
-        What made colours of features; hand it to the next job for the same colours.
+    colors
+        What made colors of features; hand it to the next job for the same colors.
     """
 
     index: Index
     maps: tuple[StageMap, ...]
-    colours: Palette
+    colors: Palette
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class MapRequest:
     temperature
         What logits are divided by for maps of doubt, see
         `napari_emcad.inference.uncertainty.fitted_temperature`.
-    colours
+    colors
         For features seen before; others get theirs from the first slice.
 
     Raises
@@ -100,7 +100,7 @@ class MapRequest:
     wanted: tuple[MapKey, ...]
     head: Head = "finest"
     temperature: float = 1.0
-    colours: Palette = field(default_factory=dict)
+    colors: Palette = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", checked_temperature(self.temperature))
@@ -202,22 +202,22 @@ def _slice(
     canvases = _Canvases(grid)
     waiting: list[tuple[Patch, Raw]] = []
     yield Progress(begun, total)
-    if looker.uncoloured and len(grid) > KEPT:
+    if looker.uncolored and len(grid) > KEPT:
         chosen = set(np.linspace(0, len(grid) - 1, KEPT).round().astype(int).tolist())
         pieces = (p for n, p in enumerate(grid.pieces(preprocessor, number)) if n in chosen)
         for piece in pieces:
             if stop.is_set():
                 return None
-            waiting.append((piece, looker.look(piece, looker.uncoloured)))
-        looker.choose_colours(grid, waiting)
+            waiting.append((piece, looker.look(piece, looker.uncolored)))
+        looker.choose_colors(grid, waiting)
         waiting.clear()
     for done, piece in enumerate(grid.pieces(preprocessor, number), begun + 1):
         if stop.is_set():
             return None
         waiting.append((piece, looker.look(piece, looker.sight.recorded)))
-        if looker.uncoloured and done == begun + len(grid):
-            looker.choose_colours(grid, waiting)
-        while waiting and not looker.uncoloured:
+        if looker.uncolored and done == begun + len(grid):
+            looker.choose_colors(grid, waiting)
+        while waiting and not looker.uncolored:
             earlier, raw = waiting.pop(0)
             canvases.add(earlier, looker.projected(raw))
         yield Progress(done, total)
@@ -232,18 +232,18 @@ class _Looker:
     ) -> None:
         self.sight = sight
         self.device = device
-        self.colours = dict(sight.colours)
+        self.colors = dict(sight.colors)
         self.num_classes = network.config.num_classes
         self._network = network
         self._half = None if full_precision else autocast_type(device)
 
     @property
-    def uncoloured(self) -> tuple[MapKey, ...]:
-        """Features whose colours are not known yet."""
-        return tuple(k for k in self.sight.wanted if k.coloured and k not in self.colours)
+    def uncolored(self) -> tuple[MapKey, ...]:
+        """Features whose colors are not known yet."""
+        return tuple(k for k in self.sight.wanted if k.colored and k not in self.colors)
 
     def look(self, piece: Patch, keys: Sequence[MapKey]) -> Raw:
-        """Return ``(C, h, w)`` maps of a tile; features that get colours have all channels.
+        """Return ``(C, h, w)`` maps of a tile; features that get colors have all channels.
 
         Raises
         ------
@@ -294,17 +294,17 @@ class _Looker:
         turned: Tensor = total.flip(axes)[0]
         return turned
 
-    def choose_colours(self, grid: Grid, seen: Iterable[tuple[Patch, Raw]]) -> None:
-        """Fit the colours that are not known yet to the features of these tiles."""
+    def choose_colors(self, grid: Grid, seen: Iterable[tuple[Patch, Raw]]) -> None:
+        """Fit the colors that are not known yet to the features of these tiles."""
         listed = list(seen)
-        for key in self.uncoloured:
+        for key in self.uncolored:
             parts = [_unpadded(grid, key, piece, raw[key]) for piece, raw in listed]
-            self.colours[key] = fit_pca_colors(np.concatenate([sample(p) for p in parts]))
+            self.colors[key] = fit_pca_colors(np.concatenate([sample(p) for p in parts]))
 
     def projected(self, raw: Raw) -> Raw:
         """Return the maps with features brought to three channels."""
         return {
-            key: self.colours[key].projected(each) if key.coloured else each
+            key: self.colors[key].projected(each) if key.colored else each
             for key, each in raw.items()
         }
 
@@ -356,7 +356,7 @@ def _inside(looker: _Looker, grid: Grid, slices: Slices, number: int, raw: Raw) 
     """Return what was asked for from the blended maps."""
     index = slices.indices[number]
     maps = tuple(_placed(key, values, grid, slices, index) for key, values in _made(looker, raw))
-    return SliceMaps(index, maps, dict(looker.colours))
+    return SliceMaps(index, maps, dict(looker.colors))
 
 
 def _made(looker: _Looker, raw: Raw) -> Iterator[tuple[MapKey, NDArray[np.float32]]]:
@@ -372,7 +372,7 @@ def _made(looker: _Looker, raw: Raw) -> Iterator[tuple[MapKey, NDArray[np.float3
         elif key.kind == "channel":
             yield key, raw[key].reshape(-1)
         else:
-            yield key, looker.colours[key].painted(raw[key]) if key.coloured else raw[key][0]
+            yield key, looker.colors[key].painted(raw[key]) if key.colored else raw[key][0]
 
 
 def _placed(
@@ -393,13 +393,13 @@ def _placed(
 
 
 def _limits(key: MapKey, values: NDArray[np.float32]) -> tuple[tuple[float, float], bool]:
-    """Return what a colour map goes from and to, and whether 0 is its middle."""
+    """Return what a color map goes from and to, and whether 0 is its middle."""
     if key.kind == "adds":
         return (-1.0, 1.0), True
     if key.kind in ("logits", "sum"):
         most = float(np.abs(values).max()) or 1.0
         return (-most, most), True
-    if key.kind in OF_CHANNELS and not key.coloured:
+    if key.kind in OF_CHANNELS and not key.colored:
         low, high = float(values.min()), float(values.max())
         return (low, high if high > low else low + 1), False
     return (0.0, 1.0), False

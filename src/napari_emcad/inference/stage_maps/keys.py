@@ -75,14 +75,14 @@ class MapKey:
         - ``adds``: probability of that sum minus that of the sum before it (in logits it would be
           the head itself);
         - ``gate``: LGAG's gate on the encoder's map; ``spatial`` and ``channel`` attention;
-        - ``decoder``, ``encoder``: features as colours by PCA, or one channel;
+        - ``decoder``, ``encoder``: features as colors by PCA, or one channel;
         - ``entropy`` of the prediction, ``disagreement`` of the four heads, ``flips``:
           disagreement of the prediction on the tile and three mirror images of it.
     stage
         4 (deepest) to 1 (finest); None for doubt, which is of the network.
     part
         A class (0 is the background where there are several) or a channel counted from 0. None:
-        all classes, or colours.
+        all classes, or colors.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class MapKey:
         if self.stage is not None:
             words = f"{words}, stage {self.stage}"
         if self.kind in OF_CHANNELS:
-            words += " as colours" if self.part is None else f", channel {self.part}"
+            words += " as colors" if self.part is None else f", channel {self.part}"
         return words
 
     @property
@@ -121,7 +121,7 @@ class MapKey:
         return STRIDES[self.stage or 1]
 
     @property
-    def coloured(self) -> bool:
+    def colored(self) -> bool:
         """Whether it is red, green and blue."""
         return self.kind in OF_CHANNELS and self.part is None
 
@@ -136,15 +136,15 @@ class StageMap:
         Which map.
     values
         ``(h, w)`` float32; ``(K, h, w)`` for all of several classes, background first;
-        ``(3, h, w)`` red, green, blue in 0 … 1 for colours; ``(C,)`` for channel attention, the
+        ``(3, h, w)`` red, green, blue in 0 … 1 for colors; ``(C,)`` for channel attention, the
         mean over the tiles. Rows and columns are in the image's order. Read-only, as maps are kept.
     factor
         Image pixels per map pixel along the last two axes; None for a map without a place.
     offset
-        Where the centre of the first map pixel lies, in pixels of the whole image, whose own
-        centres are whole numbers: ``(factor - 1) / 2`` plus the corner of the scope.
+        Where the center of the first map pixel lies, in pixels of the whole image, whose own
+        centers are whole numbers: ``(factor - 1) / 2`` plus the corner of the scope.
     limits
-        Values at the ends of a colour map.
+        Values at the ends of a color map.
     diverging
         Whether 0 is in the middle of it.
 
@@ -219,7 +219,7 @@ def channels_of(key: MapKey, config: ModelConfig) -> int:
     """Return how many numbers a map has at each place."""
     if key.kind in OF_CLASSES:
         return 1 if channel_of(key, config.num_classes) is not None else config.num_classes
-    return 3 if key.coloured else 1
+    return 3 if key.colored else 1
 
 
 def stages_of(kind: Kind) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Features as colours: their three strongest directions, the same for every tile."""
+"""Features as colors: their three strongest directions, the same for every tile."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PcaColors:
         return flat.reshape(3, *size)
 
     def painted(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``(3, h, w)`` in 0 … 1; grey where features do not vary."""
+        """Return ``(3, h, w)`` in 0 … 1; gray where features do not vary."""
         low, high = (each[:, None, None] for each in (self.low, self.high))
         spread = high - low
         flat = spread <= 1e-6 * np.maximum(np.abs(high), np.abs(low)) + 1e-12
@@ -62,10 +62,10 @@ def sample(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fit_pca_colors(samples: NDArray[np.float32]) -> PcaColors:
-    """Return colours by principal components.
+    """Return colors by principal components.
 
     A direction's sign is the one that makes its largest component positive, so equal features
-    get equal colours in every run.
+    get equal colors in every run.
 
     Parameters
     ----------
@@ -74,11 +74,11 @@ def fit_pca_colors(samples: NDArray[np.float32]) -> PcaColors:
     """
     exact = samples.astype(np.float64)
     mean = exact.mean(0)
-    centred = exact - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)
+    centered = exact - mean
+    _, vectors = np.linalg.eigh(centered.T @ centered)
     axes = vectors[:, ::-1][:, :3].T
     largest = np.abs(axes).argmax(1)
     axes = axes * np.sign(axes[np.arange(3), largest])[:, None]
-    low, high = np.percentile(centred @ axes.T, _ENDS, axis=0)
+    low, high = np.percentile(centered @ axes.T, _ENDS, axis=0)
     single = [each.astype(np.float32) for each in (mean, axes, low, high)]
     return PcaColors(*single)

@@ -58,7 +58,7 @@ def description(checkpoint: Checkpoint) -> dict[str, Any]:
         **asdict(checkpoint.origin),
         "config": asdict(checkpoint.config),
         "preprocessing": asdict(checkpoint.preprocessing),
-        "classes": [asdict(each) for each in checkpoint.classes],
+        "classes": [label.to_dict() for label in checkpoint.classes],
         "head": checkpoint.head,
         "parameters": checkpoint.parameters,
         "macs_256": macs(checkpoint.config),

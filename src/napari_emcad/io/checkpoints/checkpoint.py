@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 Head = Literal["finest", "sum"]
 
-COLOURS = ("#f5b041", "#3498db", "#2ecc71", "#e74c3c", "#9b59b6", "#1abc9c", "#e84393", "#95a5a6")
+COLORS = ("#f5b041", "#3498db", "#2ecc71", "#e74c3c", "#9b59b6", "#1abc9c", "#e84393", "#95a5a6")
 
-_COLOUR = r"#[0-9a-fA-F]{6}"
+_COLOR = r"#[0-9a-fA-F]{6}"
 
 RGB_DEFAULT = Preprocessing(size=(352, 352))
 """What published networks with three inputs expect: 0 … 255, ImageNet mean and std, 352²."""
 
-GREY_DEFAULT = Preprocessing(low=-125, high=275, mean=(0,), std=(1,), size=(224, 224))
+GRAY_DEFAULT = Preprocessing(low=-125, high=275, mean=(0,), std=(1,), size=(224, 224))
 """What published networks with one input expect: −125 … 275 HU, 224²."""
 
 
@@ -47,17 +47,37 @@ _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True, slots=True)
 class ClassLabel:
-    """A class that is not the background: its name, and its colour as ``#rrggbb``.
+    """A class that is not the background: its name, and its color as ``#rrggbb``.
 
     Raises
     ------
     ValueError
-        If the name is empty, of several lines or more than `LONGEST_NAME` characters, or the colour
+        If the name is empty, of several lines or more than `LONGEST_NAME` characters, or the color
         is no such code.
     """
 
     name: str
-    colour: str
+    color: str
+
+    @staticmethod
+    def from_dict(entry: Mapping[str, Any]) -> ClassLabel:
+        """Return the class that `to_dict` described; ``color`` is accepted for ``colour``.
+
+        Raises
+        ------
+        KeyError
+            If the name or the color is missing.
+        ValueError
+            If one of them is not valid.
+        """
+        return ClassLabel(entry["name"], entry["colour"] if "colour" in entry else entry["color"])
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the class as files and JSON output name it: ``name`` and ``colour``.
+
+        The British spelling is part of the file format: earlier releases read it.
+        """
+        return {"name": self.name, "colour": self.color}
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -67,8 +87,8 @@ class ClassLabel:
                 f"{self.name[:LONGEST_NAME]!r} is no name of a class: it must be one line of at "
                 f"most {LONGEST_NAME} characters."
             )
-        if not isinstance(self.colour, str) or not re.fullmatch(_COLOUR, self.colour):
-            raise ValueError(f"{self.colour!r} is no colour such as #3498db.")
+        if not isinstance(self.color, str) or not re.fullmatch(_COLOR, self.color):
+            raise ValueError(f"{self.color!r} is no color such as #3498db.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +199,7 @@ class Checkpoint:
 
     @property
     def untrained(self) -> bool:
-        """Whether it is a new network, which has learnt nothing but perhaps its encoder."""
+        """Whether it is a new network, which has learned nothing but perhaps its encoder."""
         return UNTRAINED in self.notes
 
     @property
@@ -242,7 +262,7 @@ def _text(name: str, value: object) -> str:
 
 
 def default_classes(num_classes: int) -> tuple[ClassLabel, ...]:
-    """Return names and colours for a network whose file has none."""
+    """Return names and colors for a network whose file has none."""
     names = ["object"] if num_classes == 1 else [f"class {k}" for k in range(1, num_classes)]
     return class_labels(tuple(names) or ("class 1",))
 
@@ -257,22 +277,22 @@ def class_labels(
     names
         Of classes 1, 2, …
     known
-        Classes before: one of the same name keeps its colour, and so does one that was renamed.
+        Classes before: one of the same name keeps its color, and so does one that was renamed.
     """
     listed = list(names)
-    colours = {each.name: each.colour for each in known}
-    renamed = [None if each.name in listed else each.colour for each in known]
+    colors = {each.name: each.color for each in known}
+    renamed = [None if each.name in listed else each.color for each in known]
     return tuple(
         each
         if isinstance(each, ClassLabel)
-        else ClassLabel(str(each), colours.get(str(each)) or _colour(i, renamed))
+        else ClassLabel(str(each), colors.get(str(each)) or _color(i, renamed))
         for i, each in enumerate(listed)
     )
 
 
-def _colour(position: int, renamed: Sequence[str | None]) -> str:
+def _color(position: int, renamed: Sequence[str | None]) -> str:
     old = renamed[position] if position < len(renamed) else None
-    return old or COLOURS[position % len(COLOURS)]
+    return old or COLORS[position % len(COLORS)]
 
 
 def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint:
@@ -291,7 +311,7 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
         raise ValueError(f"{', '.join(wrong)}: the tensors of the file say otherwise.")
     default = checkpoint.preprocessing
     if config.input_channels != checkpoint.config.input_channels:
-        default = RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT
+        default = RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT
     values = _picked(overrides, pixels)
     if values.get("size") is not None:
         values.setdefault("zoom", 1.0)

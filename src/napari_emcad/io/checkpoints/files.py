@@ -13,7 +13,7 @@ import numpy as np
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints import published
 from napari_emcad.io.checkpoints.checkpoint import (
-    GREY_DEFAULT,
+    GRAY_DEFAULT,
     RGB_DEFAULT,
     Checkpoint,
     Origin,
@@ -134,14 +134,14 @@ def _read_published(path: Path, kind: Kind) -> Checkpoint:
     config = published.architecture(shapes)
     published.check(shapes, config)
     check_numbers(tensors)
-    if tensors["conv.1.num_batches_tracked"] > 0:  # only grey training runs the grey stem
+    if tensors["conv.1.num_batches_tracked"] > 0:  # only gray training runs the gray stem
         config = replace(config, input_channels=1)
     notes = (f"Left out, as segmentation does not use them: {', '.join(extra)}.",) if extra else ()
     return _with_what_is_known(
         Checkpoint(
             config=config,
             tensors=published.to_native(tensors, config),
-            preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
+            preprocessing=RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT,
             classes=default_classes(config.num_classes),
             title=path.stem,
             origin=Origin(str(path), _sha256(path), "published"),
@@ -162,7 +162,7 @@ def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
         title=known.title,
         description=known.description,
         assumed=(),
-        notes=(*checkpoint.notes, "Recognised by its weights; preprocessing and classes known."),
+        notes=(*checkpoint.notes, "Recognized by its weights; preprocessing and classes known."),
     )
 
 

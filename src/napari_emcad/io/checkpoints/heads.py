@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 
 _SPREAD = 0.02
-"""Standard deviation of a new head's weights, as the paper initialises decoders."""
+"""Standard deviation of a new head's weights, as the paper initializes decoders."""
 
 
 def with_classes(
@@ -81,7 +81,7 @@ def _labels(names: Sequence[str], checkpoint: Checkpoint) -> tuple[ClassLabel, .
 
 
 def with_labels(checkpoint: Checkpoint, classes: Sequence[ClassLabel]) -> Checkpoint:
-    """Return a checkpoint for these classes, with their colours; see `with_classes`."""
+    """Return a checkpoint for these classes, with their colors; see `with_classes`."""
     adapted = with_classes(checkpoint, [each.name for each in classes])
     same = adapted.classes == tuple(classes)
     return adapted if same else replace(adapted, classes=tuple(classes))

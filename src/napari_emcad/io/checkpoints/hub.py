@@ -89,7 +89,7 @@ def hub_encoder(
     Returns
     -------
     Path
-        A ``model.safetensors`` for `start_checkpoint`, in the hub's cache.
+        A ``model.safetensors`` for `initialize_checkpoint`, in the hub's cache.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_emcad.io.checkpoints import published
 from napari_emcad.io.checkpoints.checkpoint import (
-    GREY_DEFAULT,
+    GRAY_DEFAULT,
     RGB_DEFAULT,
     UNTRAINED,
     Checkpoint,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def start_checkpoint(
+def initialize_checkpoint(
     encoder_file: str | PathLike[str] | None = None, seed: int = 0, **config: Any
 ) -> Checkpoint:
     """Return an untrained network, its encoder perhaps from an ImageNet file.
@@ -90,7 +90,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
     return Checkpoint(
         config=config,
         tensors={name: tensor.numpy() for name, tensor in weights.items()},
-        preprocessing=RGB_DEFAULT if config.input_channels == 3 else GREY_DEFAULT,
+        preprocessing=RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT,
         classes=default_classes(config.num_classes),
         title=f"New PVT-EMCAD-{config.encoder[-2:].upper()}",
         origin=Origin("", "", "new"),

@@ -40,7 +40,7 @@ _NUCLEI = Known(
     description=(
         "Nuclei in fluorescence and histology images. Trained from scratch on the 539 training "
         "images of the Data Science Bowl 2018 (CC0); mean Dice 0.908 on 65 test images (dark "
-        "0.918, colour 0.886, bright 0.713). Not for diagnosis."
+        "0.918, color 0.886, bright 0.713). Not for diagnosis."
     ),
     class_names=("nucleus",),
     preprocessing=Preprocessing(

@@ -64,7 +64,7 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     content = {
         "config": asdict(checkpoint.config),
         "preprocessing": asdict(checkpoint.preprocessing),
-        "classes": [asdict(each) for each in checkpoint.classes],
+        "classes": [label.to_dict() for label in checkpoint.classes],
         "head": checkpoint.head,
         "title": checkpoint.title,
         "description": checkpoint.description,
@@ -100,7 +100,7 @@ def _from_metadata(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[An
         config=ModelConfig(**content["config"]),
         tensors=tensors,
         preprocessing=Preprocessing(**content["preprocessing"]),
-        classes=tuple(ClassLabel(**each) for each in content["classes"]),
+        classes=tuple(map(ClassLabel.from_dict, content["classes"])),
         head=content["head"],
         title=content["title"],
         description=content["description"],

@@ -1,4 +1,4 @@
-"""A folder of images and labels, as labelled slices to train on or to be judged by."""
+"""A folder of images and labels, as labeled slices to train on or to be judged by."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from napari_emcad.annotation.label_rules import (
     parts,
     refuse_negative,
 )
-from napari_emcad.imaging.intensity import normalised, value_range
+from napari_emcad.imaging.intensity import normalized, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.opened import ImageFileError
 from napari_emcad.io.images.read_write import matched, read_image, read_labels
-from napari_emcad.training.samples import LabelledSlice, resized_slice
+from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ class Dataset:
         What the labels of each image consist of.
     """
 
-    slices: tuple[LabelledSlice, ...]
+    slices: tuple[LabeledSlice, ...]
     skipped: tuple[str, ...] = ()
     parts: tuple[Parts, ...] = ()
 
@@ -139,7 +139,7 @@ def read_dataset(
     DatasetError
         If a pair cannot be used, none is left, or all labels are empty.
     """
-    slices: list[LabelledSlice] = []
+    slices: list[LabeledSlice] = []
     found: list[Parts] = []
     skipped: list[str] = []
     for image, labels in pairs:
@@ -187,20 +187,20 @@ def _truth(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
 
 def _slices(
     image: str, slices: Slices, target: NDArray[np.int16], preprocessing: Preprocessing
-) -> Iterator[LabelledSlice]:
+) -> Iterator[LabeledSlice]:
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
         name = f"{image} [{number}]" if several else image
         planes = _planes(slices, slices.read(index), preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         turned = part.T if slices.transposed else part
-        labelled = LabelledSlice(name, planes, turned, image=image)
-        yield resized_slice(labelled, preprocessing.size)
+        labeled = LabeledSlice(name, planes, turned, image=image)
+        yield resized_slice(labeled, preprocessing.size)
 
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return normalised planes; one that feeds all inputs stays single."""
-    planes = normalised(raw, value_range(raw, preprocessing), preprocessing)
+    """Return normalized planes; one that feeds all inputs stays single."""
+    planes = normalized(raw, value_range(raw, preprocessing), preprocessing)
     feeds_all = set(slices.channels.inputs) == {0}
     return planes if feeds_all else slices.planes_to_inputs(planes)
 

@@ -28,7 +28,7 @@ class OpenedImage:
     axes
         A letter per axis as `napari_emcad.segment` takes them; None where the file does not say.
     palette
-        The numbers behind the colours, where a picture stores them: what a label file means.
+        The numbers behind the colors, where a picture stores them: what a label file means.
     note
         What a user should know of it, or "".
     scale

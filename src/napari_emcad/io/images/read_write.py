@@ -72,7 +72,7 @@ def read_image(path: Path) -> OpenedImage:
 
 
 def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
-    """Read a label file: whole numbers, one per pixel; a palette's colours are ignored.
+    """Read a label file: whole numbers, one per pixel; a palette's colors are ignored.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
         As for `read_image`.
     shape
         Of the image without its channels. A file of this shape has a number for each of its
-        pixels, even if it looks like a colour image.
+        pixels, even if it looks like a color image.
 
     Raises
     ------
     ImageFileError
-        If it cannot be read, has colours, or holds anything but whole numbers.
+        If it cannot be read, has colors, or holds anything but whole numbers.
     """
     opened = read_image(path)
     if opened.palette is not None:
@@ -99,7 +99,7 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     if "C" in axes and labels.shape != shape:
         advice = " If it is a stack, say so of its image with --axes." * (axes[0] == "C")
         raise ImageFileError(
-            f"{path} is a colour image; a label file has one number per pixel.{advice}"
+            f"{path} is a color image; a label file has one number per pixel.{advice}"
         )
     if labels.dtype.kind == "f" and _are_whole(labels):
         labels = labels.astype(np.int64)
@@ -254,7 +254,7 @@ def _read_picture(path: Path) -> OpenedImage:
 
 
 _PLAIN = {"P": "RGB", "PA": "RGB", "LA": "L", "La": "L", "CMYK": "RGB", "YCbCr": "RGB"}
-"""Modes of pictures that are brought to plain grey or colour; alpha says nothing of an object."""
+"""Modes of pictures that are brought to plain gray or color; alpha says nothing of an object."""
 
 
 def _read_npy(path: Path) -> OpenedImage:
@@ -306,16 +306,16 @@ def _from_layer(data: Any, meta: dict[str, Any]) -> OpenedImage:
 
 def _mask_of_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     """Return a black and white picture as 0 and 255; JPEG has changed every other number."""
-    grey = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
+    gray = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
     if pixels.ndim == 3 and (np.ptp(pixels, axis=2) > _DARK).mean() > _MOST_BETWEEN:
-        raise ImageFileError(f"{path} is a colour image; a label file has one number per pixel.")
-    between = np.count_nonzero((grey > _DARK) & (grey < 255 - _DARK))
-    if between > _MOST_BETWEEN * grey.size:
+        raise ImageFileError(f"{path} is a color image; a label file has one number per pixel.")
+    between = np.count_nonzero((gray > _DARK) & (gray < 255 - _DARK))
+    if between > _MOST_BETWEEN * gray.size:
         raise ImageFileError(
             f"{path} is a JPEG, which changes numbers; save labels as PNG or TIFF (of JPEG only "
             f"black and white masks can be read)."
         )
-    return np.where(grey > 127, 255, 0).astype(np.uint8)
+    return np.where(gray > 127, 255, 0).astype(np.uint8)
 
 
 def _are_whole(labels: NDArray[Any]) -> bool:

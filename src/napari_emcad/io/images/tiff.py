@@ -64,7 +64,7 @@ def read_tiff(path: Path) -> OpenedImage:
         pixels = tifffile.memmap(path, series=0, mode="r")
         pixels = pixels.reshape(series.shape)
     notes = [f"{path.name} holds {several} images; the first is taken."] * (several > 1)
-    notes += [f"{path.name} shows its numbers in colours; the numbers are taken."] * numbered
+    notes += [f"{path.name} shows its numbers in colors; the numbers are taken."] * numbered
     return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit)
 
 

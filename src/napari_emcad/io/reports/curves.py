@@ -102,11 +102,11 @@ def _draw_kept(draw: ImageDraw.ImageDraw, epochs: Sequence[EpochEnd], last: int)
     )
 
 
-def _draw_curve(draw: ImageDraw.ImageDraw, points: Points, colour: str) -> None:
+def _draw_curve(draw: ImageDraw.ImageDraw, points: Points, color: str) -> None:
     if len(points) > 1:
-        draw.line(_fine(points), colour, 2 * _FINE, joint="curve")
+        draw.line(_fine(points), color, 2 * _FINE, joint="curve")
     for x, y in points if len(points) < _DOTS else ():
-        draw.ellipse(_fine([(x - 3, y - 3), (x + 3, y + 3)]), colour)
+        draw.ellipse(_fine([(x - 3, y - 3), (x + 3, y + 3)]), color)
 
 
 def _draw_words(
@@ -127,9 +127,9 @@ def _without_dice(epochs: Sequence[EpochEnd]) -> str:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, colour: str, anchor: str
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, color: str, anchor: str
 ) -> None:
-    draw.text(_fine([at])[0], text, colour, ImageFont.load_default(13 * _FINE), anchor)
+    draw.text(_fine([at])[0], text, color, ImageFont.load_default(13 * _FINE), anchor)
 
 
 def _fine(points: Points) -> Points:

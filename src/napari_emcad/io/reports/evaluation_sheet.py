@@ -27,14 +27,14 @@ _CLOSEST = 128
 """Least pixels of the image along a side of what is shown."""
 
 _OUTLINE, _TINT, _DIM = 5, 0.15, 0.5
-"""Side of what widens a border, share of colour within it, brightness under a disagreement."""
+"""Side of what widens a border, share of color within it, brightness under a disagreement."""
 
 _TITLE, _LEGEND, _NAMES, _CAPTION = 52, 26, 34, 40
 """Heights of the title, a line of the legend, the columns' names and a caption."""
 
 _COLUMNS = ("image", "truth", "prediction", "disagreement")
 _KINDS = {"agreed": "#606060", "missed": "#ffff00", "invented": "#c0c0ff", "wrong class": "#ffc0c0"}
-"""Colours that stay apart under every common colour blindness, and from those of classes: these
+"""Colors that stay apart under every common color blindness, and from those of classes: these
 are of middle brightness, the kinds of disagreement very bright, agreement dark.
 """
 
@@ -110,7 +110,7 @@ def sheet(
     exhibits
         From top to bottom.
     classes
-        Names and colours of classes 1, 2, …
+        Names and colors of classes 1, 2, …
     title
         Above all.
 
@@ -155,8 +155,8 @@ def _window(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def _panels(case: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
-    colours = [each.colour for each in classes]
-    drawn = [_outlined(case.picture, each, colours) for each in (case.truth, case.predicted)]
+    colors = [each.color for each in classes]
+    drawn = [_outlined(case.picture, each, colors) for each in (case.truth, case.predicted)]
     kinds = disagreement(case.predicted, case.truth)
     dim = np.repeat(case.picture.mean(2, keepdims=True) * _DIM, 3, axis=2)
     share = np.where(kinds == AGREED, 0.45, 0.9)
@@ -164,34 +164,34 @@ def _panels(case: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.ui
 
 
 def _outlined(
-    picture: NDArray[np.uint8], labels: NDArray[Any], colours: Sequence[str]
+    picture: NDArray[np.uint8], labels: NDArray[Any], colors: Sequence[str]
 ) -> NDArray[np.uint8]:
     """Return a picture with labels whose outlines lie on both sides of their borders."""
     wide = ndimage.maximum_filter(labels, _OUTLINE)
     border = wide != ndimage.minimum_filter(labels, _OUTLINE)
-    return painted(picture, np.where(labels, labels, wide), colours, np.where(border, 1.0, _TINT))
+    return painted(picture, np.where(labels, labels, wide), colors, np.where(border, 1.0, _TINT))
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A text of the legend, where it begins, its colour ("" for none), and whether it is filled."""
+    """A text of the legend, where it begins, its color ("" for none), and whether it is filled."""
 
     left: int
     text: str
-    colour: str = ""
+    color: str = ""
     filled: bool = False
 
 
 def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
     """Return lines of entries: classes are outlined as on their panels, disagreement is filled."""
     kinds = list(_KINDS.items())[: CONFUSED if len(classes) > 1 else INVENTED]
-    entries = [_Entry(0, each.name, each.colour) for each in classes]
+    entries = [_Entry(0, each.name, each.color) for each in classes]
     entries += [_Entry(0, f"{_COLUMNS[-1]}:"), *(_Entry(0, *each, filled=True) for each in kinds)]
     lines: list[list[_Entry]] = [[]]
     left = _MARGIN
     for each in entries:
         short = elided(each.text, _CELL, _SMALL)
-        right = left + _SWATCH * bool(each.colour) + round(font(_SMALL).getlength(short))
+        right = left + _SWATCH * bool(each.color) + round(font(_SMALL).getlength(short))
         if right > width - _MARGIN:
             lines.append([])
             right, left = right - left + _MARGIN, _MARGIN
@@ -207,7 +207,7 @@ def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_Entry]]
         middle = _TITLE + number * _LEGEND + _LEGEND // 2 - 4
         for each in line:
             _draw_swatch(draw, each, middle)
-            left = each.left + _SWATCH * bool(each.colour)
+            left = each.left + _SWATCH * bool(each.color)
             draw.text((left, middle), each.text, _INK, font(_SMALL), "lm")
     bottom = _TITLE + len(legend) * _LEGEND + _NAMES
     for column, name in enumerate(_COLUMNS):
@@ -218,9 +218,9 @@ def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_Entry]]
 def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _Entry, middle: int) -> None:
     square = [entry.left, middle - 6, entry.left + 12, middle + 6]
     if entry.filled:
-        draw.rectangle(square, entry.colour, _QUIET)
-    elif entry.colour:
-        draw.rectangle(square, None, entry.colour, width=3)
+        draw.rectangle(square, entry.color, _QUIET)
+    elif entry.color:
+        draw.rectangle(square, None, entry.color, width=3)
 
 
 def _draw_caption(page: Image.Image, top: int, name: str, figures: str) -> None:

@@ -27,7 +27,7 @@ _WORDS, _NARROWEST, _LEAST = 160, 900, 40
 """Least width of a column, of the page, and of a panel's shorter side."""
 
 _TITLE, _NAMES, _CAPTION, _BAR = 76, 34, 24, 150
-"""Heights of the head, of a line of names and of a caption; the width of a colour bar."""
+"""Heights of the head, of a line of names and of a caption; the width of a color bar."""
 
 _SMALL, _USUAL, _LARGE = 12, 14, 20
 _INK, _QUIET, _LINE, _FILL = "#222222", "#6b6b6b", "#dddddd", "#21918c"
@@ -68,7 +68,7 @@ def map_sheet(view: View) -> NDArray[np.uint8]:
     """Return the sheet, ``(H, W, 3)`` uint8.
 
     Every panel is the image's frame; a map is drawn where it lies on it, one block for each of
-    its numbers, and the ends of its colours stand below. Probabilities, gates, attention and
+    its numbers, and the ends of its colors stand below. Probabilities, gates, attention and
     doubt go from dark 0 to bright 1 at most, signed maps from blue over white 0 to red.
     """
     staged = [each for each in view.maps if each.key.stage is not None]
@@ -136,7 +136,7 @@ def _panel_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _head(page: Image.Image, title: str) -> None:
-    """Draw the title, and what the two colour bars mean."""
+    """Draw the title, and what the two color bars mean."""
     draw, right = ImageDraw.Draw(page), page.width - _MARGIN
     draw.text((_MARGIN, 28), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     left = _MARGIN
@@ -148,7 +148,7 @@ def _head(page: Image.Image, title: str) -> None:
         left += _BAR + 8
         draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
         left += round(font(_SMALL).getlength(high)) + 32
-    says = "The ends of a map's colours stand below it; one block is one number."
+    says = "The ends of a map's colors stand below it; one block is one number."
     draw.text((left, 58), elided(says, right - left, _SMALL), _QUIET, font(_SMALL), "lm")
 
 
@@ -200,7 +200,7 @@ def _draw_map(page: Image.Image, corner: tuple[int, int], found: StageMap, view:
 
 
 def _range(found: StageMap) -> str:
-    if found.key.coloured:
+    if found.key.colored:
         return "three main directions"
     low, high = _ends(found)
     return f"{_figure(low, high - low)} ... {_figure(high, high - low)}"
@@ -216,7 +216,7 @@ def _figure(value: float, spread: float) -> str:
 
 
 def _ends(found: StageMap) -> tuple[float, float]:
-    """Return the values at the ends of the colours: those there are, for probabilities 0 and 1."""
+    """Return the values at the ends of the colors: those there are, for probabilities 0 and 1."""
     if found.diverging or found.key.kind == "probability":
         return found.limits
     low, high = float(found.values.min()), float(found.values.max())
@@ -227,7 +227,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
     """Return a map on the image's frame, each of its numbers a block where it lies."""
     height, width = _panel_size(view.size)
     values = found.values
-    if values.ndim == 3 and not found.key.coloured:
+    if values.ndim == 3 and not found.key.colored:
         values = values[1]
     fine = min(max(2, -(-max(values.shape[-2:]) // min(height, width))), _FINEST)
     rows, columns = (
@@ -243,7 +243,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
         )
     )
     large = values[..., rows[:, None], columns]
-    if found.key.coloured:
+    if found.key.colored:
         painted = (large * 255).round().astype(np.uint8).transpose(1, 2, 0)
     else:
         painted = apply_colormap(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)
@@ -253,7 +253,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
 def _blocks(
     count: int, size: int, corner: int, factor: float, first: float, there: int
 ) -> NDArray[np.intp]:
-    """Return for each drawn pixel along an axis which map pixel lies under its centre."""
+    """Return for each drawn pixel along an axis which map pixel lies under its center."""
     place = corner - 0.5 + (np.arange(count) + 0.5) * size / count
     index = np.floor((place - (first - factor / 2)) / factor).astype(np.intp)
     return np.clip(index, 0, there - 1)

@@ -28,8 +28,8 @@ def map_file_name(stem: str, key: MapKey) -> str:
 def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str = PIXEL) -> None:
     """Write a map as an OME-TIFF with the size and the place of its pixels.
 
-    A pixel's size is the image's times the map's factor; the position of the first pixel's centre
-    is counted from that of the image. Colours become 8-bit RGB, everything else stays float32.
+    A pixel's size is the image's times the map's factor; the position of the first pixel's center
+    is counted from that of the image. Colors become 8-bit RGB, everything else stays float32.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
     first = dict(zip("YX", found.offset, strict=True))
     described: dict[str, Any] = {"axes": "CYX" if values.ndim == 3 else "YX"}
     planes = 1
-    if found.key.coloured:
+    if found.key.colored:
         values, described["axes"] = _as_rgb(values), "YXS"
     elif values.ndim == 3:
         planes = len(values)
@@ -71,7 +71,7 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
         content,
         values,
         ome=True,
-        photometric="rgb" if found.key.coloured else "minisblack",
+        photometric="rgb" if found.key.colored else "minisblack",
         compression="zlib",
         metadata=described | {"Plane": plane, "Name": found.key.title},
     )

@@ -1,4 +1,4 @@
-"""Annotation layers: made for an image, coloured by the classes, and read as what they mean."""
+"""Annotation layers: made for an image, colored by the classes, and read as what they mean."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 
 _KEY = "napari-emcad"
-BACKGROUND_COLOUR = "#7f8fa6"
-_UNKNOWN_COLOUR = "#ffffff"
+BACKGROUND_COLOR = "#7f8fa6"
+_UNKNOWN_COLOR = "#ffffff"
 _OPACITY = 0.7
 _BRUSH = 6
 _LARGEST = 2**28
@@ -167,7 +167,7 @@ def share_channels(layer: Labels, axes: str) -> None:
     layer
         The annotation.
     axes
-        A letter per axis of the image layer, without the colour axis of RGB.
+        A letter per axis of the image layer, without the color axis of RGB.
     """
     if layer.multiscale or _spatial_shape(layer, axes) is None or _shared(layer.data, axes):
         return
@@ -196,17 +196,17 @@ def why_not_painted(layer: Labels, image: Image, axes: str) -> str:
     layer, image
         The annotation, and what it lies on.
     axes
-        A letter per axis of the image layer, without the colour axis of RGB.
+        A letter per axis of the image layer, without the color axis of RGB.
     """
     data = layer.data
     if layer.ndim < len(carried_axes(axes)):
         return (
             f"“{layer.name}” has no axis for the channels of “{image.name}”, so napari shows other "
-            f"slices of it: it is learnt from as it is. Paint on a New annotation."
+            f"slices of it: it is learned from as it is. Paint on a New annotation."
         )
     if data.flags.writeable if isinstance(data, np.ndarray) else not hasattr(data, "compute"):
         return ""
-    return f"“{layer.name}” is read-only: it is learnt from as it is."
+    return f"“{layer.name}” is read-only: it is learned from as it is."
 
 
 def is_prediction(layer: Layer) -> bool:
@@ -270,22 +270,22 @@ def is_ours(layer: Layer) -> bool:
     return bool(_told(layer).get("kind") == "annotation")
 
 
-def colour(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabel]) -> None:
-    """Give an annotation the colours and names of the classes."""
+def color(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabel]) -> None:
+    """Give an annotation the colors and names of the classes."""
     if not is_ours(layer):
         return
-    colours: dict[int | None, str] = {None: _UNKNOWN_COLOUR, 0: "transparent"}
+    colors: dict[int | None, str] = {None: _UNKNOWN_COLOR, 0: "transparent"}
     names = {0: "unpainted"}
-    listed = [(0, "background", BACKGROUND_COLOUR)]
-    listed += [(k, each.name, each.colour) for k, each in enumerate(classes, start=1)]
+    listed = [(0, "background", BACKGROUND_COLOR)]
+    listed += [(k, each.name, each.color) for k, each in enumerate(classes, start=1)]
     for k, name, shown in listed:
         with suppress(ValueError):  # objects are of class 1 alone
             value = rule.value_of(k)
-            colours[value], names[value] = shown, name
+            colors[value], names[value] = shown, name
     for value, k in rule.moved:
         if k == UNLABELED:
-            colours[value], names[value] = _UNKNOWN_COLOUR, "removed class"
-    layer.colormap = DirectLabelColormap(color_dict=colours)
+            colors[value], names[value] = _UNKNOWN_COLOR, "removed class"
+    layer.colormap = DirectLabelColormap(color_dict=colors)
     layer.features = {"index": list(names), "class": list(names.values())}
 
 

@@ -12,7 +12,7 @@ from napari_emcad.interactive.annotated_patches import AnnotatedImage
 from napari_emcad.interactive.project import Pair
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.annotations.layer import (
-    colour,
+    color,
     corner_of,
     is_ours,
     keep_rule,
@@ -63,7 +63,7 @@ class AnnotationPair:
 
     @property
     def letters(self) -> str:
-        """A letter per axis of the image layer, without the colour axis of RGB."""
+        """A letter per axis of the image layer, without the color axis of RGB."""
         return self.axes[:-1] if self.image.rgb else self.axes
 
     def why_not_painted(self) -> str:
@@ -162,7 +162,7 @@ class AnnotationLayers(QObject):
         return self._painted(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
 
     def why_not(self, pair: AnnotationPair) -> str:
-        """Return why a pair cannot be learnt since its image or annotation changed, or ""."""
+        """Return why a pair cannot be learned since its image or annotation changed, or ""."""
         reason = why_not_on(pair.labels, pair.image, pair.axes)
         if not reason:
             return ""
@@ -172,7 +172,7 @@ class AnnotationLayers(QObject):
         )
 
     def why_not_ticked(self) -> str:
-        """Return why a ticked pair cannot be learnt, or ""."""
+        """Return why a ticked pair cannot be learned, or ""."""
         ticked = [key for key, pair in self._workbook.pairs.items() if pair.ticked]
         reasons = [self.why_not(self._pairs[key]) for key in ticked if key in self._pairs]
         return next(filter(None, reasons), "")
@@ -205,7 +205,7 @@ class AnnotationLayers(QObject):
         return tuple(found)
 
     def show_rules(self) -> None:
-        """Colour the annotations as their rules say."""
+        """Color the annotations as their rules say."""
         self._show_rules()
 
     def release(self) -> None:
@@ -268,7 +268,7 @@ class AnnotationLayers(QObject):
             layers = self._pairs.get(key)
             if layers is not None:
                 keep_rule(layers.labels, pair.rule)
-                colour(layers.labels, pair.rule, self._workbook.classes)
+                color(layers.labels, pair.rule, self._workbook.classes)
 
 
 def slices_of(pair: AnnotationPair, checkpoint: Checkpoint) -> Slices:

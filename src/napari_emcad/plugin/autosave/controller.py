@@ -33,7 +33,7 @@ EVERY_MS = 8_000
 """Between two savings at least; so much is lost at most, and the time that one takes."""
 
 _DRAWN_ANEW = (
-    "Which strokes are held out is drawn anew: of those that this model has learnt already, scores "
+    "Which strokes are held out is drawn anew: of those that this model has learned, scores "
     "say too much."
 )
 
@@ -142,7 +142,7 @@ class AutosaveController(QObject):
             "ours": is_ours(labels),
             "corner": list(corner_of(labels)),
             "rule": {"meaning": rule.meaning, "moved": [list(each) for each in rule.moved]},
-            "classes": [(each.name, each.colour) for each in self._session.project.classes],
+            "classes": [(each.name, each.color) for each in self._session.project.classes],
             "scale": list(map(float, labels.scale)),
             "translate": list(map(float, labels.translate)),
             "rotate": np.asarray(labels.rotate).tolist(),
@@ -219,7 +219,7 @@ class AutosaveController(QObject):
         return True
 
     def _restore_classes(self, kept: list[tuple[str, str]]) -> None:
-        self._session.project.adopt(tuple(ClassLabel(name, colour) for name, colour in kept))
+        self._session.project.adopt(tuple(ClassLabel(name, color) for name, color in kept))
 
     def _image(self, name: str) -> Image | None:
         found = [each for each in self._viewer.layers if each.name == name]

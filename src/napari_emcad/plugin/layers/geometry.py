@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 
-_UNKNOWN_COLOUR = "#ffffff"
+_UNKNOWN_COLOR = "#ffffff"
 _CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
 
 
@@ -57,7 +57,7 @@ def levels(layer: Image) -> tuple[Level, ...]:
 
 
 def axes_of(layer: Image) -> tuple[AxisInfo, ...]:
-    """Return the axes of a layer as far as they can be told, without the colour axis of RGB."""
+    """Return the axes of a layer as far as they can be told, without the color axis of RGB."""
     shape = levels(layer)[0].array.shape[: layer.ndim]
     names = [str(name) for name in layer.axis_labels]
     spatial = ["Y", "X"]
@@ -99,11 +99,11 @@ def is_in_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> boo
     point = np.asarray(viewer.dims.point, float)
     displayed = list(viewer.dims.displayed)
     point[displayed] = viewer.scene.camera.center[-len(displayed) :]
-    centre = np.asarray(layer.world_to_data(point[-layer.ndim :]))
+    center = np.asarray(layer.world_to_data(point[-layer.ndim :]))
     shape = levels(layer)[0].array.shape
     for axis in plane:
         first, last = layer.corner_pixels[:, axis]  # napari moves them into the layer
-        if first == last and shape[axis] > 1 and not -1 < centre[axis] < shape[axis]:
+        if first == last and shape[axis] > 1 and not -1 < center[axis] < shape[axis]:
             return False
     return True
 
@@ -127,7 +127,7 @@ def carried_axes(axes: str) -> tuple[int, ...]:
     Parameters
     ----------
     axes
-        A letter per axis of the layer, without the colour axis of RGB.
+        A letter per axis of the layer, without the color axis of RGB.
     """
     first = len(axes) - len(axes.lstrip("C"))
     return tuple(range(first, len(axes)))
@@ -198,9 +198,9 @@ def geometry(
         Axes of the layer that the result has; channels are dropped.
     level
         The resolution it was segmented at. A pixel of a coarse level covers several fine ones;
-        its centre is theirs.
+        its center is theirs.
     corner
-        Where the centre of the result's first pixel lies, in pixels of the level; () at its corner.
+        Where the center of the result's first pixel lies, in pixels of the level; () at its corner.
     factor
         How many pixels of the level each of the result's covers; () for one.
     """
@@ -249,11 +249,11 @@ def _remainder(
     return plain if np.allclose(exact, plain, rtol=1e-12, atol=1e-12) else exact
 
 
-def label_colours(classes: Sequence[ClassLabel]) -> DirectLabelColormap:
-    """Return the colours of classes 1, 2, … for a Labels layer."""
-    colours: dict[int | None, str] = {None: _UNKNOWN_COLOUR, 0: "transparent"}
-    colours |= {k: each.colour for k, each in enumerate(classes, start=1)}
-    return DirectLabelColormap(color_dict=colours)
+def label_colors(classes: Sequence[ClassLabel]) -> DirectLabelColormap:
+    """Return the colors of classes 1, 2, … for a Labels layer."""
+    colors: dict[int | None, str] = {None: _UNKNOWN_COLOR, 0: "transparent"}
+    colors |= {k: each.color for k, each in enumerate(classes, start=1)}
+    return DirectLabelColormap(color_dict=colors)
 
 
 def class_features(classes: Sequence[ClassLabel]) -> dict[str, list[Any]]:

@@ -1,6 +1,6 @@
 """Images told from each other for as long as the program runs, whichever layer shows them.
 
-What was learnt of an image stays learnt when its layer is removed and added again, or shown twice.
+Training pixels of an image stay training pixels when its layer is removed and added again.
 """
 
 from __future__ import annotations

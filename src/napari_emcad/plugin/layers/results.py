@@ -18,7 +18,7 @@ from napari_emcad.plugin.layers.geometry import (
     class_features,
     geometry,
     is_open,
-    label_colours,
+    label_colors,
     object_features,
     with_channels,
 )
@@ -146,7 +146,7 @@ class Result:
     def begin(self, target: Target) -> None:
         """Make ready for a job."""
         if target.checkpoint.classes != self.target.checkpoint.classes:
-            self.layer.colormap = label_colours(target.checkpoint.classes)
+            self.layer.colormap = label_colors(target.checkpoint.classes)
             self.layer.features = class_features(target.checkpoint.classes)
         self.target = target
         self._follow(target.place)
@@ -276,7 +276,7 @@ class Result:
         layer = Labels(
             target.carried(self._labels),
             name=f"{target.name} {'objects' if separate else target.kind}",
-            colormap=label_colormap() if separate else label_colours(classes),
+            colormap=label_colormap() if separate else label_colors(classes),
             features=None if separate else class_features(classes),
             opacity=0.5,
             metadata={"napari-emcad": self._provenance()},
@@ -301,7 +301,7 @@ class Result:
             Image(
                 self.target.carried(numbers),
                 name=f"{self.target.name} probability of {each.name}",
-                colormap=Colormap([f"{each.colour}00", f"{each.colour}ff"], name=each.name),
+                colormap=Colormap([f"{each.color}00", f"{each.color}ff"], name=each.name),
                 contrast_limits=(0, 1),
                 blending="translucent",
                 metadata={"napari-emcad": self._provenance() | {"kind": "probability"}},

@@ -34,7 +34,7 @@ class DetailsForm(QWidget):
         self._activation = combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
         self._parallel = combo({"parallel": True, "sequential": False})
         self._head = combo({"finest head": "finest", "sum of the four heads": "sum"})
-        self._inputs = combo({"3 (colour)": 3, "1 (grey stem)": 1})
+        self._inputs = combo({"3 (color)": 3, "1 (gray stem)": 1})
         self._intensity = combo(
             {"fixed range": "range", "percentiles": "percentile", "as they are": "none"}
         )
@@ -99,7 +99,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Values"), self._intensity)
         rows.addRow(caption("From … to"), row(self._low, self._high))
         rows.addRow(caption("Percentiles"), self._over)
-        rows.addRow(caption("Normalise"), self._norm)
+        rows.addRow(caption("Normalize"), self._norm)
         rows.addRow(caption("Size"), self._native)
         rows.addRow(caption("Enlarged"), self._zoom)
         rows.addRow(caption("Pixels"), row(self._height, self._width))

@@ -93,7 +93,7 @@ class ModelPanel(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         for row, (caption, value) in enumerate(card(checkpoint)):
-            shown = _coloured(checkpoint) if caption == "Classes" else escape(value)
+            shown = _colored(checkpoint) if caption == "Classes" else escape(value)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(
                 text(shown.replace("\n", "<br>"), rich=True), row, 1, Qt.AlignmentFlag.AlignTop
@@ -169,9 +169,9 @@ class ModelPanel(QWidget):
         column.addWidget(scrolled(self._body), 1)
 
 
-def _coloured(checkpoint: Checkpoint) -> str:
-    """Return the classes as rich text, each behind a square of its colour."""
+def _colored(checkpoint: Checkpoint) -> str:
+    """Return the classes as rich text, each behind a square of its color."""
     return "\n".join(
-        f'<span style="color:{escape(each.colour)}">■</span> {k} {escape(each.name)}'
+        f'<span style="color:{escape(each.color)}">■</span> {k} {escape(each.name)}'
         for k, each in enumerate(checkpoint.classes, start=1)
     )

@@ -36,7 +36,7 @@ class AdvancedForm(QWidget):
         self._smallest = spin(0, 10**6, 10, "px", off="off")
         self._largest = QCheckBox("largest area only")
         self._neck = spin(1, 500, 1, "px")
-        self._neck.setToolTip("Centres of touching objects lie at least this far apart")
+        self._neck.setToolTip("Centers of touching objects lie at least this far apart")
         self._probabilities = QCheckBox("keep probability layers")
         self._build()
         self.set_value(settings)

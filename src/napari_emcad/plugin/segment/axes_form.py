@@ -129,7 +129,7 @@ class AxesForm(QWidget):
         return box
 
     def _channel_chosen(self, channel: int) -> None:
-        """Let the first choice feed every input: grey is repeated unless the user goes on."""
+        """Let the first choice feed every input: gray is repeated unless the user goes on."""
         for box in self._channels:
             if box.currentData() == _UNSET:
                 box.setCurrentIndex(box.findData(channel))

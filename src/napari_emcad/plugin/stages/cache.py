@@ -67,14 +67,14 @@ class StageMapCache:
         What it began with; a request that continues it differs in the slice alone.
     cache
         Maps of its slices.
-    colours
+    colors
         Those of features, the same in all slices.
     """
 
     def __init__(self, request: StageRequest) -> None:
         self.request = request
         self.cache = RecentMaps()
-        self.colours: Mapping[MapKey, Any] = {}
+        self.colors: Mapping[MapKey, Any] = {}
         self._network: Any = None
 
     def job(self, request: StageRequest, stop: threading.Event) -> Generator[Any, None, Any]:
@@ -89,7 +89,7 @@ class StageMapCache:
                 request.settings,
                 stop,
                 temperature=request.temperature,
-                colours=self.colours,
+                colors=self.colors,
                 network=self._network,
             )
         )

@@ -60,7 +60,7 @@ class CalibrationBox(QWidget):
         stale
             Whether there is one of another model.
         """
-        tip = "Asks the model about strokes that it never learnt, and fits one temperature"
+        tip = "Asks the model about strokes that it never learned, and fits one temperature"
         self._button.setEnabled(not reason and not busy)
         self._button.setToolTip(reason or busy or tip)
         said = [_STALE] if stale else []

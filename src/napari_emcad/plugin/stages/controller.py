@@ -109,7 +109,7 @@ class StagesController(QObject):
         if isinstance(event, Progress):
             return
         maps = {each.key: each for each in event.maps}
-        viewing.colours = event.colours
+        viewing.colors = event.colors
         viewing.cache.put(request.index, maps)
         late = viewing is not self._viewing or (following and self._superseded)
         if not late and self._is_there(request):

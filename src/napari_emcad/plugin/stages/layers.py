@@ -212,16 +212,16 @@ _GRID = ("stride", "shape", "spacing", "enabled")
 def _new_layer(
     request: StageRequest, found: StageMap, data: NDArray[Any], place: dict[str, Any]
 ) -> Image:
-    colours: dict[str, Any] = {"rgb": True}
-    if not found.key.coloured:
-        colours = {"colormap": _colours(found), "contrast_limits": found.limits, "rgb": False}
+    colors: dict[str, Any] = {"rgb": True}
+    if not found.key.colored:
+        colors = {"colormap": _colors(found), "contrast_limits": found.limits, "rgb": False}
     return Image(
         data,
         name=name_of(request, found.key),
         metadata={"napari-emcad": _provenance(request, found.key)},
         interpolation2d="nearest",
         interpolation3d="nearest",
-        **colours,
+        **colors,
         **place,
     )
 
@@ -237,14 +237,14 @@ def _update(
     layer.data = data
     if layer.name == held.name:  # the image may have another one by now
         layer.name = held.name = name_of(request, found.key)
-    if ours and not found.key.coloured:
+    if ours and not found.key.colored:
         low, high = found.limits
         layer.contrast_limits_range = (low, high)
         layer.contrast_limits = (low, high)
     held.place, held.limits = place, found.limits
 
 
-def _colours(found: StageMap) -> Any:
+def _colors(found: StageMap) -> Any:
     if found.diverging:
         return _SIGNED
     if found.key.kind in OF_DOUBT:
@@ -293,7 +293,7 @@ def placed_map(
     letters = request.axes[: request.image.ndim]
     first = len(letters) - len(letters.lstrip("C"))
     values, index = found.values, iter(request.index)
-    if found.key.coloured:
+    if found.key.colored:
         values = np.moveaxis(values, 0, -1)
     planes = zip(values.shape, found.factor, found.offset, strict=False)
     axes: list[tuple[int, int, float, float]] = []
@@ -306,7 +306,7 @@ def placed_map(
         else:
             axes.append((1, 1, 1.0, next(index)))
     held, shape, factors, corners = (list(each) for each in zip(*axes, strict=True))
-    colours = values.shape[2:]
-    data = np.broadcast_to(values.reshape((*held, *colours)), (*shape, *colours))
+    colors = values.shape[2:]
+    data = np.broadcast_to(values.reshape((*held, *colors)), (*shape, *colors))
     kept = range(first, len(letters))
     return data, geometry(request.image, kept, request.level, corners, factors)

@@ -43,8 +43,8 @@ _WORDS: dict[Kind, tuple[str, str]] = {
     "gate": ("gate", "What of the encoder's features is let into the stage (LGAG), 0 … 1"),
     "spatial": ("spatial", "Spatial attention, 0 … 1"),
     "channel": ("channel", "Channel attention: has no place, and is drawn below as bars"),
-    "decoder": ("decoder", "What the stage hands on: as colours by PCA, or single channels"),
-    "encoder": ("encoder", "What PVTv2 found at this stride: as colours, or single channels"),
+    "decoder": ("decoder", "What the stage hands on: as colors by PCA, or single channels"),
+    "encoder": ("encoder", "What PVTv2 found at this stride: as colors, or single channels"),
     "entropy": ("entropy", "How undecided the prediction is, 0 … 1"),
     "disagreement": ("stages", "How much the four stages contradict each other, 0 … 1"),
     "flips": ("flips", "How much the prediction depends on mirroring; takes four times as long"),
@@ -86,8 +86,8 @@ class StagesPanel(QWidget):
         self._kinds = {kind: _box(*_WORDS[kind], kind in _USUAL) for kind in get_args(Kind)}
         self._class, self._scope = combo(), combo(dict(_SCOPES))
         self._channels = QLineEdit()
-        self._channels.setPlaceholderText("as colours, or such as 0, 17")
-        self._channels.setToolTip("Numbers of single channels, from 0; empty for colours by PCA")
+        self._channels.setPlaceholderText("as colors, or such as 0, 17")
+        self._channels.setToolTip("Numbers of single channels, from 0; empty for colors by PCA")
         self._follow = _box(
             "follow the slider",
             "Looks at each slice that comes on screen; slices seen before are kept as long as "

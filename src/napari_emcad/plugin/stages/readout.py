@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_emcad.model.config import STAGES
-from napari_emcad.plugin.widgets.bar_plot import COLOUR
+from napari_emcad.plugin.widgets.bar_plot import COLOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,4 +78,4 @@ def _fill(painter: QPainter, bar: QRectF, value: float | None, ink: QColor) -> N
     painter.fillRect(bar, empty)
     if value is not None:
         bar.setWidth(bar.width() * min(max(value, 0.0), 1.0))
-        painter.fillRect(bar, QColor(COLOUR))
+        painter.fillRect(bar, QColor(COLOR))

@@ -48,7 +48,7 @@ class StageChoices:
     part
         A class, 0 the background; of no account for a binary network.
     channels
-        Of features; empty for colours.
+        Of features; empty for colors.
     """
 
     stages: tuple[int, ...]

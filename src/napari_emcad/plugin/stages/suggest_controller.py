@@ -175,15 +175,15 @@ class SuggestController(QObject):
         self._panel.show_suggested(self._at + 1, len(self._found))
         if asked is None:
             return
-        world = _world_of(asked.request, place, place.centre)
+        world = _world_of(asked.request, place, place.center)
         image, dims = asked.request.image, self._viewer.dims
         beside = dims.ndim - image.ndim
         for axis, letter in enumerate(asked.request.axes[: image.ndim]):
             if axis + beside in dims.not_displayed and letter != "C":
                 dims.set_point(axis + beside, world[axis])
-        centre = [world[axis - beside] for axis in dims.displayed]
+        center = [world[axis - beside] for axis in dims.displayed]
         camera = self._viewer.scene.camera
-        camera.center = (*camera.center[: 3 - len(centre)], *centre)
+        camera.center = (*camera.center[: 3 - len(center)], *center)
         camera.zoom *= self._times(asked.request, place)
 
     def _times(self, request: StageRequest, place: SuggestedRegion) -> float:
@@ -223,7 +223,7 @@ class SuggestController(QObject):
         self.show_soon()
 
     def _checkpoint_changed(self, _: object) -> None:
-        """Forget what another model was asked; one that has learnt since leaves the list."""
+        """Forget what another model was asked; one that has learned since leaves the list."""
         current = self._session.versions.current
         if current is not None and current.how == "opened":
             self._forget()

@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOUR
+from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOR
 from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 
-_COLOUR, _NAME, _PIXELS, _STROKES = range(4)
+_COLOR, _NAME, _PIXELS, _STROKES = range(4)
 _SWATCH = 14
 
 
@@ -31,15 +31,15 @@ class ClassTable(QWidget):
         The user wants to paint class k, the background being class 0.
     add_wanted, remove_wanted
         A new class; class k taken out.
-    renamed, recoloured
-        Class k and its new name or colour.
+    renamed, recolored
+        Class k and its new name or color.
     """
 
     class_wanted = Signal(int)
     add_wanted = Signal()
     remove_wanted = Signal(int)
     renamed = Signal(int, str)
-    recoloured = Signal(int, str)
+    recolored = Signal(int, str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,13 +71,13 @@ class ClassTable(QWidget):
         pixels: Mapping[int, int],
         strokes: Mapping[int, int],
     ) -> None:
-        """Show names, colours and counts."""
+        """Show names, colors and counts."""
         self._classes = tuple(classes)
-        listed = [("background", BACKGROUND_COLOUR), *((c.name, c.colour) for c in classes)]
+        listed = [("background", BACKGROUND_COLOR), *((c.name, c.color) for c in classes)]
         with QSignalBlocker(self._rows):
             self._rows.set_count(len(listed))
-            for k, (name, colour) in enumerate(listed):
-                self._show_row(k, name, colour, pixels.get(k, 0), strokes.get(k, 0))
+            for k, (name, color) in enumerate(listed):
+                self._show_row(k, name, color, pixels.get(k, 0), strokes.get(k, 0))
         self._remove.setEnabled(self.current > 0 and len(classes) > 1)
 
     def show_current(self, k: int) -> None:
@@ -90,10 +90,10 @@ class ClassTable(QWidget):
                 self._rows.setCurrentCell(k, _NAME)
         self._remove.setEnabled(k > 0 and len(self._classes) > 1)
 
-    def _show_row(self, k: int, name: str, colour: str, pixels: int, strokes: int) -> None:
+    def _show_row(self, k: int, name: str, color: str, pixels: int, strokes: int) -> None:
         key = f" (Alt+{k})" if k < 10 else ""
-        swatch = self._rows.put(k, _COLOUR, "", "Double-click to change the colour" if k else " ")
-        swatch.setIcon(_icon(colour))
+        swatch = self._rows.put(k, _COLOR, "", "Double-click to change the color" if k else " ")
+        swatch.setIcon(_icon(color))
         self._rows.put(k, _NAME, name, f"Paint {name}{key}; double-click to rename", editable=k > 0)
         self._rows.put(k, _PIXELS, f"{pixels:,}")
         self._rows.put(k, _STROKES, f"{strokes:,}")
@@ -103,17 +103,17 @@ class ClassTable(QWidget):
         self.class_wanted.emit(row)
 
     def _double_clicked(self, row: int, column: int) -> None:
-        if column == _COLOUR and row > 0:
-            chosen = QColorDialog.getColor(QColor(self._classes[row - 1].colour), self)
+        if column == _COLOR and row > 0:
+            chosen = QColorDialog.getColor(QColor(self._classes[row - 1].color), self)
             if chosen.isValid():
-                self.recoloured.emit(row, chosen.name())
+                self.recolored.emit(row, chosen.name())
 
     def _changed(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and 0 < item.row() <= len(self._classes):
             self.renamed.emit(item.row(), item.text())
 
 
-def _icon(colour: str) -> QIcon:
+def _icon(color: str) -> QIcon:
     swatch = QPixmap(_SWATCH, _SWATCH)
-    swatch.fill(QColor(colour))
+    swatch.fill(QColor(color))
     return QIcon(swatch)

@@ -362,7 +362,7 @@ class TeachController(QObject):
         panel.classes.add_wanted.connect(self.add_class)
         panel.classes.remove_wanted.connect(self.remove)
         panel.classes.renamed.connect(self.rename)
-        panel.classes.recoloured.connect(project.recolour_class)
+        panel.classes.recolored.connect(project.recolor_class)
         panel.versions.wanted.connect(training_runner.go_to)
         panel.versions.compare_wanted.connect(self._preview.compare)
         panel.form.changed.connect(self.show_soon)

@@ -1,4 +1,4 @@
-"""The list of images that are learnt from, each with its annotation and what its numbers mean."""
+"""The list of images that are learned from, each with its annotation and what its numbers mean."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _IMAGE, _ANNOTATION, _MEANS = range(3)
 _MEANINGS: dict[Meaning, str] = {"scribbles": "strokes", "mask": "mask", "objects": "objects"}
 _MEANS_WIDTH = 88
 _TIPS = {
-    "scribbles": "0 is unpainted: only strokes are learnt; 255 is background",
-    "mask": "0 is background: every pixel of a painted slice is learnt",
+    "scribbles": "0 is unpainted: only strokes are learned; 255 is background",
+    "mask": "0 is background: every pixel of a painted slice is learned",
     "objects": "0 is background; every other number is an object of class 1",
 }
 

@@ -137,7 +137,7 @@ class TeachPanel(QWidget):
         running
             Whether a job runs that one has to wait for.
         live, updating, stale
-            Whether Live mode is on, an update runs, and paint waits to be learnt.
+            Whether Live mode is on, an update runs, and paint waits to be learned.
         """
         self._new.setEnabled(self.layer is not None)
         for button in (self._train, self._update):

@@ -52,13 +52,13 @@ _SUPERVISIONS: dict[str, SupervisionName] = {
     "learned weights": "learned",
 }
 _TEACHERS: dict[str, TeacherName] = {
-    "likeness, if new": "probe",
-    "likeness, where agreed": "agreed",
-    "the model as it was": "start",
-    "its running mean": "mean",
+    "probe, if images are unfamiliar": "probe",
+    "probe, where the model agrees": "consensus",
+    "the initial model": "initial",
+    "running mean of the model": "ema",
 }
 _STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
-"""Presets for strokes: of a model that has learnt, and of one that has not."""
+"""Presets for strokes: of a model that has learned, and of one that has not."""
 
 _MOST_STEPS = 100_000
 
@@ -226,7 +226,7 @@ class TrainForm(QWidget):
             return
         fresh = start != "model"
         preset = PRESETS[_FRESH if fresh else _STROKES]
-        if fresh and start != "nothing":  # its encoder has learnt already
+        if fresh and start != "nothing":  # its encoder has learned already
             preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
         self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
         self.set_value(TrainChoices(preset, start, self._file))

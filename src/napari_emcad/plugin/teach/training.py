@@ -80,7 +80,7 @@ class TrainingRunner(QObject):
         self._cache = PlaneCache()
         self._tutor: Any = None
         self._taught: Checkpoint | None = None
-        self._learnt_with: TrainingConfig | None = None
+        self._learned_with: TrainingConfig | None = None
         self._live, self._stale = False, False
         self._next: Callable[[], None] | None = None
         self._compared: tuple[Record, frozenset[Hashable]] | None = None
@@ -124,7 +124,7 @@ class TrainingRunner(QObject):
 
     @property
     def live(self) -> bool:
-        """Whether each stroke is learnt at once."""
+        """Whether each stroke is learned at once."""
         return self._live
 
     @property
@@ -141,7 +141,7 @@ class TrainingRunner(QObject):
 
     @property
     def stale(self) -> bool:
-        """Whether something was painted that the model has not learnt."""
+        """Whether something was painted that the model has not learned."""
         return self._stale
 
     def disagreement(self) -> str:
@@ -241,7 +241,7 @@ class TrainingRunner(QObject):
         plan = self._plan()
         if plan is None:
             return
-        if self._taught is not plan.checkpoint or self._learnt_with != plan.choices.config:
+        if self._taught is not plan.checkpoint or self._learned_with != plan.choices.config:
             self._tutor = None  # another model, other classes or other settings
         shown = self._preview.begin(plan.checkpoint)
         tutor, cache, screen = self._tutor, self._cache, self._preview.screen
@@ -268,7 +268,7 @@ class TrainingRunner(QObject):
             return
         self._tutor, update = outcome.result
         held_out = plan.held_out if update.score is not None else 0
-        self._taught, self._learnt_with = update.checkpoint, plan.choices.config
+        self._taught, self._learned_with = update.checkpoint, plan.choices.config
         self._session.learn(
             "live",
             update.checkpoint,

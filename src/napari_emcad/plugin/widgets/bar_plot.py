@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtGui import QPaintEvent
 
-COLOUR = "#3fa7d6"
+COLOR = "#3fa7d6"
 _HEIGHT = 28
 _GAP = 4
 
@@ -72,7 +72,7 @@ def _draw(painter: QPainter, area: QRectF, values: NDArray[np.float32], ink: QCo
     for n, value in enumerate(values.tolist()):
         height = min(max(value, 0.0), 1.0) * area.height()
         bar = QRectF(area.left() + n * width, area.bottom() - height, max(width - 0.2, 0.5), height)
-        painter.fillRect(bar, QColor(COLOUR))
+        painter.fillRect(bar, QColor(COLOR))
     faint = QColor(ink)
     faint.setAlphaF(0.25)
     painter.setPen(faint)

@@ -106,7 +106,7 @@ class LossPlot(QWidget):
         painter.drawText(title, _at(Qt.AlignmentFlag.AlignRight), "Dice, held out")
 
     def _draw_line(
-        self, painter: QPainter, area: QRectF, points: Points, colour: str, dots: bool = False
+        self, painter: QPainter, area: QRectF, points: Points, color: str, dots: bool = False
     ) -> None:
         if not points:
             return
@@ -118,10 +118,10 @@ class LossPlot(QWidget):
             )
             for x, y in points
         ]
-        painter.setPen(QPen(QColor(colour), 1.6))
+        painter.setPen(QPen(QColor(color), 1.6))
         painter.drawPolyline(QPolygonF(placed))
         if dots or len(placed) == 1:
-            painter.setBrush(QColor(colour))
+            painter.setBrush(QColor(color))
             for each in placed:
                 painter.drawEllipse(each, 2.2, 2.2)
 

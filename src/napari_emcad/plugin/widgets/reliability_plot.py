@@ -8,7 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_emcad.plugin.widgets.bar_plot import COLOUR
+from napari_emcad.plugin.widgets.bar_plot import COLOR
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
@@ -69,7 +69,7 @@ class ReliabilityPlot(QWidget):
         self._draw_frame(painter, area, low, ink)
         self._draw_titles(painter, QRectF(0, 0, area.right(), line), ink)
         _draw_line(painter, area, low, before, _faded(ink, 0.5), filled=False)
-        _draw_line(painter, area, low, after, QColor(COLOUR), filled=True)
+        _draw_line(painter, area, low, after, QColor(COLOR), filled=True)
 
     def _draw_frame(self, painter: QPainter, area: QRectF, low: float, ink: QColor) -> None:
         line = self.fontMetrics().height()
@@ -92,7 +92,7 @@ class ReliabilityPlot(QWidget):
     def _draw_titles(self, painter: QPainter, title: QRectF, ink: QColor) -> None:
         painter.setPen(_faded(ink, 0.7))
         painter.drawText(title, _at(Qt.AlignmentFlag.AlignLeft), "how often right")
-        painter.setPen(QColor(COLOUR))
+        painter.setPen(QColor(COLOR))
         painter.drawText(title, _at(Qt.AlignmentFlag.AlignRight), "after")
         title.setRight(title.right() - self.fontMetrics().horizontalAdvance("after  "))
         painter.setPen(_faded(ink, 0.6))
@@ -111,23 +111,23 @@ def _place(area: QRectF, low: float, x: float, y: float) -> QPointF:
 
 
 def _draw_line(
-    painter: QPainter, area: QRectF, low: float, dots: list[Dot], colour: QColor, filled: bool
+    painter: QPainter, area: QRectF, low: float, dots: list[Dot], color: QColor, filled: bool
 ) -> None:
     placed = [_place(area, low, x, y) for x, y, _ in dots]
-    painter.setPen(QPen(colour, 1.4))
+    painter.setPen(QPen(color, 1.4))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPolyline(QPolygonF(placed))
     if filled:
-        painter.setBrush(colour)
+        painter.setBrush(color)
     for at, (*_, share) in zip(placed, dots, strict=True):
         radius = _SMALLEST + (_LARGEST - _SMALLEST) * share**0.5
         painter.drawEllipse(at, radius, radius)
 
 
 def _faded(ink: QColor, alpha: float) -> QColor:
-    colour = QColor(ink)
-    colour.setAlphaF(alpha)
-    return colour
+    color = QColor(ink)
+    color.setAlphaF(alpha)
+    return color
 
 
 def _at(side: Qt.AlignmentFlag) -> int:
