@@ -57,7 +57,7 @@ def gate(monkeypatch):
         assert opened.wait(60)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     yield opened
     opened.set()
 
@@ -364,7 +364,7 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
         looks.append(1)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
     expected = stage_maps(
@@ -495,7 +495,7 @@ def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error
         def forward_intermediates(*_):
             raise type(error)(*error.args)
 
-        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
+        broken.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
         click(qtbot, panel)
         shown(panel)
     assert panel.job_bar.message
@@ -635,7 +635,7 @@ def test_the_network_goes_when_the_slider_is_followed_no_longer(
         return answers(self, x)
 
     stack.segment_panel._advanced._tile.setValue(64)
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: not stack.stages_panel.following, timeout=30_000)
     shown(stack)

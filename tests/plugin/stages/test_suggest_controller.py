@@ -246,7 +246,7 @@ def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, m
             panel.job_bar._thread.stop()
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     told = []
     panel.session.arrived.connect(lambda _, event: told.append(event))
     choose_stack(panel)
@@ -264,7 +264,7 @@ def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, erro
         def forward_intermediates(*_):
             raise type(error)(*error.args)
 
-        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
+        broken.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
         choose_stack(uneven)
         suggest(uneven, qtbot, finish)
     assert uneven.job_bar.message

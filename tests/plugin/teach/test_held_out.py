@@ -179,7 +179,7 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
             panel.job_bar._thread.stop()
             return answers(self, x)
 
-        broken.setattr(PvtEmcad, "look_inside", stopped)
+        broken.setattr(PvtEmcad, "forward_intermediates", stopped)
         panel.segment_panel._advanced._tile.setValue(64)
         calibrate(panel, qtbot)
         assert "Stopped" in panel.job_bar.message
@@ -187,7 +187,7 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
         def forward_intermediates(*_):
             raise RuntimeError("shapes")
 
-        broken.setattr(PvtEmcad, "look_inside", forward_intermediates)
+        broken.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
         calibrate(panel, qtbot)
         assert "shapes" in panel.job_bar.message
     assert panel.session.calibration is None
@@ -218,7 +218,7 @@ def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, mo
         assert opened.wait(60)
         return answers(self, x)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
     thread, session = panel.job_bar._thread, panel.session
@@ -317,7 +317,7 @@ def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkey
     def forward_intermediates(*_):
         raise type(error)(*error.args)
 
-    monkeypatch.setattr(PvtEmcad, "look_inside", forward_intermediates)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     train(panel, qtbot)
     version = panel.session.versions.current
     assert version.how == "trained"
