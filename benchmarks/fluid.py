@@ -84,7 +84,7 @@ def _window(slide: NDArray[Any]) -> dict[str, float]:
     _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
     QApplication.processEvents()
     opened = time.perf_counter() - begun
-    while panel.session.checkpoint is None or panel.job_bar.running:
+    while panel.session.checkpoint is None or panel.runner.running:
         QApplication.processEvents()
     beats: list[float] = []
     heart = QTimer()
@@ -93,8 +93,8 @@ def _window(slide: NDArray[Any]) -> dict[str, float]:
     gaps = {}
     for name in ("first job (imports torch)", "second job", "third job"):
         beats.clear()
-        panel.segment_controller.run()
-        while panel.job_bar.running:
+        panel.segment.controller.run()
+        while panel.runner.running:
             _rest()
         pauses = np.diff(beats)
         gaps[f"{name}: worst gap, s"] = float(pauses.max())
@@ -113,12 +113,12 @@ def _rest() -> None:
 
 
 def _end_of_job(viewer: object, panel: object) -> float:
-    panel.segment_controller.run()
+    panel.segment.controller.run()
     while panel.job_bar._progress.value() < 2:
         _rest()
     begun = time.perf_counter()
-    panel.job_bar.stop()
-    while panel.job_bar.running:
+    panel.runner.stop()
+    while panel.runner.running:
         _rest()
     seconds = time.perf_counter() - begun
     viewer.close()

@@ -25,6 +25,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_emcad.plugin.autosave import controller
+from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def measured(pixels: NDArray[Any], strokes: int) -> dict[str, float]:
     viewer = napari.Viewer(show=True)
     viewer.add_image(pixels, name="image", rgb=pixels.ndim == 3)
     panel = show_panel(viewer)
-    wait(lambda: panel.session.checkpoint is not None and not panel.job_bar.running)
-    panel._tabs.setCurrentWidget(panel.teach_panel)
-    panel.teach_panel._new.click()
+    wait(lambda: panel.session.checkpoint is not None and not panel.runner.running)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    panel.teach.panel._new.click()
     for k in (1, 0):
         paint(viewer, panel, k, k)
-    panel.teach_panel._live.click()
-    wait(lambda: len(panel.session.versions) > 1 and not panel.job_bar.running)
+    panel.teach.panel._live.click()
+    wait(lambda: len(panel.session.versions) > 1 and not panel.runner.running)
     gaps = Gaps()
     seconds = [one_stroke(viewer, panel, number) for number in range(2, 2 + strokes)]
     figures = {
@@ -96,11 +97,11 @@ def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
     """Paint a stroke and return how long its prediction takes."""
     paint(viewer, panel, number % 2, number)
     begun = time.perf_counter()
-    painted = int(np.count_nonzero(panel.teach_controller.pair.labels.data))
+    painted = int(np.count_nonzero(panel.teach.annotating.pair.labels.data))
 
     def learned() -> bool:
-        known = sum(panel.session.project.record.painted.values()) == painted
-        return known and not panel.teacher.stale and not panel.job_bar.running
+        known = sum(panel.session.project.record.pixel_counts.values()) == painted
+        return known and not panel.teach.training.pending and not panel.runner.running
 
     wait(learned)
     return time.perf_counter() - begun
@@ -108,7 +109,7 @@ def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
 
 def paint(viewer: napari.Viewer, panel: EmcadWidget, k: int, number: int) -> None:
     """Draw a stroke with the mouse, along a row of its own."""
-    panel.teach_controller.paint(k)
+    panel.teach.annotating.paint(k)
     row = 60 + 28 * number % (SIDE - 120)
     column = 90 + 61 * number % (SIDE - 220)
     canvas = viewer.window._qt_viewer.canvas
@@ -120,7 +121,7 @@ def paint(viewer: napari.Viewer, panel: EmcadWidget, k: int, number: int) -> Non
         send(native, QEvent.Type.MouseMove, place, NONE, LEFT)
         QApplication.processEvents()
     send(native, QEvent.Type.MouseButtonRelease, places[-1], LEFT, NONE)
-    if not panel.teacher.live:
+    if panel.teach.training.live_state is LiveState.OFF:
         wait(lambda: panel.session.project.record is not seen)
 
 

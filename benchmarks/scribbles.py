@@ -39,7 +39,7 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.intensity import standardized
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
-from napari_emcad.interactive.samples import painted_slices
+from napari_emcad.interactive.samples import labeled_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import teach
 from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
@@ -119,7 +119,7 @@ def one_seed(
         draw(paint, truth, methods, planes, rng, number)
         if number not in chosen.marks:
             continue
-        record = record.looked({k: v.copy() for k, v in paint.items()}, every=0)
+        record = record.updated({k: v.copy() for k, v in paint.items()}, every=0)
         for method in methods:
             begun = time.perf_counter()
             method.update(record, planes)
@@ -131,7 +131,7 @@ def one_seed(
     if not chosen.no_full:
         full = [network(name, start, chosen.quick) for name in chosen.configs[:1]]
         full += [] if chosen.no_forest else [forest(seed)]
-        everything = Record().looked(truth, every=0)
+        everything = Record().updated(truth, every=0)
         for method in full:
             for _ in range(1 if method.name == "forest" else 3):
                 method.update(everything, planes)
@@ -242,17 +242,17 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     now = {"checkpoint": start, "net": start.network(), "round": 0, "met": UNFAMILIAR}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
-        learned, _ = painted_slices(record, planes)
+        learned, _ = labeled_slices(record, planes)
         now["round"] += 1
         strokes = sum(record.strokes.values())
-        if len(record.painted) > 1:
-            first = [LabeledSlice(k, planes[k], each) for k, each in record.first().items()]
-            pages = record.pages.items()
+        if len(record.pixel_counts) > 1:
+            first = [LabeledSlice(k, planes[k], each) for k, each in record.first_strokes().items()]
+            pages = record.patches.items()
             others = [LabeledSlice(k, planes[k], p.target) for k, p in pages]
-            others = [each for each in others if each.name not in record.first()]
+            others = [each for each in others if each.name not in record.first_strokes()]
             now["met"] = measure_familiarity(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
-        how = adapted_config(config, len(record.painted), strokes, now["met"], taught)
+        how = adapted_config(config, len(record.pixel_counts), strokes, now["met"], taught)
         how = how.changed(seed=now["round"])
         job = teach(
             start if start.untrained else now["checkpoint"], learned, [], how, threading.Event()
@@ -299,7 +299,7 @@ def forest(seed: int) -> Method:
 
     def update(record: Record, planes: dict[str, Any]) -> None:
         samples, classes = [], []
-        for name, page in record.pages.items():
+        for name, page in record.patches.items():
             known = page.target != UNLABELED
             samples.append(features(planes[name])[known])
             classes.append(page.target[known])

@@ -45,8 +45,8 @@ from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
-from napari_emcad.interactive.suggest import Search, SuggestedRegions, search
-from napari_emcad.interactive.suggest_ranking import PATCH
+from napari_emcad.interactive.suggest import SuggestedRegions, SuggestSearch, suggest_job
+from napari_emcad.interactive.suggest_ranking import REGION_SIZE
 from napari_emcad.pipelines.segment import slices_for
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def main() -> None:
         chosen.seeds, chosen.marks = 1, [2, 4]
     start = started(chosen.start)
     runs = [
-        one_seed(seed, chosen, start) for seed in range(chosen.first, chosen.first + chosen.seeds)
+        one_seed(seed, chosen, start)
+        for seed in range(chosen.first_strokes, chosen.first_strokes + chosen.seeds)
     ]
     figures = summary(runs)
     print(json.dumps(figures) if chosen.json else table(figures))
@@ -119,11 +120,11 @@ def one_seed(seed: int, chosen: argparse.Namespace, start: Any) -> dict[str, dic
             else:
                 stroke_in(SQUARE_OF[strategy](now), now, number % 2)
             if number in chosen.marks:
-                record = record.looked({k: v.copy() for k, v in now.paint.items()}, every=0)
+                record = record.updated({k: v.copy() for k, v in now.paint.items()}, every=0)
                 now.method.update(record, planes)
                 now.ask()
                 told[strategy][number] = mean_dice(now.method, untouched)
-                done = f"{strategy}: {told[strategy][number]:.3f}, pixels {record.painted}"
+                done = f"{strategy}: {told[strategy][number]:.3f}, pixels {record.pixel_counts}"
                 print(f"seed {seed}, {number} strokes, {done}", file=sys.stderr, flush=True)
     return told
 
@@ -142,7 +143,9 @@ def suggested(now: Round) -> Square:
     slices = slices_for(np.moveaxis(images, 1, -1), checkpoint, "ZYXC")
     painted = AnnotatedImage("stack", "stack", slices, labels, LabelRule())
     shape, settings = (height, width), InferenceSettings()
-    found = ended(search(Search(slices, shape, checkpoint, settings, painted=painted), Event()))
+    found = ended(
+        suggest_job(SuggestSearch(slices, shape, checkpoint, settings, painted=painted), Event())
+    )
     for first in found.found[:1]:
         return names[first.index[0]], slice(*first.rows), slice(*first.columns)
     return at_random(now)
@@ -174,7 +177,7 @@ def most_wrong(now: Round) -> Square:
 SQUARE_OF = {"suggested": suggested, "random": at_random, "error": most_wrong}
 
 
-def unpainted(paint: dict[str, Any], patch: int = PATCH) -> list[Square]:
+def unpainted(paint: dict[str, Any], patch: int = REGION_SIZE) -> list[Square]:
     """Return squares without paint, a quarter of their side apart; all if every one has some."""
     every, free = [], []
     for name, target in paint.items():

@@ -107,29 +107,29 @@ def segmented_light(viewer: napari.Viewer) -> None:
     """Histology in the light theme, with single objects."""
     get_settings().appearance.theme = "light"
     panel = _panel(viewer, "nuclei_colour")
-    panel.segment_panel._separate.setChecked(True)
+    panel.segment.panel._separate.setChecked(True)
     _run(panel)
 
 
 def model(viewer: napari.Viewer) -> None:
     """The Model panel."""
     panel = _panel(viewer, "nuclei_dark")
-    panel._tabs.setCurrentWidget(panel.model_panel)
+    panel._tabs.setCurrentWidget(panel.model.panel)
 
 
 def model_light(viewer: napari.Viewer) -> None:
     """The Model panel with its details unfolded, in the light theme."""
     get_settings().appearance.theme = "light"
     panel = _panel(viewer, "nuclei_dark")
-    panel._tabs.setCurrentWidget(panel.model_panel)
-    _unfold(panel.model_panel)
+    panel._tabs.setCurrentWidget(panel.model.panel)
+    _unfold(panel.model.panel)
 
 
 def advanced(viewer: napari.Viewer) -> None:
     """The Segment panel with Advanced unfolded, and probabilities."""
     panel = _panel(viewer, "nuclei_bright")
-    _unfold(panel.segment_panel)
-    panel.segment_panel._advanced._probabilities.setChecked(True)
+    _unfold(panel.segment.panel)
+    panel.segment.panel._advanced._probabilities.setChecked(True)
     _run(panel)
 
 
@@ -151,7 +151,7 @@ def running(viewer: napari.Viewer) -> None:
     viewer.add_image(large, name="slide")
     panel = show_panel(viewer)
     _ready(panel)
-    panel.segment_controller.run()
+    panel.segment.controller.run()
     _wait_for(lambda: "left" in panel.job_bar.progress)
     _wait(2.5)
 
@@ -166,13 +166,13 @@ def stages(viewer: napari.Viewer) -> None:
     panel = show_panel(viewer)
     _ready(panel)
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
-    panel.stages_panel._follow.setChecked(True)
+    panel.stages.panel._follow.setChecked(True)
     _look(panel, kinds)
-    reach = panel.stages_panel._reach
+    reach = panel.stages.panel._reach
     reach.setCurrentIndex(reach.findData(True))
-    panel.stages_panel._suggest.click()
+    panel.stages.panel._suggest.click()
     _ready(panel)
-    _wait_for(lambda: not panel.stages_controller._waiting)
+    _wait_for(lambda: not panel.stages.controller._waiting)
     _wait(1)  # the maps follow to the slice of the first place
     _ready(panel)
     viewer.reset_view()
@@ -190,7 +190,7 @@ def stages_beside(viewer: napari.Viewer) -> None:
     panel = show_panel(viewer)
     _ready(panel)
     _look(panel, ("probability", "gate", "decoder", "adds", "entropy", "disagreement"))
-    panel.stages_panel._beside.click()
+    panel.stages.panel._beside.click()
 
 
 def calibrated(viewer: napari.Viewer) -> None:
@@ -199,32 +199,32 @@ def calibrated(viewer: napari.Viewer) -> None:
     panel = _panel(viewer, "nuclei_colour")
     red = viewer.layers[0].data[..., 0]
     mask = viewer.add_labels((red < threshold_otsu(red)).astype(np.uint8), name="truth")
-    panel.teach_controller.use_layer(mask)
+    panel.teach.annotating.use_layer(mask)
     mask.visible = False
-    panel._tabs.setCurrentWidget(panel.stages_panel)
-    _unfold(panel.stages_panel)
-    _wait_for(panel.stages_panel.calibration._button.isEnabled)
-    panel.stages_panel.calibration._button.click()
+    panel._tabs.setCurrentWidget(panel.stages.panel)
+    _unfold(panel.stages.panel)
+    _wait_for(panel.stages.panel.calibration._button.isEnabled)
+    panel.stages.panel.calibration._button.click()
     _ready(panel)
     _look(panel, ("entropy", "disagreement"))
-    for area in panel.stages_panel.findChildren(QScrollArea):
-        area.ensureWidgetVisible(panel.stages_panel.calibration)
+    for area in panel.stages.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.stages.panel.calibration)
 
 
 def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
-    panel._tabs.setCurrentWidget(panel.stages_panel)
-    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
+    panel._tabs.setCurrentWidget(panel.stages.panel)
+    panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     _wait(0.3)
-    panel.stages_panel._show.click()
+    panel.stages.panel._show.click()
     _ready(panel)
-    _wait_for(lambda: not panel.stages_controller._waiting)
+    _wait_for(lambda: not panel.stages.controller._waiting)
 
 
 def refusal(viewer: napari.Viewer) -> None:
     """A file that is no checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
     path = Path(__file__).parent / "images" / "segmented.png"
-    panel.model_controller.open_file(path)
+    panel.model.controller.open_file(path)
     _ready(panel)
 
 
@@ -253,14 +253,14 @@ _PALE = (((144, 160), (168, 172)), ((140, 166), (150, 175)), ((160, 158), (172, 
 def teach(viewer: napari.Viewer) -> None:
     """Strokes of nuclei and background, before anything is trained."""
     panel = _taught(viewer)
-    panel.teach_panel._annotation.setFocus()
+    panel.teach.panel._annotation.setFocus()
 
 
 def training(viewer: napari.Viewer) -> None:
     """A training that runs: curve, time left, prediction."""
     panel = _taught(viewer)
-    panel.teach_panel.form._steps.setValue(200)
-    panel.teach_panel._train.click()
+    panel.teach.panel.form._steps.setValue(200)
+    panel.teach.panel._train.click()
     _wait_for(lambda: "left" in panel.job_bar.progress)
     _wait(14)
 
@@ -277,19 +277,19 @@ def versions(viewer: napari.Viewer) -> None:
         _stroke(panel, 1, further)
         _stroke(panel, 1, (further[1], further[0][:1] + further[1][1:]))
     count = len(panel.session.versions)
-    panel.teach_panel._live.click()
+    panel.teach.panel._live.click()
     _wait_for(lambda: len(panel.session.versions) > count)
     _ready(panel)
-    for each in panel.teach_panel.findChildren(QCollapsible):
+    for each in panel.teach.panel.findChildren(QCollapsible):
         if each.text() == "Versions":
             each.expand(animate=False)
     _wait(0.3)
-    for area in panel.teach_panel.findChildren(QScrollArea):
-        area.ensureWidgetVisible(panel.teach_panel.versions)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.versions)
 
 
 def _train(panel: EmcadWidget) -> None:
-    panel.teach_panel._train.click()
+    panel.teach.panel._train.click()
     _wait(0.5)
     _ready(panel)
 
@@ -297,19 +297,19 @@ def _train(panel: EmcadWidget) -> None:
 def _taught(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
     """Return a panel with an annotation of some strokes."""
     panel = _panel(viewer, "nuclei_colour")
-    panel._tabs.setCurrentWidget(panel.teach_panel)
-    panel.teach_panel._new.click()
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    panel.teach.panel._new.click()
     for k, strokes in ((1, _OBJECTS), (0, _GROUND)):
         for each in strokes[:part]:
             _stroke(panel, k, each)
-    _wait_for(lambda: len(panel.session.project.record.painted) == 2)
+    _wait_for(lambda: len(panel.session.project.record.pixel_counts) == 2)
     return panel
 
 
 def _stroke(panel: EmcadWidget, k: int, ends: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Paint a straight stroke, and let it be noticed."""
-    panel.teach_controller.paint(k)
-    labels = panel.teach_controller.pair.labels
+    panel.teach.annotating.paint(k)
+    labels = panel.teach.annotating.pair.labels
     for point in np.linspace(*ends, 24):
         labels.paint(point, labels.selected_label)
     seen = panel.session.project.record
@@ -348,12 +348,12 @@ def _panel(viewer: napari.Viewer, sample: str) -> EmcadWidget:
 
 
 def _run(panel: EmcadWidget) -> None:
-    panel.segment_panel._run.click()
+    panel.segment.panel._run.click()
     _ready(panel)
 
 
 def _ready(panel: EmcadWidget) -> None:
-    _wait_for(lambda: panel.session.checkpoint is not None and not panel.job_bar.running)
+    _wait_for(lambda: panel.session.checkpoint is not None and not panel.runner.running)
 
 
 def _unfold(widget: object) -> None:

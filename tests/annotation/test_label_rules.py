@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_emcad.annotation.detect_rule import (
+    MaskValues,
+    detect_rule,
+    look_like_instances,
+    mask_values,
+)
 from napari_emcad.annotation.label_rules import (
     BACKGROUND,
     UNLABELED,
     LabelRule,
     LabelValueError,
-    Parts,
-    detect,
-    parts,
-    seem_counted,
-    target,
+    target_of,
     value_counts,
 )
 
@@ -30,36 +32,36 @@ def array(*values, dtype=np.uint8):
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())
 def test_value_k_is_class_k_everywhere(values, scribbles):
     labels = array(*values)
-    found = target(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
+    found = target_of(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
     for value, meant in zip(values, found[0], strict=True):
         assert meant == (value or (UNLABELED if scribbles else 0))
 
 
 def test_in_scribbles_255_is_background_and_0_unpainted():
-    found = target(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
+    found = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
     assert found.tolist() == [[UNLABELED, 1, 0]]
 
 
 def test_objects_are_all_of_class_1():
-    found = target(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
+    found = target_of(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
     assert found.tolist() == [[0, 1, 1]]
 
 
 def test_a_moved_value_stands_for_another_class_or_for_the_background():
     rule = LabelRule("scribbles", ((7, 1), (2, 0)))
-    assert target(array(0, 7, 2, 1), rule, 1).tolist() == [[UNLABELED, 1, 0, 1]]
+    assert target_of(array(0, 7, 2, 1), rule, 1).tolist() == [[UNLABELED, 1, 0, 1]]
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, ">u2"])
 def test_any_whole_number_type(dtype):
     labels = np.array([[0, 1], [1, 0]]).astype(dtype)
-    assert target(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
+    assert target_of(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(("values", "said"), [((3,), "value 3 "), ((-2,), "value -2 ")])
 def test_a_value_that_is_no_class_is_named(values, said):
     with pytest.raises(LabelValueError, match=said):
-        target(array(*values, dtype=np.int16), LabelRule("mask"), 2)
+        target_of(array(*values, dtype=np.int16), LabelRule("mask"), 2)
 
 
 def test_a_rule_is_checked():
@@ -87,21 +89,21 @@ def test_a_rule_is_checked():
 def test_layers_made_elsewhere_are_read_sensibly_or_the_user_is_asked(
     counts, classes, meaning, sure
 ):
-    found = detect(counts, classes)
-    assert (found.rule.meaning, found.sure) == (meaning, sure)
-    assert found.why.endswith(".")
+    found = detect_rule(counts, classes)
+    assert (found.rule.meaning, found.certain) == (meaning, sure)
+    assert found.reason.endswith(".")
 
 
 def test_a_mask_of_0_and_255_is_class_1_and_never_background():
     labels = array(0, 255, 255)
-    rule = detect(value_counts(labels), 1).rule
-    assert target(labels, rule, 1).tolist() == [[0, 1, 1]]
+    rule = detect_rule(value_counts(labels), 1).rule
+    assert target_of(labels, rule, 1).tolist() == [[0, 1, 1]]
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), CLASSES)
 def test_what_was_detected_can_be_read(values, classes):
     labels = array(*values, dtype=np.uint16)
-    found = target(labels, detect(value_counts(labels), classes).rule, classes)
+    found = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
     assert found.min() >= UNLABELED
     assert found.max() <= classes
 
@@ -116,21 +118,21 @@ def mask_of(*pieces, shape=(40, 40)):
 
 def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
     mask = mask_of((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
-    assert parts(mask) == Parts((1, 2, 9, 10**9), 3)
-    assert parts(mask_of()) == Parts((), 0)
+    assert mask_values(mask) == MaskValues((1, 2, 9, 10**9), 3)
+    assert mask_values(mask_of()) == MaskValues((), 0)
 
 
 def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
     rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
-    few, many = parts(mask_of(*rows[:3])), parts(mask_of(*rows))
-    assert seem_counted([few, many])
-    assert seem_counted([many])
-    assert not seem_counted([few, few])
-    assert not seem_counted([])
-    assert not seem_counted([parts(mask_of())])
+    few, many = mask_values(mask_of(*rows[:3])), mask_values(mask_of(*rows))
+    assert look_like_instances([few, many])
+    assert look_like_instances([many])
+    assert not look_like_instances([few, few])
+    assert not look_like_instances([])
+    assert not look_like_instances([mask_values(mask_of())])
 
 
 def test_classes_are_not_taken_for_counted_objects():
     cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
-    assert not seem_counted([parts(mask_of(*cells)), parts(mask_of(*cells[:2]))])
-    assert not seem_counted([parts(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])
+    assert not look_like_instances([mask_values(mask_of(*cells)), mask_values(mask_of(*cells[:2]))])
+    assert not look_like_instances([mask_values(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.annotation.record import EVERY, Record
+from napari_emcad.annotation.record import HOLD_OUT_EVERY, Record
 
 SHAPE = (40, 60)
 
@@ -47,74 +47,74 @@ def test_a_pixel_that_was_learned_is_never_tested_while_it_keeps_its_value(paint
         for y, x, side, k in strokes:
             target[y : y + 3, x : x + side] = k
         learned &= target == before
-        record = record.looked({"a": target.copy()}, "a" if masks else "")
-        page = record.pages["a"]
+        record = record.updated({"a": target.copy()}, "a" if masks else "")
+        page = record.patches["a"]
         assert np.array_equal(page.target, target)
-        assert not (page.held & learned).any()
-        assert not (page.held & (target == UNLABELED)).any()
-        both = (page.learned() != UNLABELED) & (page.tested() != UNLABELED)
+        assert not (page.held_out & learned).any()
+        assert not (page.held_out & (target == UNLABELED)).any()
+        both = (page.training_target() != UNLABELED) & (page.validation_target() != UNLABELED)
         assert not both.any()
-        learned |= page.learned() != UNLABELED
-        assert np.array_equal(page.seen > 0, target != UNLABELED)
+        learned |= page.training_target() != UNLABELED
+        assert np.array_equal(page.scan > 0, target != UNLABELED)
 
 
 def test_every_fifth_stroke_of_a_class_is_held_out_whichever_page_it_is_on():
-    record = Record().looked({"a": dots(nothing(), 1, 0, 7), "b": dots(nothing(), 1, 0, 8)})
+    record = Record().updated({"a": dots(nothing(), 1, 0, 7), "b": dots(nothing(), 1, 0, 8)})
     assert record.strokes == {1: 15}
-    assert sum(record.held_out.values()) == 3 * 4
-    assert record.held_out[1] * EVERY == record.painted[1]
+    assert sum(record.held_out_counts.values()) == 3 * 4
+    assert record.held_out_counts[1] * HOLD_OUT_EVERY == record.pixel_counts[1]
 
 
 def test_a_stroke_keeps_its_part_when_it_grows():
-    target = dots(nothing(), 1, 0, EVERY)
-    record = Record().looked({"a": target})
-    held = record.pages["a"].held.copy()
+    target = dots(nothing(), 1, 0, HOLD_OUT_EVERY)
+    record = Record().updated({"a": target})
+    held = record.patches["a"].held_out.copy()
     target = target.copy()
     target[0:2, :] = 1  # joins all of them
-    grown = record.looked({"a": target}).pages["a"].held
+    grown = record.updated({"a": target}).patches["a"].held_out
     assert grown[held].all()
 
 
 def test_only_new_pixels_are_new():
-    record = Record().looked({"a": dots(nothing(), 1, 0, 2)}, every=0)
-    record = record.looked({"a": dots(nothing(), 1, 0, 3)}, every=0)
-    assert record.new("a").sum() == 4
-    assert not record.looked({"a": dots(nothing(), 1, 0, 3)}).new("a").any()
+    record = Record().updated({"a": dots(nothing(), 1, 0, 2)}, every=0)
+    record = record.updated({"a": dots(nothing(), 1, 0, 3)}, every=0)
+    assert record.new_pixels("a").sum() == 4
+    assert not record.updated({"a": dots(nothing(), 1, 0, 3)}).new_pixels("a").any()
 
 
 def test_erased_paint_is_forgotten_and_a_page_that_left_as_well():
-    record = Record().looked({"a": dots(nothing(), 1, 0, 9)}).looked({"a": nothing()})
-    assert record.painted == {}
-    assert record.looked({}).pages == {}
+    record = Record().updated({"a": dots(nothing(), 1, 0, 9)}).updated({"a": nothing()})
+    assert record.pixel_counts == {}
+    assert record.updated({}).patches == {}
 
 
 def test_masks_are_held_out_in_squares_of_every_class():
     rng = np.random.default_rng(0)
     mask = (rng.random((100, 100)) < 0.3).astype(np.int16)
-    record = Record().looked({"a": mask}, masks={"a"})
-    held = record.pages["a"].held
-    assert held.mean() == pytest.approx(1 / EVERY, abs=0.05)
-    assert set(record.held_out) == {0, 1}
-    assert not Record().looked({"a": mask}, masks={"a"}, every=0).pages["a"].held.any()
+    record = Record().updated({"a": mask}, masks={"a"})
+    held = record.patches["a"].held_out
+    assert held.mean() == pytest.approx(1 / HOLD_OUT_EVERY, abs=0.05)
+    assert set(record.held_out_counts) == {0, 1}
+    assert not Record().updated({"a": mask}, masks={"a"}, every=0).patches["a"].held_out.any()
 
 
 def test_a_score_needs_strokes_of_every_class():
-    few = Record().looked({"a": dots(nothing(), 1, 0, EVERY)})
+    few = Record().updated({"a": dots(nothing(), 1, 0, HOLD_OUT_EVERY)})
     assert "second class" in few.why_no_score()
-    more = few.looked({"a": dots(dots(nothing(), 1, 0, EVERY), 0, 20, 2)})
-    assert "Too few strokes" in more.why_no_score()
-    enough = more.looked({"a": dots(dots(nothing(), 1, 0, EVERY), 0, 20, EVERY)})
+    more = few.updated({"a": dots(dots(nothing(), 1, 0, HOLD_OUT_EVERY), 0, 20, 2)})
+    assert "at least 5 strokes" in more.why_no_score()
+    enough = more.updated({"a": dots(dots(nothing(), 1, 0, HOLD_OUT_EVERY), 0, 20, HOLD_OUT_EVERY)})
     assert enough.why_no_score() == ""
 
 
 def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
     target = dots(dots(nothing(), 1, 0, 10), 0, 10, 10)
-    record = Record().looked({"a": target, "b": target})
+    record = Record().updated({"a": target, "b": target})
     monkeypatch.setattr(np, "unique", None)
-    tested = record.pages["a"].tested(), record.pages["b"].tested()
+    tested = record.patches["a"].validation_target(), record.patches["b"].validation_target()
     for k in (0, 1):
-        assert record.painted[k] == 2 * int((target == k).sum())
-        assert record.held_out[k] == sum(int((each == k).sum()) for each in tested)
+        assert record.pixel_counts[k] == 2 * int((target == k).sum())
+        assert record.held_out_counts[k] == sum(int((each == k).sum()) for each in tested)
     assert not record.why_no_score()
 
 
@@ -137,7 +137,7 @@ def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
 )
 def test_no_pixel_is_ever_learned_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
     """Two pages of one place are painted, erased, painted over, taken away and brought back."""
-    record, places = Record(), {"a": "here", "b": "here"}
+    record, locations = Record(), {"a": "here", "b": "here"}
     targets, there = {"a": nothing(), "b": nothing()}, {"a", "b"}
     learned, tested = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     for key, y, x, side, k, then in acts:
@@ -149,21 +149,21 @@ def test_no_pixel_is_ever_learned_and_tested_whatever_becomes_of_its_paint(acts,
         if then == "wait":
             continue
         if then == "forget class" and k == 2:
-            record = record.without(2)
+            record = record.without_class(2)
             for target in targets.values():
                 target[target == 2] = UNLABELED
         now = {each: targets[each].copy() for each in sorted(there)}
-        record = record.looked(now, there if masks else (), places=places)
+        record = record.updated(now, there if masks else (), locations=locations)
         if then == "teach" or always:
             record = record.frozen_split()
-            for page in record.pages.values():
-                learned |= page.learned() != UNLABELED
-                tested |= page.tested() != UNLABELED
+            for page in record.patches.values():
+                learned |= page.training_target() != UNLABELED
+                tested |= page.validation_target() != UNLABELED
         both = np.zeros((2, *SHAPE), bool)
-        for each, page in record.pages.items():
+        for each, page in record.patches.items():
             assert np.array_equal(page.target, targets[each])
-            both[0] |= page.learned() != UNLABELED
-            both[1] |= page.tested() != UNLABELED
+            both[0] |= page.training_target() != UNLABELED
+            both[1] |= page.validation_target() != UNLABELED
         assert not both.all(0).any()
         assert not (both[1] & learned).any()
         assert not (both[0] & tested).any()
@@ -172,23 +172,25 @@ def test_no_pixel_is_ever_learned_and_tested_whatever_becomes_of_its_paint(acts,
 def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
     everything = np.full(SHAPE, 1, np.int16)
     record = Record()
-    for _ in range(EVERY):  # each time another draw
-        record = record.looked({"a": everything}).looked({"a": nothing()})
-    assert not record.grounds["a"].taken().any()
-    assert record.looked({"a": dots(nothing(), 0, 0, EVERY)}).held_out == {0: 4}
+    for _ in range(HOLD_OUT_EVERY):  # each time another draw
+        record = record.updated({"a": everything}).updated({"a": nothing()})
+    assert not record.split_masks["a"].assigned().any()
+    assert record.updated({"a": dots(nothing(), 0, 0, HOLD_OUT_EVERY)}).held_out_counts == {0: 4}
 
 
 def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
-    record = Record(strokes={1: EVERY - 1}).looked({"a": np.full(SHAPE, 1, np.int16)})
-    assert record.pages["a"].held.mean() == pytest.approx(1 / EVERY, abs=0.05)
+    record = Record(strokes={1: HOLD_OUT_EVERY - 1}).updated({"a": np.full(SHAPE, 1, np.int16)})
+    assert record.patches["a"].held_out.mean() == pytest.approx(1 / HOLD_OUT_EVERY, abs=0.05)
 
 
 def test_paint_over_what_was_learned_says_why_it_has_no_score():
-    both = dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)
-    record = Record().looked({"a": both}).frozen_split().looked({"a": nothing()})
-    again = record.looked({"a": dots(dots(nothing(), 1, 0, EVERY - 1), 0, 20, EVERY)})
-    assert again.held_out == {0: 4}
-    assert again.strokes == {0: 2 * EVERY, 1: 2 * (EVERY - 1)}
-    assert "nothing was painted yet" in again.why_no_score()
-    more = dots(again.pages["a"].target.copy(), 1, 40, EVERY)
-    assert again.looked({"a": more}).why_no_score() == ""
+    both = dots(dots(nothing(), 1, 0, HOLD_OUT_EVERY - 1), 0, 20, HOLD_OUT_EVERY)
+    record = Record().updated({"a": both}).frozen_split().updated({"a": nothing()})
+    again = record.updated(
+        {"a": dots(dots(nothing(), 1, 0, HOLD_OUT_EVERY - 1), 0, 20, HOLD_OUT_EVERY)}
+    )
+    assert again.held_out_counts == {0: 4}
+    assert again.strokes == {0: 2 * HOLD_OUT_EVERY, 1: 2 * (HOLD_OUT_EVERY - 1)}
+    assert "nothing was annotated before" in again.why_no_score()
+    more = dots(again.patches["a"].target.copy(), 1, 40, HOLD_OUT_EVERY)
+    assert again.updated({"a": more}).why_no_score() == ""

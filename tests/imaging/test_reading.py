@@ -25,7 +25,7 @@ def numbered(axes):
     return np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
 
 
-def in_order(image, axes):
+def grouped_by_slice(image, axes):
     """Return the image with its stacked axes in their order, then C, Y, X."""
     if "C" not in axes:
         image, axes = image[None], "C" + axes
@@ -46,7 +46,7 @@ def test_every_slice_in_any_axis_order_is_numpys_transpose(axes, data):
     channels = data.draw(st.lists(st.integers(0, count - 1), min_size=3, max_size=3))
     rows, columns = part(data, SIZES["Y"]), part(data, SIZES["X"])
     slices = as_slices(image, 3, axes, channels, Scope(rows=rows, columns=columns))
-    expected = in_order(image, axes)[..., slice(*rows), slice(*columns)]
+    expected = grouped_by_slice(image, axes)[..., slice(*rows), slice(*columns)]
     order = list(slices.indices)
     assert order == list(product(*map(range, expected.shape[:-3])))
     assert [slices.indices[i] for i in range(len(order))] == order
@@ -85,7 +85,9 @@ def test_what_is_written_where_a_part_came_from_lands_there(axes, data):
 def test_a_scope_may_be_one_slice(axes):
     slices = as_slices(numbered(axes), 1, axes, scope=Scope(index=(2,)))
     assert list(slices.indices) == [(2,)]
-    np.testing.assert_array_equal(slices.read((2,))[0], in_order(numbered(axes), axes)[2, 0])
+    np.testing.assert_array_equal(
+        slices.read((2,))[0], grouped_by_slice(numbered(axes), axes)[2, 0]
+    )
 
 
 def test_an_empty_input_is_0_and_one_channel_may_feed_two():

@@ -11,7 +11,8 @@ import torch
 
 from napari_emcad import segment, stage_maps
 from napari_emcad.inference.segment import NotFinite, check_finite
-from napari_emcad.interactive.preview import PreviewCallback, VisibleRegion
+from napari_emcad.interactive.preview import PreviewSchedule
+from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.pipelines.segment import slices_for
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
@@ -41,9 +42,9 @@ def test_half_precision_is_named_where_it_was_used():
         check_finite(finite=False, half=torch.float16)
 
 
-def test_a_look_at_the_screen_does_not_end_a_training(damaged, monkeypatch):
-    monkeypatch.setattr("napari_emcad.interactive.preview._SHORTEST_REST_S", 0.0)
-    watch = PreviewCallback(
-        damaged, VisibleRegion(slices_for(IMAGE, damaged)), "cpu", threading.Event()
+def test_a_preview_that_is_not_finite_does_not_end_a_training(damaged):
+    visible, seconds = VisibleRegion(slices_for(IMAGE, damaged)), iter((0.0, 60.0, 60.0))
+    preview = PreviewSchedule(
+        damaged, visible, "cpu", threading.Event(), clock=lambda: next(seconds)
     )
-    assert list(watch(damaged.network())) == []
+    assert list(preview(damaged.network())) == []

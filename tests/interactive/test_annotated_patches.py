@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.slices import as_slices
-from napari_emcad.interactive import annotated_patches
 from napari_emcad.interactive.annotated_patches import (
     AnnotatedImage,
-    disagreement,
-    looked,
+    conflict_message,
     merged_record,
-    targets,
+    read_targets,
+    scan_annotations,
 )
 
 
@@ -40,10 +38,8 @@ def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, sha
     rng = np.random.default_rng(seed)
     labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
     slices = as_slices(np.zeros(shape, np.uint8), 3, axes, (0,) * 3 if "C" in axes else None)
-    source = AnnotatedImage("a", "image", slices, labels, LabelRule(), corner)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(annotated_patches, "BLOCK", block)
-        found = targets([source], 2)
+    source = AnnotatedImage("a", "image", slices, labels, LabelRule(), corner, patch_size=block)
+    found = read_targets([source], 2)
     whole = np.full(slices.spatial_shape, UNLABELED, np.int16)
     part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
     whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int)))
@@ -80,45 +76,45 @@ def annotations(numbers, names=("image", "image")):
     ),
     st.sets(st.integers(0, 1), min_size=1),
 )
-def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, ticked):
+def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
     numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
     record = Record()
     learned, tested = np.zeros((2, 3, 12, 30), bool)
     for which, z, x, value in strokes:
         numbers[which][z, 3:5, x : x + 3] = value
         sources = annotations(numbers)
-        record = looked(sources, record, 2).frozen_split()
-        chosen = [sources[n] for n in sorted(ticked)]
+        record = scan_annotations(sources, record, 2).frozen_split()
+        chosen = [sources[n] for n in sorted(enabled)]
         lesson = merged_record(chosen, record)
         said = {}
-        for key, page in lesson.pages.items():
+        for key, page in lesson.patches.items():
             (z,) = key.index
-            learned[z] |= page.learned() != UNLABELED
-            tested[z] |= page.tested() != UNLABELED
+            learned[z] |= page.training_target() != UNLABELED
+            tested[z] |= page.validation_target() != UNLABELED
             for y, x in np.argwhere(page.target != UNLABELED).tolist():
                 said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
         assert not (learned & tested).any()
         assert all(len(classes) == 1 for classes in said.values())
-        painted = [numbers[n] for n in sorted(ticked)]
+        painted = [numbers[n] for n in sorted(enabled)]
         for (z, y, x), classes in said.items():
             last = [each[z, y, x] for each in painted if each[z, y, x]][-1]
             assert classes == {0 if last == 255 else last}
         count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
-        sentence = disagreement(chosen, record)
-        assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(ticked) == 2)
+        sentence = conflict_message(chosen, record)
+        assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(enabled) == 2)
 
 
 def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
     numbers = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
     sources = annotations(numbers, ("one", "other"))
-    record = looked(sources, Record(), 2)
-    assert not disagreement(sources, record)
-    assert merged_record(sources, record).painted == {1: 360, 2: 360}
+    record = scan_annotations(sources, Record(), 2)
+    assert not conflict_message(sources, record)
+    assert merged_record(sources, record).pixel_counts == {1: 360, 2: 360}
 
 
 def test_a_renamed_image_keeps_its_pages():
     numbers = [np.full((12, 30), 1, np.uint8)]
-    record = looked(annotations(numbers, ("one",)), Record(), 2)
-    renamed = looked(annotations(numbers, ("other",)), record, 2)
-    (before,), (after,) = record.pages.values(), renamed.pages.values()
+    record = scan_annotations(annotations(numbers, ("one",)), Record(), 2)
+    renamed = scan_annotations(annotations(numbers, ("other",)), record, 2)
+    (before,), (after,) = record.patches.values(), renamed.patches.values()
     assert after is before

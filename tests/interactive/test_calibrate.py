@@ -15,16 +15,14 @@ from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import AnnotatedPatch, Record
 from napari_emcad.inference.events import InferenceSettings, Progress
 from napari_emcad.inference.uncertainty import TEMPERATURES, chances
-from napari_emcad.interactive import calibrate as calibrate_module
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 from napari_emcad.interactive.calibrate import (
-    FEWEST,
-    Answers,
-    calibrate,
-    calibrated,
-    held_out_answers,
+    FEWEST_PIXELS,
+    calibrate_job,
+    fit_calibration,
     why_not_calibrate,
 )
+from napari_emcad.interactive.held_out import HeldOutPredictions, held_out_predictions
 from napari_emcad.io.checkpoints.files import read_checkpoint
 from napari_emcad.pipelines.segment import slices_for
 
@@ -75,8 +73,9 @@ def ended(job):
             return end.value, events
 
 
-def ask(checkpoint, source, record, given=CPU):
-    return ended(held_out_answers(checkpoint, [source], record, given, threading.Event()))[0]
+def ask(checkpoint, source, record, given=CPU, **options):
+    stop = threading.Event()
+    return ended(held_out_predictions(checkpoint, [source], record, given, stop, **options))[0]
 
 
 def expected(image, checkpoint, record, axes="YX"):
@@ -85,11 +84,11 @@ def expected(image, checkpoint, record, axes="YX"):
         image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
     ).probabilities
     found = []
-    for key, page in record.pages.items():
+    for key, page in record.patches.items():
         part = said[(slice(None), *key.index)]
         part = part.swapaxes(1, 2) if axes.index("X") < axes.index("Y") else part
         part = part[:, slice(*key.rows), slice(*key.columns)]
-        found.append(part[:, page.held])
+        found.append(part[:, page.held_out])
     together = np.concatenate(found, 1)
     return np.concatenate([1 - together, together]) if len(together) == 1 else together
 
@@ -105,8 +104,8 @@ def test_it_sees_what_a_segmentation_sees(bundled, head, how):
     said = chances(answers.logits)
     assert np.abs(said - wanted).mean() < 0.01
     assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
-    page = next(iter(record.pages.values()))
-    np.testing.assert_array_equal(answers.classes, page.target[page.held])
+    page = next(iter(record.patches.values()))
+    np.testing.assert_array_equal(answers.classes, page.target[page.held_out])
 
 
 def test_stacks_with_columns_first_and_several_classes(two_classes):
@@ -147,15 +146,15 @@ def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
     }
     surer = replace(bundled, tensors=tensors)
     one, two = (
-        ended(calibrate(each, [source], record, CPU, threading.Event()))[0]
+        ended(calibrate_job(each, [source], record, CPU, threading.Event()))[0]
         for each in (bundled, surer)
     )
     assert two.temperature == pytest.approx(2 * one.temperature, rel=0.01)
     assert two.checkpoint is surer
-    assert two.right == one.right < one.pixels == sum(record.held_out.values())
+    assert two.correct == one.correct < one.pixels == sum(record.held_out_counts.values())
     assert two.after.error == pytest.approx(one.after.error, abs=0.01)
     assert two.after.error < two.before.error
-    assert f"{two.temperature:.2g}: the model was too sure" in str(two)
+    assert f"{two.temperature:.2g}: the model was overconfident" in str(two)
     assert f"on {one.pixels:,} held-out pixels" in str(two)
 
 
@@ -165,7 +164,7 @@ def test_progress_and_stop(bundled):
     pages = [((z,), (0, 160), (0, 224)) for z in range(5)]
     source, record = lesson(stack, truth, bundled, "ZYX", pages)
     stop = threading.Event()
-    job = calibrate(bundled, [source], record, CPU, stop)
+    job = calibrate_job(bundled, [source], record, CPU, stop)
     seen = []
     while len(seen) < 2:
         event = next(job)
@@ -176,16 +175,15 @@ def test_progress_and_stop(bundled):
     assert ended(job)[0] is None
     flat, only = lesson(image, truth[0], bundled)
     fine = replace(CPU, tile=96)
-    events = ended(calibrate(bundled, [flat], only, fine, threading.Event()))[1]
+    events = ended(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
     assert len({each.done for each in events}) > 4  # a single page tells of its tiles
 
 
-def test_of_very_many_pixels_every_nth_is_asked(bundled, monkeypatch):
+def test_of_very_many_pixels_every_nth_is_asked(bundled):
     image, truth = cells()
     source, record = lesson(image, truth, bundled)
     whole = ask(bundled, source, record)
-    monkeypatch.setattr(calibrate_module, "MOST", 1000)
-    some = ask(bundled, source, record)
+    some = ask(bundled, source, record, most_pixels=1000)
     every = -(-len(whole.classes) // 1000)
     np.testing.assert_array_equal(some.classes, whole.classes[::every])
     np.testing.assert_allclose(some.logits, whole.logits[:, ::every])
@@ -207,8 +205,8 @@ def _record(*counts):
         (Record(), "Teach tab"),
         (_record((200, 100)), "second class"),
         (_record((200, 100), (200, 0)), "every class"),
-        (_record((200, 30), (200, FEWEST - 31)), f"there are {FEWEST - 1}"),
-        (_record((200, 30), (200, FEWEST - 30)), ""),
+        (_record((200, 30), (200, FEWEST_PIXELS - 31)), f"there are {FEWEST_PIXELS - 1}"),
+        (_record((200, 30), (200, FEWEST_PIXELS - 30)), ""),
     ],
 )
 def test_too_little_is_said_in_plain_words(record, word):
@@ -220,23 +218,27 @@ def test_too_little_is_said_in_plain_words(record, word):
 def test_too_little_is_refused(bundled):
     image, truth = cells()
     source, _ = lesson(image, truth, bundled)
-    with pytest.raises(ValueError, match="held-out paint"):
-        ended(calibrate(bundled, [source], Record(), CPU, threading.Event()))
-    with pytest.raises(ValueError, match="Nothing is held out"):
+    with pytest.raises(ValueError, match="held-out strokes"):
+        ended(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
+    with pytest.raises(ValueError, match="No pixel is held out"):
         ask(bundled, source, Record())
 
 
 def test_a_network_that_is_always_right_is_told_nothing(bundled):
-    answers = Answers(np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16))
-    found = calibrated(bundled, answers)
+    answers = HeldOutPredictions(
+        np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16)
+    )
+    found = fit_calibration(bundled, answers)
     assert found.temperature == 1
-    assert not found.fitted
+    assert not found.is_fitted
     assert "right on all 3 held-out pixels" in str(found)
 
 
 def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
-    answers = Answers(np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16))
-    said = str(calibrated(bundled, answers))
+    answers = HeldOutPredictions(
+        np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16)
+    )
+    said = str(fit_calibration(bundled, answers))
     assert "wrong on 51 of 60 held-out pixels" in said
     assert "Train it first" in said
 
@@ -252,15 +254,15 @@ def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
 def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
     logits = np.full((1, 100), size, np.float32)
     classes = (np.arange(100) >= wrong).astype(np.int16)
-    said = str(calibrated(bundled, Answers(logits, classes)))
+    said = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
     assert words in said
     assert ("Train it first" in said) == (wrong > 5)
 
 
 def test_answers_that_are_not_finite_make_no_calibration(bundled):
-    answers = Answers(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
+    answers = HeldOutPredictions(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
     with pytest.raises(ValueError, match="not finite"):
-        calibrated(bundled, answers)
+        fit_calibration(bundled, answers)
 
 
 @settings(max_examples=60, deadline=None)
@@ -269,11 +271,11 @@ def test_any_answers_make_a_calibration(count, size, spread, seed):
     random = np.random.default_rng(seed)
     logits = (random.standard_normal((count, size)) * spread).astype(np.float32)
     classes = random.integers(0, max(count, 2), size).astype(np.int16)
-    answers = Answers(logits, classes)
-    found = calibrated(None, answers)
+    answers = HeldOutPredictions(logits, classes)
+    found = fit_calibration(None, answers)
     assert TEMPERATURES[0] * 0.99 <= found.temperature <= TEMPERATURES[1] * 1.01
     assert found.before.pixels.sum() == found.after.pixels.sum() == found.pixels == size
-    assert 0 <= answers.doubt <= 1
+    assert 0 <= answers.mean_entropy <= 1
     assert f"{size:,} held-out pixels" in str(found)
     labels = chances(logits).argmax(0)
     np.testing.assert_array_equal(chances(logits, found.temperature).argmax(0), labels)

@@ -11,23 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, detect, value_counts
+from napari_emcad.annotation.detect_rule import detect_rule
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_counts
 from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import Notice
-from napari_emcad.interactive import annotated_patches
-from napari_emcad.interactive.annotated_patches import AnnotatedImage, looked, targets
+from napari_emcad.interactive.annotated_patches import PATCH_SIZE, AnnotatedImage, scan_annotations
 from napari_emcad.interactive.familiarity import (
     Familiarity,
     adapted_config,
     task_familiarity,
-    validated_every,
+    validation_interval,
 )
 from napari_emcad.interactive.fine_tune import fine_tune_job
 from napari_emcad.interactive.live import LiveTrainer
 from napari_emcad.interactive.plane_cache import PlaneCache
-from napari_emcad.interactive.preview import VisibleRegion
-from napari_emcad.interactive.samples import slices_of
-from napari_emcad.interactive.task import TrainingTask
+from napari_emcad.interactive.samples import read_planes
+from napari_emcad.interactive.task import training_task
+from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.training.config import PRESETS
@@ -39,6 +39,15 @@ from napari_emcad.training.trainer import Trainer
 CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
 
 
+def slices_of(task, cache):
+    """Return training slices and held-out slices of a task."""
+    return read_planes(task, cache).split()
+
+
+def familiarity_of(task):
+    return task_familiarity(read_planes(task, PlaneCache()), PlaneCache())
+
+
 def painted(strokes, values):
     """Return 96 × 128 labels with so many strokes of each value."""
     labels = np.zeros((96, 128), np.uint8)
@@ -48,15 +57,15 @@ def painted(strokes, values):
     return labels
 
 
-def taught(labels, config=CONFIG):
+def trained_before(labels, config=CONFIG):
     """Return what came of one live update."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
-    record = Record().looked(targets([source], 1))
-    lesson = TrainingTask(checkpoint, (source,), record, config, "cpu")
+    record = scan_annotations([source], Record(), 1)
+    task = training_task(checkpoint, (source,), record, config, "cpu")
     tutor = LiveTrainer(checkpoint, config, "cpu")
-    job = tutor.update(lesson, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
+    job = tutor.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
     while True:
         try:
             next(job)
@@ -83,7 +92,7 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
         return learn(self, batch, share, seed, ramp)
 
     monkeypatch.setattr(Trainer, "learn", noted)
-    update = taught(painted(strokes, values), CONFIG.changed(teacher=teacher))
+    update = trained_before(painted(strokes, values), CONFIG.changed(teacher=teacher))
     assert seen == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
@@ -92,17 +101,26 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert adapted_config(CONFIG, 2, 20) is CONFIG
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "initial"
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.85)).teacher == "probe"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(0.5), taught=True).teacher == "consensus"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2), taught=True).teacher == "initial"
-    assert adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.8), taught=True).teacher == "initial"
-    mixed = Familiarity(1.0, 0.8, 0.3)
-    assert adapted_config(CONFIG, 2, 20, mixed, taught=True).teacher == "consensus"
-    assert adapted_config(CONFIG, 2, 20, mixed).teacher == "initial"
-    assert adapted_config(CONFIG, 2, 4, mixed, taught=True).teacher == "initial"
     assert (
-        adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2, 0.3), taught=True).teacher == "initial"
+        adapted_config(CONFIG, 2, 20, Familiarity(0.5), trained_before=True).teacher == "consensus"
     )
-    assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), taught=True).teacher == "probe"
+    assert (
+        adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2), trained_before=True).teacher
+        == "initial"
+    )
+    assert (
+        adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.8), trained_before=True).teacher
+        == "initial"
+    )
+    mixed = Familiarity(1.0, 0.8, 0.3)
+    assert adapted_config(CONFIG, 2, 20, mixed, trained_before=True).teacher == "consensus"
+    assert adapted_config(CONFIG, 2, 20, mixed).teacher == "initial"
+    assert adapted_config(CONFIG, 2, 4, mixed, trained_before=True).teacher == "initial"
+    assert (
+        adapted_config(CONFIG, 2, 20, Familiarity(1.0, 0.2, 0.3), trained_before=True).teacher
+        == "initial"
+    )
+    assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), trained_before=True).teacher == "probe"
     few = adapted_config(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
     mean = CONFIG.changed(teacher="ema")
@@ -113,14 +131,14 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert alone.learning_rate < CONFIG.learning_rate / 10
 
 
-def lesson_on(image, right):
-    """Return a lesson of one stroke of each class, which the bundled model has right or wrong."""
+def task_on(image, right):
+    """Return the task of one stroke of each class, which the bundled model has right or wrong."""
     checkpoint = napari_emcad.bundled_checkpoint()
     numbers = np.zeros(image.shape, np.uint8)
     numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
-    record = looked([source], Record(), 2)
-    return TrainingTask(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+    record = scan_annotations([source], Record(), 2)
+    return training_task(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
 
 
 @pytest.fixture
@@ -132,8 +150,8 @@ def nucleus():
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
-    events, lesson = [], lesson_on(nucleus, right)
-    job = fine_tune_job(lesson, PlaneCache(), VisibleRegion(), threading.Event())
+    events, task = [], task_on(nucleus, right)
+    job = fine_tune_job(task, PlaneCache(), VisibleRegion(), threading.Event())
     while True:
         try:
             events.append(next(job))
@@ -146,84 +164,84 @@ def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, r
 
 
 def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
-    lesson = lesson_on(nucleus, right=True)
-    blank = replace(
-        lesson.checkpoint, tensors={k: 0 * v for k, v in lesson.checkpoint.tensors.items()}
-    )
-    assert task_familiarity(lesson, PlaneCache()).right > 0.9
-    assert task_familiarity(replace(lesson, opened=blank), PlaneCache()).right < 0.6
-    became = replace(lesson, checkpoint=blank, opened=lesson.checkpoint)
-    assert task_familiarity(became, PlaneCache()).right > 0.9
+    task = task_on(nucleus, right=True)
+    blank = replace(task.checkpoint, tensors={k: 0 * v for k, v in task.checkpoint.tensors.items()})
+    assert familiarity_of(task).accuracy > 0.9
+    assert familiarity_of(replace(task, base=blank)).accuracy < 0.6
+    became = replace(task, checkpoint=blank, base=task.checkpoint)
+    assert familiarity_of(became).accuracy > 0.9
 
 
 def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
     """Where the model is right and strokes mislead a probe, they do not agree."""
-    lesson = lesson_on(nucleus, right=True)
-    assert task_familiarity(lesson, PlaneCache()).agreed > 0.8
-    network = lesson.checkpoint.network().eval()
+    task = task_on(nucleus, right=True)
+    assert familiarity_of(task).agreement > 0.8
+    network = task.checkpoint.network().eval()
     for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
-        learned, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
+        learned, _ = slices_of(task_on(nucleus, right), PlaneCache())
         before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
-        assert before.agreement(learned, lesson.checkpoint.preprocessing) == 0
-        before.look(learned, lesson.checkpoint.preprocessing)
-        assert least <= before.agreement(learned, lesson.checkpoint.preprocessing) <= most
+        assert before.agreement(learned, task.checkpoint.preprocessing) == 0
+        before.look(learned, task.checkpoint.preprocessing)
+        assert least <= before.agreement(learned, task.checkpoint.preprocessing) <= most
 
 
 def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
     """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
-    lesson = lesson_on(nucleus, right=True)
-    assert task_familiarity(lesson, PlaneCache()).elsewhere == 1
+    task = task_on(nucleus, right=True)
+    assert familiarity_of(task).agreement_elsewhere == 1
     strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
     for image, mixed in ((nucleus, False), (strange, True)):
-        more = slices_for(image, lesson.checkpoint, "YX")
+        more = slices_for(image, task.checkpoint, "YX")
         numbers = np.zeros(image.shape, np.uint8)
-        sources = (*lesson.sources, AnnotatedImage("b", "other", more, numbers, LabelRule()))
-        looked_at = looked(list(sources), lesson.record, 2)
+        images = (*task.images, AnnotatedImage("b", "other", more, numbers, LabelRule()))
+        earlier = scan_annotations(list(images), task.record, 2)
         numbers[80:84, 5:40] = 1
-        record = looked(list(sources), looked_at, 2)
-        met = task_familiarity(replace(lesson, sources=sources, record=record), PlaneCache())
-        assert met.known
-        assert met.mixed == mixed, met
+        record = scan_annotations(list(images), earlier, 2)
+        met = familiarity_of(replace(task, images=images, record=record))
+        assert met.is_familiar
+        assert met.is_mixed == mixed, met
 
 
 def test_later_strokes_do_not_count_as_first_ones(nucleus):
-    lesson = lesson_on(nucleus, right=True)
-    numbers = lesson.sources[0].labels
-    before = {key: each.copy() for key, each in lesson.record.first().items()}
+    task = task_on(nucleus, right=True)
+    numbers = task.images[0].labels
+    before = {key: each.copy() for key, each in task.record.first_strokes().items()}
     numbers[80:84, 5:40] = 1
-    later = looked(list(lesson.sources), lesson.record, 2)
-    after = later.first()
+    later = scan_annotations(list(task.images), task.record, 2)
+    after = later.first_strokes()
     assert before.keys() == after.keys()
     assert all((before[key] == after[key]).all() for key in before)
 
 
 def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
-    lesson = lesson_on(nucleus, right=True)
+    task = task_on(nucleus, right=True)
     crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
     few = [LabeledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
     many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
-    zoom = lesson.checkpoint.preprocessing.zoom
-    assert validated_every(crops, few, few, zoom) <= 2
-    every = validated_every(crops, few, many, zoom)
+    zoom = task.checkpoint.preprocessing.zoom
+    assert validation_interval(crops, few, few, zoom) <= 2
+    every = validation_interval(crops, few, many, zoom)
     assert every * 2 * 64**2 >= 3 * 640**2 * zoom**2
-    assert validated_every(crops.changed(validate_every=9999), few, many, zoom) == 9999
+    assert validation_interval(crops.changed(validate_every=9999), few, many, zoom) == 9999
 
 
 class Desk:
     """An image, what is painted on it, and what becomes of that look after look."""
 
-    def __init__(self, shape, checkpoint, rule=None):
+    def __init__(self, shape, checkpoint, rule=None, patch_size=PATCH_SIZE):
         self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
         self.numbers = np.zeros(shape, np.uint8)
         rng = np.random.default_rng(0)
         image = (rng.random(shape) * 255).astype(np.uint8)
         slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
-        self.source = AnnotatedImage("a", "image", slices, self.numbers, rule or LabelRule())
+        self.source = AnnotatedImage(
+            "a", "image", slices, self.numbers, rule or LabelRule(), patch_size=patch_size
+        )
         self.record, self.cache = Record(), PlaneCache()
 
-    def lesson(self, config=CONFIG):
-        self.record = looked([self.source], self.record, self.classes).frozen_split()
-        return TrainingTask(self.checkpoint, (self.source,), self.record, config, "cpu")
+    def task(self, config=CONFIG):
+        self.record = scan_annotations([self.source], self.record, self.classes).frozen_split()
+        return training_task(self.checkpoint, (self.source,), self.record, config, "cpu")
 
 
 @settings(deadline=None, max_examples=60)
@@ -239,31 +257,28 @@ class Desk:
 )
 def test_no_pixel_of_the_network_is_ever_learned_and_tested(size, block, strokes):
     """Resized slices, windows of large ones, and both together."""
-    desk = Desk((40, 60), napari_emcad.bundled_checkpoint().override(size=size))
+    checkpoint = napari_emcad.bundled_checkpoint().override(size=size)
+    desk = Desk((40, 60), checkpoint, patch_size=block)
     learned, tested = {}, {}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(annotated_patches, "BLOCK", block)
-        for y, x, length, value in strokes:
-            desk.numbers[y : y + 2, x : x + length] = value
-            lesson = desk.lesson()
-            for key in lesson.record.pages:
-                alone = replace(lesson, record=lesson.record.only([key]))
-                for seen, found in zip(
-                    (learned, tested), slices_of(alone, desk.cache), strict=True
-                ):
-                    for each in found:
-                        assert each.planes.shape[1:] == each.target.shape
-                        before = seen.get(key, False)
-                        seen[key] = before | (each.target != UNLABELED)
+    for y, x, length, value in strokes:
+        desk.numbers[y : y + 2, x : x + length] = value
+        task = desk.task()
+        for key in task.record.patches:
+            alone = replace(task, record=task.record.subset([key]))
+            for seen, found in zip((learned, tested), slices_of(alone, desk.cache), strict=True):
+                for each in found:
+                    assert each.planes.shape[1:] == each.target.shape
+                    before = seen.get(key, False)
+                    seen[key] = before | (each.target != UNLABELED)
     for page in learned.keys() & tested.keys():
         assert not (learned[page] & tested[page]).any()
 
 
-def test_windows_of_a_resized_slice_are_seen_as_large_as_in_the_whole(monkeypatch):
-    monkeypatch.setattr(annotated_patches, "BLOCK", 32)
-    desk = Desk((96, 128), napari_emcad.bundled_checkpoint().override(size=(48, 96)))
+def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
+    checkpoint = napari_emcad.bundled_checkpoint().override(size=(48, 96))
+    desk = Desk((96, 128), checkpoint, patch_size=32)
     desk.numbers[::5, ::7] = 1
-    (learned, tested) = slices_of(desk.lesson(), desk.cache)
+    (learned, tested) = slices_of(desk.task(), desk.cache)
     assert {each.target.shape for each in (*learned, *tested)} == {(16, 24)}
 
 
@@ -277,36 +292,35 @@ def run(job):
             return told, ended.value
 
 
-def desk_with(kind, monkeypatch):
+def desk_with(kind):
     """Return a desk: a resized network, windows of a large image, or both."""
     start = napari_emcad.bundled_checkpoint()
     if kind != "windows":
         start = start.override(size=(64, 96))
-    if kind != "resized":
-        monkeypatch.setattr(annotated_patches, "BLOCK", 40)
-    desk = Desk((2, 96, 128) if kind == "windows" else (96, 128), start)
+    shape = (2, 96, 128) if kind == "windows" else (96, 128)
+    desk = Desk(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
     for place in range(12):
         column = 2 + 10 * place
         for row, value in ((10, 1), (50, 255)):
             desk.numbers[..., row : row + 6, column : column + 6] = value
-            desk.lesson()
+            desk.task()
     return desk
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
-def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
-    desk = desk_with(kind, monkeypatch)
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
-    learned, tested = slices_of(lesson, desk.cache)
+def test_a_training_and_an_update_learn_and_score_every_patch(kind):
+    desk = desk_with(kind)
+    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    learned, tested = slices_of(task, desk.cache)
     assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
-    told, taught = run(fine_tune_job(lesson, desk.cache, VisibleRegion(), stop))
+    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), stop))
     assert sum(isinstance(each, StepEnd) for each in told) == 2
-    (end,) = taught.trained.epochs
+    (end,) = trained_before.course.epochs
     assert 0 <= end.dice <= 1
-    assert all(np.isfinite(each).all() for each in taught.checkpoint.tensors.values())
+    assert all(np.isfinite(each).all() for each in trained_before.checkpoint.tensors.values())
     tutor = LiveTrainer(desk.checkpoint, CONFIG, "cpu")
-    _, update = run(tutor.update(lesson, desk.cache, VisibleRegion(), 0.0, stop))
+    _, update = run(tutor.update(task, desk.cache, VisibleRegion(), 0.0, stop))
     assert update.score is not None
     assert sum(int((each.target != UNLABELED).sum()) for each in tested) > 0
 
@@ -314,13 +328,13 @@ def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
     """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
-    desk = desk_with(kind, monkeypatch)
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
-    pages = {
-        key: replace(page, target=np.where(page.held, np.int16(2), page.target))
-        for key, page in lesson.record.pages.items()
+    desk = desk_with(kind)
+    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
+    patches = {
+        key: replace(page, target=np.where(page.held_out, np.int16(2), page.target))
+        for key, page in task.record.patches.items()
     }
-    record, seen = replace(lesson.record, pages=pages), set()
+    record, seen = replace(task.record, patches=patches), set()
 
     def learn(self, batch, *_, **__):
         seen.update(batch.target.unique().tolist())
@@ -328,13 +342,9 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
 
     monkeypatch.setattr(Trainer, "learn", learn)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
-    run(
-        fine_tune_job(
-            replace(lesson, record=record), desk.cache, VisibleRegion(), threading.Event()
-        )
-    )
+    run(fine_tune_job(replace(task, record=record), desk.cache, VisibleRegion(), threading.Event()))
     assert seen == {UNLABELED, 0, 1}
-    _, tested = slices_of(replace(lesson, record=record), desk.cache)
+    _, tested = slices_of(replace(task, record=record), desk.cache)
     assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNLABELED, 2}
 
 
@@ -344,14 +354,14 @@ def test_masks_of_several_classes_are_learned_whole(values):
     labels = np.zeros((96, 128), np.uint8)
     for k, value in enumerate(values):
         labels[24 * k : 24 * (k + 1)] = value
-    rule = detect(value_counts(labels), 3).rule
+    rule = detect_rule(value_counts(labels), 3).rule
     desk = Desk((96, 128), start, rule)
     desk.numbers[...] = labels
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
-    assert lesson.record.painted == dict.fromkeys(range(4), 24 * 128)
-    assert set(lesson.record.held_out) == set(range(4))
-    assert not lesson.record.why_no_score()
-    told, taught = run(fine_tune_job(lesson, desk.cache, VisibleRegion(), threading.Event()))
-    assert taught.checkpoint.config.num_classes == 4
-    assert taught.trained.epochs[-1].dice is not None
+    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    assert task.record.pixel_counts == dict.fromkeys(range(4), 24 * 128)
+    assert set(task.record.held_out_counts) == set(range(4))
+    assert not task.record.why_no_score()
+    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), threading.Event()))
+    assert trained_before.checkpoint.config.num_classes == 4
+    assert trained_before.course.epochs[-1].dice is not None
     assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))

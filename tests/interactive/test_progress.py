@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from napari_emcad.interactive.progress import (
     FALL,
-    GROWN,
+    GROWTH,
     PERFECT,
     RISE,
     compared_versions,
@@ -22,11 +22,11 @@ from napari_emcad.interactive.versions import Version
 from napari_emcad.training.events import HeldOut
 
 
-def version(number, dice, strokes=None, held_out=1000, how="trained", doubt=None, classes=1):
+def version(number, dice, strokes=None, held_out=1000, how="trained", uncertainty=None, classes=1):
     score = None if dice is None else HeldOut(dice, dice)
     model = SimpleNamespace(classes=("x",) * classes, tensors={})
     painted = 5 * number if strokes is None else strokes
-    return Version(number, how, model, painted, score, held_out, doubt=doubt)
+    return Version(number, how, model, painted, score, held_out, uncertainty=uncertainty)
 
 
 def sitting(*scores, **given):
@@ -42,14 +42,17 @@ def told(versions, why=""):
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
-        ((0.62,), "Dice 0.62 on 1,000 held-out pixels; .* once there are a fifth more"),
-        ((0.998,), r"right already \(1.00\): strokes where the model is wrong"),
-        ((0.9, 0.998), r"right already \(0.90 → 1.00\)"),
+        ((0.62,), "Dice 0.62 on 1,000 held-out pixels; after a fifth more strokes"),
+        ((0.998,), r"predicted correctly \(1.00\): paint where the model is wrong"),
+        ((0.9, 0.998), r"predicted correctly \(0.90 → 1.00\)"),
         ((0.62, 0.74, 0.81), "Still rising: 0.62 → 0.74 → 0.81 on held-out strokes."),
         ((0.5, 0.62, 0.74, 0.81), "Still rising: 0.62 → 0.74 → 0.81"),
         ((0.84, 0.85, 0.84), r"not risen over the last three steps \(0.84, 0.85, 0.84\)"),
-        ((0.84, 0.85, 0.84), "more of this kind will change little"),
-        ((0.84, 0.84), r"did not raise the score \(0.84 → 0.84\); one step says little"),
+        ((0.84, 0.85, 0.84), "more strokes of this kind will change little"),
+        (
+            (0.84, 0.84),
+            r"did not raise the score \(0.84 → 0.84\); one step alone is not conclusive",
+        ),
         ((0.60, 0.84, 0.84), "did not raise the score"),
         ((0.84, 0.70), "fallen .*use version 2"),
         ((0.70, 0.84, 0.70), "fallen .*use version 3"),
@@ -62,7 +65,7 @@ def test_trends_in_words(scores, words):
 def test_without_a_score_it_says_why():
     assert told(sitting()) == ""
     assert told(sitting(None), "Paint more.") == (
-        "Whether strokes help cannot be told yet. Paint more."
+        "Whether strokes help cannot be judged yet. Paint more."
     )
     assert progress_message([], None) == ""
 
@@ -76,8 +79,8 @@ def test_scores_of_other_pixels_are_said_to_be():
 
 
 def test_doubt_is_told_where_both_ends_have_it():
-    versions = sitting(0.5, 0.6, 0.7, doubt=0.3)
-    assert "Mean doubt there: 0.30 → 0.30." in told(versions)
+    versions = sitting(0.5, 0.6, 0.7, uncertainty=0.3)
+    assert "Mean uncertainty there: 0.30 → 0.30." in told(versions)
     assert "doubt" not in told([*versions, version(9, 0.8, how="live")])
 
 
@@ -120,9 +123,9 @@ def test_any_sitting_has_words_that_fit_its_scores(drawn):
     assert len(steps) <= 3
     assert [each.number for each in steps] == sorted(each.number for each in steps)
     for a, b in pairwise(steps):
-        assert b.strokes >= GROWN * a.strokes or b.held_out >= GROWN * a.held_out
+        assert b.strokes >= GROWTH * a.strokes or b.held_out >= GROWTH * a.held_out
     assert all(f"{each:.2f}" in said for each in scores)
-    assert ("right already" in said) == (bool(scores) and scores[-1] >= PERFECT)
+    assert ("predicted correctly" in said) == (bool(scores) and scores[-1] >= PERFECT)
     if len(scores) > 1 and scores[-1] < PERFECT:
         best = max(scores[:-1])
         assert ("rising" in said) == (scores[-1] > best + RISE)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import napari_emcad
-from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED, LabelRule, target
+from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED, LabelRule, target_of
 from napari_emcad.annotation.record import Record
-from napari_emcad.interactive.project import AnnotationProject, Pair
+from napari_emcad.interactive.project import AnnotationEntry, AnnotationProject
 from napari_emcad.interactive.session import Session
 from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.heads import with_labels
@@ -38,55 +38,55 @@ def test_a_removed_class_changes_rules_and_no_pixel():
     book = AnnotationProject()
     book.add_class("border")
     book.add_class("debris")
-    book.add_pair(Pair("a", "cells", LabelRule()))
+    book.add_entry(AnnotationEntry("a", "cells", LabelRule()))
     labels = painted(1, 2, 3, 255)
-    book.take(Record().looked({"a": target(labels, LabelRule(), 3)}))
+    book.update_record(Record().updated({"a": target_of(labels, LabelRule(), 3)}))
     book.remove_class(2)
     assert names(book) == ["object", "debris"]
-    now = target(labels, book.pairs["a"].rule, 2)
+    now = target_of(labels, book.entries["a"].rule, 2)
     assert [now[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
-    assert np.array_equal(book.record.pages["a"].target, now)
-    assert book.record.painted == {0: 4, 1: 4, 2: 4}
+    assert np.array_equal(book.record.patches["a"].target, now)
+    assert book.record.pixel_counts == {0: 4, 1: 4, 2: 4}
 
 
 def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
     book = AnnotationProject()
     book.add_class("two")
-    book.add_pair(Pair("a", "cells", LabelRule()))
+    book.add_entry(AnnotationEntry("a", "cells", LabelRule()))
     book.remove_class(2)
     k = book.add_class("new")
-    rule = book.pairs["a"].rule
+    rule = book.entries["a"].rule
     assert rule.value_of(k) not in (0, 1, 2, 255)
     assert rule.class_of(2) == UNLABELED
 
 
 def test_objects_stay_objects_whatever_becomes_of_the_classes():
     book = AnnotationProject()
-    book.add_pair(Pair("a", "cells", LabelRule("objects")))
+    book.add_entry(AnnotationEntry("a", "cells", LabelRule("objects")))
     book.add_class("two")
     numbered = np.arange(1, 7)
-    assert set(target(numbered, book.pairs["a"].rule, 2)) == {1}
+    assert set(target_of(numbered, book.entries["a"].rule, 2)) == {1}
     with pytest.raises(ValueError, match="“cells” are all of class 1"):
         book.remove_class(1)
     assert names(book) == ["object", "two"]
     book.remove_class(2)
-    assert set(target(numbered, book.pairs["a"].rule, 1)) == {1}
+    assert set(target_of(numbered, book.entries["a"].rule, 1)) == {1}
 
 
 def test_a_renamed_class_is_known_to_every_version(bundled):
     book = AnnotationProject()
-    book.adopt(bundled.classes)
+    book.adopt_classes(bundled.classes)
     (old,) = (each.name for each in bundled.classes)
     book.rename_class(1, "cell")
     book.rename_class(1, "Cell")
-    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    assert [each.name for each in book.with_current_names(bundled.classes)] == ["Cell"]
     book.add_class(old)
     both = book.classes
-    assert book.called_now(both) == both
-    assert [each.name for each in book.called_now(bundled.classes)] == ["Cell"]
+    assert book.with_current_names(both) == both
+    assert [each.name for each in book.with_current_names(bundled.classes)] == ["Cell"]
     book.rename_class(2, "other")
     book.rename_class(1, old)
-    assert book.called_now(bundled.classes) == bundled.classes
+    assert book.with_current_names(bundled.classes) == bundled.classes
 
 
 def test_names_are_told_apart():
@@ -122,11 +122,11 @@ def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
 
 def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
     book = AnnotationProject()
-    book.adopt(bundled.classes)
+    book.adopt_classes(bundled.classes)
     for change in (book.add_class, lambda name: book.rename_class(1, name)):
         with pytest.raises(ValueError, match="one line of at most 100 characters"):
             change("x" * 101)
-    assert book.classes == book.called_now(bundled.classes) == bundled.classes
+    assert book.classes == book.with_current_names(bundled.classes) == bundled.classes
 
 
 def test_there_is_an_end_to_classes():
@@ -134,50 +134,49 @@ def test_there_is_an_end_to_classes():
     while len(book.classes) < MOST_CLASSES:
         book.add_class()
     assert len(set(names(book))) == MOST_CLASSES
-    with pytest.raises(ValueError, match="room"):
+    with pytest.raises(ValueError, match="at most 64 classes"):
         book.add_class()
 
 
 def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
     book = AnnotationProject()
-    book.adopt(bundled.classes)
+    book.adopt_classes(bundled.classes)
     assert book.classes == bundled.classes
     book.add_class("border")
-    book.take(Record().looked({"a": target(painted(1), LabelRule(), 2)}))
-    book.adopt(bundled.classes)
+    book.update_record(Record().updated({"a": target_of(painted(1), LabelRule(), 2)}))
+    book.adopt_classes(bundled.classes)
     assert names(book) == ["nucleus", "border"]
 
 
 def test_a_late_record_is_dropped():
     book = AnnotationProject()
-    first = Record().looked({"a": target(painted(1), LabelRule(), 1)})
-    second = first.looked({"a": target(painted(1, 1), LabelRule(), 1)})
-    book.take(second)
-    book.take(first)
+    first = Record().updated({"a": target_of(painted(1), LabelRule(), 1)})
+    second = first.updated({"a": target_of(painted(1, 1), LabelRule(), 1)})
+    book.update_record(second)
+    book.update_record(first)
     assert book.record is second
 
 
 def test_what_is_missing_is_said_in_order():
     book = AnnotationProject()
     assert "annotation layer" in book.why_not_train()
-    book.add_pair(Pair("a", "cells", LabelRule(), ticked=False))
+    book.add_entry(AnnotationEntry("a", "cells", LabelRule(), enabled=False))
     assert "Tick" in book.why_not_train()
-    book.change_pair("a", ticked=True)
+    book.change_entry("a", enabled=True)
     assert "strokes" in book.why_not_train()
-    book.take(Record().looked({"a": target(painted(1), LabelRule(), 1)}))
+    book.update_record(Record().updated({"a": target_of(painted(1), LabelRule(), 1)}))
     assert not book.why_not_train()
 
 
 def test_versions_keep_within_memory_what_was_opened_and_what_is_used(bundled, monkeypatch):
-    monkeypatch.setattr("napari_emcad.interactive.versions.MOST_BYTES", 3 * _size(bundled))
-    versions = Versions()
+    versions = Versions(most_bytes=3 * _size(bundled))
     first = versions.add("opened", bundled)
     trained = versions.add("trained", bundled)
     for _ in range(4):
         live = versions.add("live", bundled)
     assert list(versions) == [first, trained, live]
     versions.go_to(first)
-    with pytest.raises(ValueError, match="let go"):
+    with pytest.raises(ValueError, match="dropped"):
         versions.go_to(Versions().add("live", bundled))
 
 
@@ -189,7 +188,9 @@ def test_going_back_loses_no_version(bundled):
     session = Session()
     session.open(bundled)
     taught = with_labels(bundled, bundled.classes)
-    session.learn("trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20)
+    session.add_version(
+        "trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20
+    )
     old, new = session.versions
     session.go_to(old)
     assert session.checkpoint is bundled
@@ -213,7 +214,7 @@ class Walk(RuleBasedStateMachine):
         self.labels = {}
         self.tickets = []
         self.made = 0
-        self.learned = {}
+        self.training_target = {}
 
     @property
     def book(self):
@@ -240,7 +241,7 @@ class Walk(RuleBasedStateMachine):
         before = {key: labels.copy() for key, labels in self.labels.items()}
         self.try_to(self.book.remove_class, k)
         assert all(np.array_equal(before[key], self.labels[key]) for key in before)
-        self.learned = {}
+        self.training_target = {}
 
     @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a", "A\n", "\x00"]))
     def rename_class(self, k, name):
@@ -251,24 +252,24 @@ class Walk(RuleBasedStateMachine):
         self.try_to(self.book.recolor_class, k, color)
 
     @rule(meaning=st.sampled_from(["scribbles", "mask", "objects"]))
-    def add_pair(self, meaning):
+    def add_entry(self, meaning):
         key = len(self.labels)
         self.labels[key] = np.zeros((12, 12), np.uint8)
-        self.book.add_pair(Pair(key, f"image {key}", LabelRule(meaning)))
+        self.book.add_entry(AnnotationEntry(key, f"image {key}", LabelRule(meaning)))
 
     @rule(key=st.integers(0, 3))
-    def drop_pair(self, key):
-        self.book.drop_pair(key)
+    def remove_entry(self, key):
+        self.book.remove_entry(key)
         self.labels.pop(key, None)
 
     @rule(key=st.integers(0, 3), on=st.booleans())
     def tick(self, key, on):
-        if key in self.book.pairs:
-            self.book.change_pair(key, ticked=on)
+        if key in self.book.entries:
+            self.book.change_entry(key, enabled=on)
 
     @rule(key=st.integers(0, 3), k=st.integers(0, 4), y=st.integers(0, 10), x=st.integers(0, 10))
     def paint(self, key, k, y, x):
-        pair = self.book.pairs.get(key)
+        pair = self.book.entries.get(key)
         if pair is None or k > len(self.book.classes):
             return
         value = self.try_to(pair.rule.value_of, k)
@@ -278,12 +279,12 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def look(self):
         found = {}
-        for key, pair in self.book.pairs.items():
-            now = self.try_to(target, self.labels[key], pair.rule, len(self.book.classes))
+        for key, pair in self.book.entries.items():
+            now = self.try_to(target_of, self.labels[key], pair.rule, len(self.book.classes))
             if now is not None:
                 found[key] = now
-        whole = {key for key, pair in self.book.pairs.items() if pair.rule.meaning != "scribbles"}
-        self.book.take(self.book.record.looked(found, whole))
+        whole = {key for key, pair in self.book.entries.items() if pair.rule.meaning != "scribbles"}
+        self.book.update_record(self.book.record.updated(found, whole))
 
     @rule(verb=st.sampled_from(["Training", "Updating"]))
     def begin(self, verb):
@@ -300,7 +301,7 @@ class Walk(RuleBasedStateMachine):
     def learn(self, how):
         if self.session.checkpoint is not None:
             adapted = with_labels(self.session.checkpoint, self.book.classes)
-            self.session.learn(how, adapted, 1, HeldOut(0.5, 0.3), 10)
+            self.session.add_version(how, adapted, 1, HeldOut(0.5, 0.3), 10)
             assert self.session.checkpoint.classes == self.book.classes
 
     @rule(which=st.integers(0, 8))
@@ -317,7 +318,7 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def every_class_can_be_painted_where_there_are_strokes(self):
-        for pair in self.book.pairs.values():
+        for pair in self.book.entries.values():
             if pair.rule.meaning == "scribbles":
                 values = [pair.rule.value_of(k) for k in range(len(self.book.classes) + 1)]
                 assert len(set(values)) == len(values)
@@ -325,8 +326,10 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def no_pixel_is_learned_and_tested(self):
-        for page in self.book.record.pages.values():
-            assert not ((page.learned() != UNLABELED) & (page.tested() != UNLABELED)).any()
+        for page in self.book.record.patches.values():
+            assert not (
+                (page.training_target() != UNLABELED) & (page.validation_target() != UNLABELED)
+            ).any()
             assert page.target.max(initial=-1) <= len(self.book.classes)
 
     @invariant()

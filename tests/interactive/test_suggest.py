@@ -12,9 +12,18 @@ from napari_emcad.annotation.label_rules import LabelRule, LabelValueError
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.events import InferenceSettings, Progress
 from napari_emcad.inference.patches import Preprocessor
-from napari_emcad.interactive.annotated_patches import AnnotatedImage, painted_part
-from napari_emcad.interactive.suggest import MOST_PLACES, Search, SuggestedRegions, search
-from napari_emcad.interactive.suggest_ranking import UncertainSlice, in_order, suggest_regions
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, read_window
+from napari_emcad.interactive.suggest import (
+    MOST_REGIONS,
+    SuggestedRegions,
+    SuggestSearch,
+    suggest_job,
+)
+from napari_emcad.interactive.suggest_ranking import (
+    UncertainSlice,
+    grouped_by_slice,
+    suggest_regions,
+)
 from napari_emcad.pipelines.segment import slices_for
 
 CPU = InferenceSettings(device="cpu", full_precision=True)
@@ -37,11 +46,14 @@ def stack():
     return image.astype(np.uint8)
 
 
-def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None, **given):
+def looked(
+    bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None, most=None, **grid
+):
     slices = slices_for(image, bundled, axes)
     shape = shape or (slices.height, slices.width)
-    of = Search(slices, shape, bundled, CPU, temperature, painted)
-    job, events = search(of, threading.Event(), **given), []
+    search = SuggestSearch(slices, shape, bundled, CPU, temperature, painted, **grid)
+    options = {} if most is None else {"most_slices": most}
+    job, events = suggest_job(search, threading.Event(), **options), []
     while True:
         try:
             events.append(next(job))
@@ -49,7 +61,7 @@ def looked(bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None
             return ended.value, events
 
 
-def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES):
+def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_REGIONS):
     """Return the places of some slices of a ZYX stack, from what `stage_maps` says of them."""
     inside = napari_emcad.stage_maps(
         image,
@@ -68,33 +80,33 @@ def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_PLACES
         UncertainSlice(
             (z,),
             inside[z]["entropy"].values,
-            nothing if painted is None else painted_part(painted, (z,), *ranges, 1),
+            nothing if painted is None else read_window(painted, (z,), *ranges, 1),
             (*ready.planes((z,), *ranges), *inside[z]["encoder:1"].values),
         )
         for z in zs
     ]
-    return tuple(in_order(suggest_regions(doubted, most=most)))
+    return tuple(grouped_by_slice(suggest_regions(doubted, most=most)))
 
 
 def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
     places, events = looked(bundled, stack)
-    assert places.found == expected(bundled, stack, range(7))
-    assert len({each.index for each in places.found}) > 1
-    assert (2,) not in {each.index for each in places.found}
-    assert (places.looked_at, places.slices, places.stopped) == (7, 7, False)
+    assert places.regions == expected(bundled, stack, range(7))
+    assert len({each.index for each in places.regions}) > 1
+    assert (2,) not in {each.index for each in places.regions}
+    assert (places.searched, places.total, places.stopped) == (7, 7, False)
     assert str(places) == ""
     assert [each.done for each in events if isinstance(each, Progress)] == list(range(7))
 
 
 def test_columns_before_rows_are_told_in_the_order_of_rows(bundled, stack):
     turned, _ = looked(bundled, np.ascontiguousarray(stack.transpose(0, 2, 1)), "ZXY")
-    assert turned.found == looked(bundled, stack)[0].found
+    assert turned.regions == looked(bundled, stack)[0].regions
 
 
 def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
     places, events = looked(bundled, stack[3], "YX")
     wanted = expected(bundled, stack, [3], most=5)
-    assert [(each.rows, each.columns) for each in places.found] == [
+    assert [(each.rows, each.columns) for each in places.regions] == [
         (each.rows, each.columns) for each in wanted
     ]
     assert any(isinstance(each, Progress) for each in events)
@@ -102,19 +114,19 @@ def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
 
 def test_the_temperature_counts(bundled, stack):
     places, _ = looked(bundled, stack, temperature=4.0)
-    assert places.found == expected(bundled, stack, range(7), temperature=4.0)
-    assert places.found != expected(bundled, stack, range(7))
+    assert places.regions == expected(bundled, stack, range(7), temperature=4.0)
+    assert places.regions != expected(bundled, stack, range(7))
 
 
 def test_a_long_stack_is_looked_at_here_and_there_and_that_is_said(bundled, stack):
-    places, _ = looked(bundled, stack, most_slices=3)
-    assert places.found == expected(bundled, stack, (0, 3, 6))
-    assert str(places) == "Looked at 3 of 7 slices, evenly spaced over the stack."
+    places, _ = looked(bundled, stack, most=3)
+    assert places.regions == expected(bundled, stack, (0, 3, 6))
+    assert str(places) == "Searched 3 of 7 slices, evenly spaced."
 
 
 def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
     stop, slices = threading.Event(), slices_for(stack, bundled, "ZYX")
-    job = search(Search(slices, SHAPE, bundled, CPU), stop)
+    job = suggest_job(SuggestSearch(slices, SHAPE, bundled, CPU), stop)
     for event in job:
         if event == Progress(2, 7):
             stop.set()
@@ -122,26 +134,24 @@ def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
     with pytest.raises(StopIteration) as ended:
         next(job)
     places = ended.value.value
-    assert places.found == expected(bundled, stack, (0, 1))
+    assert places.regions == expected(bundled, stack, (0, 1))
     assert str(places) == "Stopped after 2 of 7 slices."
 
 
 def test_words_for_nothing():
-    assert str(SuggestedRegions((), 1, 1, 1)) == "Nothing here is doubtful."
+    assert str(SuggestedRegions((), 1, 1, 1)) == "No uncertain region was found."
     assert str(SuggestedRegions((), 0, 1, 1)) == "Stopped."
-    assert str(SuggestedRegions((), 32, 32, 900)).endswith(
-        "over the stack. Nothing there is doubtful."
-    )
+    assert str(SuggestedRegions((), 32, 32, 900)).endswith("No uncertain region was found.")
 
 
 def test_painted_places_are_left_out(bundled, stack):
-    first = looked(bundled, stack)[0].found[0]
+    first = looked(bundled, stack)[0].regions[0]
     labels = np.zeros(stack.shape, np.uint8)
     labels[first.index[0], slice(*first.rows), slice(*first.columns)] = 1
     painted = AnnotatedImage("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
     places, _ = looked(bundled, stack, painted=painted)
-    assert places.found == expected(bundled, stack, range(7), painted)
-    assert first not in places.found
+    assert places.regions == expected(bundled, stack, range(7), painted)
+    assert first not in places.regions
     labels[:] = 9
     with pytest.raises(LabelValueError):
         looked(bundled, stack, painted=painted)
@@ -159,7 +169,7 @@ def test_only_the_slice_that_is_asked_for_is_read():
     source = AnnotatedImage(
         "a", "a", as_slices(np.zeros(labels.shape), 3, "ZYX"), labels, LabelRule()
     )
-    painted_part(source, (7,), (0, 20), (0, 30), 1)
+    read_window(source, (7,), (0, 20), (0, 30), 1)
     assert labels.read == 1
 
 
@@ -169,46 +179,38 @@ def large(stack):
     return stack[3].repeat(2, 0).repeat(2, 1)
 
 
-@pytest.fixture
-def every_other(monkeypatch):
-    """Rank places in every other pixel of what is larger than 128 along a side."""
-    monkeypatch.setattr("napari_emcad.interactive.suggest._LARGEST", 128)
-
-
-def test_large_slices_are_ranked_in_every_nth_pixel(bundled, large, every_other):
-    places, _ = looked(bundled, large, "YX")
-    assert places.found
-    for each in places.found:
+def test_large_slices_are_ranked_on_a_coarser_grid(bundled, large):
+    places, _ = looked(bundled, large, "YX", largest_side=128)
+    assert places.regions
+    for each in places.regions:
         (top, bottom), (left, right) = each.rows, each.columns
         assert 0 <= top < bottom <= 192
         assert 0 <= left < right <= 256
         assert (bottom - top, right - left) == (128, 128)
 
 
-def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(
-    bundled, large, every_other, monkeypatch
-):
+def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(bundled, large, monkeypatch):
     monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
     places = []
     for band in (10, 1000):
-        monkeypatch.setattr("napari_emcad.interactive.suggest._BAND", band)
-        places.append(looked(bundled, large, "YX")[0].found)
+        found = looked(bundled, large, "YX", largest_side=128, band=band)[0]
+        places.append(found.regions)
     assert places[0] == places[1]
     assert places[0]
 
 
-def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large, every_other):
-    first = looked(bundled, large, "YX")[0].found[0]
+def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large):
+    first = looked(bundled, large, "YX", largest_side=128)[0].regions[0]
     labels = np.zeros(large.shape, np.uint8)
     labels[first.rows[0] + 1, first.columns[0] + 1] = 1
     painted = AnnotatedImage("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
-    places, _ = looked(bundled, large, "YX", painted=painted)
-    assert first not in places.found
+    places, _ = looked(bundled, large, "YX", largest_side=128, painted=painted)
+    assert first not in places.regions
 
 
 def test_places_of_a_coarse_resolution_are_told_in_pixels_of_the_finest(bundled, stack):
-    here = looked(bundled, stack[3], "YX")[0].found
-    there = looked(bundled, stack[3], "YX", shape=(384, 384))[0].found
+    here = looked(bundled, stack[3], "YX")[0].regions
+    there = looked(bundled, stack[3], "YX", shape=(384, 384))[0].regions
     assert [(each.rows, each.columns) for each in there] == [
         (tuple(4 * n for n in each.rows), tuple(3 * n for n in each.columns)) for each in here
     ]

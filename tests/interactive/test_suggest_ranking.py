@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.interactive.suggest_ranking import (
-    Squares,
+    RegionRanking,
     SuggestedRegion,
     UncertainSlice,
     best_slices,
-    in_order,
-    spread,
+    evenly_spaced,
+    grouped_by_slice,
     suggest_regions,
 )
 
@@ -27,14 +27,14 @@ def doubted(draw, index=()):
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     coarse = draw(st.sampled_from([1, 4]))
     shape = -(-height // coarse), -(-width // coarse)
-    doubt = rng.random(shape) * draw(st.sampled_from([0.0, 0.2, 1.0]))
+    uncertainty = rng.random(shape) * draw(st.sampled_from([0.0, 0.2, 1.0]))
     target = np.full((height, width), UNLABELED, np.int16)
     for _ in range(draw(st.integers(0, 4))):
         y, x = rng.integers(height), rng.integers(width)
         target[y : y + 5, x : x + 5] = rng.integers(0, 3)
-    looks = draw(st.sampled_from([None, 1, 3]))
-    planes = () if looks is None else rng.random((looks, height, width), np.float32)
-    return UncertainSlice(index, doubt, target, planes)
+    features = draw(st.sampled_from([None, 1, 3]))
+    planes = () if features is None else rng.random((features, height, width), np.float32)
+    return UncertainSlice(index, uncertainty, target, planes)
 
 
 def overlap(a, b):
@@ -44,30 +44,30 @@ def overlap(a, b):
 
 @settings(deadline=None)
 @given(doubted(), st.integers(1, 40), st.integers(0, 9))
-def test_squares_are_inside_apart_unpainted_and_in_order(one, patch, most):
-    found = suggest_regions([one], patch, most)
+def test_squares_are_inside_apart_unpainted_and_in_order(one, size, most):
+    found = suggest_regions([one], size, most)
     height, width = one.target.shape
     assert len(found) <= most
     for each in found:
         (top, bottom), (left, right) = each.rows, each.columns
         assert 0 <= top < bottom <= height
         assert 0 <= left < right <= width
-        assert (bottom - top, right - left) == (min(patch, height), min(patch, width))
+        assert (bottom - top, right - left) == (min(size, height), min(size, width))
         assert (one.target[top:bottom, left:right] == UNLABELED).all()
-        assert 0 < each.use <= 1
+        assert 0 < each.score <= 1
     assert not any(overlap(a, b) for a, b in combinations(found, 2))
-    assert [each.use for each in found] == sorted((each.use for each in found), reverse=True)
-    assert found == suggest_regions([one], patch, most)
+    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert found == suggest_regions([one], size, most)
 
 
 @settings(deadline=None)
 @given(doubted(), st.integers(1, 40))
-def test_what_was_suggested_and_painted_leaves_the_list(one, patch):
-    for first in suggest_regions([one], patch, 1):
+def test_what_was_suggested_and_painted_leaves_the_list(one, size):
+    for first in suggest_regions([one], size, 1):
         painted = one.target.copy()
         painted[slice(*first.rows), slice(*first.columns)] = 1
         after = suggest_regions(
-            [UncertainSlice(one.index, one.doubt, painted, one.looks)], patch, 9
+            [UncertainSlice(one.index, one.uncertainty, painted, one.features)], size, 9
         )
         assert not any(overlap(first, each) for each in after)
 
@@ -81,9 +81,9 @@ def test_nothing_is_suggested_where_nothing_is_doubtful(level):
 
 def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
     target = np.full((128, 160), UNLABELED, np.int16)
-    doubt = np.zeros((32, 40))
-    doubt[16:24, 28:36] = 1
-    (found, *_) = suggest_regions([UncertainSlice((), doubt, target)], 32)
+    uncertainty = np.zeros((32, 40))
+    uncertainty[16:24, 28:36] = 1
+    (found, *_) = suggest_regions([UncertainSlice((), uncertainty, target)], 32)
     assert (found.rows, found.columns) == ((64, 96), (112, 144))
     assert found.center == (79.5, 127.5)
 
@@ -91,21 +91,21 @@ def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
 def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
     target = np.full((40, 160), UNLABELED, np.int16)
     target[20, 10] = 1
-    doubt, looks = np.zeros((40, 160)), np.zeros((1, 40, 160))
-    doubt[:, 40:80] = doubt[:, 120:160] = 0.5
-    looks[:, :, 80:] = 1
-    first, second = suggest_regions([UncertainSlice((), doubt, target, looks)], 40, 2)
+    uncertainty, features = np.zeros((40, 160)), np.zeros((1, 40, 160))
+    uncertainty[:, 40:80] = uncertainty[:, 120:160] = 0.5
+    features[:, :, 80:] = 1
+    first, second = suggest_regions([UncertainSlice((), uncertainty, target, features)], 40, 2)
     assert first.columns == (120, 160)
     assert overlap(second, SuggestedRegion((), (0, 40), (40, 80), 0))
 
 
 def test_of_two_places_the_one_that_more_places_look_like_comes_first():
     target = np.full((40, 240), UNLABELED, np.int16)
-    doubt, looks = np.zeros((40, 240)), np.zeros((1, 40, 240))
-    doubt[:, :40] = 0.55
-    doubt[:, 80:120] = doubt[:, 160:200] = 0.5
-    looks[:, :, 80:] = 1
-    first, second, _ = suggest_regions([UncertainSlice((), doubt, target, looks)], 40, 3)
+    uncertainty, features = np.zeros((40, 240)), np.zeros((1, 40, 240))
+    uncertainty[:, :40] = 0.55
+    uncertainty[:, 80:120] = uncertainty[:, 160:200] = 0.5
+    features[:, :, 80:] = 1
+    first, second, _ = suggest_regions([UncertainSlice((), uncertainty, target, features)], 40, 3)
     assert {first.columns, second.columns} & {(80, 120), (160, 200)}
     assert first.columns[0] >= 80
     assert second.columns == (0, 40)  # the others are told by the first
@@ -114,11 +114,11 @@ def test_of_two_places_the_one_that_more_places_look_like_comes_first():
 def test_what_places_look_like_may_be_coarse_and_fine_at_once():
     target = np.full((64, 64), UNLABELED, np.int16)
     rng = np.random.default_rng(0)
-    fine, coarse, doubt = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
+    fine, coarse, uncertainty = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
     enlarged = coarse.repeat(4, 0).repeat(4, 1)
-    mixed = suggest_regions([UncertainSlice((), doubt, target, (fine, coarse))], 16)
+    mixed = suggest_regions([UncertainSlice((), uncertainty, target, (fine, coarse))], 16)
     assert mixed == suggest_regions(
-        [UncertainSlice((), doubt, target, np.stack([fine, enlarged]))], 16
+        [UncertainSlice((), uncertainty, target, np.stack([fine, enlarged]))], 16
     )
 
 
@@ -126,9 +126,9 @@ def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
     monkeypatch.setattr("napari_emcad.interactive.suggest_ranking._MOST", 20)
     rng = np.random.default_rng(0)
     target = np.full((256, 256), UNLABELED, np.int16)
-    doubt, looks = rng.random((256, 256)), rng.random((2, 256, 256))
-    doubt[64:128, 96:160] = 1
-    found = suggest_regions([UncertainSlice((), doubt, target, looks)], 32)
+    uncertainty, features = rng.random((256, 256)), rng.random((2, 256, 256))
+    uncertainty[64:128, 96:160] = 1
+    found = suggest_regions([UncertainSlice((), uncertainty, target, features)], 32)
     assert overlap(found[0], SuggestedRegion((), (64, 128), (96, 160), 0))
 
 
@@ -151,7 +151,7 @@ def test_a_square_has_pixels():
 
 @given(st.integers(0, 500), st.integers(1, 40))
 def test_positions_are_spread_evenly_from_end_to_end(count, most):
-    chosen = spread(count, most)
+    chosen = evenly_spaced(count, most)
     assert len(chosen) == min(count, most)
     assert chosen == sorted(set(chosen))
     assert all(0 <= n < count for n in chosen)
@@ -163,15 +163,16 @@ def test_positions_are_spread_evenly_from_end_to_end(count, most):
 
 def test_no_position_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
-        spread(3, 0)
+        evenly_spaced(3, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
 def test_places_come_slice_by_slice(drawn):
     found = [
-        SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), use) for n, (z, use) in enumerate(drawn)
+        SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), score)
+        for n, (z, score) in enumerate(drawn)
     ]
-    ordered = in_order(found)
+    ordered = grouped_by_slice(found)
     assert sorted(ordered, key=found.index) == found
     slices = list(dict.fromkeys(each.index for each in ordered))
     assert slices == best_slices(found)
@@ -179,16 +180,16 @@ def test_places_come_slice_by_slice(drawn):
         each.index for z in slices for each in found if each.index == z
     ]
     for z in slices:
-        uses = [each.use for each in ordered if each.index == z]
+        uses = [each.score for each in ordered if each.index == z]
         assert uses == sorted(uses, reverse=True)
 
 
 @settings(deadline=None)
 @given(st.lists(doubted(), max_size=3), st.integers(4, 40))
-def test_slices_may_come_one_by_one(slices, patch):
-    alike = [UncertainSlice((n,), each.doubt, each.target) for n, each in enumerate(slices)]
-    squares = Squares(patch)
+def test_slices_may_come_one_by_one(slices, size):
+    alike = [UncertainSlice((n,), each.uncertainty, each.target) for n, each in enumerate(slices)]
+    squares = RegionRanking(size)
     assert squares.best() == []
     for each in alike:
         squares.add(each)
-    assert squares.best(4) == suggest_regions(alike, patch, 4)
+    assert squares.best(4) == suggest_regions(alike, size, 4)

@@ -10,8 +10,8 @@ import pytest
 from napari_emcad import bundled_checkpoint
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
-from napari_emcad.interactive.samples import painted_slices
-from napari_emcad.pipelines.train import split, teach
+from napari_emcad.interactive.samples import labeled_slices
+from napari_emcad.pipelines.train import split, train_job
 from napari_emcad.training.config import PRESETS
 from napari_emcad.training.samples import LabeledSlice
 
@@ -33,8 +33,8 @@ def planes():
 
 
 def test_no_pixel_is_learned_and_held_out(planes):
-    record = Record().looked({"a": painted(12), "b": painted(3)})
-    learned, tested = painted_slices(record, planes)
+    record = Record().updated({"a": painted(12), "b": painted(3)})
+    learned, tested = labeled_slices(record, planes)
     assert [each.name for each in learned] == ["a", "b"]
     assert [each.name for each in tested] == ["a", "b"]
     for one, other in zip(learned, tested, strict=True):
@@ -42,8 +42,8 @@ def test_no_pixel_is_learned_and_held_out(planes):
 
 
 def test_pages_with_new_paint_are_drawn_more_often(planes):
-    record = Record().looked({"a": painted(2), "b": painted(2)}, every=0)
-    learned, _ = painted_slices(record.looked({"a": painted(2), "b": painted(3)}, every=0), planes)
+    record = Record().updated({"a": painted(2), "b": painted(2)}, every=0)
+    learned, _ = labeled_slices(record.updated({"a": painted(2), "b": painted(3)}, every=0), planes)
     weights = {each.name: each.weight for each in learned}
     assert weights["b"] > weights["a"]
     assert not next(each for each in learned if each.name == "a").recent.any()
@@ -52,17 +52,17 @@ def test_pages_with_new_paint_are_drawn_more_often(planes):
 def test_slices_know_what_the_first_strokes_of_each_class_painted():
     target = np.full((40, 40), UNLABELED, np.int16)
     target[2:5, 2:9] = 1
-    record = Record().looked({"a": target.copy()}, every=0)
+    record = Record().updated({"a": target.copy()}, every=0)
     target[10:14, 2:9] = 0
-    record = record.looked({"a": target.copy()}, every=0)
+    record = record.updated({"a": target.copy()}, every=0)
     target[20:24, 2:9] = 1
     later = np.where(target == 1, target, UNLABELED)
-    record = record.looked({"a": target.copy(), "b": later}, every=0)
-    learned, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
+    record = record.updated({"a": target.copy(), "b": later}, every=0)
+    learned, _ = labeled_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
     first = {each.name: each.first for each in learned}
     assert (first["a"] == ((target != UNLABELED) & (np.arange(40) < 20)[:, None])).all()
     assert not first["b"].any()
-    small, _ = painted_slices(
+    small, _ = labeled_slices(
         record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)), sizes={"a": (20, 20)}
     )
     a = next(each for each in small if each.name == "a")
@@ -72,10 +72,10 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
-    learned, _ = painted_slices(Record().looked({"a": both}), planes)
+    learned, _ = labeled_slices(Record().updated({"a": both}), planes)
     config = PRESETS["scribbles"].changed(crops_per_epoch=4, batch=2, crop=64, pool=None)
     parent = bundled_checkpoint()
-    job = teach(parent, learned, [], config, threading.Event())
+    job = train_job(parent, learned, [], config, threading.Event())
     while True:
         try:
             next(job)

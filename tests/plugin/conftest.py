@@ -49,7 +49,7 @@ def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
     def dock(viewer: Viewer) -> EmcadWidget:
         panel = show_panel(viewer)
         qtbot.waitUntil(lambda: panel.session.checkpoint is not None, timeout=PATIENCE_MS)
-        qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not panel.runner.running, timeout=PATIENCE_MS)
         return panel
 
     return dock
@@ -73,7 +73,7 @@ def finish(qtbot) -> Callable[[EmcadWidget], None]:
     """Return a function that waits until a panel's job has ended."""
 
     def finish(panel: EmcadWidget) -> None:
-        qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not panel.runner.running, timeout=PATIENCE_MS)
         assert panel.session.running is None
 
     return finish

@@ -16,7 +16,7 @@ GROUND = ((8, 60), (60, 20), (85, 100), (40, 55))
 
 def quick(panel, steps=1):
     """Let a training take no time."""
-    form = panel.teach_panel.form
+    form = panel.teach.panel.form
     form._steps.setValue(steps)
     form._batch.setValue(1)
     form._crop.setValue(64)
@@ -27,27 +27,24 @@ def press(qtbot, button):
 
 
 def annotation(panel):
-    return panel.teach_controller.pair.labels
+    return panel.teach.annotating.pair.labels
 
 
 def stroke(panel, k, at, length=8):
     """Paint a short stroke of class k as the brush does."""
-    panel.teach_controller.paint(k)
+    panel.teach.annotating.paint(k)
     labels = annotation(panel)
     for step in range(length):
         labels.paint((*at[:-1], at[-1] + step), labels.selected_label)
 
 
 def settle(panel, qtbot):
-    """Wait until nothing runs and every stroke was looked at."""
-
-    def idle():
-        teacher = panel.training_runner
-        busy = panel.job_bar.running or teacher._watch.looking
-        return not busy and teacher._next is None
-
-    qtbot.wait(260)
-    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    """Wait until every stroke is scanned and no job runs."""
+    panel.annotations.flush()
+    qtbot.waitUntil(
+        lambda: panel.teach.training.queue.idle and not panel.runner.running, timeout=PATIENCE_MS
+    )
+    panel.teach.view.show()
 
 
 def strokes(panel, qtbot, count=1):
@@ -60,8 +57,8 @@ def strokes(panel, qtbot, count=1):
 
 
 def train(panel, qtbot):
-    qtbot.waitUntil(panel.teach_panel._train.isEnabled, timeout=PATIENCE_MS)
-    press(qtbot, panel.teach_panel._train)
+    qtbot.waitUntil(panel.teach.panel._train.isEnabled, timeout=PATIENCE_MS)
+    press(qtbot, panel.teach.panel._train)
     settle(panel, qtbot)
 
 

@@ -28,7 +28,7 @@ def test_layers_segment_has_the_panel_and_a_second_click_hides_it(viewer, qtbot)
     assert session_of(viewer) is panel.session
     app.commands.execute_command(command).result()
     assert len(panels(viewer)) <= 1
-    qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.runner.running, timeout=60_000)
 
 
 def test_plugins_menu_and_palette_have_it(viewer):
@@ -63,8 +63,8 @@ def test_preferences_reach_a_new_panel(viewer, dock):
     settings.inference.tile, settings.inference.device = 1024, "cpu"
     try:
         panel = dock(viewer)
-        assert panel.segment_panel._advanced.value().tile == 1024
-        assert panel.segment_panel.device.currentData() == "cpu"
+        assert panel.segment.panel._advanced.value().tile == 1024
+        assert panel.segment.panel.device.currentData() == "cpu"
     finally:
         settings.inference.tile, settings.inference.device = before
 
@@ -79,6 +79,6 @@ def test_the_bundled_model_can_be_left_closed(viewer, qtbot):
         qtbot.wait(200)
         assert panel.session.checkpoint is None
         viewer.add_image(np.zeros((40, 40)))
-        assert panel.segment_panel._reason.text() == "Open a model first."
+        assert panel.segment.panel._reason.text() == "Open a model first."
     finally:
         settings.checkpoints.open_bundled = True

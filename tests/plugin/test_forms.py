@@ -15,7 +15,7 @@ import napari_emcad
 from napari_emcad.imaging.regions import CleanUp
 from napari_emcad.inference.devices import DeviceChoice
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.interactive.task import TrainChoices
+from napari_emcad.interactive.task import TrainingSettings
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
@@ -64,8 +64,8 @@ def steps(config):
 @pytest.mark.parametrize("teacher", ["ema", "initial", "probe", "consensus"])
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
-    form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))
-    assert form.value().config.training_runner == teacher
+    form.set_value(TrainingSettings(PRESETS["scribbles"].changed(teacher=teacher)))
+    assert form.value().config.teacher == teacher
 
 
 def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):

@@ -20,7 +20,7 @@ from napari_emcad.plugin.runner.thread import JobThread
 
 
 def click(qtbot, panel):
-    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
 
 
 def results(panel):
@@ -57,8 +57,8 @@ def stack(viewer, dock, nuclei):
     """Return a panel on a stack whose slices are segmented one by one."""
     viewer.add_image(np.stack([nuclei] * 6), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
-    panel.segment_panel._scope.setCurrentIndex(panel.segment_panel._scope.findData("layer"))
-    panel.segment_panel._advanced._batch.setValue(1)
+    panel.segment.panel._scope.setCurrentIndex(panel.segment.panel._scope.findData("layer"))
+    panel.segment.panel._advanced._batch.setValue(1)
     return panel
 
 
@@ -83,7 +83,7 @@ def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeyp
         broken.setattr(PvtEmcad, "predict", predict)
         click(qtbot, panel)
         finish(panel)
-    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment.panel._run.isEnabled()
     assert not panel.job_bar._strip.isVisible()
     assert "Segmented in" not in panel.job_bar.message
     assert panel.job_bar.message
@@ -178,7 +178,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
 def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
     """H5: the window does not wait for the batch, which lasts until the gate is opened."""
     click(qtbot, stack)
-    thread = stack.job_bar._thread
+    thread = stack.runner._job.thread
     layer = results(stack)[0]
     begun = time.monotonic()
     if how == "dock":
@@ -230,7 +230,7 @@ def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gat
     """H8: another image and another model in the meantime change nothing."""
     click(qtbot, panel)
     other = panel.viewer.add_image(255 - nuclei[::-1], name="other")
-    panel.segment_panel.choose_layer(other)
+    panel.context.image_input.set_layer(other)
     panel.session.open(panel.session.checkpoint.override(classes=["something else"]))
     gate.set()
     finish(panel)
@@ -243,7 +243,7 @@ def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gat
 def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
     """H8: turning the slider mid-job does not move the result."""
     panel = stack
-    panel.segment_panel._scope.setCurrentIndex(panel.segment_panel._scope.findData("slice"))
+    panel.segment.panel._scope.setCurrentIndex(panel.segment.panel._scope.findData("slice"))
     panel.viewer.dims.set_current_step(0, 1)
     click(qtbot, panel)
     panel.viewer.dims.set_current_step(0, 4)
@@ -257,7 +257,7 @@ def test_late_answers_of_a_job_given_up_reach_nobody(panel):
     """H8: only the ticket that counts is heard."""
     session = panel.session
     heard = []
-    session.arrived.connect(lambda ticket, event: heard.append(event))
+    session.job_event.connect(lambda ticket, event: heard.append(event))
     old = session.begin("Old job")
     session.end(old)
     assert not session.accept(old, "late")
@@ -266,10 +266,10 @@ def test_late_answers_of_a_job_given_up_reach_nobody(panel):
 
 def test_labels_wider_than_the_layer_widen_it(panel, finish, qtbot):
     """H11: numpy would wrap 70,000 in uint16 in silence."""
-    panel.segment_panel._separate.setChecked(True)
+    panel.segment.panel._separate.setChecked(True)
     click(qtbot, panel)
     finish(panel)
-    result = panel.segment_controller._context.results._results[0]
+    result = panel.segment.controller._context.results._results[0]
     result.fill(Region((slice(0, 1), slice(0, 1)), np.full((1, 1), 70_000, np.uint32), None))
     assert result.layer.data[0, 0] == 70_000
     assert result.reusable
@@ -282,7 +282,7 @@ def test_nothing_is_downloaded(panel, finish, qtbot, monkeypatch):
         raise OSError("no network in this test")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    panel.model_controller.open_bundled()
+    panel.model.controller.open_bundled()
     finish(panel)
     click(qtbot, panel)
     finish(panel)
@@ -320,8 +320,8 @@ def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
     panel = dock(viewer)
     for name, image in _odd_images().items():
         layer = viewer.add_image(image, name=name, contrast_limits=(0, 1))
-        panel.segment_panel.choose_layer(layer)
-        assert panel.segment_panel._run.isEnabled(), name
+        panel.context.image_input.set_layer(layer)
+        assert panel.segment.panel._run.isEnabled(), name
         click(qtbot, panel)
         finish(panel)
         assert "Segmented in" in panel.job_bar.message, (name, panel.job_bar.message)
@@ -340,10 +340,10 @@ def test_a_thread_without_listeners_ends_quietly(qtbot):
             time.sleep(0.01)
 
     thread = JobThread(job)
-    thread.happened.connect(heard.append)
+    thread.yielded.connect(heard.append)
     thread.start()
     qtbot.waitUntil(lambda: len(heard) > 2)
-    thread.give_up()
+    thread.abandon()
     assert thread.wait(5)
     count = len(heard)
     qtbot.wait(50)

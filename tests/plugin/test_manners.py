@@ -19,7 +19,7 @@ def run(qtbot, finish):
     """Return a function that presses Segment and waits."""
 
     def run(panel):
-        qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
         finish(panel)
 
     return run
@@ -34,28 +34,28 @@ def chances(panel):
 
 
 def choose_scope(panel, name):
-    scope = panel.segment_panel._scope
+    scope = panel.segment.panel._scope
     scope.setCurrentIndex(scope.findData(name))
 
 
 def test_taking_a_detail_back_brings_everything_back(panel):
     """Toggling the inputs must not leave other preprocessing behind."""
     before = panel.session.checkpoint
-    panel.model_controller.override({"input_channels": 1})
+    panel.model.controller.override({"input_channels": 1})
     assert panel.session.checkpoint.preprocessing.size == (224, 224)
     assert "preprocessing" in panel.session.checkpoint.assumed
-    panel.model_controller.override({"input_channels": 3})
+    panel.model.controller.override({"input_channels": 3})
     assert panel.session.checkpoint.preprocessing == before.preprocessing
     assert panel.session.checkpoint.assumed == before.assumed
-    panel.model_controller.override({"head": "sum"})
-    panel.model_panel._details._revert.click()
+    panel.model.controller.override({"head": "sum"})
+    panel.model.panel._details._revert.click()
     assert panel.session.checkpoint is before
 
 
 def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, run, nuclei):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
-    panel.segment_panel._separate.setChecked(True)
+    panel.segment.panel._separate.setChecked(True)
     choose_scope(panel, "slice")
     said = []
     for _ in range(3):
@@ -77,14 +77,14 @@ def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, ru
 def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, monkeypatch):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
-    panel.segment_panel._separate.setChecked(True)
+    panel.segment.panel._separate.setChecked(True)
     choose_scope(panel, "layer")
-    panel.segment_panel._advanced._batch.setValue(1)
+    panel.segment.panel._advanced._batch.setValue(1)
     run(panel)
     answers = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
-        panel.job_bar._thread.stop()
+        panel.runner._job.thread.stop()
         return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
@@ -95,13 +95,13 @@ def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, mo
 
 
 def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(panel, run):
-    keep = panel.segment_panel._advanced._probabilities
+    keep = panel.segment.panel._advanced._probabilities
     keep.setChecked(True)
     run(panel)
     (old,) = chances(panel)
     values = old.data.copy()
     keep.setChecked(False)
-    panel.model_controller.override({"head": "sum"})
+    panel.model.controller.override({"head": "sum"})
     run(panel)
     np.testing.assert_array_equal(old.data, values)
     panel.viewer.layers.remove(old)
@@ -124,12 +124,12 @@ def test_a_failed_first_run_leaves_no_empty_layer(panel, run, monkeypatch):
 
 
 def test_a_device_that_is_missing_turns_the_button_off(panel):
-    device = panel.segment_panel.device
+    device = panel.segment.panel.device
     device.setCurrentIndex(device.findData("cuda"))
     device.show_choices((DeviceChoice("cuda", "CUDA", "no driver"), DeviceChoice("cpu", "CPU")))
-    panel.segment_controller.show()
-    assert not panel.segment_panel._run.isEnabled()
-    assert "CUDA cannot be used: no driver." in panel.segment_panel._reason.text()
+    panel.segment.controller.show()
+    assert not panel.segment.panel._run.isEnabled()
+    assert "CUDA cannot be used: no driver." in panel.segment.panel._reason.text()
 
 
 def test_the_same_layer_is_updated_after_the_dock_was_closed_and_opened(panel, viewer, dock, run):
@@ -143,10 +143,10 @@ def test_the_same_layer_is_updated_after_the_dock_was_closed_and_opened(panel, v
 def test_replaced_data_is_noticed(panel, nuclei):
     layer = panel.viewer.layers["nuclei"]
     layer.data = np.stack([nuclei] * 7)
-    axes = panel.segment_panel._axes
+    axes = panel.segment.panel._axes
     assert [each.size for each in axes._axes] == [7, *nuclei.shape]
-    assert panel.segment_panel._run.isEnabled()
-    assert panel.segment_panel.value().scope == "slice"
+    assert panel.segment.panel._run.isEnabled()
+    assert panel.context.image_input.options.scope == "slice"
 
 
 def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
@@ -155,7 +155,7 @@ def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
     layer = Image(huge[:, :64, :64], name="huge", contrast_limits=(0, 1))
     viewer.add_layer(layer)
     choose_scope(panel, "layer")
-    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment.panel._run.isEnabled()
     checkpoint = panel.session.checkpoint
     with pytest.raises(ValueError, match=r"would need 167,638 GiB, this computer has"):
         napari_emcad.segment(huge, checkpoint, axes="ZYX")
@@ -166,24 +166,24 @@ def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
     panel = dock(viewer)
     before = panel.minimumSizeHint().width()
     run(panel)
-    panel.job_bar.say("x" * 300, error=True)
+    panel.runner.show_message("x" * 300, error=True)
     assert panel.minimumSizeHint().width() <= before
 
 
 def test_the_open_file_is_always_the_one_that_is_shown(panel, finish, tmp_path, monkeypatch):
-    choice = panel.model_panel._choice
+    choice = panel.model.panel._choice
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(panel.session.checkpoint, path)
     monkeypatch.chdir(tmp_path)
-    panel.model_controller.open_file(type(path)("mine.safetensors"))
+    panel.model.controller.open_file(type(path)("mine.safetensors"))
     finish(panel)
     assert choice.currentText() == "mine.safetensors"
     (tmp_path / "bad.pth").write_text("no")
-    panel.model_controller.open_file(tmp_path / "bad.pth")
+    panel.model.controller.open_file(tmp_path / "bad.pth")
     finish(panel)
     assert choice.currentText() == "mine.safetensors"
     path.unlink()
-    panel.model_panel.show_checkpoint(panel.session.checkpoint)
+    panel.model.panel.show_checkpoint(panel.session.checkpoint)
     assert choice.currentText() == "mine.safetensors"
 
 
@@ -191,7 +191,7 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(napari_emcad.bundled_checkpoint().override(title="Mine"), path)
     panel = show_panel(viewer)
-    panel.model_controller.open_file(path)
+    panel.model.controller.open_file(path)
     finish(panel)
     assert panel.session.checkpoint.title == "Mine"
     assert panel.job_bar.message == ""
@@ -205,17 +205,17 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
         return answers(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
-    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
-    panel.model_controller.open_file(tmp_path / "other.pth")
-    assert "wait or stop it first" in panel.job_bar.message
+    qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
+    panel.model.controller.open_file(tmp_path / "other.pth")
+    assert "wait until it has ended" in panel.job_bar.message
     assert panel.job_bar.progress == "Segmenting nuclei …"
-    assert not panel.model_panel._open.isEnabled()
+    assert not panel.model.panel._open.isEnabled()
     finish(panel)
-    assert panel.model_panel._open.isEnabled()
+    assert panel.model.panel._open.isEnabled()
     assert said
 
 
 def test_markup_in_a_title_is_shown_as_it_is(panel):
     panel.session.open(panel.session.checkpoint.override(title="<b>T</b>", description="<i>d</i>"))
     assert panel._title.textFormat() == Qt.TextFormat.PlainText
-    assert panel.model_panel._about.textFormat() == Qt.TextFormat.PlainText
+    assert panel.model.panel._about.textFormat() == Qt.TextFormat.PlainText

@@ -40,7 +40,7 @@ class Walker:
 
     @property
     def labels(self):
-        pair = self.panel.teach_controller.pair
+        pair = self.panel.teach.annotating.pair
         return None if pair is None else pair.labels
 
     def place(self, labels, size=1):
@@ -55,8 +55,8 @@ class Walker:
     # -- painting
 
     def do_new_annotation(self):
-        if len(self.panel.notes.pairs) < 4:
-            press(self.qtbot, self.panel.teach_panel._new)
+        if len(self.panel.annotations.pairs) < 4:
+            press(self.qtbot, self.panel.teach.panel._new)
 
     def do_use_a_layer(self):
         image = self.one_of(self.layers(Image))
@@ -66,11 +66,11 @@ class Walker:
         values = self.one_of([(1,), (255,), (1, 2, 255), (85, 170, 255), tuple(range(1, 30))])
         mine = self.rng.choice([0, *values], shape).astype(np.uint8)
         mine[..., : shape[-1] // 2] = 0
-        self.panel.teach_controller.use_layer(self.viewer.add_labels(mine, name="mine"))
+        self.panel.teach.annotating.use_layer(self.viewer.add_labels(mine, name="mine"))
 
     def do_stroke(self):
         k = int(self.rng.integers(len(self.panel.session.project.classes) + 1))
-        self.panel.teach_controller.paint(k)
+        self.panel.teach.annotating.paint(k)
         labels = self.labels
         if labels is None or labels.mode != "paint":
             return
@@ -109,89 +109,89 @@ class Walker:
             self.labels.redo()
 
     def do_correct(self):
-        if self.panel.teach_panel._correct.isEnabled():
-            press(self.qtbot, self.panel.teach_panel._correct)
+        if self.panel.teach.panel._correct.isEnabled():
+            press(self.qtbot, self.panel.teach.panel._correct)
 
     # -- classes and pairs
 
     def do_add_class(self):
         if len(self.panel.session.project.classes) < 4:
-            press(self.qtbot, self.panel.teach_panel.classes._add)
+            press(self.qtbot, self.panel.teach.panel.classes._add)
 
     def do_rename_class(self):
-        table = self.panel.teach_panel.classes._rows
+        table = self.panel.teach.panel.classes._rows
         item = table.item(int(self.rng.integers(1, table.rowCount())), 1)
         item.setText(self.one_of(["nucleus", "a", "b\n", "\x00", "background", "A"]))
 
     def do_remove_class(self):
-        table = self.panel.teach_panel.classes
+        table = self.panel.teach.panel.classes
         table.show_current(int(self.rng.integers(table._rows.rowCount())))
         if table._remove.isEnabled() and self.rng.random() < 0.5:
             press(self.qtbot, table._remove)
 
     def do_tick(self):
-        table = self.panel.teach_panel.pairs
+        table = self.panel.teach.panel.annotations
         if table.rowCount():
             item = table.item(int(self.rng.integers(table.rowCount())), 0)
             states = Qt.CheckState.Checked, Qt.CheckState.Unchecked
             item.setCheckState(states[int(self.rng.random() < 0.3)])
 
     def do_say_what_numbers_mean(self):
-        table = self.panel.teach_panel.pairs
+        table = self.panel.teach.panel.annotations
         if table.rowCount():
             box = table.cellWidget(int(self.rng.integers(table.rowCount())), 2)
             box.setCurrentIndex(int(self.rng.integers(3)))
             box.activated.emit(box.currentIndex())
 
     def do_choose_a_pair(self):
-        table = self.panel.teach_panel.pairs
+        table = self.panel.teach.panel.annotations
         if table.rowCount():
             table.cellClicked.emit(int(self.rng.integers(table.rowCount())), 0)
 
     def do_choose_an_image(self):
-        self.panel.teach_panel.choose_layer(self.one_of(self.layers(Image)))
+        self.panel.context.image_input.set_layer(self.one_of(self.layers(Image)))
 
     # -- teaching
 
     def do_train(self):
-        if self.panel.teach_panel._train.isEnabled():
-            press(self.qtbot, self.panel.teach_panel._train)
+        if self.panel.teach.panel._train.isEnabled():
+            press(self.qtbot, self.panel.teach.panel._train)
 
     def do_alt_t(self):
-        self.panel.training_runner.train()
+        self.panel.teach.training.train()
 
     def do_update(self):
-        if self.panel.teach_panel._update.isEnabled():
-            press(self.qtbot, self.panel.teach_panel._update)
+        if self.panel.teach.panel._update.isEnabled():
+            press(self.qtbot, self.panel.teach.panel._update)
 
     def do_live(self):
-        press(self.qtbot, self.panel.teach_panel._live)
+        press(self.qtbot, self.panel.teach.panel._live)
 
     def do_stop(self):
-        self.panel.job_bar.stop()
+        self.panel.runner.stop()
 
     def do_cancel(self):
         if self.panel.job_bar._cancel.isVisibleTo(self.panel.job_bar):
-            self.panel.job_bar.cancel()
+            self.panel.runner.cancel()
 
     def do_wait(self):
-        self.panel.job_bar.stop()
+        self.panel.runner.stop()
         settle(self.panel, self.qtbot)
 
     def do_go_to_a_version(self):
         if self.panel.session.running is None:
-            self.panel.training_runner.go_to(self.one_of(self.panel.session.versions))
+            self.panel.teach.training.go_to(self.one_of(self.panel.session.versions))
 
     def do_compare(self):
         if self.panel.session.running is None and len(self.layers(Labels)) < 8:
-            self.panel.preview.compare(self.one_of(self.panel.session.versions))
+            self.panel.teach.preview.compare(self.one_of(self.panel.session.versions))
 
     def do_segment(self):
-        if self.panel.segment_panel._run.isEnabled():
-            press(self.qtbot, self.panel.segment_panel._run)
+        if self.panel.segment.panel._run.isEnabled():
+            press(self.qtbot, self.panel.segment.panel._run)
 
     def do_save(self):
-        self.panel.autosave_controller.save()
+        self.panel.autosave.save()
 
     # -- layers and dims
 
@@ -201,7 +201,7 @@ class Walker:
             layer.visible = not layer.visible
 
     def do_toggle(self):
-        self.panel.teach_controller.toggle(self.one_of(["annotation", "prediction"]))
+        self.panel.teach.annotating.toggle(self.one_of(["annotation", "prediction"]))
 
     def do_delete(self):
         layer = self.one_of(self.viewer.layers)
@@ -277,30 +277,33 @@ def images(nuclei):
 @pytest.fixture
 def lessons(monkeypatch):
     """Return where pixels were learned, and tested, with each lesson so far."""
-    learned, tested, teach = {}, {}, AnnotationProject.teach
+    learned, tested, teach = {}, {}, AnnotationProject.freeze_split
 
     def noted(self):
         record = teach(self)
-        for key, page in record.pages.items():
-            for seen, target in ((learned, page.learned()), (tested, page.tested())):
-                seen[key.place] = seen.get(key.place, False) | (target != UNLABELED)
+        for key, page in record.patches.items():
+            for seen, target in (
+                (learned, page.training_target()),
+                (tested, page.validation_target()),
+            ):
+                seen[key.location] = seen.get(key.location, False) | (target != UNLABELED)
         return record
 
-    monkeypatch.setattr(AnnotationProject, "teach", noted)
+    monkeypatch.setattr(AnnotationProject, "freeze_split", noted)
     return learned, tested
 
 
 def check(panel, lessons):
-    session, teacher = panel.session, panel.training_runner
-    panel.teach_controller.show()
-    free = session.running is None or teacher.gives_way
-    may = not teacher.why_not() and not panel.teach_panel.form.problem and free
-    for button in (panel.teach_panel._train, panel.teach_panel._update):
+    session, teacher = panel.session, panel.teach.training
+    panel.teach.view.show()
+    free = session.running is None or session.running.preemptible
+    may = not teacher.why_not() and not panel.teach.panel.form.problem and free
+    for button in (panel.teach.panel._train, panel.teach.panel._update):
         assert button.isEnabled() == may
-    assert (session.running is not None) == panel.job_bar.running
+    assert (session.running is not None) == panel.runner.running
     assert session.versions.current.checkpoint is session.checkpoint
-    assert set(session.project.pairs) == {each.key for each in panel.notes.pairs}
-    assert unwrapped(panel.segment_panel.layer) is panel.segment_panel._followed
+    assert set(session.project.entries) == {each.key for each in panel.annotations.pairs}
+    assert unwrapped(panel.context.image_input.layer) is panel.segment.panel._followed
     learned, tested = lessons
     for place in learned:
         assert not (learned[place] & tested[place]).any()
@@ -313,8 +316,8 @@ def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
     for name in ("flat", "within"):
         viewer.add_image(images[name], name=name, **OPENED[name])
     panel = dock(viewer)
-    panel._tabs.setCurrentWidget(panel.teach_panel)
-    form = panel.teach_panel.form
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    form = panel.teach.panel.form
     form._steps.setValue(2)
     form._batch.setValue(1)
     form._crop.setValue(64)
@@ -323,8 +326,8 @@ def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
         for _ in range(STEPS):
             walker.act()
             check(panel, lessons)
-        panel.training_runner.set_live(False)
-        panel.job_bar.stop()
+        panel.teach.training.set_live(False)
+        panel.runner.stop()
         settle(panel, qtbot)
         check(panel, lessons)
         assert panel.session.running is None

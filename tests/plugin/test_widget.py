@@ -9,7 +9,7 @@ import napari_emcad
 
 
 def click(qtbot, panel):
-    qtbot.mouseClick(panel.segment_panel._run, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
 
 
 def results(panel):
@@ -31,20 +31,20 @@ def test_run_equals_the_python_function(panel, finish, qtbot, nuclei):
 
 def test_run_is_off_with_a_reason_until_there_is_an_image(viewer, dock, nuclei):
     panel = dock(viewer)
-    assert not panel.segment_panel._run.isEnabled()
-    assert panel.segment_panel._reason.text() == "Open an image first."
+    assert not panel.segment.panel._run.isEnabled()
+    assert panel.segment.panel._reason.text() == "Open an image first."
     viewer.add_image(nuclei)
-    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment.panel._run.isEnabled()
     viewer.layers.clear()
-    assert panel.segment_panel._reason.text() == "Open an image first."
+    assert panel.segment.panel._reason.text() == "Open an image first."
 
 
 def test_ambiguous_axes_are_asked_for_before_a_run(viewer, dock):
     """H21: three planes may be slices or channels; nobody guesses."""
     panel = dock(viewer)
     viewer.add_image(np.zeros((3, 40, 40)), contrast_limits=(0, 1))
-    assert not panel.segment_panel._run.isEnabled()
-    assert "slices or channels" in panel.segment_panel._reason.text()
+    assert not panel.segment.panel._run.isEnabled()
+    assert "slices or channels" in panel.segment.panel._reason.text()
 
 
 def test_running_again_updates_the_layer(panel, finish, qtbot):
@@ -69,7 +69,7 @@ def test_a_changed_result_is_left_alone(panel, finish, qtbot):
 def test_a_new_layer_on_request(panel, finish, qtbot):
     click(qtbot, panel)
     finish(panel)
-    panel.segment_panel._anew.setChecked(True)
+    panel.segment.panel._new_layer.setChecked(True)
     click(qtbot, panel)
     finish(panel)
     assert len(results(panel)) == 2
@@ -90,7 +90,7 @@ def test_stack_slice_by_slice_and_whole(viewer, dock, finish, qtbot, nuclei):
     stack = np.stack([nuclei, nuclei[::-1], nuclei[:, ::-1], nuclei, nuclei // 2])
     viewer.add_image(stack, name="stack")
     panel = dock(viewer)
-    assert panel.segment_panel.value().scope == "slice"
+    assert panel.context.image_input.options.scope == "slice"
     viewer.dims.set_current_step(0, 2)
     click(qtbot, panel)
     finish(panel)
@@ -98,7 +98,7 @@ def test_stack_slice_by_slice_and_whole(viewer, dock, finish, qtbot, nuclei):
     assert layer.data.shape == stack.shape
     assert layer.data[2].any()
     assert not layer.data[[0, 1, 3, 4]].any()
-    scope = panel.segment_panel._scope
+    scope = panel.segment.panel._scope
     scope.setCurrentIndex(scope.findData("layer"))
     click(qtbot, panel)
     finish(panel)
@@ -111,12 +111,12 @@ def test_channels_are_mapped(viewer, dock, finish, qtbot, nuclei):
     image = np.stack([nuclei, nuclei // 3])
     layer = viewer.add_image(image, axis_labels=("c", "y", "x"))
     panel = dock(viewer)
-    axes = panel.segment_panel._axes
-    assert "Choose which channel" in panel.segment_panel._reason.text()
+    axes = panel.segment.panel._axes
+    assert "Choose which channel" in panel.segment.panel._reason.text()
     for combo, value in zip(axes._channels, (0, 1, -1), strict=True):
         combo.setCurrentIndex(combo.findData(value))
         combo.activated.emit(combo.currentIndex())
-    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment.panel._run.isEnabled()
     click(qtbot, panel)
     finish(panel)
     (result,) = results(panel)
@@ -133,7 +133,7 @@ def test_rgb_and_multiscale(viewer, dock, finish, qtbot, nuclei):
     pyramid = [color, color[::2, ::2]]
     viewer.add_image(pyramid, multiscale=True, rgb=True, scale=(0.5, 0.5))
     panel = dock(viewer)
-    panel.segment_panel._level.setCurrentIndex(1)
+    panel.segment.panel._level.setCurrentIndex(1)
     click(qtbot, panel)
     finish(panel)
     (layer,) = results(panel)
@@ -148,7 +148,7 @@ def test_what_i_see(make_napari_viewer, dock, finish, qtbot, nuclei):
     panel = dock(viewer)
     viewer.scene.camera.zoom = 8
     viewer.scene.camera.center = (300, 300)
-    scope = panel.segment_panel._scope
+    scope = panel.segment.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     qtbot.wait(300)
     click(qtbot, panel)
@@ -163,8 +163,8 @@ def test_what_i_see(make_napari_viewer, dock, finish, qtbot, nuclei):
 
 
 def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
-    panel.segment_panel._separate.setChecked(True)
-    panel.segment_panel._advanced._probabilities.setChecked(True)
+    panel.segment.panel._separate.setChecked(True)
+    panel.segment.panel._advanced._probabilities.setChecked(True)
     click(qtbot, panel)
     finish(panel)
     (layer,) = results(panel)
@@ -178,29 +178,29 @@ def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
 
 
 def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):
-    panel.model_controller.override({"classes": ["cell"], "head": "sum"})
+    panel.model.controller.override({"classes": ["cell"], "head": "sum"})
     assert panel.session.checkpoint.head == "sum"
     click(qtbot, panel)
     finish(panel)
     (layer,) = results(panel)
     assert list(layer.features["class"])[1] == "cell"
     before = panel.session.checkpoint
-    panel.model_controller.override({"low": 99.9})
+    panel.model.controller.override({"low": 99.9})
     assert panel.session.checkpoint is before
     assert "must be below" in panel.job_bar.message
 
 
 def test_open_a_file_and_keep_it_among_the_recent_ones(panel, finish, tmp_path):
     path = tmp_path / "mine.safetensors"
-    panel.model_controller.save_file(path)
+    panel.model.controller.save_file(path)
     finish(panel)
     assert path.exists()
-    panel.model_controller.open_file(path)
+    panel.model.controller.open_file(path)
     finish(panel)
     assert panel.session.checkpoint.origin.path == str(path)
-    choices = panel.model_panel._choice
+    choices = panel.model.panel._choice
     assert choices.currentText() == "mine.safetensors"
-    panel.model_controller.open_bundled()
+    panel.model.controller.open_bundled()
     finish(panel)
     assert choices.currentIndex() == 0
 
@@ -209,11 +209,11 @@ def test_a_wrong_file_is_named_and_nothing_changes(panel, finish, tmp_path):
     path = tmp_path / "notes.pth"
     path.write_text("hello")
     before = panel.session.checkpoint
-    panel.model_controller.open_file(path)
+    panel.model.controller.open_file(path)
     finish(panel)
     assert "notes.pth cannot be opened as a checkpoint: it is a text file" in panel.job_bar.message
     assert panel.session.checkpoint is before
-    assert panel.segment_panel._run.isEnabled()
+    assert panel.segment.panel._run.isEnabled()
 
 
 def test_one_panel_and_one_session_per_viewer(panel, viewer):
@@ -225,7 +225,7 @@ def test_one_panel_and_one_session_per_viewer(panel, viewer):
 
 
 def test_reopening_the_dock_keeps_the_model(panel, viewer, dock, finish, qtbot):
-    panel.model_controller.override({"classes": ["cell"]})
+    panel.model.controller.override({"classes": ["cell"]})
     viewer.window.remove_dock_widget(panel.parent())
     again = dock(viewer)
     assert again is not panel

@@ -15,4 +15,4 @@ def test_open_in_napari(make_napari_viewer, monkeypatch, qtbot):
     assert made.layers[0].name == "nuclei_colour"
     (dock,) = made.window._wrapped_dock_widgets.values()
     panel = dock.inner_widget()
-    qtbot.waitUntil(lambda: not panel.job_bar.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.runner.running, timeout=60_000)

@@ -1,13 +1,14 @@
-"""What was painted when, and which strokes are held out: never a pixel that was also trained on.
+"""Annotated pixels over time, split into training and held-out pixels.
 
-A `Record` grows with each look at what is painted. Pixels that changed since the look before are
-new; what hangs together among them is a stroke. Every fifth stroke of a class is held out for good,
-whatever is painted beside it later. Masks have no strokes: every fifth square of them is held out,
-as of strokes that cover much of a page.
+A `Record` is updated with each scan of the annotation layers. Pixels that changed since the last
+scan are new; connected new pixels of one class are a stroke. Every fifth stroke of a class is held
+out for validation. Masks have no strokes: every fifth square of a mask is held out, and so it is
+with strokes that cover much of a patch.
 
-Whether a pixel is learned or held out is drawn when it is first painted, and is final once a model
-was taught with it: erased, painted over, or painted on another annotation of the same image, it
-stays what it was. What is erased before that is free again.
+A pixel becomes a training or a held-out pixel when it is first annotated. The assignment can be
+revoked by erasing the pixel until a model has been trained with the record; from then on it is
+frozen, so that no pixel is ever used for both: not when it is erased, annotated again with another
+class, or annotated in another layer of the same image.
 """
 
 from __future__ import annotations
@@ -19,353 +20,236 @@ import numpy as np
 from scipy import ndimage
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.annotation.patch import AnnotatedPatch, SplitMask
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-EVERY = 5
-"""One of so many strokes, or squares of a mask, is held out."""
+HOLD_OUT_EVERY = 5
+"""One in this many strokes (or squares of a mask) is held out."""
 
-_AROUND = np.ones((3, 3), bool)
+_CONNECTIVITY = np.ones((3, 3), bool)
+
 _SQUARES = 5
-"""A mask is cut into at least so many squares along its shorter side."""
+"""Smallest number of squares along the shorter side of a mask."""
 
 _LARGEST_SQUARE = 64
 
-_MUCH = 1 / 8
-"""A stroke of more than this share of its page is held out in squares, not as a whole."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnnotatedPatch:
-    """One painted slice, or window of a large one.
-
-    Attributes
-    ----------
-    target
-        ``(H, W)`` int16: class of each pixel, `UNLABELED` where nothing is known.
-    seen
-        ``(H, W)`` uint16: the look that found the pixel's present value first; 0 if unpainted.
-    held
-        ``(H, W)`` bool: painted, and held out.
-    painted, held_out
-        Pixels of each class, counted once: a window asks for them often.
-    """
-
-    target: NDArray[np.int16]
-    seen: NDArray[np.uint16]
-    held: NDArray[np.bool_]
-    painted: Mapping[int, int] = field(init=False)
-    held_out: Mapping[int, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "painted", _counted(self.target))
-        object.__setattr__(self, "held_out", _counted(self.target[self.held]))
-
-    def learned(self) -> NDArray[np.int16]:
-        """Return the target without what is held out."""
-        return np.where(self.held, np.int16(UNLABELED), self.target)
-
-    def clear_of(self, lost: NDArray[np.bool_]) -> AnnotatedPatch:
-        """Return the page without some of its pixels."""
-        target = np.where(lost, np.int16(UNLABELED), self.target)
-        return AnnotatedPatch(target, np.where(lost, np.uint16(0), self.seen), self.held & ~lost)
-
-    def without(self, k: int) -> AnnotatedPatch:
-        """Return the page once class `k` is gone and those behind it have moved up."""
-        gone = self.target == k
-        target = np.where(gone, np.int16(UNLABELED), self.target - (self.target > k))
-        return AnnotatedPatch(
-            target.astype(np.int16), np.where(gone, np.uint16(0), self.seen), self.held & ~gone
-        )
-
-    def tested(self) -> NDArray[np.int16]:
-        """Return the target of what is held out alone."""
-        return np.where(self.held, self.target, np.int16(UNLABELED))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitMask:
-    """What became of the pixels of a place, whichever page painted them; bits packed along rows.
-
-    Attributes
-    ----------
-    width
-        Of the place, in pixels.
-    learned, held
-        Pixels that are learned, and that are held out, wherever they are painted.
-    final
-        Pixels of both that a model was taught with, or judged by.
-    look
-        The look that changed it last.
-    """
-
-    width: int
-    learned: NDArray[np.uint8]
-    held: NDArray[np.uint8]
-    final: NDArray[np.uint8]
-    look: int
-
-    @staticmethod
-    def empty(shape: tuple[int, int]) -> SplitMask:
-        """Return the ground of a place of ``(H, W)`` pixels on which nothing was painted."""
-        bits = np.packbits(np.zeros(shape, bool), axis=1)
-        return SplitMask(shape[1], bits, bits, bits, 0)
-
-    def taken(self) -> NDArray[np.bool_]:
-        """Return which pixels are learned or held out."""
-        return self._unpacked(self.learned | self.held)
-
-    def for_learning(self) -> NDArray[np.bool_]:
-        """Return which pixels are learned."""
-        return self._unpacked(self.learned)
-
-    def held_out(self) -> NDArray[np.bool_]:
-        """Return which pixels are held out."""
-        return self._unpacked(self.held)
-
-    def cleared(self, painted: NDArray[np.bool_], taught: int, look: int) -> SplitMask:
-        """Return the ground without what is painted no more and was never taught.
-
-        Parameters
-        ----------
-        painted
-            ``(H, W)``: what is painted now.
-        taught
-            The look that a model was taught by last.
-        look
-            The present one.
-        """
-        final = self.learned | self.held if self.look <= taught else self.final
-        kept = np.packbits(painted, axis=1) | final
-        return SplitMask(self.width, self.learned & kept, self.held & kept, final, look)
-
-    def drawn(self, fresh: NDArray[np.bool_], chosen: NDArray[np.bool_], look: int) -> SplitMask:
-        """Return the ground once a look has drawn new pixels; those chosen are held out."""
-        free = fresh & ~self.taken()
-        learned = self.learned | np.packbits(free & ~chosen, axis=1)
-        held = self.held | np.packbits(free & chosen, axis=1)
-        return replace(self, learned=learned, held=held, look=look)
-
-    def _unpacked(self, bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        return np.unpackbits(bits, axis=1, count=self.width).astype(bool)
+_LARGE_STROKE = 1 / 8
+"""Share of its patch above which a stroke is held out by squares instead of as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """All pages, by what the caller calls them, and how often was looked.
+    """All annotated patches and their split into training and held-out pixels.
 
     Attributes
     ----------
-    pages
-        By key.
-    looks
-        How many there were.
+    patches
+        Annotated patches by key; the caller chooses the keys.
+    scans
+        Number of scans so far.
     strokes
-        How many strokes each class has had, the background's being class 0.
-    grounds
-        By place; it stays when its pages leave, if it was taught.
-    taught
-        The look that a model was taught by last.
-    places
-        Where each page lies, if it is not a place of its own.
+        Number of strokes by class; the background is class 0.
+    split_masks
+        Split masks by location. A frozen mask stays when its patches disappear.
+    frozen_scan
+        Number of the last scan whose record was used for training.
+    locations
+        Location of a patch by key, for patches that share pixels; other keys are their own
+        location.
     """
 
-    pages: Mapping[Hashable, AnnotatedPatch] = field(default_factory=dict)
-    looks: int = 0
+    patches: Mapping[Hashable, AnnotatedPatch] = field(default_factory=dict)
+    scans: int = 0
     strokes: Mapping[int, int] = field(default_factory=dict)
-    grounds: Mapping[Hashable, SplitMask] = field(default_factory=dict)
-    taught: int = 0
-    places: Mapping[Hashable, Hashable] = field(default_factory=dict)
+    split_masks: Mapping[Hashable, SplitMask] = field(default_factory=dict)
+    frozen_scan: int = 0
+    locations: Mapping[Hashable, Hashable] = field(default_factory=dict)
 
-    def looked(
+    def updated(
         self,
         targets: Mapping[Any, NDArray[np.int16]],
         masks: Container[Hashable] = (),
-        every: int = EVERY,
-        places: Mapping[Any, Hashable] | None = None,
+        every: int = HOLD_OUT_EVERY,
+        locations: Mapping[Any, Hashable] | None = None,
     ) -> Record:
-        """Return the record after another look; pages that are not there any more leave it.
+        """Return the record after a new scan; patches that are no longer annotated leave it.
 
         Parameters
         ----------
         targets
-            What is painted now, by page.
+            Present target of each patch, by key.
         masks
-            Pages of whole masks, which are held out in squares instead of strokes.
+            Keys of masks, which are held out by squares instead of strokes.
         every
-            One of so many is held out; 0 holds nothing out.
-        places
-            Where a page lies, by page; pages of one place share its pixels. A page that is not
-            in here has a place of its own.
+            One in this many strokes is held out; 0 holds nothing out.
+        locations
+            Location of a patch by key; patches of one location share its split mask. A key that
+            is missing is its own location.
         """
-        looks, strokes, places = self.looks + 1, dict(self.strokes), places or {}
-        grounds = self._cleared(targets, places, looks)
-        pages: dict[Hashable, AnnotatedPatch] = {}
+        scan, strokes, locations = self.scans + 1, dict(self.strokes), locations or {}
+        split_masks = self._split_masks_without_erased(targets, locations, scan)
+        patches: dict[Hashable, AnnotatedPatch] = {}
         for key, target in targets.items():
-            page, place = self.pages.get(key), places.get(key, key)
-            if page is None or not np.array_equal(page.target, target):
-                page, grounds[place] = _turned(
-                    page, target, grounds[place], looks, strokes, key in masks, every
+            patch, location = self.patches.get(key), locations.get(key, key)
+            if patch is None or not np.array_equal(patch.target, target):
+                patch, split_masks[location] = _update_patch(
+                    patch, target, split_masks[location], scan, strokes, key in masks, every
                 )
-            pages[key] = page
-        return Record(pages, looks, strokes, grounds, self.taught, places)
+            patches[key] = patch
+        return Record(patches, scan, strokes, split_masks, self.frozen_scan, locations)
 
-    def _cleared(
-        self, targets: Mapping[Any, NDArray[np.int16]], places: Mapping[Any, Hashable], look: int
+    def _split_masks_without_erased(
+        self, targets: Mapping[Any, NDArray[np.int16]], locations: Mapping[Any, Hashable], scan: int
     ) -> dict[Hashable, SplitMask]:
-        """Return all grounds without what was erased untaught, and those of new places."""
-        painted: dict[Hashable, NDArray[np.bool_]] = {}
+        """Return the split masks without pixels erased untrained, and those of new locations."""
+        annotated: dict[Hashable, NDArray[np.bool_]] = {}
         for key, target in targets.items():
-            place, here = places.get(key, key), target != UNLABELED
-            painted[place] = painted[place] | here if place in painted else here
-        grounds = {place: SplitMask.empty(each.shape) for place, each in painted.items()}
-        for place, ground in self.grounds.items():
-            rows = len(ground.learned)
-            now = painted.get(place, np.zeros((rows, ground.width), bool))
-            if now.shape == (rows, ground.width):
-                cleared = ground.cleared(now, self.taught, look)
-                if place in painted or cleared.final.any():
-                    grounds[place] = cleared
-        return grounds
+            location, here = locations.get(key, key), target != UNLABELED
+            annotated[location] = annotated[location] | here if location in annotated else here
+        split_masks = {key: SplitMask.empty(mask.shape) for key, mask in annotated.items()}
+        for location, split_mask in self.split_masks.items():
+            shape = (len(split_mask.training_bits), split_mask.width)
+            now = annotated.get(location, np.zeros(shape, bool))
+            if now.shape == shape:
+                remaining = split_mask.without_erased(now, self.frozen_scan, scan)
+                if location in annotated or remaining.frozen_bits.any():
+                    split_masks[location] = remaining
+        return split_masks
 
-    def ground(self, key: Hashable) -> SplitMask:
-        """Return what became of the pixels of a page, whichever page painted them."""
-        return self.grounds[self.places.get(key, key)]
+    def split_mask(self, key: Hashable) -> SplitMask:
+        """Return the split mask of a patch, which other patches of its location share."""
+        return self.split_masks[self.locations.get(key, key)]
 
     def frozen_split(self) -> Record:
-        """Return the record when a model is about to learn it: what was drawn is final."""
-        return replace(self, taught=self.looks)
+        """Return the record to train with: the assignment of its pixels is frozen."""
+        return replace(self, frozen_scan=self.scans)
 
-    def only(self, keys: Container[Hashable]) -> Record:
-        """Return the record of some pages alone."""
-        return replace(self, pages={k: page for k, page in self.pages.items() if k in keys})
+    def subset(self, keys: Container[Hashable]) -> Record:
+        """Return the record with only the patches of these keys."""
+        return replace(self, patches={k: patch for k, patch in self.patches.items() if k in keys})
 
-    def without(self, k: int) -> Record:
-        """Return the record once class `k` is gone and those behind it have moved up."""
-        pages = {key: page.without(k) for key, page in self.pages.items()}
-        moved = {c - (c > k): n for c, n in self.strokes.items() if c != k}
-        return replace(self, pages=pages, looks=self.looks + 1, strokes=moved)
+    def without_class(self, k: int) -> Record:
+        """Return the record with class `k` removed and the classes above it renumbered."""
+        patches = {key: patch.without_class(k) for key, patch in self.patches.items()}
+        strokes = {c - (c > k): n for c, n in self.strokes.items() if c != k}
+        return replace(self, patches=patches, scans=self.scans + 1, strokes=strokes)
 
-    def first(self) -> dict[Hashable, NDArray[np.int16]]:
-        """Return, by page, what the first look at each class found of it, and nothing else."""
-        looks: dict[int, int] = {}
-        for page in self.pages.values():
-            for k in page.painted:
-                look = int(page.seen[page.target == k].min())
-                looks[k] = min(looks.get(k, look), look)
-        found = {}
-        for key, page in self.pages.items():
-            firsts = [
-                (page.target == k) & (page.seen == look)
-                for k, look in looks.items()
-                if k in page.painted
-            ]
-            early = np.any(firsts, axis=0) if firsts else np.zeros(page.target.shape, bool)
+    def first_strokes(self) -> dict[Hashable, NDArray[np.int16]]:
+        """Return targets, by key, with only the pixels that the first scan of a class found."""
+        first: dict[int, int] = {}
+        for patch in self.patches.values():
+            for k in patch.pixel_counts:
+                scan = int(patch.scan[patch.target == k].min())
+                first[k] = min(first.get(k, scan), scan)
+        targets = {}
+        for key, patch in self.patches.items():
+            early = np.zeros(patch.target.shape, bool)
+            for k, scan in first.items():
+                early |= (patch.target == k) & (patch.scan == scan)
             if early.any():
-                found[key] = np.where(early, page.target, np.int16(UNLABELED))
-        return found
+                targets[key] = np.where(early, patch.target, np.int16(UNLABELED))
+        return targets
 
     @property
-    def painted(self) -> dict[int, int]:
-        """Painted pixels of each class, the background's being class 0."""
-        return _summed(page.painted for page in self.pages.values())
+    def pixel_counts(self) -> dict[int, int]:
+        """Number of annotated pixels by class; the background is class 0."""
+        return _sum(patch.pixel_counts for patch in self.patches.values())
 
     @property
-    def held_out(self) -> dict[int, int]:
-        """Held-out pixels of each class."""
-        return _summed(page.held_out for page in self.pages.values())
+    def held_out_counts(self) -> dict[int, int]:
+        """Number of held-out pixels by class."""
+        return _sum(patch.held_out_counts for patch in self.patches.values())
 
-    def new(self, key: Hashable, since: int | None = None) -> NDArray[np.bool_]:
-        """Return which pixels of a page are new, of those that may be learned.
+    def new_pixels(self, key: Hashable, since: int | None = None) -> NDArray[np.bool_]:
+        """Return which training pixels of a patch are new, ``(H, W)``.
 
         Parameters
         ----------
         key
-            Of the page.
+            Key of the patch.
         since
-            The look after which they were found; None for those that the last look found.
+            Pixels found after this scan are new; None for those of the last scan.
         """
-        page, since = self.pages[key], self.looks - 1 if since is None else since
-        new: NDArray[np.bool_] = (page.seen > since) & ~page.held
+        patch, since = self.patches[key], self.scans - 1 if since is None else since
+        new: NDArray[np.bool_] = (patch.scan > since) & ~patch.held_out
         return new
 
     def why_no_score(self) -> str:
-        """Return why what is held out says nothing yet, or "" if it does."""
-        painted, held = self.painted, self.held_out
-        missing = [k for k in painted if not held.get(k)]
-        if len(painted) < 2:
+        """Return the reason why held-out pixels give no score yet, or ""."""
+        annotated, held_out = self.pixel_counts, self.held_out_counts
+        missing = [k for k in annotated if not held_out.get(k)]
+        if len(annotated) < 2:
             return "Paint a second class (background counts) for a score."
-        if any(self.strokes.get(k, 0) >= EVERY for k in missing):
-            return "Nothing of a class is held out now: paint it where nothing was painted yet."
+        if any(self.strokes.get(k, 0) >= HOLD_OUT_EVERY for k in missing):
+            return (
+                "A class has no held-out pixels left: paint it where nothing was annotated before."
+            )
         if missing:
-            return f"Too few strokes to hold some out: a class has a score from {EVERY} strokes on."
+            return f"A score needs at least {HOLD_OUT_EVERY} strokes of every class."
         return ""
 
 
-def _turned(
+def _update_patch(
     before: AnnotatedPatch | None,
     target: NDArray[np.int16],
-    ground: SplitMask,
-    look: int,
+    split_mask: SplitMask,
+    scan: int,
     strokes: dict[int, int],
-    masks: bool,
+    is_mask: bool,
     every: int,
 ) -> tuple[AnnotatedPatch, SplitMask]:
-    """Return a page that changed, and its ground, after a look; `strokes` counts on."""
+    """Return a changed patch and its split mask; `strokes` is counted up in place."""
     if before is None or before.target.shape != target.shape:
-        nothing = np.full(target.shape, UNLABELED, np.int16)
+        unlabeled = np.full(target.shape, UNLABELED, np.int16)
         before = AnnotatedPatch(
-            nothing, np.zeros(target.shape, np.uint16), np.zeros(target.shape, bool)
+            unlabeled, np.zeros(target.shape, np.uint16), np.zeros(target.shape, bool)
         )
     changed = target != before.target
-    painted = target != UNLABELED
-    fresh = changed & painted
-    seen = np.where(changed, np.uint16(0), before.seen)
-    seen[fresh] = look
-    chosen = np.zeros(target.shape, bool)
-    for each in _squares(fresh, every) if masks else _strokes(fresh, target, strokes, every):
-        chosen[each] = True
-    ground = ground.drawn(fresh, chosen, look)
-    return AnnotatedPatch(target.copy(), seen, ground.held_out() & painted), ground
+    annotated = target != UNLABELED
+    new = changed & annotated
+    scans = np.where(changed, np.uint16(0), before.scan)
+    scans[new] = scan
+    hold_out = np.zeros(target.shape, bool)
+    chosen = _squares(new, every) if is_mask else _strokes(new, target, strokes, every)
+    for pixels in chosen:
+        hold_out[pixels] = True
+    split_mask = split_mask.with_new(new, hold_out, scan)
+    return AnnotatedPatch(target.copy(), scans, split_mask.held_out() & annotated), split_mask
 
 
 def _strokes(
-    fresh: NDArray[np.bool_], target: NDArray[np.int16], strokes: dict[int, int], every: int
+    new: NDArray[np.bool_], target: NDArray[np.int16], strokes: dict[int, int], every: int
 ) -> Iterator[tuple[NDArray[np.integer], ...] | NDArray[np.bool_]]:
-    """Yield the pixels of the strokes to hold out, counting them all."""
-    for k in np.unique(target[fresh]).tolist():
-        pieces, count = ndimage.label(fresh & (target == k), _AROUND)
-        first = strokes.get(k, 0)
-        strokes[k] = first + count
-        for piece, box in enumerate(ndimage.find_objects(pieces), start=1):
-            if every and (first + piece) % every == 0:
-                rows, columns = np.nonzero(pieces[box] == piece)
-                if len(rows) > _MUCH * fresh.size:
-                    yield from _squares(pieces == piece, every)
+    """Yield the pixels of the strokes to hold out; `strokes` is counted up in place."""
+    for k in np.unique(target[new]).tolist():
+        components, count = ndimage.label(new & (target == k), _CONNECTIVITY)
+        before = strokes.get(k, 0)
+        strokes[k] = before + count
+        for number, box in enumerate(ndimage.find_objects(components), start=1):
+            if every and (before + number) % every == 0:
+                rows, columns = np.nonzero(components[box] == number)
+                if len(rows) > _LARGE_STROKE * new.size:
+                    yield from _squares(components == number, every)
                 else:
                     yield rows + box[0].start, columns + box[1].start
 
 
-def _squares(fresh: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]]:
-    """Yield what is new in the squares to hold out, which lie along diagonals."""
+def _squares(new: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]]:
+    """Yield the new pixels in the squares to hold out, which lie along diagonals."""
     if not every:
         return
-    side = max(min(_LARGEST_SQUARE, min(fresh.shape) // _SQUARES), 1)
-    rows, columns = (np.arange(size) // side for size in fresh.shape)
-    yield ((rows[:, None] + 2 * columns[None]) % every == every - 1) & fresh
+    side = max(min(_LARGEST_SQUARE, min(new.shape) // _SQUARES), 1)
+    rows, columns = (np.arange(size) // side for size in new.shape)
+    yield ((rows[:, None] + 2 * columns[None]) % every == every - 1) & new
 
 
-def _counted(target: NDArray[np.int16]) -> dict[int, int]:
-    values, counts = np.unique(target[target != UNLABELED], return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
-def _summed(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
+def _sum(counts: Iterable[Mapping[int, int]]) -> dict[int, int]:
     total: dict[int, int] = {}
-    for each in counts:
-        for k, count in each.items():
+    for one in counts:
+        for k, count in one.items():
             total[k] = total.get(k, 0) + count
     return total

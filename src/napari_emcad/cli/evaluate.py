@@ -24,7 +24,7 @@ from napari_emcad.io.atomic_write import real
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_emcad.annotation.label_rules import Parts
+    from napari_emcad.annotation.detect_rule import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.evaluate import ImageScore, Ranked
 
@@ -87,14 +87,14 @@ def _scored(
     from napari_emcad.pipelines.evaluate import compare, keep_worst
 
     scores: list[ImageScore] = []
-    masks: list[Parts] = []
+    masks: list[MaskValues] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": chosen.spacing, "unit": chosen.unit} if chosen.spacing else {}
     cases = compare(pairs, checkpoint, axes=chosen.axes, **scale, **computing(chosen))
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)
-        masks.append(case.parts)
+        masks.append(case.mask_values)
         if chosen.sheet is not None:
             worst = keep_worst(worst, case, chosen.worst or _WORST)
         show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
@@ -102,12 +102,13 @@ def _scored(
     return scores, worst
 
 
-def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
+def _remark_classes(masks: Sequence[MaskValues], checkpoint: Checkpoint) -> None:
     """Say which classes of the labels a binary network lacks; counted objects are none."""
-    from napari_emcad.annotation.label_rules import MOST_CLASSES, seem_counted
+    from napari_emcad.annotation.detect_rule import look_like_instances
+    from napari_emcad.annotation.label_rules import MOST_CLASSES
 
     values = sorted({value for each in masks for value in each.values})
-    if len(values) < 2 or values[-1] > MOST_CLASSES or seem_counted(masks):
+    if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(masks):
         return
     name = checkpoint.classes[0].name
     more = [str(value) for value in values if value != 1]

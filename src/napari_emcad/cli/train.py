@@ -112,16 +112,16 @@ def _finished(taught: TrainResult, kept: TrainingRun) -> int:
 
     path = kept.folder / _MODEL
     as_usage_error(write_checkpoint, taught.checkpoint, path)
-    as_usage_error(kept.note, taught.trained.epochs)
-    if taught.trained.ending == "stopped":
+    as_usage_error(kept.note, taught.course.epochs)
+    if taught.course.ending == "stopped":
         print_status("napari-emcad: stopped early; go on with --resume.")
-    if taught.trained.remark:
-        print_status(f"napari-emcad: {taught.trained.remark} The last good weights are kept.")
-    kept_one = kept_epoch(taught.trained.epochs)
+    if taught.course.remark:
+        print_status(f"napari-emcad: {taught.course.remark} The last good weights are kept.")
+    kept_one = kept_epoch(taught.course.epochs)
     if kept_one is not None and kept_one.dice is not None:
         print_status(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
     print_result(str(path))
-    return _STATUS[taught.trained.ending]
+    return _STATUS[taught.course.ending]
 
 
 def _told_device(device: torch.device, config: TrainingConfig) -> str:
@@ -214,11 +214,11 @@ def _taught(
     about: dict[str, Any],
 ) -> TrainResult:
     """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
-    from napari_emcad.pipelines.train import teach
+    from napari_emcad.pipelines.train import train_job
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop, pulse = threading.Event(), ProgressLine()
-    job = teach(data.start, data.learned, data.held_out, config, stop, chosen.device, state)
+    job = train_job(data.start, data.learned, data.held_out, config, stop, chosen.device, state)
     with _interrupt_sets(stop):
         while True:
             try:

@@ -166,9 +166,9 @@ def _read(
 
 
 def _counted(data: Dataset) -> list[str]:
-    from napari_emcad.annotation.label_rules import seem_counted
+    from napari_emcad.annotation.detect_rule import look_like_instances
 
-    if not seem_counted(data.parts):
+    if not look_like_instances(data.parts):
         return []
     return [
         f"The labels seem to number single objects, and each number up to {data.classes} is taken "

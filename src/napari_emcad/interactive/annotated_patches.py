@@ -1,6 +1,6 @@
-"""What was painted on which images, read window by window.
+"""Annotated images, read patch by patch.
 
-A page is a painted slice, or of a large one a square that holds paint; only those are read.
+A patch is an annotated slice, or a square with annotations of a large slice. Only patches are read.
 """
 
 from __future__ import annotations
@@ -11,41 +11,45 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, target
+from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_emcad.annotation.record import AnnotatedPatch, Record
+    from napari_emcad.annotation.patch import AnnotatedPatch
+    from napari_emcad.annotation.record import Record
     from napari_emcad.imaging.slices import Index, Slices
 
-BLOCK = 1024
-"""Side of a page of a slice that is larger than two of them."""
+    Range = tuple[int, int]
+
+PATCH_SIZE = 1024
+"""Side in pixels of the patches of a slice that is longer than two of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedImage:
-    """An image and what was painted on it.
+    """An image and one annotation of it.
 
     Attributes
     ----------
     key
-        What tells this pair from others, as long as a program runs.
+        Identifies the annotation while the program runs.
     name
-        Of the image, for people.
+        Name of the image, for messages.
     slices
         The whole image.
     labels
-        Painted numbers, of the image's spatial shape or of a part of it; read, never written.
+        Values of the annotation, of the image's spatial shape or of a part of it; only read.
     rule
-        What the numbers mean.
+        Classes of the values.
     corner
-        Where in the image `labels` begin, along its spatial axes; () is at its corner.
+        First pixel of `labels` in the image along its spatial axes; () is the image's corner.
     image
-        What tells the image from others, whichever of its annotations this is; None if it has no
-        other one.
+        Identifies the image, which may have several annotations; None stands for `key`.
+    patch_size
+        Side in pixels of the patches of a slice that is longer than two of them.
     """
 
     key: Hashable
@@ -55,32 +59,40 @@ class AnnotatedImage:
     rule: LabelRule
     corner: tuple[int, ...] = ()
     image: Hashable = None
+    patch_size: int = PATCH_SIZE
+
+    @property
+    def corner_by_axis(self) -> dict[str, int]:
+        """`corner` by axis letter."""
+        axes = self.slices.spatial_axes
+        return dict(zip(axes, self.corner or (0,) * len(axes), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class PatchKey:
-    """Which slice of which image, and which part of it.
+    """Position of a patch: annotation, slice, rows and columns.
 
     Attributes
     ----------
     source, name, image
-        Key, name and image of the `AnnotatedImage`; only the key tells pages apart, names change.
+        `key`, `name` and `image` of the `AnnotatedImage`. Keys are compared by `source` alone,
+        because names change.
     index
-        Position along the stacked axes.
+        Index of the slice along the stacked axes.
     rows, columns
-        Half-open ranges of the page in the slice.
+        Half-open ranges of pixels in the slice.
     """
 
     source: Hashable
     name: str = field(compare=False)
     index: Index
-    rows: tuple[int, int]
-    columns: tuple[int, int]
+    rows: Range
+    columns: Range
     image: Hashable = field(default=None, compare=False)
 
     @property
-    def place(self) -> Hashable:
-        """What pages of the same pixels have in common, whichever annotation they are of."""
+    def location(self) -> Hashable:
+        """Position in the image; equal for patches of all annotations of the image."""
         image = self.source if self.image is None else self.image
         return image, self.index, self.rows, self.columns
 
@@ -88,197 +100,203 @@ class PatchKey:
         return f"{self.name} {list(self.index)}" if self.index else self.name
 
 
-def targets(sources: Iterable[AnnotatedImage], classes: int) -> dict[PatchKey, NDArray[np.int16]]:
-    """Return what is painted, page by page; pages without paint are left out.
+def scan_annotations(images: Sequence[AnnotatedImage], record: Record, classes: int) -> Record:
+    """Return the record updated with the present annotations of images.
 
     Parameters
     ----------
-    sources
-        The pairs that count.
+    images
+        All annotated images.
+    record
+        Record of the scan before.
     classes
-        How many there are, without the background.
+        Number of classes without the background.
 
     Raises
     ------
-    PaintError
-        If a painted number stands for no class.
+    LabelValueError
+        If an annotated value stands for no class.
     """
-    found = {}
-    for source in sources:
-        for index, labels, (top, left) in _planes_of(source):
-            for key, part in _pages(source, index, labels.shape, (top, left)):
-                painted = labels[part]
-                if painted.any():
-                    found[key] = _full(key, source, target(painted, source.rule, classes))
-    return found
+    targets = read_targets(images, classes)
+    mask_sources = {image.key for image in images if image.rule.meaning != "scribbles"}
+    masks = {key for key in targets if key.source in mask_sources}
+    return record.updated(targets, masks, locations={key: key.location for key in targets})
 
 
-def painted_part(
-    source: AnnotatedImage,
-    index: Index,
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-    classes: int,
-) -> NDArray[np.int16]:
-    """Return what is painted in a window of one slice.
+def read_targets(
+    images: Iterable[AnnotatedImage], classes: int
+) -> dict[PatchKey, NDArray[np.int16]]:
+    """Return the target of each annotated patch, ``(H, W)``.
 
     Parameters
     ----------
-    source
-        The pair.
+    images
+        Annotated images.
+    classes
+        Number of classes without the background.
+
+    Raises
+    ------
+    LabelValueError
+        If an annotated value stands for no class.
+    """
+    targets = {}
+    for image in images:
+        for index, labels, corner in _label_planes(image):
+            for key, part in _patches(image, index, labels.shape, corner):
+                values = labels[part]
+                if values.any():
+                    target = target_of(values, image.rule, classes)
+                    targets[key] = _padded_to_patch(key, image, target)
+    return targets
+
+
+def read_window(
+    image: AnnotatedImage, index: Index, rows: Range, columns: Range, classes: int
+) -> NDArray[np.int16]:
+    """Return the target of a window of one slice, ``(rows, columns)``.
+
+    Parameters
+    ----------
+    image
+        Annotated image.
     index
-        Of the slice, along the stacked axes.
+        Index of the slice along the stacked axes.
     rows, columns
         Half-open ranges of the window.
     classes
-        How many there are, without the background.
+        Number of classes without the background.
 
     Raises
     ------
-    PaintError
-        If a painted number stands for no class.
+    LabelValueError
+        If an annotated value stands for no class.
     """
     window = np.full((rows[1] - rows[0], columns[1] - columns[0]), UNLABELED, np.int16)
-    for _, labels, (top, left) in _planes_of(source, index):
-        ranges = (rows, top, labels.shape[0]), (columns, left, labels.shape[1])
-        both = [
-            (max(first, start), min(last, start + size)) for (first, last), start, size in ranges
-        ]
-        if all(first < last for first, last in both):
-            (first, last), (begin, end) = both
-            inside = (
-                slice(first - rows[0], last - rows[0]),
-                slice(begin - columns[0], end - columns[0]),
+    for _, labels, corner in _label_planes(image, index):
+        overlaps = [
+            (max(first, start), min(last, start + size))
+            for (first, last), start, size in zip(
+                (rows, columns), corner, labels.shape, strict=True
             )
-            part = labels[first - top : last - top, begin - left : end - left]
-            window[inside] = target(part, source.rule, classes)
+        ]
+        if all(first < last for first, last in overlaps):
+            in_window = tuple(
+                slice(a - first, b - first)
+                for (a, b), (first, _) in zip(overlaps, (rows, columns), strict=True)
+            )
+            in_labels = tuple(
+                slice(a - start, b - start) for (a, b), start in zip(overlaps, corner, strict=True)
+            )
+            window[in_window] = target_of(labels[in_labels], image.rule, classes)
     return window
 
 
-def masks(sources: Iterable[AnnotatedImage], keys: Iterable[PatchKey]) -> set[PatchKey]:
-    """Return the pages of whole masks, which know no strokes."""
-    whole = {each.key for each in sources if each.rule.meaning != "scribbles"}
-    return {key for key in keys if key.source in whole}
-
-
-def looked(sources: Sequence[AnnotatedImage], record: Record, classes: int) -> Record:
-    """Return a record after another look at all pairs.
-
-    Raises
-    ------
-    PaintError
-        If a painted number stands for no class.
-    """
-    found = targets(sources, classes)
-    places = {key: key.place for key in found}
-    return record.looked(found, masks(sources, found), places=places)
-
-
-def merged_record(sources: Iterable[AnnotatedImage], record: Record) -> Record:
-    """Return the record of some pairs alone; where two of one image differ, the later one counts.
+def merged_record(images: Iterable[AnnotatedImage], record: Record) -> Record:
+    """Return the record of some images; where two annotations disagree, the later one counts.
 
     Parameters
     ----------
-    sources
-        The pairs that count.
+    images
+        Annotated images to keep.
     record
-        Of all pairs, in their order.
+        Record of all images, in their order.
     """
-    keys = patches_of(sources, record)
-    pages: dict[Hashable, AnnotatedPatch] = {key: record.pages[key] for key in keys}
-    for key, later in _together(keys):
-        pages[key] = pages[key].clear_of(_differ(pages[key], record.pages[later]))
-    return replace(record, pages=pages)
+    keys = patch_keys(images, record)
+    patches: dict[Hashable, AnnotatedPatch] = {key: record.patches[key] for key in keys}
+    for key, later in _overlapping_pairs(keys):
+        conflict = _conflicting_pixels(patches[key], record.patches[later])
+        patches[key] = patches[key].without_pixels(conflict)
+    return replace(record, patches=patches)
 
 
-def disagreement(sources: Iterable[AnnotatedImage], record: Record) -> str:
-    """Return a sentence on pixels that annotations of one image paint differently, or ""."""
-    pages = {key: record.pages[key] for key in patches_of(sources, record)}
+def conflict_message(images: Iterable[AnnotatedImage], record: Record) -> str:
+    """Return a message about pixels that two annotations of one image label differently, or ""."""
+    patches = {key: record.patches[key] for key in patch_keys(images, record)}
     counts: dict[str, int] = {}
-    for key, later in _together(pages):
-        count = int(_differ(pages[key], pages[later]).sum())
-        counts[key.name] = counts.get(key.name, 0) + count
-    said = [f"{count:,} pixels of “{name}”" for name, count in counts.items() if count]
-    if not said:
+    for key, later in _overlapping_pairs(patches):
+        conflicts = int(_conflicting_pixels(patches[key], patches[later]).sum())
+        counts[key.name] = counts.get(key.name, 0) + conflicts
+    parts = [f"{count:,} pixels of “{name}”" for name, count in counts.items() if count]
+    if not parts:
         return ""
-    return f"Two annotations differ in {', '.join(said)}; the lower one in the list counts."
+    return f"Two annotations differ in {', '.join(parts)}; the lower one in the list counts."
 
 
-def _together(pages: Iterable[PatchKey]) -> list[tuple[PatchKey, PatchKey]]:
-    """Return pairs of pages of the same place, the later one second."""
-    before: dict[Hashable, list[PatchKey]] = {}
-    found = []
-    for key in pages:
-        here = before.setdefault(key.place, [])
-        found += [(each, key) for each in here]
-        here.append(key)
-    return found
+def patch_keys(images: Iterable[AnnotatedImage], record: Record) -> list[PatchKey]:
+    """Return the keys of a record's patches that belong to some images."""
+    sources = {image.key for image in images}
+    return [key for key in record.patches if isinstance(key, PatchKey) and key.source in sources]
 
 
-def _differ(one: AnnotatedPatch, other: AnnotatedPatch) -> NDArray[np.bool_]:
-    """Return where both pages are painted with different classes."""
-    both = (one.target != UNLABELED) & (other.target != UNLABELED)
-    differ: NDArray[np.bool_] = both & (one.target != other.target)
-    return differ
+def _overlapping_pairs(keys: Iterable[PatchKey]) -> list[tuple[PatchKey, PatchKey]]:
+    """Return pairs of patches of the same location, the later one second."""
+    by_location: dict[Hashable, list[PatchKey]] = {}
+    pairs = []
+    for key in keys:
+        earlier = by_location.setdefault(key.location, [])
+        pairs += [(other, key) for other in earlier]
+        earlier.append(key)
+    return pairs
 
 
-def patches_of(sources: Iterable[AnnotatedImage], record: Record) -> list[PatchKey]:
-    """Return the pages of a record that are of these pairs."""
-    ours = {each.key for each in sources}
-    return [key for key in record.pages if isinstance(key, PatchKey) and key.source in ours]
+def _conflicting_pixels(one: AnnotatedPatch, other: AnnotatedPatch) -> NDArray[np.bool_]:
+    """Return the pixels that are labeled in both patches with different classes."""
+    labeled = (one.target != UNLABELED) & (other.target != UNLABELED)
+    conflicting: NDArray[np.bool_] = labeled & (one.target != other.target)
+    return conflicting
 
 
-def _planes_of(
-    source: AnnotatedImage, only: Index | None = None
+def _label_planes(
+    image: AnnotatedImage, only: Index | None = None
 ) -> Iterator[tuple[Index, NDArray[Any], tuple[int, int]]]:
-    """Yield position, painted plane (rows first) and corner of each slice that has labels.
+    """Yield index, label plane (rows first) and corner (row, column) of slices with labels.
 
-    Other slices than the one that is wanted are not read: they may be on a disk.
+    Only the slice `only` is read if it is given: labels may be on a disk.
     """
-    axes = source.slices.spatial_axes
-    corner = dict(zip(axes, source.corner or (0,) * len(axes), strict=True))
-    stacked = [letter for letter in axes if letter not in "YX"]
-    sizes = [source.labels.shape[axes.index(letter)] for letter in stacked]
-    for place in product(*map(range, sizes)):
-        position = dict(zip(stacked, place, strict=True))
-        index = tuple(position[letter] + corner[letter] for letter in stacked)
+    axes, corner = image.slices.spatial_axes, image.corner_by_axis
+    stacked = [axis for axis in axes if axis not in "YX"]
+    sizes = [image.labels.shape[axes.index(axis)] for axis in stacked]
+    for position in product(*map(range, sizes)):
+        by_axis = dict(zip(stacked, position, strict=True))
+        index = tuple(by_axis[axis] + corner[axis] for axis in stacked)
         if only is not None and index != only:
             continue
-        plane = np.asarray(source.labels[tuple(position.get(a, slice(None)) for a in axes)])
-        turned = plane.T if source.slices.transposed else plane
-        yield index, turned, (corner["Y"], corner["X"])
+        plane = np.asarray(image.labels[tuple(by_axis.get(axis, slice(None)) for axis in axes)])
+        yield index, plane.T if image.slices.transposed else plane, (corner["Y"], corner["X"])
 
 
-def _pages(
-    source: AnnotatedImage, index: Index, shape: tuple[int, ...], corner: tuple[int, int]
+def _patches(
+    image: AnnotatedImage, index: Index, shape: tuple[int, ...], corner: tuple[int, int]
 ) -> Iterator[tuple[PatchKey, tuple[slice, slice]]]:
-    """Yield the pages of a painted plane, each with the part of the plane that lies on it."""
-    whole = (source.slices.height, source.slices.width)
-    for rows, columns in product(*map(_cuts, whole)):
-        ours = [
+    """Yield the patches of a slice that a label plane overlaps, with the overlap in the plane."""
+    sides = image.slices.height, image.slices.width
+    for rows, columns in product(*(_ranges(side, image.patch_size) for side in sides)):
+        overlap = [
             (max(first - start, 0), min(last - start, size))
             for (first, last), start, size in zip((rows, columns), corner, shape, strict=True)
         ]
-        if all(first < last for first, last in ours):
-            part = slice(*ours[0]), slice(*ours[1])
-            yield PatchKey(source.key, source.name, index, rows, columns, source.image), part
+        if all(first < last for first, last in overlap):
+            key = PatchKey(image.key, image.name, index, rows, columns, image.image)
+            yield key, (slice(*overlap[0]), slice(*overlap[1]))
 
 
-def _cuts(size: int) -> list[tuple[int, int]]:
-    """Return the ranges that a side is cut into: one, unless it is longer than two blocks."""
-    if size <= 2 * BLOCK:
-        return [(0, size)]
-    return [(start, min(start + BLOCK, size)) for start in range(0, size, BLOCK)]
+def _ranges(side: int, size: int) -> list[Range]:
+    """Return the ranges of patches along a side: one, unless it is longer than two patches."""
+    if side <= 2 * size:
+        return [(0, side)]
+    return [(start, min(start + size, side)) for start in range(0, side, size)]
 
 
-def _full(key: PatchKey, source: AnnotatedImage, part: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the target of a whole page of which the labels cover a part."""
+def _padded_to_patch(
+    key: PatchKey, image: AnnotatedImage, target: NDArray[np.int16]
+) -> NDArray[np.int16]:
+    """Return the target of a whole patch from that of the part that the labels cover."""
     shape = key.rows[1] - key.rows[0], key.columns[1] - key.columns[0]
-    if part.shape == shape:
-        return part
-    page = np.full(shape, UNLABELED, np.int16)
-    axes = source.slices.spatial_axes
-    corner = dict(zip(axes, source.corner or (0,) * len(axes), strict=True))
+    if target.shape == shape:
+        return target
+    padded = np.full(shape, UNLABELED, np.int16)
+    corner = image.corner_by_axis
     top, left = max(corner["Y"] - key.rows[0], 0), max(corner["X"] - key.columns[0], 0)
-    page[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return page
+    padded[top : top + target.shape[0], left : left + target.shape[1]] = target
+    return padded

@@ -1,8 +1,8 @@
-"""How to learn from so many strokes, and whether a model knows such images already."""
+"""How familiar a model is with images, and the training configuration that follows from it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
-from napari_emcad.interactive.annotated_patches import merged_record, patches_of
-from napari_emcad.interactive.samples import _slices
+from napari_emcad.interactive.samples import read_planes
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, parts_of
 from napari_emcad.training.validation import labels
 
@@ -19,193 +18,197 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.interactive.samples import TaskPlanes
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabeledSlice
 
-_CAREFUL = 0.05
-"""Share of the learning rate while strokes of one class alone are there."""
+_ONE_CLASS_RATE = 0.05
+"""Factor on the learning rate while only one class is annotated."""
 
-_FEW = 5
-"""Strokes from which the running mean of the weights helps."""
+_FEW_STROKES = 5
+"""Number of strokes from which the running mean of the weights helps."""
 
-_FAMILIAR = 0.9
-"""Share of the first strokes that a model has right of images of a kind that it knows."""
+_FAMILIAR_ACCURACY = 0.9
+"""Accuracy on the first strokes from which a model is familiar with the images."""
 
-_OF_ONE_MIND = 0.5
-"""Dice between model and probe from which they say the same of a page."""
+_AGREEMENT = 0.5
+"""Dice of model and probe from which they agree on a patch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
-    """How well a model knows images, by what it says of their first strokes; all 0 … 1.
+    """How well a model predicts the first strokes on images; all values are in 0 … 1.
 
     Attributes
     ----------
-    right
-        Share of these strokes that it has right; classes count alike.
-    agreed
-        Dice between what it says of their pages and what a probe on the strokes does.
-    elsewhere
-        The same on that of the other painted pages where it is least.
+    accuracy
+        Accuracy on the first strokes, averaged over classes.
+    agreement
+        Dice of the model and a linear probe fitted to the first strokes, on their patches.
+    agreement_elsewhere
+        The lowest such Dice on the other annotated patches.
     """
 
-    right: float = 0.0
-    agreed: float = 0.0
-    elsewhere: float = 1.0
+    accuracy: float = 0.0
+    agreement: float = 0.0
+    agreement_elsewhere: float = 1.0
 
     @property
-    def known(self) -> bool:
-        """Whether these are images of a kind that the model knows."""
-        return self.right >= _FAMILIAR
+    def is_familiar(self) -> bool:
+        """Whether the model is familiar with images like those of the first strokes."""
+        return self.accuracy >= _FAMILIAR_ACCURACY
 
     @property
-    def mixed(self) -> bool:
-        """Whether some pages are strange to a model that has the first strokes right.
+    def is_mixed(self) -> bool:
+        """Whether the model is familiar with some of the annotated patches only.
 
-        Where a probe says the same as the model it makes sense; what it says of other pages is then
-        worth more than that of a model which agrees no longer.
+        Where the probe agrees with a familiar model it can be trusted, so a patch on which they
+        disagree is one that the model does not know.
         """
-        return self.known and self.agreed >= _OF_ONE_MIND > self.elsewhere
+        return self.is_familiar and self.agreement >= _AGREEMENT > self.agreement_elsewhere
 
 
 UNFAMILIAR, FAMILIAR = Familiarity(), Familiarity(1.0)
-"""Of a model that knows nothing of the images, and of one that knows them well."""
 
 
 def adapted_config(
     config: TrainingConfig,
     classes: int,
     strokes: int,
-    met: Familiarity = UNFAMILIAR,
-    taught: bool = False,
+    familiarity: Familiarity = UNFAMILIAR,
+    trained_before: bool = False,
 ) -> TrainingConfig:
-    """Return how to learn from so many classes and strokes.
+    """Return the configuration to learn from a number of classes and strokes.
 
-    Whoever has seen strokes of one class alone is right to find it everywhere: until a second one
-    is painted the network stays near its start. A model that knows such images has unpainted pixels
-    right; of others a linear probe does. Once a model has learned from it, both must agree: later
-    strokes go where something is wrong and may lead a probe astray. So they have to where a model
-    knows some of the images alone (figures in docs/benchmarks.md).
+    A network that sees strokes of one class alone would predict this class everywhere, so it stays
+    near its initial weights until a second class is annotated. Pseudo-labels of unlabeled pixels
+    come from the model itself if it is familiar with the images, else from a linear probe. Later
+    strokes are painted where the model is wrong and may mislead the probe: once the model has
+    learned from strokes, probe and model have to agree. The same holds where the model is familiar
+    with some of the images only. Figures are in docs/benchmarks.md.
 
     Parameters
     ----------
     config
-        What was asked for.
+        Configuration that the user chose.
     classes, strokes
-        How many are painted.
-    met
-        How well the opened model knows the images; see `measure_familiarity`.
-    taught
-        Whether the model has learned from such strokes before.
+        Number of annotated classes including the background, and of strokes.
+    familiarity
+        Familiarity of the base model; see `measure_familiarity`.
+    trained_before
+        Whether the model has been trained with such strokes before.
     """
     if classes < 2:
-        return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
+        return config.changed(learning_rate=_ONE_CLASS_RATE * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe":
-        learned_before = taught and strokes >= _FEW
-        if met.known and not (met.mixed and learned_before):
+        retrained = trained_before and strokes >= _FEW_STROKES
+        if familiarity.is_familiar and not (familiarity.is_mixed and retrained):
             config = config.changed(teacher="initial")
-        elif learned_before:
+        elif retrained:
             config = config.changed(teacher="consensus")
-    if strokes < _FEW:
+    if strokes < _FEW_STROKES:
         pseudo = 0.0 if config.teacher == "ema" else config.pseudo
         config = config.changed(pseudo=pseudo, ema=0.0)
     return config
 
 
 def measure_familiarity(
-    opened: Checkpoint,
-    first: Sequence[LabeledSlice],
+    checkpoint: Checkpoint,
+    first_strokes: Sequence[LabeledSlice],
     others: Sequence[LabeledSlice],
     config: TrainingConfig,
     device: str = "auto",
 ) -> Familiarity:
-    """Return how well a model knows such images.
+    """Return how familiar a model is with annotated images.
 
-    The first strokes of each class say it best: later ones are where a model is wrong.
+    The first strokes of the classes are the fair test: later ones are painted where the model is
+    wrong.
 
     Parameters
     ----------
-    opened
-        The model before anything was learned.
-    first
-        Slices painted with the first strokes alone; see `Record.first`.
+    checkpoint
+        The model before it learned anything of these annotations.
+    first_strokes
+        Slices with only the first strokes of the classes; see `Record.first_strokes`.
     others
-        Other painted slices.
+        Other annotated slices.
     config
-        How the network will learn.
+        Training configuration.
     device
-        Where.
+        Name of the device.
     """
-    network = opened.network().to(choose_device(device)).eval()
-    classes = 1 + max((int(each.target.max(initial=0)) for each in first), default=0)
-    right, painted = np.zeros(classes), np.zeros(classes)
-    for each in parts_of(first, opened.preprocessing)[0]:
-        found = labels(network, each, opened.preprocessing, opened.head)
-        for k in set(np.unique(each.target).tolist()) - {UNLABELED}:
-            right[k] += np.count_nonzero((found == k) & (each.target == k))
-            painted[k] += np.count_nonzero(each.target == k)
-    there = painted > 0
-    share = float((right[there] / painted[there]).mean()) if there.any() else 0.0
-    if share < _FAMILIAR or classes > max(opened.config.num_classes, 2):
-        return Familiarity(share)
-    before = PseudoLabelTeacher(network, config.supervision, "probe")
-    before.look(first, opened.preprocessing)
-    agreed = before.agreement(first, opened.preprocessing)
-    pages = others if agreed >= _OF_ONE_MIND else ()
-    elsewhere = [before.agreement([each], opened.preprocessing) for each in pages]
-    return Familiarity(share, agreed, min(elsewhere, default=1.0))
+    network = checkpoint.network().to(choose_device(device)).eval()
+    classes = 1 + max((int(source.target.max(initial=0)) for source in first_strokes), default=0)
+    correct, annotated = np.zeros(classes), np.zeros(classes)
+    for part in parts_of(first_strokes, checkpoint.preprocessing)[0]:
+        predicted = labels(network, part, checkpoint.preprocessing, checkpoint.head)
+        for k in set(np.unique(part.target).tolist()) - {UNLABELED}:
+            correct[k] += np.count_nonzero((predicted == k) & (part.target == k))
+            annotated[k] += np.count_nonzero(part.target == k)
+    present = annotated > 0
+    accuracy = float((correct[present] / annotated[present]).mean()) if present.any() else 0.0
+    if accuracy < _FAMILIAR_ACCURACY or classes > max(checkpoint.config.num_classes, 2):
+        return Familiarity(accuracy)
+    teacher = PseudoLabelTeacher(network, config.supervision, "probe")
+    teacher.look(first_strokes, checkpoint.preprocessing)
+    agreement = teacher.agreement(first_strokes, checkpoint.preprocessing)
+    compared = others if agreement >= _AGREEMENT else ()
+    elsewhere = [teacher.agreement([source], checkpoint.preprocessing) for source in compared]
+    return Familiarity(accuracy, agreement, min(elsewhere, default=1.0))
 
 
-def unfamiliar_message(met: Familiarity) -> str:
-    """Return a sentence if a model does not know the images, else ""."""
-    if met.known:
+def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
+    """Return how familiar the base model of a task is with its images.
+
+    `FAMILIAR` is returned without asking the model if the configuration does not depend on it.
+
+    Parameters
+    ----------
+    planes
+        Pixels of the task.
+    cache
+        Holds pixels; read only if the base model has another preprocessing than the task.
+    """
+    task = planes.task
+    if not task.config.pseudo or task.config.teacher != "probe" or task.classes < 2:
+        return FAMILIAR
+    base = task.base or task.checkpoint
+    if base.config.input_channels != task.checkpoint.config.input_channels:
+        base = task.checkpoint
+    if base.preprocessing != task.checkpoint.preprocessing:
+        planes = read_planes(task, cache, base)
+    first_strokes, others = planes.familiarity_slices()
+    return measure_familiarity(base, first_strokes, others, task.config, task.device)
+
+
+def unfamiliar_message(familiarity: Familiarity) -> str:
+    """Return a message if the model is not familiar with the images, else ""."""
+    if familiarity.is_familiar:
         return ""
     return (
-        f"The model had only {met.right:.0%} of your first strokes right, so it takes these images "
-        "for a new kind: it also learns unpainted pixels that look like painted ones."
+        f"The model predicted only {familiarity.accuracy:.0%} of your first strokes correctly, so "
+        "these images are new to it: unlabeled pixels that look annotated are learned too."
     )
 
 
-def validated_every(
+def validation_interval(
     config: TrainingConfig,
-    learned: Sequence[LabeledSlice],
-    tested: Sequence[LabeledSlice],
+    training: Sequence[LabeledSlice],
+    held_out: Sequence[LabeledSlice],
     zoom: float,
 ) -> int:
-    """Return after how many epochs to validate, so that it takes no longer than to learn.
+    """Return the number of epochs between validations so that they take no longer than training.
 
     Parameters
     ----------
     config
-        How to learn.
-    learned, tested
-        What is learned, and what is held out.
+        Training configuration.
+    training, held_out
+        Slices of both kinds.
     zoom
-        Of the checkpoint's preprocessing.
+        Zoom of the checkpoint's preprocessing.
     """
-    crops = config.crops_per_epoch or len(learned)
-    judged = sum(each.target.size for each in tested) * zoom**2
-    return max(config.validate_every, ceil(judged / (crops * config.crop**2)))
-
-
-def task_familiarity(lesson: TrainingTask, cache: PlaneCache) -> Familiarity:
-    """Return how well the opened model knows the images; well where nothing depends on it."""
-    if not lesson.config.pseudo or lesson.config.teacher != "probe" or lesson.classes < 2:
-        return FAMILIAR
-    opened = lesson.opened or lesson.checkpoint
-    if opened.config.input_channels != lesson.checkpoint.config.input_channels:
-        opened = lesson.checkpoint
-    lesson = replace(lesson, checkpoint=opened)
-    record = merged_record(lesson.sources, lesson.record)
-    first = record.first()
-    pages = [key for key in patches_of(lesson.sources, record) if key in record.pages]
-    others = {key: record.pages[key].target for key in pages if key not in first}
-    return measure_familiarity(
-        opened,
-        tuple(_slices(lesson, first, cache)),
-        tuple(_slices(lesson, others, cache)),
-        lesson.config,
-        lesson.device,
-    )
+    crops = config.crops_per_epoch or len(training)
+    held_out_pixels = sum(source.target.size for source in held_out) * zoom**2
+    return max(config.validate_every, ceil(held_out_pixels / (crops * config.crop**2)))

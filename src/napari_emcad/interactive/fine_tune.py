@@ -1,77 +1,80 @@
-"""Strokes in, a better network and a fresh prediction out.
-
-What is on screen is predicted while the network learns.
-"""
+"""Fine-tuning with annotations: strokes in, a trained checkpoint and predictions out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_emcad.inference.events import Notice, Region
+from napari_emcad.inference.events import Notice
 from napari_emcad.interactive.familiarity import (
+    adapted_config,
     task_familiarity,
     unfamiliar_message,
-    validated_every,
+    validation_interval,
 )
-from napari_emcad.interactive.preview import PreviewCallback, VisibleRegion
-from napari_emcad.interactive.samples import slices_of
-from napari_emcad.pipelines.train import TrainResult, teach, trained_checkpoint
+from napari_emcad.interactive.preview import PreviewSchedule
+from napari_emcad.interactive.samples import read_planes
+from napari_emcad.pipelines.train import train_job, trained_checkpoint
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
 
+    from napari_emcad.inference.events import Region
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.events import Snapshot, TrainingEvent
 
 
 def fine_tune_job(
-    lesson: TrainingTask, cache: PlaneCache, screen: VisibleRegion, stop: threading.Event
+    task: TrainingTask, cache: PlaneCache, visible: VisibleRegion, stop: threading.Event
 ) -> Generator[TrainingEvent | Region | Notice, None, TrainResult]:
-    """Fine-tune a private copy on what was painted.
+    """Train a private copy of the task's network.
 
     Parameters
     ----------
-    lesson
-        What to learn.
+    task
+        Training task.
     cache
-        Keeps pixels for the next lesson.
-    screen
-        What is predicted now and then, as regions of its image.
+        Holds pixels of annotated patches for the next task.
+    visible
+        Visible part of an image, predicted now and then; its `Region` events are yielded.
     stop
-        Ends after the current step; the best so far is returned.
+        Ends the training after the current step; the best weights so far are returned.
 
     Raises
     ------
     ValueError
-        If nothing is painted.
+        If nothing is annotated.
     """
-    learned, tested = slices_of(lesson, cache)
-    met = task_familiarity(lesson, cache)
-    if told := unfamiliar_message(met):
-        yield Notice(told)
-    config = lesson.adapted_config(met)
-    zoom = lesson.checkpoint.preprocessing.zoom
-    config = config.changed(validate_every=validated_every(config, learned, tested, zoom))
-    watch = PreviewCallback(lesson.checkpoint, screen, lesson.device, stop)
+    planes = read_planes(task, cache)
+    training, held_out = planes.split()
+    familiarity = task_familiarity(planes, cache)
+    if message := unfamiliar_message(familiarity):
+        yield Notice(message)
+    trained_before = task.base is not None
+    config = adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)
+    zoom = task.checkpoint.preprocessing.zoom
+    config = config.changed(validate_every=validation_interval(config, training, held_out, zoom))
+    preview = PreviewSchedule(task.checkpoint, visible, task.device, stop)
     return (
-        yield from teach(
-            lesson.checkpoint, learned, tested, config, stop, lesson.device, watch=watch
+        yield from train_job(
+            task.checkpoint, training, held_out, config, stop, task.device, preview=preview
         )
     )
 
 
-def unfinished(lesson: TrainingTask, snapshot: Snapshot) -> Checkpoint:
-    """Return the model of a training that still runs, for the case that it never ends."""
+def snapshot_checkpoint(task: TrainingTask, snapshot: Snapshot) -> Checkpoint:
+    """Return the checkpoint of a training that still runs, to be saved in case of a crash."""
     state = snapshot.state
     weights = state["best"] or state["ema"] or state["network"]
     best = max(state["best_dice"], 0.0) if state["best"] else None
     return trained_checkpoint(
-        lesson.checkpoint,
+        task.checkpoint,
         weights,
-        lesson.config,
+        task.config,
         "recovered from an unfinished training",
         best,
         len(state["epochs"]),

@@ -1,6 +1,6 @@
-"""What runs in a thread while the model is taught: a look at paint, a training, an update.
+"""Jobs of the annotate and fine-tune loop that run in a thread: scan, training, live update.
 
-torch is imported when a training or an update first runs.
+torch is imported when a training or an update first runs, not with this module.
 """
 
 from __future__ import annotations
@@ -10,162 +10,152 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
-from napari_emcad.interactive.annotated_patches import looked, merged_record
+from napari_emcad.inference.jobs import relay_job, run_job
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
 from napari_emcad.io.checkpoints.heads import with_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from napari_emcad.annotation.record import Record
-    from napari_emcad.interactive.annotated_patches import AnnotatedImage
+    from napari_emcad.interactive.live import LiveTrainer, LiveUpdate
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.preview import VisibleRegion
-    from napari_emcad.interactive.task import TrainChoices, TrainingTask
+    from napari_emcad.interactive.task import TrainingSettings, TrainingTask
+    from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.train import TrainResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """What a job teaches, gathered on the main thread."""
-
-    checkpoint: Checkpoint
-    sources: tuple[AnnotatedImage, ...]
-    record: Record
-    choices: TrainChoices
-    device: str
-    opened: Checkpoint | None = None
-
-    def lesson(self, checkpoint: Checkpoint) -> TrainingTask:
-        """Return what a checkpoint is to learn."""
-        from napari_emcad.interactive.task import TrainingTask
-
-        opened = self.opened if checkpoint is self.checkpoint else None
-        config = self.choices.config
-        return TrainingTask(checkpoint, self.sources, self.record, config, self.device, opened)
-
-    @property
-    def strokes(self) -> int:
-        """How many were painted so far."""
-        return sum(self.record.strokes.values())
-
-    @property
-    def steps(self) -> int:
-        """How many steps a training takes."""
-        config = self.choices.config
-        crops = config.crops_per_epoch or config.batch
-        return config.epochs * -(-crops // config.batch)
-
-    @property
-    def held_out(self) -> int:
-        """Pixels behind a score; 0 where it would say nothing."""
-        record = merged_record(self.sources, self.record)
-        return 0 if record.why_no_score() else sum(record.held_out.values())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unfinished:
-    """The model of a training that still runs."""
+class UnfinishedModel:
+    """Event: the model of a training that still runs, to be saved in case of a crash."""
 
     checkpoint: Checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuned:
-    """Result of a training, with the mean uncertainty of held-out pixels and the base model."""
+    """Result of a training with annotations.
 
-    taught: Any
-    doubt: float | None
-    came_of: Checkpoint
+    Attributes
+    ----------
+    result
+        Trained checkpoint and course of the training.
+    uncertainty
+        Mean entropy of the predictions on held-out pixels, 0 … 1; None if it could not be computed.
+    base
+        The model before it learned anything of the annotations.
+    """
+
+    result: TrainResult
+    uncertainty: float | None
+    base: Checkpoint
 
 
-def look_job(
-    sources: tuple[AnnotatedImage, ...], record: Record, classes: int
+def scan_job(
+    images: tuple[AnnotatedImage, ...], record: Record, classes: int
 ) -> Generator[Any, None, Record | None]:
-    """Return the record after another look, or None if nothing has changed."""
+    """Return the record after a new scan of the annotations, or None if nothing changed."""
     yield from ()
-    fresh = looked(sources, record, classes)
-    before, after = record.pages, fresh.pages
-    same = before.keys() == after.keys() and all(before[k] is after[k] for k in after)
-    return None if same else fresh
+    updated = scan_annotations(images, record, classes)
+    before, after = record.patches, updated.patches
+    unchanged = before.keys() == after.keys() and all(before[key] is after[key] for key in after)
+    return None if unchanged else updated
 
 
-def train_job(
-    plan: Plan, cache: PlaneCache, screen: VisibleRegion, stop: threading.Event
-) -> Generator[Any, None, Any]:
-    """Train as planned and return a `FineTuned`; yields the events of `fine_tune_job`."""
-    from napari_emcad.interactive.fine_tune import fine_tune_job, unfinished
+def training_job(
+    task: TrainingTask,
+    settings: TrainingSettings,
+    cache: PlaneCache,
+    visible: VisibleRegion,
+    stop: threading.Event,
+) -> Generator[Any, None, FineTuned]:
+    """Train a task from the weights that the settings name.
 
-    checkpoint = yield from _started(plan, stop)
-    lesson = plan.lesson(checkpoint)
-    job = fine_tune_job(lesson, cache, screen, stop)
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as ended:
-            taught = ended.value
-            doubt = _doubt(plan, taught.checkpoint, stop)
-            return FineTuned(taught, doubt, lesson.opened or lesson.checkpoint)
+    Yields `Progress`, `UnfinishedModel` and the events of `fine_tune_job`.
+    """
+    from napari_emcad.interactive.fine_tune import fine_tune_job, snapshot_checkpoint
+
+    checkpoint = yield from _initial_checkpoint(task.checkpoint, settings, stop)
+    if checkpoint is not task.checkpoint:
+        task = task.with_checkpoint(checkpoint)
+
+    def with_progress(event: Any) -> Iterator[Any]:
         if isinstance(event, Snapshot):
-            yield Unfinished(unfinished(lesson, event))
-            continue
+            yield UnfinishedModel(snapshot_checkpoint(task, event))
+            return
         yield event
         if isinstance(event, StepEnd):
             yield Progress(event.step, event.total)
 
+    result = yield from relay_job(fine_tune_job(task, cache, visible, stop), with_progress)
+    uncertainty = _held_out_uncertainty(task, result.checkpoint, stop)
+    return FineTuned(result, uncertainty, task.base or task.checkpoint)
 
-def update_job(
-    tutor: Any,
-    plan: Plan,
+
+def live_update_job(
+    trainer: LiveTrainer | None,
+    task: TrainingTask,
     cache: PlaneCache,
-    screen: VisibleRegion,
+    visible: VisibleRegion,
     seconds: float,
     stop: threading.Event,
-) -> Generator[Any, None, Any]:
-    """Let a tutor, or a new one, learn for some seconds; return it and its `Update`."""
+) -> Generator[Any, None, tuple[LiveTrainer, LiveUpdate]]:
+    """Train for some seconds and return the live trainer and its `LiveUpdate`.
+
+    Parameters
+    ----------
+    trainer
+        Live trainer of the update before; None makes one.
+    task, cache, visible, seconds, stop
+        See `LiveTrainer.update`.
+    """
     from napari_emcad.interactive.live import LiveTrainer
 
-    tutor = tutor or LiveTrainer(plan.checkpoint, plan.choices.config, plan.device)
-    update = yield from tutor.update(plan.lesson(plan.checkpoint), cache, screen, seconds, stop)
-    return tutor, update
+    trainer = trainer or LiveTrainer(task.checkpoint, task.config, task.device)
+    update = yield from trainer.update(task, cache, visible, seconds, stop)
+    return trainer, update
 
 
-def _doubt(plan: Plan, checkpoint: Checkpoint, stop: threading.Event) -> float | None:
-    """Return a model's mean doubt of what is held out; None where it cannot be told.
+def _held_out_uncertainty(
+    task: TrainingTask, checkpoint: Checkpoint, stop: threading.Event
+) -> float | None:
+    """Return the mean entropy of a model on held-out pixels; None if it cannot be computed.
 
-    It takes as long as one validation, and a training is never lost for it.
+    It takes as long as one validation. A failure here must not lose the training.
     """
-    from napari_emcad.interactive.calibrate import held_out_answers
+    from napari_emcad.interactive.held_out import held_out_predictions
 
-    if not plan.held_out or stop.is_set():
+    if not task.held_out_pixels or stop.is_set():
         return None
-    settings = InferenceSettings(device=plan.device)
-    job = held_out_answers(checkpoint, plan.sources, plan.record, settings, stop)
+    settings = InferenceSettings(device=task.device)
     with suppress(RuntimeError, ValueError, MemoryError, OSError):
-        while True:
-            try:
-                next(job)
-            except StopIteration as ended:
-                return None if ended.value is None else float(ended.value.doubt)
+        predictions = run_job(
+            held_out_predictions(checkpoint, task.images, task.record, settings, stop)
+        )
+        return None if predictions is None else predictions.mean_entropy
     return None
 
 
-def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Checkpoint]:
-    """Return what a training starts from; an encoder is fetched or read here."""
-    start = plan.choices.start
-    if start == "model":
-        return plan.checkpoint
+def _initial_checkpoint(
+    checkpoint: Checkpoint, settings: TrainingSettings, stop: threading.Event
+) -> Generator[Notice, None, Checkpoint]:
+    """Return the checkpoint to start from; an encoder is downloaded or read if it is needed."""
+    if settings.start == "model":
+        return checkpoint
     from napari_emcad.io.checkpoints.hub import hub_encoder
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
-    kept, file = plan.checkpoint, plan.choices.encoder_file
-    encoder, inputs = kept.config.encoder, kept.config.input_channels
-    if start == "imagenet":
-        yield Notice(f"Fetching {encoder} with ImageNet weights, if it is not here yet …")
+    file = settings.encoder_file
+    encoder, channels = checkpoint.config.encoder, checkpoint.config.input_channels
+    if settings.start == "imagenet":
+        yield Notice(f"Downloading {encoder} with ImageNet weights unless it is cached …")
         file = hub_encoder(encoder, stop=stop)
-    if start == "nothing":
-        fresh = initialize_checkpoint(encoder=encoder, input_channels=inputs)
+    if settings.start == "nothing":
+        fresh = initialize_checkpoint(encoder=encoder, input_channels=channels)
     else:
-        fresh = initialize_checkpoint(file, input_channels=inputs)
-    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)
+        fresh = initialize_checkpoint(file, input_channels=channels)
+    fresh = replace(fresh, preprocessing=checkpoint.preprocessing)
+    return with_labels(fresh, checkpoint.classes)

@@ -1,6 +1,6 @@
-"""Live mode's tutor, a network that is taught stroke after stroke.
+"""Live mode: a network that learns each stroke as it is painted.
 
-Its network, its optimizer and the pixels of painted pages stay ready between two strokes.
+Network, optimizer and pixels of annotated patches are kept from one stroke to the next.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ import numpy as np
 
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import Notice
-from napari_emcad.interactive.familiarity import UNFAMILIAR, task_familiarity, unfamiliar_message
-from napari_emcad.interactive.preview import preview_prediction
-from napari_emcad.interactive.samples import slices_of
+from napari_emcad.interactive.familiarity import (
+    UNFAMILIAR,
+    adapted_config,
+    task_familiarity,
+    unfamiliar_message,
+)
+from napari_emcad.interactive.preview import predict_visible
+from napari_emcad.interactive.samples import read_planes
 from napari_emcad.pipelines.train import trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
@@ -25,37 +30,38 @@ from napari_emcad.training.validation import mean_dice, mean_iou, together, vali
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.inference.events import Region
     from napari_emcad.interactive.familiarity import Familiarity
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.preview import VisibleRegion
+    from napari_emcad.interactive.samples import TaskPlanes
     from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import TrainingEvent
     from napari_emcad.training.samples import LabeledSlice
 
-_SCORE_REST = 20.0
-"""Between two scores of held-out strokes Live mode learns so many times as long as one took."""
+_SCORE_PAUSE_FACTOR = 20.0
+"""Time between two scores of held-out pixels, as a multiple of the duration of scoring."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Update:
-    """What came of an update in Live mode.
+class LiveUpdate:
+    """Result of an update in Live mode.
 
     Attributes
     ----------
     checkpoint
-        The model as it is now.
+        The model after the update.
     loss
-        Mean of its steps.
+        Mean loss of its steps.
     steps
-        How many there were.
+        Number of steps.
     score
-        Of what is held out; None if nothing is, or it was scored a moment ago.
+        Score on held-out pixels; None if there are none or the last score is recent.
     """
 
     checkpoint: Checkpoint
@@ -65,93 +71,111 @@ class Update:
 
 
 class LiveTrainer:
-    """A network that is taught stroke after stroke.
+    """A network that is trained stroke by stroke.
 
     Parameters
     ----------
     checkpoint
-        What it starts from.
+        Checkpoint to start from.
     config
-        How it learns; the rate does not fall.
+        Training configuration; the learning rate stays constant.
     device
-        Where.
+        Name of the device.
+    clock
+        Returns seconds.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, config: TrainingConfig, device: str = "auto"
+        self,
+        checkpoint: Checkpoint,
+        config: TrainingConfig,
+        device: str = "auto",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._start, self._config, self._device = checkpoint, config, device
+        self._clock = clock
         network = checkpoint.network().to(choose_device(device))
-        self._learner = Trainer(network, config)
-        self._step, self._updates, self._looks = 0, 0, 0
+        self._trainer = Trainer(network, config)
+        self._step, self._updates, self._scans = 0, 0, 0
         self._next_score = 0.0
-        self._met: Familiarity | None = None
-        self._pages: frozenset[Hashable] = frozenset()
+        self._familiarity: Familiarity | None = None
+        self._patches: frozenset[Hashable] = frozenset()
 
     def update(
         self,
-        lesson: TrainingTask,
+        task: TrainingTask,
         cache: PlaneCache,
-        screen: VisibleRegion,
+        visible: VisibleRegion,
         seconds: float,
         stop: threading.Event,
-    ) -> Generator[TrainingEvent | Region | Notice, None, Update]:
-        """Learn for some seconds and predict what is on screen.
+    ) -> Generator[TrainingEvent | Region | Notice, None, LiveUpdate]:
+        """Train for some seconds, then predict the visible part.
 
         Parameters
         ----------
-        lesson
-            What to learn; its checkpoint and config are those of the tutor.
+        task
+            Training task with the checkpoint and configuration of this trainer.
         cache
-            Keeps pixels.
-        screen
-            What is predicted at the end.
+            Holds pixels of annotated patches.
+        visible
+            Visible part of an image; `Region` events of its prediction are yielded.
         seconds
-            Duration; at least one step is taken.
+            Duration of the training; at least one step is taken.
         stop
-            Ends after the current step.
+            Ends the training after the current step.
 
         Raises
         ------
         ValueError
-            If nothing is painted.
+            If nothing is annotated.
         """
-        learned, tested = slices_of(lesson, cache, self._looks)
-        yield from self._meet(lesson, cache)
+        planes = read_planes(task, cache)
+        training, held_out = planes.split(self._scans)
+        yield from self._measure_familiarity(planes, cache)
         self._updates += 1
         config = self._config.changed(seed=self._config.seed + self._updates)
-        sampler = Sampler(learned, self._start.config.input_channels, self._preprocessing, config)
-        now = lesson.adapted_config(self._met or UNFAMILIAR, taught=self._updates > 1)
-        if now.pseudo:
-            self._learner.begin(learned, self._preprocessing, now.teacher)
-        losses = yield from self._learn(sampler, seconds, now, stop)
-        self._looks = lesson.record.looks
-        yield from preview_prediction(
-            self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
-        )
-        score = self._score(tested, stop)
-        return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
+        sampler = Sampler(training, self._start.config.input_channels, self._preprocessing, config)
+        adapted = self._adapted_config(task)
+        if adapted.pseudo:
+            self._trainer.begin(training, self._preprocessing, adapted.teacher)
+        losses = yield from self._train(sampler, seconds, adapted, stop)
+        self._scans = task.record.scans
+        yield from predict_visible(self._trainer.kept, visible, self._start, self._device, stop)
+        score = self._score(held_out, stop)
+        return LiveUpdate(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
-    def _meet(self, lesson: TrainingTask, cache: PlaneCache) -> Generator[Notice, None, None]:
-        """Ask the opened model about the painted pages, again when there are others."""
-        pages = frozenset(lesson.record.pages)
-        if lesson.classes < 2 or pages == self._pages:
+    def _measure_familiarity(
+        self, planes: TaskPlanes, cache: PlaneCache
+    ) -> Generator[Notice, None, None]:
+        """Measure the familiarity of the base model whenever other patches are annotated."""
+        patches = frozenset(planes.task.record.patches)
+        if planes.task.classes < 2 or patches == self._patches:
             return
-        first_time, self._pages = self._met is None, pages
-        self._met = task_familiarity(lesson, cache)
-        if first_time and (told := unfamiliar_message(self._met)):
-            yield Notice(told)
+        first_time, self._patches = self._familiarity is None, patches
+        self._familiarity = task_familiarity(planes, cache)
+        if first_time and (message := unfamiliar_message(self._familiarity)):
+            yield Notice(message)
 
-    def _learn(
-        self, sampler: Sampler, seconds: float, suited_now: TrainingConfig, stop: threading.Event
+    def _adapted_config(self, task: TrainingTask) -> TrainingConfig:
+        trained_before = self._updates > 1 or task.base is not None
+        familiarity = self._familiarity or UNFAMILIAR
+        return adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)
+
+    def _train(
+        self, sampler: Sampler, seconds: float, adapted: TrainingConfig, stop: threading.Event
     ) -> Generator[TrainingEvent, None, list[float]]:
-        """Take steps; the learner stays, so what suits now scales its rate and pseudo-labels."""
-        share = suited_now.learning_rate / self._config.learning_rate
-        ramp = float(suited_now.pseudo > 0)
-        ends, losses, step = time.monotonic() + seconds, list[float](), 0
+        """Take steps and return their losses.
+
+        The trainer keeps its own configuration, so the adapted one scales its learning rate and
+        switches pseudo-labels on or off.
+        """
+        rate_factor = adapted.learning_rate / self._config.learning_rate
+        pseudo_factor = float(adapted.pseudo > 0)
+        end, losses, step = self._clock() + seconds, list[float](), 0
         with retain_freed_memory():
-            while not losses or (time.monotonic() < ends and not stop.is_set()):
-                loss = self._learner.learn(sampler.batch(step), share, self._step, ramp)
+            while not losses or (self._clock() < end and not stop.is_set()):
+                batch = sampler.batch(step)
+                loss = self._trainer.learn(batch, rate_factor, self._step, pseudo_factor)
                 if not np.isfinite(loss):
                     raise ValueError(f"The loss became {loss}; lower the learning rate.")
                 losses.append(loss)
@@ -163,20 +187,20 @@ class LiveTrainer:
     def _preprocessing(self) -> Preprocessing:
         return self._start.preprocessing
 
-    def _score(self, tested: list[LabeledSlice], stop: threading.Event) -> HeldOut | None:
-        began = time.monotonic()
-        if not tested or began < self._next_score:
+    def _score(self, held_out: list[LabeledSlice], stop: threading.Event) -> HeldOut | None:
+        start = self._clock()
+        if not held_out or start < self._next_score:
             return None
         head = self._start.head
-        scores = validate(self._learner.kept, tested, self._preprocessing, stop, head)
-        now = time.monotonic()
-        self._next_score = now + _SCORE_REST * (now - began)
-        if len(scores) < len(tested):
+        scores = validate(self._trainer.kept, held_out, self._preprocessing, stop, head)
+        end = self._clock()
+        self._next_score = end + _SCORE_PAUSE_FACTOR * (end - start)
+        if len(scores) < len(held_out):
             return None
         return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
 
     def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
         dice = None if score is None else score.dice
-        weights = copied(self._learner.kept)
+        weights = copied(self._trainer.kept)
         return trained_checkpoint(self._start, weights, self._config, event, dice)

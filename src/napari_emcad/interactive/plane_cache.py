@@ -1,4 +1,4 @@
-"""The pixels of annotated patches, read once and kept while they are annotated."""
+"""Cache of the normalized pixels of annotated patches."""
 
 from __future__ import annotations
 
@@ -12,50 +12,59 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Slices
+    from napari_emcad.inference.patches import Preprocessor
     from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
+
+    Planes = NDArray[np.float32]
 
 
 class PlaneCache:
-    """The pixels of pages, read once and kept while they are painted."""
+    """Normalized pixels of the patches that were asked for last, so that they are read once."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[PatchKey, Preprocessing], tuple[Slices, NDArray[np.float32]]] = {}
+        self._cached: dict[tuple[PatchKey, Preprocessing], tuple[Slices, Planes]] = {}
 
     def planes(
         self,
-        sources: Sequence[AnnotatedImage],
+        images: Sequence[AnnotatedImage],
         keys: Iterable[PatchKey],
         preprocessing: Preprocessing,
-    ) -> Mapping[PatchKey, NDArray[np.float32]]:
-        """Return ``(1 or inputs, h, w)`` normalized planes of pages, and forget all others.
+    ) -> Mapping[PatchKey, Planes]:
+        """Return the normalized planes of patches, ``(1 or channels, H, W)``, by key.
+
+        All other patches are dropped from the cache.
 
         Parameters
         ----------
-        sources
-            The pairs that the pages are of.
+        images
+            Images of the patches.
         keys
-            Of the pages.
+            Keys of the patches.
         preprocessing
-            Intensities are prepared as it says.
+            Normalization of intensities.
         """
-        from napari_emcad.inference.patches import Preprocessor  # torch; a panel makes values only
+        # Imported here because it loads torch, which the window does only in a thread.
+        from napari_emcad.inference.patches import Preprocessor
 
-        by_key = {each.key: each for each in sources}
-        ready: dict[Hashable, Preprocessor] = {}
-        kept, read = {}, {}
+        slices_by_key = {image.key: image.slices for image in images}
+        preprocessors: dict[Hashable, Preprocessor] = {}
+        cached, planes_by_key = {}, {}
         for key in keys:
-            slices = by_key[key.source].slices
-            before = self._kept.get((key, preprocessing))
-            if before is not None and _same(before[0], slices):
+            slices = slices_by_key[key.source]
+            before = self._cached.get((key, preprocessing))
+            if before is not None and _read_alike(before[0], slices):
                 planes = before[1]
             else:
-                source = ready.setdefault(key.source, Preprocessor(slices, preprocessing))
-                planes = source.planes(key.index, key.rows, key.columns)
-            kept[key, preprocessing] = slices, planes
-            read[key] = planes
-        self._kept = kept
-        return read
+                preprocessor = preprocessors.setdefault(
+                    key.source, Preprocessor(slices, preprocessing)
+                )
+                planes = preprocessor.planes(key.index, key.rows, key.columns)
+            cached[key, preprocessing] = slices, planes
+            planes_by_key[key] = planes
+        self._cached = cached
+        return planes_by_key
 
 
-def _same(one: Slices, other: Slices) -> bool:
+def _read_alike(one: Slices, other: Slices) -> bool:
+    """Return whether two `Slices` read the same array in the same way."""
     return one.image is other.image and (one.axes, one.channels) == (other.axes, other.channels)

@@ -1,4 +1,4 @@
-"""A quick prediction of what is on screen while a network learns."""
+"""Prediction of the visible part of an image while a network learns."""
 
 from __future__ import annotations
 
@@ -12,75 +12,86 @@ from napari_emcad.training.validation import evaluating
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.model.network import PvtEmcad
 
+_PAUSE_FACTOR = 4.0
+"""Training time between two previews, as a multiple of the duration of a preview."""
 
-class VisibleRegion:
-    """What is on screen: the window tells, a job that runs looks.
-
-    Attributes
-    ----------
-    slices
-        The part of an image that is visible; None for nothing.
-    """
-
-    def __init__(self, slices: Slices | None = None) -> None:
-        self.slices = slices
-
-
-_REST = 4.0
-"""Between two looks at the screen a training learns at least so many times as long as one took."""
-
-
-_SHORTEST_REST_S = 2.0
-
+_SHORTEST_PAUSE_S = 2.0
 
 _TILE = 1024
-"""Side of a preview's tiles: what is on screen mostly is one."""
+"""Side of a preview's tiles in pixels; the visible part mostly is one tile."""
 
 
-def preview_prediction(
+def predict_visible(
     network: PvtEmcad,
-    screen: VisibleRegion,
-    preprocessing: Preprocessing,
-    head: Head,
+    visible: VisibleRegion,
+    checkpoint: Checkpoint,
     device: str,
     stop: threading.Event,
 ) -> Iterator[Region]:
-    """Yield a quick prediction of what is on screen."""
-    slices = screen.slices
+    """Yield regions of a quick prediction of the visible part.
+
+    Parameters
+    ----------
+    network
+        Network that learns; it is set to evaluation mode meanwhile.
+    visible
+        Visible part of an image.
+    checkpoint
+        Its preprocessing and head are used.
+    device
+        Name of the device.
+    stop
+        Ends the prediction after the current tile.
+    """
+    slices = visible.slices
     if slices is None:
         return
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
     with evaluating(network):
-        for event in segment_slices(network, slices, preprocessing, head, settings, stop):
+        for event in segment_slices(
+            network, slices, checkpoint.preprocessing, checkpoint.head, settings, stop
+        ):
             if isinstance(event, Region):
                 yield event
 
 
-class PreviewCallback:
-    """Looks at the screen now and then, never so often that training slows down much."""
+class PreviewSchedule:
+    """Predicts the visible part now and then, so rarely that training slows down little.
+
+    Parameters
+    ----------
+    checkpoint, visible, device, stop
+        See `predict_visible`.
+    clock
+        Returns seconds.
+    """
 
     def __init__(
-        self, checkpoint: Checkpoint, screen: VisibleRegion, device: str, stop: threading.Event
+        self,
+        checkpoint: Checkpoint,
+        visible: VisibleRegion,
+        device: str,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._preprocessing, self._head = checkpoint.preprocessing, checkpoint.head
-        self._screen, self._device, self._stop = screen, device, stop
-        self._next = time.monotonic() + _SHORTEST_REST_S
+        self._checkpoint, self._visible = checkpoint, visible
+        self._device, self._stop, self._clock = device, stop, clock
+        self._next = clock() + _SHORTEST_PAUSE_S
 
     def __call__(self, network: PvtEmcad) -> Iterator[Region]:
         """Yield regions of a new prediction, or nothing if the last one is recent."""
-        began = time.monotonic()
-        if began < self._next:
+        start = self._clock()
+        if start < self._next:
             return
         with suppress(NotFinite):  # the training itself ends when its loss is not finite
-            yield from preview_prediction(
-                network, self._screen, self._preprocessing, self._head, self._device, self._stop
+            yield from predict_visible(
+                network, self._visible, self._checkpoint, self._device, self._stop
             )
-        now = time.monotonic()
-        self._next = now + max(_REST * (now - began), _SHORTEST_REST_S)
+        end = self._clock()
+        self._next = end + max(_PAUSE_FACTOR * (end - start), _SHORTEST_PAUSE_S)

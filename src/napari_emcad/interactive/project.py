@@ -1,7 +1,7 @@
-"""What is taught: classes, pairs of image and annotation, and what was painted; Qt-free.
+"""The annotation project: classes, annotated images and the record of annotations, without Qt.
 
-It changes on the main thread only. Classes are a draft until the next training gives the network
-heads for them; class k is what the rule of each pair makes of painted numbers.
+It is changed on the main thread only. Classes are a draft until the next training gives the network
+a head for them.
 """
 
 from __future__ import annotations
@@ -22,171 +22,171 @@ if TYPE_CHECKING:
     from napari_emcad.annotation.label_rules import LabelRule
 
 _JOINERS = "\u200c\u200d"
-"""Without a picture of their own, but some scripts are spelled with them."""
+"""Invisible characters that the spelling of some scripts needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """An image and its annotation, as far as teaching is concerned.
+class AnnotationEntry:
+    """An annotation of an image in the project.
 
     Attributes
     ----------
     key
-        What tells it from others.
+        Identifies the annotation.
     name
-        Of the image.
+        Name of the image.
     rule
-        What the painted numbers mean.
-    ticked
-        Whether it counts.
+        Classes of the values.
+    enabled
+        Whether the annotation is used for training.
     """
 
     key: Hashable
     name: str
     rule: LabelRule
-    ticked: bool = True
+    enabled: bool = True
 
 
-def tidy(name: str) -> str:
-    """Return a name on one line, without what cannot be seen: control characters and the like."""
-    plain = "".join(map(_seen, name))
-    return unicodedata.normalize("NFC", " ".join(plain.split())).strip(_JOINERS)
+def clean_name(name: str) -> str:
+    """Return a name on one line, without invisible characters, in Unicode's NFC form."""
+    visible = "".join(map(_visible, name))
+    return unicodedata.normalize("NFC", " ".join(visible.split())).strip(_JOINERS)
 
 
-def _seen(letter: str) -> str:
-    if letter.isspace() or letter in _JOINERS:
-        return letter
-    return "" if unicodedata.category(letter) in ("Cc", "Cf", "Cs") else letter
+def _visible(character: str) -> str:
+    if character.isspace() or character in _JOINERS:
+        return character
+    return "" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
 
 
-def _alike(name: str) -> str:
-    """Return what names that look the same have in common."""
-    plain = tidy(name).translate(dict.fromkeys(map(ord, _JOINERS)))
-    return unicodedata.normalize("NFKC", plain).casefold()
+def _comparable(name: str) -> str:
+    """Return a form of a name that is equal for names that look the same."""
+    without_joiners = clean_name(name).translate(dict.fromkeys(map(ord, _JOINERS)))
+    return unicodedata.normalize("NFKC", without_joiners).casefold()
 
 
 class AnnotationProject:
-    """Classes, pairs and record.
+    """Classes, annotations and their record.
 
     Attributes
     ----------
-    classes_changed, pairs_changed, record_changed
+    classes_changed, entries_changed, record_changed
         Emitted after such a change.
     """
 
     classes_changed = Signal()
-    pairs_changed = Signal()
+    entries_changed = Signal()
     record_changed = Signal()
 
     def __init__(self) -> None:
         self._classes: tuple[ClassLabel, ...] = class_labels(("object",))
-        self._pairs: dict[Hashable, Pair] = {}
+        self._entries: dict[Hashable, AnnotationEntry] = {}
         self._record = Record()
         self._renamed: dict[str, str] = {}
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
-        """Classes 1, 2, …; the background is class 0 and always there."""
+        """Classes 1, 2, …; the background is class 0 and always exists."""
         return self._classes
 
     @property
-    def pairs(self) -> Mapping[Hashable, Pair]:
-        """By key, in the order they came."""
-        return dict(self._pairs)
+    def entries(self) -> Mapping[Hashable, AnnotationEntry]:
+        """Annotations by key, in the order in which they were added."""
+        return dict(self._entries)
 
     @property
     def record(self) -> Record:
-        """What was painted when."""
+        """Record of all annotations."""
         return self._record
 
     # -- classes
 
-    def adopt(self, classes: tuple[ClassLabel, ...]) -> None:
-        """Take a model's classes, unless something was painted for the present ones."""
-        if not self._record.painted and classes != self._classes:
+    def adopt_classes(self, classes: tuple[ClassLabel, ...]) -> None:
+        """Take the classes of a model, unless something is annotated with the present ones."""
+        if not self._record.pixel_counts and classes != self._classes:
             self._renamed = {}
             self._set_classes(classes)
 
-    def called_now(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
-        """Return a model's classes under the names that renaming has given them since."""
-        known = tuple(classes)
-        names = {each.name for each in known}
-        now = {old: new for old, new in self._renamed.items() if new not in names}
-        return tuple(replace(each, name=now.get(each.name, each.name)) for each in known)
+    def with_current_names(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
+        """Return the classes of a model under the names that the user gave them since."""
+        labels = tuple(classes)
+        names = {label.name for label in labels}
+        current = {old: new for old, new in self._renamed.items() if new not in names}
+        return tuple(replace(label, name=current.get(label.name, label.name)) for label in labels)
 
     def add_class(self, name: str = "") -> int:
-        """Add a class behind the others and return its number.
+        """Append a class and return its number.
 
         Parameters
         ----------
         name
-            Empty for "class 2", "class 3", …
+            Name of the class; "" for "class 2", "class 3", … Invisible characters are removed.
 
         Raises
         ------
         ValueError
-            If there is one of that name, it is too long, or there is no room; what cannot be seen
-            in a name is left out.
+            If the name is taken or too long, or there are as many classes as possible.
         """
         k = len(self._classes) + 1
         if k > MOST_CLASSES:
-            raise ValueError(f"There is room for {MOST_CLASSES} classes.")
-        taken = {each.name for each in self._classes}
-        name = tidy(name) or next(
-            n for i in range(k, 2 * k + 1) if (n := f"class {i}") not in taken
+            raise ValueError(f"There can be at most {MOST_CLASSES} classes.")
+        taken = {label.name for label in self._classes}
+        name = clean_name(name) or next(
+            free for n in range(k, 2 * k + 1) if (free := f"class {n}") not in taken
         )
         self._check_name(name)
         self._set_classes(class_labels((*self._classes, name)))
-        self._set_rules({key: pair.rule.with_class(k) for key, pair in self._pairs.items()})
+        self._set_rules({key: entry.rule.with_class(k) for key, entry in self._entries.items()})
         return k
 
     def rename_class(self, k: int, name: str) -> None:
-        """Give class `k` another name; its paint, its color and its head stay.
+        """Rename class `k`; its annotations, color and head stay.
 
         Raises
         ------
         ValueError
             If the name is empty, taken or too long.
         """
-        before, after = self._class(k).name, tidy(name)
+        before, after = self._class(k).name, clean_name(name)
         if after != before:
             self._check_name(after, besides=before)
-            changed = replace(self._class(k), name=after)
-            followed = {old: after if new == before else new for old, new in self._renamed.items()}
-            self._renamed = {o: n for o, n in (followed | {before: after}).items() if o != after}
-            self._change(k, changed)
+            label = replace(self._class(k), name=after)
+            renamed = {old: after if new == before else new for old, new in self._renamed.items()}
+            renamed[before] = after
+            self._renamed = {old: new for old, new in renamed.items() if old != after}
+            self._replace_class(k, label)
 
     def recolor_class(self, k: int, color: str) -> None:
-        """Give class `k` another color, as ``#rrggbb``.
+        """Set the color of class `k`, as ``#rrggbb``.
 
         Raises
         ------
         ValueError
-            If it is no color.
+            If it is not a color.
         """
-        self._change(k, replace(self._class(k), color=color))
+        self._replace_class(k, replace(self._class(k), color=color))
 
     def remove_class(self, k: int) -> None:
-        """Take class `k` out; what was painted with it stays on its layers and counts no more.
+        """Remove class `k`; its pixels stay in the layers but are unlabeled.
 
         Raises
         ------
         ValueError
-            If it is the only one, or that of single objects.
+            If it is the only class, or that of instance labels.
         """
         self._class(k)
         count = len(self._classes)
         if count == 1:
             raise ValueError("A network needs at least one class besides the background.")
-        counted = [each.name for each in self._pairs.values() if each.rule.meaning == "objects"]
-        if k == 1 and counted:
+        instances = [e.name for e in self._entries.values() if e.rule.meaning == "objects"]
+        if k == 1 and instances:
             raise ValueError(
-                f"The objects of “{counted[0]}” are all of class 1; say that they mean something "
-                f"else, or delete their layer first."
+                f"The objects of “{instances[0]}” are all of class 1; choose another meaning for "
+                f"its values, or delete the layer first."
             )
-        rules = {key: pair.rule.without(k, count) for key, pair in self._pairs.items()}
-        self._record = self._record.without(k)
-        self._set_classes(tuple(each for i, each in enumerate(self._classes, 1) if i != k))
+        rules = {key: entry.rule.without_class(k, count) for key, entry in self._entries.items()}
+        self._record = self._record.without_class(k)
+        self._set_classes(tuple(label for n, label in enumerate(self._classes, 1) if n != k))
         self._set_rules(rules)
         self.record_changed.emit()
 
@@ -198,11 +198,11 @@ class AnnotationProject:
     def _check_name(self, name: str, besides: str = "") -> None:
         if not name:
             raise ValueError("A class needs a name.")
-        others = {_alike(each.name) for each in self._classes if each.name != besides}
-        if _alike(name) in {"background", *others}:
+        others = {_comparable(label.name) for label in self._classes if label.name != besides}
+        if _comparable(name) in {"background", *others}:
             raise ValueError(f"There is a class “{name}” already.")
 
-    def _change(self, k: int, label: ClassLabel) -> None:
+    def _replace_class(self, k: int, label: ClassLabel) -> None:
         self._set_classes((*self._classes[: k - 1], label, *self._classes[k:]))
 
     def _set_classes(self, classes: tuple[ClassLabel, ...]) -> None:
@@ -210,70 +210,74 @@ class AnnotationProject:
             self._classes = classes
             self.classes_changed.emit()
 
-    # -- pairs
+    # -- annotations
 
-    def add_pair(self, pair: Pair) -> None:
-        """Add a pair, or put it in place of the one with its key."""
-        self._pairs[pair.key] = self._complete(pair)
-        self.pairs_changed.emit()
+    def add_entry(self, entry: AnnotationEntry) -> None:
+        """Add an annotation, or replace the one with its key."""
+        self._entries[entry.key] = self._with_all_classes(entry)
+        self.entries_changed.emit()
 
-    def drop_pair(self, key: Hashable) -> None:
-        """Forget a pair; its layers are the user's."""
-        if self._pairs.pop(key, None) is not None:
-            self.pairs_changed.emit()
+    def remove_entry(self, key: Hashable) -> None:
+        """Remove an annotation from the project; its layers are not touched."""
+        if self._entries.pop(key, None) is not None:
+            self.entries_changed.emit()
 
-    def rename_pair(self, key: Hashable, name: str) -> None:
-        """Follow the name of a pair's image."""
-        if self._pairs[key].name != name:
-            self._pairs[key] = replace(self._pairs[key], name=name)
-            self.pairs_changed.emit()
-
-    def change_pair(
-        self, key: Hashable, rule: LabelRule | None = None, ticked: bool | None = None
+    def change_entry(
+        self,
+        key: Hashable,
+        name: str | None = None,
+        rule: LabelRule | None = None,
+        enabled: bool | None = None,
     ) -> None:
-        """Change what the numbers of a pair mean, or whether it counts."""
-        before = self._pairs[key]
-        after = self._complete(replace(before, rule=before.rule if rule is None else rule))
-        after = replace(after, ticked=before.ticked if ticked is None else ticked)
+        """Change the image name, the rule or the use of an annotation; None leaves a value."""
+        before = self._entries[key]
+        after = replace(
+            before,
+            name=before.name if name is None else name,
+            rule=before.rule if rule is None else rule,
+            enabled=before.enabled if enabled is None else enabled,
+        )
+        after = self._with_all_classes(after)
         if after != before:
-            self._pairs[key] = after
-            self.pairs_changed.emit()
+            self._entries[key] = after
+            self.entries_changed.emit()
 
-    def _complete(self, pair: Pair) -> Pair:
-        """Return a pair with a value for each class."""
+    def _with_all_classes(self, entry: AnnotationEntry) -> AnnotationEntry:
+        """Return an annotation whose rule has a value for each class."""
+        rule = entry.rule
         for k in range(1, len(self._classes) + 1):
-            pair = replace(pair, rule=pair.rule.with_class(k))
-        return pair
+            rule = rule.with_class(k)
+        return replace(entry, rule=rule)
 
     def _set_rules(self, rules: Mapping[Hashable, LabelRule]) -> None:
-        after = {key: replace(pair, rule=rules[key]) for key, pair in self._pairs.items()}
-        if after != self._pairs:
-            self._pairs = after
-            self.pairs_changed.emit()
+        entries = {key: replace(entry, rule=rules[key]) for key, entry in self._entries.items()}
+        if entries != self._entries:
+            self._entries = entries
+            self.entries_changed.emit()
 
-    # -- paint
+    # -- record
 
-    def take(self, record: Record) -> None:
-        """Take a newer record; one that is not newer is a late answer and dropped."""
-        if record.looks > self._record.looks:
+    def update_record(self, record: Record) -> None:
+        """Take a newer record; one that is not newer is the result of a late scan and dropped."""
+        if record.scans > self._record.scans:
             self._record = record
             self.record_changed.emit()
 
-    def teach(self) -> Record:
-        """Return the record that a model is about to learn; what is held out of it is final."""
+    def freeze_split(self) -> Record:
+        """Return the record to train with; from now on its held-out pixels stay held out."""
         self._record = self._record.frozen_split()
         return self._record
 
     def why_not_train(self) -> str:
         """Return what is missing for a training, or ""."""
-        if not self._pairs:
+        if not self._entries:
             return "Make an annotation layer first, or choose one."
-        if not any(each.ticked for each in self._pairs.values()):
+        if not any(entry.enabled for entry in self._entries.values()):
             return "Tick at least one image."
-        if not self._record.painted:
+        if not self._record.pixel_counts:
             return "Paint a few strokes first."
         return ""
 
     def why_no_score(self) -> str:
-        """Return why held-out paint says nothing yet, or ""."""
+        """Return the reason why held-out pixels give no score yet, or ""."""
         return self._record.why_no_score()

@@ -1,14 +1,14 @@
-"""Annotated patches as labeled slices for training and for validation."""
+"""Annotated patches as labeled slices for training and validation."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.interactive.annotated_patches import PatchKey, merged_record, patches_of
+from napari_emcad.interactive.annotated_patches import patch_keys
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -17,103 +17,140 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.annotation.record import Record
+    from napari_emcad.interactive.annotated_patches import PatchKey
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
+    Size = tuple[int, int]
 
 _NEW_WEIGHT = 3.0
-"""How much oftener a slice with new paint is drawn."""
+"""Factor on the probability of drawing a slice with new annotations."""
+
+_FAMILIARITY_PATCHES = 4
+"""Largest number of patches, with first strokes and without, on which familiarity is measured."""
 
 
-def painted_slices(
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskPlanes:
+    """Normalized pixels of a task's patches, read once per training or update.
+
+    Attributes
+    ----------
+    task
+        Training task.
+    planes
+        ``(1 or channels, H, W)`` by patch.
+    sizes
+        Size to which a network of fixed input size resizes a patch; empty for other networks.
+    """
+
+    task: TrainingTask
+    planes: Mapping[PatchKey, NDArray[np.float32]]
+    sizes: Mapping[PatchKey, Size]
+
+    def split(self, since: int | None = None) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
+        """Return training slices and held-out slices; see `labeled_slices`."""
+        return labeled_slices(self.task.record, self.planes, since, self.sizes)
+
+    def familiarity_slices(self) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
+        """Return slices with only the first strokes of the classes, and other annotated slices."""
+        record = self.task.record
+        first = record.first_strokes()
+        others = {key: patch.target for key, patch in record.patches.items() if key not in first}
+        return list(self._slices(first)), list(self._slices(others))
+
+    def _slices(self, targets: Mapping[Any, NDArray[np.integer]]) -> Iterator[LabeledSlice]:
+        keys = [key for key in self.planes if key in targets][:_FAMILIARITY_PATCHES]
+        for key in keys:
+            labeled = LabeledSlice(str(key), self.planes[key], targets[key])
+            yield resized_slice(labeled, self.sizes.get(key))
+
+
+def read_planes(
+    task: TrainingTask, cache: PlaneCache, checkpoint: Checkpoint | None = None
+) -> TaskPlanes:
+    """Return the pixels of a task's patches as a checkpoint's network expects them.
+
+    Parameters
+    ----------
+    task
+        Training task.
+    cache
+        Holds pixels from one update to the next.
+    checkpoint
+        Checkpoint whose preprocessing applies; None for the task's.
+    """
+    preprocessing = (checkpoint or task.checkpoint).preprocessing
+    keys = patch_keys(task.images, task.record)
+    planes = cache.planes(task.images, keys, preprocessing)
+    sizes = {} if preprocessing.size is None else _resized_sizes(task, keys, preprocessing.size)
+    return TaskPlanes(task, planes, sizes)
+
+
+def labeled_slices(
     record: Record,
     planes: Mapping[Any, NDArray[np.float32]],
     since: int | None = None,
-    sizes: Mapping[Any, tuple[int, int]] | None = None,
+    sizes: Mapping[Any, Size] | None = None,
 ) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
-    """Return what is to be learned of a record of painting, and what is held out.
+    """Return training slices and held-out slices of a record.
 
     Parameters
     ----------
     record
-        Its pages are the slices; those with new paint are drawn more often.
+        Its patches are the slices; those with new annotations are drawn more often.
     planes
-        ``(1 or inputs, H, W)`` normalized planes of each page.
+        ``(1 or channels, H, W)`` normalized pixels of each patch.
     since
-        The look after which paint is new; None for the last one.
+        Number of the scan after which annotations are new; None for the last one.
     sizes
-        What the network resizes each page to; None leaves them. A pixel that covers both learned
-        and held-out ones then is neither.
+        Size to which the network resizes each patch; None leaves them. A resized pixel that covers
+        both training and held-out pixels is used for neither.
     """
-    learned: list[LabeledSlice] = []
-    tested: list[LabeledSlice] = []
-    firsts = record.first()
-    for key, page in record.pages.items():
-        new, ground, size = record.new(key, since), record.ground(key), (sizes or {}).get(key)
+    training: list[LabeledSlice] = []
+    held_out: list[LabeledSlice] = []
+    first_strokes = record.first_strokes()
+    for key, patch in record.patches.items():
+        new, split_mask = record.new_pixels(key, since), record.split_mask(key)
+        size = (sizes or {}).get(key)
         weight = _NEW_WEIGHT if new.any() else 1.0
-        for target, into, others in (
-            (page.learned(), learned, ground.held_out),
-            (page.tested(), tested, ground.for_learning),
+        for target, slices, excluded in (
+            (patch.training_target(), training, split_mask.held_out),
+            (patch.validation_target(), held_out, split_mask.training),
         ):
             if not (target != UNLABELED).any():
                 continue
-            first = firsts.get(key, np.full_like(target, UNLABELED)) != UNLABELED
-            found = LabeledSlice(str(key), planes[key], target, weight, new, first=first)
+            first = first_strokes.get(key, np.full_like(target, UNLABELED)) != UNLABELED
+            labeled = LabeledSlice(str(key), planes[key], target, weight, new, first=first)
             if size is not None and size != target.shape:
-                found = _apart(resized_slice(found, size), _covered(others(), size))
-            if (found.target != UNLABELED).any():
-                into.append(found)
-    return learned, tested
+                labeled = _without(resized_slice(labeled, size), _resized_mask(excluded(), size))
+            if (labeled.target != UNLABELED).any():
+                slices.append(labeled)
+    return training, held_out
 
 
-def _apart(source: LabeledSlice, others: NDArray[np.bool_]) -> LabeledSlice:
-    """Return a slice without the pixels that others have to do with as well."""
-    target = np.where(others, np.int16(UNLABELED), source.target)
-    recent = None if source.recent is None else source.recent & ~others
-    return replace(source, target=target, recent=recent)
+def _without(labeled: LabeledSlice, mask: NDArray[np.bool_]) -> LabeledSlice:
+    """Return a slice with the pixels of a mask unlabeled."""
+    target = np.where(mask, np.int16(UNLABELED), labeled.target)
+    recent = None if labeled.recent is None else labeled.recent & ~mask
+    return replace(labeled, target=target, recent=recent)
 
 
-def _covered(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels of another size that `resized_slice` would paint for those of a mask."""
+def _resized_mask(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+    """Return the pixels of another size that `resized_slice` labels for those of a mask."""
     target = np.where(mask, np.int16(0), np.int16(UNLABELED))
-    small = resized_slice(LabeledSlice("", np.zeros((1, 1, 1), np.float32), target), size)
-    covered: NDArray[np.bool_] = small.target != UNLABELED
-    return covered
+    resized = resized_slice(LabeledSlice("", np.zeros((1, 1, 1), np.float32), target), size)
+    labeled: NDArray[np.bool_] = resized.target != UNLABELED
+    return labeled
 
 
-_PAGES = 4
-"""Painted pages that the opened model is asked about, with first strokes and without."""
-
-
-def _slices(
-    lesson: TrainingTask, targets: Mapping[Any, NDArray[np.integer]], cache: PlaneCache
-) -> Iterator[LabeledSlice]:
-    """Return some of these pages with these targets, as the network sees them."""
-    preprocessing = lesson.checkpoint.preprocessing
-    keys = [key for key in patches_of(lesson.sources, lesson.record) if key in targets][:_PAGES]
-    planes = cache.planes(lesson.sources, keys, preprocessing)
-    sizes = {} if preprocessing.size is None else _sizes(lesson, preprocessing.size)
+def _resized_sizes(task: TrainingTask, keys: list[PatchKey], size: Size) -> dict[PatchKey, Size]:
+    """Return the size of each patch after its whole slice is resized to `size`."""
+    shapes = {image.key: (image.slices.height, image.slices.width) for image in task.images}
+    sizes = {}
     for key in keys:
-        yield resized_slice(LabeledSlice(str(key), planes[key], targets[key]), sizes.get(key))
-
-
-def slices_of(
-    lesson: TrainingTask, cache: PlaneCache, since: int | None = None
-) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
-    """Return what is learned and what is held out, as the network sees it."""
-    preprocessing = lesson.checkpoint.preprocessing
-    record = merged_record(lesson.sources, lesson.record)
-    planes = cache.planes(lesson.sources, patches_of(lesson.sources, record), preprocessing)
-    sizes = None if preprocessing.size is None else _sizes(lesson, preprocessing.size)
-    return painted_slices(record, planes, since, sizes)
-
-
-def _sizes(lesson: TrainingTask, size: tuple[int, int]) -> dict[PatchKey, tuple[int, int]]:
-    """Return what pages become when their slices are resized: a part of a slice that part of it."""
-    whole = {each.key: (each.slices.height, each.slices.width) for each in lesson.sources}
-    found = {}
-    for key in patches_of(lesson.sources, lesson.record):
-        ranges = zip((key.rows, key.columns), whole[key.source], size, strict=True)
+        ranges = zip((key.rows, key.columns), shapes[key.source], size, strict=True)
         height, width = (max(round(n * (b - a) / side), 1) for (a, b), side, n in ranges)
-        found[key] = height, width
-    return found
+        sizes[key] = height, width
+    return sizes

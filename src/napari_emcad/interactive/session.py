@@ -1,8 +1,8 @@
-"""What is open now, what may run, what came of it; Qt-free, evented.
+"""The session of one viewer: open checkpoint, versions, annotations and the running job; no Qt.
 
-A Session changes on the main thread only and starts nothing by itself. Whoever starts a job asks
-for a `Ticket` first; what the job says counts only as long as its ticket does, so the late answer
-of a job that was given up reaches nobody.
+A `Session` is changed on the main thread only and starts nothing by itself. A job needs a `Ticket`,
+and its events count only while this ticket is the current one, so late events of an abandoned job
+change nothing.
 """
 
 from __future__ import annotations
@@ -25,182 +25,189 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticket:
-    """A job that was begun.
+    """A job that was started.
 
     Attributes
     ----------
     number
-        Counted up; no two jobs share one.
+        Number of the job; no two jobs share one.
     verb
-        What it does, for people: "Segmenting nuclei".
-    snapshot
-        What it was begun on; results belong to this, whatever the user does meanwhile.
+        Description for the user: "Segmenting nuclei".
+    preemptible
+        Whether the job may be stopped at once for a job that the user asks for.
     """
 
     number: int
     verb: str
-    snapshot: Any = None
+    preemptible: bool = False
 
 
 class Session:
-    """The state of one viewer's panels.
+    """State of one viewer's panel.
 
     Attributes
     ----------
     versions
-        The models of this sitting.
-    workbook
-        What is taught.
+        Versions of the model.
+    project
+        Classes and annotations.
     checkpoint_changed
-        Emitted with the checkpoint that is open now.
+        Emitted with the open checkpoint.
     calibration_changed
         Emitted with a new calibration.
     running_changed
-        Emitted with the ticket of the job that runs now, or None.
-    arrived
-        Emitted with (ticket, event) for each event that counts.
+        Emitted with the ticket of the running job, or None.
+    job_event
+        Emitted with (ticket, event) for each event of the running job.
     """
 
     checkpoint_changed = Signal(object)
     calibration_changed = Signal(object)
     running_changed = Signal(object)
-    arrived = Signal(object, object)
+    job_event = Signal(object, object)
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._checkpoint: Checkpoint | None = None
-        self._as_read: Checkpoint | None = None
+        self._unmodified: Checkpoint | None = None
         self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
         self._calibration: Calibration | None = None
         self.versions, self.project = Versions(), AnnotationProject()
 
+    # -- checkpoint
+
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The open checkpoint."""
+        """The open checkpoint, with the details that the user filled in."""
         return self._checkpoint
 
-    @property
-    def running(self) -> Ticket | None:
-        """The job that runs now."""
-        return self._running
-
     def open(self, checkpoint: Checkpoint) -> None:
-        """Make this the checkpoint that the next job uses; a running one keeps its own."""
+        """Use another checkpoint; a running job keeps its own."""
         if checkpoint is not self._checkpoint:
             self.versions.add("opened", checkpoint)
-            self.project.adopt(checkpoint.classes)
+            self.project.adopt_classes(checkpoint.classes)
             self._use(checkpoint)
 
-    def learn(
+    def add_version(
         self,
         how: How,
         checkpoint: Checkpoint,
         strokes: int = 0,
         score: HeldOut | None = None,
         held_out: int = 0,
-        doubt: float | None = None,
-        came_of: Checkpoint | None = None,
+        uncertainty: float | None = None,
+        base: Checkpoint | None = None,
     ) -> None:
-        """Use what a training made, as a new version; see `Version` for what is said of it."""
-        self.versions.add(how, checkpoint, strokes, score, held_out, doubt, came_of)
+        """Use a trained checkpoint as a new version; see `Version` for the parameters."""
+        self.versions.add(how, checkpoint, strokes, score, held_out, uncertainty, base)
         self._use(checkpoint)
 
     def go_to(self, version: Version) -> None:
-        """Use another version of this sitting.
+        """Use another version.
 
         Raises
         ------
         ValueError
-            If it was let go.
+            If the version was dropped.
         """
         self.versions.go_to(version)
         self._use(version.checkpoint)
 
     def _use(self, checkpoint: Checkpoint) -> None:
-        self._as_read, self._overrides = checkpoint, {}
-        self._show(checkpoint)
+        self._unmodified, self._overrides = checkpoint, {}
+        self._set_checkpoint(checkpoint)
 
     def override(self, **overrides: Any) -> None:
-        """Fill in what the open checkpoint's file does not say, besides what was filled in before.
+        """Fill in details that the checkpoint's file lacks, in addition to those filled in before.
 
         Raises
         ------
         CheckpointError
-            If it does not fit; then nothing changes.
+            If a detail does not fit; then nothing changes.
         """
-        if self._as_read is not None:
-            together = self._overrides | overrides
-            changed = self._as_read.override(**together)
-            self._overrides = together
-            self._show(changed)
+        if self._unmodified is not None:
+            overrides = self._overrides | overrides
+            changed = self._unmodified.override(**overrides)
+            self._overrides = overrides
+            self._set_checkpoint(changed)
 
     def revert(self) -> None:
-        """Take back everything that was filled in."""
-        if self._as_read is not None and self._overrides:
+        """Remove all details that were filled in."""
+        if self._unmodified is not None and self._overrides:
             self._overrides = {}
-            self._show(self._as_read)
+            self._set_checkpoint(self._unmodified)
 
     @property
     def overridden(self) -> bool:
-        """Whether something was filled in."""
+        """Whether details were filled in."""
         return bool(self._overrides)
 
-    def _show(self, checkpoint: Checkpoint) -> None:
+    def _set_checkpoint(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self.checkpoint_changed.emit(checkpoint)
 
-    # -- how sure the checkpoint may be
+    # -- calibration
 
     @property
     def calibration(self) -> Calibration | None:
-        """The last calibration, whichever checkpoint it is of."""
+        """The last calibration, of whichever checkpoint."""
         return self._calibration
 
     @property
     def temperature(self) -> float:
-        """What maps of doubt of the open checkpoint use: 1 unless it was calibrated itself."""
-        found = self._calibration
-        return (
-            1.0 if found is None or found.checkpoint is not self._checkpoint else found.temperature
-        )
+        """Temperature of the open checkpoint's uncertainty maps; 1 unless it was calibrated."""
+        calibration = self._calibration
+        if calibration is None or calibration.checkpoint is not self._checkpoint:
+            return 1.0
+        return calibration.temperature
 
-    def calibrate(self, calibration: Calibration) -> None:
-        """Take a calibration; it counts whenever its checkpoint is the open one."""
+    def set_calibration(self, calibration: Calibration) -> None:
+        """Keep a calibration; it applies while its checkpoint is the open one."""
         self._calibration = calibration
         self.calibration_changed.emit(calibration)
 
     # -- jobs
 
+    @property
+    def running(self) -> Ticket | None:
+        """Ticket of the running job."""
+        return self._running
+
     def why_not_run(self) -> str:
-        """Return why no job may begin now, or "" if one may."""
+        """Return the reason why no job may start now, or ""."""
         if self._running is not None:
             return f"{self._running.verb} …"
         return "" if self._checkpoint is not None else "Open a model first."
 
-    def begin(self, verb: str, snapshot: Any = None) -> Ticket:
-        """Return the ticket of a job that begins now.
+    def begin(self, verb: str, preemptible: bool = False) -> Ticket:
+        """Return the ticket of a job that starts now.
 
         Raises
         ------
         RuntimeError
-            If another one runs.
+            If another job is running.
         """
         if self._running is not None:
-            raise RuntimeError(f"{self._running.verb}: wait for it to end, or stop it.")
-        self._running = Ticket(next(self._numbers), verb, snapshot)
+            raise RuntimeError(wait_message(self._running))
+        self._running = Ticket(next(self._numbers), verb, preemptible)
         self.running_changed.emit(self._running)
         return self._running
 
     def accept(self, ticket: Ticket, event: Any) -> bool:
-        """Take what a job says, if it still counts; return whether it did."""
+        """Emit `job_event` if the ticket is the current one; return whether it is."""
         if ticket is not self._running:
             return False
-        self.arrived.emit(ticket, event)
+        self.job_event.emit(ticket, event)
         return True
 
     def end(self, ticket: Ticket) -> None:
-        """Free the way for the next job; a ticket that does not count changes nothing."""
+        """Mark a job as ended; a ticket that is not the current one changes nothing."""
         if ticket is self._running:
             self._running = None
             self.running_changed.emit(None)
+
+
+def wait_message(ticket: Ticket) -> str:
+    """Return the advice to wait for a job, or to stop it."""
+    return f"{ticket.verb}: wait until it has ended, or stop it."

@@ -1,4 +1,4 @@
-"""Looks through the slices of an image for places that are worth painting."""
+"""Search the slices of an image for regions where new strokes would help most."""
 
 from __future__ import annotations
 
@@ -8,65 +8,63 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.inference.events import InferenceSettings, Notice, Progress
+from napari_emcad.inference.jobs import relay_job
 from napari_emcad.inference.stage_maps.keys import MapKey
-from napari_emcad.interactive.annotated_patches import painted_part
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, read_window
+from napari_emcad.interactive.region_features import UncertainSlice
 from napari_emcad.interactive.suggest_ranking import (
-    Squares,
+    RegionRanking,
     SuggestedRegion,
-    UncertainSlice,
-    in_order,
-    spread,
+    evenly_spaced,
+    grouped_by_slice,
 )
 from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index, Slices
-    from napari_emcad.inference.events import InferenceSettings
     from napari_emcad.inference.patches import Preprocessor
     from napari_emcad.inference.stage_maps.extract import SliceMaps
     from napari_emcad.inference.stage_maps.pca import PcaColors
-    from napari_emcad.interactive.annotated_patches import AnnotatedImage
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 
 MOST_SLICES = 32
-"""Slices of a stack that are looked at; of more, so many evenly spaced ones."""
+"""Largest number of slices of a stack that are searched; of more, evenly spaced ones."""
 
-MOST_PLACES = 12
-"""Places that are found in a stack; in a single slice fewer, see `suggest_regions`."""
+MOST_REGIONS = 12
+"""Largest number of regions suggested in a stack; for one slice see `suggest_regions`."""
 
-_LARGEST = 4096
-"""Pixels along a side, so many at most, in which the places of a slice are ranked."""
-
-_BAND = 1024
-"""Rows, in which places are ranked, that are read at once of what does not fit into memory."""
-
-_SEEN = (MapKey("entropy"), MapKey("encoder", 1))
-"""Doubt, and what places are told apart by beside their pixels: as colors, to bound memory."""
+_MAPS = (MapKey("entropy"), MapKey("encoder", 1))
+"""Uncertainty, and the features by which regions are compared: reduced to three colors, which
+bounds the memory they need."""
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """Where places are looked for, and with what.
+class SuggestSearch:
+    """What is searched for suggested regions.
 
     Attributes
     ----------
     slices
-        One slice or all of a stack, of their whole height and width.
+        One slice or all slices of a stack, at full height and width.
     shape
-        Height and width of the finest resolution, in whose pixels places are told.
+        Height and width of the finest resolution; regions are given in its pixels.
     checkpoint, settings, temperature
-        Whose doubt, how it is computed.
-    painted
-        What is painted on the image; None for nothing.
+        Network whose uncertainty counts, how it is run, and its temperature.
+    annotated
+        Annotation of the image; None if there is none.
     classes
-        How many it has, without the background.
+        Number of classes without the background.
+    largest_side
+        Largest side of the grid, in points, on which regions of a slice are ranked.
+    band
+        Number of grid rows that are read at once of a slice that does not fit into memory.
     """
 
     slices: Slices
@@ -74,160 +72,172 @@ class Search:
     checkpoint: Checkpoint
     settings: InferenceSettings
     temperature: float = 1.0
-    painted: AnnotatedImage | None = None
+    annotated: AnnotatedImage | None = None
     classes: int = 1
+    largest_side: int = 4096
+    band: int = 1024
+
+    @property
+    def step(self) -> int:
+        """Distance in pixels between grid points on which regions are ranked."""
+        return -(-max(self.slices.height, self.slices.width) // self.largest_side)
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestedRegions:
-    """What was found.
+    """Result of a search.
 
     Attributes
     ----------
-    found
-        Slice by slice, see `in_order`.
-    looked_at, wanted, slices
-        Slices that were looked at, were to be looked at, and that there are.
+    regions
+        Suggested regions, slice by slice; see `grouped_by_slice`.
+    searched, requested, total
+        Number of slices that were searched, that were to be searched, and that there are.
     """
 
-    found: tuple[SuggestedRegion, ...]
-    looked_at: int
-    wanted: int
-    slices: int
+    regions: tuple[SuggestedRegion, ...]
+    searched: int
+    requested: int
+    total: int
 
     @property
     def stopped(self) -> bool:
-        """Whether the search ended before its end."""
-        return self.looked_at < self.wanted
+        """Whether the search was stopped early."""
+        return self.searched < self.requested
 
     def __str__(self) -> str:
-        """Return what should be said of it; "" if nothing."""
-        said = []
+        """Return a message for the user; "" if there is nothing to add to the regions."""
+        parts = []
         if self.stopped:
-            after = f" after {self.looked_at} of {self.wanted} slices" * (self.wanted > 1)
-            said.append(f"Stopped{after}.")
-        elif self.wanted < self.slices:
-            said.append(
-                f"Looked at {self.wanted} of {self.slices:,} slices, evenly spaced over the stack."
-            )
-        if not self.found and self.looked_at:
-            said.append("Nothing there is doubtful." if said else "Nothing here is doubtful.")
-        return " ".join(said)
+            after = f" after {self.searched} of {self.requested} slices"
+            parts.append(f"Stopped{after if self.requested > 1 else ''}.")
+        elif self.requested < self.total:
+            parts.append(f"Searched {self.requested} of {self.total:,} slices, evenly spaced.")
+        if not self.regions and self.searched:
+            parts.append("No uncertain region was found.")
+        return " ".join(parts)
 
 
-def search(
-    of: Search, stop: threading.Event, most_slices: int = MOST_SLICES
+def suggest_job(
+    search: SuggestSearch, stop: threading.Event, most_slices: int = MOST_SLICES
 ) -> Generator[Progress | Notice, None, SuggestedRegions]:
-    """Look at slice after slice and rank the places of all of them together.
+    """Search slice after slice and rank the regions of all slices together.
 
-    Places are squares of `PATCH` pixels of the resolution that is looked at, larger ones where a
-    slice has more than 4096 pixels along a side.
-
-    Torch is imported when it first runs. Of each slice only its squares are kept.
+    Regions are squares of `REGION_SIZE` pixels of the searched resolution, larger ones in slices of
+    more than 4096 pixels along a side. Only the ranking is kept of a slice, so memory does not grow
+    with the stack. torch is imported when the job first runs.
 
     Parameters
     ----------
-    of
-        Where.
+    search
+        What is searched.
     stop
-        Ends after the current tile; places of the slices before it count.
+        Ends the search after the current tile; complete slices count.
     most_slices
-        Slices that are looked at.
+        Largest number of slices to search.
 
     Raises
     ------
-    PaintError
-        If a painted number stands for no class.
+    LabelValueError
+        If an annotated value stands for no class.
     ValueError
         If the device cannot be used.
     """
-    from napari_emcad.inference.patches import Preprocessor  # torch; a panel makes values only
+    # Imported here because it loads torch, which the window does only in a thread.
+    from napari_emcad.inference.patches import Preprocessor
 
-    network, ready = of.checkpoint.network(), Preprocessor(of.slices, of.checkpoint.preprocessing)
-    indices, squares = of.slices.indices, Squares()
+    preprocessor = Preprocessor(search.slices, search.checkpoint.preprocessing)
+    network, indices, ranking = search.checkpoint.network(), search.slices.indices, RegionRanking()
     colors: Mapping[MapKey, PcaColors] = {}
-    chosen = spread(len(indices), most_slices)
-    looked_at = 0
+    chosen = evenly_spaced(len(indices), most_slices)
+    single = len(chosen) == 1
+    searched = 0
     for n in chosen:
-        if len(chosen) > 1:
-            yield Progress(looked_at, len(chosen))
-        seen = yield from _look(of, indices[n], network, colors, stop, len(chosen) == 1)
-        if seen is None:
+        if not single:
+            yield Progress(searched, len(chosen))
+        maps = yield from _slice_maps(search, indices[n], network, colors, stop, single)
+        if maps is None:
             break
-        colors = seen.colors
-        squares.add(_doubted(of, ready, indices[n], seen))
-        looked_at += 1
-    places = squares.best(MOST_PLACES) if len(chosen) > 1 else squares.best()
-    found = tuple(_finest(of, each) for each in in_order(places))
-    return SuggestedRegions(found, looked_at, len(chosen), len(indices))
+        colors = maps.colors
+        ranking.add(_uncertain_slice(search, preprocessor, indices[n], maps))
+        searched += 1
+    best = ranking.best() if single else ranking.best(MOST_REGIONS)
+    regions = tuple(_at_finest_resolution(search, region) for region in grouped_by_slice(best))
+    return SuggestedRegions(regions, searched, len(chosen), len(indices))
 
 
-def _look(
-    of: Search,
+def _slice_maps(
+    search: SuggestSearch,
     index: Index,
     network: PvtEmcad,
     colors: Mapping[MapKey, PcaColors],
     stop: threading.Event,
-    alone: bool,
+    report_tiles: bool,
 ) -> Generator[Progress | Notice, None, SliceMaps | None]:
-    """Return what the network sees in a slice, None if stopped; of one alone, tell each tile."""
+    """Return the maps of a slice, None if the search was stopped."""
     job = stage_maps_job(
-        replace(of.slices, scope=replace(of.slices.scope, index=index)),
-        of.checkpoint,
-        _SEEN,
-        of.settings,
+        replace(search.slices, scope=replace(search.slices.scope, index=index)),
+        search.checkpoint,
+        _MAPS,
+        search.settings,
         stop,
-        temperature=of.temperature,
+        temperature=search.temperature,
         colors=colors,
         network=network,
     )
-    seen: SliceMaps | None = None
-    for event in job:
+    maps: list[SliceMaps] = []
+
+    def messages(event: Progress | Notice | SliceMaps) -> Iterator[Progress | Notice]:
         if not isinstance(event, (Progress, Notice)):
-            seen = event
-        elif alone or isinstance(event, Notice):
+            maps.append(event)
+        elif report_tiles or isinstance(event, Notice):
             yield event
-    return seen
+
+    yield from relay_job(job, messages)
+    return maps[-1] if maps else None
 
 
-def _doubted(of: Search, ready: Preprocessor, index: Index, seen: SliceMaps) -> UncertainSlice:
-    """Return a slice as its places are ranked: in pixels that are looked at, or every n-th."""
-    step, slices = _step(of), of.slices
-    across = [each.values for each in seen.maps]
-    doubt, features = (each.swapaxes(-1, -2) if slices.transposed else each for each in across)
-    band = slices.height if slices.fits else _BAND * step
+def _uncertain_slice(
+    search: SuggestSearch, preprocessor: Preprocessor, index: Index, maps: SliceMaps
+) -> UncertainSlice:
+    """Return uncertainty, target and features of a slice on the grid of the ranking."""
+    step, slices = search.step, search.slices
+    values = [stage_map.values for stage_map in maps.maps]
+    uncertainty, features = (v.swapaxes(-1, -2) if slices.transposed else v for v in values)
+    band = slices.height if slices.fits else search.band * step
     bands = [
-        ready.planes(index, (top, min(top + band, slices.height)), (0, slices.width))
+        preprocessor.planes(index, (top, min(top + band, slices.height)), (0, slices.width))
         for top in range(0, slices.height, band)
     ]
-    planes = np.concatenate([each[:, ::step, ::step] for each in bands], axis=1)
-    return UncertainSlice(index, doubt, _paint(of, index, planes.shape[1:]), (*planes, *features))
+    planes = np.concatenate([rows[:, ::step, ::step] for rows in bands], axis=1)
+    target = _target_on_grid(search, index, planes.shape[1:])
+    return UncertainSlice(index, uncertainty, target, (*planes, *features))
 
 
-def _step(of: Search) -> int:
-    """Return that every n-th pixel of a large slice is enough to rank its places."""
-    return -(-max(of.slices.height, of.slices.width) // _LARGEST)
+def _target_on_grid(
+    search: SuggestSearch, index: Index, shape: tuple[int, ...]
+) -> NDArray[np.int16]:
+    """Return the target of a slice of the finest resolution on a coarser grid.
 
-
-def _paint(of: Search, index: Index, shape: tuple[int, ...]) -> NDArray[np.int16]:
-    """Return what is painted on a slice of the finest resolution, brought to another shape."""
+    A grid point has the class of the last annotated pixel that falls on it, so no stroke is lost.
+    """
     target: NDArray[np.int16] = np.full(shape, UNLABELED, np.int16)
-    if of.painted is not None:
-        height, width = of.shape
-        fine = painted_part(of.painted, index, (0, height), (0, width), of.classes)
+    if search.annotated is not None:
+        height, width = search.shape
+        fine = read_window(search.annotated, index, (0, height), (0, width), search.classes)
         rows, columns = np.nonzero(fine != UNLABELED)
         target[rows * shape[0] // height, columns * shape[1] // width] = fine[rows, columns]
     return target
 
 
-def _finest(of: Search, place: SuggestedRegion) -> SuggestedRegion:
-    """Return a place in pixels of the finest resolution."""
-    step = _step(of)
+def _at_finest_resolution(search: SuggestSearch, region: SuggestedRegion) -> SuggestedRegion:
+    """Return a region in pixels of the finest resolution."""
+    step = search.step
     rows, columns = (
-        (span[0] * step * fine // coarse, min(-(-span[1] * step * fine // coarse), fine))
-        for span, coarse, fine in (
-            (place.rows, of.slices.height, of.shape[0]),
-            (place.columns, of.slices.width, of.shape[1]),
+        (start * step * fine // coarse, min(-(-end * step * fine // coarse), fine))
+        for (start, end), coarse, fine in (
+            (region.rows, search.slices.height, search.shape[0]),
+            (region.columns, search.slices.width, search.shape[1]),
         )
     )
-    return replace(place, rows=rows, columns=columns)
+    return replace(region, rows=rows, columns=columns)

@@ -1,84 +1,114 @@
-"""What is to be learned, and how: one value for fine-tuning and Live mode."""
+"""A training task: which annotations are learned, from which checkpoint, and how."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from napari_emcad.interactive.annotated_patches import AnnotatedImage, merged_record
-from napari_emcad.interactive.familiarity import Familiarity, adapted_config
+from napari_emcad.interactive.annotated_patches import merged_record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_emcad.annotation.record import Record
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingTask:
-    """What is to be learned.
-
-    Attributes
-    ----------
-    checkpoint
-        What to start from, with the classes that are painted.
-    sources
-        Pairs of image and annotation.
-    record
-        What was painted on them, and what of it is held out.
-    config
-        How to learn.
-    device
-        Where.
-    opened
-        The model before anything of the record was learned; None if `checkpoint` is it.
-    """
-
-    checkpoint: Checkpoint
-    sources: tuple[AnnotatedImage, ...]
-    record: Record
-    config: TrainingConfig
-    device: str = "auto"
-    opened: Checkpoint | None = None
-
-    @property
-    def classes(self) -> int:
-        """How many classes are painted, the background among them."""
-        return len(merged_record(self.sources, self.record).painted)
-
-    def adapted_config(self, met: Familiarity, taught: bool = False) -> TrainingConfig:
-        """Return how to learn from what is painted; see `suiting.adapted_config`.
-
-        Parameters
-        ----------
-        met
-            How well the opened model knows the images.
-        taught
-            Whether the network has learned from it although `opened` is None.
-        """
-        strokes, taught = sum(self.record.strokes.values()), taught or self.opened is not None
-        return adapted_config(self.config, self.classes, strokes, met, taught)
-
 
 Start = Literal["model", "imagenet", "file", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainChoices:
-    """What the form says.
+class TrainingSettings:
+    """Values of the training form.
 
     Attributes
     ----------
     config
-        How to train.
+        Training configuration.
     start
-        What to start from.
+        Initial weights: of the open ``"model"``, of an ``"imagenet"`` encoder, of an encoder
+        ``"file"``, or random (``"nothing"``).
     encoder_file
-        For ``"file"``.
+        File of the encoder if `start` is ``"file"``.
     """
 
     config: TrainingConfig
     start: Start = "model"
     encoder_file: Path | None = None
+
+    @property
+    def steps(self) -> int:
+        """Number of optimizer steps."""
+        crops = self.config.crops_per_epoch or self.config.batch
+        return self.config.epochs * -(-crops // self.config.batch)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingTask:
+    """What a training or a live update learns; made by `training_task`.
+
+    Attributes
+    ----------
+    checkpoint
+        Checkpoint to start from, with a head for each annotated class.
+    images
+        Annotated images.
+    record
+        Annotated patches of these images without conflicts, split into training and held-out
+        pixels; see `merged_record`.
+    config
+        Training configuration.
+    device
+        Name of the device.
+    base
+        The model before it learned anything of this record; None if that is `checkpoint`.
+    """
+
+    checkpoint: Checkpoint
+    images: tuple[AnnotatedImage, ...]
+    record: Record
+    config: TrainingConfig
+    device: str = "auto"
+    base: Checkpoint | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of annotated classes including the background."""
+        return len(self.record.pixel_counts)
+
+    @property
+    def strokes(self) -> int:
+        """Number of strokes of all classes."""
+        return sum(self.record.strokes.values())
+
+    @property
+    def held_out_pixels(self) -> int:
+        """Number of held-out pixels; 0 if a score on them would say nothing."""
+        return 0 if self.record.why_no_score() else sum(self.record.held_out_counts.values())
+
+    def with_checkpoint(self, checkpoint: Checkpoint) -> TrainingTask:
+        """Return the task with another checkpoint to start from, which is its own base."""
+        return replace(self, checkpoint=checkpoint, base=None)
+
+
+def training_task(
+    checkpoint: Checkpoint,
+    images: tuple[AnnotatedImage, ...],
+    record: Record,
+    config: TrainingConfig,
+    device: str = "auto",
+    base: Checkpoint | None = None,
+) -> TrainingTask:
+    """Return the task to learn a record of annotations.
+
+    Parameters
+    ----------
+    checkpoint, config, device, base
+        See `TrainingTask`.
+    images
+        Annotated images to learn from.
+    record
+        Record of these and perhaps other images.
+    """
+    return TrainingTask(checkpoint, images, merged_record(images, record), config, device, base)

@@ -1,4 +1,4 @@
-"""The models of one sitting, to go back to, compare or save."""
+"""Versions of the model since the window was opened, to go back to, compare or save."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 How = Literal["opened", "trained", "live"]
 
 MOST_BYTES = 2**30
-"""Weights that are kept; beyond it the oldest updates of Live mode are let go, then trainings."""
+"""Bytes of weights to keep; beyond it the oldest live updates are dropped, then trainings."""
 
-_EXPENDABLE: tuple[How, ...] = ("live", "trained")
+_DROPPED_FIRST: tuple[How, ...] = ("live", "trained")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """A model of this sitting.
+    """A version of the model.
 
     Attributes
     ----------
     number
-        Counted up from 1.
+        Number of the version, from 1.
     how
-        ``"opened"``, ``"trained"`` or ``"live"``: updated in Live mode.
+        Origin: ``"opened"`` from a file, ``"trained"``, or ``"live"``: updated in Live mode.
     checkpoint
         The model.
     strokes
-        How many strokes there were.
+        Number of strokes it learned from.
     score
-        On what was held out, if that says something.
+        Score on held-out pixels, if there is one.
     held_out
-        Pixels that stand behind the score.
+        Number of held-out pixels behind the score.
     made
-        When.
-    doubt
-        Mean entropy of its predictions there, 0 … 1, at a temperature of 1; None if nobody asked.
-    came_of
-        The model before anything was learned in this sitting; None for one that was opened.
+        Time of its making.
+    uncertainty
+        Mean entropy on held-out pixels, 0 … 1, at a temperature of 1; None if not computed.
+    base
+        The model before it learned anything of the annotations; None for an opened model.
     """
 
     number: int
@@ -55,17 +55,22 @@ class Version:
     score: HeldOut | None = None
     held_out: int = 0
     made: datetime = field(default_factory=datetime.now)
-    doubt: float | None = None
-    came_of: Checkpoint | None = None
+    uncertainty: float | None = None
+    base: Checkpoint | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of its weights."""
-        return sum(each.nbytes for each in self.checkpoint.tensors.values())
+        """Size of its weights in bytes."""
+        return sum(tensor.nbytes for tensor in self.checkpoint.tensors.values())
 
 
 class Versions:
     """All versions, oldest first, one of which is current.
+
+    Parameters
+    ----------
+    most_bytes
+        Bytes of weights to keep.
 
     Attributes
     ----------
@@ -75,16 +80,17 @@ class Versions:
 
     changed = Signal()
 
-    def __init__(self) -> None:
-        self._all: list[Version] = []
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._versions: list[Version] = []
         self._current: Version | None = None
-        self._made = 0
+        self._count = 0
 
     def __iter__(self) -> Iterator[Version]:
-        return iter(tuple(self._all))
+        return iter(tuple(self._versions))
 
     def __len__(self) -> int:
-        return len(self._all)
+        return len(self._versions)
 
     @property
     def current(self) -> Version | None:
@@ -98,47 +104,47 @@ class Versions:
         strokes: int = 0,
         score: HeldOut | None = None,
         held_out: int = 0,
-        doubt: float | None = None,
-        came_of: Checkpoint | None = None,
+        uncertainty: float | None = None,
+        base: Checkpoint | None = None,
     ) -> Version:
-        """Put a new version at the end and make it current."""
-        self._made += 1
+        """Append a version and make it current; see `Version` for the parameters."""
+        self._count += 1
         version = Version(
-            self._made,
+            self._count,
             how,
             checkpoint,
             strokes,
             score,
             held_out,
-            doubt=doubt,
-            came_of=came_of,
+            uncertainty=uncertainty,
+            base=base,
         )
-        self._all.append(version)
+        self._versions.append(version)
         self._current = version
-        self._let_go()
+        self._drop_oldest()
         self.changed.emit()
         return version
 
     def go_to(self, version: Version) -> None:
-        """Make an older (or newer) version current; none is lost by it.
+        """Make another version current; none is lost by it.
 
         Raises
         ------
         ValueError
-            If it is not there any more.
+            If the version was dropped.
         """
-        if not any(each is version for each in self._all):
-            raise ValueError(f"Version {version.number} was let go to save memory.")
+        if not any(kept is version for kept in self._versions):
+            raise ValueError(f"Version {version.number} was dropped to save memory.")
         self._current = version
         self.changed.emit()
 
-    def _let_go(self) -> None:
-        """Keep within the bound; what was opened and what is in use stay."""
-        total = sum(each.size for each in self._all)
-        for how in _EXPENDABLE:
-            for each in [one for one in self._all if one.how == how]:
-                if total <= MOST_BYTES:
+    def _drop_oldest(self) -> None:
+        """Drop versions beyond the limit; opened models and the current version stay."""
+        total = sum(version.size for version in self._versions)
+        for how in _DROPPED_FIRST:
+            for version in [kept for kept in self._versions if kept.how == how]:
+                if total <= self._most_bytes:
                     return
-                if each is not self._current:
-                    self._all.remove(each)
-                    total -= each.size
+                if version is not self._current:
+                    self._versions.remove(version)
+                    total -= version.size

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import (
-    BACKGROUND,
-    Parts,
-    mask_as_class,
-    parts,
-    refuse_negative,
-)
+from napari_emcad.annotation.detect_rule import MaskValues, mask_values
+from napari_emcad.annotation.label_rules import BACKGROUND, mask_255_to_1, refuse_negative
 from napari_emcad.io.images.opened import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read_write import read_image, read_labels
@@ -38,7 +33,7 @@ if TYPE_CHECKING:
 METRICS = ("dice", "iou", "precision", "recall")
 """The figures of a `Scores` that are reported."""
 
-_NO_PARTS = Parts((), 0)
+_NO_PARTS = MaskValues((), 0)
 
 _SPACE = "ZYX"
 """Axes along which there is a distance; others (time, …) are compared position by position."""
@@ -96,7 +91,7 @@ class Case:
     slices: Slices
     predicted: NDArray[Any]
     truth: NDArray[Any]
-    parts: Parts = _NO_PARTS
+    mask_values: MaskValues = _NO_PARTS
 
 
 def evaluate(
@@ -158,7 +153,7 @@ def compare(
             truth = read_labels(labels, slices.spatial_shape)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _like(truth, predicted.shape)
-            said = parts(truth) if classes == 1 else _NO_PARTS
+            said = mask_values(truth) if classes == 1 else _NO_PARTS
             predicted, truth = _as_classes(predicted, classes), _as_classes(truth, classes)
             scores = _scores(predicted, truth, classes)
         except ImageFileError:
@@ -313,7 +308,7 @@ def _as_classes(labels: NDArray[Any], classes: int) -> NDArray[Any]:
     if classes == 1:
         refuse_negative(labels)
         return np.asarray(labels != 0, np.uint8)
-    labels = mask_as_class(labels) if classes < BACKGROUND else labels
+    labels = mask_255_to_1(labels) if classes < BACKGROUND else labels
     strange = [value for value in np.unique(labels).tolist() if not 0 <= value <= classes]
     if strange:
         value = max(strange, key=abs)

@@ -1,4 +1,4 @@
-"""A checkpoint and labeled images in, a better checkpoint out."""
+"""Training: a checkpoint and labeled slices in, a trained checkpoint out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.inference.jobs import relay_job
 from napari_emcad.io.checkpoints.checkpoint import UNTRAINED, Checkpoint, Origin
 from napari_emcad.training.events import StepEnd, Trained, TrainingEvent
 from napari_emcad.training.loop import train
@@ -15,7 +16,7 @@ from napari_emcad.training.trainer import Trainer
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -24,101 +25,104 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabeledSlice
 
-    Watch = Callable[[PvtEmcad], Iterable[Region]]
+    Preview = Callable[[PvtEmcad], Iterable[Region]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainResult:
-    """What came of a training: the new checkpoint, and how the training went."""
+    """Result of a training.
+
+    Attributes
+    ----------
+    checkpoint
+        Trained checkpoint.
+    course
+        Epochs, ending and remark of the training.
+    """
 
     checkpoint: Checkpoint
-    trained: Trained
+    course: Trained
 
 
-def teach(
+def train_job(
     checkpoint: Checkpoint,
-    slices: Sequence[LabeledSlice],
+    training: Sequence[LabeledSlice],
     held_out: Sequence[LabeledSlice],
     config: TrainingConfig,
     stop: threading.Event,
     device: str = "auto",
     state: dict[str, Any] | None = None,
-    watch: Watch | None = None,
+    preview: Preview | None = None,
 ) -> Generator[TrainingEvent | Region, None, TrainResult]:
     """Train a private copy of a checkpoint's network.
 
     Parameters
     ----------
     checkpoint
-        What to start from; it does not change.
-    slices, held_out
-        What to learn from, and what to choose the best epoch by.
+        Checkpoint to start from; it does not change.
+    training, held_out
+        Slices to learn from, and slices whose score selects the best epoch.
     config
-        How.
+        Training configuration.
     stop
-        Ends after the current step; the best so far is kept.
+        Ends the training after the current step; the best weights so far are returned.
     device
-        Where.
+        Name of the device.
     state
-        Of a `training.events.Snapshot`, to go on from.
-    watch
-        Called after each step with the network as it is; what it yields is passed on.
+        State of a `training.events.Snapshot` to resume from.
+    preview
+        Called after each step with the averaged network; the events it yields are passed on.
 
     Raises
     ------
     ValueError
-        If there is nothing to train on, or the device is not there.
+        If there is nothing to train on, or the device is not available.
     """
     from napari_emcad.inference.devices import choose_device
 
     trainer = Trainer(checkpoint.network(config.drop_path).to(choose_device(device)), config)
-    job = train(trainer, slices, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
-    trained = yield from _watched(job, trainer, watch)
-    weights, epochs = trained.weights, trained.epochs
-    score = max((each.dice for each in epochs if each.dice is not None), default=None)
-    taught = trained_checkpoint(
-        checkpoint, weights, config, f"trained on {_count(len(slices))}", score, len(epochs)
-    )
-    return TrainResult(taught, trained)
+    job = train(trainer, training, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
 
-
-def _watched(
-    job: Generator[TrainingEvent, None, Trained], trainer: Trainer, watch: Watch | None
-) -> Generator[TrainingEvent | Region, None, Trained]:
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as ended:
-            trained: Trained = ended.value
-            return trained
+    def with_preview(event: TrainingEvent) -> Iterator[TrainingEvent | Region]:
         yield event
-        if watch is not None and isinstance(event, StepEnd):
-            yield from watch(trainer.kept)
+        if preview is not None and isinstance(event, StepEnd):
+            yield from preview(trainer.kept)
+
+    course = yield from relay_job(job, with_preview)
+    scores = [epoch.dice for epoch in course.epochs if epoch.dice is not None]
+    count = len(training)
+    event = f"trained on {count} slice{'s' if count > 1 else ''}"
+    best = max(scores, default=None)
+    trained = trained_checkpoint(
+        checkpoint, course.weights, config, event, best, len(course.epochs)
+    )
+    return TrainResult(trained, course)
 
 
 def split(
     slices: Sequence[LabeledSlice], share: float, seed: int
 ) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
-    """Return slices to learn from and slices held out; slices of one image stay together.
+    """Return training slices and held-out slices; slices of one image stay together.
 
     Parameters
     ----------
     slices
-        Of a dataset.
+        Slices of a data set.
     share
-        Of the images that are held out; at least one, as long as one is left to learn from.
+        Share of the images to hold out; at least one image is held out if it is above 0, and at
+        least one is left to train on.
     seed
-        Of the draw.
+        Seed of the random choice.
     """
-    images = sorted({_image(each) for each in slices})
+    images = sorted({_image_of(labeled) for labeled in slices})
     count = min(max(round(share * len(images)), int(share > 0)), len(images) - 1)
     chosen = set(np.random.default_rng(seed).permutation(images)[:count].tolist())
-    held_out = [each for each in slices if _image(each) in chosen]
-    return [each for each in slices if _image(each) not in chosen], held_out
+    held_out = [labeled for labeled in slices if _image_of(labeled) in chosen]
+    return [labeled for labeled in slices if _image_of(labeled) not in chosen], held_out
 
 
-def _image(source: LabeledSlice) -> str:
-    return source.image or source.name
+def _image_of(labeled: LabeledSlice) -> str:
+    return labeled.image or labeled.name
 
 
 def trained_checkpoint(
@@ -129,25 +133,25 @@ def trained_checkpoint(
     score: float | None,
     epochs: int | None = None,
 ) -> Checkpoint:
-    """Return the checkpoint that came of a training.
+    """Return the checkpoint of a trained network, with the training in its history.
 
     Parameters
     ----------
     parent
-        What it started from.
+        Checkpoint from which the training started.
     weights
         State dict of the network, on the CPU.
     config
-        How it was trained.
+        Training configuration.
     event
-        What happened, for the history: "trained on 12 slices".
+        Description of the training for the history, such as "trained on 12 slices".
     score
-        Dice of what was held out; None if nothing was.
+        Dice on held-out slices; None if there were none.
     epochs
-        How many there were; None where the word means nothing.
+        Number of epochs; None for trainings that have none (Live mode).
     """
-    names = ", ".join(each.name for each in parent.classes)
-    told = "nothing was held out" if score is None else f"Dice {score:.3f} on what was held out"
+    names = ", ".join(label.name for label in parent.classes)
+    scored = "nothing was held out" if score is None else f"Dice {score:.3f} on held-out pixels"
     entry = {
         "event": event,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -160,14 +164,10 @@ def trained_checkpoint(
     return replace(
         parent,
         title=f"{names}: trained PVT-EMCAD-{parent.config.encoder[-2:].upper()}",
-        description=f"{event[0].upper()}{event[1:]}, from “{entry['parent_title']}”; {told}.",
-        tensors={k: v.numpy() for k, v in weights.items()},
+        description=f"{event[0].upper()}{event[1:]}, from “{entry['parent_title']}”; {scored}.",
+        tensors={name: tensor.numpy() for name, tensor in weights.items()},
         history=(*parent.history, entry),
         parent=parent.origin.sha256 or parent.parent,
         origin=Origin("", "", "new"),
-        notes=tuple(each for each in parent.notes if each != UNTRAINED),
+        notes=tuple(note for note in parent.notes if note != UNTRAINED),
     )
-
-
-def _count(slices: int) -> str:
-    return f"{slices} slice{'s' if slices > 1 else ''}"

@@ -29,7 +29,7 @@ def _open_in_panel(path: str | list[str]) -> list[LayerData]:
 
     viewer = napari.current_viewer()
     if viewer is not None:
-        show_panel(viewer).model_controller.open_file(
+        show_panel(viewer).model.controller.open_file(
             Path(path if isinstance(path, str) else path[0])
         )
     return [(None,)]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
 import napari_emcad
-from napari_emcad.interactive.annotated_patches import painted_part
+from napari_emcad.interactive.annotated_patches import read_window
 from napari_emcad.plugin.annotations.layer import new_annotation
-from napari_emcad.plugin.layers.geometry import carried, without_channels
+from napari_emcad.plugin.layers.geometry import carried, unwrapped, without_channels
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def channels_within(viewer, tiny, nuclei):
     image = np.stack([np.stack([plane, plane // 2]) for plane in planes])
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
     panel = tiny(viewer)
-    for box in panel.segment_panel._axes._channels:
+    for box in panel.segment.panel._axes._channels:
         box.setCurrentIndex(box.findData(0))
-    panel.segment_panel._axes.changed.emit()
-    panel.teach_controller.new_annotation()
+    panel.segment.panel._axes.changed.emit()
+    panel.teach.annotating.new_annotation()
     return panel
 
 
@@ -115,12 +115,12 @@ def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qt
             assert labels.get_value(point, world=True) == value
             assert shown(labels)[24, 30] == value
     record = panel.session.project.record
-    assert {key.index for key in record.pages} == {(1,), (2,)}
-    pair = panel.teach_controller.pair
-    assert pair.numbers.shape == (3, 96, 128)
-    assert set(record.painted.items()) == {
-        (1, int((pair.numbers == 1).sum())),
-        (0, int((pair.numbers == 255).sum())),
+    assert {key.index for key in record.patches} == {(1,), (2,)}
+    pair = panel.teach.annotating.pair
+    assert pair.values.shape == (3, 96, 128)
+    assert set(record.pixel_counts.items()) == {
+        (1, int((pair.values == 1).sum())),
+        (0, int((pair.values == 255).sum())),
     }
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
@@ -129,12 +129,12 @@ def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qt
 def test_corrections_reach_every_channel(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     viewer.dims.set_current_step((0, 1), (1, 1))
-    panel.preview.refresh()
+    panel.teach.preview.refresh()
     settle(panel, qtbot)
     said = viewer.layers["cells prediction"].data[1, 0]
     assert said.any()
-    press(qtbot, panel.teach_panel._correct)
-    numbers = panel.teach_controller.pair.numbers
+    press(qtbot, panel.teach.panel._correct)
+    numbers = panel.teach.annotating.pair.values
     assert np.array_equal(numbers[1] == 1, said == 1)
     assert not numbers[[0, 2]].any()
     assert np.array_equal(shown(annotation(panel)), numbers[1])
@@ -147,19 +147,19 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     panel = channels_within
     stroke(panel, 1, (1, 1, 24, 30))
     settle(panel, qtbot)
-    panel.autosave_controller.save()
-    qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    (path,) = panel.autosave_controller._sitting.folder.glob("paint-*")
+    panel.autosave.save()
+    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+    (path,) = panel.autosave._folder.folder.glob("paint-*")
     with np.load(path) as kept:
         assert tuple(kept["shape"]) == (3, 96, 128)
-    panel.autosave_controller._sitting._held.close()  # as the end of the process does
+    panel.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
-    (pair,) = again.notes.pairs
+    (pair,) = again.annotations.pairs
     assert np.array_equal(pair.labels.data, annotation(panel).data)
     pair.labels.paint((0, 1, 50, 50), 1)
     assert pair.labels.data[0, 0, 50, 50] == 1
@@ -173,14 +173,14 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     data, meta, _ = annotation(panel).as_layer_data_tuple()
     copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
     viewer.layers.remove(annotation(panel))
-    panel.teach_controller.use_layer(copied)
+    panel.teach.annotating.use_layer(copied)
     assert annotation(panel) is copied
     copied.paint((2, 1, 50, 50), 1)
     assert copied.data[2, 0, 50, 50] == 1
     odd = np.zeros(copied.data.shape, np.uint8)
     odd[0, 1, :5] = 1
-    panel.teach_controller.use_layer(viewer.add_labels(odd, name="odd"))
-    assert "“odd” does not suit “cells”: its channels hold different" in panel.job_bar.message
+    panel.teach.annotating.use_layer(viewer.add_labels(odd, name="odd"))
+    assert "“odd” does not fit “cells”: its channels hold different" in panel.job_bar.message
     assert annotation(panel) is copied
     copied.data = np.array(copied.data)  # as other plugins do
     settle(panel, qtbot)
@@ -188,8 +188,8 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     assert copied.data[2, 1, 70, 70] == 1
     copied.data = odd
     settle(panel, qtbot)
-    panel.teach_controller.show()
-    assert "its channels hold different numbers" in panel.teach_panel._reason.text()
+    panel.teach.view.show()
+    assert "its channels hold different values" in panel.teach.panel._reason.text()
 
 
 def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_within, qtbot):
@@ -199,11 +199,11 @@ def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_wit
     mine = np.zeros((3, 96, 128), np.uint8)
     mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
     layer = viewer.add_labels(mine, name="mine")
-    panel.teach_controller.use_layer(layer)
+    panel.teach.annotating.use_layer(layer)
     settle(panel, qtbot)
-    assert "no axis for the channels" in panel.teach_panel._remark.text()
-    assert set(panel.session.project.record.painted) == {0, 1}
-    panel.teach_controller.paint(1)
+    assert "no axis for the channels" in panel.teach.panel._remark.text()
+    assert set(panel.session.project.record.pixel_counts) == {0, 1}
+    panel.teach.annotating.paint(1)
     assert "no axis for the channels" in panel.job_bar.message
     assert layer.mode != "paint"
 
@@ -222,35 +222,35 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
     """H7, H8: nothing is learned on pixels that were not painted on."""
     image = viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
         stroke(panel, k, at)
         settle(panel, qtbot)
-    painted = panel.session.project.record.painted
+    painted = panel.session.project.record.pixel_counts
     image.data = np.zeros(other, np.uint8)
     settle(panel, qtbot)
-    panel.teach_controller.show()
-    reason = panel.teach_panel._reason.text()
-    assert "“nuclei annotation” does not suit “nuclei” any more" in reason
+    panel.teach.view.show()
+    reason = panel.teach.panel._reason.text()
+    assert "“nuclei annotation” no longer fits “nuclei”" in reason
     assert said in reason
-    assert not panel.teach_panel._train.isEnabled()
-    panel.training_runner.train()
+    assert not panel.teach.panel._train.isEnabled()
+    panel.teach.training.train()
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
-    panel.teach_controller.paint(1)
+    panel.teach.annotating.paint(1)
     assert said in panel.job_bar.message
     for do in (
-        panel.teach_controller.correct,
-        panel.preview.refresh,
-        panel.autosave_controller.save,
+        panel.teach.annotating.correct,
+        panel.teach.preview.refresh,
+        panel.autosave.save,
     ):
         do()
         settle(panel, qtbot)
     image.data = nuclei
     settle(panel, qtbot)
-    panel.teach_controller.show()
-    assert panel.session.project.record.painted == painted
-    assert panel.teach_panel._train.isEnabled()
+    panel.teach.view.show()
+    assert panel.session.project.record.pixel_counts == painted
+    assert panel.teach.panel._train.isEnabled()
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
 
@@ -262,16 +262,16 @@ def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
         viewer.add_image(nuclei, name=name)
     panel = tiny(viewer)
     for name in ("one", "two"):
-        panel.teach_panel.choose_layer(viewer.layers[name])
-        press(qtbot, panel.teach_panel._new)
+        panel.context.image_input.set_layer(viewer.layers[name])
+        press(qtbot, panel.teach.panel._new)
         for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
             stroke(panel, k, at)
             settle(panel, qtbot)
     viewer.layers["one"].data = nuclei[:40]
     settle(panel, qtbot)
-    assert "“one”" in panel.training_runner.why_not()
-    panel.session.project.change_pair(next(iter(panel.session.project.pairs)), ticked=False)
-    assert not panel.training_runner.why_not()
+    assert "“one”" in panel.teach.training.why_not()
+    panel.session.project.change_entry(next(iter(panel.session.project.entries)), enabled=False)
+    assert not panel.teach.training.why_not()
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
@@ -282,18 +282,18 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
     panel = tiny(viewer)
     keys = []
     for value in range(1, 5):
-        press(qtbot, panel.teach_panel._new)
-        keys.append(panel.teach_controller.pair.key)
+        press(qtbot, panel.teach.panel._new)
+        keys.append(panel.teach.annotating.pair.key)
         assert keys[-1] != id(annotation(panel))  # an address is given to others later
         annotation(panel).data[value, :value] = 1
         annotation(panel).refresh()
         settle(panel, qtbot)
-        panel.autosave_controller.save()
-        qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
+        panel.autosave.save()
+        qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
         viewer.layers.remove(annotation(panel))
         settle(panel, qtbot)
     assert len(set(keys)) == 4
-    found = sorted(panel.autosave_controller._sitting.folder.glob("paint-*"))
+    found = sorted(panel.autosave._folder.folder.glob("paint-*"))
     assert len(found) == 4
     for count, path in enumerate(found, start=1):
         with np.load(path) as kept:
@@ -307,9 +307,9 @@ def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
 
 def everything(record):
     """Return where a record's only place is learned and held out."""
-    pages = list(record.pages.values())
-    learned = np.any([page.learned() >= 0 for page in pages], axis=0)
-    return learned, np.any([page.tested() >= 0 for page in pages], axis=0)
+    pages = list(record.patches.values())
+    learned = np.any([page.training_target() >= 0 for page in pages], axis=0)
+    return learned, np.any([page.validation_target() >= 0 for page in pages], axis=0)
 
 
 def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
@@ -319,7 +319,7 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     for _ in range(2):
-        press(qtbot, panel.teach_panel._new)
+        press(qtbot, panel.teach.panel._new)
         for row in range(8, 88, 16):
             for k in (1, 0):
                 stroke(panel, k, (row + 8 * k, 20), 40)
@@ -328,19 +328,19 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
     learned, tested = everything(record)
     assert tested.any()
     assert not (learned & tested).any()
-    assert not panel.training_runner.disagreement()
-    first, second = panel.notes.pairs
+    assert not panel.teach.training.conflict_message()
+    first, second = panel.annotations.pairs
     second.labels.data[first.labels.data == 1] = 255
     second.labels.refresh()
     settle(panel, qtbot)
-    panel.teach_controller.show()
+    panel.teach.view.show()
     count = int((first.labels.data == 1).sum())
-    said = panel.teach_panel._score.text()
+    said = panel.teach.panel._score.text()
     assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in said
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
-    panel.session.project.change_pair(second.key, ticked=False)
-    assert not panel.training_runner.disagreement()
+    panel.session.project.change_entry(second.key, enabled=False)
+    assert not panel.teach.training.conflict_message()
 
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
@@ -348,7 +348,7 @@ def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qt
     """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     for column in range(5, 118, 12):
         for k, row in ((1, 24), (0, 60)):
             stroke(panel, k, (row, column), 2)
@@ -363,7 +363,8 @@ def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qt
         viewer.layers.remove("nuclei")
         settle(panel, qtbot)
         viewer.add_image(nuclei, name="again")
-    press(qtbot, panel.teach_panel._new)
+        settle(panel, qtbot)
+    press(qtbot, panel.teach.panel._new)
     for row in (24, 60):
         stroke(panel, 1, (row, 0), 120)
         settle(panel, qtbot)
@@ -375,7 +376,8 @@ def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qt
 
 def means(panel, meaning):
     """Say in the list what the only annotation's numbers mean, as the user does."""
-    box = panel.teach_panel.pairs.cellWidget(0, 2)
+    panel.teach.view.show()
+    box = panel.teach.panel.annotations.cellWidget(0, 2)
     box.setCurrentIndex(box.findData(meaning))
     box.activated.emit(box.currentIndex())
 
@@ -384,37 +386,37 @@ def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, t
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     mask = (nuclei > 100).astype(np.uint8) * 255
-    panel.teach_controller.use_layer(viewer.add_labels(mask, name="mine"))
+    panel.teach.annotating.use_layer(viewer.add_labels(mask, name="mine"))
     settle(panel, qtbot)
     bright = int((nuclei > 100).sum())
-    book, remark = panel.session.project, panel.teach_panel._remark
+    book, remark = panel.session.project, panel.teach.panel._remark
     means(panel, "scribbles")
     settle(panel, qtbot)
-    assert book.record.painted == {0: bright}
-    assert "255 is sure background now" in remark.text()
-    panel.teach_controller.paint(1)
+    assert book.record.pixel_counts == {0: bright}
+    assert "255 is background now" in remark.text()
+    panel.teach.annotating.paint(1)
     assert viewer.layers["mine"].selected_label == 1
     means(panel, "mask")
     settle(panel, qtbot)
-    assert book.record.painted == {0: nuclei.size - bright, 1: bright}
-    assert not panel.training_runner._watch.problem
+    assert book.record.pixel_counts == {0: nuclei.size - bright, 1: bright}
+    assert not panel.teach.training.queue.problem
 
 
 def rename(panel, k, name):
-    panel.teach_panel.classes._rows.item(k, 1).setText(name)
+    panel.teach.panel.classes._rows.item(k, 1).setText(name)
 
 
 def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot):
-    press(qtbot, panel.teach_panel._new)
-    press(qtbot, panel.teach_panel.classes._add)
+    press(qtbot, panel.teach.panel._new)
+    press(qtbot, panel.teach.panel.classes._add)
     rename(panel, 2, "Nucleus\n")
     assert "already" in panel.job_bar.message
-    assert panel.teach_panel.classes._rows.item(2, 1).text() == "class 2"
+    assert panel.teach.panel.classes._rows.item(2, 1).text() == "class 2"
     rename(panel, 2, "cell\nwall")
     assert not panel.job_bar.message
-    assert panel.teach_panel.classes._rows.item(2, 1).text() == "cell wall"
+    assert panel.teach.panel.classes._rows.item(2, 1).text() == "cell wall"
     assert annotation(panel).features["class"].tolist()[-1] == "cell wall"
-    panel.job_bar.say("Saved.")
+    panel.runner.show_message("Saved.")
     rename(panel, 2, "debris")
     assert panel.job_bar.message == "Saved."
 
@@ -441,7 +443,7 @@ def held_back(monkeypatch):
 def with_strokes(viewer, tiny, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
         stroke(panel, k, at)
         settle(panel, qtbot)
@@ -454,14 +456,14 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
 ):
     """Alt+T right after a training begins another one, whatever is being predicted."""
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
-    panel.training_runner.train()
+    panel.teach.training.train()
     qtbot.waitUntil(held_back.begun.is_set, timeout=PATIENCE_MS)
     assert panel.session.running.verb == "Predicting"
-    panel.teach_controller.show()
+    panel.teach.view.show()
     if by == "key":
-        panel.training_runner.train()
+        panel.teach.training.train()
     else:
-        button = panel.teach_panel._train if by == "button" else panel.teach_panel._update
+        button = panel.teach.panel._train if by == "button" else panel.teach.panel._update
         assert button.isEnabled()
         press(qtbot, button)
     qtbot.waitUntil(lambda: len(panel.session.versions) == 3, timeout=PATIENCE_MS)
@@ -474,13 +476,13 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
 def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, held_back):
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     ticket = panel.session.begin("Segmenting nuclei")
-    panel.training_runner.train()
+    panel.teach.training.train()
     assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
     panel.session.end(ticket)
     settle(panel, qtbot)
     assert len(panel.session.versions) == 1
-    panel.preview.compare(panel.session.versions.current)
-    panel.training_runner.train()
+    panel.teach.preview.compare(panel.session.versions.current)
+    panel.teach.training.train()
     assert "Predicting: wait" in panel.job_bar.message
     held_back.set()
     settle(panel, qtbot)
@@ -494,12 +496,13 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     image = viewer.add_image(
         np.stack([tall] * 4), name="huge", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5)
     )
-    monkeypatch.setattr("napari_emcad.plugin.annotations.layer._LARGEST", 200 * 250 * 2)
+    for module in ("layer", "fit"):
+        monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 250 * 2)
     monkeypatch.setattr("napari_emcad.pipelines.segment._memory", lambda: image.data.size - 1)
     panel = tiny(viewer)
     viewer.dims.set_current_step(0, 2)
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     for at, k in ((24, 30), 1), ((60, 20), 0):
         stroke(panel, k, (1, *at))
         settle(panel, qtbot)
@@ -518,7 +521,7 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
     for place in ((0, 0, 0), (1, 40, 50)):
         wanted = np.add(place, corner)
         assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
-    huge.preview.refresh()
+    huge.teach.preview.refresh()
     settle(huge, qtbot)
     index = 2 - corner[0]
     said = found.data[index]
@@ -528,7 +531,7 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
     part = whole[corner[1] :, corner[2] :][: said.shape[0], : said.shape[1]]
     assert (part == said).mean() > 0.98
     before = labels.data.copy()
-    press(qtbot, huge.teach_panel._correct)
+    press(qtbot, huge.teach.panel._correct)
     now = labels.data[index]
     free = before[index] == 0
     assert np.array_equal(now[free & (said == 1)], np.ones((free & (said == 1)).sum()))
@@ -538,8 +541,11 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
 def test_a_training_without_a_prediction_says_why(huge, qtbot):
     huge.viewer.dims.set_current_step(0, 0)
     said = []
-    say = huge.job_bar.say
-    huge.job_bar.say = lambda message, error=False: (said.append(message), say(message, error))
+    say = huge.runner.show_message
+    huge.runner.show_message = lambda message, error=False: (
+        said.append(message),
+        say(message, error),
+    )
     train(huge, qtbot)
     assert "No prediction is shown: What is on screen lies beside the annotation." in said
     assert len(huge.session.versions) == 2
@@ -553,27 +559,27 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
     mask = np.zeros(nuclei.shape, np.uint8)
     for k, value in enumerate(values):
         mask[20 + 24 * k : 40 + 24 * k] = value
-    panel.teach_controller.use_layer(viewer.add_labels(mask.copy(), name="mine"))
+    panel.teach.annotating.use_layer(viewer.add_labels(mask.copy(), name="mine"))
     settle(panel, qtbot)
-    remark = panel.teach_panel._remark
+    remark = panel.teach.panel._remark
     assert ("single objects" if values[0] == 1 else "85 is class 1") in remark.text()
     means(panel, "mask")
     settle(panel, qtbot)
-    panel.teach_controller.show()
-    assert "add a class" in panel.teach_panel._reason.text()
+    panel.teach.view.show()
+    assert "add a class" in panel.teach.panel._reason.text()
     for _ in range(2):
-        press(qtbot, panel.teach_panel.classes._add)
+        press(qtbot, panel.teach.panel.classes._add)
     settle(panel, qtbot)
     record = panel.session.project.record
-    assert record.painted == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
-    assert set(record.held_out) == set(range(4))
+    assert record.pixel_counts == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
+    assert set(record.held_out_counts) == set(range(4))
     train(panel, qtbot)
     assert panel.session.checkpoint.config.num_classes == 4
     assert panel.session.versions.current.score is not None
     assert np.array_equal(viewer.layers["mine"].data, mask)
     for k in range(4):
-        panel.teach_controller.paint(k)
-        rule = panel.session.project.pairs[panel.teach_controller.pair.key].rule
+        panel.teach.annotating.paint(k)
+        rule = panel.session.project.entries[panel.teach.annotating.pair.key].rule
         assert rule.class_of(int(annotation(panel).selected_label)) == k
 
 
@@ -583,10 +589,10 @@ def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
     settle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))
-        search = panel.suggest_controller._ask().search
+        search = panel.stages.suggesting._request().search
         height, width = search.shape
-        target = painted_part(search.painted, (z,), (0, height), (0, width), search.classes)
-        assert (target == 1).sum() == (panel.teach_controller.pair.numbers[z] == 1).sum()
+        target = read_window(search.annotated, (z,), (0, height), (0, width), search.classes)
+        assert (target == 1).sum() == (panel.teach.annotating.pair.values[z] == 1).sum()
         assert (target == 1).any() == (z == 1)
 
 
@@ -595,30 +601,30 @@ def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbo
     one = viewer.add_image(nuclei, name="one")
     other = viewer.add_image(np.stack([nuclei] * 6), name="other")
     panel = tiny(viewer)
-    panel.teach_panel.choose_layer(other)
-    panel.stages_panel.choose_layer(other)
+    panel.context.image_input.set_layer(other)
+    panel.context.image_input.set_layer(other)
     settle(panel, qtbot)
     other.name = "one"
     settle(panel, qtbot)
-    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
-        assert box.layer is other
-    assert panel.segment_panel._axes.axes == "ZYX"
+    for tab in (panel.teach, panel.segment, panel.stages):
+        assert unwrapped(tab.panel._image._box.value) is other
+    assert panel.segment.panel._axes.axes == "ZYX"
     viewer.layers.remove(other)
     settle(panel, qtbot)
-    for box in (panel.teach_panel, panel.segment_panel, panel.stages_panel):
-        assert box.layer is one
-    assert panel.segment_panel._axes.axes == "YX"
-    press(qtbot, panel.teach_panel._new)
+    for tab in (panel.teach, panel.segment, panel.stages):
+        assert unwrapped(tab.panel._image._box.value) is one
+    assert panel.segment.panel._axes.axes == "YX"
+    press(qtbot, panel.teach.panel._new)
     assert annotation(panel).ndim == 2
 
 
 def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     means(panel, "objects")
-    press(qtbot, panel.teach_panel.classes._add)
+    press(qtbot, panel.teach.panel.classes._add)
     settle(panel, qtbot)
     assert "cannot hold class 2" in panel.job_bar.message
-    panel.teach_controller.paint(1)
+    panel.teach.annotating.paint(1)
     assert annotation(panel).mode == "paint"

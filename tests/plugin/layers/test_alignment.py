@@ -73,11 +73,11 @@ def test_coarse_grids_have_the_half_pixel_term(factor):
 
 
 def test_a_result_follows_an_image_that_was_moved(panel, finish):
-    panel.segment_controller.run()
+    panel.segment.controller.run()
     finish(panel)
     image = panel.viewer.layers["nuclei"]
     image.scale, image.translate, image.units = (0.3, 0.3), (5, 6), ("um", "um")
-    panel.segment_controller.run()
+    panel.segment.controller.run()
     finish(panel)
     (layer,) = [each for each in panel.viewer.layers if isinstance(each, Labels)]
     np.testing.assert_allclose(layer.scale, (0.3, 0.3))
@@ -92,13 +92,13 @@ def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, doc
     image = np.stack([np.stack([plane, plane]) for plane in planes])
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
     panel = dock(viewer)
-    for box in panel.segment_panel._axes._channels:
+    for box in panel.segment.panel._axes._channels:
         box.setCurrentIndex(box.findData(0))
-    form = panel.segment_panel
+    form = panel.segment.panel
     form._axes.changed.emit()
     form._scope.setCurrentIndex(form._scope.findData("layer"))
     form._advanced._probabilities.setChecked(True)
-    panel.segment_controller.run()
+    panel.segment.controller.run()
     finish(panel)
     layer = viewer.layers["cells segmentation"]
     checkpoint = panel.session.checkpoint

@@ -33,8 +33,8 @@ FEW = StageChoices(stages=(4, 1), kinds=("probability",))
 
 
 def click(qtbot, panel):
-    panel.stages_controller.show()  # or wait for it
-    qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
+    panel.stages.controller.show()  # or wait for it
+    qtbot.mouseClick(panel.stages.panel._show, Qt.MouseButton.LeftButton)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def shown(finish, qtbot):
 
     def shown(panel):
         finish(panel)
-        qtbot.waitUntil(lambda: not panel.stages_controller._waiting, timeout=30_000)
+        qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
     return shown
 
@@ -69,9 +69,9 @@ def stack(viewer, dock, nuclei):
     viewer.add_image(slices, name="stack", scale=(2, 0.5, 0.5), axis_labels=("z", "y", "x"))
     viewer.dims.set_current_step(0, 2)
     panel = dock(viewer)
-    panel.stages_panel.set_value(FEW)
-    panel.stages_panel._follow.setChecked(True)
-    panel.stages_controller.show()
+    panel.stages.panel.set_value(FEW)
+    panel.stages.panel._follow.setChecked(True)
+    panel.stages.controller.show()
     return panel
 
 
@@ -109,11 +109,11 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
 
 
 def _request(image, level, z):
-    class Answers:
+    class HeldOutPredictions:
         class config:
             input_channels = 3
 
-    slices = slices_for(level.array, Answers, "ZYX", None, Scope((z,)))
+    slices = slices_for(level.array, HeldOutPredictions, "ZYX", None, Scope((z,)))
     given = dict.fromkeys(("checkpoint", "settings"))
     return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **given)
 
@@ -126,9 +126,9 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(3, 1, 1, 1))
     viewer.dims.set_current_step(0, 4)
     panel = dock(viewer)
-    panel.segment_panel._axes._channels[0].setCurrentIndex(1)
-    panel.segment_panel._axes._channels[0].activated.emit(1)
-    panel.stages_panel.set_value(FEW)
+    panel.segment.panel._axes._channels[0].setCurrentIndex(1)
+    panel.segment.panel._axes._channels[0].activated.emit(1)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     layer = maps(panel)["probability:1"]
@@ -141,7 +141,7 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
 
 
 def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, nuclei):
-    panel.stages_panel.set_value(
+    panel.stages.panel.set_value(
         StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "adds"))
     )
     click(qtbot, panel)
@@ -155,12 +155,12 @@ def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, 
     assert found["gate:3"].name == "nuclei · stage 3 · gate"
     assert found["entropy"].name == "nuclei · entropy"
     assert found["adds:2"].colormap.name == "blue white red"
-    assert "Seen in" in panel.job_bar.message
+    assert "Computed in" in panel.job_bar.message
     assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
 
 
 def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
-    stages = panel.stages_panel
+    stages = panel.stages.panel
     stages.set_value(StageChoices((4,), ("decoder", "channel")))
     click(qtbot, panel)
     shown(panel)
@@ -178,7 +178,7 @@ def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, sh
 
 
 def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nuclei):
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     before = maps(panel)
@@ -188,7 +188,7 @@ def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nucl
     kept = duplicate.data.copy()
     image = panel.viewer.layers["nuclei"]
     image.data, image.scale = 200 - nuclei[::-1], (0.5, 0.5)
-    panel.stages_panel.choose_layer(image)
+    panel.context.image_input.set_layer(image)
     click(qtbot, panel)
     shown(panel)
     after = maps(panel)
@@ -201,7 +201,7 @@ def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nucl
 
 def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtbot):
     labels = panel.viewer.add_labels(np.zeros((96, 128), np.uint8), name="paint")
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     assert panel.viewer.layers.selection.active is labels
@@ -212,18 +212,18 @@ def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtb
         "nuclei · stage 1 · probability",
         "paint",
     ]
-    for combo in (panel.stages_panel._image, panel.segment_panel._image):
-        assert [each.name for each in combo.choices] == ["nuclei"]
+    for combo in (panel.stages.panel._image, panel.segment.panel._image):
+        assert [each.name for each in combo._box.choices] == ["nuclei"]
 
 
 def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
     kinds = ("probability", "gate", "adds", "entropy", "disagreement")
-    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
+    panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
     shown(panel)
     grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
     before = (grid.enabled, grid.shape, grid.stride)
-    qtbot.mouseClick(panel.stages_panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
     assert grid.enabled
     assert all(layer.visible for layer in maps(panel).values())
     places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
@@ -232,41 +232,41 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
         assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
         assert places[f"nuclei · stage {n} · what the stage adds"][1] == 4 - n
         assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
-    qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
     qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
 
 
 def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, shown, qtbot):
     """Many that leave a grid at once end some OpenGL drivers, and each costs a collection."""
-    panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
+    panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
     click(qtbot, panel)
     shown(panel)
     layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
-    qtbot.mouseClick(panel.stages_panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
     counts, frozen = [len(layers)], []
     layers.events.removed.connect(lambda _: counts.append(len(layers)))
     layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
-    panel.stages_panel.set_value(StageChoices((1,), ("probability",)))
+    panel.stages.panel.set_value(StageChoices((1,), ("probability",)))
     click(qtbot, panel)
     shown(panel)
     assert len(layers) > 2
     assert not grid.enabled
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)  # what leaves is not taken for what is shown
     shown(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
-    assert panel.stages_controller._layers.beside
+    assert panel.stages.controller._layers.beside
     assert all(frozen)
     assert gc.get_freeze_count() == 0
 
 
 def test_naparis_own_grid_button_counts(panel, shown, qtbot):
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
-    grid, button = panel.viewer.canvas.grid, panel.stages_panel._beside
+    grid, button = panel.viewer.canvas.grid, panel.stages.panel._beside
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     grid.enabled = False
@@ -279,7 +279,7 @@ def test_naparis_own_grid_button_counts(panel, shown, qtbot):
 
 
 def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     first, second = maps(panel).values()
@@ -292,62 +292,61 @@ def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
 
 
 def test_bars_alone_can_be_removed(panel, shown, qtbot):
-    panel.stages_panel.set_value(StageChoices((4, 1), ("channel",)))
+    panel.stages.panel.set_value(StageChoices((4, 1), ("channel",)))
     click(qtbot, panel)
     shown(panel)
-    panel.stages_controller.show()
-    assert panel.stages_panel._remove.isEnabled()
-    qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
-    assert not panel.stages_panel._remove.isEnabled()
-    assert not panel.stages_controller._seen
+    panel.stages.controller.show()
+    assert panel.stages.panel._remove.isEnabled()
+    qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
+    assert not panel.stages.panel._remove.isEnabled()
+    assert panel.stages.presenter.request is None
 
 
 # -- what changes meanwhile
 
 
 def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     image = panel.viewer.layers["nuclei"]
-    panel.stages_controller._cursor = (25.0, 54.0)
-    panel.stages_controller._read()
-    assert panel.stages_panel.readout.values
+    panel.stages.cursor._position = (25.0, 54.0)
+    panel.stages.cursor.show()
+    assert panel.stages.panel.readout.values
     image.data = np.zeros_like(image.data)
-    assert "image has changed" in panel.stages_panel._told.text()
-    assert not panel.stages_panel.readout.values
+    assert "image has changed" in panel.stages.panel._status.text()
+    assert not panel.stages.panel.readout.values
     click(qtbot, panel)
     shown(panel)
-    assert not panel.stages_panel._told.text()
+    assert not panel.stages.panel._status.text()
     image.data = np.zeros((3, 40, 50), np.uint8)
-    assert "image has changed" in panel.stages_panel._told.text()
+    assert "image has changed" in panel.stages.panel._status.text()
 
 
 def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot):
     click(qtbot, stack)
     shown(stack)
-    panel = stack.stages_controller
-    panel._cursor = (4.0, 25 * 0.5, 54 * 0.5)
-    panel._read()
-    assert stack.stages_panel.readout.values
+    stack.stages.cursor._position = (4.0, 25 * 0.5, 54 * 0.5)
+    stack.stages.cursor.show()
+    assert stack.stages.panel.readout.values
     stack.viewer.dims.set_current_step(0, 0)
-    assert not stack.stages_panel.readout.values
+    assert not stack.stages.panel.readout.values
     click(qtbot, stack)
     shown(stack)
-    found = panel._seen[1][MapKey("probability", 1)].values
-    assert stack.stages_panel.readout.values[1] == pytest.approx(
+    found = stack.stages.presenter.maps[MapKey("probability", 1)].values
+    assert stack.stages.panel.readout.values[1] == pytest.approx(
         found[int(25.5 / STRIDE), int(54.5 / STRIDE)]
     )
 
 
 def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
-    scope = panel.stages_panel._scope
+    scope = panel.stages.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
     panel.viewer.scene.camera.center = (0.0, 5000.0, 5000.0)
-    panel.stages_controller.show()
-    assert not panel.stages_panel._show.isEnabled()
-    assert "Nothing of the image is on screen" in panel.stages_panel._reason.text()
+    panel.stages.controller.show()
+    assert not panel.stages.panel._show.isEnabled()
+    assert "Nothing of the image is on screen" in panel.stages.panel._reason.text()
 
 
 # -- stacks
@@ -371,7 +370,7 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
         stack.viewer.layers["stack"].data, stack.session.checkpoint, ["probability:1"], "ZYX", "cpu"
     )[5]
     np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
-    assert "z 5" in stack.stages_panel._told.text()
+    assert "z 5" in stack.stages.panel._status.text()
     shown(stack)
     count = len(looks)
     stack.viewer.dims.set_current_step(0, 2)
@@ -390,7 +389,7 @@ def test_late_answers_are_dropped(stack, shown, qtbot, gate):
     layer.events.translate.connect(lambda: places.append(layer.translate[0]))
     gate.clear()
     stack.viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: stack.job_bar.running, timeout=5_000)
+    qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
     stack.viewer.dims.set_current_step(0, 5)
     qtbot.wait(300)
     gate.set()
@@ -432,25 +431,25 @@ def test_the_cache_forgets_what_was_not_looked_at_for_longest():
 
 
 def test_the_stages_under_the_cursor(stack, shown, qtbot):
-    stack._tabs.setCurrentWidget(stack.stages_panel)
+    stack._tabs.setCurrentWidget(stack.stages.panel)
     click(qtbot, stack)
     shown(stack)
-    readout, seen = stack.stages_panel.readout, stack.stages_controller._seen
+    readout, maps = stack.stages.panel.readout, stack.stages.presenter.maps
 
     class Event:
         position = (4.0, 25 * 0.5, 54 * 0.5)
 
-    stack.stages_panel.isVisible = lambda: True
+    stack.stages.panel.isVisible = lambda: True
     for callback in stack.viewer.mouse_move_callbacks:
         callback(stack.viewer, Event)
     expected = {}
     for n, times in {4: 8, 3: 4, 2: 2, 1: 1}.items():
         y, x = (int((each + 0.5) / (STRIDE * times)) for each in (25, 54))
-        expected[n] = seen[1][MapKey("probability", n)].values[y, x]
+        expected[n] = maps[MapKey("probability", n)].values[y, x]
     assert readout.values == pytest.approx(expected)
     for outside in ((4.0, -9.0, 0.0), (6.0, 12.0, 27.0)):
         Event.position = outside
-        stack.stages_controller._moved(stack.viewer, Event)
+        stack.stages.cursor._mouse_moved(stack.viewer, Event)
         assert readout.values == {}
 
 
@@ -459,12 +458,12 @@ def test_the_stages_under_the_cursor(stack, shown, qtbot):
 
 def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     panel = dock(viewer)
-    stages_controller, stages = panel.stages_controller, panel.stages_panel
+    stages_controller, stages = panel.stages.controller, panel.stages.panel
     stages_controller.show()
     assert stages._reason.text() == "Open an image first."
     viewer.add_image(np.stack([nuclei] * 3), name="three")
     stages_controller.show()
-    assert panel.segment_panel.problem in stages._reason.text()
+    assert panel.context.image_input.problem in stages._reason.text()
     viewer.layers.clear()
     viewer.add_image(nuclei)
     stages.set_value(StageChoices((), ()))
@@ -478,7 +477,7 @@ def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     assert "numbers" in stages._reason.text()
     assert not stages._show.isEnabled()
     panel.session._checkpoint = None
-    stages_controller.look()
+    stages_controller.compute()
     assert panel.job_bar.message == "Open a model first."
 
 
@@ -489,7 +488,7 @@ def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
 )
 def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error):
     """H1, H20."""
-    panel.stages_panel.set_value(FEW)
+    panel.stages.panel.set_value(FEW)
     with monkeypatch.context() as broken:
 
         def forward_intermediates(*_):
@@ -499,29 +498,29 @@ def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error
         click(qtbot, panel)
         shown(panel)
     assert panel.job_bar.message
-    assert "Seen in" not in panel.job_bar.message
+    assert "Computed in" not in panel.job_bar.message
     assert maps(panel) == {}
-    panel.stages_controller.show()
-    assert panel.stages_panel._show.isEnabled()
+    panel.stages.controller.show()
+    assert panel.stages.panel._show.isEnabled()
     click(qtbot, panel)
     shown(panel)
     assert len(maps(panel)) == 2
 
 
 def test_stop_leaves_the_maps_and_follows_no_longer(stack, shown, qtbot, gate):
-    stack.segment_panel._advanced._tile.setValue(64)
+    stack.segment.panel._advanced._tile.setValue(64)
     gate.set()
     click(qtbot, stack)
     shown(stack)
     gate.clear()
     stack.viewer.dims.set_current_step(0, 4)
-    qtbot.waitUntil(lambda: stack.job_bar.running, timeout=5_000)
-    stack.job_bar.stop()
+    qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
+    stack.runner.stop()
     gate.set()
     shown(stack)
     qtbot.wait(300)
-    assert not stack.stages_panel.following
-    assert not stack.job_bar.running
+    assert not stack.stages.panel.following
+    assert not stack.runner.running
     assert maps(stack)["probability:1"].translate[0] == 4
 
 
@@ -546,7 +545,7 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
 
     checkpoint = panel.session.checkpoint
     panel.session.open(with_classes(checkpoint, ["nucleus", "cell"]))
-    stages = panel.stages_panel
+    stages = panel.stages.panel
     titles = [stages._class.itemText(n) for n in range(stages._class.count())]
     assert titles == ["nucleus", "cell", "background"]
     stages.set_value(StageChoices((1,), ("probability",), part=2))
@@ -555,7 +554,7 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
     assert list(maps(panel)) == ["probability:1:2"]
     assert maps(panel)["probability:1:2"].name == "nuclei · stage 1 · probability of cell"
     panel.session.open(checkpoint)
-    assert "The model has changed" in stages._told.text()
+    assert "The model has changed" in stages._status.text()
     assert stages.value().part == 1
     click(qtbot, panel)
     shown(panel)
@@ -565,7 +564,7 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
 def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
     """H5: and nothing of ours listens to the viewer any more."""
     click(qtbot, panel)
-    thread = panel.job_bar._thread
+    thread = panel.runner._job.thread
     viewer.window.remove_dock_widget(panel.parent())
     assert panel.session.running is None
     assert viewer.mouse_move_callbacks == []
@@ -580,19 +579,19 @@ def test_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
     color = np.stack([nuclei] * 3, -1)
     rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
     panel = dock(viewer)
-    panel.segment_panel._level.setCurrentIndex(1)
-    panel.stages_panel.set_value(FEW)
+    panel.segment.panel._level.setCurrentIndex(1)
+    panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
     layer = maps(panel)["probability:1"]
     np.testing.assert_allclose(layer.scale, 2 * STRIDE)
     np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
     viewer.layers.remove(rgb)
-    panel.stages_controller.remove_all()
+    panel.stages.controller.remove_all()
     viewer.add_image(np.stack([nuclei.T] * 5, 1), name="odd", axis_labels=("x", "z", "y"))
-    for box, role in zip(panel.segment_panel._axes._roles, "XSY", strict=True):
+    for box, role in zip(panel.segment.panel._axes._roles, "XSY", strict=True):
         box.setCurrentIndex(box.findData(role))
-    panel.segment_panel._axes._roles[0].activated.emit(0)
+    panel.segment.panel._axes._roles[0].activated.emit(0)
     viewer.dims.set_point(1, 3)
     click(qtbot, panel)
     shown(panel)
@@ -629,15 +628,15 @@ def test_the_network_goes_when_the_slider_is_followed_no_longer(
         if ending == "failed":
             raise RuntimeError("shapes")
         if ending == "stopped":
-            stack.job_bar.stop()
+            stack.runner.stop()
         else:
-            stack.stages_panel.stop_following()
+            stack.stages.panel.stop_following()
         return answers(self, x)
 
-    stack.segment_panel._advanced._tile.setValue(64)
+    stack.segment.panel._advanced._tile.setValue(64)
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
-    qtbot.waitUntil(lambda: not stack.stages_panel.following, timeout=30_000)
+    qtbot.waitUntil(lambda: not stack.stages.panel.following, timeout=30_000)
     shown(stack)
     assert networks() <= before
 
@@ -647,5 +646,5 @@ def test_the_network_goes_when_following_is_switched_off_between_two_slices(stac
     click(qtbot, stack)
     shown(stack)
     assert len(networks() - before) == 1
-    stack.stages_panel._follow.setChecked(False)
+    stack.stages.panel._follow.setChecked(False)
     qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)

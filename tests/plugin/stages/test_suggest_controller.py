@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.imaging.slices import as_slices
-from napari_emcad.interactive.annotated_patches import AnnotatedImage, painted_part
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, read_window
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
 
@@ -20,22 +20,22 @@ def press(qtbot, button):
 
 
 def suggest(panel, qtbot, finish):
-    panel.stages_controller.show()
-    panel.suggest_controller.show()
-    press(qtbot, panel.stages_panel._suggest)
+    panel.stages.controller.show()
+    panel.stages.suggesting.show()
+    press(qtbot, panel.stages.panel._suggest)
     finish(panel)
 
 
 def place(panel):
-    return panel.stages_panel._place.text()
+    return panel.stages.panel._place.text()
 
 
 def annotate(panel, qtbot):
-    panel._tabs.setCurrentWidget(panel.teach_panel)
-    panel.teach_controller.show_soon()
-    qtbot.waitUntil(panel.teach_panel._new.isEnabled, timeout=60_000)
-    press(qtbot, panel.teach_panel._new)
-    return panel.teach_controller.pair.labels
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    panel.teach.view.show_soon()
+    qtbot.waitUntil(panel.teach.panel._new.isEnabled, timeout=60_000)
+    press(qtbot, panel.teach.panel._new)
+    return panel.teach.annotating.pair.labels
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def large(viewer, dock, nuclei):
 
 
 def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
-    panel = large.stages_panel
+    panel = large.stages.panel
     panel.set_value(StageChoices((), ()))
-    large.stages_controller.show()
-    large.suggest_controller.show()
+    large.stages.controller.show()
+    large.stages.suggesting.show()
     assert not panel._show.isEnabled()
     assert panel._suggest.isEnabled()
 
@@ -67,7 +67,7 @@ def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish
     suggest(large, qtbot, finish)
     assert place(large)
     if change == "image":
-        large.stages_panel.choose_layer(other)
+        large.context.image_input.set_layer(other)
     elif change == "data":
         image.data = image.data[:, :40, :40]
     elif change == "gone":
@@ -75,21 +75,21 @@ def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish
     else:
         large.session.open(large.session.checkpoint.override(title="another"))
     qtbot.waitUntil(lambda: not place(large), timeout=10_000)
-    assert not large.suggest_controller._found
+    assert not large.stages.suggesting._regions
 
 
 def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
     camera, canvas = large.viewer.scene.camera, large.viewer.canvas
     suggest(large, qtbot, finish)
-    first = large.suggest_controller._found[0]
+    first = large.stages.suggesting._regions[0]
     sides = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
     for zoom in (0.01, 400.0):
         camera.zoom = zoom
-        large.suggest_controller._show()
+        large.stages.suggesting._show_region()
         share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
         assert 0.09 < share < 0.61
     kept = camera.zoom
-    large.suggest_controller._show()
+    large.stages.suggesting._show_region()
     assert camera.zoom == pytest.approx(kept)
 
 
@@ -98,31 +98,31 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
-    found = list(panel.suggest_controller._found)
+    found = list(panel.stages.suggesting._regions)
     assert len(found) > 2
     assert place(panel) == f"1 of {len(found)}"
     assert list(viewer.layers) == layers
     center = viewer.scene.camera.center
     assert center[1:] == tuple(0.5 * each for each in found[0].center)
 
-    press(qtbot, panel.stages_panel._on)
+    press(qtbot, panel.stages.panel._on)
     assert place(panel) == f"2 of {len(found)}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
     viewer.dims.set_current_step(0, 2)
-    press(qtbot, panel.stages_panel._back)
+    press(qtbot, panel.stages.panel._back)
     assert viewer.dims.current_step[0] == 1
-    press(qtbot, panel.stages_panel._back)
+    press(qtbot, panel.stages.panel._back)
     assert place(panel) == f"{len(found)} of {len(found)}"
 
-    press(qtbot, panel.stages_panel._on)
+    press(qtbot, panel.stages.panel._on)
     y, x = map(int, found[0].center)
     labels.data[1, y, x] = 1
-    press(qtbot, panel.stages_panel._on)
+    press(qtbot, panel.stages.panel._on)
     assert place(panel) == f"1 of {len(found) - 1}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
 
     labels.data[1] = 1
-    press(qtbot, panel.stages_panel._on)
+    press(qtbot, panel.stages.panel._on)
     assert place(panel) == ""
     suggest(panel, qtbot, finish)
     assert place(panel) == ""
@@ -137,25 +137,25 @@ def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
     viewer.add_image([fine, coarse], multiscale=True, name="slide", scale=(0.5, 0.5))
     panel = dock(viewer)
     labels = annotate(panel, qtbot)
-    panel.segment_panel._level.setCurrentIndex(1)
+    panel.segment.panel._level.setCurrentIndex(1)
     suggest(panel, qtbot, finish)
-    first = panel.suggest_controller._found[0]
+    first = panel.stages.suggesting._regions[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.center)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
-    assert first not in panel.suggest_controller._found
-    assert panel.suggest_controller._found
+    assert first not in panel.stages.suggesting._regions
+    assert panel.stages.suggesting._regions
 
 
 def test_an_image_that_is_gone_has_no_places(large, qtbot, finish):
     suggest(large, qtbot, finish)
-    assert large.suggest_controller._found
+    assert large.stages.suggesting._regions
     large.viewer.layers.clear()
-    large.suggest_controller.step(1)
+    large.stages.suggesting.step(1)
     assert place(large) == ""
-    large.suggest_controller.suggest()
+    large.stages.suggesting.suggest()
     assert "image" in large.job_bar._message.text()
 
 
@@ -164,23 +164,23 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
     labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
     slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
     source = AnnotatedImage("a", "a", slices, labels, LabelRule(), (0, 10, 4))
-    whole = painted_part(source, (1,), (0, 60), (0, 50), 2)
+    whole = read_window(source, (1,), (0, 60), (0, 50), 2)
     assert whole.shape == (60, 50)
     assert np.count_nonzero(whole == 2) == 4 * 13
     assert whole[40, 7] == 0
     for rows, columns in (((12, 50), (2, 20)), ((0, 5), (0, 5)), ((58, 60), (40, 50))):
-        part = painted_part(source, (1,), rows, columns, 2)
+        part = read_window(source, (1,), rows, columns, 2)
         assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
-    assert (painted_part(source, (2,), (0, 60), (0, 50), 2) == UNLABELED).all()
+    assert (read_window(source, (2,), (0, 60), (0, 50), 2) == UNLABELED).all()
 
 
 # -- the whole stack
 
 
 def choose_stack(panel):
-    panel.stages_controller.show()
-    panel.suggest_controller.show()
-    reach = panel.stages_panel._reach
+    panel.stages.controller.show()
+    panel.stages.suggesting.show()
+    reach = panel.stages.panel._reach
     reach.setCurrentIndex(reach.findText("whole stack"))
 
 
@@ -201,59 +201,59 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
     labels = annotate(panel, qtbot)
     suggest(panel, qtbot, finish)
     assert place(panel) == ""
-    assert panel.job_bar.message == "Nothing here is doubtful."
+    assert panel.job_bar.message == "No uncertain region was found."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    found = list(panel.suggest_controller._found)
+    found = list(panel.stages.suggesting._regions)
     assert {each.index for each in found} == {(1,), (4,)}
     visited = []
     for each in found:
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == each.index
         assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
-        press(qtbot, panel.stages_panel._on)
+        press(qtbot, panel.stages.panel._on)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
-    press(qtbot, panel.stages_panel._on)
+    press(qtbot, panel.stages.panel._on)
     left = [each for each in found if each.index != (visited[0],)]
     assert place(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
 
 def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
-    panel, stages = uneven, uneven.stages_panel
+    panel, stages = uneven, uneven.stages.panel
     choose_stack(panel)
     assert stages._reach.isVisibleTo(stages)
     assert stages._reach.isEnabled()
     flat = panel.viewer.add_image(nuclei, name="flat")
-    stages.choose_layer(flat)
-    panel.stages_controller.show()
-    panel.suggest_controller.show()
+    panel.context.image_input.set_layer(flat)
+    panel.stages.controller.show()
+    panel.stages.suggesting.show()
     assert not stages._reach.isVisibleTo(stages)
     suggest(panel, qtbot, finish)
-    assert panel.suggest_controller._asked.request.image is flat
-    assert panel.suggest_controller._asked.search.slices.scope.index == ()
+    assert panel.stages.suggesting._current.stages.image is flat
+    assert panel.stages.suggesting._current.search.slices.scope.index == ()
 
 
 def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
     panel, answers, seen = uneven, PvtEmcad.forward_intermediates, []
 
     def forward_intermediates(self, x):
-        seen.append(panel.job_bar.running)
+        seen.append(panel.runner.running)
         if len(seen) == 3:
-            panel.job_bar._thread.stop()
+            panel.runner._job.thread.stop()
         return answers(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     told = []
-    panel.session.arrived.connect(lambda _, event: told.append(event))
+    panel.session.job_event.connect(lambda _, event: told.append(event))
     choose_stack(panel)
     suggest(panel, qtbot, finish)
     assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
-    assert {each.index for each in panel.suggest_controller._found} == {(1,)}
+    assert {each.index for each in panel.stages.suggesting._regions} == {(1,)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])

@@ -14,7 +14,11 @@ from superqt import QCollapsible
 from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.inference.uncertainty import chances
-from napari_emcad.interactive.calibrate import Answers, calibrated, held_out_answers
+from napari_emcad.interactive.calibrate import (
+    HeldOutPredictions,
+    fit_calibration,
+    held_out_predictions,
+)
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
@@ -28,19 +32,19 @@ GROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
 @pytest.fixture
 def painted(panel, qtbot):
     """Return the panel with five strokes of each class, one in five of them wrong in part."""
-    panel._tabs.setCurrentWidget(panel.teach_panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
     settle(panel, qtbot)
     quick(panel)
-    press(qtbot, panel.teach_panel._new)
-    panel._tabs.setCurrentWidget(panel.stages_panel)
-    for section in panel.stages_panel.findChildren(QCollapsible):
+    press(qtbot, panel.teach.panel._new)
+    panel._tabs.setCurrentWidget(panel.stages.panel)
+    for section in panel.stages.panel.findChildren(QCollapsible):
         section.expand(animate=False)
     return panel
 
 
 def paint(panel, qtbot, count=5):
     for k, places in ((1, NUCLEI), (0, GROUND)):
-        panel.teach_controller.paint(k)
+        panel.teach.annotating.paint(k)
         labels = annotation(panel)
         labels.brush_size = 3
         for n, (y, x) in enumerate(places[:count]):
@@ -50,22 +54,22 @@ def paint(panel, qtbot, count=5):
 
 
 def box(panel):
-    return panel.stages_panel.calibration
+    return panel.stages.panel.calibration
 
 
 def calibrate(panel, qtbot):
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
     settle(panel, qtbot)
-    panel.calibrate_controller.show()
+    panel.stages.calibrating.show()
 
 
 def look(panel, qtbot):
-    panel.stages_panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
-    panel.stages_controller.show()
-    qtbot.mouseClick(panel.stages_panel._show, Qt.MouseButton.LeftButton)
+    panel.stages.panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
+    panel.stages.controller.show()
+    qtbot.mouseClick(panel.stages.panel._show, Qt.MouseButton.LeftButton)
     settle(panel, qtbot)
-    qtbot.waitUntil(lambda: not panel.stages_controller._waiting, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
 
 def entropies(panel, temperature):
@@ -81,17 +85,17 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     paint(panel, qtbot)
     look(panel, qtbot)
     calibrate(panel, qtbot)
-    found, held_out = panel.session.calibration, panel.session.project.record.held_out
+    found, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
     assert found.pixels == sum(held_out.values())
     assert abs(found.temperature - 1) > 0.1
-    assert box(panel).said == str(found)
+    assert box(panel).shown_text == str(found)
     assert box(panel).plot.isVisibleTo(box(panel))
     before, after = box(panel).plot.dots()
     assert sum(share for *_, share in before) == pytest.approx(1)
     assert before != after
     assert "Calibrated in" in panel.job_bar.message
-    told = panel.stages_panel._told
-    assert "press Show for its doubt" in told.text()
+    told = panel.stages.panel._status
+    assert "press Show for its uncertainty" in told.text()
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
     look(panel, qtbot)
@@ -101,25 +105,25 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
 
     train(panel, qtbot)
-    panel.calibrate_controller.show()
+    panel.stages.calibrating.show()
     assert panel.session.temperature == 1
-    assert "temperature 1 again" in box(panel).said
+    assert "temperature 1 again" in box(panel).shown_text
     assert not box(panel).plot.isVisibleTo(box(panel))
     look(panel, qtbot)
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
-    panel.training_runner.go_to(next(iter(panel.session.versions)))
+    panel.teach.training.go_to(next(iter(panel.session.versions)))
     settle(panel, qtbot)
-    panel.calibrate_controller.show()
+    panel.stages.calibrating.show()
     assert panel.session.temperature == found.temperature
-    assert box(panel).said == str(found)
+    assert box(panel).shown_text == str(found)
 
 
 def test_suggestions_use_the_temperature(painted, qtbot):
     panel = painted
     paint(panel, qtbot)
     calibrate(panel, qtbot)
-    assert panel.suggest_controller._ask().request.temperature == panel.session.temperature != 1
+    assert panel.stages.suggesting._request().stages.temperature == panel.session.temperature != 1
 
 
 def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
@@ -129,38 +133,38 @@ def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nucl
     panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
     settle(panel, qtbot)
     panel.viewer.dims.set_current_step(0, 0)
-    panel.teach_controller.new_annotation()
+    panel.teach.annotating.new_annotation()
     labels = annotation(panel)
     for value, places in ((1, NUCLEI), (255, GROUND)):
         for n, (y, x) in enumerate(places):
             labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
-    panel.training_runner.look()
+    panel.teach.training.queue.scan()
     settle(panel, qtbot)
-    panel.stages_panel._follow.setChecked(True)
+    panel.stages.panel._follow.setChecked(True)
     look(panel, qtbot)
     before = maps(panel)["entropy"].data.copy()
     calibrate(panel, qtbot)
     qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
     settle(panel, qtbot)
-    assert "temperature" in panel.stages_panel._told.text()
+    assert "temperature" in panel.stages.panel._status.text()
 
 
 def test_what_is_missing_is_said(painted, qtbot):
     panel = painted
-    panel.calibrate_controller.show()
-    assert "Teach tab" in box(panel).said
+    panel.stages.calibrating.show()
+    assert "Teach tab" in box(panel).shown_text
     assert not box(panel)._button.isEnabled()
     paint(panel, qtbot, 2)
-    panel.calibrate_controller.show()
-    assert "five strokes" in box(panel).said
+    panel.stages.calibrating.show()
+    assert "five strokes" in box(panel).shown_text
     paint(panel, qtbot)
-    panel.calibrate_controller.show()
-    assert box(panel).said == ""
+    panel.stages.calibrating.show()
+    assert box(panel).shown_text == ""
     assert box(panel)._button.isEnabled()
     panel.session.project.add_class("debris")
-    panel.calibrate_controller.show()
-    assert "train it first" in box(panel).said
-    panel.calibrate_controller.calibrate()
+    panel.stages.calibrating.show()
+    assert "train it first" in box(panel).shown_text
+    panel.stages.calibrating.calibrate()
     assert "train it first" in panel.job_bar.message
     names = [each.name for each in panel.session.project.classes]
     panel.session.open(with_classes(panel.session.checkpoint, names))
@@ -176,11 +180,11 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     with monkeypatch.context() as broken:
 
         def stopped(self, x):
-            panel.job_bar._thread.stop()
+            panel.runner._job.thread.stop()
             return answers(self, x)
 
         broken.setattr(PvtEmcad, "forward_intermediates", stopped)
-        panel.segment_panel._advanced._tile.setValue(64)
+        panel.segment.panel._advanced._tile.setValue(64)
         calibrate(panel, qtbot)
         assert "Stopped" in panel.job_bar.message
 
@@ -204,8 +208,8 @@ def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, view
     viewer.window.remove_dock_widget(panel.parent())
     assert len(panel.session.calibration_changed) == 0
     again = dock(viewer)
-    again.calibrate_controller.show()
-    assert box(again).said == str(found)
+    again.stages.calibrating.show()
+    assert box(again).shown_text == str(found)
     assert again.session.temperature == found.temperature
 
 
@@ -221,7 +225,7 @@ def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, mo
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
-    thread, session = panel.job_bar._thread, panel.session
+    thread, session = panel.runner._job.thread, panel.session
     viewer.window.remove_dock_widget(panel.parent())
     assert session.running is None
     opened.set()
@@ -237,7 +241,7 @@ def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
     logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
     said = chances(logits).argmax(0)
     truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
-    found = calibrated(None, Answers(logits, truth))
+    found = fit_calibration(None, HeldOutPredictions(logits, truth))
     plot = ReliabilityPlot()
     qtbot.addWidget(plot)
     plot.setStyleSheet(f"color: {ink}")
@@ -270,41 +274,44 @@ def returned(job):
 
 
 def shown_hint(panel):
-    panel.teach_controller.show()
-    return panel.teach_panel.versions.hint
+    panel.teach.view.show()
+    return panel.teach.panel.versions.hint
 
 
 def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
     panel = painted
-    panel._tabs.setCurrentWidget(panel.teach_panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
     assert shown_hint(panel) == ""
     paint(panel, qtbot, 2)
-    assert "cannot be told yet" in shown_hint(panel)
+    assert "cannot be judged yet" in shown_hint(panel)
     paint(panel, qtbot)
     train(panel, qtbot)
     first = panel.session.versions.current
     assert f"Dice {first.score.dice:.2f} on {first.held_out:,}" in shown_hint(panel)
-    _, record = panel.calibrate_controller._held_out(first.checkpoint)
-    job = held_out_answers(
+    _, record = panel.stages.calibrating._held_out(first.checkpoint)
+    job = held_out_predictions(
         first.checkpoint,
-        panel.notes.sources(first.checkpoint),
+        panel.annotations.enabled_images(first.checkpoint),
         record,
         InferenceSettings(device="cpu"),
         threading.Event(),
     )
-    assert first.doubt == pytest.approx(returned(job).doubt, abs=1e-3)
-    scores = panel.teach_panel.versions._rows
-    assert f"mean doubt there {first.doubt:.2f}" in scores.item(0, 3).toolTip()
+    assert first.uncertainty == pytest.approx(returned(job).mean_entropy, abs=1e-3)
+    scores = panel.teach.panel.versions._rows
+    assert f"mean uncertainty there {first.uncertainty:.2f}" in scores.item(0, 3).toolTip()
 
-    panel.teach_controller.paint(1)
+    panel.teach.annotating.paint(1)
     for y, x in ((75, 40), (52, 88)):
         annotation(panel).paint((y, x), 1)
     settle(panel, qtbot)
     train(panel, qtbot)
     second = panel.session.versions.current
     assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
-    assert f"Mean doubt there: {first.doubt:.2f} → {second.doubt:.2f}" in shown_hint(panel)
-    panel.training_runner.go_to(first)
+    assert (
+        f"Mean uncertainty there: {first.uncertainty:.2f} → {second.uncertainty:.2f}"
+        in shown_hint(panel)
+    )
+    panel.teach.training.go_to(first)
     settle(panel, qtbot)
     assert shown_hint(panel).startswith("Dice ")
 
@@ -322,4 +329,4 @@ def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkey
     version = panel.session.versions.current
     assert version.how == "trained"
     assert version.score is not None
-    assert version.doubt is None
+    assert version.uncertainty is None

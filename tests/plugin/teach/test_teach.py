@@ -34,10 +34,10 @@ from napari_emcad.training.trainer import Trainer
 @pytest.fixture
 def teach(panel, qtbot):
     """Return the panel with its Teach tab open, tiny steps, and one annotation."""
-    panel._tabs.setCurrentWidget(panel.teach_panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
     settle(panel, qtbot)
     quick(panel, steps=2)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     return panel
 
 
@@ -68,12 +68,12 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     assert trained.checkpoint.parent == before.origin.sha256
     assert "Trained" in teach.job_bar.message
     assert prediction(teach) is not None
-    press(qtbot, teach.segment_panel._run)
+    press(qtbot, teach.segment.panel._run)
     settle(teach, qtbot)
     result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
     expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
     assert np.array_equal(result.data, expected.labels)
-    teach.model_controller.save_version(trained, tmp_path / "mine.safetensors")
+    teach.model.controller.save_version(trained, tmp_path / "mine.safetensors")
     settle(teach, qtbot)
     saved = read_checkpoint(tmp_path / "mine.safetensors")
     assert saved.parent == before.origin.sha256
@@ -84,17 +84,17 @@ def test_the_table_counts_what_was_painted(teach, qtbot):
     strokes(teach, qtbot, 2)
     record = teach.session.project.record
     labels = annotation(teach).data
-    assert record.painted == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
+    assert record.pixel_counts == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
     assert record.strokes == {0: 2, 1: 2}
-    rows = teach.teach_panel.classes._rows
-    assert rows.item(1, 2).text() == f"{record.painted[1]:,}"
+    rows = teach.teach.panel.classes._rows
+    assert rows.item(1, 2).text() == f"{record.pixel_counts[1]:,}"
 
 
 def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
     labels = annotation(teach)
     teach.viewer.layers.selection.active = teach.viewer.layers["nuclei"]
     labels.visible, labels.mode = False, "pan_zoom"
-    rows = teach.teach_panel.classes._rows
+    rows = teach.teach.panel.classes._rows
     qtbot.mouseClick(
         rows.viewport(),
         Qt.MouseButton.LeftButton,
@@ -106,30 +106,30 @@ def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
 
 
 def test_the_button_says_what_is_missing(panel, qtbot):
-    said = panel.teach_panel._reason
-    panel.teach_controller.show()
+    said = panel.teach.panel._reason
+    panel.teach.view.show()
     assert "annotation layer" in said.text()
-    assert not panel.teach_panel._train.isEnabled()
-    press(qtbot, panel.teach_panel._new)
+    assert not panel.teach.panel._train.isEnabled()
+    press(qtbot, panel.teach.panel._new)
     settle(panel, qtbot)
-    panel.teach_controller.show()
+    panel.teach.view.show()
     assert "strokes" in said.text()
     stroke(panel, 1, OBJECTS[0])
     settle(panel, qtbot)
-    panel.teach_controller.show()
-    assert panel.teach_panel._train.isEnabled()
-    assert "second class" in panel.teach_panel._score.text()
+    panel.teach.view.show()
+    assert panel.teach.panel._train.isEnabled()
+    assert "second class" in panel.teach.panel._score.text()
 
 
 def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
     strokes(teach, qtbot)
-    teach.teach_panel.form._steps.setValue(500)
+    teach.teach.panel.form._steps.setValue(500)
     before = teach.session.checkpoint
     for button, versions in ((teach.job_bar._cancel, 1), (teach.job_bar._stop, 2)):
         gate.clear()
         gate.begun.clear()
-        qtbot.waitUntil(teach.teach_panel._train.isEnabled, timeout=PATIENCE_MS)
-        press(qtbot, teach.teach_panel._train)
+        qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=PATIENCE_MS)
+        press(qtbot, teach.teach.panel._train)
         qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
         press(qtbot, button)
         gate.set()
@@ -154,8 +154,8 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
         train(teach, qtbot)
         assert teach.job_bar.message
         assert len(teach.session.versions) == 1
-    teach.teach_controller.show()
-    assert teach.teach_panel._train.isEnabled()
+    teach.teach.view.show()
+    assert teach.teach.panel._train.isEnabled()
     train(teach, qtbot)
     assert len(teach.session.versions) == 2
 
@@ -184,7 +184,7 @@ def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
     """H15, H16."""
     before = networks()
     strokes(teach, qtbot)
-    teach.teach_panel.form._steps.setValue(1)
+    teach.teach.panel.form._steps.setValue(1)
     for _ in range(10):
         train(teach, qtbot)
     assert len(teach.session.versions) == 11
@@ -195,7 +195,7 @@ def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
 def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     """H7."""
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._train)
+    press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
     layers = {
         "image": teach.viewer.layers["nuclei"],
@@ -206,14 +206,14 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     gate.set()
     settle(teach, qtbot)
     assert len(teach.session.versions) == 2
-    teach.teach_controller.show()
-    assert (teach.teach_controller.pair is None) == (which != "prediction")
+    teach.teach.view.show()
+    assert (teach.teach.annotating.pair is None) == (which != "prediction")
 
 
 def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
     """H7."""
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._train)
+    press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
     image = teach.viewer.layers["nuclei"]
     image.name, image.visible = "renamed", False
@@ -221,15 +221,15 @@ def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
     gate.set()
     settle(teach, qtbot)
     assert len(teach.session.versions) == 2
-    assert next(iter(teach.session.project.pairs.values())).name == "renamed"
+    assert next(iter(teach.session.project.entries.values())).name == "renamed"
 
 
 def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
     """H5, H26: the job ends after its step and nothing of it stays."""
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._train)
+    press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
-    session, thread = teach.session, teach.job_bar._thread
+    session, thread = teach.session, teach.runner._job.thread
     teach.viewer.window.remove_dock_widget(teach.parent())
     gate.set()
     assert thread.wait(10)
@@ -243,13 +243,13 @@ def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_
     viewer = make_napari_viewer(show=True)
     viewer.add_image(nuclei, name="nuclei")
     panel = dock(viewer)
-    panel._tabs.setCurrentWidget(panel.teach_panel)
-    press(qtbot, panel.teach_panel._new)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    press(qtbot, panel.teach.panel._new)
     stroke(panel, 1, OBJECTS[0])
     settle(panel, qtbot)
-    panel.autosave_controller.save()
-    qtbot.waitUntil(lambda: panel.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    folder = panel.autosave_controller._sitting.folder
+    panel.autosave.save()
+    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+    folder = panel.autosave._folder.folder
     panel.session.begin("Training something")
     viewer.close()
     assert (folder / "closed").exists()
@@ -261,30 +261,30 @@ def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     strokes(teach, qtbot)
     viewer.window.remove_dock_widget(teach.parent())
     again = dock(viewer)
-    assert len(again.notes.pairs) == 1
-    stroke_layer = again.notes.pairs[0].labels
-    again.teach_controller.paint(1)
-    assert again.teach_controller.pair.labels is stroke_layer
+    assert len(again.annotations.pairs) == 1
+    stroke_layer = again.annotations.pairs[0].labels
+    again.teach.annotating.paint(1)
+    assert again.teach.annotating.pair.labels is stroke_layer
 
 
 def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
     before = networks()
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._live)
+    press(qtbot, teach.teach.panel._live)
     settle(teach, qtbot)
-    tutor = teach.training_runner._tutor
+    tutor = teach.teach.training._live_trainer
     assert tutor is not None
     versions = len(teach.session.versions)
     stroke(teach, 1, OBJECTS[1])
     qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=PATIENCE_MS)
     settle(teach, qtbot)
-    assert teach.training_runner._tutor is tutor
+    assert teach.teach.training._live_trainer is tutor
     del tutor
     assert teach.session.versions.current.how == "live"
     assert teach.session.versions.current.strokes == 3
-    teach.teach_controller.show()
-    assert teach.teach_panel._live.text() == "Live: waits for strokes"
-    press(qtbot, teach.teach_panel._live)
+    teach.teach.view.show()
+    assert teach.teach.panel._live.text() == "Live: waits for strokes"
+    press(qtbot, teach.teach.panel._live)
     settle(teach, qtbot)
     assert networks() <= before
 
@@ -294,12 +294,12 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
     strokes(teach, qtbot)
     gate.clear()
     gate.begun.clear()
-    press(qtbot, teach.teach_panel._update)
+    press(qtbot, teach.teach.panel._update)
     qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
-    teach.teach_controller.show()
-    press(qtbot, teach.teach_panel._train)
-    qtbot.waitUntil(lambda: not teach.training_runner._watch.looking, timeout=PATIENCE_MS)
-    assert teach.training_runner.updating
+    teach.teach.view.show()
+    press(qtbot, teach.teach.panel._train)
+    qtbot.waitUntil(lambda: not teach.teach.training.queue._scanner.scanning, timeout=PATIENCE_MS)
+    assert teach.teach.training.updating
     gate.set()
     settle(teach, qtbot)
     assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
@@ -307,13 +307,13 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
 
 def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._live)
+    press(qtbot, teach.teach.panel._live)
     settle(teach, qtbot)
     count = len(teach.session.versions)
     ticket = teach.session.begin("Segmenting something")
     stroke(teach, 1, OBJECTS[1])
     settle(teach, qtbot)
-    assert teach.training_runner.stale
+    assert teach.teach.training.pending
     teach.session.end(ticket)
     qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
     settle(teach, qtbot)
@@ -322,13 +322,13 @@ def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
 def test_another_model_takes_the_tutor_away(teach, qtbot):
     """H8: an update never goes on from a model that is not open any more."""
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel._update)
+    press(qtbot, teach.teach.panel._update)
     settle(teach, qtbot)
     first = next(iter(teach.session.versions))
-    teach.training_runner.go_to(first)
+    teach.teach.training.go_to(first)
     settle(teach, qtbot)
     assert teach.session.checkpoint is first.checkpoint
-    press(qtbot, teach.teach_panel._update)
+    press(qtbot, teach.teach.panel._update)
     settle(teach, qtbot)
     assert teach.session.checkpoint.parent == first.checkpoint.origin.sha256
     assert len(teach.session.checkpoint.history) == len(first.checkpoint.history) + 1
@@ -336,7 +336,7 @@ def test_another_model_takes_the_tutor_away(teach, qtbot):
 
 def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel.classes._add)
+    press(qtbot, teach.teach.panel.classes._add)
     assert annotation(teach).selected_label == 2
     stroke(teach, 2, GROUND[2])
     settle(teach, qtbot)
@@ -350,8 +350,8 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
 def test_a_renamed_class_keeps_its_head(teach, qtbot):
     strokes(teach, qtbot)
     before = teach.session.checkpoint
-    teach.teach_controller.rename(1, "cell")
-    start = teach.training_runner._plan().checkpoint
+    teach.teach.classes.rename(1, "cell")
+    start = teach.teach.training._task()[0].checkpoint
     assert [each.name for each in start.classes] == ["cell"]
     for name in before.tensors:
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
@@ -359,30 +359,30 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
 
 def test_a_removed_class_leaves_its_paint(teach, qtbot):
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel.classes._add)
+    press(qtbot, teach.teach.panel.classes._add)
     stroke(teach, 2, GROUND[2])
     settle(teach, qtbot)
     before = annotation(teach).data.copy()
-    teach.teach_panel.classes.show_current(2)
-    press(qtbot, teach.teach_panel.classes._remove)
+    teach.teach.panel.classes.show_current(2)
+    press(qtbot, teach.teach.panel.classes._remove)
     settle(teach, qtbot)
     assert np.array_equal(annotation(teach).data, before)
-    assert set(teach.session.project.record.painted) == {0, 1}
+    assert set(teach.session.project.record.pixel_counts) == {0, 1}
 
 
 def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
     """H12: nobody paints, or copies, what counts no more."""
     strokes(teach, qtbot)
-    press(qtbot, teach.teach_panel.classes._add)
+    press(qtbot, teach.teach.panel.classes._add)
     stroke(teach, 2, GROUND[2])
     settle(teach, qtbot)
     train(teach, qtbot)
     prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
-    teach.teach_controller.remove(2)
+    teach.teach.classes.remove(2)
     labels = annotation(teach)
     assert labels.selected_label == 1
     before = labels.data.copy()
-    press(qtbot, teach.teach_panel._correct)
+    press(qtbot, teach.teach.panel._correct)
     copied = labels.data != before
     assert copied.any()
     assert set(labels.data[copied]) == {1}
@@ -396,7 +396,7 @@ def test_a_prediction_cannot_be_painted_on_and_can_be_corrected(teach, qtbot):
     assert not found.editable
     assert teach.viewer.layers.selection.active is annotation(teach)
     before, said = annotation(teach).data.copy(), found.data.copy()
-    press(qtbot, teach.teach_panel._correct)
+    press(qtbot, teach.teach.panel._correct)
     now = annotation(teach).data
     assert np.array_equal(now[before > 0], before[before > 0])
     shown = now > 0
@@ -410,14 +410,14 @@ def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
     """A user's layer is never misread in silence."""
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
-    panel.teach_controller.use_layer(mask)
+    panel.teach.annotating.use_layer(mask)
     settle(panel, qtbot)
-    (pair,) = panel.session.project.pairs.values()
+    (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "mask"
-    assert panel.session.project.record.painted[1] == int((nuclei > 100).sum())
-    assert "255" in panel.teach_panel._remark.text()
+    assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
+    assert "255" in panel.teach.panel._remark.text()
     assert np.array_equal(mask.data, before)
-    assert panel.session.project.record.held_out
+    assert panel.session.project.record.held_out_counts
 
 
 def test_objects_are_one_class(panel, qtbot, nuclei):
@@ -425,69 +425,69 @@ def test_objects_are_one_class(panel, qtbot, nuclei):
 
     numbered, _ = ndimage.label(nuclei > 100)
     mine = panel.viewer.add_labels(numbered, name="mine")
-    panel.teach_controller.use_layer(mine)
+    panel.teach.annotating.use_layer(mine)
     settle(panel, qtbot)
-    (pair,) = panel.session.project.pairs.values()
+    (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "objects"
-    assert panel.session.project.record.painted[1] == int((nuclei > 100).sum())
+    assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
 
 
 def test_a_layer_of_another_size_is_refused(panel, qtbot):
     odd = panel.viewer.add_labels(np.zeros((20, 30), np.uint8), name="odd")
-    panel.teach_controller.use_layer(odd)
+    panel.teach.annotating.use_layer(odd)
     assert "must agree" in panel.job_bar.message
-    assert not panel.session.project.pairs
+    assert not panel.session.project.entries
 
 
 def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
     labels = annotation(teach)
     teach.viewer.layers.remove("nuclei")
     teach.viewer.add_image(nuclei[:50, :60], name="smaller")
-    teach.teach_controller.use_layer(labels)
+    teach.teach.annotating.use_layer(labels)
     assert "must agree" in teach.job_bar.message
-    assert not teach.session.project.pairs
+    assert not teach.session.project.entries
 
 
 def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
     mine = panel.viewer.add_labels(mask, name="mine")
-    panel.teach_controller.use_layer(mine)
+    panel.teach.annotating.use_layer(mine)
     settle(panel, qtbot)
-    assert panel.session.project.record.painted
-    panel.teach_controller.paint(1)
+    assert panel.session.project.record.pixel_counts
+    panel.teach.annotating.paint(1)
     assert "read-only" in panel.job_bar.message
     assert mine.mode != "paint"
-    panel.preview.refresh()
+    panel.teach.preview.refresh()
     settle(panel, qtbot)
-    panel.teach_controller.correct()
+    panel.teach.annotating.correct()
     assert "read-only" in panel.job_bar.message
 
 
 def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, nuclei):
     """H12."""
     other = teach.viewer.add_image(nuclei, name="other")
-    teach.teach_panel.choose_layer(other)
-    teach.teach_controller.paint(1)
+    teach.context.image_input.set_layer(other)
+    teach.teach.annotating.paint(1)
     assert "annotation layer first" in teach.job_bar.message
     assert teach.viewer.layers.selection.active is other
-    teach.teach_panel.choose_layer(teach.viewer.layers["nuclei"])
-    teach.teach_controller.paint(1)
-    assert teach.teach_controller.pair.image.name == "nuclei"
+    teach.context.image_input.set_layer(teach.viewer.layers["nuclei"])
+    teach.teach.annotating.paint(1)
+    assert teach.teach.annotating.pair.image.name == "nuclei"
 
 
 def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
     annotation(teach).data[10:14, 10:30] = 9
     annotation(teach).refresh()
     settle(teach, qtbot)
-    teach.teach_controller.show()
-    assert "9" in teach.teach_panel._reason.text()
-    assert not teach.teach_panel._train.isEnabled()
+    teach.teach.view.show()
+    assert "9" in teach.teach.panel._reason.text()
+    assert not teach.teach.panel._train.isEnabled()
     annotation(teach).data[10:14, 10:30] = 0
     annotation(teach).refresh()
     strokes(teach, qtbot)
-    teach.teach_controller.show()
-    assert teach.teach_panel._train.isEnabled()
+    teach.teach.view.show()
+    assert teach.teach.panel._train.isEnabled()
 
 
 @pytest.mark.parametrize("odd", ["nan", "constant", "bool"])
@@ -500,10 +500,10 @@ def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
     }
     viewer.add_image(images[odd].astype(np.uint8) if odd == "bool" else images[odd], name="odd")
     panel = dock(viewer)
-    form = panel.teach_panel.form
+    form = panel.teach.panel.form
     form._steps.setValue(1)
     form._crop.setValue(64)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     strokes(panel, qtbot)
     train(panel, qtbot)
     weights = panel.session.checkpoint.tensors.values()
@@ -518,9 +518,9 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
         stack, name="stack", axis_labels=("z", "y", "x"), scale=(2, 1, 1), rotate=turned
     )
     panel = dock(viewer)
-    panel.teach_panel.form._steps.setValue(1)
-    panel.teach_panel.form._crop.setValue(64)
-    press(qtbot, panel.teach_panel._new)
+    panel.teach.panel.form._steps.setValue(1)
+    panel.teach.panel.form._crop.setValue(64)
+    press(qtbot, panel.teach.panel._new)
     labels = annotation(panel)
     assert labels.data.shape == stack.shape
     image = viewer.layers["stack"]
@@ -531,14 +531,15 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
     for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
         stroke(panel, k, at)
         settle(panel, qtbot)
-    assert {key.index for key in panel.session.project.record.pages} == {(1,), (3,)}
+    assert {key.index for key in panel.session.project.record.patches} == {(1,), (3,)}
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
 
 
 def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbot, monkeypatch):
     """H13."""
-    monkeypatch.setattr("napari_emcad.plugin.annotations.layer._LARGEST", 200 * 200)
+    for module in ("layer", "fit"):
+        monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 200)
     viewer.add_image(np.zeros((400, 600), np.uint8), name="huge", scale=(0.5, 0.5))
     layer = viewer.layers["huge"]
     layer.corner_pixels = np.array([[100, 300], [250, 420]])
@@ -548,10 +549,10 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     assert np.allclose(made.data_to_world((0, 0)), layer.data_to_world(corner))
     panel = dock(viewer)
     viewer.add_layer(made)
-    panel.teach_controller.use_layer(made)
+    panel.teach.annotating.use_layer(made)
     stroke(panel, 1, (5, 5))
     settle(panel, qtbot)
-    (page,) = panel.session.project.record.pages.values()
+    (page,) = panel.session.project.record.patches.values()
     rows, columns = np.nonzero(page.target == 1)
     assert rows.min() >= corner[0]
     assert columns.min() >= corner[1]
@@ -560,20 +561,20 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
 def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, dock, qtbot, nuclei):
     viewer.add_image(np.stack([nuclei] * 5), name="five", axis_labels=("c", "y", "x"))
     panel = dock(viewer)
-    panel.teach_panel.form._steps.setValue(1)
-    panel.teach_panel.form._crop.setValue(64)
+    panel.teach.panel.form._steps.setValue(1)
+    panel.teach.panel.form._crop.setValue(64)
 
     def choose(channel):
-        for box in panel.segment_panel._axes._channels:
+        for box in panel.segment.panel._axes._channels:
             box.setCurrentIndex(box.findData(channel))
             box.activated.emit(box.currentIndex())
 
     choose(1)
-    press(qtbot, panel.teach_panel._new)
+    press(qtbot, panel.teach.panel._new)
     strokes(panel, qtbot)
     before = panel.session.project.record
     panel.session.open(napari_emcad.initialize_checkpoint(num_classes=1, input_channels=1))
-    panel.training_runner.train()
+    panel.teach.training.train()
     settle(panel, qtbot)
     assert "Segment tab" in panel.job_bar.message
     assert panel.session.project.record is before
@@ -586,16 +587,16 @@ def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuc
     for name in ("one", "two"):
         viewer.add_image(nuclei, name=name)
     panel = dock(viewer)
-    panel.teach_panel.form._steps.setValue(1)
-    panel.teach_panel.form._crop.setValue(64)
+    panel.teach.panel.form._steps.setValue(1)
+    panel.teach.panel.form._crop.setValue(64)
     for name in ("one", "two"):
-        panel.teach_panel.choose_layer(viewer.layers[name])
-        press(qtbot, panel.teach_panel._new)
+        panel.context.image_input.set_layer(viewer.layers[name])
+        press(qtbot, panel.teach.panel._new)
         strokes(panel, qtbot)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
-    first = next(iter(panel.session.project.pairs))
-    panel.session.project.change_pair(first, ticked=False)
+    first = next(iter(panel.session.project.entries))
+    panel.session.project.change_entry(first, enabled=False)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
@@ -605,21 +606,21 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     strokes(teach, qtbot)
     train(teach, qtbot)
     painted = annotation(teach).data.copy()
-    teach.autosave_controller.save()
-    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    teach.autosave_controller._sitting._held.close()  # as the end of the process does
+    teach.autosave.save()
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
-    (pair,) = again.notes.pairs
+    (pair,) = again.annotations.pairs
     assert np.array_equal(pair.labels.data, painted)
-    assert "drawn anew" in again.job_bar.message
+    assert "chosen again" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
-    assert again.session.project.record.painted == teach.session.project.record.painted
-    assert not again.recovery.lost
+    assert again.session.project.record.pixel_counts == teach.session.project.record.pixel_counts
+    assert not again.recovery.recoveries
 
 
 def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
@@ -628,60 +629,60 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     """H23: the model is brought back first, then the classes of what was painted."""
     strokes(teach, qtbot)
     train(teach, qtbot)
-    press(qtbot, teach.teach_panel.classes._add)
+    press(qtbot, teach.teach.panel.classes._add)
     stroke(teach, 2, GROUND[2])
     settle(teach, qtbot)
-    teach.autosave_controller.save()
-    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    teach.autosave_controller._sitting._held.close()  # as the end of the process does
+    teach.autosave.save()
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.lost), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
     ticket = again.session.begin("Opening something")
     press(qtbot, again.recovery._restore)
     assert "after that" in again.job_bar.message
-    assert not again.notes.pairs
+    assert not again.annotations.pairs
     again.session.end(ticket)
     press(qtbot, again.recovery._restore)
     settle(again, qtbot)
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.project.classes == teach.session.project.classes
-    assert set(again.session.project.record.painted) == {0, 1, 2}
-    assert not again.recovery.lost
+    assert set(again.session.project.record.pixel_counts) == {0, 1, 2}
+    assert not again.recovery.recoveries
 
 
 def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
     stroke(teach, 1, OBJECTS[0])
     settle(teach, qtbot)
-    sitting = type(teach.autosave_controller._sitting)
+    sitting = type(teach.autosave._folder)
     with monkeypatch.context() as full:
 
         def save_annotation(*_):
             raise OSError("No space left on device")
 
-        full.setattr(sitting, "keep_paint", save_annotation)
-        teach.autosave_controller.save()
-        qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
+        full.setattr(sitting, "save_annotation", save_annotation)
+        teach.autosave.save()
+        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
         assert "No space left" in teach.job_bar.message
-    teach.autosave_controller.save()
-    qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    assert list(teach.autosave_controller._sitting.folder.glob("paint-*"))
+    teach.autosave.save()
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    assert list(teach.autosave._folder.folder.glob("paint-*"))
 
 
 def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
     strokes(teach, qtbot)
-    assert teach.training_runner._plan().opened is None
+    assert teach.teach.training._task()[0].base is None
     teach.session.override(zoom=1.0)
     filled = teach.session.checkpoint
-    assert teach.training_runner._plan().opened is None
+    assert teach.teach.training._task()[0].base is None
     for _ in range(2):
         train(teach, qtbot)
-        assert teach.session.versions.current.came_of is filled
-        assert teach.training_runner._plan().opened.preprocessing == filled.preprocessing
-    teach.training_runner.go_to(next(iter(teach.session.versions)))
+        assert teach.session.versions.current.base is filled
+        assert teach.teach.training._task()[0].base.preprocessing == filled.preprocessing
+    teach.teach.training.go_to(next(iter(teach.session.versions)))
     settle(teach, qtbot)
-    assert teach.training_runner._plan().opened is None
+    assert teach.teach.training._task()[0].base is None
 
 
 def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
@@ -689,7 +690,7 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
     count = len([each for each in teach.viewer.layers if isinstance(each, Labels)])
-    teach.preview.compare(first)
+    teach.teach.preview.compare(first)
     settle(teach, qtbot)
     found = [each for each in teach.viewer.layers if isinstance(each, Labels)]
     assert len(found) == count + 1
@@ -699,7 +700,7 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
 
 def test_a_training_may_start_from_nothing(teach, qtbot):
     strokes(teach, qtbot)
-    form, before = teach.teach_panel.form, teach.session.checkpoint
+    form, before = teach.teach.panel.form, teach.session.checkpoint
     form._start.setCurrentIndex(form._start.findData("nothing"))
     train(teach, qtbot)
     now = teach.session.checkpoint
@@ -715,7 +716,7 @@ def test_an_encoder_that_cannot_be_fetched_is_one_sentence(teach, qtbot, monkeyp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     strokes(teach, qtbot)
-    form = teach.teach_panel.form
+    form = teach.teach.panel.form
     form._start.setCurrentIndex(form._start.findData("imagenet"))
     train(teach, qtbot)
     assert "cannot be fetched" in teach.job_bar.message

@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import (
-    MOST_CLASSES,
-    Parts,
-    mask_as_class,
-    parts,
-    refuse_negative,
-)
+from napari_emcad.annotation.detect_rule import MaskValues, mask_values
+from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
 from napari_emcad.imaging.intensity import normalized, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.opened import ImageFileError
@@ -56,7 +51,7 @@ class Dataset:
 
     slices: tuple[LabeledSlice, ...]
     skipped: tuple[str, ...] = ()
-    parts: tuple[Parts, ...] = ()
+    parts: tuple[MaskValues, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -140,7 +135,7 @@ def read_dataset(
         If a pair cannot be used, none is left, or all labels are empty.
     """
     slices: list[LabeledSlice] = []
-    found: list[Parts] = []
+    found: list[MaskValues] = []
     skipped: list[str] = []
     for image, labels in pairs:
         try:
@@ -155,7 +150,7 @@ def read_dataset(
             skipped.append(said)
         else:
             slices += fresh
-            found.append(parts(target))
+            found.append(mask_values(target))
     if not slices:
         why = f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         raise DatasetError(why)
@@ -210,7 +205,7 @@ def _target(truth: NDArray[Any], classes: int | None, foreground: bool) -> NDArr
         refuse_negative(truth)
         mask: NDArray[Any] = truth != 0
         return mask.astype(np.int16)
-    values = mask_as_class(truth)
+    values = mask_255_to_1(truth)
     refuse_negative(values)
     largest = int(values.max(initial=0))
     if largest > MOST_CLASSES:

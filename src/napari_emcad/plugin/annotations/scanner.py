@@ -1,4 +1,4 @@
-"""Looks in a thread at what was painted, one look at a time."""
+"""Scans annotations in a thread and updates the record of the project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_emcad.interactive.jobs import look_job
+from napari_emcad.interactive.jobs import scan_job
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
@@ -16,53 +16,53 @@ if TYPE_CHECKING:
 
 
 class AnnotationScanner(QObject):
-    """Keeps the workbook's record true to what is painted.
+    """Runs one scan at a time, after strokes and on request.
 
     Parameters
     ----------
     session
-        Of the window; its workbook is told.
-    notes
-        The annotations.
+        Session of the viewer; the record of its project is updated.
+    annotations
+        Annotation layers.
 
     Attributes
     ----------
     problem
-        Why the last look failed, or "".
+        Reason why the last scan failed, or "".
 
     Signals
     -------
-    looked
-        A look has ended and no other has begun; True if something new is painted.
+    scanned
+        A scan has ended and no other has started; True if the record has changed.
     """
 
-    looked = Signal(bool)
+    scanned = Signal(bool)
 
-    def __init__(self, session: Session, notes: AnnotationLayers) -> None:
-        super().__init__(notes)
-        self._session, self._notes = session, notes
+    def __init__(self, session: Session, annotations: AnnotationLayers) -> None:
+        super().__init__(annotations)
+        self._session, self._annotations = session, annotations
         self._thread: JobThread | None = None
         self._again = False
         self.problem = ""
-        notes.painted.connect(self.look)
+        annotations.painted.connect(self.scan)
 
     @property
-    def looking(self) -> bool:
-        """Whether a look is under way."""
+    def scanning(self) -> bool:
+        """Whether a scan runs."""
         return self._thread is not None
 
-    def look(self) -> None:
-        """See what is painted now; during a look, once more after it."""
-        if self.looking:
+    def scan(self) -> None:
+        """Start a scan; if one runs, start another after it."""
+        if self.scanning:
             self._again = True
             return
         checkpoint, project = self._session.checkpoint, self._session.project
         if checkpoint is None:
-            self.looked.emit(False)
+            self.scanned.emit(False)
             return
-        sources, record = self._notes.to_look_at(checkpoint), project.record
+        images, record = self._annotations.all_images(checkpoint), project.record
         classes = len(project.classes)
-        self._thread = JobThread(lambda _: look_job(sources, record, classes))
+        self._thread = JobThread(lambda _: scan_job(images, record, classes))
         self._thread.ended.connect(self._ended)
         self._thread.start()
 
@@ -70,16 +70,16 @@ class AnnotationScanner(QObject):
         self._thread = None
         if self._again:
             self._again = False
-            self.look()
+            self.scan()
             return
         self.problem = outcome.error
-        fresh = outcome.result
-        if fresh is not None:
-            self._session.project.take(fresh)
-        self.looked.emit(fresh is not None)
+        record = outcome.result
+        if record is not None:
+            self._session.project.update_record(record)
+        self.scanned.emit(record is not None)
 
     def release(self) -> None:
-        """Look no longer."""
+        """Disconnect; the scanner is not used again."""
         if self._thread is not None:
-            self._thread.give_up()
-        self._notes.painted.disconnect(self.look)
+            self._thread.abandon()
+        self._annotations.painted.disconnect(self.scan)

@@ -1,7 +1,8 @@
-"""Saves paint and model by themselves, and offers them again after a crash."""
+"""Autosave: saves annotations and models, and restores them after a crash."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
+from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.autosave import AutosaveFolder, Recovery, find_recoveries, recovered, settle
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
@@ -29,76 +31,90 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
 
-EVERY_MS = 8_000
-"""Between two savings at least; so much is lost at most, and the time that one takes."""
+INTERVAL_MS = 8_000
+"""Interval between savings: the work that a crash can lose, besides the duration of a saving."""
 
-_DRAWN_ANEW = (
-    "Which strokes are held out is drawn anew: of those that this model has learned, scores "
-    "say too much."
+_NEW_SPLIT = (
+    "Held-out strokes are chosen again: this model has learned some of them, so scores will be "
+    "too high."
 )
 
 
 def recovery_root() -> Path:
-    """Return the folder of all sittings."""
-    place = QStandardPaths.StandardLocation.GenericDataLocation
-    return Path(QStandardPaths.writableLocation(place)) / "napari-emcad" / "recovery"
+    """Return the folder of all autosaved sessions."""
+    location = QStandardPaths.StandardLocation.GenericDataLocation
+    return Path(QStandardPaths.writableLocation(location)) / "napari-emcad" / "recovery"
 
 
 class AutosaveController(QObject):
-    """Keeps a sitting, and does what the strip of what was lost wants.
+    """Saves annotations and models every few seconds, and restores those of a crashed session.
 
     Parameters
     ----------
     context
-        Of the panel.
-    notes
-        The annotations.
+        Shared state of the panel.
+    annotations
+        Annotation layers.
     strip
-        Offers what crashes left behind.
+        Offers recoveries to the user.
+    root
+        Folder of all autosaved sessions; None for `recovery_root`.
 
     Signals
     -------
     restored
-        Something that a crash left behind is here again.
+        A recovery was restored.
     """
 
     restored = Signal()
 
-    def __init__(self, context: Context, notes: AnnotationLayers, strip: RecoveryStrip) -> None:
+    def __init__(
+        self,
+        context: Context,
+        annotations: AnnotationLayers,
+        strip: RecoveryStrip,
+        root: Path | None = None,
+    ) -> None:
         super().__init__(strip)
-        self._context, self._notes, self._strip = context, notes, strip
+        self._context, self._annotations, self._strip = context, annotations, strip
         self._viewer, self._session = context.viewer, context.session
-        self._sitting = AutosaveFolder(recovery_root())
+        self._root = root or recovery_root()
+        self._folder = AutosaveFolder(self._root)
         self._numbers: dict[Hashable, int] = {}
-        self._dirty = False
+        self._painted = False
         self._unsaved: Checkpoint | None = None
         self._thread: JobThread | None = None
         self._saving: tuple[bool, Checkpoint | None] = False, None
-        self._said = False
-        notes.painted.connect(self._painted)
-        self._session.versions.changed.connect(self._model_changed)
-        strip.restore_wanted.connect(self._restore_wanted)
-        strip.leave_wanted.connect(settle)
+        self._failure_shown = False
+        annotations.painted.connect(self._on_painted)
+        self._session.versions.changed.connect(self._versions_changed)
+        strip.restore_requested.connect(self._restore_requested)
+        strip.dismiss_requested.connect(settle)
         self._timer = QTimer(self)
-        self._timer.setInterval(EVERY_MS)
+        self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self.save)
         self._timer.start()
 
     # -- saving
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of this session; None while nothing was saved."""
+        return self._folder.folder
+
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Save a model with the next turn, such as that of a training that still runs."""
+        """Save a model with the next saving, such as that of a running training."""
         self._unsaved = checkpoint
 
     def save(self) -> None:
-        """Save in a thread what has changed since the last time."""
-        if self._thread is not None or not (self._dirty or self._unsaved is not None):
+        """Save in a thread what has changed since the last saving."""
+        if self._thread is not None or not (self._painted or self._unsaved is not None):
             return
-        paints = self._paints() if self._dirty else []
-        model, self._dirty, self._unsaved = self._unsaved, False, None
-        sitting = self._sitting
-        self._thread = JobThread(lambda _: _save_job(sitting, paints, model))
-        self._saving = bool(paints), model
+        annotations = self._annotations_to_save() if self._painted else []
+        model, self._painted, self._unsaved = self._unsaved, False, None
+        folder = self._folder
+        self._thread = JobThread(lambda _: _save_job(folder, annotations, model))
+        self._saving = bool(annotations), model
         self._thread.ended.connect(self._saved)
         self._thread.start()
 
@@ -106,30 +122,31 @@ class AutosaveController(QObject):
         self._thread = None
         if not outcome.error:
             return
-        paint, model = self._saving
-        self._dirty = self._dirty or paint  # the next turn tries again
+        painted, model = self._saving
+        self._painted = self._painted or painted  # the next saving tries again
         self._unsaved = self._unsaved or model
-        if not self._said:
-            self._said = True
-            said = f"Paint and model cannot be kept by themselves: {outcome.error}"
-            self._context.say(said, error=True)
+        if not self._failure_shown:
+            self._failure_shown = True
+            message = f"Annotations and model cannot be autosaved: {outcome.error}"
+            self._context.show_message(message, error=True)
 
-    def _painted(self) -> None:
-        self._dirty = True
+    def _on_painted(self) -> None:
+        self._painted = True
 
-    def _model_changed(self) -> None:
+    def _versions_changed(self) -> None:
         current = self._session.versions.current
         if current is not None and current.how != "opened":
             self._unsaved = current.checkpoint
 
-    def _paints(self) -> list[tuple[int, Any, dict[str, Any]]]:
-        found = []
-        for key, pair in self._session.project.pairs.items():
-            layers = self._notes.of(key)
-            if layers is not None:
+    def _annotations_to_save(self) -> list[tuple[int, Any, dict[str, Any]]]:
+        """Return number, values and metadata of all annotations."""
+        saved = []
+        for key, entry in self._session.project.entries.items():
+            pair = self._annotations.by_key(key)
+            if pair is not None:
                 number = self._numbers.setdefault(key, len(self._numbers) + 1)
-                found.append((number, layers.numbers, self._about(layers, pair.rule)))
-        return found
+                saved.append((number, pair.values, self._about(pair, entry.rule)))
+        return saved
 
     def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
         labels = pair.labels
@@ -141,131 +158,126 @@ class AutosaveController(QObject):
             "channels": pair.channels,
             "ours": is_ours(labels),
             "corner": list(corner_of(labels)),
-            "rule": {"meaning": rule.meaning, "moved": [list(each) for each in rule.moved]},
-            "classes": [(each.name, each.color) for each in self._session.project.classes],
+            "rule": rule.to_dict(),
+            "classes": [(label.name, label.color) for label in self._session.project.classes],
             "scale": list(map(float, labels.scale)),
             "translate": list(map(float, labels.translate)),
             "rotate": np.asarray(labels.rotate).tolist(),
             "shear": np.asarray(labels.shear).tolist(),
             "affine": np.asarray(labels.affine.affine_matrix).tolist(),
-            "units": [str(each) for each in labels.units],
+            "units": [str(unit) for unit in labels.units],
             "axis_labels": list(labels.axis_labels),
         }
 
-    # -- offering
+    # -- restoring
 
     def search(self) -> None:
-        """Look in a thread for what crashes left behind."""
-        root = recovery_root()
+        """Search in a thread for recoveries of crashed sessions."""
+        root = self._root
         thread = JobThread(lambda _: _search_job(root))
-        thread.ended.connect(self._searched)  # a bound method: Qt cuts it when this is deleted
+        thread.ended.connect(self._searched)  # a bound method: disconnected with this object
         thread.start()
 
     def _searched(self, outcome: Outcome) -> None:
-        self._strip.show_lost(outcome.result or [])
+        self._strip.show_recoveries(outcome.result or [])
 
-    def _restore_wanted(self, lost: Recovery) -> None:
-        """Bring it back, or say what has to be waited for."""
+    def _restore_requested(self, recovery: Recovery) -> None:
+        """Restore a recovery, or show which job has to be waited for."""
         running = self._session.running
         if running is not None:
-            self._context.say(f"{running.verb}: restore it after that.", error=True)
-            self._strip.show_lost([lost, *self._strip.lost])
+            self._context.show_message(f"{running.verb}: restore it after that.", error=True)
+            self._strip.show_recoveries([recovery, *self._strip.recoveries])
             return
-        alone, troubles = self.restore(lost)
-        said = "Restored."
-        if alone:
-            named = ", ".join(f"“{name}”" for name in alone)
-            said += f" Open the image of {named} and choose it with Use a layer."
-        elif lost.model:
-            said += f" {_DRAWN_ANEW}"
-        self._context.say(" ".join([said, *troubles]), error=bool(troubles))
+        without_image, problems = self.restore(recovery)
+        parts = ["Restored."]
+        if without_image:
+            names = ", ".join(f"“{name}”" for name in without_image)
+            parts.append(f"Open the image of {names} and choose it with Use a layer.")
+        elif recovery.model:
+            parts.append(_NEW_SPLIT)
+        self._context.show_message(" ".join([*parts, *problems]), error=bool(problems))
         self.restored.emit()
 
-    def restore(self, lost: Recovery) -> tuple[list[str], list[str]]:
-        """Bring back the model, its classes and annotations; nothing may run.
+    def restore(self, recovery: Recovery) -> tuple[list[str], list[str]]:
+        """Restore model, classes and annotations; no job may be running.
 
         Returns
         -------
         tuple
-            Names of annotations whose image is not open, and what could not be read.
+            Names of annotations whose image is not open, and problems.
         """
-        paints, model, troubles = recovered(lost)
+        annotations, model, problems = recovered(recovery)
         if model is not None:
             self._session.open(model)
-        alone = [each.about["name"] for each in paints if not self._restore_paint(each)]
-        if not troubles:
-            settle(lost)
-        return alone, troubles
+        without_image = [a.about["name"] for a in annotations if not self._restore_annotation(a)]
+        if not problems:
+            settle(recovery)
+        return without_image, problems
 
-    def _restore_paint(self, kept: SavedAnnotation) -> bool:
-        """Show an annotation again; return whether it was paired with its image."""
-        about = kept.about
-        self._restore_classes(about["classes"])
-        placed = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    def _restore_annotation(self, saved: SavedAnnotation) -> bool:
+        """Add the layer of a saved annotation; return whether its image is open."""
+        about = saved.about
+        classes = tuple(ClassLabel(name, color) for name, color in about["classes"])
+        self._session.project.adopt_classes(classes)
+        placement = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         labels = Labels(
-            _wide(kept), name=about["name"], opacity=0.7, **{name: about[name] for name in placed}
+            _with_channels(saved),
+            name=about["name"],
+            opacity=0.7,
+            **{name: about[name] for name in placement},
         )
-        moved = tuple((int(v), int(k)) for v, k in about["rule"]["moved"])
-        mark(labels, about["corner"], LabelRule(about["rule"]["meaning"], moved), about["ours"])
+        mark(labels, about["corner"], LabelRule.from_dict(about["rule"]), about["ours"])
         self._viewer.add_layer(labels)
-        image, channels = self._image(about["image"]), about["channels"]
+        image, channels = self._open_image(about["image"]), about["channels"]
         if image is None:
             return False
-        read = None if channels is None else tuple(channels)
+        chosen = None if channels is None else tuple(channels)
         try:
-            self._notes.add(AnnotationPair(image, labels, about["axes"], read))
+            self._annotations.add(AnnotationPair(image, labels, about["axes"], chosen))
         except ValueError:  # another image of the same name
             return False
         return True
 
-    def _restore_classes(self, kept: list[tuple[str, str]]) -> None:
-        self._session.project.adopt(tuple(ClassLabel(name, color) for name, color in kept))
-
-    def _image(self, name: str) -> Image | None:
-        found = [each for each in self._viewer.layers if each.name == name]
-        images: list[Any] = [each for each in found if type(each).__name__ == "Image"]
+    def _open_image(self, name: str) -> Image | None:
+        layers = [layer for layer in self._viewer.layers if layer.name == name]
+        images: list[Any] = [layer for layer in layers if type(layer).__name__ == "Image"]
         return images[0] if images and is_open(self._viewer, images[0]) else None
 
     def release(self) -> None:
-        """Save what is left and close the sitting; it is not used again."""
+        """Save what is unsaved and close the folder; the controller is not used again."""
         self._timer.stop()
-        self._notes.painted.disconnect(self._painted)
-        self._session.versions.changed.disconnect(self._model_changed)
+        self._annotations.painted.disconnect(self._on_painted)
+        self._session.versions.changed.disconnect(self._versions_changed)
         if self._thread is not None:
             self._thread.wait(5)
-        if self._dirty or self._unsaved is not None:
-            job = _save_job(self._sitting, self._paints(), self._unsaved)
-            _run_through(job)
-        self._sitting.close()
+        if self._painted or self._unsaved is not None:
+            annotations = self._annotations_to_save()
+            with suppress(OSError, ValueError):  # the window closes: no message could be shown
+                run_job(_save_job(self._folder, annotations, self._unsaved))
+        self._folder.close()
 
 
 def _save_job(
-    sitting: AutosaveFolder, paints: list[tuple[int, Any, dict[str, Any]]], model: Checkpoint | None
+    folder: AutosaveFolder,
+    annotations: list[tuple[int, Any, dict[str, Any]]],
+    model: Checkpoint | None,
 ) -> Generator[Any, None, None]:
     yield from ()
-    for number, labels, about in paints:
-        sitting.save_annotation(number, labels, about)
+    for number, values, about in annotations:
+        folder.save_annotation(number, values, about)
     if model is not None:
-        sitting.save_model(model)
+        folder.save_model(model)
 
 
-def _wide(kept: SavedAnnotation) -> Any:
-    """Return an annotation with the channels that it carries along."""
-    axes, shape = kept.about["axes"], kept.about.get("shape", kept.labels.shape)
-    if len(shape) == kept.labels.ndim:
-        return kept.labels
+def _with_channels(saved: SavedAnnotation) -> Any:
+    """Return the values of an annotation with the channel axis that its layer had."""
+    axes, shape = saved.about["axes"], saved.about.get("shape", saved.labels.shape)
+    if len(shape) == saved.labels.ndim:
+        return saved.labels
     sizes = dict(zip(carried_axes(axes), shape, strict=True))
-    return carried(kept.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
+    return carried(saved.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
 
 
 def _search_job(root: Path) -> Generator[Any, None, list[Recovery]]:
     yield from ()
     return find_recoveries(root)
-
-
-def _run_through(job: Generator[Any, None, None]) -> None:
-    try:
-        for _ in job:
-            pass
-    except (OSError, ValueError):  # the window closes; there is nobody to tell
-        return

@@ -1,4 +1,4 @@
-"""The strip that offers what a crash left behind."""
+"""A strip that offers to restore the work of a crashed session."""
 
 from __future__ import annotations
 
@@ -14,52 +14,54 @@ if TYPE_CHECKING:
 
 
 class RecoveryStrip(QWidget):
-    """Offers the latest of what was left behind; hidden while there is nothing.
+    """Offers recoveries one after another; hidden while there is none.
 
     Signals
     -------
-    restore_wanted, leave_wanted
-        The user wants it back, or no more to be asked.
+    restore_requested, dismiss_requested
+        A recovery to restore, or not to be offered again.
     """
 
-    restore_wanted = Signal(object)
-    leave_wanted = Signal(object)
+    restore_requested = Signal(object)
+    dismiss_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
-        self._lost: list[Recovery] = []
-        self._said = text()
-        self._restore, self._leave = QPushButton("Restore"), QPushButton("Leave")
+        self._recoveries: list[Recovery] = []
+        self._text = text()
+        self._restore, self._dismiss = QPushButton("Restore"), QPushButton("Dismiss")
         self._restore.setToolTip("Brings back the layers and the model")
-        self._leave.setToolTip("Asks no more; the files stay for two weeks")
-        self._restore.clicked.connect(lambda: self._answer(self.restore_wanted))
-        self._leave.clicked.connect(lambda: self._answer(self.leave_wanted))
+        self._dismiss.setToolTip("Does not offer it again; the files stay for two weeks")
+        self._restore.clicked.connect(lambda: self._answer(self.restore_requested))
+        self._dismiss.clicked.connect(lambda: self._answer(self.dismiss_requested))
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 0)
-        column.addWidget(self._said)
-        column.addWidget(row(self._restore, self._leave))
+        column.addWidget(self._text)
+        column.addWidget(row(self._restore, self._dismiss))
         self.setVisible(False)
 
     @property
-    def lost(self) -> tuple[Recovery, ...]:
-        """What is still to be offered, the one on offer first."""
-        return tuple(self._lost)
+    def recoveries(self) -> tuple[Recovery, ...]:
+        """Recoveries that are still to be offered, the present one first."""
+        return tuple(self._recoveries)
 
-    def show_lost(self, lost: list[Recovery]) -> None:
-        """Offer these, one after another."""
-        self._lost = list(lost)
-        self.setVisible(bool(lost))
-        if lost:
-            first = lost[0]
+    def show_recoveries(self, recoveries: list[Recovery]) -> None:
+        """Offer recoveries, one after another."""
+        self._recoveries = list(recoveries)
+        self.setVisible(bool(recoveries))
+        if recoveries:
+            first = recoveries[0]
             count = f"{first.paints} annotation{'s' if first.paints > 1 else ''}"
             parts = [count] * bool(first.paints) + ["a model"] * first.model
-            self._said.setText(
+            self._text.setText(
                 f"napari ended unexpectedly on {first.when:%d %B at %H:%M}; "
                 f"{' and '.join(parts)} can be restored."
             )
-            self._leave.setToolTip(f"Asks no more; the files stay for two weeks in {first.folder}")
+            self._dismiss.setToolTip(
+                f"Does not offer it again; the files stay for two weeks in {first.folder}"
+            )
 
     def _answer(self, signal: object) -> None:
-        first = self._lost[0]
-        self.show_lost(self._lost[1:])
+        first = self._recoveries[0]
+        self.show_recoveries(self._recoveries[1:])
         signal.emit(first)  # type: ignore[attr-defined]

@@ -74,7 +74,7 @@ class Target:
     checkpoint: Checkpoint
     settings: InferenceSettings
     part: Where | None
-    anew: bool = False
+    new_layer: bool = False
     kind: Literal["segmentation", "prediction"] = "segmentation"
     corner: tuple[int, ...] = ()
 
@@ -345,7 +345,7 @@ class Results:
         """Return the result that a job fills in: the last one of its kind, or a new one."""
         self._results = [each for each in self._results if each.reusable]
         found = [each for each in self._results if target.continues(each.target)]
-        result = found[-1] if found and not target.anew else Result(self._viewer, target)
+        result = found[-1] if found and not target.new_layer else Result(self._viewer, target)
         if result not in self._results:
             self._results.append(result)
         result.begin(target)

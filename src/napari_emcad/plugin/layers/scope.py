@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_emcad.plugin.layers.image_input import SegmentChoices
+    from napari_emcad.plugin.layers.image_input import SegmentOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Window:
         return Scope(scope.index, *ranges)
 
 
-def scope_of(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scope:
+def scope_of(viewer: ViewerModel, layer: Image, options: SegmentOptions) -> Scope:
     """Return the part of an image that is meant.
 
     Raises
@@ -54,17 +54,17 @@ def scope_of(viewer: ViewerModel, layer: Image, choices: SegmentChoices) -> Scop
     ValueError
         If it is not on screen.
     """
-    if choices.scope == "layer":
+    if options.scope == "layer":
         return Scope()
-    stacked = [i for i, letter in enumerate(choices.axes[: layer.ndim]) if letter not in "CYX"]
+    stacked = [i for i, letter in enumerate(options.axes[: layer.ndim]) if letter not in "CYX"]
     index = slice_index(viewer, layer, stacked)
     if index is None:
         raise ValueError("The sliders stand beside the image; move them onto it.")
-    if choices.scope == "slice":
+    if options.scope == "slice":
         return Scope(index)
-    y, x = choices.axes.index("Y"), choices.axes.index("X")
+    y, x = options.axes.index("Y"), options.axes.index("X")
     _check_view(viewer, layer, (y, x))
-    level = levels(layer)[choices.level]
+    level = levels(layer)[options.level]
     return Scope(index, visible_range(layer, level, y), visible_range(layer, level, x))
 
 

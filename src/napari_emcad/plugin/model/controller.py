@@ -1,4 +1,4 @@
-"""Opens and saves models."""
+"""Opens and saves checkpoints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.plugin.settings import remember
@@ -23,40 +24,40 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
 
-_LOST = "its format has no place for class names, preprocessing and history."
+_NOT_STORED = "its format has no place for class names, preprocessing and history."
 
 
 class ModelController(QObject):
-    """Does what the Model panel wants, and keeps it up to date.
+    """Runs the jobs of the Model tab, and keeps it up to date.
 
-    Files are read and written in the job's thread: they may be slow, and torch is imported.
+    Files are read and written in a thread, because disks may be slow and torch is imported.
 
     Parameters
     ----------
     context
-        Of the panel.
+        Shared state of the panel.
     panel
-        What is shown.
+        Fields of the tab.
     """
 
     def __init__(self, context: Context, panel: ModelPanel) -> None:
         super().__init__(panel)
         self._context, self._session, self._panel = context, context.session, panel
-        panel.bundled_wanted.connect(self.open_bundled)
-        panel.file_wanted.connect(self.open_file)
-        panel.save_wanted.connect(self.save_file)
+        panel.bundled_requested.connect(self.open_bundled)
+        panel.file_requested.connect(self.open_file)
+        panel.save_requested.connect(self.save_file)
         panel.overridden.connect(self.override)
-        panel.revert_wanted.connect(self._session.revert)
+        panel.revert_requested.connect(self._session.revert)
         self._session.checkpoint_changed.connect(self._show)
         self._session.running_changed.connect(self._show_running)
         self._show()
 
     def open_bundled(self) -> None:
-        """Open the model that comes with the package."""
+        """Open the bundled model."""
         self._start("Opening the bundled model", bundled_checkpoint, self._session.open)
 
     def open_file(self, path: Path) -> None:
-        """Open a checkpoint file; what is wrong with it is said in the panel."""
+        """Open a checkpoint file; an error is shown in the panel."""
         path = path.absolute()
 
         def opened(checkpoint: Checkpoint) -> None:
@@ -66,7 +67,7 @@ class ModelController(QObject):
         self._start(f"Opening {shortened(path.name)}", lambda: read_checkpoint(path), opened)
 
     def save_file(self, path: Path) -> None:
-        """Write the open model, with what was filled in."""
+        """Write the open model with the details that were filled in."""
         checkpoint = self._session.checkpoint
         if checkpoint is None:
             return
@@ -74,25 +75,27 @@ class ModelController(QObject):
 
         def saved(_: None) -> None:
             if path.suffix.lower() == ".safetensors":
-                self._context.say(f"Saved as {path}.")
+                self._context.show_message(f"Saved as {path}.")
                 remember(path)
                 self._show()
             else:
-                self._context.say(f"Saved as {path}; {_LOST}")
+                self._context.show_message(f"Saved as {path}; {_NOT_STORED}")
 
         self._write(checkpoint, path, saved)
 
     def save_version(self, version: Version, path: Path) -> None:
-        """Write a version of this sitting."""
+        """Write a version of the model."""
         path = path.absolute()
-        self._write(version.checkpoint, path, lambda _: self._context.say(f"Saved as {path}."))
+        self._write(
+            version.checkpoint, path, lambda _: self._context.show_message(f"Saved as {path}.")
+        )
 
     def override(self, overrides: dict[str, Any]) -> None:
-        """Set what the file does not say."""
+        """Fill in details that the file lacks."""
         try:
             self._session.override(**overrides)
         except CheckpointError as error:
-            self._context.say(str(error), error=True)
+            self._context.show_message(str(error), error=True)
             self._show()
 
     def _write(self, checkpoint: Checkpoint, path: Path, saved: Callable[[None], object]) -> None:
@@ -102,7 +105,7 @@ class ModelController(QObject):
     def _start(self, verb: str, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
         running = self._session.running
         if running is not None:
-            self._context.say(f"{running.verb}: wait or stop it first.", error=True)
+            self._context.show_message(wait_message(running), error=True)
             self._show()
             return
 
@@ -112,7 +115,7 @@ class ModelController(QObject):
             else:
                 done(outcome.result)
 
-        self._context.run(verb, lambda _: _job(work), ended)
+        self._context.runner.run(verb, lambda _: _job(work), ended)
 
     def _show(self, _: object = None) -> None:
         self._panel.show_checkpoint(self._session.checkpoint)
@@ -121,7 +124,7 @@ class ModelController(QObject):
         self._panel.show_running(ticket is not None)
 
     def release(self) -> None:
-        """Let go of the session; it is not used again."""
+        """Disconnect from the session; the controller is not used again."""
         self._session.checkpoint_changed.disconnect(self._show)
         self._session.running_changed.disconnect(self._show_running)
 

@@ -22,11 +22,11 @@ _NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 class DetailsForm(QWidget):
     """Edits activation, branches, prediction, preprocessing and class names of a checkpoint.
 
-    `changed` carries the overrides for `Checkpoint.override`, `revert_wanted` asks for none.
+    `changed` carries the overrides for `Checkpoint.override`, `revert_requested` asks for none.
     """
 
     changed = Signal(dict)
-    revert_wanted = Signal()
+    revert_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class DetailsForm(QWidget):
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
         self._revert = QPushButton("As in the file")
         self._revert.setToolTip("Takes back everything that was filled in here")
-        self._revert.clicked.connect(self.revert_wanted)
+        self._revert.clicked.connect(self.revert_requested)
         self._several, self._separator = False, ","
         self._build()
         self._connect()

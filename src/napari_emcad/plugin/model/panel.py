@@ -34,21 +34,21 @@ class ModelPanel(QWidget):
 
     Signals
     -------
-    bundled_wanted, file_wanted
+    bundled_requested, file_requested
         The user chose the bundled model, or a file by its path.
-    save_wanted
+    save_requested
         The user wants the open checkpoint written to a path.
     overridden
         The user filled in what the file does not say, as overrides.
-    revert_wanted
+    revert_requested
         The user wants all that taken back.
     """
 
-    bundled_wanted = Signal()
-    file_wanted = Signal(object)
-    save_wanted = Signal(object)
+    bundled_requested = Signal()
+    file_requested = Signal(object)
+    save_requested = Signal(object)
     overridden = Signal(dict)
-    revert_wanted = Signal()
+    revert_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class ModelPanel(QWidget):
         self._card = QWidget()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
-        self._details.revert_wanted.connect(self.revert_wanted)
+        self._details.revert_requested.connect(self.revert_requested)
         self._build()
         self.show_checkpoint(None)
 
@@ -134,14 +134,14 @@ class ModelPanel(QWidget):
     def _chosen(self, index: int) -> None:
         path = self._choice.itemData(index)
         if path is None:
-            self.bundled_wanted.emit()
+            self.bundled_requested.emit()
         else:
-            self.file_wanted.emit(path)
+            self.file_requested.emit(path)
 
     def _ask_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a PVT-EMCAD checkpoint", "", _FILES)
         if name:
-            self.file_wanted.emit(Path(name))
+            self.file_requested.emit(Path(name))
 
     def _ask_save(self) -> None:
         native, published = "napari-emcad (*.safetensors)", "Published (*.pth)"
@@ -150,7 +150,7 @@ class ModelPanel(QWidget):
         )
         if name:
             path, usual = Path(name), ".pth" if kind == published else ".safetensors"
-            self.save_wanted.emit(path if path.suffix else path.with_suffix(usual))
+            self.save_requested.emit(path if path.suffix else path.with_suffix(usual))
 
     def _build(self) -> None:
         top = QHBoxLayout()

@@ -1,22 +1,17 @@
-"""What the controllers of one panel share, and the one way in which they run a job."""
+"""What the controllers of one panel share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from napari_emcad.inference.events import Notice
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari.components import ViewerModel
 
     from napari_emcad.interactive.session import Session
+    from napari_emcad.plugin.layers.image_input import ImageInput
     from napari_emcad.plugin.layers.results import Results
-    from napari_emcad.plugin.runner.job_bar import JobBar
-    from napari_emcad.plugin.runner.thread import MakeJob, Outcome
-    from napari_emcad.plugin.segment.panel import SegmentPanel
+    from napari_emcad.plugin.runner.job_runner import JobRunner
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,76 +21,19 @@ class Context:
     Attributes
     ----------
     viewer, session, results
-        Of one window.
-    segment_panel
-        Says how images are read: axes, channels, resolution, settings.
-    job_bar
-        Runs the jobs, one at a time.
+        Viewer, its session and its result layers.
+    image_input
+        The chosen image, and how it is read and segmented.
+    runner
+        Runs jobs and shows messages.
     """
 
     viewer: ViewerModel
     session: Session
     results: Results
-    segment_panel: SegmentPanel
-    job_bar: JobBar
+    image_input: ImageInput
+    runner: JobRunner
 
-    @property
-    def device(self) -> str:
-        """The processor that is chosen."""
-        device: str = self.segment_panel.device.currentData()
-        return device
-
-    def say(self, message: str, error: bool = False) -> None:
-        """Show a message."""
-        self.job_bar.say(message, error)
-
-    def run(
-        self,
-        verb: str,
-        make_job: MakeJob,
-        ended: Callable[[Outcome], object],
-        heard: Callable[[Any], object] | None = None,
-        snapshot: Any = None,
-        *,
-        cancellable: bool = False,
-        quiet: bool = False,
-    ) -> None:
-        """Run a job; both callbacks are called on the main thread.
-
-        Parameters
-        ----------
-        verb
-            What it does, for people: "Segmenting nuclei".
-        make_job
-            Given a stop event, returns the generator; called in the thread.
-        ended
-            Called once, when another job may begin; an error has been shown by then.
-        heard
-            Called with what the job yields, as long as it counts; a `Notice` is shown.
-        snapshot
-            What the job is begun on; released if the panel is closed meanwhile.
-        cancellable, quiet
-            See `JobBar.start`.
-
-        Raises
-        ------
-        RuntimeError
-            If another job runs.
-        """
-        ticket = self.session.begin(verb, snapshot)
-
-        def hear(event: Any) -> None:
-            if not self.session.accept(ticket, event):
-                return
-            if isinstance(event, Notice):
-                self.say(event.text)
-            elif heard is not None:
-                heard(event)
-
-        def end(outcome: Outcome) -> None:
-            self.session.end(ticket)
-            if outcome.error:
-                self.say(outcome.error, error=True)
-            ended(outcome)
-
-        self.job_bar.start(verb, make_job, hear, end, cancellable=cancellable, quiet=quiet)
+    def show_message(self, message: str, error: bool = False) -> None:
+        """Show a message to the user."""
+        self.runner.show_message(message, error)

@@ -1,41 +1,42 @@
-"""Runs one job in a thread, shows how far it is, and stops it."""
+"""Progress of the running job, its Stop button, and the last message."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_emcad.inference.events import Progress
-from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.widgets.helpers import text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from napari_emcad.plugin.runner.thread import MakeJob, Outcome
+    from napari_emcad.inference.events import Progress
 
 
 class JobBar(QWidget):
-    """A strip with a progress bar, the time left, a Stop button and the last message.
+    """A progress bar with the time left, buttons to stop and cancel, and the last message.
 
-    Only one job runs at a time; the caller sees to that.
+    Signals
+    -------
+    stop_requested, cancel_requested
+        The user pressed Stop, or Cancel.
     """
+
+    stop_requested = Signal()
+    cancel_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._thread: JobThread | None = None
-        self._begun = 0.0
+        self._verb, self._start, self._first = "", 0.0, 0
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._stop = QPushButton("Stop")
         self._stop.setToolTip("Ends after the current batch; what is done stays")
-        self._stop.clicked.connect(self.stop)
-        self._cancel, self._cancelled = QPushButton("Cancel"), False
+        self._stop.clicked.connect(self.stop_requested)
+        self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Ends after the current batch; everything is as it was before")
-        self._cancel.clicked.connect(self.cancel)
+        self._cancel.clicked.connect(self.cancel_requested)
         self._progress_text, self._message = text(), text()
         self._build()
         self._show_running(False)
@@ -54,97 +55,58 @@ class JobBar(QWidget):
         column.addWidget(self._strip)
 
     @property
-    def running(self) -> bool:
-        """Whether a job runs."""
-        return self._thread is not None
-
-    def start(
-        self,
-        verb: str,
-        make_job: MakeJob,
-        on_event: Callable[[Any], object],
-        on_end: Callable[[Outcome], object],
-        *,
-        cancellable: bool = False,
-        quiet: bool = False,
-    ) -> None:
-        """Run a job; both callbacks are called on the main thread.
-
-        Parameters
-        ----------
-        verb
-            What is shown while it runs.
-        make_job
-            Given a stop event, returns the generator; called in the thread.
-        on_event
-            Called with everything the job yields.
-        on_end
-            Called once, whatever the ending, after the strip has closed.
-        cancellable
-            Whether the user may want nothing of it, besides stopping it.
-        quiet
-            Whether the strip stays closed; for what is over in a moment.
-        """
-        thread = JobThread(make_job)
-        self._thread = thread
-        self._verb, self._on_event, self._on_end = verb, on_event, on_end
-        self._begun, self._cancelled = 0.0, False
-        if not quiet:
-            self.say("")
-            self._progress_text.setText(f"{verb} …")
-            self._show_running(True)
-            self._cancel.setVisible(cancellable)
-        # Bound methods of this widget: Qt cuts these connections when it is destroyed.
-        thread.happened.connect(self._happened)
-        thread.ended.connect(self._ended)
-        self.destroyed.connect(thread.stop)
-        thread.start()
-
-    def _happened(self, event: Any) -> None:
-        if isinstance(event, Progress):
-            self._show_progress(event)
-        self._on_event(event)
-
-    def _ended(self, outcome: Outcome) -> None:
-        self._thread = None
-        self._show_running(False)
-        self._on_end(replace(outcome, cancelled=self._cancelled))
-
-    def cancel(self) -> None:
-        """Ask the job to end and want nothing of it."""
-        self._cancelled = True
-        self.stop()
-
-    def stop(self) -> None:
-        """Ask the job to end; the button says so until it does."""
-        if self._thread is not None:
-            self._thread.stop()
-            self._stop.setText("Stopping …")
-            self._stop.setEnabled(False)
-            self._cancel.setEnabled(False)
-
-    def close_down(self) -> None:
-        """Give the job up because the panel goes away: what it still says reaches nobody."""
-        if self._thread is not None:
-            self._thread.give_up()
-            self._thread = None
-            self._show_running(False)
-
-    def say(self, message: str, error: bool = False) -> None:
-        """Show a message."""
-        self._message.setText(message)
-        self._message.setVisible(bool(message))
-        self._message.setStyleSheet("color: #e5534b;" if error else "")
-
-    @property
     def message(self) -> str:
-        """The last thing that was said."""
+        """The last message."""
         return str(self._message.text())
 
     @property
     def progress(self) -> str:
-        """How far the job is, in words."""
+        """Progress of the job in words."""
         return str(self._progress_text.text())
+
+    def show_message(self, message: str, error: bool = False) -> None:
+        """Show a message in place of the last one; "" removes it."""
+        self._message.setText(message)
+        self._message.setVisible(bool(message))
+        self._message.setStyleSheet("color: #e5534b;" if error else "")
+
+    def show_started(self, verb: str, cancellable: bool) -> None:
+        """Show that a job has started.
+
+        Parameters
+        ----------
+        verb
+            Description of the job: "Segmenting nuclei".
+        cancellable
+            Whether there is a Cancel button.
+        """
+        self._verb, self._start = verb, 0.0
+        self.show_message("")
+        self._progress_text.setText(f"{verb} …")
+        self._show_running(True)
+        self._cancel.setVisible(cancellable)
+
+    def show_progress(self, event: Progress) -> None:
+        """Show the progress of the job, and the time left once it can be estimated."""
+        self._progress.setRange(0, event.total)
+        self._progress.setValue(event.done)
+        now = time.monotonic()
+        if not event.done or not self._start:
+            self._start, self._first = now, event.done
+            return
+        pace = (now - self._start) / max(event.done - self._first, 1)
+        left = _time_left(pace * (event.total - event.done))
+        self._progress_text.setText(f"{self._verb}: {event.done} of {event.total}, {left}")
+
+    def show_stopping(self) -> None:
+        """Show that the job was asked to end."""
+        self._stop.setText("Stopping …")
+        self._stop.setEnabled(False)
+        self._cancel.setEnabled(False)
+
+    def show_ended(self) -> None:
+        """Hide the progress of the job."""
+        self._show_running(False)
 
     def _show_running(self, running: bool) -> None:
         self._strip.setVisible(running)
@@ -154,20 +116,8 @@ class JobBar(QWidget):
         self._cancel.setEnabled(running)
         self._progress.setRange(0, 0)
 
-    def _show_progress(self, event: Progress) -> None:
-        self._progress.setRange(0, event.total)
-        self._progress.setValue(event.done)
-        now = time.monotonic()
-        if not event.done or not self._begun:
-            self._begun, self._first = now, event.done
-            return
-        pace = (now - self._begun) / max(event.done - self._first, 1)
-        left = pace * (event.total - event.done)
-        said = f"{self._verb}: {event.done} of {event.total}, {_left(left)}"
-        self._progress_text.setText(said)
 
-
-def _left(seconds: float) -> str:
+def _time_left(seconds: float) -> str:
     if seconds < 1:
         return "almost done"
     if seconds < 90:

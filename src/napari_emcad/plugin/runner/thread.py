@@ -1,4 +1,4 @@
-"""A generator in a thread of its own, and what became of it."""
+"""A job in a thread of its own, and its outcome."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-
 _EXPECTED = (ValueError, TypeError, OSError, MemoryError)
-"""What is raised with a sentence for the user."""
+"""Exceptions whose message is written for the user."""
 
 _PATIENCE_S = 30
 _THREADS: WeakSet[JobThread] = WeakSet()
@@ -32,7 +31,10 @@ _THREADS: WeakSet[JobThread] = WeakSet()
 
 @atexit.register
 def _end_threads() -> None:
-    """Stop what still runs and wait for its batch: Python's end would cut torch in the middle."""
+    """Stop running jobs and wait for their current batch.
+
+    Python's exit kills daemon threads, and a thread that is killed inside torch aborts the process.
+    """
     for thread in list(_THREADS):
         thread.stop()
     for thread in list(_THREADS):
@@ -41,9 +43,18 @@ def _end_threads() -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of a job: its result, or a sentence about what went wrong, after how long.
+    """Outcome of a job.
 
-    `cancelled` says that the user wants nothing of it.
+    Attributes
+    ----------
+    result
+        Value that the job returned; None if it failed.
+    error
+        Message for the user if the job failed, else "".
+    seconds
+        Duration.
+    cancelled
+        Whether the user wants the result discarded.
     """
 
     result: Any = None
@@ -53,19 +64,26 @@ class Outcome:
 
 
 class JobThread(QObject):
-    """A generator in a thread; everything it raises becomes an `Outcome`.
+    """Runs a generator in a thread; everything that it raises becomes an `Outcome`.
 
-    Qt's thread pool waits for its threads when the program ends, and superqt's workers swallow
-    RuntimeErrors, which is what torch raises. Hence plain threading. The application owns the
-    Qt side and deletes it on the main thread, after everything said has been heard.
+    This is plain threading, because Qt's thread pool waits for its threads when the program ends,
+    and superqt's workers swallow RuntimeErrors, which torch raises. The application owns this
+    object and deletes it on the main thread, after all signals have been delivered.
 
     Parameters
     ----------
     make_job
-        Given the stop event, returns the generator; called in the thread.
+        Called in the thread with the stop event; returns the generator.
+
+    Signals
+    -------
+    yielded
+        An event of the job.
+    ended
+        The `Outcome`.
     """
 
-    happened = Signal(object)
+    yielded = Signal(object)
     ended = Signal(object)
 
     def __init__(self, make_job: MakeJob) -> None:
@@ -76,55 +94,55 @@ class JobThread(QObject):
         _THREADS.add(self)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
         """Ask the job to end after its current batch."""
         self._stop.set()
 
-    def give_up(self) -> None:
-        """Ask the job to end, and tell nobody any more what it says."""
+    def abandon(self) -> None:
+        """Ask the job to end, and disconnect its signals."""
         self.stop()
-        for signal in (self.happened, self.ended):
-            with suppress(TypeError, RuntimeError):  # nobody listens to it
+        for signal in (self.yielded, self.ended):
+            with suppress(TypeError, RuntimeError):  # nothing is connected to it
                 signal.disconnect()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the job to end, if it has begun; return whether it did."""
+        """Wait for the thread to end, if it was started; return whether it has."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        begun = time.monotonic()
-        outcome = replace(self._outcome(), seconds=time.monotonic() - begun)
-        self._tell(self.ended, outcome)
-        with suppress(RuntimeError):  # the application has gone
+        start = time.monotonic()
+        outcome = replace(self._outcome(), seconds=time.monotonic() - start)
+        self._emit(self.ended, outcome)
+        with suppress(RuntimeError):  # the application is gone
             self.deleteLater()
 
     def _outcome(self) -> Outcome:
         try:
             job = self._make_job(self._stop)
             while True:
-                self._tell(self.happened, next(job))
-        except StopIteration as ended:
-            return Outcome(ended.value)
-        except Exception as error:  # noqa: BLE001  (handed over as data; a thread has no caller)
+                self._emit(self.yielded, next(job))
+        except StopIteration as end:
+            return Outcome(end.value)
+        except Exception as error:  # noqa: BLE001  (returned as data: a thread has no caller)
             level = logging.DEBUG if isinstance(error, _EXPECTED) else logging.ERROR
             _LOG.log(level, "A job failed:\n%s", traceback.format_exc())
-            return Outcome(error=_sentence(error))
+            return Outcome(error=_message(error))
 
-    def _tell(self, signal: Any, value: Any) -> None:
+    def _emit(self, signal: Any, value: Any) -> None:
         try:
             signal.emit(value)
-        except RuntimeError:  # the window has gone, and with it whoever listened
+        except RuntimeError:  # the window is gone, and everything that was connected with it
             self._stop.set()
 
 
-def _sentence(error: Exception) -> str:
-    """Return what a user should read; traceback and tensors are left behind."""
-    said = str(error).strip()
-    if isinstance(error, _EXPECTED) and said:
-        return said
-    return f"{type(error).__name__}: {said or 'no further word'}"
+def _message(error: Exception) -> str:
+    """Return a message for the user; the traceback, which may hold tensors, is dropped."""
+    text = str(error).strip()
+    if isinstance(error, _EXPECTED) and text:
+        return text
+    return f"{type(error).__name__}: {text or 'no message'}"

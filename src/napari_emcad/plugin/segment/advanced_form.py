@@ -99,5 +99,9 @@ class AdvancedForm(QWidget):
         rows.addRow(caption("Spacing"), self._neck)
         rows.addRow(caption(""), self._probabilities)
         rows.addRow(caption(""), self._full_precision)
-        for box in (self._tile, self._overlap, self._batch, self._threshold, self._neck):
+        numbers = (self._tile, self._overlap, self._batch, self._threshold, self._neck)
+        for box in (*numbers, self._fill_holes, self._smallest):
             box.valueChanged.connect(lambda _: self.changed.emit())
+        checks = (self._stretch, self._full_precision, self._largest, self._probabilities)
+        for check in checks:
+            check.toggled.connect(lambda _: self.changed.emit())

@@ -1,27 +1,27 @@
-"""The Segment panel: what to segment, and how."""
+"""The Segment tab's fields: which image, how it is read, how it is segmented."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
-from napari_emcad.plugin.layers.geometry import levels, unwrapped
+from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
 from napari_emcad.plugin.widgets.helpers import caption, combo, folded, form, scrolled, text
-from napari_emcad.plugin.widgets.image_combo import image_combo, list_again
+from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_emcad.inference.events import InferenceSettings
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-
-from napari_emcad.plugin.layers.image_input import ScopeName, SegmentChoices
+    from napari_emcad.plugin.layers.image_input import ImageInput, ScopeName
 
 _SCOPES: dict[ScopeName, str] = {
     "slice": "This slice",
@@ -31,80 +31,58 @@ _SCOPES: dict[ScopeName, str] = {
 
 
 class SegmentPanel(QWidget):
-    """Edits a `SegmentChoices` for an image layer; it runs nothing itself.
+    """Edits an `ImageInput`; it starts nothing itself.
+
+    Parameters
+    ----------
+    image_input
+        The chosen image and its options.
+    settings
+        Initial settings.
 
     Signals
     -------
-    run_wanted
-        The user pressed Run.
-    value_changed
-        Anything was changed that may decide whether a run is possible.
+    run_requested
+        The user pressed Segment.
     """
 
-    run_wanted = Signal()
-    value_changed = Signal()
+    run_requested = Signal()
 
-    def __init__(self, settings: InferenceSettings) -> None:
+    def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
         super().__init__()
+        self._input = image_input
         self._checkpoint: Checkpoint | None = None
         self._followed: Image | None = None
-        self._image = image_combo()
-        self._image.changed.connect(self._show_layer)
         self._axes = AxesForm()
-        self._axes.changed.connect(self.value_changed)
         self._level, self._scope = combo(), combo()
         self.device = DeviceCombo(settings.device)
         self._separate = QCheckBox("number single objects")
-        self._separate.setToolTip("Each object gets a number of its own; touching ones are parted")
-        self._anew = QCheckBox("in a new layer")
-        self._anew.setToolTip("Otherwise the last result for this image is updated")
+        self._separate.setToolTip(
+            "Gives every object a number of its own; touching ones are separated"
+        )
+        self._new_layer = QCheckBox("in a new layer")
+        self._new_layer.setToolTip("Otherwise the last result for this image is updated")
         self._advanced = AdvancedForm(settings)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
-        self._run.clicked.connect(self.run_wanted)
+        self._run.clicked.connect(self.run_requested)
         self._reason = text()
+        image_input.layer_changed.connect(self._show_layer)
+        self._image = ImageCombo(image_input)
         self._build()
-        self._show_layer(None)
-
-    @property
-    def layer(self) -> Image | None:
-        """The image that is chosen."""
-        layer: Image | None = self._image.value
-        return layer
-
-    @property
-    def problem(self) -> str:
-        """Why these choices cannot be run, or ""; what only the viewer knows is not asked."""
-        return "Open an image first." if self.layer is None else self._axes.problem
-
-    def value(self) -> SegmentChoices:
-        """Return the choices; only without a `problem`."""
-        settings = self._advanced.value()
-        clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
-        return SegmentChoices(
-            axes=self._axes.axes,
-            channels=self._axes.channels,
-            level=self._level.currentIndex(),
-            scope=self._scope.currentData(),
-            settings=replace(settings, clean_up=clean_up, device=self.device.currentData()),
-            anew=self._anew.isChecked(),
-        )
-
-    def choose_layer(self, layer: Image) -> None:
-        """Choose an image as the user would; what is no image any more is not chosen."""
-        if layer in self._image.choices:
-            self._image.value = layer
+        self._connect()
+        self._show_layer(image_input.layer)
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Suit the panel to a network."""
+        """Adapt the fields to a network."""
         before, self._checkpoint = self._checkpoint, checkpoint
         binary = checkpoint.config.num_classes == 1
         self._advanced.suit(binary, tiled=checkpoint.preprocessing.size is None)
         if before is None or before.config.input_channels != checkpoint.config.input_channels:
-            self._show_layer(self.layer)
+            self._show_layer(self._input.layer)
 
     def show_reason(self, reason: str, running: bool = False) -> None:
-        """Enable Run, or say why it is off; while a job runs the job bar says it."""
+        """Enable Segment, or show why it is disabled; during a job the progress bar shows it."""
         self._run.setEnabled(not reason)
         self._run.setToolTip(reason)
         self._reason.setText(reason)
@@ -112,20 +90,18 @@ class SegmentPanel(QWidget):
 
     def reset_choices(self) -> None:
         """List the image layers again."""
-        if list_again(self._image, self._followed):
-            self._show_layer(self.layer)
+        self._image.reset_choices()
+
+    def release(self) -> None:
+        """Disconnect from the layer; the panel is not used again."""
+        self._follow(None)
 
     def _show_layer(self, layer: Image | None) -> None:
         self._follow(layer)
         self._show_shape()
 
-    def release(self) -> None:
-        """Let go of the layer; the panel is not used again."""
-        self._follow(None)
-
     def _follow(self, layer: Image | None) -> None:
-        """Hear when the layer's data or axes are replaced."""
-        layer = unwrapped(layer)
+        """Listen for changes of the layer's data and axes."""
         if self._followed is not None:
             for event in (self._followed.events.data, self._followed.events.axis_labels):
                 event.disconnect(self._show_shape)
@@ -135,17 +111,37 @@ class SegmentPanel(QWidget):
                 event.connect(self._show_shape)
 
     def _show_shape(self, _: object = None) -> None:
-        layer, inputs = self.layer, 3
+        layer, channels = self._input.layer, 3
         if self._checkpoint is not None:
-            inputs = self._checkpoint.config.input_channels
-        self._axes.show_layer(layer, inputs)
-        self._list_levels(layer)
-        self._list_scopes(layer)
-        self.value_changed.emit()
+            channels = self._checkpoint.config.input_channels
+        self._axes.show_layer(layer, channels)
+        with QSignalBlocker(self._level), QSignalBlocker(self._scope):
+            self._list_levels(layer)
+            self._list_scopes(layer)
+        self._publish()
+
+    def _publish(self, _: object = None) -> None:
+        """Set the options of the image input to those of the fields."""
+        problem = self._axes.problem
+        device = self.device.currentData()
+        options = None if problem or self._input.layer is None else self._options(device)
+        self._input.set_options(options, problem, device)
+
+    def _options(self, device: str) -> SegmentOptions:
+        settings = self._advanced.value()
+        clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
+        return SegmentOptions(
+            axes=self._axes.axes,
+            channels=self._axes.channels,
+            level=self._level.currentIndex(),
+            scope=self._scope.currentData(),
+            settings=replace(settings, clean_up=clean_up, device=device),
+            new_layer=self._new_layer.isChecked(),
+        )
 
     def _list_levels(self, layer: Image | None) -> None:
         self._level.clear()
-        shapes = [each.array.shape[: layer.ndim] for each in levels(layer)] if layer else []
+        shapes = [level.array.shape[: layer.ndim] for level in levels(layer)] if layer else []
         for shape in shapes:
             self._level.addItem(" × ".join(map(str, shape)))
         self._rows.setRowVisible(self._level, len(shapes) > 1)
@@ -158,6 +154,14 @@ class SegmentPanel(QWidget):
                 self._scope.addItem(title, key)
         self._scope.setCurrentIndex(self._scope.findData("slice" if stack else "layer"))
 
+    def _connect(self) -> None:
+        self._axes.changed.connect(self._publish)
+        self._advanced.changed.connect(self._publish)
+        for box in (self._scope, self._level, self.device):
+            box.currentIndexChanged.connect(self._publish)
+        for check in (self._separate, self._new_layer):
+            check.toggled.connect(self._publish)
+
     def _build(self) -> None:
         rows, self._rows = QWidget(), form()
         self._rows.addRow(caption("Image"), self._image.native)
@@ -166,7 +170,7 @@ class SegmentPanel(QWidget):
         self._rows.addRow(caption("Scope"), self._scope)
         self._rows.addRow(caption("Processor"), self.device)
         self._rows.addRow(caption("Result"), self._separate)
-        self._rows.addRow(caption(""), self._anew)
+        self._rows.addRow(caption(""), self._new_layer)
         rows.setLayout(self._rows)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -176,5 +180,3 @@ class SegmentPanel(QWidget):
         below.addWidget(self._run)
         below.addWidget(self._reason)
         column.addLayout(below)
-        for each in (self._scope, self._level, self.device):
-            each.activated.connect(self.value_changed)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices, Where
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.layers.image_input import SegmentChoices
+    from napari_emcad.plugin.layers.image_input import SegmentOptions
 
 
 def segment_request(
     viewer: ViewerModel,
     layer: Image,
-    choices: SegmentChoices,
+    options: SegmentOptions,
     checkpoint: Checkpoint,
     kind: Literal["segmentation", "prediction"] = "segmentation",
     window: Window | None = None,
@@ -43,24 +43,24 @@ def segment_request(
     ValueError, TypeError
         If the choices cannot be run; the message is for the user.
     """
-    level = levels(layer)[choices.level]
-    scope = scope_of(viewer, layer, choices)
+    level = levels(layer)[options.level]
+    scope = scope_of(viewer, layer, options)
     if window is not None:
-        scope = window.cut(scope, choices.axes)
-    slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+        scope = window.cut(scope, options.axes)
+    slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
     corner = () if window is None else window.corner
     shape = slices.spatial_shape if window is None else window.shape
-    check_memory(shape, checkpoint, choices.settings)
+    check_memory(shape, checkpoint, options.settings)
     target = Target(
         source=layer,
         name=layer.name,
-        axes=choices.axes,
+        axes=options.axes,
         level=level,
         shape=shape,
         checkpoint=checkpoint,
-        settings=choices.settings,
-        part=None if choices.scope == "layer" else _part(slices, corner),
-        anew=choices.anew,
+        settings=options.settings,
+        part=None if options.scope == "layer" else _part(slices, corner),
+        new_layer=options.new_layer,
         kind=kind,
         corner=corner,
     )

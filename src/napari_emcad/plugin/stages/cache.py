@@ -1,4 +1,4 @@
-"""What is kept from slice to slice while a network is looked into."""
+"""Maps of recently visible slices, and the network that computes them."""
 
 from __future__ import annotations
 
@@ -18,67 +18,72 @@ if TYPE_CHECKING:
     Maps = Mapping[MapKey, StageMap]
 
 MOST_BYTES = 256 * 2**20
-"""Of maps that are kept; those that were not looked at for longest go first."""
+"""Memory for maps; the least recently used ones are dropped first."""
 
 
 class RecentMaps:
-    """Maps of the slices looked at last, as far as they fit.
+    """Least recently used cache of the maps of slices.
 
     Parameters
     ----------
-    most
-        Bytes.
+    most_bytes
+        Memory to use.
     """
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
-        self._most = most
-        self._kept: OrderedDict[Index, Maps] = OrderedDict()
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._maps: OrderedDict[Index, Maps] = OrderedDict()
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._maps)
 
     def put(self, index: Index, maps: Maps) -> None:
-        """Keep the maps of a slice, unless they alone are too large."""
-        self._forget(index)
-        self._kept[index] = maps
-        self.bytes += _bytes(maps)
-        while self.bytes > self._most:
-            self._forget(next(iter(self._kept)))
+        """Add the maps of a slice, unless they alone are too large."""
+        self._drop(index)
+        self._maps[index] = maps
+        self.bytes += _size(maps)
+        while self.bytes > self._most_bytes:
+            self._drop(next(iter(self._maps)))
 
     def get(self, index: Index) -> Maps | None:
-        """Return the maps of a slice if they are there."""
-        maps = self._kept.get(index)
+        """Return the maps of a slice; None if they are not there."""
+        maps = self._maps.get(index)
         if maps is not None:
-            self._kept.move_to_end(index)
+            self._maps.move_to_end(index)
         return maps
 
-    def _forget(self, index: Index) -> None:
-        maps = self._kept.pop(index, None)
-        self.bytes -= 0 if maps is None else _bytes(maps)
+    def _drop(self, index: Index) -> None:
+        maps = self._maps.pop(index, None)
+        self.bytes -= 0 if maps is None else _size(maps)
 
 
 class StageMapCache:
-    """One look at an image with one network: what does not depend on the slice.
+    """What the slices of one request share: network, colors and maps.
+
+    Parameters
+    ----------
+    request
+        First request; requests that continue it differ in the slice alone.
 
     Attributes
     ----------
     request
-        What it began with; a request that continues it differs in the slice alone.
-    cache
-        Maps of its slices.
+        First request.
+    maps
+        Maps of recently visible slices.
     colors
-        Those of features, the same in all slices.
+        Colors of features, the same for all slices.
     """
 
     def __init__(self, request: StageRequest) -> None:
         self.request = request
-        self.cache = RecentMaps()
+        self.maps = RecentMaps()
         self.colors: Mapping[MapKey, Any] = {}
         self._network: Any = None
 
     def job(self, request: StageRequest, stop: threading.Event) -> Generator[Any, None, Any]:
-        """Look at a request's slice; the network is made by the first one."""
+        """Compute the maps of a request; the first job makes the network."""
         if self._network is None:
             self._network = request.checkpoint.network()
         return (
@@ -94,10 +99,10 @@ class StageMapCache:
             )
         )
 
-    def rest(self) -> None:
-        """Let the network go; the next job makes it again."""
+    def drop_network(self) -> None:
+        """Free the network; the next job makes it again."""
         self._network = None
 
 
-def _bytes(maps: Maps) -> int:
-    return sum(each.values.nbytes for each in maps.values())
+def _size(maps: Maps) -> int:
+    return sum(stage_map.values.nbytes for stage_map in maps.values())

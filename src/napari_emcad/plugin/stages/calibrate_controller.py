@@ -1,4 +1,4 @@
-"""Between the calibration box and the session: asks the model about held-out paint."""
+"""Calibrates the open model on held-out pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from superqt.utils import qthrottled
 
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.interactive.annotated_patches import merged_record
-from napari_emcad.interactive.calibrate import calibrate, why_not_calibrate
+from napari_emcad.interactive.calibrate import calibrate_job, why_not_calibrate
 
 if TYPE_CHECKING:
     from napari_emcad.annotation.record import Record
@@ -24,40 +24,42 @@ _SHOW_MS = 80
 
 
 class CalibrateController(QObject):
-    """Does what the calibration box wants, and keeps it up to date.
+    """Runs calibrations, and keeps the calibration box up to date.
 
     Parameters
     ----------
     context
-        Of the panel.
-    notes
-        Say what is held out.
+        Shared state of the panel.
+    annotations
+        Annotation layers.
     box
-        What is shown.
+        Shows the calibration.
     """
 
-    def __init__(self, context: Context, notes: AnnotationLayers, box: CalibrationBox) -> None:
+    def __init__(
+        self, context: Context, annotations: AnnotationLayers, box: CalibrationBox
+    ) -> None:
         super().__init__(box)
         self._context, self._session = context, context.session
-        self._notes, self._box = notes, box
+        self._annotations, self._box = annotations, box
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=box)
-        box.wanted.connect(self.calibrate)
+        box.requested.connect(self.calibrate)
         for signal in self._signals():
             signal.connect(self.show_soon)
         self.show()
 
     def calibrate(self) -> None:
-        """Fit a temperature to what is held out now."""
+        """Fit a temperature to the present held-out pixels."""
         checkpoint = self._session.checkpoint
         reason = self._session.why_not_run() or self._why_not()
         if reason or checkpoint is None:
-            self._context.say(reason, error=True)
+            self._context.show_message(reason, error=True)
             return
-        sources, record = self._held_out(checkpoint)
+        images, record = self._held_out(checkpoint)
         settings = self._settings()
-        self._context.run(
+        self._context.runner.run(
             "Calibrating",
-            lambda stop: calibrate(checkpoint, sources, record, settings, stop),
+            lambda stop: calibrate_job(checkpoint, images, record, settings, stop),
             self._ended,
         )
 
@@ -65,39 +67,39 @@ class CalibrateController(QObject):
         if outcome.error:
             return
         if outcome.result is None:
-            self._context.say("Stopped; doubt is as it was.")
+            self._context.show_message("Stopped; the calibration is as it was.")
             return
-        self._session.calibrate(outcome.result)
-        self._context.say(f"Calibrated in {outcome.seconds:.1f} s.")
+        self._session.set_calibration(outcome.result)
+        self._context.show_message(f"Calibrated in {outcome.seconds:.1f} s.")
 
     def show(self, _: object = None) -> None:
-        """Bring the box up to date."""
-        found = self._session.calibration
-        stale = found is not None and found.checkpoint is not self._session.checkpoint
-        shown = None if stale else found
+        """Show the calibration of the open model."""
+        calibration = self._session.calibration
+        checkpoint = self._session.checkpoint
+        stale = calibration is not None and calibration.checkpoint is not checkpoint
+        shown = None if stale else calibration
         self._box.show_state(self._why_not(), self._session.why_not_run(), shown, stale)
 
     def _why_not(self) -> str:
-        """Return why held-out paint says nothing about the open model, or ""."""
+        """Return the reason why the open model cannot be calibrated, or ""."""
         checkpoint, project = self._session.checkpoint, self._session.project
         if checkpoint is None:
             return "Open a model first."
         reason = why_not_calibrate(self._held_out(checkpoint)[1])
-        names = [each.name for each in project.called_now(checkpoint.classes)]
-        if not reason and names != [each.name for each in project.classes]:
-            return "The model does not have the classes that are painted: train it first."
+        names = [label.name for label in project.with_current_names(checkpoint.classes)]
+        if not reason and names != [label.name for label in project.classes]:
+            return "The model does not have the annotated classes: train it first."
         return reason
 
     def _held_out(self, checkpoint: Checkpoint) -> tuple[tuple[AnnotatedImage, ...], Record]:
-        sources = self._notes.sources(checkpoint)
-        record = self._session.project.record
-        return sources, merged_record(sources, record)
+        images = self._annotations.enabled_images(checkpoint)
+        return images, merged_record(images, self._session.project.record)
 
     def _settings(self) -> InferenceSettings:
-        panel = self._context.segment_panel
-        if panel.problem:
-            return InferenceSettings(device=self._context.device)
-        return panel.value().settings
+        image_input = self._context.image_input
+        if image_input.problem:
+            return InferenceSettings(device=image_input.device)
+        return image_input.options.settings
 
     def _signals(self) -> tuple[Any, ...]:
         session = self._session
@@ -106,11 +108,11 @@ class CalibrateController(QObject):
             session.calibration_changed,
             session.running_changed,
             session.project.record_changed,
-            session.project.pairs_changed,
+            session.project.entries_changed,
             session.project.classes_changed,
         )
 
     def release(self) -> None:
-        """Let go of the session; it is not used again."""
+        """Disconnect from the session; the controller is not used again."""
         for signal in self._signals():
             signal.disconnect(self.show_soon)

@@ -1,4 +1,4 @@
-"""Whether doubt is calibrated: a button, what came of it in words, and its plot."""
+"""The calibration of the model: a button, its result in words, and a reliability plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
 if TYPE_CHECKING:
     from napari_emcad.interactive.calibrate import Calibration
 
-_STALE = "The model has changed since it was calibrated: doubt is at temperature 1 again."
+_STALE = "The model has changed since it was calibrated: uncertainty is at temperature 1 again."
 
 
 class CalibrationBox(QWidget):
@@ -21,50 +21,50 @@ class CalibrationBox(QWidget):
 
     Signals
     -------
-    wanted
+    requested
         The user pressed the button.
     """
 
-    wanted = Signal()
+    requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._button = QPushButton("Calibrate on held-out paint")
-        self._button.clicked.connect(self.wanted)
-        self.plot, self._said = ReliabilityPlot(), text()
+        self._button = QPushButton("Calibrate on held-out strokes")
+        self._button.clicked.connect(self.requested)
+        self.plot, self._text = ReliabilityPlot(), text()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._button)
-        column.addWidget(self._said)
+        column.addWidget(self._text)
         column.addWidget(self.plot)
         self.show_state("", "", None, stale=False)
 
     @property
-    def said(self) -> str:
-        """What is said."""
-        return str(self._said.text())
+    def shown_text(self) -> str:
+        """The text that is shown."""
+        return str(self._text.text())
 
     def show_state(
         self, reason: str, busy: str, calibration: Calibration | None, stale: bool
     ) -> None:
-        """Show how things stand.
+        """Enable the button, and show a calibration.
 
         Parameters
         ----------
         reason
-            Why held-out paint does not do; "" if it does.
+            Reason why the model cannot be calibrated, or "".
         busy
-            Why it has to wait; "" if it has not.
+            Reason why a calibration has to wait, or "".
         calibration
-            Of the open model; None if it has none.
+            Calibration of the open model; None if it has none.
         stale
-            Whether there is one of another model.
+            Whether there is a calibration of another model.
         """
-        tip = "Asks the model about strokes that it never learned, and fits one temperature"
+        tip = "Fits one temperature to the predictions on held-out strokes"
         self._button.setEnabled(not reason and not busy)
         self._button.setToolTip(reason or busy or tip)
-        said = [_STALE] if stale else []
-        self._said.setText(" ".join([*said, reason]) if calibration is None else str(calibration))
-        self._said.setVisible(bool(self._said.text()))
+        parts = [_STALE] if stale else []
+        self._text.setText(" ".join([*parts, reason]) if calibration is None else str(calibration))
+        self._text.setVisible(bool(self._text.text()))
         self.plot.show_calibration(calibration)
-        self.plot.setVisible(calibration is not None and calibration.fitted)
+        self.plot.setVisible(calibration is not None and calibration.is_fitted)

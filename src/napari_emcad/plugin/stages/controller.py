@@ -1,445 +1,267 @@
-"""Between the Stages panel, the layers and the session: looks into the network, slice by slice."""
+"""Computes the maps that the Stages tab asks for, and follows the slider."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 from superqt.utils import qdebounced, qthrottled
 
 from napari_emcad.inference.events import Progress
-from napari_emcad.plugin.layers.geometry import is_open, levels, unwrapped
 from napari_emcad.plugin.stages.cache import StageMapCache
 from napari_emcad.plugin.stages.request import StageRequest, stage_request
 from napari_emcad.plugin.widgets.helpers import shortened
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
-    from napari_emcad.inference.stage_maps.keys import MapKey
     from napari_emcad.interactive.session import Ticket
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
-    from napari_emcad.plugin.stages.cache import Maps
     from napari_emcad.plugin.stages.layers import StageLayers
     from napari_emcad.plugin.stages.panel import StagesPanel
+    from napari_emcad.plugin.stages.presenter import MapPresenter
 
 _SHOW_MS = 80
 _FOLLOW_MS = 120
-_CHANGED = "The image has changed since; press Show for its maps."
+
 _QUIET_S = 1.0
-"""A slice that took longer than this shows the job bar's strip, so that it can be stopped."""
+"""Duration of a slice from which the next one shows the progress bar, so that it can be stopped."""
 
 
 class StagesController(QObject):
-    """Does what the Stages panel wants, and follows the slider.
+    """Runs the jobs of the Stages tab, and keeps the tab up to date.
 
     Parameters
     ----------
     context
-        Of the panel; axes, channels, resolution and settings are those of the Segment panel.
+        Shared state of the panel.
     layers
-        The maps of the viewer.
+        Map layers of the viewer.
+    presenter
+        Shows the maps.
     panel
-        What is shown.
+        Fields of the tab.
     """
 
-    def __init__(self, context: Context, layers: StageLayers, panel: StagesPanel) -> None:
+    def __init__(
+        self, context: Context, layers: StageLayers, presenter: MapPresenter, panel: StagesPanel
+    ) -> None:
         super().__init__(panel)
-        self._context, self._layers, self._panel = context, layers, panel
+        self._context, self._layers = context, layers
+        self._presenter, self._panel = presenter, panel
         self._viewer, self._session = context.viewer, context.session
-        self._segment_panel = context.segment_panel
-        self._viewing: StageMapCache | None = None
-        self._seen: tuple[StageRequest, Maps] | None = None
-        self._waiting: list[MapKey] = []
-        self._cursor: tuple[float, ...] | None = None
-        self._superseded, self._due, self._seconds = False, False, 0.0
+        self._input = context.image_input
+        self._cache: StageMapCache | None = None
+        self._running: tuple[Ticket, StageRequest] | None = None
+        self._superseded, self._follow_again, self._seconds = False, False, 0.0
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         self._follow_soon = qdebounced(self._follow, timeout=_FOLLOW_MS, parent=self)
         self._connect()
 
-    # -- what the user wants
+    # -- requests of the user
 
-    def look(self) -> None:
-        """Look at what the panel says, anew."""
-        self._choose_image(self._panel.layer)
-        reason = self._session.why_not_run()
+    def compute(self) -> None:
+        """Compute the chosen maps of the visible slice."""
         try:
-            request = None if reason else self._request()
+            request = self._request()
         except (ValueError, TypeError) as error:
-            reason = str(error)
-        if reason or request is None:
-            self._context.say(reason, error=True)
+            self._context.show_message(str(error), error=True)
             self.show()
             return
-        self._viewing = StageMapCache(request)
-        self._begin(request, quiet=False)
+        self._cache = StageMapCache(request)
+        self._start(self._cache, request, following=False)
 
     def remove_all(self) -> None:
-        """Remove every map."""
-        self._forget()
+        """Remove all map layers."""
+        self._cache = None
+        self._presenter.clear()
         self._layers.remove_all()
         self.show()
 
     def side_by_side(self, on: bool) -> None:
-        """Put maps side by side, or not."""
+        """Show image and maps in a grid, or one map on the image."""
         self._layers.side_by_side(on)
         self.show()
 
-    # -- jobs
-
-    def _begin(self, request: StageRequest, quiet: bool) -> None:
-        viewing = self._viewing
-        if viewing is None:
-            return
-        self._superseded = False
-        self._context.run(
-            f"Looking inside {shortened(request.name)}",
-            lambda stop: viewing.job(request, stop),
-            lambda outcome: self._ended(request, viewing, outcome, quiet),
-            lambda event: self._arrived(request, viewing, event, quiet),
-            request,
-            quiet=quiet and self._seconds < _QUIET_S,
-        )
-
-    def _arrived(
-        self, request: StageRequest, viewing: StageMapCache, event: Any, following: bool
-    ) -> None:
-        if isinstance(event, Progress):
-            return
-        maps = {each.key: each for each in event.maps}
-        viewing.colors = event.colors
-        viewing.cache.put(request.index, maps)
-        late = viewing is not self._viewing or (following and self._superseded)
-        if not late and self._is_there(request):
-            self._show_maps(request, maps)
-
-    def _ended(
-        self, request: StageRequest, viewing: StageMapCache, outcome: Outcome, quiet: bool
-    ) -> None:
-        summary, self._seconds = outcome.result, outcome.seconds
-        if outcome.error:
-            self._fail(outcome.error)
-        elif summary.ending == "stopped":
-            self._stopped()
-        elif not self._is_there(request):
-            self._forget()
-            self._context.say(f"{request.name} is not what it was; its maps are dropped.")
-        elif not quiet:
-            said = f"Seen in {outcome.seconds:.1f} s on {summary.device}."
-            self._context.say(" ".join([said, *summary.notices]))
-        if not self._panel.following:  # it may just have been switched off
-            viewing.rest()
-        if self._due:
-            self._follow_soon()
-
-    def _stopped(self) -> None:
-        if not self._superseded:
-            self._panel.stop_following()
-            self._context.say("Stopped; the maps are as they were.")
-
-    def _fail(self, error: str) -> None:
-        following = self._panel.following
-        self._panel.stop_following()
-        self._context.say(f"{error}{' The slider is not followed.' * following}", error=True)
-
-    # -- following the slider
-
-    def _follow(self) -> None:
-        """Show the maps of the slice on screen: kept ones at once, others once they are there."""
-        self._due = False
-        if not self._panel.following:
-            self._rest()
-            return
-        if self._seen is None:
-            return
-        try:
-            request = self._request()
-        except (ValueError, TypeError):
-            return
-        if request is None or self._is_seen(request) or self._is_looked_at(request):
-            return
-        viewing = self._viewing
-        if viewing is None or not request.continues(viewing.request):
-            self._viewing = viewing = StageMapCache(request)
-        maps = viewing.cache.get(request.index)
-        if maps is not None:
-            self._supersede()
-            self._show_maps(request, maps)
-        elif self._session.running is not None:
-            self._due = True
-            self._supersede()
-        else:
-            self._begin(request, quiet=True)
-
-    def _rest(self) -> None:
-        """Let the network go, unless a job looks through it, whose end does the same."""
-        running = self._session.running
-        looking = running is not None and isinstance(running.snapshot, StageRequest)
-        if self._viewing is not None and not looking:
-            self._viewing.rest()
-
-    def _is_seen(self, request: StageRequest) -> bool:
-        return self._seen is not None and _same(request, self._seen[0])
-
-    def _is_looked_at(self, request: StageRequest) -> bool:
-        """Whether the job that runs looks at this very slice, and was not stopped."""
-        running = self._session.running
-        return running is not None and not self._superseded and _same(request, running.snapshot)
-
-    def _supersede(self) -> None:
-        """Stop a look at a slice that is not on screen any more."""
-        running = self._session.running
-        if running is not None and isinstance(running.snapshot, StageRequest):
-            self._superseded = True
-            self._context.job_bar.stop()
-
-    # -- what is shown
-
-    def _show_maps(self, request: StageRequest, maps: Maps) -> None:
-        """Show the maps one by one, so that the window never stands still."""
-        self._see(request, maps)
-        bars = {f"Stage {key.stage}": maps[key].values for key in request.shown if _bars(key)}
-        self._panel.bars.show_rows(bars)
-        self._waiting = [key for key in request.shown if not _bars(key)]
-        self._layers.keep_only(request.image, request.shown)
-        self._tell(request)
-        self._read()
-        QTimer.singleShot(0, self._show_next)
-
-    def _show_next(self) -> None:
-        if self._seen is None or not self._waiting:
-            return
-        request, maps = self._seen
-        if not self._is_there(request):
-            self._forget()
-            return
-        self._layers.show(request, maps[self._waiting.pop(0)])
-        if self._waiting:
-            QTimer.singleShot(0, self._show_next)
-            return
-        self._layers.sort(request)
-        self._layers.arrange()
-        self.show()
-
-    def _is_there(self, request: StageRequest) -> bool:
-        """Whether the image of a look is open, with the axes that it had."""
-        image = request.image
-        return is_open(self._viewer, image) and image.ndim == len(request.level.coarseness)
-
-    def _see(self, request: StageRequest, maps: Maps) -> None:
-        """Take these maps for what is seen, and hear when their image changes."""
-        self._forget_image()
-        self._seen = request, maps
-        request.image.events.data.connect(self._image_changed)
-
-    def _forget_image(self) -> None:
-        if self._seen is not None:
-            self._seen[0].image.events.data.disconnect(self._image_changed)
-
-    def _image_changed(self, _: object = None) -> None:
-        if self._seen is None:
-            return
-        self._read()
-        if self._is_there(self._seen[0]):
-            self._tell(self._seen[0])
-            self._follow_soon()
-        else:
-            self._forget()
-            self._panel.show_told(_CHANGED)
-
-    def _tell(self, request: StageRequest) -> None:
-        stacked = [axis for axis in request.slices.spatial_axes if axis not in "YX"]
-        names = [request.image.axis_labels[request.axes.index(axis)] for axis in stacked]
-        where = zip(names, request.index, strict=True)
-        said = ", ".join(f"{_named(name)} {n}" for name, n in where)
-        told = f"Maps of {said}." if said else ""
-        if request.temperature != 1 and request.doubts:
-            told += f" Doubt is at temperature {request.temperature:.2g}."
-        if _is_old(request):
-            told = _CHANGED
-        elif request.checkpoint is not self._session.checkpoint:
-            told += " The model has changed since; press Show for its maps."
-        elif request.doubts and request.temperature != self._session.temperature:
-            told += " The model was calibrated since; press Show for its doubt."
-        self._panel.show_told(told.strip())
-        self._panel.show_probed(request.class_name)
-
-    def show(self, _: object = None) -> None:
-        """Bring the panel up to date."""
-        layer, running = unwrapped(self._panel.layer), self._session.running is not None
-        letters = "" if layer is None or self._segment_panel.problem else self._axes()
-        self._panel.show_state(
-            self._why_not(),
-            running,
-            any(each not in "CYX" for each in letters),
-            bool(self._layers.layers) or self._has_bars,
-            self._layers.beside,
-        )
-
-    @property
-    def _has_bars(self) -> bool:
-        return self._seen is not None and any(map(_bars, self._seen[0].shown))
-
-    def _axes(self) -> str:
-        axes: str = self._segment_panel.value().axes
-        return axes
-
-    def _why_not(self) -> str:
-        reason = self._session.why_not_run()
-        if reason:
-            return reason
-        try:
-            self._request()
-        except (ValueError, TypeError) as error:
-            return str(error)
-        return ""
-
-    def _request(self) -> StageRequest | None:
-        """Return what the panels say.
+    def _request(self) -> StageRequest:
+        """Return the request of the fields.
 
         Raises
         ------
         ValueError, TypeError
-            If it cannot be done.
+            If it cannot be computed now; the message is for the user.
         """
-        layer, checkpoint, segment = (
-            self._panel.layer,
-            self._session.checkpoint,
-            self._segment_panel,
-        )
+        if reason := self._session.why_not_run():
+            raise ValueError(reason)
+        return self._request_while_running()
+
+    def _request_while_running(self) -> StageRequest:
+        layer, checkpoint = self._input.layer, self._session.checkpoint
         if layer is None or checkpoint is None:
             raise ValueError("Open an image first." if layer is None else "Open a model first.")
-        if segment.problem:
-            raise ValueError(f"{segment.problem} It is chosen on the Segment tab.")
-        choices = replace(segment.value(), scope=self._panel.scope)
-        return stage_request(
-            self._viewer,
-            unwrapped(layer),
-            choices,
-            self._panel.value(),
-            checkpoint,
-            self._session.temperature,
+        options = replace(self._input.options_from_other_tab(), scope=self._panel.scope)
+        stages, temperature = self._panel.value(), self._session.temperature
+        return stage_request(self._viewer, layer, options, stages, checkpoint, temperature)
+
+    # -- jobs
+
+    def _start(self, cache: StageMapCache, request: StageRequest, following: bool) -> None:
+        self._superseded = False
+        ticket = self._context.runner.run(
+            f"Computing maps of {shortened(request.name)}",
+            lambda stop: cache.job(request, stop),
+            lambda outcome: self._ended(request, cache, outcome, following),
+            lambda event: self._arrived(request, cache, event, following),
+            quiet=following and self._seconds < _QUIET_S,
+        )
+        self._running = ticket, request
+
+    @property
+    def _running_request(self) -> StageRequest | None:
+        """Request of the running job, if it is one of this controller."""
+        if self._running is None or self._session.running is not self._running[0]:
+            return None
+        return self._running[1]
+
+    def _arrived(
+        self, request: StageRequest, cache: StageMapCache, event: Any, following: bool
+    ) -> None:
+        if isinstance(event, Progress):
+            return
+        maps = {stage_map.key: stage_map for stage_map in event.maps}
+        cache.colors = event.colors
+        cache.maps.put(request.index, maps)
+        late = cache is not self._cache or (following and self._superseded)
+        if not late and self._presenter.is_present(request):
+            self._presenter.show(request, maps)
+
+    def _ended(
+        self, request: StageRequest, cache: StageMapCache, outcome: Outcome, following: bool
+    ) -> None:
+        summary, self._seconds = outcome.result, outcome.seconds
+        if outcome.error:
+            self._show_error(outcome.error)
+        elif summary.ending == "stopped":
+            if not self._superseded:
+                self._panel.stop_following()
+                self._context.show_message("Stopped; the maps are as they were.")
+        elif not self._presenter.is_present(request):
+            self._forget()
+            message = f"{request.name} was changed or removed; its maps are dropped."
+            self._context.show_message(message)
+        elif not following:
+            message = f"Computed in {outcome.seconds:.1f} s on {summary.device}."
+            self._context.show_message(" ".join([message, *summary.notices]))
+        if not self._panel.following:  # it may have been switched off meanwhile
+            cache.drop_network()
+        if self._follow_again:
+            self._follow_soon()
+
+    def _show_error(self, error: str) -> None:
+        suffix = " The slider is no longer followed." if self._panel.following else ""
+        self._panel.stop_following()
+        self._context.show_message(f"{error}{suffix}", error=True)
+
+    # -- following the slider
+
+    def _follow(self, _: object = None) -> None:
+        """Show the maps of the visible slice: cached ones at once, others after a job."""
+        self._follow_again = False
+        if not self._panel.following:
+            if self._cache is not None and self._running_request is None:
+                self._cache.drop_network()
+            return
+        if self._presenter.request is None:
+            return
+        try:
+            request = self._request_while_running()
+        except (ValueError, TypeError):
+            return
+        if self._presenter.shows(request) or self._is_computing(request):
+            return
+        if self._cache is None or not request.continues(self._cache.request):
+            self._cache = StageMapCache(request)
+        maps = self._cache.maps.get(request.index)
+        if maps is not None:
+            self._supersede()
+            self._presenter.show(request, maps)
+        elif self._session.running is not None:
+            self._follow_again = True
+            self._supersede()
+        else:
+            self._start(self._cache, request, following=True)
+
+    def _is_computing(self, request: StageRequest) -> bool:
+        """Return whether the running job computes this request and was not stopped."""
+        running = self._running_request
+        return running is not None and not self._superseded and request.equals(running)
+
+    def _supersede(self) -> None:
+        """Stop a job of ours whose slice is no longer visible."""
+        if self._running_request is not None:
+            self._superseded = True
+            self._context.runner.stop()
+
+    # -- state of the tab
+
+    def show(self, _: object = None) -> None:
+        """Enable the buttons, or show why they are disabled."""
+        axes = "" if self._input.problem else self._input.options.axes
+        reason = ""
+        try:
+            self._request()
+        except (ValueError, TypeError) as error:
+            reason = str(error)
+        self._panel.show_state(
+            reason,
+            self._session.running is not None,
+            any(letter not in "CYX" for letter in axes),
+            bool(self._layers.layers) or self._presenter.has_bars,
+            self._layers.beside,
         )
 
-    # -- the cursor
-
-    def _moved(self, _: Any, event: Any) -> None:
-        self._cursor = tuple(event.position)
-        if self._panel.isVisible():
-            self._read()
-
-    def _move_cursor(self) -> None:
-        """Bring the cursor to the slice on screen, where it is although the mouse did not move."""
-        dims, cursor = self._viewer.dims, self._cursor
-        if cursor is not None and len(cursor) == dims.ndim:
-            shown = set(dims.displayed)
-            points = enumerate(zip(cursor, dims.point, strict=True))
-            self._cursor = tuple(at if n in shown else slid for n, (at, slid) in points)
-        else:
-            self._cursor = None
-        self._read()
-
-    def _read(self) -> None:
-        """Read the probabilities under the cursor off the maps that are there."""
-        values: dict[int, float | None] = {}
-        if self._seen is not None and self._cursor is not None:
-            request, maps = self._seen
-            if self._is_there(request) and not _is_old(request):
-                found = {key.stage: maps[key] for key in request.under_cursor if key in maps}
-                values = {n: request.value_at(each, self._cursor) for n, each in found.items() if n}
-        self._panel.readout.show_values(values)
-
-    # -- life and death
-
     def layers_changed(self) -> None:
-        """Forget maps whose image is gone."""
-        if self._seen is not None and not self._is_there(self._seen[0]):
+        """Forget maps whose image was removed."""
+        request = self._presenter.request
+        if request is not None and not self._presenter.is_present(request):
             self._forget()
         self.show_soon()
 
     def _forget(self) -> None:
-        self._forget_image()
-        self._viewing, self._seen, self._waiting = None, None, []
-        self._panel.bars.show_rows({})
-        self._panel.show_told("")
-        self._panel.readout.show_values({})
+        self._cache = None
+        self._presenter.clear()
 
-    def _choose_image(self, layer: Image | None) -> None:
-        """Choose the same image on the Segment tab, whose axes and channels count."""
-        if layer is not None and unwrapped(self._segment_panel.layer) is not unwrapped(layer):
-            self._segment_panel.choose_layer(layer)
-        self.show_soon()
-
-    def _follow_segment(self) -> None:
-        self._panel.choose_layer(self._segment_panel.layer)
-        self.show_soon()
+    # -- connections
 
     def _connect(self) -> None:
         panel = self._panel
-        panel.show_wanted.connect(self.look)
-        panel.remove_wanted.connect(self.remove_all)
-        panel.grid_wanted.connect(self.side_by_side)
-        panel.image_chosen.connect(self._choose_image)
+        panel.show_requested.connect(self.compute)
+        panel.remove_requested.connect(self.remove_all)
+        panel.grid_requested.connect(self.side_by_side)
         panel.changed.connect(self.show_soon)
         panel.changed.connect(self._follow_soon)
-        self._segment_panel.value_changed.connect(self._follow_segment)
+        self._presenter.finished.connect(self.show)
+        self._presenter.image_changed.connect(self._follow_soon)
+        self._input.changed.connect(self.show_soon)
         self._session.running_changed.connect(self._running_changed)
-        self._session.checkpoint_changed.connect(self._checkpoint_changed)
-        self._session.calibration_changed.connect(self._calibrated)
-        self._viewer.dims.events.connect(self._dims_changed)
+        self._session.checkpoint_changed.connect(self.show_soon)
+        self._session.calibration_changed.connect(self._follow_soon)
+        self._viewer.dims.events.connect(self._follow_soon)
+        self._viewer.dims.events.connect(self.show_soon)
         self._viewer.canvas.grid.events.enabled.connect(self.show_soon)
-        self._viewer.mouse_move_callbacks.append(self._moved)
-
-    def _dims_changed(self, _: object = None) -> None:
-        self._move_cursor()
-        self._follow_soon()
-        self.show_soon()
 
     def _running_changed(self, ticket: Ticket | None) -> None:
         self.show_soon()
-        if ticket is None and self._due:
+        if ticket is None and self._follow_again:
             self._follow_soon()
 
-    def _checkpoint_changed(self, checkpoint: Any) -> None:
-        if checkpoint is not None:
-            self._panel.show_checkpoint(checkpoint)
-        if self._seen is not None:
-            self._tell(self._seen[0])
-        self.show_soon()
-
-    def _calibrated(self, _: object) -> None:
-        if self._seen is not None:
-            self._tell(self._seen[0])
-        self._follow_soon()
-
     def release(self) -> None:
-        """Let go of the viewer; it is not used again."""
+        """Disconnect from viewer and session; the controller is not used again."""
         self._forget()
-        self._viewer.dims.events.disconnect(self._dims_changed)
+        self._input.changed.disconnect(self.show_soon)
+        self._viewer.dims.events.disconnect(self._follow_soon)
+        self._viewer.dims.events.disconnect(self.show_soon)
         self._viewer.canvas.grid.events.enabled.disconnect(self.show_soon)
-        if self._moved in self._viewer.mouse_move_callbacks:
-            self._viewer.mouse_move_callbacks.remove(self._moved)
-        self._session.running_changed.disconnect(self._running_changed, missing_ok=True)
-        self._session.checkpoint_changed.disconnect(self._checkpoint_changed, missing_ok=True)
-        self._session.calibration_changed.disconnect(self._calibrated, missing_ok=True)
-
-
-def _same(request: StageRequest, other: Any) -> bool:
-    """Whether two looks are at the same slice in the same way."""
-    is_look = isinstance(other, StageRequest)
-    return is_look and request.continues(other) and request.index == other.index
-
-
-def _is_old(request: StageRequest) -> bool:
-    """Whether the image has been given other data since."""
-    return all(each.array is not request.level.array for each in levels(request.image))
-
-
-def _bars(key: MapKey) -> bool:
-    return key.kind == "channel"
-
-
-def _named(name: str) -> str:
-    return "slice" if name.lstrip("-").isdigit() else name
+        self._session.running_changed.disconnect(self._running_changed)
+        self._session.checkpoint_changed.disconnect(self.show_soon)
+        self._session.calibration_changed.disconnect(self._follow_soon)

@@ -15,13 +15,11 @@ from napari_emcad.plugin.stages.readout import Readout
 from napari_emcad.plugin.stages.request import StageChoices, class_names
 from napari_emcad.plugin.widgets.bar_plot import BarPlot
 from napari_emcad.plugin.widgets.helpers import combo, folded, form, row, scrolled, text
-from napari_emcad.plugin.widgets.image_combo import image_combo, list_again
+from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
-    from napari.layers import Image
-
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.layers.image_input import ScopeName
+    from napari_emcad.plugin.layers.image_input import ImageInput, ScopeName
 
 _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
 _REACH = {"this slice": False, "whole stack": True}
@@ -56,32 +54,27 @@ class StagesPanel(QWidget):
 
     Signals
     -------
-    show_wanted, remove_wanted
+    show_requested, remove_requested
         The user pressed Show, or Remove all maps.
-    grid_wanted
+    grid_requested
         Side by side, or not.
-    image_chosen
-        Another image was chosen.
-    suggest_wanted, step_wanted
+    suggest_requested, step_requested
         Places to paint are wanted, of the whole stack (True) or the slice on screen; or the next
         one (1) or the one before (-1).
     changed
         Any other choice.
     """
 
-    show_wanted = Signal()
-    remove_wanted = Signal()
-    grid_wanted = Signal(bool)
-    image_chosen = Signal(object)
-    suggest_wanted = Signal(bool)
-    step_wanted = Signal(int)
+    show_requested = Signal()
+    remove_requested = Signal()
+    grid_requested = Signal(bool)
+    suggest_requested = Signal(bool)
+    step_requested = Signal(int)
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, image_input: ImageInput) -> None:
         super().__init__()
-        self._image = image_combo()
-        self._chosen: Image | None = None
-        self._image.changed.connect(self._choose)
+        self._image = ImageCombo(image_input)
         self._stages = {n: _box(str(n), _stage_tip(n), True) for n in STAGES}
         self._kinds = {kind: _box(*_WORDS[kind], kind in _USUAL) for kind in get_args(Kind)}
         self._class, self._scope = combo(), combo(dict(_SCOPES))
@@ -94,7 +87,7 @@ class StagesPanel(QWidget):
             "there is room",
         )
         self.bars, self.readout, self.calibration = BarPlot(), Readout(), CalibrationBox()
-        self._told, self._reason, self._cursor = text(), text(), text(_CURSOR)
+        self._status, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
         self._beside = QPushButton("Side by side")
@@ -117,18 +110,12 @@ class StagesPanel(QWidget):
         self.show_suggested(0, 0)
 
     @property
-    def layer(self) -> Image | None:
-        """The image that is chosen."""
-        layer: Image | None = self._image.value
-        return layer
-
-    @property
     def following(self) -> bool:
         """Whether maps follow the slider."""
         return bool(self._follow.isChecked()) and self._rows.isRowVisible(self._follow)
 
     @property
-    def _whole(self) -> bool:
+    def _whole_stack(self) -> bool:
         """Whether places of the whole stack are wanted."""
         return bool(self._reach.currentData()) and self._rows.isRowVisible(self._follow)
 
@@ -163,19 +150,9 @@ class StagesPanel(QWidget):
         self._class.setCurrentIndex(max(self._class.findData(value.part), 0))
         self._channels.setText(", ".join(map(str, value.channels)))
 
-    def choose_layer(self, layer: Image | None) -> None:
-        """Choose an image as the user would."""
-        if layer is not None and layer in self._image.choices and self._image.value is not layer:
-            self._image.value = layer
-
-    def _choose(self, layer: Image | None) -> None:
-        self._chosen = layer
-        self.image_chosen.emit(layer)
-
     def reset_choices(self) -> None:
         """List the image layers again."""
-        if list_again(self._image, self._chosen):
-            self._choose(self.layer)
+        self._image.reset_choices()
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Offer a network's classes; one that is still there stays chosen."""
@@ -205,10 +182,10 @@ class StagesPanel(QWidget):
         self._suggest.setToolTip(reason or _SUGGEST)
         self._reach.setEnabled(not reason)
 
-    def show_told(self, told: str) -> None:
-        """Say what the maps are of."""
-        self._told.setText(told)
-        self._told.setVisible(bool(told))
+    def show_status(self, status: str) -> None:
+        """Show which slice the maps belong to."""
+        self._status.setText(status)
+        self._status.setVisible(bool(status))
 
     def show_state(self, reason: str, running: bool, stack: bool, maps: bool, beside: bool) -> None:
         """Show what may be done.
@@ -239,12 +216,12 @@ class StagesPanel(QWidget):
         self._rows.setRowVisible(self._channels, features)
 
     def _connect(self) -> None:
-        self._show.clicked.connect(self.show_wanted)
-        self._remove.clicked.connect(self.remove_wanted)
-        self._suggest.clicked.connect(lambda: self.suggest_wanted.emit(self._whole))
-        self._back.clicked.connect(lambda: self.step_wanted.emit(-1))
-        self._on.clicked.connect(lambda: self.step_wanted.emit(1))
-        self._beside.clicked.connect(self.grid_wanted)
+        self._show.clicked.connect(self.show_requested)
+        self._remove.clicked.connect(self.remove_requested)
+        self._suggest.clicked.connect(lambda: self.suggest_requested.emit(self._whole_stack))
+        self._back.clicked.connect(lambda: self.step_requested.emit(-1))
+        self._on.clicked.connect(lambda: self.step_requested.emit(1))
+        self._beside.clicked.connect(self.grid_requested)
         for box in (*self._stages.values(), *self._kinds.values(), self._follow):
             box.toggled.connect(self.changed)
         for each in (self._class, self._scope):
@@ -266,12 +243,12 @@ class StagesPanel(QWidget):
                 self._rows.addRow(QLabel("Channels"), self._channels)
         self._rows.addRow(QLabel(""), self._follow)
         holder.setLayout(self._rows)
-        self._told.setVisible(False)
+        self._status.setVisible(False)
         self.bars.setVisible(False)
         calibrated = folded("Can doubt be believed?", self.calibration)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(holder, self._told, self.bars, calibrated), 1)
+        column.addWidget(scrolled(holder, self._status, self.bars, calibrated), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._cursor)

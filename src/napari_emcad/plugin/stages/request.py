@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.plugin.layers.geometry import Level
-    from napari_emcad.plugin.layers.image_input import SegmentChoices
+    from napari_emcad.plugin.layers.image_input import SegmentOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,8 @@ class StageRequest:
         return tuple(dict.fromkeys((*self.shown, *self.under_cursor)))
 
     @property
-    def doubts(self) -> bool:
-        """Whether something that is shown depends on the temperature."""
+    def shows_uncertainty(self) -> bool:
+        """Whether a map that is shown depends on the temperature."""
         return any(key.kind in OF_DOUBT for key in self.shown)
 
     @property
@@ -171,6 +171,10 @@ class StageRequest:
             and self.temperature == other.temperature
             and self.level.coarseness == other.level.coarseness
         )
+
+    def equals(self, other: StageRequest) -> bool:
+        """Return whether another request has the same maps, of the same slice."""
+        return self.continues(other) and self.index == other.index
 
     def position(self, point: Any) -> NDArray[np.float64]:
         """Return where a point of the world lies, in pixels of the level."""
@@ -197,7 +201,7 @@ class StageRequest:
 def stage_request(
     viewer: ViewerModel,
     layer: Image,
-    choices: SegmentChoices,
+    choices: SegmentOptions,
     stages: StageChoices,
     checkpoint: Checkpoint,
     temperature: float = 1.0,

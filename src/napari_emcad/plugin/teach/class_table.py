@@ -1,4 +1,4 @@
-"""The class table: what is painted with, and how much was painted of each class."""
+"""The table of classes, with the number of annotated pixels and strokes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ _SWATCH = 14
 
 
 class ClassTable(QWidget):
-    """Shows the background and the classes; a click on a row wants to paint with it.
+    """Lists the background and the classes; a click on a row selects the class to paint.
 
     Signals
     -------
-    class_wanted
-        The user wants to paint class k, the background being class 0.
-    add_wanted, remove_wanted
-        A new class; class k taken out.
+    class_chosen
+        Number of the class to paint; the background is class 0.
+    add_requested
+        A new class.
+    remove_requested
+        Number of the class to remove.
     renamed, recolored
-        Class k and its new name or color.
+        Number of a class, and its new name or color.
     """
 
-    class_wanted = Signal(int)
-    add_wanted = Signal()
-    remove_wanted = Signal(int)
+    class_chosen = Signal(int)
+    add_requested = Signal()
+    remove_requested = Signal(int)
     renamed = Signal(int, str)
     recolored = Signal(int, str)
 
@@ -49,9 +51,9 @@ class ClassTable(QWidget):
         self._rows.cellDoubleClicked.connect(self._double_clicked)
         self._rows.itemChanged.connect(self._changed)
         self._add, self._remove = QPushButton("Add class"), QPushButton("Remove")
-        self._add.clicked.connect(self.add_wanted)
-        self._remove.clicked.connect(lambda: self.remove_wanted.emit(self.current))
-        self._remove.setToolTip("What was painted with it stays on its layer and counts no more")
+        self._add.clicked.connect(self.add_requested)
+        self._remove.clicked.connect(lambda: self.remove_requested.emit(self.current))
+        self._remove.setToolTip("Its strokes stay on the layer, but are no longer used")
         buttons = QHBoxLayout()
         buttons.addWidget(self._add)
         buttons.addWidget(self._remove)
@@ -62,7 +64,7 @@ class ClassTable(QWidget):
 
     @property
     def current(self) -> int:
-        """The class that is chosen; -1 for none."""
+        """Number of the selected class; -1 for none."""
         return int(self._rows.currentRow())
 
     def show_classes(
@@ -71,7 +73,7 @@ class ClassTable(QWidget):
         pixels: Mapping[int, int],
         strokes: Mapping[int, int],
     ) -> None:
-        """Show names, colors and counts."""
+        """Show names, colors, and numbers of annotated pixels and strokes."""
         self._classes = tuple(classes)
         listed = [("background", BACKGROUND_COLOR), *((c.name, c.color) for c in classes)]
         with QSignalBlocker(self._rows):
@@ -81,7 +83,7 @@ class ClassTable(QWidget):
         self._remove.setEnabled(self.current > 0 and len(classes) > 1)
 
     def show_current(self, k: int) -> None:
-        """Show which class is painted with; -1 for none."""
+        """Select the class that is being painted; -1 for none."""
         with QSignalBlocker(self._rows):
             if k < 0:
                 self._rows.clearSelection()
@@ -100,7 +102,7 @@ class ClassTable(QWidget):
 
     def _clicked(self, row: int, _: int) -> None:
         self._remove.setEnabled(row > 0 and len(self._classes) > 1)
-        self.class_wanted.emit(row)
+        self.class_chosen.emit(row)
 
     def _double_clicked(self, row: int, column: int) -> None:
         if column == _COLOR and row > 0:

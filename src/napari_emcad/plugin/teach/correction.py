@@ -1,4 +1,4 @@
-"""What a model predicts, copied into an annotation to be corrected."""
+"""Copies a prediction into an annotation, so that it can be corrected."""
 
 from __future__ import annotations
 
@@ -16,77 +16,78 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.annotations.pairs import AnnotationPair
     from napari_emcad.plugin.layers.results import Result
 
-_MOST = 2**22
-"""Pixels that are copied into an annotation at once; each can be undone."""
+_MOST_PIXELS = 2**22
+"""Largest number of pixels that are copied at once; napari stores all of them for undo."""
 
 
 def copy_prediction(
     pair: AnnotationPair, result: Result | None, slices: Slices | None, project: AnnotationProject
 ) -> int:
-    """Copy a prediction to where nothing is painted yet; return how many pixels that were.
+    """Copy a prediction to the unlabeled pixels of an annotation; return the number of pixels.
 
     Parameters
     ----------
     pair
-        What is painted on.
+        Annotation and image.
     result
-        The prediction of its image.
+        Prediction of the image.
     slices
-        What is on screen of it: one page, or a part of it.
-    workbook
-        Says which number stands for a class.
+        Visible part of the image: one slice or a part of it.
+    project
+        Holds the value of each class.
 
     Raises
     ------
     ValueError
-        If nothing can be copied; the message says why.
+        If nothing can be copied; the message is for the user.
     """
     if result is None or slices is None:
-        raise ValueError("There is no prediction of what is on screen.")
+        raise ValueError("There is no visible prediction.")
     if result.target.level.array.shape != slices.image.shape:
-        raise ValueError("The prediction is of another resolution.")
-    if slices.height * slices.width > _MOST:
-        raise ValueError("Zoom in: so much cannot be copied at once.")
-    if why := pair.why_not_painted():
-        raise ValueError(why)
+        raise ValueError("The prediction has another resolution.")
+    if slices.height * slices.width > _MOST_PIXELS:
+        raise ValueError("The visible part is too large to be copied at once; zoom in.")
+    if reason := pair.why_not_paintable():
+        raise ValueError(reason)
     where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-    said = _values(pair, result, project)[result.labels_at(where)]
-    places, values = _unpainted(pair, where, said)
+    predicted = _value_by_class(pair, result, project)[result.labels_at(where)]
+    positions, values = _unlabeled_pixels(pair, where, predicted)
     if len(values):
         channel = np.zeros(len(values), int)
-        pair.labels.visible = True  # napari writes to what is drawn as well
-        pair.labels.data_setitem(with_channels(places, pair.letters, channel), values)
-        pair.labels.refresh()  # another channel may be on screen
+        pair.labels.visible = True  # napari updates the drawn slice only of visible layers
+        pair.labels.data_setitem(with_channels(positions, pair.layer_axes, channel), values)
+        pair.labels.refresh()  # another channel may be visible than the one that was written
     return len(values)
 
 
-def _values(pair: AnnotationPair, result: Result, project: AnnotationProject) -> Any:
-    """Return what to paint for each class of a prediction; 0 where nothing stands for it."""
-    rule, dtype = project.pairs[pair.key].rule, pair.labels.data.dtype
-    names = [each.name for each in project.classes]
-    known = project.called_now(result.target.checkpoint.classes)
-    numbers = [0, *(names.index(c.name) + 1 if c.name in names else None for c in known)]
+def _value_by_class(pair: AnnotationPair, result: Result, project: AnnotationProject) -> Any:
+    """Return the value to paint for each predicted class; 0 if no value stands for it."""
+    rule, dtype = project.entries[pair.key].rule, pair.labels.data.dtype
+    names = [label.name for label in project.classes]
+    predicted = project.with_current_names(result.target.checkpoint.classes)
+    classes = [0, *(names.index(c.name) + 1 if c.name in names else None for c in predicted)]
     values = np.zeros(np.iinfo(result.labels.dtype).max + 1, dtype)
-    for said, k in enumerate(numbers):
+    for predicted_class, k in enumerate(classes):
         with suppress(ValueError, OverflowError):
-            values[said] = 0 if k is None else rule.value_of(k)
+            values[predicted_class] = 0 if k is None else rule.value_of(k)
     return values
 
 
-def _unpainted(pair: AnnotationPair, where: Any, said: Any) -> tuple[Any, Any]:
-    """Return the annotation's unpainted places there, and what is to be painted on them."""
-    corner = corner_of(pair.labels) or (0,) * pair.numbers.ndim
-    grid = np.indices(said.shape).reshape(said.ndim, -1)
-    free = iter(range(said.ndim))
-    places = []
+def _unlabeled_pixels(pair: AnnotationPair, where: Any, predicted: Any) -> tuple[Any, Any]:
+    """Return positions of unlabeled pixels in the annotation, and the values to paint there."""
+    corner = corner_of(pair.labels) or (0,) * pair.values.ndim
+    grid = np.indices(predicted.shape).reshape(predicted.ndim, -1)
+    free_axes = iter(range(predicted.ndim))
+    positions = []
     for part, start in zip(where, corner, strict=True):
         first = part.start if isinstance(part, slice) else part
-        offsets = grid[next(free)] if isinstance(part, slice) else np.zeros(grid.shape[1], int)
-        places.append(offsets + first - start)
+        is_slice = isinstance(part, slice)
+        offsets = grid[next(free_axes)] if is_slice else np.zeros(grid.shape[1], int)
+        positions.append(offsets + first - start)
     inside = np.ones(grid.shape[1], bool)
-    for each, size in zip(places, pair.numbers.shape, strict=True):
-        inside &= (each >= 0) & (each < size)
-    kept = tuple(each[inside] for each in places)
-    values = said.reshape(-1)[inside]
-    empty = (np.asarray(pair.numbers[kept]) == 0) & (values != 0)
-    return tuple(each[empty] for each in kept), values[empty]
+    for axis, size in zip(positions, pair.values.shape, strict=True):
+        inside &= (axis >= 0) & (axis < size)
+    kept = tuple(axis[inside] for axis in positions)
+    values = predicted.reshape(-1)[inside]
+    unlabeled = (np.asarray(pair.values[kept]) == 0) & (values != 0)
+    return tuple(axis[unlabeled] for axis in kept), values[unlabeled]

@@ -1,4 +1,4 @@
-"""How the open model is fine-tuned: how long in front, every other setting behind it."""
+"""The training form: number of steps, and all other settings under Advanced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.training.config import Trainable
 
-from napari_emcad.interactive.task import Start, TrainChoices
+from napari_emcad.interactive.task import Start, TrainingSettings
 
 _STARTS: dict[str, Start] = {
     "the open model": "model",
@@ -58,13 +58,13 @@ _TEACHERS: dict[str, TeacherName] = {
     "running mean of the model": "ema",
 }
 _STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
-"""Presets for strokes: of a model that has learned, and of one that has not."""
+"""Presets for strokes, for trained and for untrained networks."""
 
 _MOST_STEPS = 100_000
 
 
 class TrainForm(QWidget):
-    """Edits a `TrainChoices`."""
+    """Edits a `TrainingSettings`."""
 
     changed = Signal()
 
@@ -74,7 +74,9 @@ class TrainForm(QWidget):
         self._preset = PRESETS[_STROKES]
         self._start, self._part = combo(_STARTS), combo(_PARTS)
         self._steps = spin(1, _MOST_STEPS, 10)
-        self._steps.setToolTip("Each learns from one batch of crops around what is painted")
+        self._steps.setToolTip(
+            "Optimizer steps; each uses one batch of crops around annotated pixels"
+        )
         self._presets = combo({name: name for name in PRESETS})
         self._loss, self._supervision = combo(_LOSSES), combo(_SUPERVISIONS)
         self._teacher = combo(_TEACHERS)
@@ -86,10 +88,10 @@ class TrainForm(QWidget):
         self._more = QLineEdit()
         self._build()
         self._connect()
-        self.set_value(TrainChoices(self._preset))
+        self.set_value(TrainingSettings(self._preset))
 
-    def value(self) -> TrainChoices:
-        """Return the choices.
+    def value(self) -> TrainingSettings:
+        """Return the values of the form.
 
         Raises
         ------
@@ -97,8 +99,8 @@ class TrainForm(QWidget):
             If two settings contradict each other, or a further one is unknown.
         """
         batch, steps = self._batch.value(), self._steps.value()
-        looks = min(max(steps // 10, 1), 8)
-        per_look = max(steps // looks, 1)
+        epochs = min(max(steps // 10, 1), 8)
+        per_epoch = max(steps // epochs, 1)
         config = self._preset.changed(
             loss=self._loss.currentData(),
             supervision=self._supervision.currentData(),
@@ -112,16 +114,16 @@ class TrainForm(QWidget):
             boundary=self._boundary.value(),
             ema=self._ema.value(),
             seed=self._seed.value(),
-            epochs=max(round(steps / per_look), 1),
-            crops_per_epoch=per_look * batch,
+            epochs=max(round(steps / per_epoch), 1),
+            crops_per_epoch=per_epoch * batch,
             validate_every=1,
             **parsed_settings(self._more.text()),
         )
-        return TrainChoices(config, self._start.currentData(), self._file)
+        return TrainingSettings(config, self._start.currentData(), self._file)
 
     @property
     def problem(self) -> str:
-        """Why these choices cannot be trained with, or ""."""
+        """Reason why the values cannot be used, or ""."""
         if self._start.currentData() == "file" and self._file is None:
             return "Choose an encoder file."
         try:
@@ -130,18 +132,17 @@ class TrainForm(QWidget):
             return str(error)
         return ""
 
-    def set_value(self, choices: TrainChoices) -> None:
-        """Show other choices."""
-        config = choices.config
+    def set_value(self, settings: TrainingSettings) -> None:
+        """Show other values."""
+        config = settings.config
         self._preset = config
-        crops = config.crops_per_epoch or config.batch
-        self._steps.setValue(config.epochs * -(-crops // config.batch))
+        self._steps.setValue(settings.steps)
         for box, value in (
             (self._loss, config.loss),
             (self._supervision, config.supervision),
             (self._part, config.train),
             (self._teacher, config.teacher),
-            (self._start, choices.start),
+            (self._start, settings.start),
         ):
             box.setCurrentIndex(box.findData(value))
         for field, number in (
@@ -155,22 +156,24 @@ class TrainForm(QWidget):
             (self._seed, config.seed),
         ):
             field.setValue(number)
-        self._file = choices.encoder_file
+        self._file = settings.encoder_file
 
     def _build(self) -> None:
         rows, inner = form(self), QWidget()
         rows.addRow(caption("Steps"), self._steps)
         advanced = form(inner)
-        self._encoder_rate.setToolTip("Of the learning rate, for the encoder")
-        self._pseudo.setToolTip("Weight of what is taught where nothing is painted; 0 is off")
+        self._encoder_rate.setToolTip("Factor on the learning rate of the encoder")
+        self._pseudo.setToolTip("Weight of the pseudo-labels of unlabeled pixels; 0 is off")
         self._teacher.setToolTip(
-            "Who teaches unpainted pixels: what looks like the strokes, if the model had the first "
-            "ones wrong, else the model as it was; or what the running mean is sure of"
+            "Source of the pseudo-labels: a linear probe fitted to the strokes if the model had the "
+            "first ones wrong, else the initial model; or confident predictions of the running mean"
         )
-        self._boundary.setToolTip("Pulls borders of the prediction to those of the image; 0 is off")
-        self._ema.setToolTip("Running mean of the weights, which is kept; 0 is off")
+        self._boundary.setToolTip("Weight of a loss that draws borders to edges; 0 is off")
+        self._ema.setToolTip(
+            "Decay of the running mean of the weights, which is the result; 0 is off"
+        )
         self._more.setPlaceholderText("flip=false, weight_decay=0.01")
-        self._more.setToolTip("Any further setting, as name=value behind commas")
+        self._more.setToolTip("Any other setting, as name=value, separated by commas")
         for title, field in (
             ("Start from", self._start),
             ("Train", self._part),
@@ -183,7 +186,7 @@ class TrainForm(QWidget):
             ("Crop", self._crop),
             ("Running mean", self._ema),
             ("Pseudo-labels", self._pseudo),
-            ("Taught by", self._teacher),
+            ("Labels from", self._teacher),
             ("Boundary", self._boundary),
             ("Seed", self._seed),
             ("Further", self._more),
@@ -206,7 +209,7 @@ class TrainForm(QWidget):
 
     def _preset_chosen(self) -> None:
         preset = PRESETS[self._presets.currentData()]
-        self.set_value(TrainChoices(preset, self._start.currentData(), self._file))
+        self.set_value(TrainingSettings(preset, self._start.currentData(), self._file))
         self.changed.emit()
 
     def _start_chosen(self) -> None:
@@ -220,16 +223,16 @@ class TrainForm(QWidget):
         self.changed.emit()
 
     def _suit_preset(self) -> None:
-        """Take the settings for strokes that suit the start, unless another preset was chosen."""
+        """Use the preset for strokes that suits the initial weights, unless another was chosen."""
         start = self._start.currentData()
         if self._presets.currentData() not in (_STROKES, _FRESH):
             return
         fresh = start != "model"
         preset = PRESETS[_FRESH if fresh else _STROKES]
-        if fresh and start != "nothing":  # its encoder has learned already
+        if fresh and start != "nothing":  # the encoder is trained already
             preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
         self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
-        self.set_value(TrainChoices(preset, start, self._file))
+        self.set_value(TrainingSettings(preset, start, self._file))
 
 
 assert set(_LOSSES.values()) == set(get_args(LossName))

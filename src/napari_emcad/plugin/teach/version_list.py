@@ -1,4 +1,4 @@
-"""The models of this sitting: to go back to, compare and save."""
+"""The list of versions: to go back to, compare and save."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class VersionList(QWidget):
 
     Signals
     -------
-    wanted
+    use_requested
         A version to use.
-    compare_wanted
-        A version whose prediction is to be shown in a layer of its own.
-    save_wanted
-        A version and the path that it is to be written to.
+    compare_requested
+        A version whose prediction is to be shown in a new layer.
+    save_requested
+        A version, and the path to write it to.
     """
 
-    wanted = Signal(object)
-    compare_wanted = Signal(object)
-    save_wanted = Signal(object, object)
+    use_requested = Signal(object)
+    compare_requested = Signal(object)
+    save_requested = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,18 +43,18 @@ class VersionList(QWidget):
         self._rows.itemSelectionChanged.connect(self._enable)
         self._hint = text()
         self._hint.setVisible(False)
-        self._back = QPushButton("Use")
-        self._back.setToolTip("Segment and train on from this version; none is lost by it")
+        self._use = QPushButton("Use")
+        self._use.setToolTip("Use this version for segmentation and training; no other is lost")
         self._compare = QPushButton("Compare")
-        self._compare.setToolTip("Shows what it says of the image on screen, in a layer of its own")
+        self._compare.setToolTip("Shows its prediction of the visible part in a new layer")
         self._save = QPushButton("Save …")
-        self._save.setToolTip("Writes it with classes, preprocessing and history")
-        self._back.clicked.connect(lambda: self.wanted.emit(self._chosen()))
-        self._compare.clicked.connect(lambda: self.compare_wanted.emit(self._chosen()))
+        self._save.setToolTip("Writes a checkpoint with classes, preprocessing and history")
+        self._use.clicked.connect(lambda: self.use_requested.emit(self._chosen()))
+        self._compare.clicked.connect(lambda: self.compare_requested.emit(self._chosen()))
         self._save.clicked.connect(self._ask_path)
         buttons = QHBoxLayout()
-        for each in (self._back, self._compare, self._save):
-            buttons.addWidget(each)
+        for button in (self._use, self._compare, self._save):
+            buttons.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._rows)
@@ -63,44 +63,44 @@ class VersionList(QWidget):
         self._enable()
 
     def show_versions(self, versions: Versions) -> None:
-        """Show them; the one in use is marked."""
+        """Show versions; the one in use is marked."""
         chosen = self._chosen()
         self._versions, self._current = list(versions)[::-1], versions.current
         with QSignalBlocker(self._rows):
             self._rows.set_count(len(self._versions))
-            for row, each in enumerate(self._versions):
-                self._show_row(row, each)
-            rows = [i for i, each in enumerate(self._versions) if each is chosen]
+            for row, version in enumerate(self._versions):
+                self._show_row(row, version)
+            rows = [row for row, version in enumerate(self._versions) if version is chosen]
             self._rows.setCurrentCell(rows[0] if rows else -1, 1 if rows else -1)
         self._enable()
 
     def show_hint(self, hint: str) -> None:
-        """Say what the scores say of further strokes."""
+        """Show whether further strokes still help."""
         self._hint.setText(hint)
         self._hint.setVisible(bool(hint))
 
     @property
     def hint(self) -> str:
-        """What is said of further strokes."""
+        """The text on whether further strokes still help."""
         return str(self._hint.text())
 
     def show_running(self, running: bool) -> None:
-        """Let versions alone while a job runs."""
+        """Disable the buttons while a job runs."""
         self._busy = running
         self._enable()
 
     def _show_row(self, row: int, version: Version) -> None:
-        said = f"{version.made:%H:%M:%S} {_HOW[version.how]}"
+        title = f"{version.made:%H:%M:%S} {_HOW[version.how]}"
         score = "" if version.score is None else f"{version.score.dice:.3f}"
-        behind = "nothing was held out"
+        details = "nothing was held out"
         if version.score is not None:
-            behind = f"IoU {version.score.iou:.3f}, on {version.held_out:,} held-out pixels"
-        if version.doubt is not None:
-            behind += f"; mean doubt there {version.doubt:.2f}"
+            details = f"IoU {version.score.iou:.3f}, on {version.held_out:,} held-out pixels"
+        if version.uncertainty is not None:
+            details += f"; mean uncertainty there {version.uncertainty:.2f}"
         self._rows.put(row, 0, "●" if version is self._current else "", "in use")
-        self._rows.put(row, 1, said, f"{version.number}. {version.checkpoint.title}")
+        self._rows.put(row, 1, title, f"{version.number}. {version.checkpoint.title}")
         self._rows.put(row, 2, f"{version.strokes:,}" if version.strokes else "", "strokes so far")
-        self._rows.put(row, 3, score, behind)
+        self._rows.put(row, 3, score, details)
 
     def _chosen(self) -> Version | None:
         row = self._rows.currentRow()
@@ -108,7 +108,7 @@ class VersionList(QWidget):
 
     def _enable(self) -> None:
         chosen = self._chosen()
-        self._back.setEnabled(chosen is not None and chosen is not self._current and not self._busy)
+        self._use.setEnabled(chosen is not None and chosen is not self._current and not self._busy)
         self._compare.setEnabled(chosen is not None and not self._busy)
         self._save.setEnabled(chosen is not None and not self._busy)
 
@@ -123,4 +123,4 @@ class VersionList(QWidget):
         if path:
             chosen = Path(path)
             suffixed = chosen if chosen.suffix else chosen.with_suffix(".safetensors")
-            self.save_wanted.emit(version, suffixed)
+            self.save_requested.emit(version, suffixed)

@@ -1,4 +1,4 @@
-"""A combo box of the images of a window; maps of a network are none."""
+"""A combo box of the image layers, bound to the chosen image."""
 
 from __future__ import annotations
 
@@ -14,38 +14,67 @@ from napari_emcad.plugin.widgets.helpers import steady
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_emcad.plugin.layers.image_input import ImageInput
 
 
-def image_combo() -> Any:
-    """Return magicgui's combo of the Image layers, which `reset_choices` lists again."""
+class ImageCombo:
+    """magicgui's combo box of Image layers without stage maps, bound to an `ImageInput`.
+
+    Parameters
+    ----------
+    image_input
+        Its layer is shown, and set when the user chooses another one.
+    """
+
+    def __init__(self, image_input: ImageInput) -> None:
+        self._input = image_input
+        self._box = _layer_box()
+        self._box.changed.connect(self._user_chose)
+        image_input.layer_changed.connect(self._show)
+
+    @property
+    def native(self) -> QWidget:
+        """The Qt widget."""
+        return self._box.native
+
+    def reset_choices(self) -> None:
+        """List the layers again.
+
+        magicgui identifies layers by name: when names change, another layer may take the place of
+        the chosen one without a signal. The chosen image stays chosen as long as it is open.
+        """
+        with self._box.changed.blocked():
+            self._box.reset_choices()
+            self._show(self._input.layer)
+        self._user_chose(self._box.value)
+
+    def _user_chose(self, layer: Any) -> None:
+        self._input.set_layer(layer)
+
+    def _show(self, layer: Image | None) -> None:
+        for choice in self._box.choices:
+            if unwrapped(choice) is layer and self._box.value is not choice:
+                with self._box.changed.blocked():
+                    self._box.value = choice
+
+
+def _layer_box() -> Any:
     _, options = get_widget_class(annotation=Image)
-    every = options["choices"]
+    all_images = options["choices"]
 
     def images(widget: Any) -> list[Image]:
-        return [each for each in every(widget) if not is_map(each)]
+        return [layer for layer in all_images(widget) if not is_map(layer)]
 
-    chosen = {"nullable": False, "choices": images}
-    box = create_widget(annotation=Image, options=chosen)
+    box = create_widget(annotation=Image, options={"nullable": False, "choices": images})
     native = box.native.findChild(QComboBox) or box.native
     steady(native)
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
 
 
-def list_again(box: Any, chosen: Image | None) -> bool:
-    """List the layers again; return whether another one than before is chosen now.
-
-    magicgui goes by names: when layers change theirs, another one may get the chosen place, and
-    nobody is told. What was chosen stays so, as long as it is there.
-    """
-    box.reset_choices()
-    if chosen is not None and box.value is not chosen and chosen in box.choices:
-        box.value = chosen
-        return False
-    return unwrapped(box.value) is not unwrapped(chosen)
-
-
 def is_map(layer: Layer) -> bool:
-    """Whether a layer shows what a network computed inside."""
-    ours = layer.metadata.get("napari-emcad")
-    return isinstance(ours, dict) and ours.get("kind") == "map"
+    """Return whether a layer shows a stage map."""
+    metadata = layer.metadata.get("napari-emcad")
+    return isinstance(metadata, dict) and metadata.get("kind") == "map"

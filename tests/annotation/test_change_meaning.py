@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_emcad.annotation.detect_rule import change_meaning, detect_rule
 from napari_emcad.annotation.label_rules import (
     UNLABELED,
     LabelRule,
     LabelValueError,
-    detect,
-    read_as,
-    target,
+    target_of,
     value_counts,
 )
 
@@ -23,15 +22,15 @@ MEANINGS = ("scribbles", "mask", "objects")
 def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
     labels = np.array([[0, 255, 255]], np.uint8)
     counts = value_counts(labels)
-    mask = detect(counts, 1).rule
-    assert target(labels, mask, 1).tolist() == [[0, 1, 1]]
-    strokes = read_as(mask, "scribbles", counts, 1)
-    assert target(labels, strokes.rule, 1).tolist() == [[UNLABELED, 0, 0]]
-    assert "255 is sure background now, no longer class 1" in strokes.why
+    mask = detect_rule(counts, 1).rule
+    assert target_of(labels, mask, 1).tolist() == [[0, 1, 1]]
+    strokes = change_meaning(mask, "scribbles", counts, 1)
+    assert target_of(labels, strokes.rule, 1).tolist() == [[UNLABELED, 0, 0]]
+    assert "255 is background now instead of class 1" in strokes.reason
     assert strokes.rule.value_of(1) == 1
-    again = read_as(strokes.rule, "mask", counts, 1)
+    again = change_meaning(strokes.rule, "mask", counts, 1)
     assert again.rule == mask
-    assert "its 255 is class 1" in again.why
+    assert "its 255 is class 1" in again.reason
 
 
 @given(
@@ -44,12 +43,12 @@ def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first,
     counts = dict.fromkeys({0, *values}, 5)
     rule = LabelRule(first, tuple(moved.items()))
     for meaning in said:
-        found = read_as(rule, meaning, counts, 3)
+        found = change_meaning(rule, meaning, counts, 3)
         before, rule = rule, found.rule
         assert rule.meaning == meaning
         if meaning == "scribbles":
             assert (rule.class_of(0), rule.class_of(255)) == (UNLABELED, 0)
-            assert bool(found.why) == (255 in values)
+            assert bool(found.reason) == (255 in values)
         if meaning == "mask":
             assert rule.class_of(0) == 0
             assert rule.class_of(255) == (sorted(values).index(255) + 1 if 255 in values else 255)
@@ -59,27 +58,27 @@ def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first,
 
 @pytest.mark.parametrize("meaning", MEANINGS)
 def test_a_layer_without_255_has_nothing_to_be_told(meaning):
-    assert not read_as(LabelRule("mask"), meaning, {0: 5, 1: 5}, 1).why
+    assert not change_meaning(LabelRule("mask"), meaning, {0: 5, 1: 5}, 1).reason
 
 
 @pytest.mark.parametrize("values", [(85, 170, 255), (127, 255), (128, 255), (64, 128, 191, 255)])
 def test_gray_levels_of_a_mask_are_classes_in_their_order(values):
     """A mask that was made to be looked at is never taken for objects."""
     labels = np.array([[0, *values]], np.uint8)
-    found = detect(value_counts(labels), 1)
-    assert f"{values[0]} is class 1, {values[1]} is class 2" in found.why
-    assert target(labels, found.rule, len(values)).tolist() == [[*range(len(values) + 1)]]
+    found = detect_rule(value_counts(labels), 1)
+    assert f"{values[0]} is class 1, {values[1]} is class 2" in found.reason
+    assert target_of(labels, found.rule, len(values)).tolist() == [[*range(len(values) + 1)]]
     with pytest.raises(LabelValueError, match="add a class"):
-        target(labels, found.rule, len(values) - 1)
+        target_of(labels, found.rule, len(values) - 1)
 
 
 def test_numbers_that_count_are_classes_once_it_is_said():
     labels = np.array([[0, 1, 2, 3]], np.uint8)
     counts = value_counts(labels)
-    objects = detect(counts, 1).rule
-    assert target(labels, objects, 1).tolist() == [[0, 1, 1, 1]]
-    assert read_as(objects, "mask", counts, 1).rule == LabelRule("mask")
-    odd = read_as(objects, "mask", {0: 5, 10: 5, 30: 5}, 1)
+    objects = detect_rule(counts, 1).rule
+    assert target_of(labels, objects, 1).tolist() == [[0, 1, 1, 1]]
+    assert change_meaning(objects, "mask", counts, 1).rule == LabelRule("mask")
+    odd = change_meaning(objects, "mask", {0: 5, 10: 5, 30: 5}, 1)
     assert (odd.rule.class_of(10), odd.rule.class_of(30)) == (1, 2)
     many = dict.fromkeys(range(200), 5)
-    assert read_as(objects, "mask", many, 1).rule == LabelRule("mask")
+    assert change_meaning(objects, "mask", many, 1).rule == LabelRule("mask")

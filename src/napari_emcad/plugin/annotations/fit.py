@@ -1,0 +1,104 @@
+"""Whether an annotation layer fits an image, and the memory that its channels share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.plugin.annotations.layer import LARGEST, corner_of
+from napari_emcad.plugin.layers.geometry import (
+    carried,
+    carried_axes,
+    levels,
+    without_channels,
+)
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
+
+
+def why_not_on(layer: Labels, image: Image, axes: str) -> str:
+    """Return the reason why a layer cannot annotate an image pixel by pixel, or ""."""
+    if layer.multiscale:
+        return "it is multiscale, and napari cannot paint on it"
+    image_shape = levels(image)[0].array.shape
+    if len(image_shape) != len(axes):
+        return f"its image had {len(axes)} axes and now has {len(image_shape)}"
+    shape = tuple(size for size, letter in zip(image_shape, axes, strict=True) if letter != "C")
+    own_shape, corner = _spatial_shape(layer, axes[: image.ndim]), corner_of(layer)
+    if own_shape is None:
+        return f"it has {layer.ndim} axes, which is too many or too few"
+    if not _channels_share_memory(layer.data, axes[: image.ndim]):
+        return "its channels hold different values, and there is one annotation for all of them"
+    if own_shape == shape and not any(corner):
+        return ""
+    ends = [first + size for first, size in zip(corner, own_shape, strict=False)]
+    within = len(ends) == len(shape) and all(e <= s for e, s in zip(ends, shape, strict=True))
+    if within and np.prod(shape, dtype=float) > LARGEST:
+        return ""
+    return f"it has {_size(own_shape)} pixels, the image {_size(shape)}; they must agree"
+
+
+def why_not_paintable(layer: Labels, image: Image, axes: str) -> str:
+    """Return the reason why an annotation of an image cannot be painted on, or "".
+
+    Parameters
+    ----------
+    layer, image
+        Annotation and image layer.
+    axes
+        A letter per axis of the image layer, without the color axis of RGB.
+    """
+    data = layer.data
+    if layer.ndim < len(carried_axes(axes)):
+        return (
+            f"“{layer.name}” has no axis for the channels of “{image.name}”, so napari shows other "
+            f"slices of it: it is used as it is. Paint on a New annotation."
+        )
+    if data.flags.writeable if isinstance(data, np.ndarray) else not hasattr(data, "compute"):
+        return ""
+    return f"“{layer.name}” is read-only: it is used as it is."
+
+
+def share_channels(layer: Labels, axes: str) -> None:
+    """Make all channels of a layer share one memory again, as in layers that napari copied or read.
+
+    Nothing happens if the channels hold different values; `why_not_on` reports it.
+
+    Parameters
+    ----------
+    layer
+        Annotation layer.
+    axes
+        A letter per axis of the image layer, without the color axis of RGB.
+    """
+    no_channels = layer.multiscale or _spatial_shape(layer, axes) is None
+    if no_channels or _channels_share_memory(layer.data, axes):
+        return
+    sizes = dict(zip(carried_axes(axes), layer.data.shape, strict=True))
+    shape = [sizes.get(axis, 1) for axis in range(len(axes))]
+    shared = carried(np.array(without_channels(layer.data, axes)), axes, shape)
+    if np.array_equal(np.asarray(layer.data), shared):
+        layer.data = shared
+
+
+def _spatial_shape(layer: Labels, axes: str) -> tuple[int, ...] | None:
+    """Return the shape of an annotation without channels; None if its axes do not fit."""
+    if layer.ndim not in (len(axes.replace("C", "")), len(carried_axes(axes))):
+        return None
+    return tuple(without_channels(layer.data, axes).shape)
+
+
+def _channels_share_memory(data: Any, axes: str) -> bool:
+    """Return whether an array has one memory for all channels, if it has a channel axis."""
+    kept = carried_axes(axes)
+    if data.ndim != len(kept):
+        return True
+    strides = getattr(data, "strides", None) or (1,) * data.ndim
+    channel_axes = [n for n, axis in enumerate(kept) if axes[axis] == "C"]
+    return all(strides[n] == 0 or data.shape[n] == 1 for n in channel_axes)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))

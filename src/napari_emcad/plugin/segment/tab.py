@@ -1,0 +1,40 @@
+"""The Segment tab: segment the chosen image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_emcad.plugin.segment.controller import SegmentController
+from napari_emcad.plugin.segment.panel import SegmentPanel
+
+if TYPE_CHECKING:
+    from napari_emcad.inference.events import InferenceSettings
+    from napari_emcad.plugin.runner.context import Context
+
+
+class SegmentTab:
+    """Fields and controller of the Segment tab; see `plugin.tab.Tab`.
+
+    Parameters
+    ----------
+    context
+        Shared state of the panel.
+    settings
+        Initial settings.
+    """
+
+    title = "Segment"
+    warm_up_module = ""
+
+    def __init__(self, context: Context, settings: InferenceSettings) -> None:
+        self.panel = SegmentPanel(context.image_input, settings)
+        self.controller = SegmentController(context, self.panel)
+
+    def layers_changed(self) -> None:
+        """List the layers again."""
+        self.panel.reset_choices()
+        self.controller.show()
+
+    def release(self) -> None:
+        """Disconnect from viewer and session; the tab is not used again."""
+        self.controller.release()

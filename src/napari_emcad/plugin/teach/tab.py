@@ -1,0 +1,103 @@
+"""The Teach tab: annotate, train, go back to earlier versions."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut
+
+from napari_emcad.plugin.teach.annotation_controller import AnnotationController
+from napari_emcad.plugin.teach.class_controller import ClassController
+from napari_emcad.plugin.teach.panel import TeachPanel
+from napari_emcad.plugin.teach.preview import Preview
+from napari_emcad.plugin.teach.training_controller import TrainingController
+from napari_emcad.plugin.teach.view import TeachView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
+
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
+    from napari_emcad.plugin.runner.context import Context
+
+
+class TeachTab:
+    """Fields and controllers of the Teach tab; see `plugin.tab.Tab`.
+
+    Parameters
+    ----------
+    context
+        Shared state of the panel.
+    annotations
+        Annotation layers.
+    """
+
+    title = "Teach"
+    warm_up_module = "napari_emcad.interactive.live"
+
+    def __init__(self, context: Context, annotations: AnnotationLayers) -> None:
+        self._session = context.session
+        self.panel = TeachPanel(context.image_input)
+        self.preview = Preview(context, annotations)
+        self.training = TrainingController(
+            context, annotations, self.preview, self.panel.form.value
+        )
+        self.annotating = AnnotationController(context, annotations, self.preview)
+        self.classes = ClassController(context, self.annotating)
+        self.view = TeachView(context, annotations, self.annotating, self.training, self.panel)
+        self._connect()
+
+    def layers_changed(self) -> None:
+        """List the layers again."""
+        self.panel.reset_choices()
+        self.view.show_soon()
+
+    def bind_shortcuts(self, owner: QWidget) -> None:
+        """Bind the shortcuts of the buttons to a widget."""
+        actions: dict[str, Callable[[], None]] = {
+            "Alt+A": partial(self.annotating.toggle, "annotation"),
+            "Alt+S": partial(self.annotating.toggle, "prediction"),
+            "Alt+U": self.training.update_now,
+            "Alt+T": self.training.train,
+        }
+        actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
+        for key, action in actions.items():
+            QShortcut(QKeySequence(key), owner).activated.connect(action)
+
+    def _paint_existing(self, k: int) -> None:
+        if k <= len(self._session.project.classes):
+            self.annotating.paint(k)
+
+    def _connect(self) -> None:
+        panel, training, annotating = self.panel, self.training, self.annotating
+        panel.annotation_requested.connect(annotating.new_annotation)
+        panel.layer_requested.connect(annotating.use_layer)
+        panel.correction_requested.connect(annotating.correct)
+        panel.visibility_requested.connect(annotating.toggle)
+        panel.train_requested.connect(training.train)
+        panel.update_requested.connect(training.update_now)
+        panel.live_requested.connect(training.set_live)
+        panel.annotations.enabled_changed.connect(self._set_enabled)
+        panel.annotations.meaning_chosen.connect(annotating.change_meaning)
+        panel.annotations.chosen.connect(annotating.choose_by_click)
+        panel.classes.class_chosen.connect(annotating.paint)
+        panel.classes.add_requested.connect(self.classes.add)
+        panel.classes.remove_requested.connect(self.classes.remove)
+        panel.classes.renamed.connect(self.classes.rename)
+        panel.classes.recolored.connect(self.classes.recolor)
+        panel.versions.use_requested.connect(training.go_to)
+        panel.versions.compare_requested.connect(self.preview.compare)
+        annotating.meaning_changed.connect(training.queue.scan)
+        self.classes.removed.connect(training.forget_live_trainer)
+        self.classes.changed.connect(self.view.show)
+
+    def _set_enabled(self, key: object, enabled: bool) -> None:
+        self._session.project.change_entry(key, enabled=enabled)
+
+    def release(self) -> None:
+        """Disconnect from viewer and session; the tab is not used again."""
+        for part in (self.view, self.annotating, self.training, self.preview):
+            part.release()
