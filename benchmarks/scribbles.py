@@ -37,12 +37,12 @@ from skimage.morphology import skeletonize
 import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import teach
-from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
+from napari_emcad.training.config import PRESETS, TrainingConfig, parse_settings
 from napari_emcad.training.metrics import score
 from napari_emcad.training.samples import LabeledSlice
 
@@ -238,7 +238,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     """Return a network that is taught with a preset, perhaps changed: ``scribbles:epochs=2``."""
     config = configured(name)
     if quick:
-        config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
+        config = config.replace(crops_per_epoch=2 * config.batch, pool=None)
     now = {"checkpoint": start, "net": start.network(), "round": 0, "met": UNFAMILIAR}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
@@ -253,7 +253,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
             now["met"] = measure_familiarity(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
         how = adapted_config(config, len(record.painted), strokes, now["met"], taught)
-        how = how.changed(seed=now["round"])
+        how = how.replace(seed=now["round"])
         job = teach(
             start if start.untrained else now["checkpoint"], learned, [], how, threading.Event()
         )
@@ -268,7 +268,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     def ask(planes: Any) -> Any:
         checkpoint = now["checkpoint"]
         seen = np.broadcast_to(planes, (3, *planes.shape[1:]))
-        pixels = torch.from_numpy(standardized(seen, checkpoint.preprocessing))[None]
+        pixels = torch.from_numpy(standardize(seen, checkpoint.preprocessing))[None]
         with torch.inference_mode():
             zoom = checkpoint.preprocessing.zoom
             return now["net"].predict(pixels, checkpoint.head, zoom)[0, 0].sigmoid().numpy()
@@ -279,7 +279,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
 def configured(name: str) -> TrainingConfig:
     """Return a preset with its changes."""
     preset, _, changes = name.partition(":")
-    return PRESETS[preset].changed(**parsed_settings(changes))
+    return PRESETS[preset].replace(**parse_settings(changes))
 
 
 def forest(seed: int) -> Method:

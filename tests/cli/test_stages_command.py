@@ -70,7 +70,7 @@ def test_each_map_is_a_file_with_its_scale(run, image, folder):
         assert opened.unit == "µm"
         assert opened.scale["Y"] == pytest.approx(0.5 * each.factor[0], rel=1e-6)
         assert opened.scale["X"] == pytest.approx(0.25 * each.factor[1], rel=1e-6)
-        if not each.key.colored:
+        if not each.key.is_rgb:
             np.testing.assert_array_equal(opened.pixels, each.values)
     table = (folder / "seen" / "a.ome_channel_attention.csv").read_text().splitlines()
     assert len(table) == 1 + 256 + 160 + 64 + 32

@@ -36,7 +36,7 @@ from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.trainer import Trainer
 
-CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
+CONFIG = PRESETS["scribbles"].replace(crop=64, batch=1)
 
 
 def painted(strokes, values):
@@ -76,14 +76,14 @@ def taught(labels, config=CONFIG):
     ],
 )
 def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
-    seen, learn = [], Trainer.learn
+    seen, learn = [], Trainer.step
 
     def noted(self, batch, share=1.0, seed=0, ramp=1.0):
         seen.append((share, ramp))
         return learn(self, batch, share, seed, ramp)
 
-    monkeypatch.setattr(Trainer, "learn", noted)
-    update = taught(painted(strokes, values), CONFIG.changed(teacher=teacher))
+    monkeypatch.setattr(Trainer, "step", noted)
+    update = taught(painted(strokes, values), CONFIG.replace(teacher=teacher))
     assert seen == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
@@ -105,7 +105,7 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), taught=True).teacher == "probe"
     few = adapted_config(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
-    mean = CONFIG.changed(teacher="ema")
+    mean = CONFIG.replace(teacher="ema")
     assert adapted_config(mean, 2, 2).pseudo == 0
     assert adapted_config(mean, 2, 20, Familiarity(1.0)) is mean
     alone = adapted_config(CONFIG, 1, 20)
@@ -120,7 +120,7 @@ def lesson_on(image, right):
     numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
     record = looked([source], Record(), 2)
-    return TrainingTask(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+    return TrainingTask(checkpoint, (source,), record, CONFIG.replace(crops_per_epoch=2), "cpu")
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
         learned, _ = slices_of(lesson_on(nucleus, right), PlaneCache())
         before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
         assert before.agreement(learned, lesson.checkpoint.preprocessing) == 0
-        before.look(learned, lesson.checkpoint.preprocessing)
+        before.fit(learned, lesson.checkpoint.preprocessing)
         assert least <= before.agreement(learned, lesson.checkpoint.preprocessing) <= most
 
 
@@ -199,14 +199,14 @@ def test_later_strokes_do_not_count_as_first_ones(nucleus):
 
 def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
     lesson = lesson_on(nucleus, right=True)
-    crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
+    crops = CONFIG.replace(crops_per_epoch=2, batch=1, crop=64)
     few = [LabeledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
     many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
     zoom = lesson.checkpoint.preprocessing.zoom
     assert validated_every(crops, few, few, zoom) <= 2
     every = validated_every(crops, few, many, zoom)
     assert every * 2 * 64**2 >= 3 * 640**2 * zoom**2
-    assert validated_every(crops.changed(validate_every=9999), few, many, zoom) == 9999
+    assert validated_every(crops.replace(validate_every=9999), few, many, zoom) == 9999
 
 
 class Desk:
@@ -296,7 +296,7 @@ def desk_with(kind, monkeypatch):
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
     desk = desk_with(kind, monkeypatch)
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    lesson = desk.lesson(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     learned, tested = slices_of(lesson, desk.cache)
     assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
@@ -315,7 +315,7 @@ def test_a_training_and_an_update_learn_and_score_every_page(kind, monkeypatch):
 def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
     """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
     desk = desk_with(kind, monkeypatch)
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
+    lesson = desk.lesson(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
     pages = {
         key: replace(page, target=np.where(page.held, np.int16(2), page.target))
         for key, page in lesson.record.pages.items()
@@ -326,7 +326,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
         seen.update(batch.target.unique().tolist())
         return 0.0
 
-    monkeypatch.setattr(Trainer, "learn", learn)
+    monkeypatch.setattr(Trainer, "step", learn)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
     run(
         fine_tune_job(
@@ -347,7 +347,7 @@ def test_masks_of_several_classes_are_learned_whole(values):
     rule = detect(value_counts(labels), 3).rule
     desk = Desk((96, 128), start, rule)
     desk.numbers[...] = labels
-    lesson = desk.lesson(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    lesson = desk.lesson(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     assert lesson.record.painted == dict.fromkeys(range(4), 24 * 128)
     assert set(lesson.record.held_out) == set(range(4))
     assert not lesson.record.why_no_score()

@@ -59,21 +59,21 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
     later = np.where(target == 1, target, UNLABELED)
     record = record.looked({"a": target.copy(), "b": later}, every=0)
     learned, _ = painted_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
-    first = {each.name: each.first for each in learned}
+    first = {each.name: each.first_strokes for each in learned}
     assert (first["a"] == ((target != UNLABELED) & (np.arange(40) < 20)[:, None])).all()
     assert not first["b"].any()
     small, _ = painted_slices(
         record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)), sizes={"a": (20, 20)}
     )
     a = next(each for each in small if each.name == "a")
-    assert (a.first == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
+    assert (a.first_strokes == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
 
 
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
     learned, _ = painted_slices(Record().looked({"a": both}), planes)
-    config = PRESETS["scribbles"].changed(crops_per_epoch=4, batch=2, crop=64, pool=None)
+    config = PRESETS["scribbles"].replace(crops_per_epoch=4, batch=2, crop=64, pool=None)
     parent = bundled_checkpoint()
     job = teach(parent, learned, [], config, threading.Event())
     while True:

@@ -64,7 +64,7 @@ def steps(config):
 @pytest.mark.parametrize("teacher", ["ema", "initial", "probe", "consensus"])
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
-    form.set_value(TrainChoices(PRESETS["scribbles"].changed(teacher=teacher)))
+    form.set_value(TrainChoices(PRESETS["scribbles"].replace(teacher=teacher)))
     assert form.value().config.training_runner == teacher
 
 

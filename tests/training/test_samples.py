@@ -33,7 +33,7 @@ EVERYTHING = replace(
 
 def sampler(slices, inputs=3, preprocessing=PLAIN, **changes):
     return Sampler(
-        slices, inputs, preprocessing, TrainingConfig(crop=64, batch=4).changed(**changes)
+        slices, inputs, preprocessing, TrainingConfig(crop=64, batch=4).replace(**changes)
     )
 
 

@@ -76,7 +76,7 @@ def run(chosen: argparse.Namespace) -> None:
     written = dict.fromkeys([*targets.values(), sheet])
     check_outputs(written, [chosen.image, *own], chosen.overwrite)
     found = as_usage_error(inside.__getitem__, index).values()
-    maps = [each if inside.rows_first else each.turned() for each in found]
+    maps = [each if inside.rows_first else each.transpose() for each in found]
     _write(maps, targets, image)
     title = f"{chosen.image.name} - {checkpoint.title}"
     names = _class_names(checkpoint)

@@ -167,10 +167,10 @@ def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> Va
     return float(low), float(high)
 
 
-def normalized(
+def normalize(
     pixels: NDArray[np.generic], values: ValueRange, preprocessing: Preprocessing
 ) -> NDArray[np.float32]:
-    """Return `pixels` with `values` brought to 0 … 1; mean and std come later, see `standardized`.
+    """Return `pixels` with `values` brought to 0 … 1; mean and std come later, see `standardize`.
 
     NaN becomes 0 (the low end); infinities become the ends. A constant image, whose range is
     empty, becomes 0 everywhere. With intensity ``"none"`` only NaN and infinities are replaced
@@ -217,7 +217,7 @@ def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
     return high - low > 1e-2 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
 
 
-def standardized(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
+def standardize(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Return ``(C, H, W)`` with each network input's mean subtracted and divided by its std."""
     mean = np.asarray(preprocessing.mean, np.float32)[:, None, None]
     std = np.asarray(preprocessing.std, np.float32)[:, None, None]

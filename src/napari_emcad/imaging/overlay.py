@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from napari_emcad.imaging.intensity import Preprocessing, normalized, value_range
+from napari_emcad.imaging.intensity import Preprocessing, normalize, value_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ _TINT = 0.25
 
 _CONTRAST = Preprocessing(intensity="percentile", low=0.5, high=99.5)
 
-AGREED, MISSED, INVENTED, CONFUSED = 1, 2, 3, 4
-"""What `disagreement` says of a pixel."""
+CORRECT, MISSED, SPURIOUS, WRONG_CLASS = 1, 2, 3, 4
+"""What `compare_labels` says of a pixel."""
 
 
 def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -> NDArray[np.uint8]:
@@ -42,15 +42,15 @@ def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -
         ``(H, W, 3)`` uint8.
     """
     border = find_boundaries(labels, mode="inner")
-    return painted(_canvas(planes), labels, colors, np.where(border, 1.0, _TINT))
+    return blend_labels(_canvas(planes), labels, colors, np.where(border, 1.0, _TINT))
 
 
-def shown(planes: NDArray[Any]) -> NDArray[np.uint8]:
+def to_rgb(planes: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the image in its best contrast, ``(H, W, 3)``; see `overlay` for its planes."""
     return _canvas(planes).round().astype(np.uint8)
 
 
-def painted(
+def blend_labels(
     picture: NDArray[Any],
     labels: NDArray[Any],
     colors: Sequence[str],
@@ -81,7 +81,7 @@ def painted(
     return canvas.round().astype(np.uint8)
 
 
-def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
+def compare_labels(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     """Return where a segmentation is right and wrong, as labels.
 
     Parameters
@@ -92,18 +92,18 @@ def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uin
     Returns
     -------
     ndarray
-        `AGREED`, `MISSED` (only in the truth), `INVENTED` (only predicted), `CONFUSED` (another
+        `CORRECT`, `MISSED` (only in the truth), `SPURIOUS` (only predicted), `WRONG_CLASS` (another
         class than in the truth), and 0 where neither has anything.
     """
     found, wanted = predicted != 0, truth != 0
     cases = [found & wanted & (predicted == truth), wanted & ~found, found & ~wanted, found]
-    return np.select(cases, [AGREED, MISSED, INVENTED, CONFUSED], 0).astype(np.uint8)
+    return np.select(cases, [CORRECT, MISSED, SPURIOUS, WRONG_CLASS], 0).astype(np.uint8)
 
 
 def _canvas(planes: NDArray[Any]) -> NDArray[np.float64]:
     """Return the image in its best contrast, ``(H, W, 3)`` of 0 … 255."""
     seen = planes if len(planes) == 3 else planes[:1]
-    bright = normalized(seen, value_range(seen, _CONTRAST), _CONTRAST)
+    bright = normalize(seen, value_range(seen, _CONTRAST), _CONTRAST)
     canvas = np.broadcast_to(bright, (3, *bright.shape[1:])).transpose(1, 2, 0)
     return canvas.astype(np.float64) * 255.0
 

@@ -11,7 +11,7 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from napari_emcad.imaging.validation import flag, whole
+from napari_emcad.imaging.validation import as_bool, as_int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,12 +56,12 @@ class CleanUp:
 
     def __post_init__(self) -> None:
         for name, least in (("fill_holes", 0), ("smallest_object", 0), ("neck", 1)):
-            pixels = whole(name, getattr(self, name))
+            pixels = as_int(name, getattr(self, name))
             if pixels < least:
                 raise ValueError(f"{name} is {pixels} pixels; it must be {least} or more.")
             object.__setattr__(self, name, pixels)
         for name in ("largest_component", "separate"):
-            object.__setattr__(self, name, flag(name, getattr(self, name)))
+            object.__setattr__(self, name, as_bool(name, getattr(self, name)))
 
     @property
     def active(self) -> bool:
@@ -71,7 +71,7 @@ class CleanUp:
         )
 
 
-def cleaned(labels: Labels, clean_up: CleanUp) -> Labels:
+def clean_up_labels(labels: Labels, clean_up: CleanUp) -> Labels:
     """Return class labels ``(H, W)`` with holes filled and unwanted areas removed."""
     result = labels.copy()
     for value in _values(labels) if clean_up.fill_holes else ():
@@ -87,7 +87,7 @@ def cleaned(labels: Labels, clean_up: CleanUp) -> Labels:
     return result
 
 
-def separated(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
+def separate_objects(labels: Labels, neck: int) -> tuple[Labels, tuple[int, ...]]:
     """Return single objects of a labeled slice.
 
     Parameters

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def resampling(length: int, wanted: int, positions: NDArray[np.integer]) -> csr_array:
+def resampling_weights(length: int, wanted: int, positions: NDArray[np.integer]) -> csr_array:
     """Return the weights that make some entries of a resampled line out of the line.
 
     Bilinear; with anti-aliasing where the line gets shorter. They are those of torch's
@@ -56,12 +56,12 @@ def reflected(start: int, stop: int, length: int) -> NDArray[np.integer]:
     return np.minimum(position, period - position) if length > 1 else position * 0
 
 
-def span(weights: csr_array) -> tuple[int, int]:
+def source_range(weights: csr_array) -> tuple[int, int]:
     """Return the half-open range of entries of the line that the weights need."""
     return int(weights.indices.min()), int(weights.indices.max()) + 1
 
 
-def resampled(
+def resample(
     planes: NDArray[np.float32], rows: csr_array | None, columns: csr_array | None
 ) -> NDArray[np.float32]:
     """Return ``(C, h, w)`` from ``(C, H, W)``, along the rows, the columns or both."""

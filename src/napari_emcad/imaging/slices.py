@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.imaging.intensity import as_numbers
-from napari_emcad.imaging.validation import as_ints, pair, whole
+from napari_emcad.imaging.validation import as_int, as_ints, as_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,7 +149,7 @@ def _listed(channels: Any) -> tuple[int | None, ...]:
     """Return a channel for each input, of which a single one may stand by itself."""
     several = isinstance(channels, Iterable) and not isinstance(channels, str)
     listed = list(channels) if several else [channels]
-    return tuple(None if each is None else whole("The channel", each) for each in listed)
+    return tuple(None if each is None else as_int("The channel", each) for each in listed)
 
 
 def _chosen(total: int, wanted: int, channels: tuple[int | None, ...]) -> ChannelMap:
@@ -193,7 +193,7 @@ class Scope:
             object.__setattr__(self, "index", as_ints("The index of a slice", self.index))
         for name in ("rows", "columns"):
             if (chosen := getattr(self, name)) is not None:
-                object.__setattr__(self, name, pair(name, chosen))
+                object.__setattr__(self, name, as_pair(name, chosen))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,7 +247,7 @@ class Slices:
         return stop - start
 
     @property
-    def fits(self) -> bool:
+    def fits_in_memory(self) -> bool:
         """Whether a slice is small enough to be read at once."""
         return self.height * self.width * len(self.channels.planes) <= _SAMPLE
 
@@ -284,7 +284,7 @@ class Slices:
 
         A slice that does not fit is read in bands of which every n-th pixel is kept.
         """
-        if self.fits:
+        if self.fits_in_memory:
             return self.read(index)
         step = max(1, _SAMPLE // (4 * self.width))
         every = -(-self.height * self.width * len(self.channels.planes) // _SAMPLE)

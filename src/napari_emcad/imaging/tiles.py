@@ -90,7 +90,7 @@ def _starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=8)
-def window(height: int, width: int) -> NDArray[np.float32]:
+def blending_window(height: int, width: int) -> NDArray[np.float32]:
     """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the center."""
     bell = np.outer(_gaussian(height), _gaussian(width))
     weights: NDArray[np.float32] = np.maximum(bell, _FLOOR, dtype=np.float64).astype(np.float32)
@@ -121,7 +121,7 @@ class Blend:
 
     def __init__(self, tiling: Tiling, classes: int) -> None:
         height, width = tiling.tile[0], tiling.shape[1]
-        self._window = window(*tiling.tile)
+        self._window = blending_window(*tiling.tile)
         self._sums = np.zeros((classes, height, width), np.float32)
         self._weights = np.zeros((height, width), np.float32)
         self._top = 0

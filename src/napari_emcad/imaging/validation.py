@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def whole(name: str, value: Any) -> int:
+def as_int(name: str, value: Any) -> int:
     """Return a whole number of any kind as a plain one.
 
     Parameters
@@ -33,8 +33,8 @@ def whole(name: str, value: Any) -> int:
         raise ValueError(f"{name} is {value!r}; it must be a whole number.") from None
 
 
-def number(name: str, value: Any) -> float:
-    """Return a finite number of any kind as a plain one; see `whole`.
+def as_float(name: str, value: Any) -> float:
+    """Return a finite number of any kind as a plain one; see `as_int`.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
-def flag(name: str, value: Any) -> bool:
-    """Return yes or no of Python or NumPy as Python's; see `whole`.
+def as_bool(name: str, value: Any) -> bool:
+    """Return yes or no of Python or NumPy as Python's; see `as_int`.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def pair(name: str, value: Any) -> tuple[int, int]:
-    """Return two whole numbers; see `whole`.
+def as_pair(name: str, value: Any) -> tuple[int, int]:
+    """Return two whole numbers; see `as_int`.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def as_ints(name: str, value: Any) -> tuple[int, ...]:
-    """Return whole numbers, of which a single one may stand by itself; see `whole`.
+    """Return whole numbers, of which a single one may stand by itself; see `as_int`.
 
     Raises
     ------
@@ -87,4 +87,4 @@ def as_ints(name: str, value: Any) -> tuple[int, ...]:
         listed = list(value)
     except TypeError:
         listed = [value]
-    return tuple(whole(name, each) for each in listed)
+    return tuple(as_int(name, each) for each in listed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 
-from napari_emcad.model.precision import bfloat16_if_quick
+from napari_emcad.model.precision import bfloat16_if_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,8 @@ def autocast_type(device: torch.device, draft: bool = False) -> torch.dtype | No
     A CPU computes in full precision, unless a draft will do.
     """
     if device.type == "cpu":
-        return bfloat16_if_quick(device) if draft else None
-    quick = bfloat16_if_quick(device)
+        return bfloat16_if_fast(device) if draft else None
+    quick = bfloat16_if_fast(device)
     return torch.float16 if quick is None else quick
 
 
@@ -82,7 +82,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(each in said for each in _SHORT)
 
 
-def unless_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
+def none_if_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
     """Return what `work` returns, or None; the traceback, which holds tensors, ends here."""
     try:
         return work(*given, **named)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_emcad.imaging.regions import CleanUp
-from napari_emcad.imaging.validation import flag, number, whole
+from napari_emcad.imaging.validation import as_bool, as_float, as_int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,13 +72,13 @@ class InferenceSettings:
 
     def _plain(self) -> None:
         """Make values plain ones, and refuse those of another kind."""
-        values: dict[str, Any] = {"tile": whole("The tile", self.tile)}
+        values: dict[str, Any] = {"tile": as_int("The tile", self.tile)}
         if self.batch is not None:
-            values["batch"] = whole("The batch", self.batch)
+            values["batch"] = as_int("The batch", self.batch)
         for name in ("overlap", "threshold"):
-            values[name] = number(f"The {name}", getattr(self, name))
+            values[name] = as_float(f"The {name}", getattr(self, name))
         for name in ("full_precision", "draft", "stretch", "probabilities"):
-            values[name] = flag(name, getattr(self, name))
+            values[name] = as_bool(name, getattr(self, name))
         if not isinstance(self.clean_up, CleanUp):
             raise ValueError(f"clean_up is {self.clean_up!r}; it must be a CleanUp.")
         for name, value in values.items():

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.imaging.intensity import normalized, standardized, value_range
+from napari_emcad.imaging.intensity import normalize, standardize, value_range
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Preprocessor:
         self._stack_range: ValueRange | None = None
         self._slice_range: tuple[Index, ValueRange] | None = None
 
-    def tiled(self, tiling: Tiling, number: int) -> Iterator[Patch]:
+    def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
         height, width = tiling.tile
         bands = self.bands(number, [(top, top + height) for top in tiling.tops])
@@ -81,17 +81,17 @@ class Preprocessor:
     def bands(self, number: int, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
         """Yield prepared rows of a slice, ``(inputs, h, W)``, one half-open span after another."""
         index = self.slices.indices[number]
-        whole = self.slices.read(index) if self.slices.fits else None
+        whole = self.slices.read(index) if self.slices.fits_in_memory else None
         values = self._range(index, whole)
         for rows in spans:
             raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
-            yield self._prepared(raw, values)
+            yield self._prepare(raw, values)
 
-    def resized(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
+    def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
         """Yield a slice brought to `size`, bilinear with anti-aliasing, aspect not kept."""
         index = self.slices.indices[number]
         raw = self.slices.read(index)
-        prepared = torch.from_numpy(self._prepared(raw, self._range(index, raw)))[None]
+        prepared = torch.from_numpy(self._prepare(raw, self._range(index, raw)))[None]
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
         yield Patch(number, 0, 0, small[0].numpy())
 
@@ -112,15 +112,15 @@ class Preprocessor:
         NDArray
             ``(1 or inputs, h, w)``: a single plane stays single, it feeds all inputs.
         """
-        whole = self.slices.read(index) if self.slices.fits else None
+        whole = self.slices.read(index) if self.slices.fits_in_memory else None
         raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
         part = raw[:, :, slice(*columns)]
-        planes = normalized(part, self._range(index, whole), self.preprocessing)
+        planes = normalize(part, self._range(index, whole), self.preprocessing)
         return planes if len(planes) == 1 else self.slices.planes_to_inputs(planes)
 
-    def _prepared(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
-        planes = normalized(raw, values, self.preprocessing)
-        return standardized(self.slices.planes_to_inputs(planes), self.preprocessing)
+    def _prepare(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
+        planes = normalize(raw, values, self.preprocessing)
+        return standardize(self.slices.planes_to_inputs(planes), self.preprocessing)
 
     def _range(self, index: Index, whole: NDArray[Any] | None) -> ValueRange:
         if self.preprocessing.intensity != "percentile":
@@ -153,7 +153,7 @@ class PatchPlan(Protocol):
         """How many."""
         ...
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the pieces of one slice."""
         ...
 
@@ -173,9 +173,9 @@ class Tiled:
         """Tiles."""
         return len(self.tiling)
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the tiles of one slice."""
-        return preprocessor.tiled(self.tiling, number)
+        return preprocessor.tiles(self.tiling, number)
 
     def stitcher(self, classes: int) -> Stitcher:
         """Blend them."""
@@ -190,9 +190,9 @@ class Resized:
     shape: tuple[int, int]
     patches_per_slice: int = 1
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the one piece of a slice."""
-        return preprocessor.resized(self.size, number)
+        return preprocessor.resized_slice(self.size, number)
 
     def stitcher(self, classes: int) -> Stitcher:
         """Resize logits back."""

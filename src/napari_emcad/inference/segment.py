@@ -16,7 +16,7 @@ from napari_emcad.inference.devices import (
     device_choices,
     free_memory,
     is_out_of_memory,
-    unless_out_of_memory,
+    none_if_out_of_memory,
 )
 from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
@@ -47,7 +47,7 @@ class OutOfMemory(MemoryError):
 
 
 @contextmanager
-def short_memory_told() -> Iterator[None]:
+def describe_memory_errors() -> Iterator[None]:
     """Say in a sentence that memory ran out, wherever it was; any other error stays as it is.
 
     Raises
@@ -140,11 +140,11 @@ def segment_slices(
         first, ending = yield from walk
         if ending != "out of memory":
             break
-        postprocessor.forget()
+        postprocessor.discard_slice()
         free_memory()
         less = effort.smaller(tiled=preprocessing.size is None)
         if less is None:
-            raise OutOfMemory(no_memory(device, effort.tile, preprocessing))
+            raise OutOfMemory(out_of_memory_message(device, effort.tile, preprocessing))
         effort = less
         notices.append(_used(device, effort, preprocessing))
         yield Notice(notices[-1])
@@ -169,23 +169,23 @@ def _walk(
     done, stitcher, number = first * each, None, first
     yield Progress(done, total)
     batches = _batches(plan, preprocessor, first, batch_size)
-    while (batch := unless_out_of_memory(next, batches, [])) != []:
+    while (batch := none_if_out_of_memory(next, batches, [])) != []:
         if stop.is_set():
             return number, "stopped"
-        logits = None if batch is None else unless_out_of_memory(predict, batch)
+        logits = None if batch is None else none_if_out_of_memory(predict, batch)
         if batch is None or logits is None:
             return number, "out of memory"
-        for piece, said in zip(batch, logits, strict=True):
+        for patch, said in zip(batch, logits, strict=True):
             stitcher = stitcher or plan.stitcher(len(said))
-            index, top, left = indices[piece.number], piece.top, piece.left
-            joined = unless_out_of_memory(stitcher.add, top, left, said)
+            index, top, left = indices[patch.number], patch.top, patch.left
+            joined = none_if_out_of_memory(stitcher.add, top, left, said)
             if joined is None:
                 return number, "out of memory"
-            yield postprocessor.piece(index, top, left, joined)
+            yield postprocessor.process_patch(index, top, left, joined)
             done += 1
             if done % each == 0:
-                number, stitcher = piece.number + 1, None
-                last = postprocessor.complete(index)
+                number, stitcher = patch.number + 1, None
+                last = postprocessor.finish_slice(index)
                 if last is not None:
                     yield last
         yield Progress(done, total)
@@ -196,8 +196,8 @@ def _batches(
     plan: PatchPlan, preprocessor: Preprocessor, first: int, size: int
 ) -> Iterator[list[Patch]]:
     numbers = range(first, len(preprocessor.slices.indices))
-    pieces = (piece for number in numbers for piece in plan.pieces(preprocessor, number))
-    while batch := list(islice(pieces, size)):
+    patches = (patch for number in numbers for patch in plan.patches(preprocessor, number))
+    while batch := list(islice(patches, size)):
         yield batch
 
 
@@ -211,7 +211,7 @@ def _predictor(
     half = None if settings.full_precision else autocast_type(device, settings.draft)
 
     def predict(batch: list[Patch]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
+        pixels = torch.from_numpy(np.stack([patch.pixels for patch in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
             logits = network.predict(pixels.to(device), head, zoom)
             said: NDArray[np.float32] = logits.float().cpu().numpy()
@@ -268,12 +268,12 @@ def _first_effort(
 
 def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
     size = f" of {effort.tile} pixels" if preprocessing.size is None else ""
-    piece = "tile" if preprocessing.size is None else "slice"
-    pieces = f"one {piece}{size}" if effort.batch == 1 else f"{effort.batch} {piece}s{size}"
-    return f"Memory ran out on {device.type}; went on with {pieces} at once."
+    patch = "tile" if preprocessing.size is None else "slice"
+    patches = f"one {patch}{size}" if effort.batch == 1 else f"{effort.batch} {patch}s{size}"
+    return f"Memory ran out on {device.type}; went on with {patches} at once."
 
 
-def no_memory(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
+def out_of_memory_message(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
     """Return that memory is short even for one tile of so many pixels, or for one slice."""
     if preprocessing.size is None:
         return (

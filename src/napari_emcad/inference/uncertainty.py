@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax, xlogy
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.validation import whole
+from napari_emcad.imaging.validation import as_int
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Reliability:
     error: float
 
 
-def checked_temperature(temperature: Any) -> float:
+def as_temperature(temperature: Any) -> float:
     """Return a temperature as a plain number.
 
     Raises
@@ -59,7 +59,9 @@ def checked_temperature(temperature: Any) -> float:
     return float(temperature)
 
 
-def chances(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
+def class_probabilities(
+    logits: NDArray[np.floating], temperature: float = 1.0
+) -> NDArray[np.float32]:
     """Return probabilities of every class, background first, ``(max(K, 2), …)``.
 
     Parameters
@@ -84,7 +86,7 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
     Parameters
     ----------
     probabilities
-        ``(K, …)`` with K ≥ 2, summing to 1: see `chances`.
+        ``(K, …)`` with K ≥ 2, summing to 1: see `class_probabilities`.
     """
     nats = -xlogy(probabilities, probabilities).sum(0)
     share = np.clip(nats / np.log(len(probabilities)), 0, 1)
@@ -92,7 +94,7 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float32]:
     return result
 
 
-def disagreement(members: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+def mutual_information(members: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
     """Return the mutual information of class and member, as a share like that of `entropy`.
 
     The entropy of the members' mean minus the mean of their entropies: 0 where all say the same,
@@ -109,7 +111,7 @@ def disagreement(members: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]
     return shared
 
 
-def fitted_temperature(logits: NDArray[np.floating], target: NDArray[np.integer]) -> float:
+def fit_temperature(logits: NDArray[np.floating], target: NDArray[np.integer]) -> float:
     """Return the temperature that makes logits say best how sure to be.
 
     It minimizes the cross-entropy of ``logits / temperature`` (Guo et al., "On Calibration of
@@ -157,7 +159,7 @@ def reliability(
     Parameters
     ----------
     logits, target
-        As for `fitted_temperature`.
+        As for `fit_temperature`.
     temperature
         What logits are divided by.
     bins
@@ -166,14 +168,14 @@ def reliability(
     Raises
     ------
     ValueError
-        As for `fitted_temperature`, if there is no bin, or if the temperature is not above 0 and
+        As for `fit_temperature`, if there is no bin, or if the temperature is not above 0 and
         finite.
     """
-    temperature, bins = checked_temperature(temperature), whole("bins", bins)
+    temperature, bins = as_temperature(temperature), as_int("bins", bins)
     if bins < 1:
         raise ValueError(f"{bins} bins; there must be at least 1.")
     known, classes = _known(logits, target)
-    said = chances(known, temperature)
+    said = class_probabilities(known, temperature)
     sure, right = said.max(0).astype(np.float64), said.argmax(0) == classes
     edges = np.linspace(0, 1, bins + 1)
     which = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)

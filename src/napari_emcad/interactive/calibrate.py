@@ -18,9 +18,9 @@ from napari_emcad.inference.stage_maps.keys import MapKey
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
     Reliability,
-    chances,
+    class_probabilities,
     entropy,
-    fitted_temperature,
+    fit_temperature,
     reliability,
 )
 from napari_emcad.interactive.annotated_patches import merged_record, patches_of
@@ -69,7 +69,7 @@ class Answers:
     Attributes
     ----------
     logits
-        ``(K, n)``, as `napari_emcad.inference.uncertainty.chances` takes them.
+        ``(K, n)``, as `napari_emcad.inference.uncertainty.class_probabilities` takes them.
     classes
         ``(n,)``: what was painted.
     """
@@ -80,12 +80,12 @@ class Answers:
     @property
     def right(self) -> int:
         """How many it has right."""
-        return int((chances(self.logits).argmax(0) == self.classes).sum())
+        return int((class_probabilities(self.logits).argmax(0) == self.classes).sum())
 
     @property
     def doubt(self) -> float:
         """Mean entropy, 0 … 1."""
-        return float(entropy(chances(self.logits)).mean())
+        return float(entropy(class_probabilities(self.logits)).mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,7 +260,7 @@ def calibrated(checkpoint: Checkpoint, answers: Answers) -> Calibration:
     fitted, and the temperature is 1.
     """
     logits, classes, right = answers.logits, answers.classes, answers.right
-    temperature = fitted_temperature(logits, classes) if right < len(classes) else 1.0
+    temperature = fit_temperature(logits, classes) if right < len(classes) else 1.0
     before, after = (reliability(logits, classes, each) for each in (1.0, temperature))
     return Calibration(checkpoint, temperature, before, after, right)
 

@@ -12,8 +12,8 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.annotated_patches import merged_record, patches_of
 from napari_emcad.interactive.samples import _slices
-from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, parts_of
-from napari_emcad.training.validation import labels
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, split_by_annotation
+from napari_emcad.training.validation import predict_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,16 +101,16 @@ def adapted_config(
         Whether the model has learned from such strokes before.
     """
     if classes < 2:
-        return config.changed(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
+        return config.replace(learning_rate=_CAREFUL * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe":
         learned_before = taught and strokes >= _FEW
         if met.known and not (met.mixed and learned_before):
-            config = config.changed(teacher="initial")
+            config = config.replace(teacher="initial")
         elif learned_before:
-            config = config.changed(teacher="consensus")
+            config = config.replace(teacher="consensus")
     if strokes < _FEW:
         pseudo = 0.0 if config.teacher == "ema" else config.pseudo
-        config = config.changed(pseudo=pseudo, ema=0.0)
+        config = config.replace(pseudo=pseudo, ema=0.0)
     return config
 
 
@@ -141,8 +141,8 @@ def measure_familiarity(
     network = opened.network().to(choose_device(device)).eval()
     classes = 1 + max((int(each.target.max(initial=0)) for each in first), default=0)
     right, painted = np.zeros(classes), np.zeros(classes)
-    for each in parts_of(first, opened.preprocessing)[0]:
-        found = labels(network, each, opened.preprocessing, opened.head)
+    for each in split_by_annotation(first, opened.preprocessing)[0]:
+        found = predict_labels(network, each, opened.preprocessing, opened.head)
         for k in set(np.unique(each.target).tolist()) - {UNLABELED}:
             right[k] += np.count_nonzero((found == k) & (each.target == k))
             painted[k] += np.count_nonzero(each.target == k)
@@ -151,7 +151,7 @@ def measure_familiarity(
     if share < _FAMILIAR or classes > max(opened.config.num_classes, 2):
         return Familiarity(share)
     before = PseudoLabelTeacher(network, config.supervision, "probe")
-    before.look(first, opened.preprocessing)
+    before.fit(first, opened.preprocessing)
     agreed = before.agreement(first, opened.preprocessing)
     pages = others if agreed >= _OF_ONE_MIND else ()
     elsewhere = [before.agreement([each], opened.preprocessing) for each in pages]

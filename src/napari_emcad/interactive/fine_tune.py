@@ -54,7 +54,7 @@ def fine_tune_job(
         yield Notice(told)
     config = lesson.adapted_config(met)
     zoom = lesson.checkpoint.preprocessing.zoom
-    config = config.changed(validate_every=validated_every(config, learned, tested, zoom))
+    config = config.replace(validate_every=validated_every(config, learned, tested, zoom))
     watch = PreviewCallback(lesson.checkpoint, screen, lesson.device, stop)
     return (
         yield from teach(

@@ -20,8 +20,8 @@ from napari_emcad.pipelines.train import trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Trainer, copied
-from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
+from napari_emcad.training.trainer import Trainer, copy_weights
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
 
 if TYPE_CHECKING:
     import threading
@@ -119,15 +119,20 @@ class LiveTrainer:
         learned, tested = slices_of(lesson, cache, self._looks)
         yield from self._meet(lesson, cache)
         self._updates += 1
-        config = self._config.changed(seed=self._config.seed + self._updates)
+        config = self._config.replace(seed=self._config.seed + self._updates)
         sampler = Sampler(learned, self._start.config.input_channels, self._preprocessing, config)
         now = lesson.adapted_config(self._met or UNFAMILIAR, taught=self._updates > 1)
         if now.pseudo:
-            self._learner.begin(learned, self._preprocessing, now.teacher)
+            self._learner.prepare(learned, self._preprocessing, now.teacher)
         losses = yield from self._learn(sampler, seconds, now, stop)
         self._looks = lesson.record.looks
         yield from preview_prediction(
-            self._learner.kept, screen, self._preprocessing, self._start.head, self._device, stop
+            self._learner.averaged,
+            screen,
+            self._preprocessing,
+            self._start.head,
+            self._device,
+            stop,
         )
         score = self._score(tested, stop)
         return Update(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
@@ -151,7 +156,7 @@ class LiveTrainer:
         ends, losses, step = time.monotonic() + seconds, list[float](), 0
         with retain_freed_memory():
             while not losses or (time.monotonic() < ends and not stop.is_set()):
-                loss = self._learner.learn(sampler.batch(step), share, self._step, ramp)
+                loss = self._learner.step(sampler.batch(step), share, self._step, ramp)
                 if not np.isfinite(loss):
                     raise ValueError(f"The loss became {loss}; lower the learning rate.")
                 losses.append(loss)
@@ -168,15 +173,15 @@ class LiveTrainer:
         if not tested or began < self._next_score:
             return None
         head = self._start.head
-        scores = validate(self._learner.kept, tested, self._preprocessing, stop, head)
+        scores = validate(self._learner.averaged, tested, self._preprocessing, stop, head)
         now = time.monotonic()
         self._next_score = now + _SCORE_REST * (now - began)
         if len(scores) < len(tested):
             return None
-        return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
+        return HeldOut(mean_dice(pool_scores(scores)), mean_iou(pool_scores(scores)))
 
     def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
         dice = None if score is None else score.dice
-        weights = copied(self._learner.kept)
+        weights = copy_weights(self._learner.averaged)
         return trained_checkpoint(self._start, weights, self._config, event, dice)

@@ -58,7 +58,7 @@ def painted_slices(
             if not (target != UNLABELED).any():
                 continue
             first = firsts.get(key, np.full_like(target, UNLABELED)) != UNLABELED
-            found = LabeledSlice(str(key), planes[key], target, weight, new, first=first)
+            found = LabeledSlice(str(key), planes[key], target, weight, new, first_strokes=first)
             if size is not None and size != target.shape:
                 found = _apart(resized_slice(found, size), _covered(others(), size))
             if (found.target != UNLABELED).any():

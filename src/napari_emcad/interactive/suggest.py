@@ -195,7 +195,7 @@ def _doubted(of: Search, ready: Preprocessor, index: Index, seen: SliceMaps) -> 
     step, slices = _step(of), of.slices
     across = [each.values for each in seen.maps]
     doubt, features = (each.swapaxes(-1, -2) if slices.transposed else each for each in across)
-    band = slices.height if slices.fits else _BAND * step
+    band = slices.height if slices.fits_in_memory else _BAND * step
     bands = [
         ready.planes(index, (top, min(top + band, slices.height)), (0, slices.width))
         for top in range(0, slices.height, band)

@@ -36,7 +36,7 @@ def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
     return cast("nn.Module", encoder)
 
 
-def fuse_attention(encoder: nn.Module, fused: bool) -> None:
+def set_fused_attention(encoder: nn.Module, fused: bool) -> None:
     """Choose how attention is computed: in one kernel, or as three operations.
 
     The results are equal but for rounding. One kernel needs less memory; three are up to six times

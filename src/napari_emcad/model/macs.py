@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.config import ModelConfig
 
 
-def macs(config: ModelConfig, height: int = 256, width: int = 256) -> int:
+def count_macs(config: ModelConfig, height: int = 256, width: int = 256) -> int:
     """Return the multiply-accumulates of one image of this size.
 
     Convolutions, linear layers and attention products count, as in torch's ``FlopCounterMode``

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from napari_emcad.model.config import MULTIPLE, STAGES, STRIDES, ModelConfig
 from napari_emcad.model.decoder import EMCAD, Stage
 from napari_emcad.model.encoder import pvt_v2
-from napari_emcad.model.resize import resized, zoomed_size
+from napari_emcad.model.resize import resize, zoomed_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -141,8 +141,8 @@ class PvtEmcad(nn.Module):
         if zoom == 1:
             return self._predict(x, head)
         height, width = x.shape[-2:]
-        seen = resized(x, zoomed_size((height, width), zoom))
-        return resized(self._predict(seen, head), (height, width))
+        seen = resize(x, zoomed_size((height, width), zoom))
+        return resize(self._predict(seen, head), (height, width))
 
     def _predict(self, x: Tensor, head: Head) -> Tensor:
         padded = pad_to_multiple(x)
@@ -203,7 +203,7 @@ class PvtEmcad(nn.Module):
             maps = [each.contiguous(memory_format=torch.channels_last) for each in maps]
         return maps
 
-    def finest_map(self, x: Tensor) -> Tensor:
+    def encode_finest(self, x: Tensor) -> Tensor:
         """Return the encoder's map of stride 4 alone, as `encode` does, in less than half the time.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def bfloat16_if_quick(device: torch.device) -> torch.dtype | None:
+def bfloat16_if_fast(device: torch.device) -> torch.dtype | None:
     """Return bfloat16 where the processor computes with it, else None."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None

@@ -18,7 +18,7 @@ def zoomed_size(size: Size, zoom: float) -> Size:
     return max(round(height * zoom), 1), max(round(width * zoom), 1)
 
 
-def resized(maps: Tensor, size: Size) -> Tensor:
+def resize(maps: Tensor, size: Size) -> Tensor:
     """Return ``(N, C, H, W)`` at another size, bilinear with anti-aliasing; in float32 then."""
     if tuple(maps.shape[-2:]) == tuple(size):
         return maps

@@ -28,7 +28,7 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return dict(named)
 
 
-def parameters(config: ModelConfig) -> int:
+def count_parameters(config: ModelConfig) -> int:
     """Return how many trainable numbers the network has."""
     shapes = tensor_shapes(config).items()
     return sum(prod(shape) for name, shape in shapes if not name.endswith(_BUFFERS))

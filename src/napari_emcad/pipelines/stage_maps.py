@@ -17,7 +17,7 @@ from napari_emcad.inference.stage_maps.keys import (
     channels_of,
     parse_map_keys,
 )
-from napari_emcad.inference.uncertainty import checked_temperature
+from napari_emcad.inference.uncertainty import as_temperature
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.pipelines.segment import (
     check_checkpoint,
@@ -163,10 +163,10 @@ class StageMaps:
         return index
 
     def _looked(self, position: Index) -> dict[str, StageMap]:
-        from napari_emcad.inference.segment import short_memory_told  # torch
+        from napari_emcad.inference.segment import describe_memory_errors  # torch
 
         if self._network is None:
-            with short_memory_told():
+            with describe_memory_errors():
                 self._network = self._checkpoint.network()
         one = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = stage_maps_job(
@@ -253,7 +253,7 @@ def stage_maps(
     check_checkpoint(checkpoint)
     settings = settings_of(settings, options, device)
     wanted = parse_map_keys(maps, checkpoint.config)
-    temperature = checked_temperature(temperature)
+    temperature = as_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_maps(slices, checkpoint, wanted)
     given = (temperature, stop or threading.Event(), on_event)
@@ -299,11 +299,11 @@ def stage_maps_job(
     said, and returns a `Summary`. Hand the colors of an `SliceMaps` to the next job for the same
     ones, and a network of this checkpoint to spare building it.
     """
-    from napari_emcad.inference.segment import short_memory_told
+    from napari_emcad.inference.segment import describe_memory_errors
     from napari_emcad.inference.stage_maps.extract import MapRequest, extract_stage_maps
 
     sight = MapRequest(wanted, checkpoint.head, temperature, colors or {})
     how = checkpoint.preprocessing
-    with short_memory_told():
+    with describe_memory_errors():
         network = checkpoint.network() if network is None else network
         return (yield from extract_stage_maps(network, slices, how, sight, settings, stop))

@@ -93,7 +93,7 @@ def _watched(
             return trained
         yield event
         if watch is not None and isinstance(event, StepEnd):
-            yield from watch(trainer.kept)
+            yield from watch(trainer.averaged)
 
 
 def split(

@@ -40,7 +40,7 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     return current
 
 
-def meant(names: Iterable[str], possible: Collection[str]) -> str:
+def suggest_names(names: Iterable[str], possible: Collection[str]) -> str:
     """Return in brackets whether others were meant by these names; "" where none is near."""
     near = [each for name in sorted(names) for each in get_close_matches(name, possible, n=1)]
     return f" (did you mean {', '.join(near)}?)" if near else ""
@@ -267,7 +267,7 @@ class TrainingConfig:
         for name in ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary", "balance"):
             _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
 
-    def changed(self, **changes: Any) -> TrainingConfig:
+    def replace(self, **changes: Any) -> TrainingConfig:
         """Return this with some fields changed; those of `Augmentation` may be named as well.
 
         Raises
@@ -283,7 +283,7 @@ class TrainingConfig:
             possible = ", ".join(sorted(own | inner))
             raise ValueError(
                 f"{', '.join(unknown)} is no setting; possible are {possible}"
-                f"{meant(unknown, own | inner)}."
+                f"{suggest_names(unknown, own | inner)}."
             )
         augmentation = replace(
             self.augmentation, **{k: v for k, v in changes.items() if k in inner}
@@ -292,7 +292,7 @@ class TrainingConfig:
         return replace(self, **{"augmentation": augmentation, **outer})
 
 
-def parsed_settings(text: str) -> dict[str, Any]:
+def parse_settings(text: str) -> dict[str, Any]:
     """Return settings out of a text such as ``flip=false, scale=[0.5, 2]``.
 
     Raises
@@ -304,7 +304,7 @@ def parsed_settings(text: str) -> dict[str, Any]:
     for part in re.split(r",(?![^\[]*\])", text):
         name, found, value = (each.strip() for each in part.partition("="))
         if found and name:
-            settings[name] = parsed_value(value)
+            settings[name] = parse_value(value)
         elif part.strip():
             raise ValueError(f"{part.strip()!r} is not of the form name=value.")
     return settings
@@ -313,7 +313,7 @@ def parsed_settings(text: str) -> dict[str, Any]:
 _NOT_PYTHON = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
-def parsed_value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return a setting's value: JSON or Python if it is, else the text; lists become tuples."""
     for parse, refusals in ((json.loads, (ValueError,)), (ast.literal_eval, _NOT_PYTHON)):
         try:
@@ -391,7 +391,7 @@ PRESETS: dict[str, TrainingConfig] = {
         loss="unified", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
     ),
     "scribbles": _SCRIBBLES,
-    "scribbles-from-nothing": _SCRIBBLES.changed(
+    "scribbles-from-nothing": _SCRIBBLES.replace(
         learning_rate=1e-3, encoder_rate=1.0, crops_per_epoch=320
     ),
     "from-scratch": TrainingConfig(

@@ -96,7 +96,7 @@ class Trained:
     remark: str = ""
 
 
-def kept_epoch(epochs: Sequence[EpochEnd]) -> EpochEnd | None:
+def selected_epoch(epochs: Sequence[EpochEnd]) -> EpochEnd | None:
     """Return the epoch whose network is kept: the best, or the last if none was held out for."""
     best = [each for each in epochs if each.best]
     among = best or epochs

@@ -39,13 +39,13 @@ class Probe:
     weights: Tensor
     offsets: Tensor
 
-    def chances(self, features: Tensor) -> Tensor:
+    def probabilities(self, features: Tensor) -> Tensor:
         """Return probabilities ``(N, classes, h, w)`` from features ``(N, features, h, w)``."""
         logits = torch.einsum("nfhw,kf->nkhw", features, self.weights.to(features))
         return (logits + self.offsets[:, None, None].to(features)).softmax(1)
 
 
-def features(pixels: Tensor, finest: Tensor) -> Tensor:
+def probe_features(pixels: Tensor, finest: Tensor) -> Tensor:
     """Return what a probe looks at, ``(N, inputs + C, h, w)`` float32 at the finest map's size.
 
     Parameters
@@ -75,10 +75,10 @@ class ProbeStatistics:
     def __init__(self, classes: int) -> None:
         self._all, self._first = _Sums(classes), _Sums(classes)
 
-    def join(self, other: ProbeStatistics) -> None:
+    def merge(self, other: ProbeStatistics) -> None:
         """Take in what another one has gathered."""
-        self._all.join(other._all)
-        self._first.join(other._first)
+        self._all.merge(other._all)
+        self._first.merge(other._first)
 
     def add(self, seen: Tensor, target: Tensor, first: Tensor | None = None) -> None:
         """Take in the painted pixels of an image.
@@ -101,7 +101,7 @@ class ProbeStatistics:
         self._all.add(values, labels)
         self._first.add(values[early.cpu()], labels[early.cpu()])
 
-    def probe(self) -> Probe | None:
+    def fit_probe(self) -> Probe | None:
         """Return the probe; None unless two classes are painted."""
         painted = [k for k, count in enumerate(self._all.counts) if count]
         if len(painted) < 2:
@@ -138,7 +138,7 @@ class _Sums:
         self.sums: list[Tensor | float] = [0.0] * classes
         self.squares: list[Tensor | float] = [0.0] * classes
 
-    def join(self, other: _Sums) -> None:
+    def merge(self, other: _Sums) -> None:
         for k, count in enumerate(other.counts):
             self._gather(k, count, other.sums[k], other.squares[k])
 

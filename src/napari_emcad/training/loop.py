@@ -18,8 +18,8 @@ from napari_emcad.training.events import (
     TrainingEvent,
 )
 from napari_emcad.training.samples import Batch, LabeledSlice, Sampler
-from napari_emcad.training.trainer import copied
-from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
+from napari_emcad.training.trainer import copy_weights
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
 
 if TYPE_CHECKING:
     import threading
@@ -75,7 +75,7 @@ def train(
     def scored() -> HeldOut | None:
         return _scored(run, held_out, preprocessing, head, stop)
 
-    trainer.begin(slices, preprocessing, before=None if state is None else state.get("before"))
+    trainer.prepare(slices, preprocessing, before=None if state is None else state.get("before"))
     with retain_freed_memory():
         return (yield from _steps(run, sampler, scored, stop))
 
@@ -89,7 +89,7 @@ def _steps(
     while not run.finished:
         if not run.epoch_is_due:  # one is at once where a training was stopped before its score
             batch = sampler.batch(run.step)
-            loss = run.learn(batch)
+            loss = run.take_step(batch)
             if not math.isfinite(loss):
                 return run.result("diverged", _divergence(loss, run.step + 1, batch.names))
             yield StepEnd(run.step, run.total, loss)
@@ -122,11 +122,11 @@ def _scored(
     due = run.epoch % run.config.validate_every == 0 or run.step == run.total
     if not held_out or not due:
         return None
-    scores = validate(run.trainer.kept, held_out, preprocessing, stop, head)
+    scores = validate(run.trainer.averaged, held_out, preprocessing, stop, head)
     if len(scores) < len(held_out):
         return None
     painted = any(each.recent is not None for each in held_out)
-    scores = together(scores) if painted else scores
+    scores = pool_scores(scores) if painted else scores
     return HeldOut(mean_dice(scores), mean_iou(scores))
 
 
@@ -140,7 +140,7 @@ class _Run:
         self._steps_per_epoch = steps_per_epoch
         self._best: dict[str, Tensor] | None = None
         self._best_dice = -1.0
-        self._good = copied(trainer.kept)
+        self._good = copy_weights(trainer.averaged)
         self._losses: list[float] = []
         self._epochs: list[EpochEnd] = []
 
@@ -159,12 +159,12 @@ class _Run:
         """Whether every step was taken and every epoch noted."""
         return self.step == self.total and not self.epoch_is_due
 
-    def learn(self, batch: Batch) -> float:
+    def take_step(self, batch: Batch) -> float:
         """Take one step and return its loss; none is taken if the loss is not finite."""
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
         ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "ema" else 1
-        loss = self.trainer.learn(batch, share, seed, ramp)
+        loss = self.trainer.step(batch, share, seed, ramp)
         if math.isfinite(loss):
             self.step += 1
             self._losses.append(loss)
@@ -172,14 +172,14 @@ class _Run:
 
     def end_epoch(self, score: HeldOut | None, seconds: float) -> EpochEnd:
         """Note an epoch and keep its network if it is the best."""
-        now = copied(self.trainer.kept)
+        now = copy_weights(self.trainer.averaged)
         self._good = now if _finite(now) else self._good
         dice, iou = (None, None) if score is None else (score.dice, score.iou)
         best = dice is not None and dice > self._best_dice and self._good is now
         if best and dice is not None:
             self._best_dice, self._best = dice, now
         mean = sum(self._losses) / max(len(self._losses), 1)
-        rate = self.trainer.rate
+        rate = self.trainer.learning_rate
         end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds, iou)
         self._losses = []
         self._epochs.append(end)
@@ -187,7 +187,7 @@ class _Run:
 
     def result(self, ending: Ending, remark: str = "") -> Trained:
         """Return what came of it; after a divergence the last epoch that was still good."""
-        now = copied(self.trainer.kept)
+        now = copy_weights(self.trainer.averaged)
         last = self._good if ending == "diverged" or not _finite(now) else now
         weights = last if self._best is None else self._best
         return Trained(weights, tuple(self._epochs), ending, remark)
@@ -207,7 +207,7 @@ class _Run:
     def restore(self, state: State) -> None:
         """Go on from a state."""
         self.trainer.restore(state)
-        self._good = copied(self.trainer.kept)
+        self._good = copy_weights(self.trainer.averaged)
         self.step, self.seconds = state["step"], state["seconds"]
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])

@@ -34,7 +34,7 @@ def ce_dice(logits: Tensor, target: Tensor) -> Tensor:
 
 def bce_dice(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of each class + Dice with plain denominators."""
-    known = painted(target)
+    known = labeled_mask(target)
     entropy = _mean_over(_binary_entropies(logits, target).mean(1), known)
     return entropy + dice_loss(logits, target, power=1)
 
@@ -52,8 +52,8 @@ def asymmetric_unified(
     The background's easy pixels count less, the foreground's do not; false negatives weigh `delta`,
     false positives 1 - `delta`.
     """
-    known = painted(target)
-    chance = class_chances(logits).clamp(_EPSILON, 1 - _EPSILON)
+    known = labeled_mask(target)
+    chance = class_probabilities(logits).clamp(_EPSILON, 1 - _EPSILON)
     truth = _one_hot(target, max(logits.shape[1], 2))
     return weight * _asymmetric_focal(chance, truth, known, delta, gamma) + (
         1 - weight
@@ -65,7 +65,7 @@ def weighted_bce_iou(logits: Tensor, target: Tensor) -> Tensor:
 
     A pixel's weight is 1 + 5 |mean of the mask over 31 × 31 pixels - mask|, over painted pixels.
     """
-    known = painted(target)[:, None].float()
+    known = labeled_mask(target)[:, None].float()
     truth = _foreground(logits, target)
     chance, entropy = _foreground_chances(logits), _binary_entropies(logits, target)
     near = _blurred(truth * known) / _blurred(known).clamp_min(_EPSILON)
@@ -89,17 +89,17 @@ LOSSES: dict[LossName, Loss] = {
 # -- the terms
 
 
-def painted(target: Tensor) -> Tensor:
+def labeled_mask(target: Tensor) -> Tensor:
     """Return where the target is known."""
     return target != UNLABELED
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Return the mean over painted pixels; 0 if there are none."""
-    return _mean_over(_entropy(logits, target), painted(target))
+    return _mean_over(_entropy(logits, target), labeled_mask(target))
 
 
-def divergence(logits: Tensor, chances: Tensor) -> Tensor:
+def kl_divergence(logits: Tensor, chances: Tensor) -> Tensor:
     """Return the mean Kullback-Leibler divergence from probabilities; 0 once they are met.
 
     Parameters
@@ -127,7 +127,7 @@ def dice_loss(logits: Tensor, target: Tensor, power: int = 2) -> Tensor:
     power
         Of the terms in the denominator, 1 or 2. A class that is neither there nor found costs 0.
     """
-    known = painted(target)[:, None]
+    known = labeled_mask(target)[:, None]
     chance, truth = _foreground_chances(logits) * known, _foreground(logits, target) * known
     both = (chance * truth).sum((0, 2, 3))
     size = (chance**power).sum((0, 2, 3)) + (truth**power).sum((0, 2, 3))
@@ -137,7 +137,7 @@ def dice_loss(logits: Tensor, target: Tensor, power: int = 2) -> Tensor:
 def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
     """Return cross-entropy in which a pixel of probability p weighs (1 - p)^gamma."""
     entropy = _entropy(logits, target)
-    return _mean_over((1 - torch.exp(-entropy)) ** gamma * entropy, painted(target))
+    return _mean_over((1 - torch.exp(-entropy)) ** gamma * entropy, labeled_mask(target))
 
 
 def _asymmetric_focal(
@@ -210,7 +210,7 @@ def _blurred(mask: Tensor) -> Tensor:
     return F.avg_pool2d(mask, kernel_size=31, stride=1, padding=15)
 
 
-def class_chances(logits: Tensor) -> Tensor:
+def class_probabilities(logits: Tensor) -> Tensor:
     """Return probabilities with the background as a channel of its own, at least two channels."""
     if logits.shape[1] > 1:
         return logits.softmax(1)

@@ -57,7 +57,7 @@ class Scores:
         return _ratio(self.true_positive, self.true_positive + self.false_negative)
 
 
-def total(scores: Iterable[Scores]) -> Scores:
+def sum_scores(scores: Iterable[Scores]) -> Scores:
     """Return the scores of all pixels at once."""
     counts = [(s.true_positive, s.false_positive, s.false_negative) for s in scores]
     return Scores(*(sum(each) for each in zip(*counts, strict=True))) if counts else Scores(0, 0, 0)

@@ -11,7 +11,7 @@ from skimage.transform import resize
 from torch import Tensor
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.training.augment import Augmenter
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class LabeledSlice:
         ``(H, W)`` bool, what was painted last; None for a slice that was not painted by hand.
     image
         What it is a slice of; "" if it is an image of its own.
-    turn
+    focus_class
         The class whose turn it is to be in the middle of a crop; None for any.
-    first
+    first_strokes
         ``(H, W)`` bool, what the first strokes of each class painted; None if there were none.
     """
 
@@ -54,8 +54,8 @@ class LabeledSlice:
     weight: float = 1.0
     recent: NDArray[np.bool_] | None = None
     image: str = ""
-    turn: int | None = None
-    first: NDArray[np.bool_] | None = None
+    focus_class: int | None = None
+    first_strokes: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,19 +68,19 @@ class Batch:
         ``(N, inputs, crop, crop)`` float32, ready for the network.
     target
         ``(N, crop, crop)`` int64.
-    free
+    unlabeled
         ``(N, crop, crop)`` bool: where nothing is painted, while `target` may leave out some paint.
     names
         The slices that they are of.
-    crops
+    crop_ids
         What tells each from all others; the same number is the same crop.
     """
 
     pixels: Tensor
     target: Tensor
-    free: Tensor
+    unlabeled: Tensor
     names: tuple[str, ...] = ()
-    crops: tuple[int, ...] = ()
+    crop_ids: tuple[int, ...] = ()
 
 
 def resized_slice(source: LabeledSlice, size: tuple[int, int] | None) -> LabeledSlice:
@@ -102,7 +102,7 @@ def resized_slice(source: LabeledSlice, size: tuple[int, int] | None) -> Labeled
         planes=planes.astype(np.float32),
         target=_sized_target(source.target, size),
         recent=_sized_mask(source.recent, size),
-        first=_sized_mask(source.first, size),
+        first_strokes=_sized_mask(source.first_strokes, size),
     )
 
 
@@ -174,7 +174,7 @@ class Sampler:
         """Return what one step learns from."""
         crops = self._crops(step)
         chosen = [self._source(each) for each in crops]
-        draws = [self._drawn(*each) for each in zip(chosen, crops, strict=True)]
+        draws = [self._draw(*each) for each in zip(chosen, crops, strict=True)]
         pixels, targets = zip(*draws, strict=True)
         names = tuple(each.name for each in chosen)
         target = torch.stack(targets)
@@ -194,7 +194,7 @@ class Sampler:
             int(rng.permutation(pool)[k % pool]) for rng, k in zip(rounds, counted, strict=True)
         )
 
-    def _drawn(self, source: LabeledSlice, crop: int) -> tuple[Tensor, Tensor]:
+    def _draw(self, source: LabeledSlice, crop: int) -> tuple[Tensor, Tensor]:
         if self._config.pool is None:
             return self._crop(source, crop)
         if crop not in self._pool:
@@ -210,7 +210,7 @@ class Sampler:
         having = [i for i, present in enumerate(self._present) if k in present]
         shares = self._shares[having] / self._shares[having].sum()
         found = self._slices[int(rng.choice(having, p=shares))]
-        return replace(found, turn=k)
+        return replace(found, focus_class=k)
 
     def _slice_of(self, crop: int) -> int:
         epoch, place = divmod(crop, self.steps_per_epoch * self._config.batch)
@@ -233,7 +233,7 @@ class Sampler:
         pixels, target = _window(source, center, side)
         seed = int(rng.integers(2**62))
         shown, labels = self._augment(pixels, target, self._inputs, seed)
-        ready = standardized(shown.numpy(), self._preprocessing)
+        ready = standardize(shown.numpy(), self._preprocessing)
         return torch.from_numpy(ready), labels
 
 
@@ -267,8 +267,8 @@ def _center(
     """
     target = source.target
     new = source.recent
-    if source.turn is not None:
-        of_class = target == source.turn
+    if source.focus_class is not None:
+        of_class = target == source.focus_class
         fresh = of_class if new is None else of_class & new
         among = fresh if rng.random() < config.recent and fresh.any() else of_class
     elif new is not None and rng.random() < config.recent and new.any():

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.model.encoder import fuse_attention
-from napari_emcad.model.precision import bfloat16_if_quick
+from napari_emcad.model.encoder import set_fused_attention
+from napari_emcad.model.precision import bfloat16_if_fast
 from napari_emcad.training.crf_loss import crf_loss
-from napari_emcad.training.losses import LOSSES, cross_entropy, divergence
+from napari_emcad.training.losses import LOSSES, cross_entropy, kl_divergence
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.supervision import Supervision
 
@@ -49,7 +49,7 @@ class Trainer:
         self.config = config
         self.network = network.train()
         self._device = next(network.parameters()).device
-        fuse_attention(network.encoder, self._device.type != "cpu")
+        set_fused_attention(network.encoder, self._device.type != "cpu")
         self._supervision = Supervision(config.supervision, LOSSES[config.loss]).to(self._device)
         self._ema = copy.deepcopy(network).eval() if config.ema else None
         self._means, self._values, self._counts = _paired(self._ema, network)
@@ -57,27 +57,27 @@ class Trainer:
             self._groups(), lr=config.learning_rate, fused=self._device.type != "mps"
         )
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._half = bfloat16_if_quick(self._device) if config.mixed_precision else None
+        self._half = bfloat16_if_fast(self._device) if config.mixed_precision else None
         self._steps = 0
         self._agreement = Supervision(config.supervision, cross_entropy).to(self._device)
-        self._soft_agreement = Supervision(config.supervision, divergence).to(self._device)
+        self._soft_agreement = Supervision(config.supervision, kl_divergence).to(self._device)
         self._before: PseudoLabelTeacher | None = None
         self._maps: dict[int, list[Tensor]] = {}
         self._keeps_maps = config.train == "decoder" and bool(config.pool) and config.scales == (1,)
         _freeze(network, config)
 
     @property
-    def kept(self) -> PvtEmcad:
+    def averaged(self) -> PvtEmcad:
         """The network that is validated and kept: the running mean, if there is one."""
         return self.network if self._ema is None else self._ema
 
     @property
-    def rate(self) -> float:
+    def learning_rate(self) -> float:
         """The learning rate of the last step."""
         rate: float = self._optimizer.param_groups[0]["lr"]
         return rate
 
-    def begin(
+    def prepare(
         self,
         slices: Sequence[LabeledSlice],
         preprocessing: Preprocessing,
@@ -101,12 +101,12 @@ class Trainer:
             self._before = None
             return
         if self._before is None or self._before.teacher != teacher:
-            self._before = PseudoLabelTeacher(self.kept, self.config.supervision, teacher)
+            self._before = PseudoLabelTeacher(self.averaged, self.config.supervision, teacher)
         if before is not None:
             self._before.network.load_state_dict(before)
-        self._before.look(slices, preprocessing)
+        self._before.fit(slices, preprocessing)
 
-    def learn(self, batch: Batch, share: float = 1.0, seed: int = 0, ramp: float = 1.0) -> float:
+    def step(self, batch: Batch, share: float = 1.0, seed: int = 0, ramp: float = 1.0) -> float:
         """Take one step and return its loss; none is taken if the loss is not finite.
 
         Parameters
@@ -142,11 +142,11 @@ class Trainer:
         """Return everything that `restore` needs."""
         return {
             "steps": self._steps,
-            "network": copied(self.network),
-            "ema": None if self._ema is None else copied(self._ema),
+            "network": copy_weights(self.network),
+            "ema": None if self._ema is None else copy_weights(self._ema),
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
-            "supervision": copied(self._supervision),
-            "before": None if self._before is None else copied(self._before.network),
+            "supervision": copy_weights(self._supervision),
+            "before": None if self._before is None else copy_weights(self._before.network),
         }
 
     def restore(self, state: State) -> None:
@@ -165,10 +165,10 @@ class Trainer:
         pixels = batch.pixels.to(self._device).to(memory_format=torch.channels_last)
         target = batch.target.to(self._device)
         with self._autocast():
-            maps = self._encoded(pixels, batch.crops)
+            maps = self._encoded(pixels, batch.crop_ids)
             logits = self.network.decode(maps)
         loss: Tensor = self._supervision(logits, target)
-        free = batch.free.to(self._device)
+        free = batch.unlabeled.to(self._device)
         if self.config.pseudo and ramp and free.any():
             loss = loss + ramp * self.config.pseudo * self._unpainted(logits, pixels, maps, free)
         if self.config.boundary:
@@ -204,14 +204,14 @@ class Trainer:
             return told
         with self._autocast():
             same = self.config.train == "decoder"
-            chances = self._before.chances(pixels, free, maps if same else None)
+            chances = self._before.probabilities(pixels, free, maps if same else None)
         told = self._soft_agreement(logits, chances)
         return told
 
     @torch.no_grad()
     def _sure_labels(self, pixels: Tensor, maps: list[Tensor], free: Tensor) -> Tensor:
         """Return what the running mean is sure of where nothing is painted, `UNLABELED` else."""
-        teacher = self.kept
+        teacher = self.averaged
         with self._autocast():
             seen = maps if self.config.train == "decoder" else teacher.encode(pixels)
             logits = teacher.decode(seen)
@@ -219,7 +219,7 @@ class Trainer:
         summed = torch.stack(
             [F.interpolate(each.float(), size, mode="bilinear") for each in logits]
         ).sum(0)
-        chance, label = confidence(summed / len(logits))
+        chance, label = most_likely_class(summed / len(logits))
         return torch.where(free & (chance >= self.config.confidence), label, UNLABELED)
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -260,7 +260,7 @@ def _paired(
     return [ours[name] for name in floats], [theirs[name] for name in floats], counts
 
 
-def confidence(logits: Tensor) -> tuple[Tensor, Tensor]:
+def most_likely_class(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Return the probability of the likeliest class and its number, both ``(N, H, W)``."""
     if logits.shape[1] > 1:
         chance, label = logits.softmax(1).max(1)
@@ -278,9 +278,9 @@ def _scaled(batch: Batch, scale: float) -> Batch:
     small = F.interpolate(batch.pixels, (side, side), mode="bilinear", antialias=True)
     labels, free = (
         F.interpolate(each[:, None].double(), (side, side), mode="nearest-exact")[:, 0]
-        for each in (batch.target, batch.free)
+        for each in (batch.target, batch.unlabeled)
     )
-    return replace(batch, pixels=small, target=labels.long(), free=free > 0)
+    return replace(batch, pixels=small, target=labels.long(), unlabeled=free > 0)
 
 
 def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:
@@ -300,6 +300,6 @@ def _freeze(network: PvtEmcad, config: TrainingConfig) -> None:
                 module.eval()
 
 
-def copied(module: nn.Module) -> dict[str, Tensor]:
+def copy_weights(module: nn.Module) -> dict[str, Tensor]:
     """Return a state dict on the CPU that nothing else changes."""
     return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}

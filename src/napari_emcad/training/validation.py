@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.imaging.tiles import Blend, plan_tiles
-from napari_emcad.training.metrics import Scores, score, total
+from napari_emcad.training.metrics import Scores, score, sum_scores
 
 if TYPE_CHECKING:
     import threading
@@ -49,17 +49,17 @@ def validate(
         Which map is the prediction.
     """
     scores = []
-    with evaluating(network):
+    with eval_mode(network):
         for each in slices:
             if stop.is_set():
                 break
-            predicted = labels(network, each, preprocessing, head)
+            predicted = predict_labels(network, each, preprocessing, head)
             scores.append(_scores(predicted, each.target, network.config.num_classes))
     return tuple(scores)
 
 
 @contextmanager
-def evaluating(network: PvtEmcad) -> Iterator[None]:
+def eval_mode(network: PvtEmcad) -> Iterator[None]:
     """Put a network into eval mode for a while, and each of its modules back into its own."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
@@ -80,12 +80,12 @@ def mean_iou(scores: Sequence[dict[int, Scores]]) -> float:
     return _mean(scores, "iou")
 
 
-def together(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
+def pool_scores(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
     """Return the scores of all pixels of all slices at once, as if they were one.
 
     Strokes need it: a slice on which only background was held out would score 1 by itself.
     """
-    return ({k: total(one[k] for one in scores) for k in scores[0]},) if scores else ()
+    return ({k: sum_scores(one[k] for one in scores) for k in scores[0]},) if scores else ()
 
 
 def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
@@ -93,14 +93,14 @@ def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
     return float(np.mean(per_slice)) if per_slice else 0.0
 
 
-def labels(
+def predict_labels(
     network: PvtEmcad, source: LabeledSlice, preprocessing: Preprocessing, head: Head
 ) -> NDArray[np.integer]:
     """Return what a network in eval mode predicts of a slice, ``(H, W)`` classes."""
     inputs = network.config.input_channels
     height, width = source.target.shape
     planes = np.broadcast_to(source.planes, (inputs, height, width))
-    pixels = torch.from_numpy(standardized(planes, preprocessing))
+    pixels = torch.from_numpy(standardize(planes, preprocessing))
     device = next(network.parameters()).device
     tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)

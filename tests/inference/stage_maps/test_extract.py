@@ -28,7 +28,7 @@ from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.stage_maps.extract import OutOfMemory
 from napari_emcad.inference.stage_maps.grid import make_grid
 from napari_emcad.inference.stage_maps.keys import parse_map_keys
-from napari_emcad.inference.uncertainty import chances, disagreement, entropy
+from napari_emcad.inference.uncertainty import class_probabilities, entropy, mutual_information
 from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
@@ -86,13 +86,15 @@ def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
         found = inside[f"sum:{n}"].values
         np.testing.assert_allclose(found, total[0] if one else total, atol=1e-3)
         probability = inside[f"probability:{n}"].values
-        said = chances(heads[n][0])
+        said = class_probabilities(heads[n][0])
         np.testing.assert_allclose(probability, said[1] if one else said, atol=1e-4)
         if n < 4:
             added = inside[f"adds:{n}"].values
             assert np.abs(added).max() <= 1
             assert added.shape == found.shape
-    np.testing.assert_allclose(inside["entropy"].values, entropy(chances(heads[1][0])), atol=1e-3)
+    np.testing.assert_allclose(
+        inside["entropy"].values, entropy(class_probabilities(heads[1][0])), atol=1e-3
+    )
     assert 0 <= inside["disagreement"].values.min() <= inside["disagreement"].values.max() <= 1
 
 
@@ -108,7 +110,9 @@ def test_the_finest_logits_enlarged_are_the_segmentation(checkpoint, picture, zo
         large[..., : seen[0], : seen[1]], picture.shape[:2], mode="bilinear", antialias=True
     )
     inner = (slice(None), slice(0, -9), slice(0, -9))  # beyond them the network's padding is read
-    np.testing.assert_allclose(chances(there[0].numpy())[inner], expected[inner], atol=2e-3)
+    np.testing.assert_allclose(
+        class_probabilities(there[0].numpy())[inner], expected[inner], atol=2e-3
+    )
 
 
 def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, picture):
@@ -120,7 +124,7 @@ def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, pictur
         for each in maps.values()
     )
     expected = segment(image, model, probabilities=True).probabilities
-    np.testing.assert_allclose(chances(whole[0].numpy()), expected, atol=1e-4)
+    np.testing.assert_allclose(class_probabilities(whole[0].numpy()), expected, atol=1e-4)
 
 
 def test_a_class_is_its_channel_and_no_class_all_of_them(checkpoint, picture):
@@ -144,10 +148,13 @@ def test_limits_say_how_to_show_a_map(checkpoint, picture):
 def test_flips_are_predictions_on_mirror_images_turned_back(checkpoint, picture):
     image, model = picture[:64, :64], checkpoint(num_classes=3)  # without padding
     views = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
-    said = [chances(stage_maps(each, model, "logits:1")[0]["logits:1"].values) for each in views]
+    said = [
+        class_probabilities(stage_maps(each, model, "logits:1")[0]["logits:1"].values)
+        for each in views
+    ]
     back = [said[0], said[1][..., ::-1], said[2][:, ::-1], said[3][:, ::-1, ::-1]]
     found = stage_maps(image, model, "flips")[0]["flips"].values
-    np.testing.assert_allclose(found, disagreement(back), atol=1e-4)
+    np.testing.assert_allclose(found, mutual_information(back), atol=1e-4)
     assert found.max() > 1e-4
 
 
@@ -165,7 +172,7 @@ def test_temperature_softens_doubt_alone(checkpoint, picture):
 def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
     inside = stage_maps(picture, checkpoint(), ["all", "decoder:1:3"])
     for each in inside[0].values():
-        for shown in (each, each.turned()):
+        for shown in (each, each.transpose()):
             with pytest.raises(ValueError, match="read-only"):
                 shown.values[...] = 5
 
@@ -285,7 +292,7 @@ def _local(mean, key, widths):
         return np.ones((widths[key.stage], 1, 1), np.float32)
     if key.kind == "flips":
         return torch.cat([mean] * 3).numpy()
-    count = widths[key.stage] if key.colored else 1
+    count = widths[key.stage] if key.is_rgb else 1
     return torch.cat([torch.sin(mean * k) for k in range(1, count + 1)]).numpy()
 
 

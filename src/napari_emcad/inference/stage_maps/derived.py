@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.inference.postprocess import probabilities
+from napari_emcad.inference.postprocess import channel_probabilities
 from napari_emcad.inference.stage_maps.keys import channel_of
-from napari_emcad.inference.uncertainty import chances, disagreement, entropy
+from napari_emcad.inference.uncertainty import class_probabilities, entropy, mutual_information
 from napari_emcad.model.config import STAGES
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def of_classes(key: MapKey, logits: Logits, num_classes: int) -> NDArray[np.floa
     if key.kind == "logits":
         values = logits[stage]
     elif key.kind == "probability":
-        values = probabilities(logits[stage])
+        values = channel_probabilities(logits[stage])
     elif key.kind == "sum":
         values = summed(logits, stage)
     else:
         before = _enlarged(summed(logits, stage + 1), logits[stage].shape)
-        values = probabilities(before + logits[stage]) - probabilities(before)
+        values = channel_probabilities(before + logits[stage]) - channel_probabilities(before)
     channel = channel_of(key, num_classes)
     return values if channel is None else values[channel]
 
@@ -81,8 +81,8 @@ def of_doubt(
     doubt = np.empty(views[0].shape[1:], np.float32)
     for first in range(0, len(doubt), _BAND):  # else a slide's probabilities are held several times
         rows = slice(first, first + _BAND)
-        band = [chances(each[:, rows], temperature) for each in views]
-        doubt[rows] = entropy(band[0]) if len(band) == 1 else disagreement(band)
+        band = [class_probabilities(each[:, rows], temperature) for each in views]
+        doubt[rows] = entropy(band[0]) if len(band) == 1 else mutual_information(band)
     return doubt
 
 

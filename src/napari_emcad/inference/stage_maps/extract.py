@@ -17,11 +17,16 @@ from napari_emcad.inference.devices import (
     device_choices,
     free_memory,
     is_out_of_memory,
-    unless_out_of_memory,
+    none_if_out_of_memory,
 )
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.patches import Patch, Preprocessor
-from napari_emcad.inference.segment import SMALLEST_TILE, OutOfMemory, check_finite, no_memory
+from napari_emcad.inference.segment import (
+    SMALLEST_TILE,
+    OutOfMemory,
+    check_finite,
+    out_of_memory_message,
+)
 from napari_emcad.inference.stage_maps.derived import finest, heads_of, of_classes, of_doubt
 from napari_emcad.inference.stage_maps.grid import Grid, make_grid
 from napari_emcad.inference.stage_maps.keys import (
@@ -32,7 +37,7 @@ from napari_emcad.inference.stage_maps.keys import (
     StageMap,
 )
 from napari_emcad.inference.stage_maps.pca import PcaColors, fit_pca_colors, sample
-from napari_emcad.inference.uncertainty import checked_temperature
+from napari_emcad.inference.uncertainty import as_temperature
 from napari_emcad.model.config import STRIDES
 
 if TYPE_CHECKING:
@@ -87,7 +92,7 @@ class MapRequest:
         Which map is the prediction, for entropy and flips.
     temperature
         What logits are divided by for maps of doubt, see
-        `napari_emcad.inference.uncertainty.fitted_temperature`.
+        `napari_emcad.inference.uncertainty.fit_temperature`.
     colors
         For features seen before; others get theirs from the first slice.
 
@@ -103,7 +108,7 @@ class MapRequest:
     colors: Palette = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "temperature", checked_temperature(self.temperature))
+        object.__setattr__(self, "temperature", as_temperature(self.temperature))
 
     @property
     def recorded(self) -> tuple[MapKey, ...]:
@@ -204,22 +209,22 @@ def _slice(
     yield Progress(begun, total)
     if looker.uncolored and len(grid) > KEPT:
         chosen = set(np.linspace(0, len(grid) - 1, KEPT).round().astype(int).tolist())
-        pieces = (p for n, p in enumerate(grid.pieces(preprocessor, number)) if n in chosen)
-        for piece in pieces:
+        patches = (p for n, p in enumerate(grid.patches(preprocessor, number)) if n in chosen)
+        for patch in patches:
             if stop.is_set():
                 return None
-            waiting.append((piece, looker.look(piece, looker.uncolored)))
+            waiting.append((patch, looker.look(patch, looker.uncolored)))
         looker.choose_colors(grid, waiting)
         waiting.clear()
-    for done, piece in enumerate(grid.pieces(preprocessor, number), begun + 1):
+    for done, patch in enumerate(grid.patches(preprocessor, number), begun + 1):
         if stop.is_set():
             return None
-        waiting.append((piece, looker.look(piece, looker.sight.recorded)))
+        waiting.append((patch, looker.look(patch, looker.sight.recorded)))
         if looker.uncolored and done == begun + len(grid):
             looker.choose_colors(grid, waiting)
         while waiting and not looker.uncolored:
             earlier, raw = waiting.pop(0)
-            canvases.add(earlier, looker.projected(raw))
+            canvases.add(earlier, looker.project(raw))
         yield Progress(done, total)
     return canvases.maps
 
@@ -240,9 +245,9 @@ class _Looker:
     @property
     def uncolored(self) -> tuple[MapKey, ...]:
         """Features whose colors are not known yet."""
-        return tuple(k for k in self.sight.wanted if k.colored and k not in self.colors)
+        return tuple(k for k in self.sight.wanted if k.is_rgb and k not in self.colors)
 
-    def look(self, piece: Patch, keys: Sequence[MapKey]) -> Raw:
+    def look(self, patch: Patch, keys: Sequence[MapKey]) -> Raw:
         """Return ``(C, h, w)`` maps of a tile; features that get colors have all channels.
 
         Raises
@@ -252,18 +257,18 @@ class _Looker:
         NotFinite
             If a head answers NaN or infinity.
         """
-        raw = unless_out_of_memory(self._look, piece, keys)
+        raw = none_if_out_of_memory(self._look, patch, keys)
         if raw is None:
             raise OutOfMemory
         return raw
 
-    def _look(self, piece: Patch, keys: Sequence[MapKey]) -> Raw:
+    def _look(self, patch: Patch, keys: Sequence[MapKey]) -> Raw:
         half = self._half
         with (
             torch.inference_mode(),
             torch.autocast(self.device.type, half, enabled=half is not None),
         ):
-            x = torch.from_numpy(piece.pixels)[None].to(self.device)
+            x = torch.from_numpy(patch.pixels)[None].to(self.device)
             stages = self._network.forward_intermediates(x)
             answers = (each.logits.isfinite().all() for each in stages.values())
             check_finite(all(map(bool, answers)), half)
@@ -298,14 +303,13 @@ class _Looker:
         """Fit the colors that are not known yet to the features of these tiles."""
         listed = list(seen)
         for key in self.uncolored:
-            parts = [_unpadded(grid, key, piece, raw[key]) for piece, raw in listed]
+            parts = [_unpadded(grid, key, patch, raw[key]) for patch, raw in listed]
             self.colors[key] = fit_pca_colors(np.concatenate([sample(p) for p in parts]))
 
-    def projected(self, raw: Raw) -> Raw:
+    def project(self, raw: Raw) -> Raw:
         """Return the maps with features brought to three channels."""
         return {
-            key: self.colors[key].projected(each) if key.colored else each
-            for key, each in raw.items()
+            key: self.colors[key].project(each) if key.is_rgb else each for key, each in raw.items()
         }
 
 
@@ -318,7 +322,7 @@ class _Canvases:
         self._tiles = 0
         self.maps: Raw = {}
 
-    def add(self, piece: Patch, raw: Raw) -> None:
+    def add(self, patch: Patch, raw: Raw) -> None:
         """Blend the maps of a tile in; the tiles come row by row."""
         self._tiles += 1
         for key, tile in raw.items():
@@ -326,9 +330,9 @@ class _Canvases:
                 mean = self.maps.setdefault(key, np.zeros_like(tile))
                 mean += (tile - mean) / self._tiles
             else:
-                self._blend(key, piece, tile)
+                self._blend(key, patch, tile)
 
-    def _blend(self, key: MapKey, piece: Patch, tile: NDArray[np.float32]) -> None:
+    def _blend(self, key: MapKey, patch: Patch, tile: NDArray[np.float32]) -> None:
         stage = finest(key)
         if len(self._grid) == 1:
             self.maps[key] = tile
@@ -337,19 +341,19 @@ class _Canvases:
             tiling = self._grid.tiling(stage)
             self._blends[key] = Blend(tiling, len(tile))
             self.maps[key] = np.zeros((len(tile), *tiling.shape), np.float32)
-        top, left = piece.top // STRIDES[stage], piece.left // STRIDES[stage]
+        top, left = patch.top // STRIDES[stage], patch.left // STRIDES[stage]
         mean = self._blends[key].add(top, left, tile)
         height, width = tile.shape[1:]
         self.maps[key][:, top : top + height, left : left + width] = mean
 
 
 def _unpadded(
-    grid: Grid, key: MapKey, piece: Patch, tile: NDArray[np.float32]
+    grid: Grid, key: MapKey, patch: Patch, tile: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the part of a tile's map that is not padding alone."""
     stride = STRIDES[finest(key)]
     height, width = grid.map_shape(finest(key))
-    return tile[:, : height - piece.top // stride, : width - piece.left // stride]
+    return tile[:, : height - patch.top // stride, : width - patch.left // stride]
 
 
 def _inside(looker: _Looker, grid: Grid, slices: Slices, number: int, raw: Raw) -> SliceMaps:
@@ -372,7 +376,7 @@ def _made(looker: _Looker, raw: Raw) -> Iterator[tuple[MapKey, NDArray[np.float3
         elif key.kind == "channel":
             yield key, raw[key].reshape(-1)
         else:
-            yield key, looker.colors[key].painted(raw[key]) if key.colored else raw[key][0]
+            yield key, looker.colors[key].to_rgb(raw[key]) if key.is_rgb else raw[key][0]
 
 
 def _placed(
@@ -399,7 +403,7 @@ def _limits(key: MapKey, values: NDArray[np.float32]) -> tuple[tuple[float, floa
     if key.kind in ("logits", "sum"):
         most = float(np.abs(values).max()) or 1.0
         return (-most, most), True
-    if key.kind in OF_CHANNELS and not key.colored:
+    if key.kind in OF_CHANNELS and not key.is_rgb:
         low, high = float(values.min()), float(values.max())
         return (low, high if high > low else low + 1), False
     return (0.0, 1.0), False
@@ -410,4 +414,4 @@ def _smaller(tile: int, grid: Grid, preprocessing: Preprocessing, device: torch.
     half = min(tile, 32 * max(grid.cut.tile)) // 2
     if preprocessing.size is None and half >= SMALLEST_TILE:
         return half
-    raise OutOfMemory(no_memory(device, tile, preprocessing))
+    raise OutOfMemory(out_of_memory_message(device, tile, preprocessing))

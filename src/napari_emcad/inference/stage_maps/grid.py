@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_emcad.imaging.resample import reflected, resampled, resampling, span
+from napari_emcad.imaging.resample import reflected, resample, resampling_weights, source_range
 from napari_emcad.imaging.tiles import Tiling, plan_tiles
 from napari_emcad.inference.patches import Patch
 from napari_emcad.model.config import MULTIPLE, STRIDES
@@ -61,23 +61,25 @@ class Grid:
         y, x = (STRIDES[stage] * s / n for s, n in zip(self.shape, self.seen, strict=True))
         return y, x
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; top and left are in the network's pixels."""
         rows, columns = (
             [
-                resampling(length, seen, reflected(MULTIPLE * a, MULTIPLE * (a + tile), seen))
+                resampling_weights(
+                    length, seen, reflected(MULTIPLE * a, MULTIPLE * (a + tile), seen)
+                )
                 for a in starts
             ]
             for length, seen, starts, tile in zip(
                 self.shape, self.seen, (self.cut.tops, self.cut.lefts), self.cut.tile, strict=True
             )
         )
-        bands = preprocessor.bands(number, [span(each) for each in rows])
+        bands = preprocessor.bands(number, [source_range(each) for each in rows])
         for top, down, band in zip(self.cut.tops, rows, bands, strict=True):
-            first, last = span(down)
-            part = resampled(band, down[:, first:last], None)
+            first, last = source_range(down)
+            part = resample(band, down[:, first:last], None)
             for left, across in zip(self.cut.lefts, columns, strict=True):
-                pixels = resampled(part, None, across)
+                pixels = resample(part, None, across)
                 yield Patch(number, MULTIPLE * top, MULTIPLE * left, pixels)
 
 

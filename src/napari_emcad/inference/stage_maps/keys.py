@@ -121,7 +121,7 @@ class MapKey:
         return STRIDES[self.stage or 1]
 
     @property
-    def colored(self) -> bool:
+    def is_rgb(self) -> bool:
         """Whether it is red, green and blue."""
         return self.kind in OF_CHANNELS and self.part is None
 
@@ -166,7 +166,7 @@ class StageMap:
         sealed.setflags(write=False)
         object.__setattr__(self, "values", sealed)
 
-    def turned(self) -> StageMap:
+    def transpose(self) -> StageMap:
         """Return the map with its last two axes in the other order."""
         if self.factor is None or self.offset is None:
             return self
@@ -219,7 +219,7 @@ def channels_of(key: MapKey, config: ModelConfig) -> int:
     """Return how many numbers a map has at each place."""
     if key.kind in OF_CLASSES:
         return 1 if channel_of(key, config.num_classes) is not None else config.num_classes
-    return 3 if key.colored else 1
+    return 3 if key.is_rgb else 1
 
 
 def stages_of(kind: Kind) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ class PcaColors:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
 
-    def projected(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ``(3, h, w)`` along the directions from ``(C, h, w)``.
 
         It is linear, so tiles may be blended before or after it.
@@ -45,7 +45,7 @@ class PcaColors:
         flat = self.axes @ (features.reshape(channels, -1) - self.mean[:, None])
         return flat.reshape(3, *size)
 
-    def painted(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
+    def to_rgb(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ``(3, h, w)`` in 0 … 1; gray where features do not vary."""
         low, high = (each[:, None, None] for each in (self.low, self.high))
         spread = high - low

@@ -21,7 +21,7 @@ from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
 from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, sniff
 from napari_emcad.model.config import ENCODERS, ModelConfig
 from napari_emcad.model.tensor_shapes import tensor_shapes
-from napari_emcad.training.config import meant
+from napari_emcad.training.config import suggest_names
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -71,7 +71,7 @@ def _config(values: dict[str, Any]) -> ModelConfig:
     if unknown:
         raise CheckpointError(
             f"A network has no {', '.join(sorted(unknown))}; possible are "
-            f"{', '.join(sorted(possible))}{meant(unknown, possible)}."
+            f"{', '.join(sorted(possible))}{suggest_names(unknown, possible)}."
         )
     try:
         return ModelConfig(**values)

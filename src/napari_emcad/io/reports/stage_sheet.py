@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
-from napari_emcad.imaging.overlay import shown
+from napari_emcad.imaging.overlay import to_rgb
 from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, TITLES, MapKey, StageMap
 from napari_emcad.io.reports.text import elided, font
 
@@ -184,7 +184,7 @@ def _paste(page: Image.Image, corner: tuple[int, int], panel: Image.Image) -> No
 
 
 def _image(picture: NDArray[Any], size: tuple[int, int]) -> Image.Image:
-    whole = Image.fromarray(shown(picture))
+    whole = Image.fromarray(to_rgb(picture))
     return whole.resize(size[::-1], Image.Resampling.BOX)
 
 
@@ -200,7 +200,7 @@ def _draw_map(page: Image.Image, corner: tuple[int, int], found: StageMap, view:
 
 
 def _range(found: StageMap) -> str:
-    if found.key.colored:
+    if found.key.is_rgb:
         return "three main directions"
     low, high = _ends(found)
     return f"{_figure(low, high - low)} ... {_figure(high, high - low)}"
@@ -227,7 +227,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
     """Return a map on the image's frame, each of its numbers a block where it lies."""
     height, width = _panel_size(view.size)
     values = found.values
-    if values.ndim == 3 and not found.key.colored:
+    if values.ndim == 3 and not found.key.is_rgb:
         values = values[1]
     fine = min(max(2, -(-max(values.shape[-2:]) // min(height, width))), _FINEST)
     rows, columns = (
@@ -243,7 +243,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
         )
     )
     large = values[..., rows[:, None], columns]
-    if found.key.colored:
+    if found.key.is_rgb:
         painted = (large * 255).round().astype(np.uint8).transpose(1, 2, 0)
     else:
         painted = apply_colormap(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)

@@ -213,7 +213,7 @@ def _new_layer(
     request: StageRequest, found: StageMap, data: NDArray[Any], place: dict[str, Any]
 ) -> Image:
     colors: dict[str, Any] = {"rgb": True}
-    if not found.key.colored:
+    if not found.key.is_rgb:
         colors = {"colormap": _colors(found), "contrast_limits": found.limits, "rgb": False}
     return Image(
         data,
@@ -237,7 +237,7 @@ def _update(
     layer.data = data
     if layer.name == held.name:  # the image may have another one by now
         layer.name = held.name = name_of(request, found.key)
-    if ours and not found.key.colored:
+    if ours and not found.key.is_rgb:
         low, high = found.limits
         layer.contrast_limits_range = (low, high)
         layer.contrast_limits = (low, high)
@@ -293,7 +293,7 @@ def placed_map(
     letters = request.axes[: request.image.ndim]
     first = len(letters) - len(letters.lstrip("C"))
     values, index = found.values, iter(request.index)
-    if found.key.colored:
+    if found.key.is_rgb:
         values = np.moveaxis(values, 0, -1)
     planes = zip(values.shape, found.factor, found.offset, strict=False)
     axes: list[tuple[int, int, float, float]] = []

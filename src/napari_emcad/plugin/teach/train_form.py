@@ -14,7 +14,7 @@ from napari_emcad.training.config import (
     LossName,
     SupervisionName,
     TeacherName,
-    parsed_settings,
+    parse_settings,
 )
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class TrainForm(QWidget):
         batch, steps = self._batch.value(), self._steps.value()
         looks = min(max(steps // 10, 1), 8)
         per_look = max(steps // looks, 1)
-        config = self._preset.changed(
+        config = self._preset.replace(
             loss=self._loss.currentData(),
             supervision=self._supervision.currentData(),
             learning_rate=self._rate.value(),
@@ -115,7 +115,7 @@ class TrainForm(QWidget):
             epochs=max(round(steps / per_look), 1),
             crops_per_epoch=per_look * batch,
             validate_every=1,
-            **parsed_settings(self._more.text()),
+            **parse_settings(self._more.text()),
         )
         return TrainChoices(config, self._start.currentData(), self._file)
 
@@ -227,7 +227,7 @@ class TrainForm(QWidget):
         fresh = start != "model"
         preset = PRESETS[_FRESH if fresh else _STROKES]
         if fresh and start != "nothing":  # its encoder has learned already
-            preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
+            preset = preset.replace(encoder_rate=PRESETS[_STROKES].encoder_rate)
         self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
         self.set_value(TrainChoices(preset, start, self._file))
 
