@@ -27,8 +27,8 @@ from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dat
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import METRICS, evaluate
 from napari_emcad.pipelines.train import teach
-from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import EpochEnd, Snapshot
+from napari_emcad.training.presets import PRESETS
 
 WEIGHTS = {"color": 1.5, "bright": 3.0}
 """How much oftener the rare kinds are drawn, besides the root of an image's area."""

@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,9 +42,13 @@ from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, mea
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import teach
-from napari_emcad.training.config import PRESETS, TrainingConfig, parse_settings
 from napari_emcad.training.metrics import score
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.samples import LabeledSlice
+from napari_emcad.training.settings import parse_settings
+
+if TYPE_CHECKING:
+    from napari_emcad.training.config import TrainingConfig
 
 MARKS = (1, 2, 5, 10, 20)
 ANNOTATED, UNTOUCHED = 3, 30

@@ -78,7 +78,7 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
 
     import napari_emcad
     from napari_emcad.training.allocator import retain_freed_memory
-    from napari_emcad.training.config import PRESETS
+    from napari_emcad.training.presets import PRESETS
     from napari_emcad.training.trainer import Trainer
 
     torch.set_num_threads(THREADS)
@@ -140,7 +140,7 @@ class Plain:
 def crops(start, config, data: Path | None) -> list:
     """Return a few batches."""
     from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
-    from napari_emcad.training.samples import Sampler
+    from napari_emcad.training.sampler import Sampler
 
     if data is None:
         return [discs(seed) for seed in range(2)]

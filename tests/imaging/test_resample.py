@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.imaging.resample import reflected, resample, resampling_weights, source_range
-from napari_emcad.model.network import pad_to_multiple
+from napari_emcad.imaging.resample import resample, resampling_weights, source_range
+from napari_emcad.model.padding import pad_to_multiple, reflect_indices
 from napari_emcad.model.resize import resize
 
 lengths = st.integers(1, 70)
@@ -39,7 +39,7 @@ def test_a_line_of_its_own_length_stays_as_it_is():
 def test_lines_are_mirrored_as_the_network_pads(length):
     line = torch.arange(float(length))[None, None, None]
     padded = pad_to_multiple(line.expand(1, 1, 1, length))[0, 0, 0].numpy()
-    np.testing.assert_array_equal(padded, reflected(0, len(padded), length))
+    np.testing.assert_array_equal(padded, reflect_indices(np.arange(len(padded)), length))
 
 
 @given(lengths, lengths)

@@ -10,9 +10,9 @@ from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
-    class_probabilities,
     entropy,
     fit_temperature,
     mutual_information,
@@ -110,7 +110,7 @@ def test_the_fitted_temperature_makes_a_sure_network_reliable():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ([-1, -1], "No pixel of the target is painted"),
+        ([-1, -1], "No pixel of the target is labeled"),
         ([0, 1, 1], r"need a target of shape \(2,\)"),
         ([0, 2], "class 2; the network has 0 to 1"),
         ([0, -3], "class -3"),

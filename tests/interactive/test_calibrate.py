@@ -14,7 +14,8 @@ import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import AnnotatedPatch, Record
 from napari_emcad.inference.events import InferenceSettings, Progress
-from napari_emcad.inference.uncertainty import TEMPERATURES, class_probabilities
+from napari_emcad.inference.probabilities import class_probabilities
+from napari_emcad.inference.uncertainty import TEMPERATURES
 from napari_emcad.interactive import calibrate as calibrate_module
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 from napari_emcad.interactive.calibrate import (

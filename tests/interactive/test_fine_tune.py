@@ -30,8 +30,8 @@ from napari_emcad.interactive.samples import slices_of
 from napari_emcad.interactive.task import TrainingTask
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.pipelines.segment import slices_for
-from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.trainer import Trainer

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_emcad import ModelConfig, PvtEmcad
-from napari_emcad.model.config import ENCODERS
+from napari_emcad.model.encoders import ENCODERS
 from napari_emcad.model.macs import count_macs
 from napari_emcad.model.tensor_shapes import count_parameters, tensor_shapes
 

@@ -12,7 +12,7 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.samples import painted_slices
 from napari_emcad.pipelines.train import split, teach
-from napari_emcad.training.config import PRESETS
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.samples import LabeledSlice
 
 SHAPE = (96, 128)

@@ -21,7 +21,7 @@ from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
-from napari_emcad.training.config import PRESETS
+from napari_emcad.training.presets import PRESETS
 
 SETTINGS = st.builds(
     InferenceSettings,

@@ -21,7 +21,7 @@ from napari_emcad.training.linear_probe import ProbeStatistics
 from napari_emcad.training.loop import train
 from napari_emcad.training.losses import class_probabilities, cross_entropy, kl_divergence
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
-from napari_emcad.training.samples import Sampler
+from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import Trainer
 from napari_emcad.training.validation import validate
 
@@ -177,8 +177,8 @@ def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
 def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
     before = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
     looked = []
-    real = pseudo_labels._fit
-    monkeypatch.setattr(pseudo_labels, "_fit", lambda *each: looked.append(1) or real(*each))
+    real = pseudo_labels._statistics
+    monkeypatch.setattr(pseudo_labels, "_statistics", lambda *each: looked.append(1) or real(*each))
     one, other = strokes(discs(1)), strokes(discs(2))
     before.fit([one], PLAIN)
     before.fit([one, other], PLAIN)

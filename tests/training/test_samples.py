@@ -11,7 +11,8 @@ import torch
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.config import Augmentation, TrainingConfig
 from napari_emcad.training.losses import UNLABELED
-from napari_emcad.training.samples import LabeledSlice, Sampler, balanced
+from napari_emcad.training.sampler import Sampler, balanced
+from napari_emcad.training.samples import LabeledSlice
 
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
 SCALED = Preprocessing(mean=(0.5,), std=(0.25,))

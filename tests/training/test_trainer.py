@@ -13,8 +13,9 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.loop import train
-from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Trainer, most_likely_class
+from napari_emcad.training.losses import most_likely_class
+from napari_emcad.training.sampler import Sampler
+from napari_emcad.training.trainer import Trainer
 
 PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
@@ -89,7 +90,7 @@ def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
         network = fresh()
         config = small.replace(train="decoder", pool=3, batch=2)
         trainer = Trainer(network, config)
-        trainer._keeps_maps = keeps
+        trainer._caches_maps = keeps
         sampler = Sampler([discs(1)], 3, PLAIN, config)
         for step in range(6):
             trainer.step(sampler.batch(step))
@@ -133,7 +134,7 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
     middle = float(how_sure.median())
     config = small.replace(ema=0.9, pseudo=0.5, confidence=middle)
     trainer = Trainer(network, config)
-    found = trainer._sure_labels(batch.pixels, [], batch.unlabeled)
+    found = trainer._confident_labels(batch.pixels, [], batch.unlabeled)
     assert (found[batch.target != UNLABELED] == UNLABELED).all()
     sure = (how_sure >= middle) & (batch.target == UNLABELED)
     assert 0.2 < sure.float().mean() < 0.8
@@ -206,3 +207,21 @@ def test_the_boundary_term_of_one_pixel_is_zero_and_has_a_gradient_else():
     logits = torch.randn(1, 1, 6, 6, requires_grad=True)
     crf_loss(logits, torch.randn(1, 3, 24, 24)).backward()
     assert logits.grad.abs().sum() > 0
+
+
+def test_the_average_warms_up_and_follows_the_network(fresh, small, discs):
+    """The decay of step n is n / (n + 9), up to the configured one; counters are copied."""
+    config = small.replace(ema=0.3, freeze_norm_below=1)
+    trainer = Trainer(fresh(), config)
+    expected = {name: value.clone() for name, value in trainer.averaged.state_dict().items()}
+    for step in range(1, 6):
+        trainer.step(batch_of(discs(step), config))
+        decay = min(0.3, step / (step + 9))
+        for name, value in trainer.network.state_dict().items():
+            if value.is_floating_point():
+                expected[name].lerp_(value, 1 - decay)
+            else:
+                expected[name].copy_(value)
+    assert trainer.averaged is not trainer.network
+    for name, value in trainer.averaged.state_dict().items():
+        assert torch.equal(value, expected[name]), name

@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, asdict
 
 import pytest
 
-from napari_emcad.training.config import PRESETS, TrainingConfig
+from napari_emcad.training.config import TrainingConfig
+from napari_emcad.training.presets import PRESETS
 
 
 def test_presets_say_what_their_sources_say():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import UsageError, as_usage_error
 from napari_emcad.io.atomic_write import real
-from napari_emcad.training.config import parse_value
+from napari_emcad.training.settings import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -153,7 +153,8 @@ def _about(
 
 
 def _config(chosen: argparse.Namespace) -> TrainingConfig:
-    from napari_emcad.training.config import PRESETS, suggest_names
+    from napari_emcad.training.presets import PRESETS
+    from napari_emcad.training.settings import suggest_names
 
     if chosen.preset not in PRESETS:
         raise UsageError(

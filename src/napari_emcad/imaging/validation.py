@@ -1,4 +1,4 @@
-"""Settings as people give them: plain numbers of theirs, or a sentence that says what is wrong."""
+"""Convert values of settings to Python's own types, or refuse them with a message."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 
 
 def as_int(name: str, value: Any) -> int:
-    """Return a whole number of any kind as a plain one.
+    """Return an integer of any type as Python's.
 
     Parameters
     ----------
     name
-        Begins the message, such as ``"The tile"``.
+        Beginning of the message, such as ``"The tile"``.
     value
-        A number of Python, NumPy, …
+        An integer of Python, NumPy, …
 
     Raises
     ------
     ValueError
-        If it is none; ``True`` is none.
+        If it is not an integer; ``True`` is not.
     """
     try:
         if isinstance(value, bool):
@@ -34,12 +34,12 @@ def as_int(name: str, value: Any) -> int:
 
 
 def as_float(name: str, value: Any) -> float:
-    """Return a finite number of any kind as a plain one; see `as_int`.
+    """Return a finite number of any type as Python's; see `as_int`.
 
     Raises
     ------
     ValueError
-        If it is none, NaN or infinite; ``True`` is none.
+        If it is not a number, NaN or infinite; ``True`` is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
         raise ValueError(f"{name} is {value!r}; it must be a finite number.")
@@ -47,7 +47,7 @@ def as_float(name: str, value: Any) -> float:
 
 
 def as_bool(name: str, value: Any) -> bool:
-    """Return yes or no of Python or NumPy as Python's; see `as_int`.
+    """Return a bool of Python or NumPy as Python's; see `as_int`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def as_bool(name: str, value: Any) -> bool:
 
 
 def as_pair(name: str, value: Any) -> tuple[int, int]:
-    """Return two whole numbers; see `as_int`.
+    """Return two integers; see `as_int`.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def as_pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def as_ints(name: str, value: Any) -> tuple[int, ...]:
-    """Return whole numbers, of which a single one may stand by itself; see `as_int`.
+    """Return several integers, or a single one, as a tuple; see `as_int`.
 
     Raises
     ------
@@ -87,4 +87,4 @@ def as_ints(name: str, value: Any) -> tuple[int, ...]:
         listed = list(value)
     except TypeError:
         listed = [value]
-    return tuple(as_int(name, each) for each in listed)
+    return tuple(as_int(name, number) for number in listed)

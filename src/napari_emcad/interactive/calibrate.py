@@ -14,11 +14,11 @@ from scipy.ndimage import map_coordinates
 
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.stage_maps.keys import MapKey
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
     Reliability,
-    class_probabilities,
     entropy,
     fit_temperature,
     reliability,
@@ -69,7 +69,7 @@ class Answers:
     Attributes
     ----------
     logits
-        ``(K, n)``, as `napari_emcad.inference.uncertainty.class_probabilities` takes them.
+        ``(K, n)``, as `napari_emcad.inference.probabilities.class_probabilities` takes them.
     classes
         ``(n,)``: what was painted.
     """

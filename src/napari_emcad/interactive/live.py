@@ -19,7 +19,7 @@ from napari_emcad.interactive.samples import slices_of
 from napari_emcad.pipelines.train import trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
-from napari_emcad.training.samples import Sampler
+from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import Trainer, copy_weights
 from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
 

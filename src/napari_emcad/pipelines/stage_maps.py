@@ -10,11 +10,9 @@ import numpy as np
 
 from napari_emcad.inference.events import Notice, Progress, Summary
 from napari_emcad.inference.stage_maps.keys import (
-    OF_CLASSES,
-    OF_DOUBT,
     MapKey,
     StageMap,
-    channels_of,
+    count_channels,
     parse_map_keys,
 )
 from napari_emcad.inference.uncertainty import as_temperature
@@ -219,14 +217,14 @@ def stage_maps(
     maps
         Short names: kinds (``"gate"``), kinds of a stage (``"gate:2"``), of a class
         (``"probability:4:1"``) or a channel (``"decoder:1:17"``); ``"all"`` is every kind but
-        ``"flips"``. See `MapKey` for what they show.
+        ``"flip_disagreement"``. See `MapKey` for what they show.
     axes, device, channels, scope
         As for `segment`.
     settings
         Device, tile, overlap and precision count. Tiles begin on multiples of 32 of the network's
         pixels, and maps are blended where they overlap.
     temperature
-        What logits are divided by for entropy, disagreement and flips.
+        What logits are divided by for entropy, disagreement and flip_disagreement.
     stop
         Set it from another thread to end after the current tile.
     on_event
@@ -272,13 +270,13 @@ def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey])
     height, width = preprocessing.size or (
         preprocessing.zoom * each for each in (slices.height, slices.width)
     )
-    results = {str(key): channels_of(key, checkpoint.config) / key.stride**2 for key in wanted}
+    results = {str(key): count_channels(key, checkpoint.config) / key.stride**2 for key in wanted}
     classes = checkpoint.config.num_classes
     heads = {f"head {n}": classes / STRIDES[n] ** 2 for n in STAGES}
     views = {"views": 4 * classes / STRIDES[1] ** 2}
-    made = [key for key in wanted if key.kind in OF_CLASSES or key.kind in OF_DOUBT]
-    compared = [key for key in wanted if key.kind in ("disagreement", "flips")]
-    held = results | (heads if made else {}) | (views if compared else {})
+    computed = [key for key in wanted if key.spec.heads(key.map_stage, checkpoint.head)]
+    compared = [key for key in wanted if key.spec.views > 1]
+    held = results | (heads if computed else {}) | (views if compared else {})
     refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
 
 
@@ -300,10 +298,11 @@ def stage_maps_job(
     ones, and a network of this checkpoint to spare building it.
     """
     from napari_emcad.inference.segment import describe_memory_errors
-    from napari_emcad.inference.stage_maps.extract import MapRequest, extract_stage_maps
+    from napari_emcad.inference.stage_maps.extract import extract_stage_maps
+    from napari_emcad.inference.stage_maps.request import MapRequest
 
-    sight = MapRequest(wanted, checkpoint.head, temperature, colors or {})
+    request = MapRequest(wanted, checkpoint.head, temperature, colors or {})
     how = checkpoint.preprocessing
     with describe_memory_errors():
         network = checkpoint.network() if network is None else network
-        return (yield from extract_stage_maps(network, slices, how, sight, settings, stop))
+        return (yield from extract_stage_maps(network, slices, how, request, settings, stop))

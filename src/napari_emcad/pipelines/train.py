@@ -159,7 +159,7 @@ def trained_checkpoint(
     }
     return replace(
         parent,
-        title=f"{names}: trained PVT-EMCAD-{parent.config.encoder[-2:].upper()}",
+        title=f"{names}: trained PVT-EMCAD-{parent.config.encoder_spec.short_name}",
         description=f"{event[0].upper()}{event[1:]}, from “{entry['parent_title']}”; {told}.",
         tensors={k: v.numpy() for k, v in weights.items()},
         history=(*parent.history, entry),

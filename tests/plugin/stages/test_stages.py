@@ -76,7 +76,7 @@ def stack(viewer, dock, nuclei):
 
 
 def headless(image, checkpoint, **options):
-    names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "adds"]
+    names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "delta"]
     return stage_maps(image, checkpoint, names, device="cpu", **options)[0]
 
 
@@ -142,7 +142,7 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
 
 def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, nuclei):
     panel.stages_panel.set_value(
-        StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "adds"))
+        StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "delta"))
     )
     click(qtbot, panel)
     shown(panel)
@@ -154,7 +154,7 @@ def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, 
         assert tuple(layer.contrast_limits) == expected[name].limits
     assert found["gate:3"].name == "nuclei · stage 3 · gate"
     assert found["entropy"].name == "nuclei · entropy"
-    assert found["adds:2"].colormap.name == "blue white red"
+    assert found["delta:2"].colormap.name == "blue white red"
     assert "Seen in" in panel.job_bar.message
     assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
 
@@ -217,7 +217,7 @@ def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtb
 
 
 def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
-    kinds = ("probability", "gate", "adds", "entropy", "disagreement")
+    kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages_panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
     shown(panel)
@@ -230,7 +230,7 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
     assert places["nuclei"] == (0, 0)
     for n in (3, 2, 1):
         assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · what the stage adds"][1] == 4 - n
+        assert places[f"nuclei · stage {n} · change of probability"][1] == 4 - n
         assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages_panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before

@@ -13,7 +13,7 @@ from superqt import QCollapsible
 
 from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.inference.uncertainty import class_probabilities
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.interactive.calibrate import Answers, calibrated, held_out_answers
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.model.network import PvtEmcad

@@ -73,7 +73,7 @@ def _network(config: ModelConfig) -> str:
     kernels = ", ".join(map(str, config.kernel_sizes))
     branches = "parallel" if config.dw_parallel else "sequential"
     return (
-        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD\nkernels {kernels} · {branches} · "
+        f"PVTv2-{config.encoder_spec.short_name} + EMCAD\nkernels {kernels} · {branches} · "
         f"{config.aggregation} · {config.activation} · ×{config.expansion_factor}"
     )
 

@@ -15,7 +15,7 @@ from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensor_shapes import count_parameters, tensor_shapes
-from napari_emcad.training.config import suggest_names
+from napari_emcad.training.settings import suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -438,7 +438,7 @@ def _is_old(request: StageRequest) -> bool:
 
 
 def _bars(key: MapKey) -> bool:
-    return key.kind == "channel"
+    return not key.spec.has_place
 
 
 def _named(name: str) -> str:

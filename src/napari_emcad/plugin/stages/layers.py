@@ -12,14 +12,6 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QTimer
 
-from napari_emcad.inference.stage_maps.keys import (
-    OF_CHANNELS,
-    OF_CLASSES,
-    OF_DOUBT,
-    TITLES,
-    MapKey,
-    StageMap,
-)
 from napari_emcad.plugin.layers.geometry import geometry, heap_put_aside, is_open
 from napari_emcad.plugin.widgets.helpers import shortened
 
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
+    from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.plugin.stages.request import StageRequest
 
 _SIGNED = Colormap(["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"], name="blue white red")
@@ -245,20 +238,16 @@ def _update(
 
 
 def _colors(found: StageMap) -> Any:
-    if found.diverging:
-        return _SIGNED
-    if found.key.kind in OF_DOUBT:
-        return "inferno"
-    return "viridis" if found.key.kind == "probability" else "gray"
+    return _SIGNED if found.diverging else found.key.spec.colormap
 
 
 def name_of(request: StageRequest, key: MapKey) -> str:
     """Return the name of a map's layer, such as “nuclei · stage 3 · gate”."""
-    words: str = TITLES[key.kind]
-    if key.kind in OF_CLASSES and request.class_name:
+    words: str = key.spec.title
+    if key.spec.group == "class" and request.class_name:
         words += f" of {shortened(request.class_name, _NAME)}"
-    if key.kind in OF_CHANNELS:
-        words = words.removesuffix(" features")
+    if key.spec.group == "features":
+        words = key.spec.label
         words += "" if key.part is None else f" channel {key.part}"
     stage = [] if key.stage is None else [f"stage {key.stage}"]
     return " · ".join([shortened(request.name, _NAME) or "image", *stage, words])

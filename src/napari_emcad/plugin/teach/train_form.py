@@ -9,13 +9,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, folded, form, spin
-from napari_emcad.training.config import (
-    PRESETS,
-    LossName,
-    SupervisionName,
-    TeacherName,
-    parse_settings,
-)
+from napari_emcad.training.config import LossName, SupervisionName, TeacherName
+from napari_emcad.training.presets import PRESETS
+from napari_emcad.training.settings import parse_settings
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QComboBox
