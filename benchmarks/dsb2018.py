@@ -27,8 +27,8 @@ from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dat
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import METRICS, evaluate
 from napari_emcad.pipelines.train import teach
-from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import EpochEnd, Snapshot
+from napari_emcad.training.presets import PRESETS
 
 WEIGHTS = {"color": 1.5, "bright": 3.0}
 """How much oftener the rare kinds are drawn, besides the root of an image's area."""
@@ -126,12 +126,12 @@ def trained(
         head="sum",
         classes=["nucleus"],
     )
-    config = PRESETS["from-scratch"].changed(
+    config = PRESETS["from-scratch"].replace(
         epochs=chosen.epochs, learning_rate=chosen.rate, seed=chosen.seed, scale=(0.4, 2.0)
     )
     slices, held_out = (slices_of(chosen, index, split, start) for split in ("train", "val"))
     if chosen.quick:
-        config = config.changed(epochs=1, crops_per_epoch=32, crop=128, validate_every=1)
+        config = config.replace(epochs=1, crops_per_epoch=32, crop=128, validate_every=1)
         held_out = held_out[:4]
     run = TrainingRun(chosen.train)
     state = run.load({}) if run.begun else None

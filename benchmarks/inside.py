@@ -2,10 +2,10 @@
 
     python benchmarks/inside.py [--data DIR] [--quick] [--json]
 
-Every map but flips is computed of an image of 512 x 512 pixels by the bundled model (its network
-sees 768 x 768, in tiles), and by the same one without enlarging, in one piece; the two jobs take
-turns. The image is the first one of DIR/images (else the sample of dark nuclei), repeated or cut to
-that size. On a GPU the memory that stays in use afterwards is told as well.
+Every map but flip_disagreement is computed of an image of 512 x 512 pixels by the bundled model
+(its network sees 768 x 768, in tiles), and by the same one without enlarging, in one piece; the two
+jobs take turns. The image is the first one of DIR/images (else the sample of dark nuclei), repeated
+or cut to that size. On a GPU the memory that stays in use afterwards is told as well.
 """
 
 from __future__ import annotations

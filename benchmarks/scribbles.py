@@ -26,7 +26,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,14 +37,18 @@ from skimage.morphology import skeletonize
 import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import labeled_slices
 from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
-from napari_emcad.pipelines.train import teach
-from napari_emcad.training.config import PRESETS, TrainingConfig, parsed_settings
+from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.metrics import score
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.samples import LabeledSlice
+from napari_emcad.training.settings import parse_settings
+
+if TYPE_CHECKING:
+    from napari_emcad.training.config import TrainingConfig
 
 MARKS = (1, 2, 5, 10, 20)
 ANNOTATED, UNTOUCHED = 3, 30
@@ -238,7 +242,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     """Return a network that is taught with a preset, perhaps changed: ``scribbles:epochs=2``."""
     config = configured(name)
     if quick:
-        config = config.changed(crops_per_epoch=2 * config.batch, pool=None)
+        config = config.replace(crops_per_epoch=2 * config.batch, pool=None)
     now = {"checkpoint": start, "net": start.network(), "round": 0, "met": UNFAMILIAR}
 
     def update(record: Record, planes: dict[str, Any]) -> None:
@@ -253,8 +257,8 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
             now["met"] = measure_familiarity(start, first, others, config)
         taught = now["checkpoint"] is not start and not start.untrained
         how = adapted_config(config, len(record.pixel_counts), strokes, now["met"], taught)
-        how = how.changed(seed=now["round"])
-        job = teach(
+        how = how.replace(seed=now["round"])
+        job = train_job(
             start if start.untrained else now["checkpoint"], learned, [], how, threading.Event()
         )
         while True:
@@ -268,7 +272,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
     def ask(planes: Any) -> Any:
         checkpoint = now["checkpoint"]
         seen = np.broadcast_to(planes, (3, *planes.shape[1:]))
-        pixels = torch.from_numpy(standardized(seen, checkpoint.preprocessing))[None]
+        pixels = torch.from_numpy(standardize(seen, checkpoint.preprocessing))[None]
         with torch.inference_mode():
             zoom = checkpoint.preprocessing.zoom
             return now["net"].predict(pixels, checkpoint.head, zoom)[0, 0].sigmoid().numpy()
@@ -279,7 +283,7 @@ def network(name: str, start: napari_emcad.Checkpoint, quick: bool) -> Method:
 def configured(name: str) -> TrainingConfig:
     """Return a preset with its changes."""
     preset, _, changes = name.partition(":")
-    return PRESETS[preset].changed(**parsed_settings(changes))
+    return PRESETS[preset].replace(**parse_settings(changes))
 
 
 def forest(seed: int) -> Method:

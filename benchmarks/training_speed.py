@@ -78,12 +78,12 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
 
     import napari_emcad
     from napari_emcad.training.allocator import retain_freed_memory
-    from napari_emcad.training.config import PRESETS
+    from napari_emcad.training.presets import PRESETS
     from napari_emcad.training.trainer import Trainer
 
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    config = PRESETS["from-scratch"].changed(
+    config = PRESETS["from-scratch"].replace(
         batch=BATCH, crop=CROP, mixed_precision=not chosen.float32
     )
     start = napari_emcad.initialize_checkpoint(encoder=encoder).override(size=None)
@@ -97,7 +97,7 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     with keeping:
         for step in range(warm_up + chosen.steps):
             begun = time.perf_counter()
-            run.learn(batches[step % len(batches)])
+            run.step(batches[step % len(batches)])
             seconds.append(time.perf_counter() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"step_s": median(seconds[warm_up:]), "peak_mib": peak / 1024}
@@ -115,7 +115,7 @@ class Plain:
         self._network = network.train()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate)
 
-    def learn(self, batch) -> float:
+    def step(self, batch) -> float:
         """Take one step and return its loss."""
         from torch.nn.functional import interpolate
 
@@ -140,7 +140,7 @@ class Plain:
 def crops(start, config, data: Path | None) -> list:
     """Return a few batches."""
     from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
-    from napari_emcad.training.samples import Sampler
+    from napari_emcad.training.sampler import Sampler
 
     if data is None:
         return [discs(seed) for seed in range(2)]

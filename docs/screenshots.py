@@ -31,14 +31,13 @@ from napari_emcad.plugin.widget import EmcadWidget, show_panel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_emcad.inference.stage_maps.keys import Kind
 
 _NOWHERE = TemporaryDirectory()
 """What a sitting keeps goes here, not to the user's own recovery folder."""
 
 HERE = Path(__file__).parent / "images"
 PATIENCE_S = 60
-STAGES_SHOWN = "probability,sum,adds,gate,channel,decoder,encoder,entropy,disagreement"
+STAGES_SHOWN = "probability,sum,delta,gate,channel,decoder,encoder,entropy,disagreement"
 
 
 def main() -> None:
@@ -189,7 +188,7 @@ def stages_beside(viewer: napari.Viewer) -> None:
     viewer.add_image(flat, name="nuclei")
     panel = show_panel(viewer)
     _ready(panel)
-    _look(panel, ("probability", "gate", "decoder", "adds", "entropy", "disagreement"))
+    _look(panel, ("probability", "gate", "decoder", "delta", "entropy", "disagreement"))
     panel.stages.panel._beside.click()
 
 
@@ -211,7 +210,7 @@ def calibrated(viewer: napari.Viewer) -> None:
         area.ensureWidgetVisible(panel.stages.panel.calibration)
 
 
-def _look(panel: EmcadWidget, kinds: tuple[Kind, ...]) -> None:
+def _look(panel: EmcadWidget, kinds: tuple[str, ...]) -> None:
     panel._tabs.setCurrentWidget(panel.stages.panel)
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     _wait(0.3)

@@ -12,9 +12,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_emcad.imaging.axes import AxesError
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.regions import CleanUp
-    from napari_emcad.imaging.slices import AxesError, Scope
+    from napari_emcad.imaging.slices import Scope
     from napari_emcad.inference.events import (
         InferenceSettings,
         Notice,
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
     from napari_emcad.io.checkpoints.sniff import CheckpointError
     from napari_emcad.model.config import ModelConfig
-    from napari_emcad.model.network import PvtEmcad, StageOutput
+    from napari_emcad.model.intermediates import StageOutput
+    from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.segment import Segmentation, segment
     from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
 
 _HOMES = {
-    "AxesError": "imaging.slices",
+    "AxesError": "imaging.axes",
     "Checkpoint": "io.checkpoints.checkpoint",
     "CheckpointError": "io.checkpoints.sniff",
     "ClassLabel": "io.checkpoints.checkpoint",
@@ -54,7 +56,7 @@ _HOMES = {
     "Segmentation": "pipelines.segment",
     "StageMap": "inference.stage_maps.keys",
     "StageMaps": "pipelines.stage_maps",
-    "StageOutput": "model.network",
+    "StageOutput": "model.intermediates",
     "Summary": "inference.events",
     "bundled_checkpoint": "io.checkpoints.files",
     "initialize_checkpoint": "io.checkpoints.initialize",

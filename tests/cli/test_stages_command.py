@@ -70,7 +70,7 @@ def test_each_map_is_a_file_with_its_scale(run, image, folder):
         assert opened.unit == "µm"
         assert opened.scale["Y"] == pytest.approx(0.5 * each.factor[0], rel=1e-6)
         assert opened.scale["X"] == pytest.approx(0.25 * each.factor[1], rel=1e-6)
-        if not each.key.colored:
+        if not each.key.is_rgb:
             np.testing.assert_array_equal(opened.pixels, each.values)
     table = (folder / "seen" / "a.ome_channel_attention.csv").read_text().splitlines()
     assert len(table) == 1 + 256 + 160 + 64 + 32
@@ -89,7 +89,10 @@ def test_help_names_the_maps(capsys):
         cli.main(["stages", "--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("gate:2", "flips", "--slice", "--class", "--temperature"))
+    assert all(
+        word in said
+        for word in ("gate:2", "flip_disagreement", "--slice", "--class", "--temperature")
+    )
 
 
 def test_one_slice_of_a_stack_is_looked_at(run, mistake, folder):
@@ -152,7 +155,7 @@ def test_a_temperature_is_heeded(run, mistake, image):
         (["--maps", "decoder:1:32"], "no channel 32"),
         (["--maps", "probability:1:2"], "class 1 alone"),
         (["--maps", "spam"], "no map 'spam'"),
-        (["--maps", ","], "No map was asked for"),
+        (["--maps", ","], "No map was requested"),
         (["--class", "2"], "no class 2; the classes are 0 background, 1 nucleus"),
         (["--tile", "8"], "at least 32"),
         (["--axes", "CYX"], "names 3 axes"),
@@ -181,7 +184,7 @@ def test_tiny_images_and_those_without_numbers_have_maps(run, folder):
     np.save(folder / "dot.npy", np.full((1, 1), 7, np.uint8))
     np.save(folder / "nan.npy", np.full((40, 50), np.nan))
     for name in ("dot.npy", "nan.npy"):
-        assert run(name, "--axes", "YX", "--maps", "all,flips")[0] == 0
+        assert run(name, "--axes", "YX", "--maps", "all,flip_disagreement")[0] == 0
 
 
 def test_large_images_are_cut_into_tiles(run, folder, two_classes):

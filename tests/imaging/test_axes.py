@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_emcad import AxesError, Scope
-from napari_emcad.imaging.slices import as_slices, guess_axes, map_channels
+from napari_emcad.imaging.axes import guess_axes
+from napari_emcad.imaging.channels import map_channels
+from napari_emcad.imaging.slices import as_slices
 
 NARROWED = da.arange(100).reshape(10, 10)
 
@@ -165,8 +167,8 @@ def test_numbers_of_numpy_choose_channels_and_slices():
         ({"channels": "0"}, ValueError, "The channel is '0'; it must be a whole number"),
         ({"channels": (0.5,)}, ValueError, r"The channel is 0\.5"),
         ({"scope": 5}, TypeError, "scope is 5; it must be a Scope"),
-        ({"axes": 5}, TypeError, "axes is 5; it must be a letter for each axis"),
-        ({"axes": ("Y", None)}, TypeError, "it must be a letter for each axis"),
+        ({"axes": 5}, TypeError, "axes is 5; it must be one letter per axis"),
+        ({"axes": ("Y", None)}, TypeError, "it must be one letter per axis"),
     ],
     ids=str,
 )
@@ -253,10 +255,10 @@ def test_a_tensor_is_an_image():
     [
         (torch.zeros(4, 5, requires_grad=True), TypeError, r"Parameter|Tensor.*detach\(\)"),
         (torch.zeros(4, 5, dtype=torch.bfloat16), TypeError, r"Tensor.*detach\(\)"),
-        ({"0": np.zeros((4, 5))}, TypeError, "several arrays; name one of them"),
-        (zarr.group(), TypeError, "Group of several arrays; name one of them"),
+        ({"0": np.zeros((4, 5))}, TypeError, "several arrays; choose one of them"),
+        (zarr.group(), TypeError, "Group of several arrays; choose one of them"),
         ([[1, 2], [3]], TypeError, "list that NumPy cannot read"),
-        (np.ma.masked_equal([[1, 2], [3, 4]], 2), ValueError, "behind a mask; fill them first"),
+        (np.ma.masked_equal([[1, 2], [3, 4]], 2), ValueError, "masked pixels; fill them first"),
         (NARROWED[NARROWED[:, 0] > 5], ValueError, r"\(nan, 10\).*compute_chunk_sizes\(\)"),
     ],
     ids=lambda each: type(each).__name__,

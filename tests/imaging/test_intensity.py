@@ -11,8 +11,8 @@ from napari_emcad.imaging.intensity import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     as_numbers,
-    normalized,
-    standardized,
+    normalize,
+    standardize,
     value_range,
 )
 
@@ -24,7 +24,7 @@ both = pytest.mark.parametrize("how", [EXTREMES, PERCENTILES], ids=["0-100", "1-
 
 
 def brought(pixels, how):
-    return normalized(pixels, value_range(pixels, how), how)
+    return normalize(pixels, value_range(pixels, how), how)
 
 
 def exact(pixels):
@@ -146,7 +146,7 @@ def test_percentiles_between_far_values_lie_between_them(dtype, low, high, how):
 
 def test_numbers_too_large_for_double_precision_become_the_ends():
     pixels = np.array([[["-1e4000", "0", "1", "1e4000"]]], np.longdouble)
-    np.testing.assert_array_equal(normalized(pixels, (0.0, 1.0), Preprocessing()), [[[0, 0, 1, 1]]])
+    np.testing.assert_array_equal(normalize(pixels, (0.0, 1.0), Preprocessing()), [[[0, 0, 1, 1]]])
 
 
 @pytest.mark.parametrize("how", [EXTREMES, PERCENTILES, Preprocessing(over="stack")], ids=str)
@@ -246,13 +246,13 @@ def test_a_read_only_image_is_left_as_it_was(dtype, intensity):
     how = Preprocessing(intensity=intensity, low=1, high=99)
     found = brought(pixels, how)
     found += 1
-    standardized(found, how)
+    standardize(found, how)
     np.testing.assert_array_equal(pixels, before)
 
 
 def test_each_input_gets_its_mean_and_std():
     planes = np.random.default_rng(3).random((3, 4, 5)).astype(np.float32)
-    found = standardized(planes, Preprocessing())
+    found = standardize(planes, Preprocessing())
     assert found.dtype == np.float32
     for i in range(3):
         np.testing.assert_allclose(
@@ -262,7 +262,7 @@ def test_each_input_gets_its_mean_and_std():
 
 def test_one_mean_and_std_serve_all_inputs():
     planes = np.ones((3, 4, 5), np.float32)
-    assert (standardized(planes, Preprocessing(mean=(0.5,), std=(0.25,))) == 2).all()
+    assert (standardize(planes, Preprocessing(mean=(0.5,), std=(0.25,))) == 2).all()
 
 
 @pytest.mark.parametrize(

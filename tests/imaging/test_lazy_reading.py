@@ -53,7 +53,7 @@ def test_a_huge_slice_is_sampled_band_by_band_and_thinly(monkeypatch):
     monkeypatch.setattr(slices_module, "_SAMPLE", 10_000)
     image = Counting((3, 2000, 100), np.float32)
     slices = as_slices(image, 1, "ZYX")
-    assert not slices.fits
+    assert not slices.fits_in_memory
     sample = slices.sample((1,))
     assert sum(image.reads) == 2000 * 100
     assert max(image.reads) <= 10_000

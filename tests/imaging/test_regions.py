@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
 from napari_emcad import CleanUp
-from napari_emcad.imaging.regions import cleaned, separated
+from napari_emcad.imaging.regions import clean_up_labels, separate_objects
 
 shapes = st.tuples(st.integers(1, 14), st.integers(1, 14))
 masks = arrays.arrays(np.uint8, shapes, elements=st.integers(0, 1))
@@ -44,20 +44,20 @@ def ring(outer=9, inner=4, side=25):
 @given(masks, sizes, sizes, st.booleans())
 def test_cleaning_a_clean_mask_changes_nothing(mask, holes, smallest, largest):
     clean_up = CleanUp(holes, smallest, largest)
-    once = cleaned(mask, clean_up)
-    np.testing.assert_array_equal(cleaned(once, clean_up), once)
+    once = clean_up_labels(mask, clean_up)
+    np.testing.assert_array_equal(clean_up_labels(once, clean_up), once)
 
 
 @given(several)
 def test_no_clean_up_changes_nothing(labels):
     assert not CleanUp().active
-    np.testing.assert_array_equal(cleaned(labels, CleanUp()), labels)
+    np.testing.assert_array_equal(clean_up_labels(labels, CleanUp()), labels)
 
 
 @given(several, sizes, sizes, st.booleans())
 def test_cleaning_keeps_type_shape_input_and_invents_no_class(labels, holes, smallest, largest):
     before = labels.copy()
-    result = cleaned(labels, CleanUp(holes, smallest, largest))
+    result = clean_up_labels(labels, CleanUp(holes, smallest, largest))
     assert (result.dtype, result.shape) == (labels.dtype, labels.shape)
     assert set(np.unique(result)) <= {0, *np.unique(before)}
     np.testing.assert_array_equal(labels, before)
@@ -71,7 +71,7 @@ def test_enclosed_background_of_up_to_so_many_pixels_is_filled(mask, holes):
     for area in areas(mask == 0):
         if not touches_border(area) and area.sum() <= holes:
             expected[area] = 1
-    np.testing.assert_array_equal(cleaned(mask, CleanUp(fill_holes=holes)), expected)
+    np.testing.assert_array_equal(clean_up_labels(mask, CleanUp(fill_holes=holes)), expected)
 
 
 @given(several, st.integers(1, 12))
@@ -81,12 +81,14 @@ def test_areas_of_fewer_pixels_become_background(labels, smallest):
         for area in areas(labels == value):
             if area.sum() >= smallest:
                 expected[area] = value
-    np.testing.assert_array_equal(cleaned(labels, CleanUp(smallest_object=smallest)), expected)
+    np.testing.assert_array_equal(
+        clean_up_labels(labels, CleanUp(smallest_object=smallest)), expected
+    )
 
 
 @given(several)
 def test_one_largest_area_of_each_class_stays(labels):
-    result = cleaned(labels, CleanUp(largest_component=True))
+    result = clean_up_labels(labels, CleanUp(largest_component=True))
     for value in np.unique(labels[labels > 0]):
         (kept,) = areas(result == value)
         sizes_before = [area.sum() for area in areas(labels == value)]
@@ -99,14 +101,14 @@ def test_a_hole_is_filled_from_its_own_size_on(holes, filled):
     labels = ring() * np.uint16(300)
     hole = areas(labels == 0)[1]
     assert hole.sum() == 45
-    result = cleaned(labels, CleanUp(fill_holes=holes))
+    result = clean_up_labels(labels, CleanUp(fill_holes=holes))
     assert (result[hole] == (300 if filled else 0)).all()
 
 
 def test_another_class_in_a_hole_stays():
     labels = ring()
     labels[12, 12] = 2
-    result = cleaned(labels, CleanUp(fill_holes=100))
+    result = clean_up_labels(labels, CleanUp(fill_holes=100))
     assert result[12, 12] == 2
     assert (result == 1).sum() == discs((25, 25), (12, 12, 9)).sum() - 1
 
@@ -114,7 +116,7 @@ def test_another_class_in_a_hole_stays():
 def test_holes_are_filled_before_small_objects_go():
     mask = discs((15, 15), (7, 7, 3)) - discs((15, 15), (7, 7, 2))
     full = int(discs((15, 15), (7, 7, 3)).sum())
-    assert cleaned(mask, CleanUp(fill_holes=50, smallest_object=full)).sum() == full
+    assert clean_up_labels(mask, CleanUp(fill_holes=50, smallest_object=full)).sum() == full
 
 
 def test_a_removed_object_leaves_the_same_behind_whichever_class_counts_first():
@@ -122,7 +124,7 @@ def test_a_removed_object_leaves_the_same_behind_whichever_class_counts_first():
     labels[12, 12] = 2
     swapped = np.array([0, 2, 1], np.uint8)
     clean_up = CleanUp(fill_holes=5, smallest_object=5)
-    one, other = cleaned(labels, clean_up), cleaned(swapped[labels], clean_up)
+    one, other = clean_up_labels(labels, clean_up), clean_up_labels(swapped[labels], clean_up)
     np.testing.assert_array_equal(swapped[one], other)
 
 
@@ -160,7 +162,7 @@ def test_any_wish_makes_a_clean_up_active(values):
 @settings(max_examples=80, deadline=None)
 @given(several, st.integers(1, 8))
 def test_objects_are_connected_of_one_class_and_numbered_without_gaps(labels, neck):
-    objects, classes = separated(labels, neck)
+    objects, classes = separate_objects(labels, neck)
     assert objects.dtype == np.int32
     np.testing.assert_array_equal(objects > 0, labels > 0)
     assert sorted(set(objects[objects > 0])) == list(range(1, len(classes) + 1))
@@ -175,7 +177,7 @@ def test_objects_are_connected_of_one_class_and_numbered_without_gaps(labels, ne
 @given(several, st.integers(1, 8))
 def test_separating_leaves_the_labels_alone_and_is_repeatable(labels, neck):
     before = labels.copy()
-    first, second = separated(labels, neck), separated(labels, neck)
+    first, second = separate_objects(labels, neck), separate_objects(labels, neck)
     np.testing.assert_array_equal(labels, before)
     np.testing.assert_array_equal(first[0], second[0])
 
@@ -183,7 +185,7 @@ def test_separating_leaves_the_labels_alone_and_is_repeatable(labels, neck):
 def test_touching_discs_become_two_objects_cut_at_their_neck():
     mask = discs((40, 60), (20, 20, 11), (20, 40, 11))
     assert len(areas(mask)) == 1
-    objects, classes = separated(mask, 5)
+    objects, classes = separate_objects(mask, 5)
     assert classes == (1, 1)
     assert objects[20, 20] != objects[20, 40]
     left, right = (objects == objects[20, x] for x in (20, 40))
@@ -193,26 +195,26 @@ def test_touching_discs_become_two_objects_cut_at_their_neck():
 
 def test_centers_nearer_than_a_neck_are_one_object():
     mask = discs((40, 60), (20, 20, 11), (20, 40, 11))
-    assert separated(mask, 30)[1] == (1,)
+    assert separate_objects(mask, 30)[1] == (1,)
 
 
 @pytest.mark.parametrize("neck", [1, 5, 20])
 def test_a_disc_is_one_object(neck):
-    assert separated(discs((50, 50), (25, 25, 17)), neck)[1] == (1,)
+    assert separate_objects(discs((50, 50), (25, 25, 17)), neck)[1] == (1,)
 
 
 @pytest.mark.parametrize("neck", [3, 5, 10])
 @pytest.mark.parametrize("size", [(12, 80), (9, 60), (40, 10)])
 def test_a_bar_has_no_neck_and_is_one_object(size, neck):
     mask = np.pad(np.ones(size, np.uint8), 5)
-    assert separated(mask, neck)[1] == (1,)
+    assert separate_objects(mask, neck)[1] == (1,)
 
 
 def test_touching_objects_of_two_classes_keep_their_classes():
     labels = discs((40, 60), (20, 20, 11)) * 2
     other = discs((40, 60), (20, 40, 11))
     labels[(other > 0) & (labels == 0)] = 1
-    objects, classes = separated(labels, 5)
+    objects, classes = separate_objects(labels, 5)
     assert classes == (1, 2)
     np.testing.assert_array_equal(labels > 0, objects > 0)
     np.testing.assert_array_equal(objects == 2, labels == 2)
@@ -220,9 +222,9 @@ def test_touching_objects_of_two_classes_keep_their_classes():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (30, 40)])
 def test_an_object_that_fills_the_slice_is_one_and_nothing_is_none(size):
-    objects, classes = separated(np.ones(size, np.uint8), 50)
+    objects, classes = separate_objects(np.ones(size, np.uint8), 50)
     assert classes == (1,)
     assert (objects == 1).all()
-    objects, classes = separated(np.zeros(size, np.uint8), 5)
+    objects, classes = separate_objects(np.zeros(size, np.uint8), 5)
     assert classes == ()
     assert not objects.any()

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.imaging.resample import reflected, resampled, resampling, span
-from napari_emcad.model.network import pad_to_multiple
-from napari_emcad.model.resize import resized
+from napari_emcad.imaging.resample import resample, resampling_weights, source_range
+from napari_emcad.model.padding import pad_to_multiple, reflect_indices
+from napari_emcad.model.resize import resize
 
 lengths = st.integers(1, 70)
 
@@ -20,31 +20,31 @@ lengths = st.integers(1, 70)
 def test_parts_are_those_of_the_resized_whole(height, wanted, wide, data):
     random = np.random.default_rng(height)
     planes = random.standard_normal((2, height, 9)).astype(np.float32)
-    whole = resized(torch.from_numpy(planes)[None], (wanted, wide))[0].numpy()
+    whole = resize(torch.from_numpy(planes)[None], (wanted, wide))[0].numpy()
     first = data.draw(st.integers(0, wanted - 1))
     rows = np.arange(first, data.draw(st.integers(first + 1, wanted)))
-    columns = resampling(9, wide, np.arange(wide))
-    found = resampled(planes, resampling(height, wanted, rows), columns)
+    columns = resampling_weights(9, wide, np.arange(wide))
+    found = resample(planes, resampling_weights(height, wanted, rows), columns)
     np.testing.assert_allclose(found, whole[:, rows], rtol=0, atol=2e-5)
 
 
 def test_a_line_of_its_own_length_stays_as_it_is():
     planes = np.random.default_rng(0).standard_normal((1, 40, 30)).astype(np.float32)
-    rows = resampling(40, 40, np.arange(7, 20))
-    np.testing.assert_array_equal(resampled(planes, rows, None), planes[:, 7:20])
-    assert span(rows) == (7, 20)
+    rows = resampling_weights(40, 40, np.arange(7, 20))
+    np.testing.assert_array_equal(resample(planes, rows, None), planes[:, 7:20])
+    assert source_range(rows) == (7, 20)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 17, 31, 32, 33])
 def test_lines_are_mirrored_as_the_network_pads(length):
     line = torch.arange(float(length))[None, None, None]
     padded = pad_to_multiple(line.expand(1, 1, 1, length))[0, 0, 0].numpy()
-    np.testing.assert_array_equal(padded, reflected(0, len(padded), length))
+    np.testing.assert_array_equal(padded, reflect_indices(np.arange(len(padded)), length))
 
 
 @given(lengths, lengths)
 def test_only_what_is_needed_is_in_the_span(length, wanted):
-    weights = resampling(length, wanted, np.arange(wanted // 3, wanted))
-    first, last = span(weights)
+    weights = resampling_weights(length, wanted, np.arange(wanted // 3, wanted))
+    first, last = source_range(weights)
     assert 0 <= first < last <= length
     np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-6)

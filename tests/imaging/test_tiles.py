@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.imaging.tiles import Blend, plan_tiles, window
+from napari_emcad.imaging.tiles import Blend, blending_window, plan_tiles
 
 shapes = st.tuples(st.integers(1, 90), st.integers(1, 90))
 tiles = st.integers(1, 100)
@@ -40,8 +40,8 @@ def weighted_mean(tiling, maps):
     height, width = tiling.tile
     for (top, left), each in zip(corners(tiling), maps, strict=True):
         where = (slice(top, top + height), slice(left, left + width))
-        sums[:, *where] += each * window(height, width).astype(float)
-        weights[where] += window(height, width)
+        sums[:, *where] += each * blending_window(height, width).astype(float)
+        weights[where] += blending_window(height, width)
     return sums / weights
 
 
@@ -129,7 +129,7 @@ def test_answers_do_not_change_after_they_were_given():
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 9), (64, 64), (31, 500)])
 def test_the_window_is_an_even_bell_that_never_vanishes(size):
-    weights = window(*size)
+    weights = blending_window(*size)
     assert weights.dtype == np.float32
     assert weights.min() >= 1e-3
     assert weights.max() <= 1
@@ -141,7 +141,7 @@ def test_the_window_is_an_even_bell_that_never_vanishes(size):
 
 
 def test_the_window_is_gaussian_with_an_eighth_of_the_side():
-    row = window(65, 65)[32]
+    row = blending_window(65, 65)[32]
     np.testing.assert_allclose(row[32 + 8] / row[32], np.exp(-0.5 * (8 / (65 / 8)) ** 2), rtol=1e-5)
 
 

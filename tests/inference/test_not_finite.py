@@ -27,13 +27,13 @@ def damaged(request, checkpoint):
 
 
 def test_a_segmentation_that_is_not_finite_is_refused(damaged):
-    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
+    with pytest.raises(NotFinite, match=r"output is not finite.*weights are damaged"):
         segment(IMAGE, damaged)
 
 
-@pytest.mark.parametrize("maps", ["gate:2", "entropy", "flips", "encoder:4"])
+@pytest.mark.parametrize("maps", ["gate:2", "entropy", "flip_disagreement", "encoder:4"])
 def test_a_look_inside_that_is_not_finite_is_refused(damaged, maps):
-    with pytest.raises(NotFinite, match=r"answer is not finite.*weights are damaged"):
+    with pytest.raises(NotFinite, match=r"output is not finite.*weights are damaged"):
         stage_maps(IMAGE, damaged, maps)[0]
 
 

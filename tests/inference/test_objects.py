@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_emcad import CleanUp, InferenceSettings, Region, segment
-from napari_emcad.inference.postprocess import label_type
+from napari_emcad.inference.postprocess import label_dtype
 from napari_emcad.pipelines.segment import placed, segment_job, slices_for
 
 SEPARATE = CleanUp(separate=True)
@@ -120,8 +120,8 @@ def test_an_object_across_tiles_is_one(as_it_is, logits):
     [(0, "u1"), (255, "u1"), (256, "u2"), (65_535, "u2"), (65_536, "u4"), (2**31, "u4")],
 )
 def test_a_label_type_holds_the_largest_label(largest, dtype):
-    assert np.dtype(label_type(largest)) == np.dtype(dtype)
-    assert np.iinfo(label_type(largest)).max >= largest
+    assert np.dtype(label_dtype(largest)) == np.dtype(dtype)
+    assert np.iinfo(label_dtype(largest)).max >= largest
 
 
 def test_placing_a_region_never_narrows():

@@ -180,7 +180,7 @@ def test_memory_that_is_short_while_a_look_is_prepared_is_said(
     def short(*given):
         raise SHORT[2]
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.grid.resampled", short)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.grid.resample", short)
     with pytest.raises(OutOfMemory, match=message):
         stage_maps(STACK, as_it_is.override(size=size), "gate:2", "ZYX")[0]
 

@@ -10,12 +10,12 @@ from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
-    chances,
-    disagreement,
     entropy,
-    fitted_temperature,
+    fit_temperature,
+    mutual_information,
     reliability,
 )
 
@@ -26,15 +26,17 @@ def drawn(count, size=4000, spread=3.0, seed=0):
     """Return logits (K, n) and targets drawn from the probabilities that they mean."""
     random = np.random.default_rng(seed)
     logits = random.standard_normal((count, size)) * spread
-    steps = chances(logits).cumsum(0)
+    steps = class_probabilities(logits).cumsum(0)
     return logits, (random.uniform(size=size) > steps[:-1]).sum(0)
 
 
 @given(channels, st.floats(0.1, 30), st.integers(0, 99))
 def test_entropy_and_disagreement_are_0_to_1(count, spread, seed):
     random = np.random.default_rng(seed)
-    members = [chances(random.standard_normal((count, 5, 6)) * spread) for _ in range(4)]
-    for each in (entropy(members[0]), disagreement(members)):
+    members = [
+        class_probabilities(random.standard_normal((count, 5, 6)) * spread) for _ in range(4)
+    ]
+    for each in (entropy(members[0]), mutual_information(members)):
         assert each.shape == (5, 6)
         assert each.dtype == np.float32
         assert 0 <= each.min() <= each.max() <= 1
@@ -46,41 +48,41 @@ def test_entropy_is_that_of_scipy_as_a_share():
 
 
 def test_the_ends_of_entropy():
-    assert entropy(chances(np.zeros((1, 1))))[0] == pytest.approx(1)
-    assert entropy(chances(np.full((1, 1), -900.0)))[0] == 0
+    assert entropy(class_probabilities(np.zeros((1, 1))))[0] == pytest.approx(1)
+    assert entropy(class_probabilities(np.full((1, 1), -900.0)))[0] == 0
     assert entropy(np.full((7, 1), 1 / 7))[0] == pytest.approx(1)
 
 
 def test_members_that_agree_do_not_disagree_however_unsure():
-    said = chances(np.zeros((1, 3, 3)))
-    np.testing.assert_allclose(disagreement([said] * 4), 0, atol=1e-6)
+    said = class_probabilities(np.zeros((1, 3, 3)))
+    np.testing.assert_allclose(mutual_information([said] * 4), 0, atol=1e-6)
 
 
 def test_members_that_are_sure_of_different_classes_disagree_wholly():
-    sure = [chances(np.full((1, 1), each)) for each in (-99.0, 99.0)]
-    assert disagreement(sure)[0] == pytest.approx(1)
+    sure = [class_probabilities(np.full((1, 1), each)) for each in (-99.0, 99.0)]
+    assert mutual_information(sure)[0] == pytest.approx(1)
 
 
 @settings(max_examples=20, deadline=None)
 @given(channels, st.floats(0.2, 8))
 def test_a_known_temperature_is_recovered(count, temperature):
     logits, target = drawn(count, size=20_000)
-    found = fitted_temperature(logits * temperature, target)
+    found = fit_temperature(logits * temperature, target)
     assert found == pytest.approx(temperature, rel=0.08)
 
 
 def test_unpainted_pixels_do_not_count():
     logits, target = drawn(3)
     logits, target = 2 * logits.reshape(3, 40, 100), target.reshape(40, 100)
-    expected = fitted_temperature(logits[:, :20], target[:20])
+    expected = fit_temperature(logits[:, :20], target[:20])
     target[20:] = UNLABELED
     logits[:, 20:] = 1e4
-    assert fitted_temperature(logits, target) == pytest.approx(expected)
+    assert fit_temperature(logits, target) == pytest.approx(expected)
     assert reliability(logits, target).pixels.sum() == 2000
 
 
 def test_a_network_that_is_always_right_gets_a_low_temperature_within_bounds():
-    found = fitted_temperature(np.array([[3.0, -3.0]]), np.array([1, 0]))
+    found = fit_temperature(np.array([[3.0, -3.0]]), np.array([1, 0]))
     assert TEMPERATURES[0] <= found < 0.2
 
 
@@ -99,16 +101,16 @@ def test_calibrated_confidence_is_accuracy(count):
 def test_the_fitted_temperature_makes_a_sure_network_reliable():
     logits, target = drawn(3, size=30_000)
     sure = 4 * logits
-    fitted = fitted_temperature(sure, target)
+    fitted = fit_temperature(sure, target)
     assert reliability(sure, target).error > 0.1
     assert reliability(sure, target, fitted).error < 0.02
 
 
-@pytest.mark.parametrize("work", [fitted_temperature, reliability])
+@pytest.mark.parametrize("work", [fit_temperature, reliability])
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ([-1, -1], "No pixel of the target is painted"),
+        ([-1, -1], "No pixel of the target is labeled"),
         ([0, 1, 1], r"need a target of shape \(2,\)"),
         ([0, 2], "class 2; the network has 0 to 1"),
         ([0, -3], "class -3"),
@@ -125,7 +127,7 @@ def test_there_is_at_least_one_bin():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("ask", [fitted_temperature, reliability])
+@pytest.mark.parametrize("ask", [fit_temperature, reliability])
 def test_logits_that_are_not_finite_are_refused(ask, value):
     with pytest.raises(ValueError, match="logits are not finite"):
         ask(np.array([[0.0, value]]), np.array([0, 1]))

@@ -14,7 +14,8 @@ import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule
 from napari_emcad.annotation.record import AnnotatedPatch, Record
 from napari_emcad.inference.events import InferenceSettings, Progress
-from napari_emcad.inference.uncertainty import TEMPERATURES, chances
+from napari_emcad.inference.probabilities import class_probabilities
+from napari_emcad.inference.uncertainty import TEMPERATURES
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 from napari_emcad.interactive.calibrate import (
     FEWEST_PIXELS,
@@ -101,7 +102,7 @@ def test_it_sees_what_a_segmentation_sees(bundled, head, how):
     source, record = lesson(image, truth, checkpoint)
     answers = ask(checkpoint, source, record)
     wanted = expected(image, checkpoint, record)
-    said = chances(answers.logits)
+    said = class_probabilities(answers.logits)
     assert np.abs(said - wanted).mean() < 0.01
     assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
     page = next(iter(record.patches.values()))
@@ -120,7 +121,7 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
     answers = ask(checkpoint, source, record)
     assert len(answers.logits) == 3
     wanted = expected(image, checkpoint, record, "ZXY")
-    np.testing.assert_allclose(chances(answers.logits), wanted, atol=0.02)
+    np.testing.assert_allclose(class_probabilities(answers.logits), wanted, atol=0.02)
 
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
@@ -133,7 +134,7 @@ def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
     source, record = lesson(image, truth, checkpoint, pages=pages)
     answers = ask(checkpoint, source, record)
     wanted = expected(image, checkpoint, record)
-    assert np.abs(chances(answers.logits) - wanted).mean() < 0.01
+    assert np.abs(class_probabilities(answers.logits) - wanted).mean() < 0.01
 
 
 def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
@@ -277,5 +278,5 @@ def test_any_answers_make_a_calibration(count, size, spread, seed):
     assert found.before.pixels.sum() == found.after.pixels.sum() == found.pixels == size
     assert 0 <= answers.mean_entropy <= 1
     assert f"{size:,} held-out pixels" in str(found)
-    labels = chances(logits).argmax(0)
-    np.testing.assert_array_equal(chances(logits, found.temperature).argmax(0), labels)
+    labels = class_probabilities(logits).argmax(0)
+    np.testing.assert_array_equal(class_probabilities(logits, found.temperature).argmax(0), labels)

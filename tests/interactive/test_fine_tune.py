@@ -30,13 +30,13 @@ from napari_emcad.interactive.task import training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.io.checkpoints.heads import with_classes
 from napari_emcad.pipelines.segment import slices_for
-from napari_emcad.training.config import PRESETS
 from napari_emcad.training.events import StepEnd
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.trainer import Trainer
 
-CONFIG = PRESETS["scribbles"].changed(crop=64, batch=1)
+CONFIG = PRESETS["scribbles"].replace(crop=64, batch=1)
 
 
 def slices_of(task, cache):
@@ -85,14 +85,14 @@ def trained_before(labels, config=CONFIG):
     ],
 )
 def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
-    seen, learn = [], Trainer.learn
+    seen, learn = [], Trainer.step
 
     def noted(self, batch, share=1.0, seed=0, ramp=1.0):
         seen.append((share, ramp))
         return learn(self, batch, share, seed, ramp)
 
     monkeypatch.setattr(Trainer, "learn", noted)
-    update = trained_before(painted(strokes, values), CONFIG.changed(teacher=teacher))
+    update = trained_before(painted(strokes, values), CONFIG.replace(teacher=teacher))
     assert seen == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
@@ -123,7 +123,7 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
     assert adapted_config(CONFIG, 2, 4, Familiarity(0.5), trained_before=True).teacher == "probe"
     few = adapted_config(CONFIG, 2, 2)
     assert (few.teacher, few.pseudo, few.ema) == ("probe", CONFIG.pseudo, 0)
-    mean = CONFIG.changed(teacher="ema")
+    mean = CONFIG.replace(teacher="ema")
     assert adapted_config(mean, 2, 2).pseudo == 0
     assert adapted_config(mean, 2, 20, Familiarity(1.0)) is mean
     alone = adapted_config(CONFIG, 1, 20)
@@ -138,7 +138,7 @@ def task_on(image, right):
     numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
     record = scan_annotations([source], Record(), 2)
-    return training_task(checkpoint, (source,), record, CONFIG.changed(crops_per_epoch=2), "cpu")
+    return training_task(checkpoint, (source,), record, CONFIG.replace(crops_per_epoch=2), "cpu")
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
         learned, _ = slices_of(task_on(nucleus, right), PlaneCache())
         before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
         assert before.agreement(learned, task.checkpoint.preprocessing) == 0
-        before.look(learned, task.checkpoint.preprocessing)
+        before.fit(learned, task.checkpoint.preprocessing)
         assert least <= before.agreement(learned, task.checkpoint.preprocessing) <= most
 
 
@@ -215,14 +215,14 @@ def test_later_strokes_do_not_count_as_first_ones(nucleus):
 
 def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus):
     task = task_on(nucleus, right=True)
-    crops = CONFIG.changed(crops_per_epoch=2, batch=1, crop=64)
+    crops = CONFIG.replace(crops_per_epoch=2, batch=1, crop=64)
     few = [LabeledSlice("a", np.zeros((1, 64, 64), np.float32), np.zeros((64, 64), int))]
     many = [replace(few[0], target=np.zeros((640, 640), int))] * 3
     zoom = task.checkpoint.preprocessing.zoom
     assert validation_interval(crops, few, few, zoom) <= 2
     every = validation_interval(crops, few, many, zoom)
     assert every * 2 * 64**2 >= 3 * 640**2 * zoom**2
-    assert validation_interval(crops.changed(validate_every=9999), few, many, zoom) == 9999
+    assert validation_interval(crops.replace(validate_every=9999), few, many, zoom) == 9999
 
 
 class Desk:
@@ -310,7 +310,7 @@ def desk_with(kind):
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_a_training_and_an_update_learn_and_score_every_patch(kind):
     desk = desk_with(kind)
-    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     learned, tested = slices_of(task, desk.cache)
     assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
@@ -329,7 +329,7 @@ def test_a_training_and_an_update_learn_and_score_every_patch(kind):
 def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
     """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
     desk = desk_with(kind)
-    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=8, pool=None))
+    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
     patches = {
         key: replace(page, target=np.where(page.held_out, np.int16(2), page.target))
         for key, page in task.record.patches.items()
@@ -340,7 +340,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
         seen.update(batch.target.unique().tolist())
         return 0.0
 
-    monkeypatch.setattr(Trainer, "learn", learn)
+    monkeypatch.setattr(Trainer, "step", learn)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
     run(fine_tune_job(replace(task, record=record), desk.cache, VisibleRegion(), threading.Event()))
     assert seen == {UNLABELED, 0, 1}
@@ -357,7 +357,7 @@ def test_masks_of_several_classes_are_learned_whole(values):
     rule = detect_rule(value_counts(labels), 3).rule
     desk = Desk((96, 128), start, rule)
     desk.numbers[...] = labels
-    task = desk.task(CONFIG.changed(epochs=1, crops_per_epoch=2, pool=None))
+    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     assert task.record.pixel_counts == dict.fromkeys(range(4), 24 * 128)
     assert set(task.record.held_out_counts) == set(range(4))
     assert not task.record.why_no_score()

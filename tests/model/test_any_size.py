@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_emcad.model.network import pad_to_multiple
+from napari_emcad.model.padding import pad_to_multiple
 
 STRIDES = (32, 16, 8, 4)
 sides = st.integers(1, 70)

@@ -40,7 +40,7 @@ def test_finite_differences_agree():
     torch.manual_seed(0)
     module = Depthwise(2, 5).double()
     x = torch.randn(1, 2, 6, 7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(depthwise._InBlocks.apply, (x, module.weight))
+    assert torch.autograd.gradcheck(depthwise._BlockwiseGradient.apply, (x, module.weight))
 
 
 def test_half_precision_is_as_near_as_torchs():
@@ -70,8 +70,8 @@ def test_a_frozen_kernel_and_a_frozen_input_get_no_gradient():
 
 def test_the_blocks_are_used_where_kernels_are_large(monkeypatch):
     used = []
-    real = depthwise._of_weight
-    monkeypatch.setattr(depthwise, "_of_weight", lambda *a: used.append(1) or real(*a))
+    real = depthwise._weight_gradient
+    monkeypatch.setattr(depthwise, "_weight_gradient", lambda *a: used.append(1) or real(*a))
     for kernel in (3, 5):
         Depthwise(2, kernel)(torch.randn(1, 2, 8, 8)).sum().backward()
     assert used == [1]

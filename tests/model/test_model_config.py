@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_emcad import ModelConfig
-from napari_emcad.model.config import ENCODERS
+from napari_emcad.model.encoders import ENCODERS
 
 BAD = [
     ("encoder", "resnet50"),
@@ -82,4 +82,4 @@ def test_a_config_is_frozen():
 def test_decoder_widths_are_the_encoders_deepest_first(encoder):
     config = ModelConfig(encoder)
     assert list(config.widths) == [4, 3, 2, 1]
-    assert tuple(reversed(config.widths.values())) == config.shape.widths
+    assert tuple(reversed(config.widths.values())) == config.encoder_spec.widths

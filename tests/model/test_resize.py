@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from napari_emcad import initialize_checkpoint
-from napari_emcad.model.resize import resized, zoomed_size
+from napari_emcad.model.resize import resize, zoomed_size
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +69,15 @@ def test_sizes_are_rounded_and_never_nothing(height, width, zoom):
 
 def test_shrinking_averages_instead_of_picking():
     stripes = torch.arange(64).remainder(2).float().expand(1, 1, 64, 64)
-    assert (resized(stripes, (16, 16)) - 0.5).abs().max() < 0.1
+    assert (resize(stripes, (16, 16)) - 0.5).abs().max() < 0.1
 
 
 @pytest.mark.parametrize("width", [1, 2, 9])
 @pytest.mark.parametrize("heights", [(2, 3), (9, 4), (5, 1)])
 def test_a_single_column_is_resized_along_its_rows(width, heights):
     maps = torch.randn(2, 3, heights[0], width)
-    wide = resized(maps.mean(-1, keepdim=True).repeat(1, 1, 1, 4), (heights[1], 4))
+    wide = resize(maps.mean(-1, keepdim=True).repeat(1, 1, 1, 4), (heights[1], 4))
     if width < 3:  # of more pixels the outer ones count less
-        torch.testing.assert_close(resized(maps, (heights[1], 1)), wide[..., :1])
-    turned = resized(maps.transpose(-1, -2).contiguous(), (1, heights[1]))
-    torch.testing.assert_close(resized(maps, (heights[1], 1)), turned.transpose(-1, -2))
+        torch.testing.assert_close(resize(maps, (heights[1], 1)), wide[..., :1])
+    turned = resize(maps.transpose(-1, -2).contiguous(), (1, heights[1]))
+    torch.testing.assert_close(resize(maps, (heights[1], 1)), turned.transpose(-1, -2))

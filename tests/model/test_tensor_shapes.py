@@ -5,9 +5,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_emcad import ModelConfig, PvtEmcad
-from napari_emcad.model.config import ENCODERS
-from napari_emcad.model.macs import macs
-from napari_emcad.model.tensor_shapes import parameters, tensor_shapes
+from napari_emcad.model.encoders import ENCODERS
+from napari_emcad.model.macs import count_macs
+from napari_emcad.model.tensor_shapes import count_parameters, tensor_shapes
 
 CONFIGS = {
     **{encoder: ModelConfig(encoder) for encoder in ENCODERS},
@@ -37,7 +37,7 @@ def test_the_table_is_the_state_dict(config):
 
 @every_config
 def test_parameters_are_counted_from_the_table(config):
-    assert parameters(config) == sum(each.numel() for each in weightless(config).parameters())
+    assert count_parameters(config) == sum(each.numel() for each in weightless(config).parameters())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_parameters_are_counted_from_the_table(config):
 )
 def test_sizes_are_the_published_ones(encoder, whole, decoder):
     network = weightless(ModelConfig(encoder))
-    assert parameters(network.config) == whole
+    assert count_parameters(network.config) == whole
     assert sum(each.numel() for each in network.decoder.parameters()) == decoder
 
 
@@ -58,14 +58,14 @@ def torch_macs(network, height, width):
 
 @every_config
 def test_macs_are_half_of_torchs_flops(config):
-    assert macs(config, 64, 96) == torch_macs(weightless(config), 64, 96)
+    assert count_macs(config, 64, 96) == torch_macs(weightless(config), 64, 96)
 
 
 @pytest.mark.parametrize("name", ["pvt_v2_b0", "pvt_v2_b2"])
 @pytest.mark.parametrize("side", [256, 352])
 def test_macs_are_half_of_torchs_flops_at_the_published_sizes(name, side):
     config = CONFIGS[name]
-    assert macs(config, side, side) == torch_macs(weightless(config), side, side)
+    assert count_macs(config, side, side) == torch_macs(weightless(config), side, side)
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,5 @@ def test_macs_are_half_of_torchs_flops_at_the_published_sizes(name, side):
 )
 def test_macs_are_the_measured_ones(encoder, at_256, at_352):
     config = ModelConfig(encoder)
-    assert macs(config, 256, 256) / 1e9 == pytest.approx(at_256, abs=0.006)
-    assert macs(config, 352, 352) / 1e9 == pytest.approx(at_352, abs=0.006)
+    assert count_macs(config, 256, 256) / 1e9 == pytest.approx(at_256, abs=0.006)
+    assert count_macs(config, 352, 352) / 1e9 == pytest.approx(at_352, abs=0.006)

@@ -12,7 +12,7 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.samples import labeled_slices
 from napari_emcad.pipelines.train import split, train_job
-from napari_emcad.training.config import PRESETS
+from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.samples import LabeledSlice
 
 SHAPE = (96, 128)
@@ -66,14 +66,14 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
         record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)), sizes={"a": (20, 20)}
     )
     a = next(each for each in small if each.name == "a")
-    assert (a.first == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
+    assert (a.first_strokes == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
 
 
 def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
     learned, _ = labeled_slices(Record().updated({"a": both}), planes)
-    config = PRESETS["scribbles"].changed(crops_per_epoch=4, batch=2, crop=64, pool=None)
+    config = PRESETS["scribbles"].replace(crops_per_epoch=4, batch=2, crop=64, pool=None)
     parent = bundled_checkpoint()
     job = train_job(parent, learned, [], config, threading.Event())
     while True:

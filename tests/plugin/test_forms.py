@@ -21,7 +21,7 @@ from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
-from napari_emcad.training.config import PRESETS
+from napari_emcad.training.presets import PRESETS
 
 SETTINGS = st.builds(
     InferenceSettings,
@@ -64,7 +64,7 @@ def steps(config):
 @pytest.mark.parametrize("teacher", ["ema", "initial", "probe", "consensus"])
 def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
     form = TrainForm()
-    form.set_value(TrainingSettings(PRESETS["scribbles"].changed(teacher=teacher)))
+    form.set_value(TrainingSettings(PRESETS["scribbles"].replace(teacher=teacher)))
     assert form.value().config.teacher == teacher
 
 

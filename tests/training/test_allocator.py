@@ -33,7 +33,7 @@ def test_memory_is_given_back_even_after_an_error(monkeypatch):
         failing()
     assert {size for _, size in kept} == {allocator._LARGE}
     assert library.asked[len(kept) :][-1] == "trim"
-    assert {size for _, size in library.asked[len(kept) : -1]} == {allocator._USUAL}
+    assert {size for _, size in library.asked[len(kept) : -1]} == {allocator._DEFAULT}
 
 
 def test_elsewhere_than_on_glibc_nothing_is_done(monkeypatch):

@@ -40,7 +40,7 @@ def same(one, other, tolerance=0.0):
 
 
 def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
-    config = small.changed(
+    config = small.replace(
         epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0
     )
     events, trained = run(fresh(), slices, config, held_out=slices[:2])
@@ -53,7 +53,7 @@ def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
 
 def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
-    config = small.changed(
+    config = small.replace(
         epochs=3,
         ema=0.9,
         drop_path=0.2,
@@ -78,7 +78,7 @@ def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, mo
 
 def test_a_snapshot_does_not_change_with_what_comes_after(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
-    events, _ = run(fresh(), slices, small.changed(ema=0.9))
+    events, _ = run(fresh(), slices, small.replace(ema=0.9))
     states = [each.state for each in events if isinstance(each, Snapshot)]
     assert [state["step"] for state in states] == [1, 2, 3, 4]
     assert not same(states[0]["network"], states[1]["network"])
@@ -95,7 +95,7 @@ def test_stop_ends_within_a_step_and_keeps_the_best(slices, fresh, small):
         if isinstance(event, EpochEnd):
             stop.set()
 
-    config = small.changed(epochs=50)
+    config = small.replace(epochs=50)
     events, trained = run(fresh(), slices, config, slices[:1], until=stop_after_an_epoch, stop=stop)
     assert len([each for each in events if isinstance(each, StepEnd)]) == 3
     assert trained.ending == "stopped"
@@ -121,7 +121,7 @@ def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "mean_dice", lambda scores: next(dice))
     seen = []
     job = train(
-        Trainer(network := fresh(), small.changed(epochs=3)),
+        Trainer(network := fresh(), small.replace(epochs=3)),
         slices,
         slices[:1],
         PREPROCESSING,
@@ -152,7 +152,7 @@ def test_after_validation_it_trains_on_in_training_mode(slices, fresh, small):
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 1), (1, 4), (3, 8)])
 def test_fewer_images_than_a_batch_train(slices, fresh, small, count, batch):
-    config = small.changed(epochs=1, batch=batch, crops_per_epoch=None)
+    config = small.replace(epochs=1, batch=batch, crops_per_epoch=None)
     _, trained = run(fresh(), slices[:count], config)
     assert trained.ending == "finished"
 
@@ -160,7 +160,7 @@ def test_fewer_images_than_a_batch_train(slices, fresh, small, count, batch):
 def test_a_frozen_encoder_does_not_move_nor_do_its_statistics(slices, fresh, small):
     network = fresh()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    _, trained = run(network, slices, small.changed(train="decoder", freeze_norm_below=1))
+    _, trained = run(network, slices, small.replace(train="decoder", freeze_norm_below=1))
     for name, value in trained.weights.items():
         still = name.startswith(("encoder.", "grey_stem."))
         assert torch.equal(value, before[name]) == still, name
@@ -169,8 +169,8 @@ def test_a_frozen_encoder_does_not_move_nor_do_its_statistics(slices, fresh, sma
 def test_small_batches_leave_norm_statistics_alone(slices, fresh, small):
     network = fresh()
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    _, frozen = run(network, slices, small.changed(freeze_norm_below=4), held_out=slices[:1])
-    _, moved = run(fresh(), slices, small.changed(freeze_norm_below=1))
+    _, frozen = run(network, slices, small.replace(freeze_norm_below=4), held_out=slices[:1])
+    _, moved = run(fresh(), slices, small.replace(freeze_norm_below=1))
     name = "decoder.stage1.mscam.convolutions.expand.1.running_mean"
     assert torch.equal(frozen.weights[name], before[name])
     assert not torch.equal(moved.weights[name], before[name])
@@ -186,13 +186,13 @@ def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, s
     run(
         network,
         slices,
-        small.changed(epochs=1, crops_per_epoch=2, crop=128, scales=(0.75, 1, 1.25)),
+        small.replace(epochs=1, crops_per_epoch=2, crop=128, scales=(0.75, 1, 1.25)),
     )
     assert sizes == [96, 128, 160]
 
 
 def test_the_rate_rises_then_falls_to_nothing(small):
-    config = small.changed(warm_up=0.1)
+    config = small.replace(warm_up=0.1)
     shares = [loop.schedule(step, 100, config) for step in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert max(shares) == shares[10] == 1
@@ -202,7 +202,7 @@ def test_the_rate_rises_then_falls_to_nothing(small):
 
 
 def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_own_rate(fresh, small):
-    going = Trainer(fresh(), small.changed(encoder_rate=0.1, weight_decay=0.5))
+    going = Trainer(fresh(), small.replace(encoder_rate=0.1, weight_decay=0.5))
     for group in going._optimizer.param_groups:
         for parameter in group["params"]:
             assert (group["weight_decay"] > 0) == (parameter.ndim > 1)
@@ -230,7 +230,7 @@ def test_clipping_bounds_the_gradient(slices, fresh, small, monkeypatch):
         )
 
     monkeypatch.setattr(nn.utils, "clip_grad_norm_", watched)
-    run(fresh(), slices, small.changed(clip=0.5))
+    run(fresh(), slices, small.replace(clip=0.5))
     assert norms
     assert max(norms) <= 0.5 + 1e-4
 
@@ -254,7 +254,7 @@ def test_validation_sees_slices_enlarged_as_the_checkpoint_says(fresh, slices, m
 def test_a_rate_that_destroys_the_network_leaves_one_that_can_be_used(
     rate, ema, slices, fresh, small
 ):
-    config = small.changed(learning_rate=rate, ema=ema, epochs=6, warm_up=0.0)
+    config = small.replace(learning_rate=rate, ema=ema, epochs=6, warm_up=0.0)
     _, trained = run(fresh(), slices, config)
     assert all(each.isfinite().all() for each in trained.weights.values())
 
@@ -290,9 +290,9 @@ def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, s
 
 
 def test_what_diverges_after_a_resumption_falls_back_to_where_it_was_resumed(slices, fresh, small):
-    events, _ = run(fresh(), slices, small.changed(learning_rate=1e-3))
+    events, _ = run(fresh(), slices, small.replace(learning_rate=1e-3))
     state = [each for each in events if isinstance(each, Snapshot)][-1].state
     broken = [replace(each, planes=np.full_like(each.planes, np.nan)) for each in slices]
-    _, trained = run(fresh(), broken, small.changed(epochs=4), state=state)
+    _, trained = run(fresh(), broken, small.replace(epochs=4), state=state)
     assert trained.ending == "diverged"
     assert same(trained.weights, state["network"])

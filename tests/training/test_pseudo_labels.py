@@ -19,9 +19,9 @@ from napari_emcad.training import loop, pseudo_labels
 from napari_emcad.training.events import Snapshot
 from napari_emcad.training.linear_probe import ProbeStatistics
 from napari_emcad.training.loop import train
-from napari_emcad.training.losses import class_chances, cross_entropy, divergence
+from napari_emcad.training.losses import class_probabilities, cross_entropy, kl_divergence
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
-from napari_emcad.training.samples import Sampler
+from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import Trainer
 from napari_emcad.training.validation import validate
 
@@ -51,7 +51,7 @@ def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
     seen, target = clouds(seed, classes)
     fit = ProbeStatistics(classes)
     fit.add(seen, target)
-    labels = fit.probe().chances(seen[None])[0].argmax(0).numpy().ravel()
+    labels = fit.fit_probe().probabilities(seen[None])[0].argmax(0).numpy().ravel()
     values, wanted = seen.flatten(1).T.double().numpy(), target.numpy().ravel()
     within = np.mean([values[wanted == k].var(0) for k in range(classes)], axis=0)
     scaled = values / np.sqrt(within + 0.1 * values.var(0))
@@ -70,18 +70,18 @@ def test_parts_join_to_the_whole_and_unpainted_pixels_say_nothing(seed, classes)
     for part in (upper, lower):
         one = ProbeStatistics(classes)
         one.add(seen, part)
-        joined.join(one)
-    torch.testing.assert_close(joined.probe().weights, whole.probe().weights)
-    torch.testing.assert_close(joined.probe().offsets, whole.probe().offsets)
+        joined.merge(one)
+    torch.testing.assert_close(joined.fit_probe().weights, whole.fit_probe().weights)
+    torch.testing.assert_close(joined.fit_probe().offsets, whole.fit_probe().offsets)
 
 
 def test_one_class_is_no_probe_and_a_missing_one_is_never_found():
     seen, target = clouds(1, 2)
     alone = ProbeStatistics(3)
     alone.add(seen, torch.where(target == 1, 1, UNLABELED))
-    assert alone.probe() is None
+    assert alone.fit_probe() is None
     alone.add(seen, torch.where(target == 0, 0, UNLABELED))
-    chances = alone.probe().chances(seen[None])
+    chances = alone.fit_probe().probabilities(seen[None])
     assert (chances[:, 2] == 0).all()
     torch.testing.assert_close(chances.sum(1), torch.ones(1, 12, 12))
 
@@ -93,16 +93,16 @@ def test_soft_labels_that_are_hard_cost_what_hard_ones_do(channels):
     target = torch.randint(-1, max(channels, 2), (2, 9, 9))
     hard = F.one_hot(target.clamp_min(0), max(channels, 2)).permute(0, 3, 1, 2).float()
     chances = hard * (target != UNLABELED)[:, None]
-    torch.testing.assert_close(divergence(logits, chances), cross_entropy(logits, target))
+    torch.testing.assert_close(kl_divergence(logits, chances), cross_entropy(logits, target))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_soft_labels_that_are_met_cost_nothing(channels):
     torch.manual_seed(0)
     logits = torch.randn(2, channels, 9, 9)
-    met = divergence(logits, class_chances(logits))
+    met = kl_divergence(logits, class_probabilities(logits))
     torch.testing.assert_close(met, torch.zeros(()), rtol=0, atol=1e-6)
-    assert divergence(logits + torch.randn_like(logits), class_chances(logits)) > 0.01
+    assert kl_divergence(logits + torch.randn_like(logits), class_probabilities(logits)) > 0.01
 
 
 def test_first_strokes_count_as_much_as_all_together():
@@ -112,12 +112,12 @@ def test_first_strokes_count_as_much_as_all_together():
     fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
     later = torch.full((1, 1, 10**5), 0.1), torch.ones(1, 10**5, dtype=torch.long)
     alike = ProbeStatistics(2)
-    alike.join(fit)
+    alike.merge(fit)
     fit.add(*later, torch.zeros(1, 10**5, dtype=torch.bool))
     values = torch.tensor([0.2, 0.35])[None, None, None]
-    assert fit.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [False, True]
+    assert fit.fit_probe().probabilities(values)[0, 1, 0].gt(0.5).tolist() == [False, True]
     alike.add(*later)
-    assert alike.probe().chances(values)[0, 1, 0].gt(0.5).tolist() == [True, True]
+    assert alike.fit_probe().probabilities(values)[0, 1, 0].gt(0.5).tolist() == [True, True]
 
 
 @settings(max_examples=20, deadline=None)
@@ -127,20 +127,22 @@ def test_if_all_strokes_are_first_ones_none_counts_more(seed):
     every, plain = ProbeStatistics(3), ProbeStatistics(3)
     every.add(seen, target, torch.ones(target.shape, dtype=torch.bool))
     plain.add(seen, target)
-    torch.testing.assert_close(every.probe().weights, plain.probe().weights)
+    torch.testing.assert_close(every.fit_probe().weights, plain.fit_probe().weights)
 
 
 @pytest.mark.parametrize("teacher", ["initial", "probe"])
 def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
     source = strokes(discs(1))
-    config = small.changed(pseudo=1.0, teacher=teacher, balance=1.0)
+    config = small.replace(pseudo=1.0, teacher=teacher, balance=1.0)
     batch = Sampler([source], 3, PLAIN, config).batch(0)
     before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
-    before.look([source], PLAIN)
-    chances = before.chances(batch.pixels, batch.free)
-    assert (chances.sum(1)[~batch.free] == 0).all()
-    torch.testing.assert_close(chances.sum(1)[batch.free], torch.ones(int(batch.free.sum())))
-    assert (batch.target[~batch.free] == UNLABELED).any()  # paint that balancing leaves out
+    before.fit([source], PLAIN)
+    chances = before.probabilities(batch.pixels, batch.unlabeled)
+    assert (chances.sum(1)[~batch.unlabeled] == 0).all()
+    torch.testing.assert_close(
+        chances.sum(1)[batch.unlabeled], torch.ones(int(batch.unlabeled.sum()))
+    )
+    assert (batch.target[~batch.unlabeled] == UNLABELED).any()  # paint that balancing leaves out
 
 
 def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
@@ -149,43 +151,43 @@ def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
     network = initialize_checkpoint(num_classes=3, seed=3).network()
     source = strokes(discs(1))
     before = PseudoLabelTeacher(network, "deep_and_sum", "probe")
-    before.look([source], PLAIN)
+    before.fit([source], PLAIN)
     with torch.no_grad():
         before.network.heads["stage1"].bias[2] += 50  # the network is sure of the second class
-    config = small.changed(pseudo=1.0, teacher="probe")
+    config = small.replace(pseudo=1.0, teacher="probe")
     batch = Sampler([source], 3, PLAIN, config).batch(0)
-    assert (before.chances(batch.pixels, batch.free) == 0).all()
+    assert (before.probabilities(batch.pixels, batch.unlabeled) == 0).all()
 
 
 def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
     source = strokes(discs(1))
-    config = small.changed(pseudo=1.0, teacher="consensus")
+    config = small.replace(pseudo=1.0, teacher="consensus")
     batch = Sampler([source], 3, PLAIN, config).batch(0)
     said = {}
     for teacher in ("initial", "probe", "consensus"):
         before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
-        before.look([source], PLAIN)
-        said[teacher] = before.chances(batch.pixels, batch.free)
-    same = (said["initial"].argmax(1) == said["probe"].argmax(1)) & batch.free
+        before.fit([source], PLAIN)
+        said[teacher] = before.probabilities(batch.pixels, batch.unlabeled)
+    same = (said["initial"].argmax(1) == said["probe"].argmax(1)) & batch.unlabeled
     assert same.any()
-    assert (~same & batch.free).any()
+    assert (~same & batch.unlabeled).any()
     torch.testing.assert_close(said["consensus"], said["probe"] * same[:, None])
 
 
 def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
     before = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
     looked = []
-    real = pseudo_labels._fit
-    monkeypatch.setattr(pseudo_labels, "_fit", lambda *each: looked.append(1) or real(*each))
+    real = pseudo_labels._statistics
+    monkeypatch.setattr(pseudo_labels, "_statistics", lambda *each: looked.append(1) or real(*each))
     one, other = strokes(discs(1)), strokes(discs(2))
-    before.look([one], PLAIN)
-    before.look([one, other], PLAIN)
+    before.fit([one], PLAIN)
+    before.fit([one, other], PLAIN)
     assert len(looked) == 2
     more = one.target.copy()
     more[3] = 0
-    before.look([replace(one, target=more), other], PLAIN)
+    before.fit([replace(one, target=more), other], PLAIN)
     assert len(looked) == 3
-    before.look([replace(one, target=more, first=more == 0), other], PLAIN)
+    before.fit([replace(one, target=more, first_strokes=more == 0), other], PLAIN)
     assert len(looked) == 4
 
 
@@ -193,7 +195,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
     source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
     dice = {}
     for pseudo in (0.0, 5.0):
-        config = small.changed(
+        config = small.replace(
             epochs=1, crops_per_epoch=160, pseudo=pseudo, teacher="probe", drop_path=0.0
         )
         network = fresh()
@@ -208,7 +210,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
 @pytest.mark.parametrize("teacher", ["initial", "probe", "consensus"])
 def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
-    config = small.changed(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)
+    config = small.replace(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)
     slices = [strokes(discs(seed)) for seed in (1, 2)]
 
     def run(state=None, until=None):

@@ -11,7 +11,8 @@ import torch
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.config import Augmentation, TrainingConfig
 from napari_emcad.training.losses import UNLABELED
-from napari_emcad.training.samples import LabeledSlice, Sampler, balanced
+from napari_emcad.training.sampler import Sampler, balanced
+from napari_emcad.training.samples import LabeledSlice
 
 PLAIN = Preprocessing(mean=(0.0,), std=(1.0,))
 SCALED = Preprocessing(mean=(0.5,), std=(0.25,))
@@ -33,7 +34,7 @@ EVERYTHING = replace(
 
 def sampler(slices, inputs=3, preprocessing=PLAIN, **changes):
     return Sampler(
-        slices, inputs, preprocessing, TrainingConfig(crop=64, batch=4).changed(**changes)
+        slices, inputs, preprocessing, TrainingConfig(crop=64, batch=4).replace(**changes)
     )
 
 

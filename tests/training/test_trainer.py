@@ -13,8 +13,9 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.loop import train
-from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Trainer, confidence
+from napari_emcad.training.losses import most_likely_class
+from napari_emcad.training.sampler import Sampler
+from napari_emcad.training.trainer import Trainer
 
 PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
@@ -48,9 +49,9 @@ def changed(before, network):
 def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, discs):
     network = fresh(0.1)
     before = {k: v.clone() for k, v in network.state_dict().items()}
-    config = small.changed(train=train, drop_path=0.1)
+    config = small.replace(train=train, drop_path=0.1)
     trainer = Trainer(network, config)
-    trainer.learn(batch_of(discs(1), config))
+    trainer.step(batch_of(discs(1), config))
     names = changed(before, network)
     assert any(name.startswith("decoder.") for name in names)
     encoder = {name.split(".")[1] for name in names if name.startswith("encoder.")}
@@ -59,14 +60,14 @@ def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, d
 
 
 def test_a_pool_draws_every_crop_once_before_any_comes_again(small, discs):
-    config = small.changed(pool=5, batch=2)
+    config = small.replace(pool=5, batch=2)
     sampler = Sampler([discs(1)], 3, PLAIN, config)
     batches = [sampler.batch(step) for step in range(5)]
-    numbers = [crop for each in batches for crop in each.crops]
+    numbers = [crop for each in batches for crop in each.crop_ids]
     assert sorted(numbers[:5]) == sorted(numbers[5:]) == list(range(5))
     pixels = {}
     for each in batches:
-        for crop, seen in zip(each.crops, each.pixels, strict=True):
+        for crop, seen in zip(each.crop_ids, each.pixels, strict=True):
             assert torch.equal(pixels.setdefault(crop, seen), seen)
 
 
@@ -76,7 +77,7 @@ def test_a_frozen_encoder_is_asked_once_for_each_crop_of_a_pool(fresh, small, di
     monkeypatch.setattr(
         type(network), "encode", lambda self, x: asked.append(len(x)) or real(self, x)
     )
-    config = small.changed(train="decoder", pool=4, batch=2, epochs=6)
+    config = small.replace(train="decoder", pool=4, batch=2, epochs=6)
     job = train(Trainer(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
     steps = sum(1 for _ in job)
     assert steps > 4
@@ -87,12 +88,12 @@ def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
     weights = []
     for keeps in (True, False):
         network = fresh()
-        config = small.changed(train="decoder", pool=3, batch=2)
+        config = small.replace(train="decoder", pool=3, batch=2)
         trainer = Trainer(network, config)
-        trainer._keeps_maps = keeps
+        trainer._caches_maps = keeps
         sampler = Sampler([discs(1)], 3, PLAIN, config)
         for step in range(6):
-            trainer.learn(sampler.batch(step))
+            trainer.step(sampler.batch(step))
         weights.append({k: v.clone() for k, v in network.state_dict().items()})
     for name, value in weights[0].items():
         assert torch.allclose(value.float(), weights[1][name].float(), rtol=0, atol=1e-5), name
@@ -104,7 +105,7 @@ def test_crops_are_centered_on_what_is_new(small, discs):
     recent[200:204, 40:44] = True
     marked = replace(source, recent=recent, target=np.where(recent, 1, UNLABELED).astype(np.int16))
     whole = replace(marked, target=np.where(recent, 1, 0).astype(np.int16))
-    config = small.changed(recent=1.0, batch=20)
+    config = small.replace(recent=1.0, batch=20)
     found = batch_of(whole, config).target
     assert all((each == 1).any() for each in found)
 
@@ -114,7 +115,7 @@ def test_background_strokes_take_their_turn(small, discs):
     target[10, 10] = 0
     target[240, 240] = 1
     source = replace(discs(1, (256, 256)), target=target, recent=np.zeros((256, 256), bool))
-    found = batch_of(source, small.changed(batch=40, foreground=1.0)).target
+    found = batch_of(source, small.replace(batch=40, foreground=1.0)).target
     share = np.mean([(each == 0).any().item() for each in found])
     assert 0.25 < share < 0.75
 
@@ -131,9 +132,9 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
     chance = (sum(larger) / 4).sigmoid()[:, 0]
     how_sure = torch.maximum(chance, 1 - chance)
     middle = float(how_sure.median())
-    config = small.changed(ema=0.9, pseudo=0.5, confidence=middle)
+    config = small.replace(ema=0.9, pseudo=0.5, confidence=middle)
     trainer = Trainer(network, config)
-    found = trainer._sure_labels(batch.pixels, [], batch.free)
+    found = trainer._confident_labels(batch.pixels, [], batch.unlabeled)
     assert (found[batch.target != UNLABELED] == UNLABELED).all()
     sure = (how_sure >= middle) & (batch.target == UNLABELED)
     assert 0.2 < sure.float().mean() < 0.8
@@ -144,22 +145,22 @@ def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_pai
 def test_pseudo_labels_add_to_the_loss_and_none_are_taken_before_the_ramp(fresh, small, painted):
     losses = []
     for pseudo, ramp in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0)):
-        config = small.changed(ema=0.9, pseudo=pseudo, confidence=0.5)
-        losses.append(Trainer(fresh(), config).learn(batch_of(painted, config), ramp=ramp))
+        config = small.replace(ema=0.9, pseudo=pseudo, confidence=0.5)
+        losses.append(Trainer(fresh(), config).step(batch_of(painted, config), ramp=ramp))
     assert losses[0] == pytest.approx(losses[1])
     assert losses[2] > losses[0] + 1e-3
 
 
 def test_pseudo_labels_without_a_running_mean_are_refused(small):
     with pytest.raises(ValueError, match="pseudo"):
-        small.changed(pseudo=0.5, ema=0.0)
+        small.replace(pseudo=0.5, ema=0.0)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
 def test_confidence_is_that_of_the_likeliest_class(classes):
     torch.manual_seed(0)
     logits = torch.randn(2, classes, 4, 5)
-    chance, label = confidence(logits)
+    chance, label = most_likely_class(logits)
     both = torch.cat([torch.zeros_like(logits), logits], 1) if classes == 1 else logits
     expected = both.softmax(1)
     assert torch.allclose(chance, expected.max(1)[0], atol=1e-6)
@@ -206,3 +207,21 @@ def test_the_boundary_term_of_one_pixel_is_zero_and_has_a_gradient_else():
     logits = torch.randn(1, 1, 6, 6, requires_grad=True)
     crf_loss(logits, torch.randn(1, 3, 24, 24)).backward()
     assert logits.grad.abs().sum() > 0
+
+
+def test_the_average_warms_up_and_follows_the_network(fresh, small, discs):
+    """The decay of step n is n / (n + 9), up to the configured one; counters are copied."""
+    config = small.replace(ema=0.3, freeze_norm_below=1)
+    trainer = Trainer(fresh(), config)
+    expected = {name: value.clone() for name, value in trainer.averaged.state_dict().items()}
+    for step in range(1, 6):
+        trainer.step(batch_of(discs(step), config))
+        decay = min(0.3, step / (step + 9))
+        for name, value in trainer.network.state_dict().items():
+            if value.is_floating_point():
+                expected[name].lerp_(value, 1 - decay)
+            else:
+                expected[name].copy_(value)
+    assert trainer.averaged is not trainer.network
+    for name, value in trainer.averaged.state_dict().items():
+        assert torch.equal(value, expected[name]), name

@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, asdict
 
 import pytest
 
-from napari_emcad.training.config import PRESETS, TrainingConfig
+from napari_emcad.training.config import TrainingConfig
+from napari_emcad.training.presets import PRESETS
 
 
 def test_presets_say_what_their_sources_say():
@@ -59,18 +60,18 @@ def test_presets_survive_json_like_values(name):
 )
 def test_values_out_of_bounds_are_named(name, value):
     with pytest.raises(ValueError, match=name):
-        TrainingConfig().changed(**{name: value})
+        TrainingConfig().replace(**{name: value})
 
 
 def test_changes_reach_the_augmentation_and_strangers_are_refused():
-    changed = TrainingConfig().changed(epochs=3, flip=True, scale=(0.5, 1))
+    changed = TrainingConfig().replace(epochs=3, flip=True, scale=(0.5, 1))
     assert (changed.epochs, changed.augmentation.flip, changed.augmentation.scale) == (
         3,
         True,
         (0.5, 1),
     )
     with pytest.raises(ValueError, match="epoch is no setting; possible are"):
-        TrainingConfig().changed(epoch=3)
+        TrainingConfig().replace(epoch=3)
 
 
 def test_nothing_can_be_changed_in_place():
@@ -100,14 +101,14 @@ def test_nothing_can_be_changed_in_place():
 )
 def test_a_value_of_another_kind_is_refused_with_what_is_expected(name, value, said):
     with pytest.raises(ValueError, match=f"^{name} is .*must be {said}"):
-        TrainingConfig().changed(**{name: value})
+        TrainingConfig().replace(**{name: value})
 
 
 def test_optional_settings_take_none():
-    assert TrainingConfig(pool=4).changed(pool=None, crops_per_epoch=None).pool is None
+    assert TrainingConfig(pool=4).replace(pool=None, crops_per_epoch=None).pool is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("seed", -1), ("augmentation", 5)])
 def test_what_would_fail_later_is_refused_at_once(name, value):
     with pytest.raises(ValueError, match=f"^{name} is {value}"):
-        TrainingConfig().changed(**{name: value})
+        TrainingConfig().replace(**{name: value})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import UsageError, as_usage_error
 from napari_emcad.io.atomic_write import real
-from napari_emcad.training.config import parsed_value
+from napari_emcad.training.settings import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -166,7 +166,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, found, value = text.partition("=")
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name.strip(), parsed_value(value)
+    return name.strip(), parse_value(value)
 
 
 def _channels(text: str) -> tuple[int | None, ...]:

@@ -149,7 +149,7 @@ def segmented(
     Mistake
         If it cannot be; the message names it.
     """
-    from napari_emcad.imaging.slices import AxesError
+    from napari_emcad.imaging.axes import AxesError
     from napari_emcad.pipelines.segment import segment
 
     try:

@@ -43,14 +43,14 @@ def add_parser(verbs: Any) -> None:
         default=("all",),
         metavar="NAME,…",
         help="kinds (gate), kinds of a stage (gate:2), of a class (probability:4:1), channels "
-        "(decoder:1:17), flips; default: all but flips",
+        "(decoder:1:17), flip_disagreement; default: all but flip_disagreement",
     )
     stages.add_argument("--class", dest="only", help="name or number; default: every class")
     stages.add_argument(
         "--slice", type=_index, help="of a stack, counted from 0; such as 3, or 2,3 for TZYX"
     )
     stages.add_argument(
-        "--temperature", type=float, default=1.0, help="of entropy, disagreement and flips (1)"
+        "--temperature", type=float, default=1.0, help="of entropy and disagreement (1)"
     )
     stages.add_argument("--overwrite", action="store_true", help="replace files that are there")
     add_network(stages)
@@ -76,7 +76,7 @@ def run(chosen: argparse.Namespace) -> None:
     written = dict.fromkeys([*targets.values(), sheet])
     check_outputs(written, [chosen.image, *own], chosen.overwrite)
     found = as_usage_error(inside.__getitem__, index).values()
-    maps = [each if inside.rows_first else each.turned() for each in found]
+    maps = [each if inside.rows_first else each.transpose() for each in found]
     _write(maps, targets, image)
     title = f"{chosen.image.name} - {checkpoint.title}"
     names = _class_names(checkpoint)
@@ -87,14 +87,14 @@ def _keys(names: tuple[str, ...], only: str | None, checkpoint: Checkpoint) -> t
     """Return the maps, those of classes for the one that was chosen."""
     from dataclasses import replace
 
-    from napari_emcad.inference.stage_maps.keys import OF_CLASSES, parse_map_keys
+    from napari_emcad.inference.stage_maps.keys import parse_map_keys
 
     keys = as_usage_error(parse_map_keys, names, checkpoint.config)
     if only is None:
         return keys
     number = _class_number(only, checkpoint)
     keys = tuple(
-        replace(k, part=number) if k.kind in OF_CLASSES and k.part is None else k for k in keys
+        replace(k, part=number) if k.spec.group == "class" and k.part is None else k for k in keys
     )
     return as_usage_error(parse_map_keys, keys, checkpoint.config)
 
@@ -119,7 +119,7 @@ def _inspection(
     keys: tuple[MapKey, ...],
     image: OpenedImage,
 ) -> StageMaps:
-    from napari_emcad.imaging.slices import AxesError
+    from napari_emcad.imaging.axes import AxesError
     from napari_emcad.inference.events import Notice, Progress
     from napari_emcad.pipelines.stage_maps import stage_maps
 
@@ -164,7 +164,7 @@ def _targets(folder: Path, stem: str, keys: tuple[MapKey, ...]) -> dict[MapKey, 
     from napari_emcad.io.reports.stage_tiffs import map_file_name
 
     attention = folder / f"{stem}_{_ATTENTION}"
-    return {k: attention if k.kind == "channel" else folder / map_file_name(stem, k) for k in keys}
+    return {k: folder / map_file_name(stem, k) if k.spec.has_place else attention for k in keys}
 
 
 def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedImage) -> None:

@@ -108,7 +108,7 @@ def _check_free(kept: TrainingRun) -> None:
 def _finished(taught: TrainResult, kept: TrainingRun) -> int:
     """Write what came of a training, say how it ended, and return the exit status."""
     from napari_emcad.io.checkpoints.files import write_checkpoint
-    from napari_emcad.training.events import kept_epoch
+    from napari_emcad.training.events import selected_epoch
 
     path = kept.folder / _MODEL
     as_usage_error(write_checkpoint, taught.checkpoint, path)
@@ -117,7 +117,7 @@ def _finished(taught: TrainResult, kept: TrainingRun) -> int:
         print_status("napari-emcad: stopped early; go on with --resume.")
     if taught.course.remark:
         print_status(f"napari-emcad: {taught.course.remark} The last good weights are kept.")
-    kept_one = kept_epoch(taught.course.epochs)
+    kept_one = selected_epoch(taught.course.epochs)
     if kept_one is not None and kept_one.dice is not None:
         print_status(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
     print_result(str(path))
@@ -127,10 +127,10 @@ def _finished(taught: TrainResult, kept: TrainingRun) -> int:
 def _told_device(device: torch.device, config: TrainingConfig) -> str:
     """Return in words what computes, and how precisely."""
     from napari_emcad.inference.devices import device_choices
-    from napari_emcad.model.precision import bfloat16_if_quick
+    from napari_emcad.model.precision import bfloat16_if_fast
 
     title = next(each.title for each in device_choices() if each.name == device.type)
-    half = bfloat16_if_quick(device) if config.mixed_precision else None
+    half = bfloat16_if_fast(device) if config.mixed_precision else None
     return f"{title}, {'float32' if half is None else str(half).removeprefix('torch.')}"
 
 
@@ -153,14 +153,15 @@ def _about(
 
 
 def _config(chosen: argparse.Namespace) -> TrainingConfig:
-    from napari_emcad.training.config import PRESETS, meant
+    from napari_emcad.training.presets import PRESETS
+    from napari_emcad.training.settings import suggest_names
 
     if chosen.preset not in PRESETS:
         raise UsageError(
             f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}"
-            f"{meant([chosen.preset], PRESETS)}."
+            f"{suggest_names([chosen.preset], PRESETS)}."
         )
-    return as_usage_error(PRESETS[chosen.preset].changed, **dict(chosen.set))
+    return as_usage_error(PRESETS[chosen.preset].replace, **dict(chosen.set))
 
 
 def _begun(chosen: argparse.Namespace) -> Checkpoint:

@@ -1,1 +1,1 @@
-"""Pixels, numpy and scikit-image alone."""
+"""Image arrays: slices, intensities, tiles and label regions; independent of torch."""

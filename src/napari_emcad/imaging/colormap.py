@@ -1,4 +1,4 @@
-"""Numbers as colors."""
+"""Map numbers to colors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEQUENTIAL = (
     "#addc30",
     "#fde725",
 )
-"""From low to high, evenly brighter (viridis)."""
+"""From low to high with uniformly rising lightness (viridis)."""
 
 DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2182b")
 """From negative, blue, over 0, white, to positive, red (RdBu of ColorBrewer)."""
@@ -31,7 +31,7 @@ DIVERGING = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "
 def apply_colormap(
     values: NDArray[np.floating], limits: tuple[float, float], stops: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Return ``(…, 3)`` uint8 colors.
+    """Return colors ``(…, 3)`` uint8.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def apply_colormap(
         Evenly spaced colors as ``#rrggbb``.
     """
     low, high = limits
-    place = np.clip((values - low) / (high - low), 0, 1)
-    table = np.array([tuple(bytes.fromhex(each[1:])) for each in stops], float)
-    at = np.linspace(0, 1, len(stops))
-    channels = [np.interp(place, at, column) for column in table.T]
+    position = np.clip((values - low) / (high - low), 0, 1)
+    table = np.array([tuple(bytes.fromhex(stop[1:])) for stop in stops], float)
+    positions = np.linspace(0, 1, len(stops))
+    channels = [np.interp(position, positions, column) for column in table.T]
     return np.stack(channels, axis=-1).round().astype(np.uint8)

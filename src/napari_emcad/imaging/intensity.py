@@ -1,4 +1,4 @@
-"""From pixel values to the numbers a network was trained on."""
+"""From pixel values to the numbers that a network was trained on."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 ValueRange = tuple[float, float]
 
 ZOOMS = (0.125, 8.0)
-"""The least and the largest `Preprocessing.zoom`."""
+"""Least and largest `Preprocessing.zoom`."""
 
 SIDES = (32, 4096)
-"""Pixels; the least and the largest height and width of `Preprocessing.size`."""
+"""Least and largest height and width of `Preprocessing.size`, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What happens to pixels before the network sees them; saved with a checkpoint.
+    """How pixels become network inputs; saved with a checkpoint.
 
     Parameters
     ----------
     intensity
         ``"range"``: `low` … `high` become 0 … 1, values outside are clipped (a fixed range such as
         0 … 255, or a CT window in HU). ``"percentile"``: the same with `low` and `high` as
-        percentiles of the finite values, or of their least and largest where both percentiles are
-        the same. ``"none"``: values stay as they are.
+        percentiles of the finite values, or their least and largest value where both percentiles
+        are equal. ``"none"``: values stay as they are.
     low, high
         Values or percentiles, `low` < `high`.
     over
-        What percentiles are taken over: each ``"slice"``, or the whole ``"stack"``.
+        What percentiles are computed from: a ``"slice"``, or the whole ``"stack"``.
     mean, std
-        Subtracted, then divided by; one number per network input, or one for all.
+        Mean that is subtracted and standard deviation that is divided by afterwards; one number
+        per network input, or one for all.
     size
-        (height, width) each slice is resized to, see `SIDES`; aspect is not kept, as published
+        (height, width) that slices are resized to, see `SIDES`; aspect is not kept, as published
         networks expect. None keeps the native resolution and cuts large slices into tiles.
     zoom
-        How much larger the network sees a slice (2: twice as wide and high), tile by tile, aspect
-        kept; its logits are brought back. Small objects want it, as the finest map has a quarter
-        of what the network sees. 1 with a fixed `size`.
+        Factor by which slices are enlarged for the network (2: twice as wide and high), tile by
+        tile, aspect kept; its logits are resized back. It helps with small objects, because the
+        finest map has a quarter of the network's resolution. 1 with a fixed `size`.
 
     Raises
     ------
@@ -76,7 +77,7 @@ class Preprocessing:
         if self.size is not None:
             listed = self.size if isinstance(self.size, (tuple, list)) else [self.size] * 2
             numbers = _numbers("size", listed)
-            if not all(each.is_integer() for each in numbers):  # infinities are none either
+            if not all(number.is_integer() for number in numbers):  # infinities are none either
                 raise ValueError(f"size must be whole numbers, not {self.size!r}.")
             object.__setattr__(self, "size", tuple(map(int, numbers)))
         for problem in self._problems():
@@ -101,7 +102,7 @@ class Preprocessing:
             (all(s > 0 and np.isfinite(s) for s in self.std), "std must be positive."),
             (
                 self.size is None or (len(self.size) == 2 and min(self.size) >= SIDES[0]),
-                f"size must be (height, width) of at least {SIDES[0]} pixels each.",
+                f"size must be (height, width), both of at least {SIDES[0]} pixels.",
             ),
             (
                 self.size is None or max(self.size, default=0) <= SIDES[1],
@@ -117,21 +118,21 @@ class Preprocessing:
                 "zoom is for the native resolution; it must be 1 where slices are resized.",
             ),
         ]
-        return [message for right, message in checks if not right]
+        return [message for valid, message in checks if not valid]
 
 
 def _numbers(name: str, values: Sequence[Any]) -> tuple[float, ...]:
-    """Return values as numbers, or say which setting holds something else."""
+    """Return the values of a setting as floats, or refuse them with its name."""
     try:
-        if any(isinstance(each, (str, bool)) for each in values):
+        if any(isinstance(value, (str, bool)) for value in values):
             raise TypeError
-        return tuple(float(each) for each in values)
+        return tuple(float(value) for value in values)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be numbers, not {values!r}.") from None
 
 
 def as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return pixels as plain native-endian numbers; bool becomes 0 and 255."""
+    """Return pixels in a native-endian type of 8 to 64 bits; bool becomes 0 and 255."""
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
@@ -144,15 +145,15 @@ def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> Va
     """Return the values that become 0 and 1 for these pixels.
 
     Percentiles ignore NaN and infinities; without any finite value the range is (0, 0). Where both
-    percentiles are the same although values differ (a small object on a clean background), the
-    least and the largest value count instead.
+    percentiles are equal although values differ (a small object on a clean background), the range
+    is that of the least and the largest value.
 
     Parameters
     ----------
     pixels
-        Any shape; all channels count together.
+        Any shape; channels are pooled.
     preprocessing
-        How.
+        Kind of range, and its ends or percentiles.
     """
     if preprocessing.intensity != "percentile":
         return preprocessing.low, preprocessing.high
@@ -160,56 +161,56 @@ def value_range(pixels: NDArray[np.generic], preprocessing: Preprocessing) -> Va
     finite = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers.ravel()
     if not finite.size:
         return 0.0, 0.0
-    halves = finite.astype(np.float64) / 2  # whose differences cannot overflow
+    halves = finite.astype(np.float64) / 2  # so that differences cannot overflow
     low, high = np.percentile(halves, (preprocessing.low, preprocessing.high)) * 2
     if not high > low:
         low, high = finite.min(), finite.max()
     return float(low), float(high)
 
 
-def normalized(
+def normalize(
     pixels: NDArray[np.generic], values: ValueRange, preprocessing: Preprocessing
 ) -> NDArray[np.float32]:
-    """Return `pixels` with `values` brought to 0 … 1; mean and std come later, see `standardized`.
+    """Return pixels with a range of values scaled to 0 … 1 and clipped.
 
-    NaN becomes 0 (the low end); infinities become the ends. A constant image, whose range is
-    empty, becomes 0 everywhere. With intensity ``"none"`` only NaN and infinities are replaced
-    (by 0).
+    Mean and standard deviation come later, see `standardize`. NaN becomes 0 (the low end);
+    infinities become the ends. A constant image, whose range is empty, becomes 0. With intensity
+    ``"none"`` only NaN and infinities are replaced (by 0).
 
     Parameters
     ----------
     pixels
         ``(C, H, W)``, any real type.
     values
-        From `value_range`.
+        The range from `value_range`.
     preprocessing
-        How.
+        Kind of range.
     """
     numbers = as_numbers(pixels)
     if preprocessing.intensity == "none":
-        return _single(np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0))
+        return _to_float32(np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0))
     low, high = values
     if not high > low:
         return np.zeros(numbers.shape, np.float32)
-    if _fits_single(numbers.dtype, low, high):
+    if _fits_float32(numbers.dtype, low, high):
         scaled = (numbers.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    else:  # halves keep the difference of huge numbers finite
+    else:  # the difference of two halves cannot overflow
         halved = numbers.astype(np.float64) / 2
         scaled = ((halved - low / 2) / (high / 2 - low / 2)).astype(np.float32)
     result: NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), copy=False, nan=0.0)
     return result
 
 
-def _single(numbers: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Return finite numbers as float32, those beyond its range at its ends."""
+def _to_float32(numbers: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return finite numbers as float32, clipped to its range."""
     if numbers.dtype == np.float64:
         largest = np.finfo(np.float32).max
         numbers = np.clip(numbers, -largest, largest)
     return numbers.astype(np.float32)
 
 
-def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
-    """Whether float32 holds every value and the range without losing steps that matter."""
+def _fits_float32(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
+    """Whether float32 represents values and range without a loss that matters."""
     if dtype.kind in "iu" and dtype.itemsize > 2:
         return False
     if dtype == np.float64:
@@ -217,8 +218,8 @@ def _fits_single(dtype: np.dtype[np.generic], low: float, high: float) -> bool:
     return high - low > 1e-2 * max(abs(low), abs(high)) and max(abs(low), abs(high)) < 1e30
 
 
-def standardized(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return ``(C, H, W)`` with each network input's mean subtracted and divided by its std."""
+def standardize(planes: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Return ``(C, H, W)`` minus the mean, divided by the standard deviation of the inputs."""
     mean = np.asarray(preprocessing.mean, np.float32)[:, None, None]
     std = np.asarray(preprocessing.std, np.float32)[:, None, None]
     return (planes - mean) / std

@@ -1,4 +1,4 @@
-"""A segmentation drawn over its image, to be looked at."""
+"""Draw segmentations over images, for previews and reports."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage.segmentation import find_boundaries
 
-from napari_emcad.imaging.intensity import Preprocessing, normalized, value_range
+from napari_emcad.imaging.intensity import Preprocessing, normalize, value_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-_TINT = 0.25
-"""Share of the class color inside an object; its border has all of it."""
+_OPACITY = 0.25
+"""Opacity of the class color inside an object; its border is opaque."""
 
 _CONTRAST = Preprocessing(intensity="percentile", low=0.5, high=99.5)
 
-AGREED, MISSED, INVENTED, CONFUSED = 1, 2, 3, 4
-"""What `disagreement` says of a pixel."""
+CORRECT, MISSED, SPURIOUS, WRONG_CLASS = 1, 2, 3, 4
+"""Labels of `compare_labels`."""
 
 
 def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the image in its best contrast with tinted, outlined labels.
+    """Return a contrast-stretched image with tinted, outlined labels.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -
     labels
         ``(H, W)``, 0 is background.
     colors
-        Of labels 1, 2, … as ``#rrggbb``; used again from the start if there are more labels.
+        Colors of labels 1, 2, … as ``#rrggbb``, repeated if there are more labels.
 
     Returns
     -------
@@ -42,21 +42,21 @@ def overlay(planes: NDArray[Any], labels: NDArray[Any], colors: Sequence[str]) -
         ``(H, W, 3)`` uint8.
     """
     border = find_boundaries(labels, mode="inner")
-    return painted(_canvas(planes), labels, colors, np.where(border, 1.0, _TINT))
+    return blend_labels(_stretch(planes), labels, colors, np.where(border, 1.0, _OPACITY))
 
 
-def shown(planes: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the image in its best contrast, ``(H, W, 3)``; see `overlay` for its planes."""
-    return _canvas(planes).round().astype(np.uint8)
+def to_rgb(planes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a contrast-stretched image, ``(H, W, 3)``; see `overlay` for its planes."""
+    return _stretch(planes).round().astype(np.uint8)
 
 
-def painted(
+def blend_labels(
     picture: NDArray[Any],
     labels: NDArray[Any],
     colors: Sequence[str],
-    share: NDArray[np.floating] | float = _TINT,
+    opacity: NDArray[np.floating] | float = _OPACITY,
 ) -> NDArray[np.uint8]:
-    """Return a picture with labels laid over it.
+    """Return a picture with labels blended over it.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def painted(
         ``(H, W, 3)``, 0 … 255.
     labels, colors
         As for `overlay`.
-    share
-        Of the label's color, 0 … 1; one number, or ``(H, W)``.
+    opacity
+        Opacity of the label's color, 0 … 1; one number, or ``(H, W)``.
 
     Returns
     -------
@@ -76,12 +76,12 @@ def painted(
     palette = np.array([_channels(color) for color in colors])
     inside = labels > 0
     tint = palette[(labels[inside].astype(np.int64) - 1) % len(palette)]
-    shares = np.broadcast_to(share, labels.shape)[inside][:, None]
-    canvas[inside] += shares * (tint - canvas[inside])
+    opacities = np.broadcast_to(opacity, labels.shape)[inside][:, None]
+    canvas[inside] += opacities * (tint - canvas[inside])
     return canvas.round().astype(np.uint8)
 
 
-def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
+def compare_labels(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uint8]:
     """Return where a segmentation is right and wrong, as labels.
 
     Parameters
@@ -92,18 +92,23 @@ def disagreement(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.uin
     Returns
     -------
     ndarray
-        `AGREED`, `MISSED` (only in the truth), `INVENTED` (only predicted), `CONFUSED` (another
-        class than in the truth), and 0 where neither has anything.
+        `CORRECT`, `MISSED` (only in the truth), `SPURIOUS` (only predicted), `WRONG_CLASS`, and 0
+        where both are background.
     """
-    found, wanted = predicted != 0, truth != 0
-    cases = [found & wanted & (predicted == truth), wanted & ~found, found & ~wanted, found]
-    return np.select(cases, [AGREED, MISSED, INVENTED, CONFUSED], 0).astype(np.uint8)
+    has_prediction, has_truth = predicted != 0, truth != 0
+    cases = [
+        has_prediction & has_truth & (predicted == truth),
+        has_truth & ~has_prediction,
+        has_prediction & ~has_truth,
+        has_prediction,
+    ]
+    return np.select(cases, [CORRECT, MISSED, SPURIOUS, WRONG_CLASS], 0).astype(np.uint8)
 
 
-def _canvas(planes: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the image in its best contrast, ``(H, W, 3)`` of 0 … 255."""
-    seen = planes if len(planes) == 3 else planes[:1]
-    bright = normalized(seen, value_range(seen, _CONTRAST), _CONTRAST)
+def _stretch(planes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a contrast-stretched image, ``(H, W, 3)`` in 0 … 255."""
+    shown = planes if len(planes) == 3 else planes[:1]
+    bright = normalize(shown, value_range(shown, _CONTRAST), _CONTRAST)
     canvas = np.broadcast_to(bright, (3, *bright.shape[1:])).transpose(1, 2, 0)
     return canvas.astype(np.float64) * 255.0
 

@@ -1,4 +1,4 @@
-"""Parts of an enlarged or reduced slice, without the whole of it."""
+"""Compute parts of an enlarged or reduced slice without the rest of it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def resampling(length: int, wanted: int, positions: NDArray[np.integer]) -> csr_array:
-    """Return the weights that make some entries of a resampled line out of the line.
+def resampling_weights(length: int, new_length: int, positions: NDArray[np.integer]) -> csr_array:
+    """Return the weights of a line's entries in some entries of the resampled line.
 
-    Bilinear; with anti-aliasing where the line gets shorter. They are those of torch's
-    ``interpolate`` with ``antialias=True``, so parts agree with a whole that it resized.
+    Bilinear; with anti-aliasing where the line becomes shorter. The weights are those of torch's
+    ``interpolate`` with ``antialias=True``, so parts are equal to parts of a line that it resized.
 
     Parameters
     ----------
     length
-        Entries of the line.
-    wanted
-        Entries of the resampled line.
+        Number of entries of the line.
+    new_length
+        Number of entries of the resampled line.
     positions
-        Which of these, 0 … `wanted` - 1, in any order.
+        The wanted entries of the resampled line, 0 … `new_length` - 1, in any order.
 
     Returns
     -------
     csr_array
-        ``(len(positions), length)`` float32; each row sums to 1.
+        ``(len(positions), length)`` float32; rows sum to 1.
     """
-    scale = length / wanted
+    scale = length / new_length
     reach = max(scale, 1.0)
     center = (positions + 0.5) * scale
     first = np.maximum((center - reach + 0.5).astype(int), 0)
@@ -46,25 +46,15 @@ def resampling(length: int, wanted: int, positions: NDArray[np.integer]) -> csr_
     return csr_array((entries, (rows, columns[rows, within])), shape=shape)
 
 
-def reflected(start: int, stop: int, length: int) -> NDArray[np.integer]:
-    """Return positions `start` … `stop` - 1 of a line that is mirrored at its end, and again.
-
-    As the network pads its input: the last entry is not repeated.
-    """
-    period = max(2 * (length - 1), 1)
-    position = np.arange(start, stop) % period
-    return np.minimum(position, period - position) if length > 1 else position * 0
-
-
-def span(weights: csr_array) -> tuple[int, int]:
-    """Return the half-open range of entries of the line that the weights need."""
+def source_range(weights: csr_array) -> tuple[int, int]:
+    """Return the half-open range of the line's entries that have a weight."""
     return int(weights.indices.min()), int(weights.indices.max()) + 1
 
 
-def resampled(
+def resample(
     planes: NDArray[np.float32], rows: csr_array | None, columns: csr_array | None
 ) -> NDArray[np.float32]:
-    """Return ``(C, h, w)`` from ``(C, H, W)``, along the rows, the columns or both."""
+    """Return ``(C, h, w)`` from ``(C, H, W)`` by the weights of rows, columns or both."""
     result: Any = planes
     if rows is not None:
         result = [rows @ plane for plane in result]

@@ -1,4 +1,4 @@
-"""Cutting a slice into overlapping tiles and blending what the network says of them."""
+"""Cut a slice into overlapping tiles, and blend the network's output for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGMA = 0.125
 """Standard deviation of the blending window over the tile's side."""
 
 _FLOOR = 1e-3
-"""Smallest weight, so that no pixel is divided by nothing."""
+"""Smallest weight, so that no pixel is divided by 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Tiling:
     shape
         Height and width of the slice.
     tile
-        Height and width of every tile, at most the slice's.
+        Height and width of the tiles, at most the slice's.
     tops, lefts
         First rows and columns of the tiles.
     """
@@ -58,12 +58,12 @@ def plan_tiles(shape: tuple[int, int], tile: int, overlap: float, zoom: float = 
     shape
         Height and width of the slice in pixels.
     tile
-        Side of a tile in pixels that the network sees; a slice smaller than that is one tile of
-        its own size.
+        Side of a tile in pixels that the network sees; a smaller slice is one tile of its own
+        size.
     overlap
-        Share of a tile's side that it has in common with the next, 0 … < 1.
+        Share of a tile's side that overlaps with the next tile, 0 … < 1.
     zoom
-        How much larger than the slice the network sees it.
+        Factor by which the slice is enlarged for the network.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def _starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=8)
-def window(height: int, width: int) -> NDArray[np.float32]:
-    """Return the weight of each pixel of a tile, ``(height, width)``: Gaussian, 1 at the center."""
+def blending_window(height: int, width: int) -> NDArray[np.float32]:
+    """Return the weights of a tile's pixels, ``(height, width)``: a Gaussian, 1 at the center."""
     bell = np.outer(_gaussian(height), _gaussian(width))
     weights: NDArray[np.float32] = np.maximum(bell, _FLOOR, dtype=np.float64).astype(np.float32)
     weights.setflags(write=False)
@@ -105,34 +105,34 @@ def _gaussian(length: int) -> NDArray[np.float64]:
 
 
 class Blend:
-    """Weighted mean of overlapping tiles of one slice, in a buffer as high as a tile.
+    """Weighted mean of the overlapping tiles of a slice, in a buffer as high as a tile.
 
-    Tiles come row by row, from top to bottom. Each call returns the mean so far where the new
-    tile lies; once the last tile that covers a pixel has come, that pixel is final. So whoever
-    writes each returned tile over what was there ends with the blended slice.
+    Tiles come row by row, from top to bottom. `add` returns the mean so far in the area of the new
+    tile; a pixel is final after the last tile that covers it. Writing all returned areas one over
+    another therefore gives the blended slice.
 
     Parameters
     ----------
     tiling
         How the slice was cut.
     classes
-        Channels of the maps that are blended.
+        Number of channels of the blended maps.
     """
 
     def __init__(self, tiling: Tiling, classes: int) -> None:
         height, width = tiling.tile[0], tiling.shape[1]
-        self._window = window(*tiling.tile)
+        self._window = blending_window(*tiling.tile)
         self._sums = np.zeros((classes, height, width), np.float32)
         self._weights = np.zeros((height, width), np.float32)
         self._top = 0
 
     def add(self, top: int, left: int, tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Blend a tile in and return the mean so far at its place.
+        """Blend a tile in and return the mean so far in its area.
 
         Parameters
         ----------
         top, left
-            Where the tile lies in the slice.
+            Corner of the tile in the slice.
         tile
             ``(K, height, width)``.
         """

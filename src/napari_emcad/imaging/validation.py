@@ -1,4 +1,4 @@
-"""Settings as people give them: plain numbers of theirs, or a sentence that says what is wrong."""
+"""Convert values of settings to Python's own types, or refuse them with a message."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 
-def whole(name: str, value: Any) -> int:
-    """Return a whole number of any kind as a plain one.
+def as_int(name: str, value: Any) -> int:
+    """Return an integer of any type as Python's.
 
     Parameters
     ----------
     name
-        Begins the message, such as ``"The tile"``.
+        Beginning of the message, such as ``"The tile"``.
     value
-        A number of Python, NumPy, …
+        An integer of Python, NumPy, …
 
     Raises
     ------
     ValueError
-        If it is none; ``True`` is none.
+        If it is not an integer; ``True`` is not.
     """
     try:
         if isinstance(value, bool):
@@ -33,21 +33,21 @@ def whole(name: str, value: Any) -> int:
         raise ValueError(f"{name} is {value!r}; it must be a whole number.") from None
 
 
-def number(name: str, value: Any) -> float:
-    """Return a finite number of any kind as a plain one; see `whole`.
+def as_float(name: str, value: Any) -> float:
+    """Return a finite number of any type as Python's; see `as_int`.
 
     Raises
     ------
     ValueError
-        If it is none, NaN or infinite; ``True`` is none.
+        If it is not a number, NaN or infinite; ``True`` is not a number.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
         raise ValueError(f"{name} is {value!r}; it must be a finite number.")
     return float(value)
 
 
-def flag(name: str, value: Any) -> bool:
-    """Return yes or no of Python or NumPy as Python's; see `whole`.
+def as_bool(name: str, value: Any) -> bool:
+    """Return a bool of Python or NumPy as Python's; see `as_int`.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def pair(name: str, value: Any) -> tuple[int, int]:
-    """Return two whole numbers; see `whole`.
+def as_pair(name: str, value: Any) -> tuple[int, int]:
+    """Return two integers; see `as_int`.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def pair(name: str, value: Any) -> tuple[int, int]:
 
 
 def as_ints(name: str, value: Any) -> tuple[int, ...]:
-    """Return whole numbers, of which a single one may stand by itself; see `whole`.
+    """Return several integers, or a single one, as a tuple; see `as_int`.
 
     Raises
     ------
@@ -87,4 +87,4 @@ def as_ints(name: str, value: Any) -> tuple[int, ...]:
         listed = list(value)
     except TypeError:
         listed = [value]
-    return tuple(whole(name, each) for each in listed)
+    return tuple(as_int(name, number) for number in listed)

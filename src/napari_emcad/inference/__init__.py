@@ -1,1 +1,1 @@
-"""A network and slices in, a segmentation out, batch by batch."""
+"""Inference jobs: a network and slices in, a segmentation or stage maps out."""

@@ -1,4 +1,4 @@
-"""Which processors there are, and why the others cannot be used."""
+"""The processors of this computer, and the errors of those that run out of memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import torch
 
-from napari_emcad.model.precision import bfloat16_if_quick
+from napari_emcad.model.precision import bfloat16_if_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,20 +20,20 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 """Names of devices; auto takes the first available of the others."""
 
 
-_SHORT = (
+_OUT_OF_MEMORY = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
     "enforce fail at alloc_cpu",
-    "could not create a primitive",  # oneDNN says no more than that
+    "could not create a primitive",  # oneDNN gives no other reason
     "could not execute a primitive",
 )
-"""What torch's errors say, in small letters, where memory was short."""
+"""Parts of torch's error messages, in lower case, that mean that memory ran out."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """A device by its name for torch, its name for people, and why it cannot be used (or "")."""
+    """A device: its name in torch, its title, and why it cannot be used (or "")."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class DeviceChoice:
 
 
 def device_choices() -> tuple[DeviceChoice, ...]:
-    """Return every device, the best first; those with a reason are not available here."""
+    """Return all devices, the best first; those with a reason are not available here."""
     return _cuda(), _mps(), DeviceChoice("cpu", f"CPU ({_threads(torch.get_num_threads())})")
 
 
@@ -51,7 +51,7 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises
     ------
     ValueError
-        If there is no such device here; the message says why.
+        If there is no such device here; the message gives the reason.
     """
     if name not in DEVICES:
         raise ValueError(f"There is no device {name!r}; choose one of {', '.join(DEVICES)}.")
@@ -64,28 +64,31 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def autocast_type(device: torch.device, draft: bool = False) -> torch.dtype | None:
-    """Return the half precision that is right for inference there; None for full precision.
+    """Return the half precision for inference on a device; None for full precision.
 
-    A CPU computes in full precision, unless a draft will do.
+    A CPU computes in full precision, except for a draft.
     """
     if device.type == "cpu":
-        return bfloat16_if_quick(device) if draft else None
-    quick = bfloat16_if_quick(device)
-    return torch.float16 if quick is None else quick
+        return bfloat16_if_fast(device) if draft else None
+    bfloat16 = bfloat16_if_fast(device)
+    return torch.float16 if bfloat16 is None else bfloat16
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that a smaller batch might have succeeded."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(each in said for each in _SHORT)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(part in message for part in _OUT_OF_MEMORY)
 
 
-def unless_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
-    """Return what `work` returns, or None; the traceback, which holds tensors, ends here."""
+def none_if_out_of_memory(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Return the function's result, or None if memory ran out.
+
+    The error is handled here because its traceback keeps tensors alive.
+    """
     try:
-        return work(*given, **named)
+        return function(*args, **kwargs)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -93,7 +96,7 @@ def unless_out_of_memory(work: Callable[P, T], *given: P.args, **named: P.kwargs
 
 
 def free_memory() -> None:
-    """Give back what nothing refers to any more."""
+    """Collect garbage and release torch's cached memory."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -108,8 +111,8 @@ def _threads(count: int) -> str:
 def _cuda() -> DeviceChoice:
     if torch.cuda.is_available():
         return DeviceChoice("cuda", f"CUDA ({torch.cuda.get_device_name()})")
-    built = torch.version.cuda is not None
-    reason = "no NVIDIA GPU or driver was found" if built else "this torch was built without CUDA"
+    has_cuda = torch.version.cuda is not None
+    reason = "no NVIDIA GPU or driver was found" if has_cuda else "this torch is built without CUDA"
     return DeviceChoice("cuda", "CUDA", reason)
 
 

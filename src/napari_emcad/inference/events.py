@@ -1,4 +1,4 @@
-"""What an inference job takes and tells: settings, and events in the order they happen."""
+"""Settings of an inference job, and the events that it yields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_emcad.imaging.regions import CleanUp
-from napari_emcad.imaging.validation import flag, number, whole
+from napari_emcad.imaging.validation import as_bool, as_float, as_int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,31 +21,31 @@ class InferenceSettings:
     Parameters
     ----------
     device
-        ``"auto"`` (the best there is), ``"cuda"``, ``"mps"`` or ``"cpu"``.
+        ``"auto"`` (the best available), ``"cuda"``, ``"mps"`` or ``"cpu"``.
     tile
         Side of a tile in pixels that the network sees, where slices are not resized.
     overlap
-        Share of a tile that it has in common with the next, 0 … < 1.
+        Share of a tile that overlaps with the next, 0 … < 1.
     batch
-        Tiles or slices at once; None chooses for the device.
+        Number of tiles or slices that are computed at once; None chooses for the device.
     full_precision
         Whether to compute in float32 where half precision would be faster.
     draft
-        Whether a CPU may compute in bfloat16 as well, where it is quicker; for previews.
+        Whether a CPU may compute in bfloat16 as well, where that is faster; for previews.
     threshold
-        Probability above which a binary network's pixel is an object.
+        Probability above which a pixel of a binary network is foreground.
     stretch
-        Whether each slice's probabilities are stretched to 0 … 1 first, as in published
-        evaluations of binary networks. It forces at least one object pixel per slice.
+        Whether the probabilities of a slice are stretched to 0 … 1 first, as in published
+        evaluations of binary networks. It forces at least one foreground pixel per slice.
     probabilities
-        Whether probabilities are kept.
+        Whether probabilities are returned.
     clean_up
-        What is done to the labels of each finished slice.
+        Clean-up of the labels of a finished slice.
 
     Raises
     ------
     ValueError
-        If a value is of another kind, or out of bounds.
+        If a value is of another type, or out of bounds.
     """
 
     device: str = "auto"
@@ -60,7 +60,7 @@ class InferenceSettings:
     clean_up: CleanUp = field(default_factory=CleanUp)
 
     def __post_init__(self) -> None:
-        self._plain()
+        self._convert()
         if self.tile < 32:
             raise ValueError(f"The tile side is {self.tile}; it must be at least 32 pixels.")
         if not 0 <= self.overlap <= 0.9:
@@ -70,15 +70,15 @@ class InferenceSettings:
         if not 0 < self.threshold < 1:
             raise ValueError(f"The threshold is {self.threshold}; it must lie between 0 and 1.")
 
-    def _plain(self) -> None:
-        """Make values plain ones, and refuse those of another kind."""
-        values: dict[str, Any] = {"tile": whole("The tile", self.tile)}
+    def _convert(self) -> None:
+        """Convert values to Python's own types, and refuse those of another type."""
+        values: dict[str, Any] = {"tile": as_int("The tile", self.tile)}
         if self.batch is not None:
-            values["batch"] = whole("The batch", self.batch)
+            values["batch"] = as_int("The batch", self.batch)
         for name in ("overlap", "threshold"):
-            values[name] = number(f"The {name}", getattr(self, name))
+            values[name] = as_float(f"The {name}", getattr(self, name))
         for name in ("full_precision", "draft", "stretch", "probabilities"):
-            values[name] = flag(name, getattr(self, name))
+            values[name] = as_bool(name, getattr(self, name))
         if not isinstance(self.clean_up, CleanUp):
             raise ValueError(f"clean_up is {self.clean_up!r}; it must be a CleanUp.")
         for name, value in values.items():
@@ -87,7 +87,7 @@ class InferenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So many of so many tiles are done."""
+    """Number of tiles that are done, and of all tiles."""
 
     done: int
     total: int
@@ -95,7 +95,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should know, as a sentence."""
+    """A message for the user."""
 
     text: str
 
@@ -107,11 +107,11 @@ class Region:
     Attributes
     ----------
     where
-        Its place in a segmentation of the whole image.
+        NumPy index of the region in a segmentation of the whole image.
     labels
-        uint8 or wider, a fresh array of that part's shape.
+        uint8 or wider, a new array of the region's shape.
     probabilities
-        ``(K, …)`` float32, or None if not asked for.
+        ``(K, …)`` float32, or None if they were not requested.
     """
 
     where: Where
@@ -124,20 +124,20 @@ Event = Progress | Notice | Region
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a job ended.
+    """The result of a job.
 
     Attributes
     ----------
     ending
         ``"finished"``, or ``"stopped"`` by the user.
     slices_done, slices_total
-        Slices whose regions are final, of how many.
+        Number of slices whose regions are final, and of all slices.
     device
         Title of the processor that was used.
     notices
-        What was told on the way.
+        Texts of the notices that the job yielded.
     object_classes
-        Class of each separated object 1, 2, …; empty if labels are classes.
+        Classes of the separated objects 1, 2, …; empty if labels are classes.
     """
 
     ending: Literal["finished", "stopped"]

@@ -1,4 +1,4 @@
-"""Slices cut into what the network sees at once, and put together from what it says."""
+"""Slices cut into the patches that a network sees at once, and stitched from their logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.imaging.intensity import normalized, standardized, value_range
+from napari_emcad.imaging.intensity import normalize, standardize, value_range
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
 if TYPE_CHECKING:
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Index, Slices
 
 _SLICES_FOR_RANGE = 64
-"""Slices that percentiles over a stack are taken from, evenly spaced."""
+"""Number of evenly spaced slices that percentiles over a stack are computed from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """A prepared part of a slice.
+    """A preprocessed part of a slice.
 
     Attributes
     ----------
     number
-        Which slice of the job it belongs to, counted from 0.
+        Number of its slice in the job, from 0.
     top, left
         Its corner in the slice.
     pixels
-        ``(inputs, h, w)`` float32, ready for the network.
+        Network input, ``(inputs, h, w)`` float32.
     """
 
     number: int
@@ -46,22 +46,22 @@ class Patch:
 
 
 class Stitcher(Protocol):
-    """Puts one slice together from the logits of its pieces, in their order."""
+    """Puts one slice together from the logits of its patches, in their order."""
 
     def add(self, top: int, left: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``(K, h, w)`` logits as good as they are so far, to be put at (top, left)."""
+        """Return the stitched logits so far, ``(K, h, w)``, of the area that begins there."""
         ...
 
 
 class Preprocessor:
-    """From a job's slices to pieces; what `Preprocessing` says is done here.
+    """Turns the slices of a job into patches, as `Preprocessing` says.
 
     Parameters
     ----------
     slices
-        What to prepare.
+        The image.
     preprocessing
-        How.
+        How pixels become network inputs.
     """
 
     def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
@@ -70,8 +70,8 @@ class Preprocessor:
         self._stack_range: ValueRange | None = None
         self._slice_range: tuple[Index, ValueRange] | None = None
 
-    def tiled(self, tiling: Tiling, number: int) -> Iterator[Patch]:
-        """Yield the tiles of a slice, row by row; one too large for that is never held whole."""
+    def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
+        """Yield the tiles of a slice, row by row; a large slice is read in bands of rows."""
         height, width = tiling.tile
         bands = self.bands(number, [(top, top + height) for top in tiling.tops])
         for top, band in zip(tiling.tops, bands, strict=True):
@@ -79,26 +79,26 @@ class Preprocessor:
                 yield Patch(number, top, left, band[:, :, left : left + width])
 
     def bands(self, number: int, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
-        """Yield prepared rows of a slice, ``(inputs, h, W)``, one half-open span after another."""
+        """Yield rows of a slice as network inputs ``(inputs, h, W)``, per half-open span."""
         index = self.slices.indices[number]
-        whole = self.slices.read(index) if self.slices.fits else None
-        values = self._range(index, whole)
+        pixels = self.slices.read(index) if self.slices.fits_in_memory else None
+        values = self._range(index, pixels)
         for rows in spans:
-            raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
-            yield self._prepared(raw, values)
+            raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
+            yield self._prepare(raw, values)
 
-    def resized(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
-        """Yield a slice brought to `size`, bilinear with anti-aliasing, aspect not kept."""
+    def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
+        """Yield a slice resized to `size`, bilinear with anti-aliasing, aspect not kept."""
         index = self.slices.indices[number]
         raw = self.slices.read(index)
-        prepared = torch.from_numpy(self._prepared(raw, self._range(index, raw)))[None]
+        prepared = torch.from_numpy(self._prepare(raw, self._range(index, raw)))[None]
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
         yield Patch(number, 0, 0, small[0].numpy())
 
     def planes(
         self, index: Index, rows: tuple[int, int], columns: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return a window of a slice, normalized but not standardized, as training wants it.
+        """Return a window of a slice, normalized but not standardized, as training takes it.
 
         Parameters
         ----------
@@ -112,22 +112,23 @@ class Preprocessor:
         NDArray
             ``(1 or inputs, h, w)``: a single plane stays single, it feeds all inputs.
         """
-        whole = self.slices.read(index) if self.slices.fits else None
-        raw = self.slices.read(index, rows) if whole is None else whole[:, slice(*rows)]
+        pixels = self.slices.read(index) if self.slices.fits_in_memory else None
+        raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
         part = raw[:, :, slice(*columns)]
-        planes = normalized(part, self._range(index, whole), self.preprocessing)
+        planes = normalize(part, self._range(index, pixels), self.preprocessing)
         return planes if len(planes) == 1 else self.slices.planes_to_inputs(planes)
 
-    def _prepared(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
-        planes = normalized(raw, values, self.preprocessing)
-        return standardized(self.slices.planes_to_inputs(planes), self.preprocessing)
+    def _prepare(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
+        planes = normalize(raw, values, self.preprocessing)
+        return standardize(self.slices.planes_to_inputs(planes), self.preprocessing)
 
-    def _range(self, index: Index, whole: NDArray[Any] | None) -> ValueRange:
+    def _range(self, index: Index, pixels: NDArray[Any] | None) -> ValueRange:
+        """Return the values that become 0 and 1; `pixels` are those of the slice, if known."""
         if self.preprocessing.intensity != "percentile":
             return self.preprocessing.low, self.preprocessing.high
         if self.preprocessing.over == "slice":
             if self._slice_range is None or self._slice_range[0] != index:
-                sample = self.slices.sample(index) if whole is None else whole
+                sample = self.slices.sample(index) if pixels is None else pixels
                 self._slice_range = index, value_range(sample, self.preprocessing)
             return self._slice_range[1]
         if self._stack_range is None:
@@ -138,23 +139,23 @@ class Preprocessor:
         indices = self.slices.indices
         count = min(len(indices), _SLICES_FOR_RANGE)
         chosen = np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))
-        every = len(chosen)
-        while gcd(every, self.slices.width) > 1:  # else only some columns would be looked at
-            every += 1
-        samples = [self.slices.sample(indices[i]).reshape(-1)[::every] for i in chosen]
+        step = len(chosen)
+        while gcd(step, self.slices.width) > 1:  # a common divisor would sample some columns only
+            step += 1
+        samples = [self.slices.sample(indices[i]).reshape(-1)[::step] for i in chosen]
         return value_range(np.concatenate(samples), self.preprocessing)
 
 
 class PatchPlan(Protocol):
-    """How every slice of a job is cut and put together."""
+    """How the slices of a job are cut and stitched."""
 
     @property
     def patches_per_slice(self) -> int:
-        """How many."""
+        """Number of patches of one slice."""
         ...
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
-        """Yield the pieces of one slice."""
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+        """Yield the patches of one slice."""
         ...
 
     def stitcher(self, classes: int) -> Stitcher:
@@ -170,32 +171,32 @@ class Tiled:
 
     @property
     def patches_per_slice(self) -> int:
-        """Tiles."""
+        """Number of tiles of one slice."""
         return len(self.tiling)
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
         """Yield the tiles of one slice."""
-        return preprocessor.tiled(self.tiling, number)
+        return preprocessor.tiles(self.tiling, number)
 
     def stitcher(self, classes: int) -> Stitcher:
-        """Blend them."""
+        """Return a weighted blending of the tiles."""
         return Blend(self.tiling, classes)
 
 
 @dataclass(frozen=True, slots=True)
 class Resized:
-    """Every slice brought to one size, and its logits back."""
+    """Slices resized to one size, and their logits resized back."""
 
     size: tuple[int, int]
     shape: tuple[int, int]
     patches_per_slice: int = 1
 
-    def pieces(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
-        """Yield the one piece of a slice."""
-        return preprocessor.resized(self.size, number)
+    def patches(self, preprocessor: Preprocessor, number: int) -> Iterator[Patch]:
+        """Yield the resized slice."""
+        return preprocessor.resized_slice(self.size, number)
 
     def stitcher(self, classes: int) -> Stitcher:
-        """Resize logits back."""
+        """Return this, whose `add` resizes logits back."""
         return self
 
     def add(self, top: int, left: int, logits: NDArray[np.float32]) -> NDArray[np.float32]:

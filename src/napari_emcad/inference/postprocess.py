@@ -1,14 +1,14 @@
-"""From logits to labels, and what is done once a slice is complete."""
+"""From logits to labels, and the clean-up of complete slices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
-from napari_emcad.imaging.regions import cleaned, separated
+from napari_emcad.imaging.regions import clean_up_labels, separate_objects
 from napari_emcad.inference.events import Region
+from napari_emcad.inference.probabilities import channel_probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,36 +19,33 @@ if TYPE_CHECKING:
     from napari_emcad.inference.events import InferenceSettings
 
 
-def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return sigmoid of one channel or softmax over several, ``(K, h, w)``."""
-    result: NDArray[np.float32] = expit(logits) if len(logits) == 1 else softmax(logits, axis=0)
-    return result
+def labels_from_logits(logits: NDArray[np.float32], threshold: float) -> NDArray[Any]:
+    """Return the class labels of ``(K, h, w)`` logits, ``(h, w)``.
 
-
-def class_labels(logits: NDArray[np.float32], threshold: float) -> NDArray[Any]:
-    """Return ``(h, w)`` labels: 1 above the threshold, or the largest of several channels.
-
-    uint8, or uint16 for more than 256 channels.
+    A single channel is 1 where its probability is above the threshold; of several channels the
+    largest counts. The type is uint8, or uint16 for more than 256 channels.
     """
     if len(logits) == 1:
         above: NDArray[Any] = logits[0] > np.log(threshold / (1 - threshold))
         return above.astype(np.uint8)
     largest: NDArray[Any] = logits.argmax(0)
-    return largest.astype(label_type(len(logits) - 1))
+    return largest.astype(label_dtype(len(logits) - 1))
 
 
-def label_type(largest: int) -> type[np.unsignedinteger[Any]]:
-    """Return the narrowest type that holds a label; never narrower."""
+def label_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
+    """Return the narrowest unsigned type that holds labels up to `largest`."""
     return np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32
 
 
 class Postprocessor:
-    """Turns the logits of pieces into regions, and a complete slice into its final region.
+    """Turns the logits of patches into regions, and a complete slice into its final region.
+
+    Stretching and clean-up need the whole slice, so its logits or labels are kept until then.
 
     Parameters
     ----------
     slices
-        What is being segmented.
+        The image that is segmented.
     settings
         Threshold, probabilities, clean-up.
     object_classes
@@ -64,12 +61,24 @@ class Postprocessor:
         self._labels: NDArray[Any] | None = None
         self.object_classes = list(object_classes)
 
-    def piece(self, index: Index, top: int, left: int, logits: NDArray[np.float32]) -> Region:
-        """Return the region of a piece, and remember what completing the slice will need."""
-        labels = class_labels(logits, self._settings.threshold)
+    def process_patch(
+        self, index: Index, top: int, left: int, logits: NDArray[np.float32]
+    ) -> Region:
+        """Return the region of a patch, and keep what `finish_slice` needs.
+
+        Parameters
+        ----------
+        index
+            The slice's position along the stacked axes.
+        top, left
+            Corner of the patch in the slice.
+        logits
+            ``(K, h, w)``.
+        """
+        labels = labels_from_logits(logits, self._settings.threshold)
         rows, columns = (top, top + labels.shape[0]), (left, left + labels.shape[1])
         shape = (self._slices.height, self._slices.width)
-        if self._stretches(logits):
+        if self._settings.stretch and len(logits) == 1:
             if self._logits is None:
                 self._logits = np.zeros((1, *shape), np.float32)
             self._logits[:, slice(*rows), slice(*columns)] = logits
@@ -77,39 +86,37 @@ class Postprocessor:
             if self._labels is None:
                 self._labels = np.zeros(shape, labels.dtype)
             self._labels[slice(*rows), slice(*columns)] = labels
-        chances = probabilities(logits) if self._settings.probabilities else None
-        return self._region(index, rows, columns, labels, chances)
+        probabilities = channel_probabilities(logits) if self._settings.probabilities else None
+        return self._region(index, rows, columns, labels, probabilities)
 
-    def complete(self, index: Index) -> Region | None:
-        """Return the final region of a slice, or None if its pieces are final already."""
-        labels, chances = self._labels, None
+    def finish_slice(self, index: Index) -> Region | None:
+        """Return the final region of a slice, or None if the regions of its patches are final."""
+        labels, probabilities = self._labels, None
         if self._logits is not None:
-            chances = _stretched(probabilities(self._logits))
-            labels = (chances[0] > self._settings.threshold).astype(np.uint8)
-        self._labels = self._logits = None
+            probabilities = _stretch(channel_probabilities(self._logits))
+            labels = (probabilities[0] > self._settings.threshold).astype(np.uint8)
+        self.discard_slice()
         if labels is None:
             return None
-        labels = self._tidied(labels)
+        labels = self._clean_up(labels)
         rows, columns = (0, labels.shape[0]), (0, labels.shape[1])
-        kept = chances if self._settings.probabilities else None
-        return self._region(index, rows, columns, labels, kept)
+        if not self._settings.probabilities:
+            probabilities = None
+        return self._region(index, rows, columns, labels, probabilities)
 
-    def forget(self) -> None:
-        """Drop a slice that will be done again."""
+    def discard_slice(self) -> None:
+        """Drop what is kept of a slice that is finished or will be done again."""
         self._labels = self._logits = None
 
-    def _stretches(self, logits: NDArray[np.float32]) -> bool:
-        return self._settings.stretch and len(logits) == 1
-
-    def _tidied(self, labels: NDArray[Any]) -> NDArray[Any]:
+    def _clean_up(self, labels: NDArray[Any]) -> NDArray[Any]:
         clean_up = self._settings.clean_up
-        labels = cleaned(labels, clean_up) if clean_up.active else labels
+        labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
         if not clean_up.separate:
             return labels
-        objects, classes = separated(labels, clean_up.neck)
+        objects, classes = separate_objects(labels, clean_up.neck)
         first = len(self.object_classes)
         self.object_classes += classes
-        wide = max(label_type(len(self.object_classes)), np.uint16, key=lambda t: t().itemsize)
+        wide = max(label_dtype(len(self.object_classes)), np.uint16, key=lambda t: t().itemsize)
         return np.where(objects > 0, objects.astype(np.int64) + first, 0).astype(wide)
 
     def _region(
@@ -118,16 +125,17 @@ class Postprocessor:
         rows: tuple[int, int],
         columns: tuple[int, int],
         labels: NDArray[Any],
-        chances: NDArray[np.float32] | None,
+        probabilities: NDArray[np.float32] | None,
     ) -> Region:
         where = self._slices.where(index, rows, columns)
         if self._slices.transposed:
             labels = labels.T
-            chances = None if chances is None else chances.swapaxes(1, 2)
-        return Region(where, labels, chances)
+            probabilities = None if probabilities is None else probabilities.swapaxes(1, 2)
+        return Region(where, labels, probabilities)
 
 
-def _stretched(chances: NDArray[np.float32]) -> NDArray[np.float32]:
-    low, high = chances.min(), chances.max()
-    stretched: NDArray[np.float32] = (chances - low) / (high - low + np.float32(1e-8))
+def _stretch(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities scaled so that the least is 0 and the largest is 1."""
+    low, high = probabilities.min(), probabilities.max()
+    stretched: NDArray[np.float32] = (probabilities - low) / (high - low + np.float32(1e-8))
     return stretched

@@ -1,4 +1,4 @@
-"""The inference job: one batch after another, smaller ones when memory runs out."""
+"""The segmentation job: batch after batch of patches, smaller ones when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_emcad.inference.devices import (
     device_choices,
     free_memory,
     is_out_of_memory,
-    unless_out_of_memory,
+    none_if_out_of_memory,
 )
 from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
     Predict = Callable[[list[Patch]], NDArray[np.float32]]
 
 SMALLEST_TILE = 64
-"""No smaller tile is tried when memory runs out."""
+"""Side in pixels; no smaller tile is tried when memory runs out."""
 
 _PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
-"""Pixels of a batch, unless the user says how many pieces."""
+"""Pixels of a batch by type of device, unless the user sets the batch size."""
 
 
 class OutOfMemory(MemoryError):
-    """Memory was short even for the smallest piece."""
+    """Memory was short even for the smallest patch."""
 
 
 @contextmanager
-def short_memory_told() -> Iterator[None]:
-    """Say in a sentence that memory ran out, wherever it was; any other error stays as it is.
+def describe_memory_errors() -> Iterator[None]:
+    """Turn every error of torch or NumPy that means that memory ran out into `OutOfMemory`.
 
     Raises
     ------
     OutOfMemory
-        If it did.
+        If memory ran out; the message says what to do.
     """
     try:
         yield
@@ -65,22 +65,24 @@ def short_memory_told() -> Iterator[None]:
     else:
         return
     raise OutOfMemory(
-        "Memory ran out. Close other programs, or take a coarser resolution or a part of the image."
+        "Memory ran out. Close other programs, or choose a coarser resolution or a part of the "
+        "image."
     )
 
 
 class NotFinite(ValueError):
-    """A network answered NaN or infinity; the message says what to do."""
+    """The output of a network is NaN or infinite; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Effort:
-    """How much is computed at once: so many pieces, of tiles that the network sees so large."""
+class _BatchSize:
+    """Side of a tile in pixels, and number of patches that are computed at once."""
 
     tile: int
     batch: int
 
-    def smaller(self, tiled: bool) -> _Effort | None:
+    def smaller(self, tiled: bool) -> _BatchSize | None:
+        """Return the next smaller one to try when memory ran out, or None."""
         if self.batch > 1:
             return replace(self, batch=self.batch // 2)
         half = self.tile // 2
@@ -96,7 +98,7 @@ def segment_slices(
     stop: threading.Event,
     object_classes: Sequence[int] = (),
 ) -> Generator[Event, None, Summary]:
-    """Segment slice by slice, yielding regions as they come and progress after each batch.
+    """Segment slice by slice, yielding regions as they come and progress per batch.
 
     When memory runs out the batch is halved, then the tile, and the slice is done again; a
     `Notice` says so.
@@ -106,88 +108,88 @@ def segment_slices(
     network
         In eval mode; it is moved to the device.
     slices
-        What to segment.
+        The image.
     preprocessing
-        What happens to pixels first.
+        How pixels become network inputs.
     head
-        Which map is the prediction.
+        Which head is the prediction.
     settings
-        How to compute.
+        Device, tiles, threshold, clean-up.
     stop
-        Set it, from any thread, to end the job after the current batch; what is done stays.
+        Set it, from any thread, to end the job after the current batch; finished regions stay.
     object_classes
-        Classes of objects 1, 2, … that the result has already; separated ones are numbered on.
+        Classes of objects 1, 2, … that the result has already; further objects are numbered on.
 
     Raises
     ------
     ValueError
         If the device cannot be used.
     NotFinite
-        If the network answers NaN or infinity.
+        If the network's output is NaN or infinite.
     OutOfMemory
-        If memory is short even for the smallest piece.
+        If memory is short even for the smallest patch.
     """
     device = choose_device(settings.device)
     network = network.to(device)
     preprocessor = Preprocessor(slices, preprocessing)
     postprocessor = Postprocessor(slices, settings, object_classes)
-    effort = _first_effort(device, slices, preprocessing, settings)
+    size = _first_batch_size(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
     while True:
-        plan = make_plan(slices, preprocessing, effort.tile, settings.overlap)
+        plan = make_plan(slices, preprocessing, size.tile, settings.overlap)
         predict = _predictor(network, head, preprocessing.zoom, device, settings)
-        walk = _walk(plan, effort.batch, preprocessor, postprocessor, predict, first, stop)
-        first, ending = yield from walk
+        job = _segment_from(first, plan, size.batch, preprocessor, postprocessor, predict, stop)
+        first, ending = yield from job
         if ending != "out of memory":
             break
-        postprocessor.forget()
+        postprocessor.discard_slice()
         free_memory()
-        less = effort.smaller(tiled=preprocessing.size is None)
-        if less is None:
-            raise OutOfMemory(no_memory(device, effort.tile, preprocessing))
-        effort = less
-        notices.append(_used(device, effort, preprocessing))
+        smaller = size.smaller(tiled=preprocessing.size is None)
+        if smaller is None:
+            raise OutOfMemory(out_of_memory_message(device, size.tile, preprocessing))
+        size = smaller
+        notices.append(_size_notice(device, size, preprocessing))
         yield Notice(notices[-1])
-    title = next(each.title for each in device_choices() if each.name == device.type)
+    title = next(choice.title for choice in device_choices() if choice.name == device.type)
     total = len(slices.indices)
     objects = tuple(postprocessor.object_classes)
     return Summary(ending, first, total, title, tuple(notices), objects)
 
 
-def _walk(
+def _segment_from(
+    first: int,
     plan: PatchPlan,
     batch_size: int,
     preprocessor: Preprocessor,
     postprocessor: Postprocessor,
     predict: Predict,
-    first: int,
     stop: threading.Event,
 ) -> Generator[Event, None, tuple[int, Ending]]:
-    """Segment from slice `first` on; return the first slice that is not final, and why."""
+    """Segment from slice `first` on; return the first slice that is not final, and the ending."""
     indices = preprocessor.slices.indices
-    each, total = plan.patches_per_slice, len(indices) * plan.patches_per_slice
-    done, stitcher, number = first * each, None, first
+    per_slice, total = plan.patches_per_slice, len(indices) * plan.patches_per_slice
+    done, stitcher, number = first * per_slice, None, first
     yield Progress(done, total)
     batches = _batches(plan, preprocessor, first, batch_size)
-    while (batch := unless_out_of_memory(next, batches, [])) != []:
+    while (batch := none_if_out_of_memory(next, batches, [])) != []:
         if stop.is_set():
             return number, "stopped"
-        logits = None if batch is None else unless_out_of_memory(predict, batch)
+        logits = None if batch is None else none_if_out_of_memory(predict, batch)
         if batch is None or logits is None:
             return number, "out of memory"
-        for piece, said in zip(batch, logits, strict=True):
-            stitcher = stitcher or plan.stitcher(len(said))
-            index, top, left = indices[piece.number], piece.top, piece.left
-            joined = unless_out_of_memory(stitcher.add, top, left, said)
-            if joined is None:
+        for patch, patch_logits in zip(batch, logits, strict=True):
+            stitcher = stitcher or plan.stitcher(len(patch_logits))
+            index, top, left = indices[patch.number], patch.top, patch.left
+            stitched = none_if_out_of_memory(stitcher.add, top, left, patch_logits)
+            if stitched is None:
                 return number, "out of memory"
-            yield postprocessor.piece(index, top, left, joined)
+            yield postprocessor.process_patch(index, top, left, stitched)
             done += 1
-            if done % each == 0:
-                number, stitcher = piece.number + 1, None
-                last = postprocessor.complete(index)
-                if last is not None:
-                    yield last
+            if done % per_slice == 0:
+                number, stitcher = patch.number + 1, None
+                final = postprocessor.finish_slice(index)
+                if final is not None:
+                    yield final
         yield Progress(done, total)
     return number, "finished"
 
@@ -196,8 +198,8 @@ def _batches(
     plan: PatchPlan, preprocessor: Preprocessor, first: int, size: int
 ) -> Iterator[list[Patch]]:
     numbers = range(first, len(preprocessor.slices.indices))
-    pieces = (piece for number in numbers for piece in plan.pieces(preprocessor, number))
-    while batch := list(islice(pieces, size)):
+    patches = (patch for number in numbers for patch in plan.patches(preprocessor, number))
+    while batch := list(islice(patches, size)):
         yield batch
 
 
@@ -211,70 +213,70 @@ def _predictor(
     half = None if settings.full_precision else autocast_type(device, settings.draft)
 
     def predict(batch: list[Patch]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(np.stack([piece.pixels for piece in batch]))
+        pixels = torch.from_numpy(np.stack([patch.pixels for patch in batch]))
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
-            logits = network.predict(pixels.to(device), head, zoom)
-            said: NDArray[np.float32] = logits.float().cpu().numpy()
-        check_finite(np.isfinite(said).all(), half)
-        return said
+            output = network.predict(pixels.to(device), head, zoom)
+            logits: NDArray[np.float32] = output.float().cpu().numpy()
+        check_finite(np.isfinite(logits).all(), half)
+        return logits
 
     return predict
 
 
 def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
-    """Refuse a network's answer that is not finite.
+    """Refuse the output of a network that is not finite.
 
     Parameters
     ----------
     finite
-        Whether it is.
+        Whether all numbers are.
     half
-        The half precision in which it was computed; None for full precision.
+        The half precision in which the output was computed; None for full precision.
 
     Raises
     ------
     NotFinite
-        If it is not; the message says what to do.
+        If the output is not finite; the message says what to do.
     """
     if finite:
         return
     if half is not None:
         raise NotFinite(
-            f"The network's answer is not finite (NaN or infinity) in {_name(half)}; compute in "
+            f"The network's output is not finite (NaN or infinity) in {_name(half)}; compute in "
             f"full precision (under Advanced; full_precision=True; --full-precision)."
         )
     raise NotFinite(
-        "The network's answer is not finite (NaN or infinity): its weights are damaged, or pixel "
+        "The network's output is not finite (NaN or infinity): its weights are damaged, or pixel "
         "values are far from those it was trained on; use another copy of the checkpoint, or "
         "check its preprocessing."
     )
 
 
-def _name(kind: torch.dtype) -> str:
-    return str(kind).removeprefix("torch.")
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
-def _first_effort(
+def _first_batch_size(
     device: torch.device, slices: Slices, preprocessing: Preprocessing, settings: InferenceSettings
-) -> _Effort:
+) -> _BatchSize:
     if preprocessing.size is None:
         height, width = (round(s * preprocessing.zoom) for s in (slices.height, slices.width))
         tile = min(settings.tile, max(height, width))
         area = min(tile, height) * min(tile, width)
     else:
         tile, area = settings.tile, preprocessing.size[0] * preprocessing.size[1]
-    return _Effort(tile, settings.batch or max(1, _PIXELS[device.type] // max(area, 1)))
+    return _BatchSize(tile, settings.batch or max(1, _PIXELS[device.type] // max(area, 1)))
 
 
-def _used(device: torch.device, effort: _Effort, preprocessing: Preprocessing) -> str:
-    size = f" of {effort.tile} pixels" if preprocessing.size is None else ""
-    piece = "tile" if preprocessing.size is None else "slice"
-    pieces = f"one {piece}{size}" if effort.batch == 1 else f"{effort.batch} {piece}s{size}"
-    return f"Memory ran out on {device.type}; went on with {pieces} at once."
+def _size_notice(device: torch.device, size: _BatchSize, preprocessing: Preprocessing) -> str:
+    of_pixels = f" of {size.tile} pixels" if preprocessing.size is None else ""
+    name = "tile" if preprocessing.size is None else "slice"
+    count = f"one {name}{of_pixels}" if size.batch == 1 else f"{size.batch} {name}s{of_pixels}"
+    return f"Memory ran out on {device.type}; went on with {count} at once."
 
 
-def no_memory(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
-    """Return that memory is short even for one tile of so many pixels, or for one slice."""
+def out_of_memory_message(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
+    """Return the message that memory is short even for one tile of this side, or for one slice."""
     if preprocessing.size is None:
         return (
             f"Memory on {device.type} is short even for one tile of {tile} pixels. Close other "

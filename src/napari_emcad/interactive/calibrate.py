@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from napari_emcad.inference.uncertainty import (
     TEMPERATURES,
     Reliability,
-    fitted_temperature,
+    fit_temperature,
     reliability,
 )
 from napari_emcad.interactive.held_out import HeldOutPredictions, held_out_predictions
@@ -158,7 +158,7 @@ def fit_calibration(checkpoint: Checkpoint, predictions: HeldOutPredictions) -> 
     none is fitted and the temperature is 1.
     """
     logits, classes, correct = predictions.logits, predictions.classes, predictions.correct
-    temperature = fitted_temperature(logits, classes) if correct < len(classes) else 1.0
+    temperature = fit_temperature(logits, classes) if correct < len(classes) else 1.0
     before, after = (reliability(logits, classes, value) for value in (1.0, temperature))
     return Calibration(checkpoint, temperature, before, after, correct)
 

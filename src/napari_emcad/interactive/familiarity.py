@@ -11,8 +11,8 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.samples import read_planes
-from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, parts_of
-from napari_emcad.training.validation import labels
+from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, split_by_annotation
+from napari_emcad.training.validation import predict_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,16 +100,16 @@ def adapted_config(
         Whether the model has been trained with such strokes before.
     """
     if classes < 2:
-        return config.changed(learning_rate=_ONE_CLASS_RATE * config.learning_rate, pseudo=0.0)
+        return config.replace(learning_rate=_ONE_CLASS_RATE * config.learning_rate, pseudo=0.0)
     if config.teacher == "probe":
         retrained = trained_before and strokes >= _FEW_STROKES
         if familiarity.is_familiar and not (familiarity.is_mixed and retrained):
-            config = config.changed(teacher="initial")
+            config = config.replace(teacher="initial")
         elif retrained:
-            config = config.changed(teacher="consensus")
+            config = config.replace(teacher="consensus")
     if strokes < _FEW_STROKES:
         pseudo = 0.0 if config.teacher == "ema" else config.pseudo
-        config = config.changed(pseudo=pseudo, ema=0.0)
+        config = config.replace(pseudo=pseudo, ema=0.0)
     return config
 
 
@@ -141,8 +141,8 @@ def measure_familiarity(
     network = checkpoint.network().to(choose_device(device)).eval()
     classes = 1 + max((int(source.target.max(initial=0)) for source in first_strokes), default=0)
     correct, annotated = np.zeros(classes), np.zeros(classes)
-    for part in parts_of(first_strokes, checkpoint.preprocessing)[0]:
-        predicted = labels(network, part, checkpoint.preprocessing, checkpoint.head)
+    for part in split_by_annotation(first_strokes, checkpoint.preprocessing)[0]:
+        predicted = predict_labels(network, part, checkpoint.preprocessing, checkpoint.head)
         for k in set(np.unique(part.target).tolist()) - {UNLABELED}:
             correct[k] += np.count_nonzero((predicted == k) & (part.target == k))
             annotated[k] += np.count_nonzero(part.target == k)
@@ -151,7 +151,7 @@ def measure_familiarity(
     if accuracy < _FAMILIAR_ACCURACY or classes > max(checkpoint.config.num_classes, 2):
         return Familiarity(accuracy)
     teacher = PseudoLabelTeacher(network, config.supervision, "probe")
-    teacher.look(first_strokes, checkpoint.preprocessing)
+    teacher.fit(first_strokes, checkpoint.preprocessing)
     agreement = teacher.agreement(first_strokes, checkpoint.preprocessing)
     compared = others if agreement >= _AGREEMENT else ()
     elsewhere = [teacher.agreement([source], checkpoint.preprocessing) for source in compared]

@@ -57,7 +57,7 @@ def fine_tune_job(
     trained_before = task.base is not None
     config = adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)
     zoom = task.checkpoint.preprocessing.zoom
-    config = config.changed(validate_every=validation_interval(config, training, held_out, zoom))
+    config = config.replace(validate_every=validation_interval(config, training, held_out, zoom))
     preview = PreviewSchedule(task.checkpoint, visible, task.device, stop)
     return (
         yield from train_job(

@@ -11,11 +11,9 @@ from scipy.ndimage import map_coordinates
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.inference.jobs import relay_job
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
-from napari_emcad.inference.uncertainty import (
-    chances,
-    entropy,
-)
+from napari_emcad.inference.uncertainty import entropy
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey, patch_keys
 from napari_emcad.pipelines.stage_maps import stage_maps_job
 
@@ -61,12 +59,12 @@ class HeldOutPredictions:
     @property
     def correct(self) -> int:
         """Number of pixels whose class is predicted correctly."""
-        return int((chances(self.logits).argmax(0) == self.classes).sum())
+        return int((class_probabilities(self.logits).argmax(0) == self.classes).sum())
 
     @property
     def mean_entropy(self) -> float:
         """Mean entropy of the predictions, 0 … 1."""
-        return float(entropy(chances(self.logits)).mean())
+        return float(entropy(class_probabilities(self.logits)).mean())
 
 
 def held_out_predictions(

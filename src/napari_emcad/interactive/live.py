@@ -24,9 +24,9 @@ from napari_emcad.interactive.samples import read_planes
 from napari_emcad.pipelines.train import trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
-from napari_emcad.training.samples import Sampler
-from napari_emcad.training.trainer import Trainer, copied
-from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
+from napari_emcad.training.sampler import Sampler
+from napari_emcad.training.trainer import Trainer, copy_weights
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
 
 if TYPE_CHECKING:
     import threading
@@ -133,14 +133,14 @@ class LiveTrainer:
         training, held_out = planes.split(self._scans)
         yield from self._measure_familiarity(planes, cache)
         self._updates += 1
-        config = self._config.changed(seed=self._config.seed + self._updates)
+        config = self._config.replace(seed=self._config.seed + self._updates)
         sampler = Sampler(training, self._start.config.input_channels, self._preprocessing, config)
         adapted = self._adapted_config(task)
         if adapted.pseudo:
-            self._trainer.begin(training, self._preprocessing, adapted.teacher)
+            self._trainer.prepare(training, self._preprocessing, adapted.teacher)
         losses = yield from self._train(sampler, seconds, adapted, stop)
         self._scans = task.record.scans
-        yield from predict_visible(self._trainer.kept, visible, self._start, self._device, stop)
+        yield from predict_visible(self._trainer.averaged, visible, self._start, self._device, stop)
         score = self._score(held_out, stop)
         return LiveUpdate(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
@@ -175,7 +175,7 @@ class LiveTrainer:
         with retain_freed_memory():
             while not losses or (self._clock() < end and not stop.is_set()):
                 batch = sampler.batch(step)
-                loss = self._trainer.learn(batch, rate_factor, self._step, pseudo_factor)
+                loss = self._trainer.step(batch, rate_factor, self._step, pseudo_factor)
                 if not np.isfinite(loss):
                     raise ValueError(f"The loss became {loss}; lower the learning rate.")
                 losses.append(loss)
@@ -192,15 +192,15 @@ class LiveTrainer:
         if not held_out or start < self._next_score:
             return None
         head = self._start.head
-        scores = validate(self._trainer.kept, held_out, self._preprocessing, stop, head)
+        scores = validate(self._trainer.averaged, held_out, self._preprocessing, stop, head)
         end = self._clock()
         self._next_score = end + _SCORE_PAUSE_FACTOR * (end - start)
         if len(scores) < len(held_out):
             return None
-        return HeldOut(mean_dice(together(scores)), mean_iou(together(scores)))
+        return HeldOut(mean_dice(pool_scores(scores)), mean_iou(pool_scores(scores)))
 
     def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"
         dice = None if score is None else score.dice
-        weights = copied(self._trainer.kept)
+        weights = copy_weights(self._trainer.averaged)
         return trained_checkpoint(self._start, weights, self._config, event, dice)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.inference.segment import NotFinite, segment_slices
-from napari_emcad.training.validation import evaluating
+from napari_emcad.training.validation import eval_mode
 
 if TYPE_CHECKING:
     import threading
@@ -53,7 +53,7 @@ def predict_visible(
     if slices is None:
         return
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
-    with evaluating(network):
+    with eval_mode(network):
         for event in segment_slices(
             network, slices, checkpoint.preprocessing, checkpoint.head, settings, stop
         ):

@@ -56,9 +56,11 @@ class TaskPlanes:
     def familiarity_slices(self) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
         """Return slices with only the first strokes of the classes, and other annotated slices."""
         record = self.task.record
-        first = record.first_strokes()
-        others = {key: patch.target for key, patch in record.patches.items() if key not in first}
-        return list(self._slices(first)), list(self._slices(others))
+        first_strokes = record.first_strokes()
+        others = {
+            key: patch.target for key, patch in record.patches.items() if key not in first_strokes
+        }
+        return list(self._slices(first_strokes)), list(self._slices(others))
 
     def _slices(self, targets: Mapping[Any, NDArray[np.integer]]) -> Iterator[LabeledSlice]:
         keys = [key for key in self.planes if key in targets][:_FAMILIARITY_PATCHES]
@@ -122,7 +124,7 @@ def labeled_slices(
             if not (target != UNLABELED).any():
                 continue
             first = first_strokes.get(key, np.full_like(target, UNLABELED)) != UNLABELED
-            labeled = LabeledSlice(str(key), planes[key], target, weight, new, first=first)
+            labeled = LabeledSlice(str(key), planes[key], target, weight, new, first_strokes=first)
             if size is not None and size != target.shape:
                 labeled = _without(resized_slice(labeled, size), _resized_mask(excluded(), size))
             if (labeled.target != UNLABELED).any():

@@ -204,7 +204,7 @@ def _uncertain_slice(
     step, slices = search.step, search.slices
     values = [stage_map.values for stage_map in maps.maps]
     uncertainty, features = (v.swapaxes(-1, -2) if slices.transposed else v for v in values)
-    band = slices.height if slices.fits else search.band * step
+    band = slices.height if slices.fits_in_memory else search.band * step
     bands = [
         preprocessor.planes(index, (top, min(top + band, slices.height)), (0, slices.width))
         for top in range(0, slices.height, band)

@@ -13,7 +13,7 @@ from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.folder_lock import FolderLockedError, claimed
 from napari_emcad.io.reports.curves import curves_png
 from napari_emcad.training.config import with_current_names
-from napari_emcad.training.events import EpochEnd, kept_epoch
+from napari_emcad.training.events import EpochEnd, selected_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -148,7 +148,7 @@ class TrainingRun:
         RunError
             If the disk does not take them.
         """
-        kept = kept_epoch(epochs)
+        kept = selected_epoch(epochs)
         rows = [{**asdict(each), "kept": each is kept} for each in epochs]
         table = io.StringIO()
         writer = csv.DictWriter(table, [*(each.name for each in fields(EpochEnd)), "kept"])

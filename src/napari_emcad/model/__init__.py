@@ -1,1 +1,1 @@
-"""The network, torch alone."""
+"""The PVT-EMCAD network; depends on torch and timm alone."""

@@ -1,11 +1,17 @@
-"""What a PVT-EMCAD network is, as frozen data."""
+"""The architecture of a PVT-EMCAD network, as frozen data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from napari_emcad.model.checks import check_value
+from napari_emcad.model.encoders import ENCODERS
+
+if TYPE_CHECKING:
+    from napari_emcad.model.encoders import EncoderSpec
 
 Activation = Literal["relu6", "relu"]
 Aggregation = Literal["add", "concat"]
@@ -14,40 +20,16 @@ STAGES = (4, 3, 2, 1)
 """Decoder stages as the paper numbers them: 4 is the deepest, 1 the finest."""
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
-"""Input pixels per pixel of each stage."""
+"""Input pixels per pixel of a stage's map."""
 
 MULTIPLE = 32
 """The network's inner height and width are multiples of this; smaller images are padded."""
 
 LARGEST_KERNEL = 31
-"""Pixels; the largest side of a kernel. Published networks have 5 at most; a file that says
-thousands is no network that any computer could run."""
-
+"""Largest side of a kernel in pixels. Published networks have 5 at most; a damaged file may claim
+a size that no computer could run."""
 
 _ODD = f"odd sizes up to {LARGEST_KERNEL}"
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderShape:
-    """Sizes of one PVTv2, finest stage first (PVT v2, arXiv 2106.13797, table 1)."""
-
-    widths: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-    mlp_ratios: tuple[int, int, int, int] = (8, 8, 4, 4)
-    reductions: tuple[int, int, int, int] = (8, 4, 2, 1)
-    """Spatial reduction of the keys and values of each stage's attention."""
-
-
-_WIDE = (64, 128, 320, 512)
-ENCODERS: dict[str, EncoderShape] = {
-    "pvt_v2_b0": EncoderShape((32, 64, 160, 256), (2, 2, 2, 2)),
-    "pvt_v2_b1": EncoderShape(_WIDE, (2, 2, 2, 2)),
-    "pvt_v2_b2": EncoderShape(_WIDE, (3, 4, 6, 3)),
-    "pvt_v2_b3": EncoderShape(_WIDE, (3, 4, 18, 3)),
-    "pvt_v2_b4": EncoderShape(_WIDE, (3, 8, 27, 3)),
-    "pvt_v2_b5": EncoderShape(_WIDE, (3, 6, 40, 3), mlp_ratios=(4, 4, 4, 4)),
-}
-"""The encoders by their timm names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +41,25 @@ class ModelConfig:
     encoder
         A key of `ENCODERS`.
     num_classes
-        Channels of each head: 1 for a binary network (sigmoid), else one per class with the
+        Channels of the heads: 1 for a binary network (sigmoid), else one per class with the
         background first (softmax).
     input_channels
-        1 or 3: what the network was trained on. One channel passes the learned gray stem.
+        Number of channels that the network was trained on, 1 or 3. A single channel passes the
+        learned gray stem.
     kernel_sizes
-        Odd sizes of the depth-wise convolutions of each MSCB, `LARGEST_KERNEL` at most.
+        Odd sizes of the depth-wise convolutions of an MSCB, `LARGEST_KERNEL` at most.
     expansion_factor
-        Width of an MSCB's inside over its outside.
+        Inner width of an MSCB over its outer width.
     dw_parallel
-        Whether the depth-wise branches stand side by side; otherwise each sees the input plus the
-        branches before it.
+        Whether the depth-wise branches are parallel; otherwise a branch gets the input plus the
+        outputs of the branches before it.
     aggregation
-        How the branches meet: ``"add"`` or ``"concat"``.
+        How the branches are joined: ``"add"`` or ``"concat"``.
     lgag_kernel_size
         Odd kernel size of the attention gates, `LARGEST_KERNEL` at most; 1 makes their convolutions
         ungrouped.
     activation
-        ``"relu6"`` or ``"relu"``, inside the MSCBs only.
+        Activation inside the MSCBs: ``"relu6"`` or ``"relu"``.
 
     Raises
     ------
@@ -95,62 +78,63 @@ class ModelConfig:
     activation: Activation = "relu6"
 
     def __post_init__(self) -> None:
-        self._plain()
+        self._convert()
         known = self.encoder in tuple(ENCODERS)
-        _check(known, "encoder", self.encoder, f"one of {', '.join(ENCODERS)}")
+        self._check("encoder", known, f"one of {', '.join(ENCODERS)}")
         for name in ("num_classes", "expansion_factor", "lgag_kernel_size"):
-            _check(_whole(getattr(self, name)), name, getattr(self, name), "a whole number")
-        _check(1 <= self.num_classes <= 65_535, "num_classes", self.num_classes, "1 to 65535")
-        _check(self.input_channels in (1, 3), "input_channels", self.input_channels, "1 or 3")
-        odd = bool(self.kernel_sizes) and all(map(_odd, self.kernel_sizes))
-        _check(odd, "kernel_sizes", self.kernel_sizes, f"one or more {_ODD}")
-        _check(self.expansion_factor >= 1, "expansion_factor", self.expansion_factor, "1 or more")
-        _check(isinstance(self.dw_parallel, bool), "dw_parallel", self.dw_parallel, "true or false")
-        _check(
-            self.aggregation in get_args(Aggregation),
-            "aggregation",
-            self.aggregation,
-            "add or concat",
-        )
-        gate = self.lgag_kernel_size
-        _check(_odd(gate), "lgag_kernel_size", gate, f"one of the {_ODD}")
-        _check(
-            self.activation in get_args(Activation), "activation", self.activation, "relu6 or relu"
-        )
+            self._check(name, _is_int(getattr(self, name)), "a whole number")
+        self._check("num_classes", 1 <= self.num_classes <= 65_535, "1 to 65535")
+        self._check("input_channels", self.input_channels in (1, 3), "1 or 3")
+        odd = bool(self.kernel_sizes) and all(map(_is_odd, self.kernel_sizes))
+        self._check("kernel_sizes", odd, f"one or more {_ODD}")
+        self._check("expansion_factor", self.expansion_factor >= 1, "1 or more")
+        self._check("dw_parallel", isinstance(self.dw_parallel, bool), "true or false")
+        self._check("aggregation", self.aggregation in get_args(Aggregation), "add or concat")
+        self._check("lgag_kernel_size", _is_odd(self.lgag_kernel_size), f"one of the {_ODD}")
+        self._check("activation", self.activation in get_args(Activation), "relu6 or relu")
 
-    def _plain(self) -> None:
-        """Make numbers of NumPy plain ones, and a tuple of the kernel sizes."""
+    def _convert(self) -> None:
+        """Convert NumPy's integers to Python's, and the kernel sizes to a tuple."""
         for name in ("num_classes", "input_channels", "expansion_factor", "lgag_kernel_size"):
-            object.__setattr__(self, name, _integer(getattr(self, name)))
+            object.__setattr__(self, name, _as_int(getattr(self, name)))
         sizes = self.kernel_sizes
         listed = isinstance(sizes, Iterable) and not isinstance(sizes, str)
-        _check(listed, "kernel_sizes", sizes, f"one or more {_ODD}")
-        object.__setattr__(self, "kernel_sizes", tuple(map(_integer, sizes)))
+        self._check("kernel_sizes", listed, f"one or more {_ODD}")
+        object.__setattr__(self, "kernel_sizes", tuple(map(_as_int, sizes)))
+
+    def _check(self, name: str, valid: bool, expected: str) -> None:
+        check_value(valid, name, getattr(self, name), expected)
 
     @property
-    def shape(self) -> EncoderShape:
-        """The sizes of this network's encoder."""
+    def encoder_spec(self) -> EncoderSpec:
+        """What is known of this network's encoder."""
         return ENCODERS[self.encoder]
 
     @property
     def widths(self) -> dict[int, int]:
-        """Channels of each decoder stage, deepest first."""
-        return dict(zip(STAGES, reversed(self.shape.widths), strict=True))
+        """Channels of the decoder stages, deepest first."""
+        return dict(zip(STAGES, reversed(self.encoder_spec.widths), strict=True))
+
+    def inner_widths(self, width: int) -> tuple[int, int]:
+        """Return the channels of an MSCB's branches, and of the joined branches."""
+        inner = width * self.expansion_factor
+        joined = inner * len(self.kernel_sizes) if self.aggregation == "concat" else inner
+        return inner, joined
 
 
-def _integer(value: Any) -> Any:
-    """Return whole numbers of any kind as plain ones, and anything else as it is."""
+def squeezed_width(width: int) -> int:
+    """Return the inner channels of a channel attention block (CAB) of this width."""
+    return width if width < 16 else width // 16
+
+
+def _as_int(value: Any) -> Any:
+    """Return an integer of any type as Python's, and anything else unchanged."""
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
 
 
-def _whole(value: object) -> bool:
+def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _odd(value: int) -> bool:
-    return _whole(value) and 0 < value <= LARGEST_KERNEL and value % 2 == 1
-
-
-def _check(right: bool, name: str, value: object, expected: str) -> None:
-    if not right:
-        raise ValueError(f"{name} is {value!r}; it must be {expected}.")
+def _is_odd(value: int) -> bool:
+    return _is_int(value) and 0 < value <= LARGEST_KERNEL and value % 2 == 1

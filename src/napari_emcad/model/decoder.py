@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_emcad.model.config import squeezed_width
 from napari_emcad.model.depthwise import Depthwise
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def _norm_act(conv: nn.Conv2d, act: type[nn.Module] = nn.Identity) -> nn.Sequent
 
 
 class CAB(nn.Module):
-    """Channel attention block: which channels matter.
+    """Channel attention block: weights channels by their mean and maximum over the map.
 
     ``(N, C, H, W)`` → attention ``(N, C, 1, 1)`` in 0…1.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        inner = width if width < 16 else width // 16
+        inner = squeezed_width(width)
         self.squeeze = nn.Conv2d(width, inner, 1, bias=False)
         self.act = nn.ReLU(inplace=True)
         self.excite = nn.Conv2d(inner, width, 1, bias=False)
@@ -53,9 +54,9 @@ class CAB(nn.Module):
 
 
 class SAB(nn.Module):
-    """Spatial attention block: which places matter; one serves all four stages.
+    """Spatial attention block: weights positions by mean and maximum over the channels.
 
-    ``(N, C, H, W)`` → attention ``(N, 1, H, W)`` in 0…1.
+    ``(N, C, H, W)`` → attention ``(N, 1, H, W)`` in 0…1. One block serves all four stages.
     """
 
     def __init__(self) -> None:
@@ -69,7 +70,7 @@ class SAB(nn.Module):
 
 
 class MSCB(nn.Module):
-    """Multi-scale convolution block: depth-wise convolutions of several sizes.
+    """Multi-scale convolution block: depth-wise convolutions of several kernel sizes.
 
     ``(N, C, H, W)`` → ``(N, C, H, W)``.
     """
@@ -77,11 +78,9 @@ class MSCB(nn.Module):
     def __init__(self, width: int, config: ModelConfig) -> None:
         super().__init__()
         act = _ACTIVATIONS[config.activation]
-        inner = width * config.expansion_factor
-        concat = config.aggregation == "concat"
-        joined = inner * len(config.kernel_sizes) if concat else inner
+        inner, joined = config.inner_widths(width)
         self.parallel = config.dw_parallel
-        self.concat = concat
+        self.concat = config.aggregation == "concat"
         self.shuffle = nn.ChannelShuffle(gcd(joined, width))
         self.expand = _norm_act(nn.Conv2d(width, inner, 1, bias=False), act)
         self.branches = nn.ModuleList(
@@ -90,7 +89,7 @@ class MSCB(nn.Module):
         self.project = _norm_act(nn.Conv2d(joined, width, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the map with what all scales add to it."""
+        """Return the input plus the projection of the joined branches."""
         scales = self._scales(self.expand(x))
         joined = torch.cat(scales, dim=1) if self.concat else _sum(scales)
         refined: Tensor = x + self.project(self.shuffle(joined))
@@ -107,15 +106,16 @@ class MSCB(nn.Module):
 
 def _sum(maps: Sequence[Tensor]) -> Tensor:
     total = maps[0]
-    for each in maps[1:]:
-        total = total + each
+    for other in maps[1:]:
+        total = total + other
     return total
 
 
 class MSCAM(nn.Module):
-    """Multi-scale convolutional attention module: channel, then spatial attention, then MSCB.
+    """Multi-scale convolutional attention module: channel attention, spatial attention, MSCB.
 
-    ``(N, C, H, W)`` → ``(N, C, H, W)``. The spatial attention is shared, hence handed in.
+    ``(N, C, H, W)`` → ``(N, C, H, W)``. The spatial attention is shared by the stages, hence an
+    argument of `forward`.
     """
 
     def __init__(self, width: int, config: ModelConfig) -> None:
@@ -145,12 +145,12 @@ class EUCB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the larger map."""
-        wide: Tensor = self.pointwise(self.depthwise(self.upsample(x)))
-        return wide
+        larger: Tensor = self.pointwise(self.depthwise(self.upsample(x)))
+        return larger
 
 
 class LGAG(nn.Module):
-    """Large-kernel grouped attention gate: where the skip connection is let through.
+    """Large-kernel grouped attention gate: weights the positions of a skip connection.
 
     Decoder map and encoder skip, both ``(N, C, H, W)`` → gate ``(N, 1, H, W)`` in 0…1.
     """
@@ -181,7 +181,7 @@ class DeepestStage(nn.Module):
         self.mscam = MSCAM(width, config)
 
     def forward(self, skip: Tensor, _: None, spatial_attention: SAB) -> Tensor:
-        """Return the refined map; nothing is deeper."""
+        """Return the refined map; there is no deeper stage."""
         refined: Tensor = self.mscam(skip, spatial_attention)
         return refined
 
@@ -196,7 +196,7 @@ class Stage(nn.Module):
         self.mscam = MSCAM(width, config)
 
     def forward(self, skip: Tensor, deeper: Tensor, spatial_attention: SAB) -> Tensor:
-        """Return the deeper map, enlarged, joined with the gated skip and refined."""
+        """Return the refined sum of the enlarged deeper map and the gated skip."""
         decoded = self.up(deeper)
         decoded = decoded + skip * self.gate(decoded, skip)
         refined: Tensor = self.mscam(decoded, spatial_attention)

@@ -1,8 +1,8 @@
-"""Depth-wise convolution whose gradient does not take ten times as long as it should on a CPU.
+"""Depth-wise convolution with a fast weight gradient on CPUs.
 
-oneDNN has a fast way to the weights' gradient for kernels of 3 × 3, and none for larger ones: in
-bfloat16 a kernel of 5 × 5 costs ten to twenty times as much. The gradient of a large kernel is
-therefore put together from squares of 3 × 3, each a convolution over a shifted input.
+oneDNN computes the gradient of the weights fast for kernels of 3 × 3 only: in bfloat16 a kernel of
+5 × 5 takes ten to twenty times as long. The gradient of a large kernel is therefore put together
+from blocks of 3 × 3, which are convolutions over a shifted input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BLOCK = 3
 
 
 class Depthwise(nn.Conv2d):
-    """A convolution of each channel with a kernel of its own, without bias, size kept.
+    """A depth-wise convolution without bias that keeps the size.
 
     ``(N, C, H, W)`` → ``(N, C, H, W)``.
     """
@@ -27,19 +27,19 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolved map."""
-        learns = torch.is_grad_enabled() and self.weight.requires_grad
-        if self.kernel_size[0] <= _BLOCK or x.device.type != "cpu" or not learns:
+        trained = torch.is_grad_enabled() and self.weight.requires_grad
+        if self.kernel_size[0] <= _BLOCK or x.device.type != "cpu" or not trained:
             return super().forward(x)
         weight = self.weight
         if torch.is_autocast_enabled("cpu"):
             half = torch.get_autocast_dtype("cpu")
             x, weight = x.to(half), weight.to(half)
-        convolved: Tensor = _InBlocks.apply(x, weight)
+        convolved: Tensor = _BlockwiseGradient.apply(x, weight)
         return convolved
 
 
-class _InBlocks(torch.autograd.Function):
-    """A depth-wise convolution that keeps the size; its weights' gradient comes block by block."""
+class _BlockwiseGradient(torch.autograd.Function):
+    """A depth-wise convolution that keeps the size and computes its weight gradient in blocks."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -49,38 +49,38 @@ class _InBlocks(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        of_x, of_weight = None, None
+        grad_x, grad_weight = None, None
         if ctx.needs_input_grad[0]:
-            of_x = _backward(grad, x, weight, weight.shape[-1] // 2, [True, False, False])[0]
+            grad_x = _backward(grad, x, weight, weight.shape[-1] // 2, [True, False, False])[0]
         if ctx.needs_input_grad[1]:
-            of_weight = _of_weight(grad, x, weight)
-        return of_x, of_weight
+            grad_weight = _weight_gradient(grad, x, weight)
+        return grad_x, grad_weight
 
 
-def _of_weight(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient of a kernel, square by square."""
+def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Return the gradient of the weights, block by block."""
     side = weight.shape[-1]
     reach = side // 2
     surplus = -side % _BLOCK
     padded = F.pad(x, (reach, reach + surplus, reach, reach + surplus))
-    height, width = (each + _BLOCK - 1 for each in x.shape[-2:])
-    found = weight.new_empty((len(weight), 1, side + surplus, side + surplus))
+    height, width = (size + _BLOCK - 1 for size in x.shape[-2:])
+    gradient = weight.new_empty((len(weight), 1, side + surplus, side + surplus))
     block = weight.new_empty((len(weight), 1, _BLOCK, _BLOCK))
     for top in range(0, side, _BLOCK):
         for left in range(0, side, _BLOCK):
             shifted = padded[:, :, top : top + height, left : left + width]
             shifted = shifted.contiguous(memory_format=torch.channels_last)
             square = _backward(grad, shifted, block, 0, [False, True, False])[1]
-            found[:, :, top : top + _BLOCK, left : left + _BLOCK] = square
-    return found[:, :, :side, :side]
+            gradient[:, :, top : top + _BLOCK, left : left + _BLOCK] = square
+    return gradient[:, :, :side, :side]
 
 
 def _backward(
-    grad: Tensor, x: Tensor, weight: Tensor, padding: int, wanted: list[bool]
+    grad: Tensor, x: Tensor, weight: Tensor, padding: int, mask: list[bool]
 ) -> tuple[Any, ...]:
-    """Return the gradients of input, weights and bias, those that are wanted."""
+    """Return the gradients of input, weights and bias, None where `mask` is False."""
     sizes = [0], [1, 1], [padding, padding], [1, 1], False, [0, 0]
-    found: tuple[Any, ...] = torch.ops.aten.convolution_backward(
-        grad, x, weight, *sizes, len(weight), wanted
+    gradients: tuple[Any, ...] = torch.ops.aten.convolution_backward(
+        grad, x, weight, *sizes, len(weight), mask
     )
-    return found
+    return gradients

@@ -1,4 +1,4 @@
-"""The encoder: an image in, four feature maps out."""
+"""Build an encoder: an image in, four feature maps out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
-    """Return timm's PVTv2 with random weights, as a map from images to four features.
+def create_encoder(name: str, drop_path_rate: float = 0.0) -> nn.Module:
+    """Return timm's encoder with random weights.
 
     Parameters
     ----------
     name
-        timm's name, ``pvt_v2_b0`` … ``pvt_v2_b5``.
+        A key of `napari_emcad.model.encoders.ENCODERS`.
     drop_path_rate
         Stochastic depth of the last block; it rises linearly from 0 over the blocks.
 
@@ -25,10 +25,6 @@ def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
     -------
     Module
         ``(N, 3, H, W)`` → four maps ``(N, C, H / s, W / s)`` for s = 4, 8, 16, 32, finest first.
-
-    Notes
-    -----
-    PVT v2: Improved Baselines with Pyramid Vision Transformer, arXiv 2106.13797.
     """
     encoder = timm.create_model(
         name, pretrained=False, features_only=True, drop_path_rate=drop_path_rate
@@ -36,11 +32,11 @@ def pvt_v2(name: str, drop_path_rate: float = 0.0) -> nn.Module:
     return cast("nn.Module", encoder)
 
 
-def fuse_attention(encoder: nn.Module, fused: bool) -> None:
-    """Choose how attention is computed: in one kernel, or as three operations.
+def set_fused_attention(encoder: nn.Module, fused: bool) -> None:
+    """Compute attention in one fused kernel, or as three operations.
 
-    The results are equal but for rounding. One kernel needs less memory; three are up to six times
-    as fast on a CPU when gradients are wanted.
+    The results are equal but for rounding. The fused kernel needs less memory; three operations
+    are up to six times as fast on a CPU when gradients are needed.
     """
     for module in encoder.modules():
         if hasattr(module, "fused_attn"):

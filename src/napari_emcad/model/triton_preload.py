@@ -1,9 +1,9 @@
-"""Import torch's companions so that they do not crash beside an OpenGL canvas.
+"""Load triton so that it does not crash beside an OpenGL canvas.
 
 timm imports torchvision, which imports triton, whose ``libtriton.so`` carries its own LLVM. When
 Mesa's software OpenGL has loaded another LLVM first (virtual machines, remote desktops, CI), the
-symbols of the two clash and the process dies. Loading triton with ``RTLD_DEEPBIND`` makes it
-prefer its own symbols. Every module that needs timm imports this one before it.
+symbols of the two clash and the process crashes. Loading triton with ``RTLD_DEEPBIND`` makes it
+prefer its own symbols. All modules that need timm import this one before it.
 """
 
 from __future__ import annotations

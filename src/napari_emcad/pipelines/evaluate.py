@@ -16,7 +16,7 @@ from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read_write import read_image, read_labels
 from napari_emcad.io.reports.evaluation_sheet import sheet_row
 from napari_emcad.pipelines.segment import segment, slices_for
-from napari_emcad.training.metrics import Scores, hausdorff95, score, total
+from napari_emcad.training.metrics import Scores, hausdorff95, score, sum_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -243,7 +243,7 @@ def mean_of_defined(distances: Iterable[float]) -> tuple[float, int]:
 def pooled(scores: Iterable[ImageScore]) -> dict[int, Scores]:
     """Return the scores of each class with the pixels of all images counted together."""
     listed = list(scores)
-    return {k: total(each.by_class[k] for each in listed) for k in listed[0].by_class}
+    return {k: sum_scores(each.by_class[k] for each in listed) for k in listed[0].by_class}
 
 
 def keep_worst(kept: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:

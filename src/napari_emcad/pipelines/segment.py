@@ -229,10 +229,10 @@ def segment_job(
     said, and returns a `Summary`. Separated objects are numbered on from `object_classes`, the
     classes of those that the result has already.
     """
-    from napari_emcad.inference.segment import segment_slices, short_memory_told
+    from napari_emcad.inference.segment import describe_memory_errors, segment_slices
 
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    with short_memory_told():
+    with describe_memory_errors():
         network = checkpoint.network()
         return (
             yield from segment_slices(

@@ -10,14 +10,12 @@ import numpy as np
 
 from napari_emcad.inference.events import Notice, Progress, Summary
 from napari_emcad.inference.stage_maps.keys import (
-    OF_CLASSES,
-    OF_DOUBT,
     MapKey,
     StageMap,
-    channels_of,
+    count_channels,
     parse_map_keys,
 )
-from napari_emcad.inference.uncertainty import checked_temperature
+from napari_emcad.inference.uncertainty import as_temperature
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.pipelines.segment import (
     check_checkpoint,
@@ -163,10 +161,10 @@ class StageMaps:
         return index
 
     def _looked(self, position: Index) -> dict[str, StageMap]:
-        from napari_emcad.inference.segment import short_memory_told  # torch
+        from napari_emcad.inference.segment import describe_memory_errors  # torch
 
         if self._network is None:
-            with short_memory_told():
+            with describe_memory_errors():
                 self._network = self._checkpoint.network()
         one = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = stage_maps_job(
@@ -219,14 +217,14 @@ def stage_maps(
     maps
         Short names: kinds (``"gate"``), kinds of a stage (``"gate:2"``), of a class
         (``"probability:4:1"``) or a channel (``"decoder:1:17"``); ``"all"`` is every kind but
-        ``"flips"``. See `MapKey` for what they show.
+        ``"flip_disagreement"``. See `MapKey` for what they show.
     axes, device, channels, scope
         As for `segment`.
     settings
         Device, tile, overlap and precision count. Tiles begin on multiples of 32 of the network's
         pixels, and maps are blended where they overlap.
     temperature
-        What logits are divided by for entropy, disagreement and flips.
+        What logits are divided by for entropy, disagreement and flip_disagreement.
     stop
         Set it from another thread to end after the current tile.
     on_event
@@ -253,7 +251,7 @@ def stage_maps(
     check_checkpoint(checkpoint)
     settings = settings_of(settings, options, device)
     wanted = parse_map_keys(maps, checkpoint.config)
-    temperature = checked_temperature(temperature)
+    temperature = as_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_maps(slices, checkpoint, wanted)
     given = (temperature, stop or threading.Event(), on_event)
@@ -272,13 +270,13 @@ def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey])
     height, width = preprocessing.size or (
         preprocessing.zoom * each for each in (slices.height, slices.width)
     )
-    results = {str(key): channels_of(key, checkpoint.config) / key.stride**2 for key in wanted}
+    results = {str(key): count_channels(key, checkpoint.config) / key.stride**2 for key in wanted}
     classes = checkpoint.config.num_classes
     heads = {f"head {n}": classes / STRIDES[n] ** 2 for n in STAGES}
     views = {"views": 4 * classes / STRIDES[1] ** 2}
-    made = [key for key in wanted if key.kind in OF_CLASSES or key.kind in OF_DOUBT]
-    compared = [key for key in wanted if key.kind in ("disagreement", "flips")]
-    held = results | (heads if made else {}) | (views if compared else {})
+    computed = [key for key in wanted if key.spec.heads(key.map_stage, checkpoint.head)]
+    compared = [key for key in wanted if key.spec.views > 1]
+    held = results | (heads if computed else {}) | (views if compared else {})
     refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
 
 
@@ -299,11 +297,12 @@ def stage_maps_job(
     said, and returns a `Summary`. Hand the colors of an `SliceMaps` to the next job for the same
     ones, and a network of this checkpoint to spare building it.
     """
-    from napari_emcad.inference.segment import short_memory_told
-    from napari_emcad.inference.stage_maps.extract import MapRequest, extract_stage_maps
+    from napari_emcad.inference.segment import describe_memory_errors
+    from napari_emcad.inference.stage_maps.extract import extract_stage_maps
+    from napari_emcad.inference.stage_maps.request import MapRequest
 
-    sight = MapRequest(wanted, checkpoint.head, temperature, colors or {})
+    request = MapRequest(wanted, checkpoint.head, temperature, colors or {})
     how = checkpoint.preprocessing
-    with short_memory_told():
+    with describe_memory_errors():
         network = checkpoint.network() if network is None else network
-        return (yield from extract_stage_maps(network, slices, how, sight, settings, stop))
+        return (yield from extract_stage_maps(network, slices, how, request, settings, stop))

@@ -86,7 +86,7 @@ def train_job(
     def with_preview(event: TrainingEvent) -> Iterator[TrainingEvent | Region]:
         yield event
         if preview is not None and isinstance(event, StepEnd):
-            yield from preview(trainer.kept)
+            yield from preview(trainer.averaged)
 
     course = yield from relay_job(job, with_preview)
     scores = [epoch.dice for epoch in course.epochs if epoch.dice is not None]

@@ -1,1 +1,1 @@
-"""Labeled slices in, a better network or an honest score out."""
+"""Training: labeled slices in, a trained network or its scores out."""

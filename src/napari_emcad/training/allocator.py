@@ -1,8 +1,8 @@
-"""Freed memory is kept for the next step while a network is trained on a CPU.
+"""Keep freed memory for the next training step on a CPU.
 
-Every step asks for the same hundreds of megabytes. glibc gives large pieces back to the system as
-soon as they are freed, so each step pays for fresh pages again: a fifth of its time. Elsewhere than
-on glibc nothing is done.
+All steps allocate the same hundreds of megabytes. glibc returns large blocks to the system as soon
+as they are freed, so a step pays for new pages again: a fifth of its time. Without glibc nothing
+is done.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of mallopt's parameters, from malloc.h."""
 
 _LARGE = 2**31 - 1
-_USUAL = 2**25
-"""Bytes; what glibc's own adaptation ends with."""
+_DEFAULT = 2**25
+"""Bytes; the largest threshold that glibc's own adaptation reaches."""
 
 
 @contextmanager
 def retain_freed_memory() -> Iterator[None]:
-    """Keep what is freed, and give it back at the end."""
+    """Keep freed memory in the process, and return it to the system at the end."""
     libc = _glibc()
     if libc is None:
         yield
         return
-    _set(libc, _LARGE)
+    _set_thresholds(libc, _LARGE)
     try:
         yield
     finally:
-        _set(libc, _USUAL)
+        _set_thresholds(libc, _DEFAULT)
         libc.malloc_trim(0)
 
 
-def _set(libc: Any, size: int) -> None:
+def _set_thresholds(libc: Any, size: int) -> None:
     for parameter in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
         libc.mallopt(parameter, size)
 

@@ -1,4 +1,4 @@
-"""Crops are zoomed, turned, mirrored and recolored, images and targets together."""
+"""Random changes of shape and color, of images and targets together."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import Augmentation
 
 _DIAGONAL = 1.42
+"""Diagonal of a square over its side: a rotated crop is cut from a window this much larger."""
 
 
 class Augmenter:
@@ -28,21 +29,21 @@ class Augmenter:
     Parameters
     ----------
     augmentation
-        What to do, and how strongly.
+        Which changes, and how strong.
     crop
         Side of the crop in pixels.
     zoom
-        Of the preprocessing, besides what is drawn.
+        Zoom of the preprocessing, in addition to the random one.
     """
 
     def __init__(self, augmentation: Augmentation, crop: int, zoom: float = 1.0) -> None:
-        self._scale = [zoom * each for each in augmentation.scale]
-        turned = augmentation.rotate > 0 or augmentation.shear > 0
-        self._side = int(np.ceil(crop * _DIAGONAL)) if turned else crop
-        self._shape = v2.Compose(_shape_transforms(augmentation, crop, turned))
+        self._scale = [zoom * scale for scale in augmentation.scale]
+        affine = augmentation.rotate > 0 or augmentation.shear > 0
+        self._side = int(np.ceil(crop * _DIAGONAL)) if affine else crop
+        self._shape = v2.Compose(_shape_transforms(augmentation, crop, affine))
         self._color = v2.Compose(_color_transforms(augmentation))
 
-    def window(self, rng: np.random.Generator) -> int:
+    def draw_window(self, rng: np.random.Generator) -> int:
         """Draw a zoom and return the side of the window that it needs."""
         zoom = float(np.exp(rng.uniform(*np.log(self._scale))))
         return max(round(self._side / zoom), 2)
@@ -50,7 +51,7 @@ class Augmenter:
     def __call__(
         self, pixels: NDArray[np.float32], target: NDArray[np.integer], inputs: int, seed: int
     ) -> tuple[Tensor, Tensor]:
-        """Return an augmented crop of a window.
+        """Return an augmented crop of a window, ``(inputs, crop, crop)`` and ``(crop, crop)``.
 
         Parameters
         ----------
@@ -59,9 +60,9 @@ class Augmenter:
         target
             ``(S, S)``.
         inputs
-            Channels wanted.
+            Number of channels of the crop.
         seed
-            What is drawn depends on it alone.
+            Seed of everything that is drawn.
         """
         image = tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(pixels)))
         mask = tv_tensors.Mask(torch.from_numpy(np.ascontiguousarray(target))[None])
@@ -76,54 +77,57 @@ class Augmenter:
         return image.clamp(0, 1).as_subclass(Tensor), mask[0].as_subclass(Tensor).long()
 
 
-def _shape_transforms(chosen: Augmentation, crop: int, turned: bool) -> list[Any]:
+def _shape_transforms(augmentation: Augmentation, crop: int, affine: bool) -> list[Any]:
     transforms: list[Any] = []
-    if turned:
-        affine = v2.RandomAffine(
-            degrees=chosen.rotate,
-            shear=chosen.shear or None,
+    if affine:
+        random_affine = v2.RandomAffine(
+            degrees=augmentation.rotate,
+            shear=augmentation.shear or None,
             interpolation=v2.InterpolationMode.BILINEAR,
             fill={tv_tensors.Image: 0.0, tv_tensors.Mask: UNLABELED},
         )
-        transforms += [v2.RandomApply([affine], p=0.5), v2.CenterCrop(crop)]
-    if chosen.flip:
-        transforms += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), _Transposed()]
+        transforms += [v2.RandomApply([random_affine], p=0.5), v2.CenterCrop(crop)]
+    if augmentation.flip:
+        transforms += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), _RandomTranspose()]
     return transforms or [v2.Identity()]
 
 
-def _color_transforms(chosen: Augmentation) -> list[Any]:
-    jitter = v2.ColorJitter(chosen.brightness, chosen.contrast, chosen.saturation, chosen.hue)
+def _color_transforms(augmentation: Augmentation) -> list[Any]:
+    jitter = v2.ColorJitter(
+        augmentation.brightness, augmentation.contrast, augmentation.saturation, augmentation.hue
+    )
     transforms: list[Any] = [
         v2.RandomApply([jitter], p=0.7),
-        v2.RandomGrayscale(chosen.gray),
-        v2.RandomApply([v2.RandomChannelPermutation()], p=chosen.permute),
-        v2.RandomInvert(chosen.invert),
+        v2.RandomGrayscale(augmentation.gray),
+        v2.RandomApply([v2.RandomChannelPermutation()], p=augmentation.permute),
+        v2.RandomInvert(augmentation.invert),
     ]
-    if chosen.gamma > 1:
-        transforms.append(v2.RandomApply([_Gamma(chosen.gamma)], p=0.5))
-    if chosen.blur:
-        transforms.append(v2.RandomApply([v2.GaussianBlur(7, (0.1, chosen.blur))], p=0.3))
-    if chosen.noise:
-        transforms.append(v2.RandomApply([_Noise(chosen.noise)], p=0.4))
+    if augmentation.gamma > 1:
+        transforms.append(v2.RandomApply([_RandomGamma(augmentation.gamma)], p=0.5))
+    if augmentation.blur:
+        blur = v2.GaussianBlur(7, (0.1, augmentation.blur))
+        transforms.append(v2.RandomApply([blur], p=0.3))
+    if augmentation.noise:
+        transforms.append(v2.RandomApply([_RandomNoise(augmentation.noise)], p=0.4))
     return transforms
 
 
-class _Transposed(v2.Transform):
+class _RandomTranspose(v2.Transform):
     """Swap rows and columns, half of the time."""
 
     def __init__(self) -> None:
         super().__init__()
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw."""
+        """Draw whether to swap."""
         return {"swap": bool(torch.rand(()) < 0.5)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Apply what was drawn."""
+        """Return the input, perhaps transposed."""
         return tv_tensors.wrap(inpt.mT, like=inpt) if params["swap"] else inpt
 
 
-class _Gamma(v2.Transform):
+class _RandomGamma(v2.Transform):
     """Raise values to a power between 1 / largest and largest."""
 
     def __init__(self, largest: float) -> None:
@@ -131,15 +135,15 @@ class _Gamma(v2.Transform):
         self._log = float(np.log(largest))
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw."""
+        """Draw the power."""
         return {"power": float(torch.exp(self._log * (2 * torch.rand(()) - 1)))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Apply what was drawn."""
+        """Return the input to this power."""
         return tv_tensors.wrap(inpt.clamp(0, 1) ** params["power"], like=inpt)
 
 
-class _Noise(v2.Transform):
+class _RandomNoise(v2.Transform):
     """Add Gaussian noise of a standard deviation up to `largest`."""
 
     def __init__(self, largest: float) -> None:
@@ -147,9 +151,9 @@ class _Noise(v2.Transform):
         self._largest = largest
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw."""
+        """Draw the standard deviation."""
         return {"sigma": float(self._largest * torch.rand(()))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Apply what was drawn."""
+        """Return the input with noise added."""
         return tv_tensors.wrap(inpt + params["sigma"] * torch.randn(inpt.shape), like=inpt)

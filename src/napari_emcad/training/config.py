@@ -1,23 +1,27 @@
-"""How a network is trained, as frozen data, and the presets."""
+"""How a network is trained, as frozen data; see `presets` for named configurations."""
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from napari_emcad.model.checks import check_value
+from napari_emcad.training.settings import check_bounds, check_types, suggest_names
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Mapping
 
 LossName = Literal["ce_dice", "bce_dice", "unified", "asymmetric_unified", "weighted_bce_iou"]
 SupervisionName = Literal["mutation", "deep", "last", "deep_and_sum", "learned"]
 TeacherName = Literal["ema", "initial", "probe", "consensus"]
 Trainable = Literal["all", "stage2", "stage3", "stage4", "decoder"]
 
+_CHOICES = {
+    "loss": LossName,
+    "supervision": SupervisionName,
+    "train": Trainable,
+    "teacher": TeacherName,
+}
 
 _RENAMED = {"sure": "confidence", "grey": "gray"}
 _RENAMED_TEACHERS = {"mean": "ema", "start": "initial", "agreed": "consensus"}
@@ -40,58 +44,20 @@ def with_current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     return current
 
 
-def meant(names: Iterable[str], possible: Collection[str]) -> str:
-    """Return in brackets whether others were meant by these names; "" where none is near."""
-    near = [each for name in sorted(names) for each in get_close_matches(name, possible, n=1)]
-    return f" (did you mean {', '.join(near)}?)" if near else ""
-
-
-def _check(right: bool, name: str, value: object, expected: object) -> None:
-    if not right:
-        expected = " or ".join(expected) if isinstance(expected, tuple) else expected
-        raise ValueError(f"{name} is {value!r}; it must be {expected}.")
-
-
-_KINDS = {
-    "bool": "true or false",
-    "int": "a whole number",
-    "float": "a number",
-    "tuple[float, float]": "two numbers, such as [0.5, 2]",
-    "tuple[float, ...]": "numbers, such as [0.75, 1, 1.25]",
-}
-
-
-def _check_kinds(config: Augmentation | TrainingConfig) -> None:
-    """Refuse values of another type than their field's, before they are compared with bounds."""
-    for each in fields(config):
-        kind, value = str(each.type).removesuffix(" | None"), getattr(config, each.name)
-        if kind in _KINDS and not (value is None and kind != each.type):
-            _check(_is_of(kind, value), each.name, value, _KINDS[kind])
-
-
-def _is_of(kind: str, value: object) -> bool:
-    if kind.startswith("tuple"):
-        several = isinstance(value, (tuple, list)) and all(_is_of("float", v) for v in value)
-        return several and (kind.endswith("...]") or len(value) == 2)  # type: ignore[arg-type]
-    if kind == "bool" or isinstance(value, bool):
-        return kind == "bool" and isinstance(value, bool)
-    return isinstance(value, int if kind == "int" else (int, float)) and isfinite(value)
-
-
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What happens to a crop before it is trained on; all off by default.
+    """Random changes of a crop before it is trained on; all off by default.
 
     Parameters
     ----------
     scale
-        Least and largest zoom; drawn evenly over its logarithm.
+        Least and largest zoom; drawn uniformly over its logarithm.
     rotate
-        Degrees to either side; half of the crops are turned.
+        Largest rotation in degrees to either side, of half of the crops.
     shear
-        Degrees to either side.
+        Largest shear in degrees to either side, of half of the crops.
     flip
-        Whether crops are mirrored and turned by right angles.
+        Whether crops are mirrored and rotated by right angles.
     brightness, contrast, saturation
         Largest relative change.
     hue
@@ -103,7 +69,12 @@ class Augmentation:
     noise
         Largest standard deviation, where the image's range is 0 … 1.
     invert, gray, permute
-        Chances that values are inverted, colors dropped, channels shuffled.
+        Probabilities that values are inverted, colors dropped, channels shuffled.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of bounds.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
@@ -122,16 +93,16 @@ class Augmentation:
     permute: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        check_types(self)
         object.__setattr__(self, "scale", tuple(map(float, self.scale)))
         low, high = self.scale
-        _check(0 < low <= high, "scale", self.scale, "two positive numbers, the smaller one first")
-        _check(0 <= self.hue <= 0.5, "hue", self.hue, "0 to 0.5")
-        _check(self.gamma >= 1, "gamma", self.gamma, "at least 1")
-        for name in ("invert", "gray", "permute", "brightness", "contrast", "saturation"):
-            _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
-        for name in ("rotate", "shear", "blur", "noise"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        expected = "two positive numbers, the smaller one first"
+        check_value(0 < low <= high, "scale", self.scale, expected)
+        check_bounds(self, ("hue",), 0, 0.5)
+        check_bounds(self, ("gamma",), 1, None)
+        shares = ("invert", "gray", "permute", "brightness", "contrast", "saturation")
+        check_bounds(self, shares, 0, 1)
+        check_bounds(self, ("rotate", "shear", "blur", "noise"), 0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,62 +116,68 @@ class TrainingConfig:
     learning_rate, weight_decay
         Of AdamW; norms and biases are not decayed.
     encoder_rate
-        Factor on the encoder's learning rate.
+        Factor on the learning rate of the encoder.
     epochs
-        Passes; in one as many crops are drawn as there are slices, or `crops_per_epoch`.
+        Number of epochs; an epoch draws as many crops as there are slices, or `crops_per_epoch`.
     crops_per_epoch
-        None takes the number of slices.
+        Number of crops of an epoch; None takes the number of slices.
     batch
-        Crops at once.
+        Number of crops in a batch.
     crop
         Side of a crop in pixels.
     scales
-        Sizes that each batch is brought to one after another, relative to `crop`.
+        Sizes that a batch is resized to one after another, relative to `crop`.
     warm_up
-        Share of the steps in which the rate rises from 0.
+        Share of the steps in which the learning rate rises from 0.
     cosine
-        Whether the rate falls to 0 along a cosine; else it stays.
+        Whether the learning rate falls to 0 along a cosine; else it stays constant.
     clip
         Largest norm of the gradient; 0 does not clip.
     ema
-        Decay of the running mean of the weights, which is what is validated and kept; 0 is off.
+        Decay of the exponential moving average (EMA) of the weights, which is validated and saved;
+        0 is off.
     drop_path
         Stochastic depth of the encoder.
     train
-        ``"decoder"`` alone; with it the encoder's ``"stage4"`` (the deepest), that and
-        ``"stage3"``, those and ``"stage2"``; or ``"all"``.
+        Which part is trained: the ``"decoder"`` alone; the encoder's deepest ``"stage4"`` as well;
+        from ``"stage3"`` or ``"stage2"`` on; or ``"all"``.
     pool
-        How many different crops there are; None draws anew in each step. With a frozen encoder
-        its maps of a pool's crops are kept, so that a step costs the decoder alone.
+        Number of different crops; None draws new ones in every step. With a frozen encoder its maps
+        of the pool's crops are cached, so that a step costs the decoder alone.
     recent
-        Share of crops that are centered on what was painted last, as long as there is such.
+        Share of crops that are centered on the latest strokes, if there are any.
     pseudo
-        Weight of what is taught where nothing is painted.
+        Weight of the pseudo-labels of pixels that are not annotated.
     teacher
-        Source of the pseudo-labels: ``"ema"``, confident predictions of the running mean of the
-        weights (needs `ema`; the weight rises from 0 over the first third of the steps);
-        ``"initial"``, predictions of the network as it was before the training; ``"probe"``, a
-        linear classifier on its features, fitted to the annotated pixels; ``"consensus"``, the
-        pixels on which the last two agree.
+        Source of the pseudo-labels: ``"ema"``, confident predictions of the EMA network (needs
+        `ema`; the weight rises from 0 over the first third of the steps); ``"initial"``,
+        predictions of the network as it was before the training; ``"probe"``, a linear classifier
+        on its features, fitted to the annotated pixels; ``"consensus"``, the pixels on which the
+        last two agree.
     confidence
-        Probability above which a prediction of the running mean becomes a pseudo-label.
+        Probability above which a prediction of the EMA network becomes a pseudo-label.
     boundary
-        Weight of the term that pulls borders of the prediction to those of the image.
+        Weight of the loss that aligns borders of the prediction with those of the image.
     freeze_norm_below
-        Batches smaller than this leave the statistics of batch norms alone.
+        Batch size below which the running statistics of batch norms are frozen.
     foreground
         Share of crops that are centered on an object, classes taking turns.
     balance
-        How many times the pixels of the rarest class others have at most in a batch; 0 leaves
-        them. Strokes are drawn where something is wrong, so their areas say nothing.
+        Largest ratio of the pixels of a class to those of the rarest class in a batch; 0 does not
+        balance. Strokes are drawn where a model is wrong, so their areas mean nothing.
     mixed_precision
         Whether to compute in bfloat16 where the processor has it.
     validate_every
-        Epochs between two validations.
+        Number of epochs between two validations.
     seed
-        Of everything random.
+        Seed of everything random.
     augmentation
-        What happens to crops.
+        Random changes of crops.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of bounds.
     """
 
     loss: LossName = "bce_dice"
@@ -234,41 +211,36 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        _check_kinds(self)
+        check_types(self)
         object.__setattr__(self, "scales", tuple(map(float, self.scales)))
         if isinstance(self.augmentation, dict):
             augmentation = Augmentation(**with_current_names(self.augmentation))
             object.__setattr__(self, "augmentation", augmentation)
-        augmented = isinstance(self.augmentation, Augmentation)
-        _check(augmented, "augmentation", self.augmentation, "set by the names of its own settings")
-        _check(self.seed >= 0, "seed", self.seed, "at least 0")
-        for name, kind in (
-            ("loss", LossName),
-            ("supervision", SupervisionName),
-            ("train", Trainable),
-            ("teacher", TeacherName),
-        ):
-            _check(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
-        _check(self.crop >= 32 and self.crop % 32 == 0, "crop", self.crop, "a multiple of 32")
-        _check(bool(self.scales) and min(self.scales) > 0, "scales", self.scales, "positive")
-        for name in ("epochs", "batch", "validate_every"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        crops = self.crops_per_epoch
-        _check(crops is None or crops >= 1, "crops_per_epoch", crops, "at least 1")
-        _check(self.learning_rate > 0, "learning_rate", self.learning_rate, "positive")
-        _check(self.pool is None or self.pool >= 1, "pool", self.pool, "at least 1")
-        meanless = self.teacher == "ema" and not self.ema
-        _check(not (self.pseudo and meanless), "pseudo", self.pseudo, "0 without ema")
-        _check(0.5 <= self.confidence < 1, "confidence", self.confidence, "0.5 to below 1")
+        is_augmentation = isinstance(self.augmentation, Augmentation)
+        self._check("augmentation", is_augmentation, "set by the names of its own settings")
+        for name, choices in _CHOICES.items():
+            self._check(name, getattr(self, name) in get_args(choices), get_args(choices))
+        self._check("crop", self.crop >= 32 and self.crop % 32 == 0, "a multiple of 32")
+        self._check("scales", bool(self.scales) and min(self.scales) > 0, "positive")
+        self._check("learning_rate", self.learning_rate > 0, "positive")
+        ema_is_missing = self.teacher == "ema" and not self.ema
+        self._check("pseudo", not (self.pseudo and ema_is_missing), "0 without ema")
+        self._check("confidence", 0.5 <= self.confidence < 1, "0.5 to below 1")
         for name in ("warm_up", "ema", "drop_path"):
-            _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
-        for name in ("foreground", "recent"):
-            _check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
-        for name in ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary", "balance"):
-            _check(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+            self._check(name, 0 <= getattr(self, name) < 1, "0 to below 1")
+        for name in ("crops_per_epoch", "pool"):
+            if getattr(self, name) is not None:
+                check_bounds(self, (name,), 1, None)
+        check_bounds(self, ("epochs", "batch", "validate_every"), 1, None)
+        check_bounds(self, ("foreground", "recent"), 0, 1)
+        weights = ("weight_decay", "clip", "encoder_rate", "pseudo", "boundary", "balance")
+        check_bounds(self, ("seed", *weights), 0, None)
 
-    def changed(self, **changes: Any) -> TrainingConfig:
-        """Return this with some fields changed; those of `Augmentation` may be named as well.
+    def _check(self, name: str, valid: bool, expected: str | tuple[str, ...]) -> None:
+        check_value(valid, name, getattr(self, name), expected)
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """Return a copy with some fields changed; those of `Augmentation` may be named as well.
 
         Raises
         ------
@@ -276,136 +248,17 @@ class TrainingConfig:
             If a name is unknown or a value is out of bounds.
         """
         changes = with_current_names(changes)
-        inner = {each.name for each in fields(Augmentation)}
-        own = {each.name for each in fields(TrainingConfig)}
+        inner = {setting.name for setting in fields(Augmentation)}
+        own = {setting.name for setting in fields(TrainingConfig)}
         unknown = sorted(set(changes) - inner - own)
         if unknown:
             possible = ", ".join(sorted(own | inner))
             raise ValueError(
                 f"{', '.join(unknown)} is no setting; possible are {possible}"
-                f"{meant(unknown, own | inner)}."
+                f"{suggest_names(unknown, own | inner)}."
             )
         augmentation = replace(
             self.augmentation, **{k: v for k, v in changes.items() if k in inner}
         )
         outer = {k: v for k, v in changes.items() if k in own}
         return replace(self, **{"augmentation": augmentation, **outer})
-
-
-def parsed_settings(text: str) -> dict[str, Any]:
-    """Return settings out of a text such as ``flip=false, scale=[0.5, 2]``.
-
-    Raises
-    ------
-    ValueError
-        If a part is not of the form name=value.
-    """
-    settings = {}
-    for part in re.split(r",(?![^\[]*\])", text):
-        name, found, value = (each.strip() for each in part.partition("="))
-        if found and name:
-            settings[name] = parsed_value(value)
-        elif part.strip():
-            raise ValueError(f"{part.strip()!r} is not of the form name=value.")
-    return settings
-
-
-_NOT_PYTHON = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
-
-
-def parsed_value(text: str) -> Any:
-    """Return a setting's value: JSON or Python if it is, else the text; lists become tuples."""
-    for parse, refusals in ((json.loads, (ValueError,)), (ast.literal_eval, _NOT_PYTHON)):
-        try:
-            value = parse(text)
-        except refusals:
-            continue
-        return tuple(value) if isinstance(value, list) else value
-    return text
-
-
-_MICROSCOPY = Augmentation(
-    scale=(0.5, 2.0),
-    rotate=180,
-    shear=8,
-    flip=True,
-    brightness=0.25,
-    contrast=0.3,
-    saturation=0.4,
-    hue=0.1,
-    gamma=2.0,
-    blur=1.5,
-    noise=0.06,
-    invert=0.12,
-    gray=0.2,
-    permute=0.1,
-)
-_FLIPS = Augmentation(flip=True, rotate=20)
-_SCRIBBLES = TrainingConfig(
-    loss="ce_dice",
-    supervision="deep_and_sum",
-    learning_rate=3e-4,
-    encoder_rate=0.1,
-    epochs=1,
-    crops_per_epoch=160,
-    batch=2,
-    warm_up=0.1,
-    clip=1.0,
-    ema=0.97,
-    drop_path=0.0,
-    pseudo=5.0,
-    teacher="probe",
-    freeze_norm_below=10**6,
-    foreground=1.0,
-    balance=2.0,
-    augmentation=Augmentation(flip=True, brightness=0.1, contrast=0.1),
-)
-
-PRESETS: dict[str, TrainingConfig] = {
-    "paper-polyp": TrainingConfig(
-        loss="weighted_bce_iou",
-        supervision="deep_and_sum",
-        epochs=200,
-        batch=16,
-        crop=352,
-        scales=(0.75, 1.0, 1.25),
-        warm_up=0.0,
-        clip=0.5,
-        foreground=0.0,
-        augmentation=_FLIPS,
-    ),
-    "paper-ct": TrainingConfig(
-        loss="ce_dice",
-        supervision="mutation",
-        epochs=200,
-        batch=16,
-        crop=224,
-        warm_up=0.0,
-        foreground=0.0,
-        augmentation=_FLIPS,
-    ),
-    "seed-dice": TrainingConfig(
-        loss="ce_dice", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
-    ),
-    "seed-unified": TrainingConfig(
-        loss="unified", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
-    ),
-    "scribbles": _SCRIBBLES,
-    "scribbles-from-nothing": _SCRIBBLES.changed(
-        learning_rate=1e-3, encoder_rate=1.0, crops_per_epoch=320
-    ),
-    "from-scratch": TrainingConfig(
-        loss="bce_dice",
-        supervision="deep_and_sum",
-        learning_rate=1e-3,
-        weight_decay=0.02,
-        epochs=200,
-        warm_up=0.05,
-        clip=1.0,
-        ema=0.998,
-        drop_path=0.05,
-        validate_every=5,
-        augmentation=_MICROSCOPY,
-    ),
-}
-"""By name; the papers' protocols, this project's, and the ones in between."""

@@ -1,4 +1,4 @@
-"""What a training tells: events in the order they happen, and what came of it."""
+"""Events of a training in the order in which they happen, and its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepEnd:
-    """A step was done: its number from 1, of how many, and its loss."""
+    """A finished step: its number from 1, the number of all steps, and its loss."""
 
     step: int
     total: int
@@ -24,25 +24,25 @@ class StepEnd:
 
 @dataclass(frozen=True, slots=True)
 class EpochEnd:
-    """An epoch was done.
+    """A finished epoch.
 
     Attributes
     ----------
     epoch, total
-        Its number from 1, of how many.
+        Its number from 1, and the number of all epochs.
     loss
-        Mean over its steps.
+        Mean loss of its steps.
     learning_rate
-        At its end.
+        Learning rate of its last step.
     dice
-        Of the held-out slices, averaged over classes, then slices (of held-out strokes: over
-        classes, all their pixels together); None if none were looked at.
+        Dice of the held-out slices, averaged over classes, then slices (of held-out strokes: all
+        their pixels together, averaged over classes); None if they were not scored.
     best
-        Whether it is the best so far.
+        Whether it is the best epoch so far.
     seconds
-        Since training began, those before a resumption included.
+        Time since the training began, time before it was resumed included.
     iou
-        As `dice`.
+        IoU of the held-out slices, averaged as `dice`.
     """
 
     epoch: int
@@ -57,7 +57,7 @@ class EpochEnd:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How well a network does on what it did not learn from, see `EpochEnd`."""
+    """Scores on held-out slices or strokes, see `EpochEnd`."""
 
     dice: float
     iou: float
@@ -65,7 +65,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """All that is needed to go on from here in another process, as tensors and plain values."""
+    """Everything that is needed to resume in another process, as tensors and plain values."""
 
     state: State
 
@@ -76,18 +76,18 @@ Ending = Literal["finished", "stopped", "diverged"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """How a training ended.
+    """The result of a training.
 
     Attributes
     ----------
     weights
-        The best network's state dict, on the CPU; the last one's if nothing was held out.
+        State dict of the best network on the CPU; of the last one if nothing was held out.
     epochs
-        What happened.
+        All finished epochs.
     ending
         ``"finished"``, ``"stopped"`` by the user, or ``"diverged"``: the loss was not finite.
     remark
-        What the user should know, such as which batch diverged.
+        A message for the user, such as which batch diverged.
     """
 
     weights: Mapping[str, Tensor]
@@ -96,8 +96,7 @@ class Trained:
     remark: str = ""
 
 
-def kept_epoch(epochs: Sequence[EpochEnd]) -> EpochEnd | None:
-    """Return the epoch whose network is kept: the best, or the last if none was held out for."""
-    best = [each for each in epochs if each.best]
-    among = best or epochs
-    return among[-1] if among else None
+def selected_epoch(epochs: Sequence[EpochEnd]) -> EpochEnd | None:
+    """Return the epoch whose network is saved: the best, or the last if nothing was held out."""
+    candidates = [epoch for epoch in epochs if epoch.best] or epochs
+    return candidates[-1] if candidates else None

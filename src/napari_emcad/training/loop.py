@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: steps, epochs, validation and snapshots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from napari_emcad.training.events import (
     Trained,
     TrainingEvent,
 )
-from napari_emcad.training.samples import Batch, LabeledSlice, Sampler
-from napari_emcad.training.trainer import copied
-from napari_emcad.training.validation import mean_dice, mean_iou, together, validate
+from napari_emcad.training.sampler import Sampler
+from napari_emcad.training.trainer import copy_weights
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
 
 if TYPE_CHECKING:
     import threading
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.model.network import Head
     from napari_emcad.training.config import TrainingConfig
+    from napari_emcad.training.samples import Batch, LabeledSlice
     from napari_emcad.training.trainer import Trainer
 
     State = dict[str, Any]
 
 _SNAPSHOT_S = 20.0
+"""Seconds between two snapshots."""
 
 
 def train(
@@ -46,20 +48,21 @@ def train(
     stop: threading.Event,
     state: State | None = None,
 ) -> Generator[TrainingEvent, None, Trained]:
-    """Train a network; it changes, so hand in the learner of a private copy.
+    """Train a network, yielding an event per step, epoch and snapshot.
 
     Parameters
     ----------
-    learner
-        The network, and how it learns.
+    trainer
+        Of a private copy of the network, because the network is changed.
     slices, held_out
-        What to learn from, and what to choose the best epoch by.
+        Slices to train on, and slices to select the best epoch with.
     preprocessing, head
-        Of the checkpoint.
+        Those of the checkpoint.
     stop
-        Ends after the current step; the best so far is returned.
+        Set it to end after the current step; the best network so far is returned.
     state
-        Of a `Snapshot`, to go on from; the finished network is then that of an uninterrupted run.
+        State of a `Snapshot` to resume from; the finished network equals that of an uninterrupted
+        run.
 
     Raises
     ------
@@ -72,33 +75,34 @@ def train(
     if state is not None:
         run.restore(state)
 
-    def scored() -> HeldOut | None:
-        return _scored(run, held_out, preprocessing, head, stop)
+    def score() -> HeldOut | None:
+        return _score_held_out(run, held_out, preprocessing, head, stop)
 
-    trainer.begin(slices, preprocessing, before=None if state is None else state.get("before"))
+    teacher_weights = None if state is None else state.get("before")
+    trainer.prepare(slices, preprocessing, teacher_weights=teacher_weights)
     with retain_freed_memory():
-        return (yield from _steps(run, sampler, scored, stop))
+        return (yield from _steps(run, sampler, score, stop))
 
 
 def _steps(
-    run: _Run, sampler: Sampler, scored: Callable[[], HeldOut | None], stop: threading.Event
+    run: _Run, sampler: Sampler, score: Callable[[], HeldOut | None], stop: threading.Event
 ) -> Generator[TrainingEvent, None, Trained]:
     """Take one step after another; an epoch ends once its held-out score is known."""
     began = time.monotonic() - run.seconds
     saved = time.monotonic()
     while not run.finished:
-        if not run.epoch_is_due:  # one is at once where a training was stopped before its score
+        if not run.epoch_is_due:  # it is due at once if a training was stopped before its score
             batch = sampler.batch(run.step)
-            loss = run.learn(batch)
+            loss = run.take_step(batch)
             if not math.isfinite(loss):
                 return run.result("diverged", _divergence(loss, run.step + 1, batch.names))
             yield StepEnd(run.step, run.total, loss)
         stopped = stop.is_set()
         if run.epoch_is_due and not stopped:
-            score = scored()
+            held_out = score()
             stopped = stop.is_set()
             if not stopped:
-                yield run.end_epoch(score, time.monotonic() - began)
+                yield run.end_epoch(held_out, time.monotonic() - began)
         if stopped or run.finished or time.monotonic() - saved > _SNAPSHOT_S:
             run.seconds = time.monotonic() - began
             yield Snapshot(run.state())
@@ -112,26 +116,27 @@ def _divergence(loss: float, step: int, names: Sequence[str]) -> str:
     return f"The loss was {loss} in step {step}, on {', '.join(sorted(set(names)))}."
 
 
-def _scored(
+def _score_held_out(
     run: _Run,
     held_out: Sequence[LabeledSlice],
     preprocessing: Preprocessing,
     head: Head,
     stop: threading.Event,
 ) -> HeldOut | None:
+    """Return the scores of the held-out slices; None if none are due, or the job was stopped."""
     due = run.epoch % run.config.validate_every == 0 or run.step == run.total
     if not held_out or not due:
         return None
-    scores = validate(run.trainer.kept, held_out, preprocessing, stop, head)
+    scores = validate(run.trainer.averaged, held_out, preprocessing, stop, head)
     if len(scores) < len(held_out):
         return None
-    painted = any(each.recent is not None for each in held_out)
-    scores = together(scores) if painted else scores
+    by_hand = any(source.recent is not None for source in held_out)
+    scores = pool_scores(scores) if by_hand else scores
     return HeldOut(mean_dice(scores), mean_iou(scores))
 
 
 class _Run:
-    """How far a training is, and its best network so far."""
+    """The state of a training: its step, its epochs, and its best network so far."""
 
     def __init__(self, trainer: Trainer, config: TrainingConfig, steps_per_epoch: int) -> None:
         self.trainer, self.config = trainer, config
@@ -140,57 +145,57 @@ class _Run:
         self._steps_per_epoch = steps_per_epoch
         self._best: dict[str, Tensor] | None = None
         self._best_dice = -1.0
-        self._good = copied(trainer.kept)
+        self._finite = copy_weights(trainer.averaged)
         self._losses: list[float] = []
         self._epochs: list[EpochEnd] = []
 
     @property
     def epoch(self) -> int:
-        """Epochs that are complete."""
+        """Number of complete epochs."""
         return self.step // self._steps_per_epoch
 
     @property
     def epoch_is_due(self) -> bool:
-        """Whether the last step was the last of an epoch that is not noted yet."""
+        """Whether the last step completed an epoch that has not ended yet."""
         return self.step % self._steps_per_epoch == 0 and len(self._epochs) < self.epoch
 
     @property
     def finished(self) -> bool:
-        """Whether every step was taken and every epoch noted."""
+        """Whether all steps are taken and all epochs have ended."""
         return self.step == self.total and not self.epoch_is_due
 
-    def learn(self, batch: Batch) -> float:
+    def take_step(self, batch: Batch) -> float:
         """Take one step and return its loss; none is taken if the loss is not finite."""
         share = schedule(self.step, self.total, self.config)
         seed = hash((self.config.seed, self.step)) % 2**63
         ramp = min(3 * self.step / self.total, 1) if self.config.teacher == "ema" else 1
-        loss = self.trainer.learn(batch, share, seed, ramp)
+        loss = self.trainer.step(batch, share, seed, ramp)
         if math.isfinite(loss):
             self.step += 1
             self._losses.append(loss)
         return loss
 
     def end_epoch(self, score: HeldOut | None, seconds: float) -> EpochEnd:
-        """Note an epoch and keep its network if it is the best."""
-        now = copied(self.trainer.kept)
-        self._good = now if _finite(now) else self._good
+        """Record an epoch, and keep its network if it is the best."""
+        weights = copy_weights(self.trainer.averaged)
+        self._finite = weights if _all_finite(weights) else self._finite
         dice, iou = (None, None) if score is None else (score.dice, score.iou)
-        best = dice is not None and dice > self._best_dice and self._good is now
+        best = dice is not None and dice > self._best_dice and self._finite is weights
         if best and dice is not None:
-            self._best_dice, self._best = dice, now
+            self._best_dice, self._best = dice, weights
         mean = sum(self._losses) / max(len(self._losses), 1)
-        rate = self.trainer.rate
+        rate = self.trainer.learning_rate
         end = EpochEnd(self.epoch, self.config.epochs, mean, rate, dice, best, seconds, iou)
         self._losses = []
         self._epochs.append(end)
         return end
 
     def result(self, ending: Ending, remark: str = "") -> Trained:
-        """Return what came of it; after a divergence the last epoch that was still good."""
-        now = copied(self.trainer.kept)
-        last = self._good if ending == "diverged" or not _finite(now) else now
-        weights = last if self._best is None else self._best
-        return Trained(weights, tuple(self._epochs), ending, remark)
+        """Return the result; after a divergence, with the last epoch's finite network."""
+        weights = copy_weights(self.trainer.averaged)
+        last = self._finite if ending == "diverged" or not _all_finite(weights) else weights
+        best = last if self._best is None else self._best
+        return Trained(best, tuple(self._epochs), ending, remark)
 
     def state(self) -> State:
         """Return everything that `restore` needs."""
@@ -201,25 +206,25 @@ class _Run:
             "best": self._best,
             "best_dice": self._best_dice,
             "losses": list(self._losses),
-            "epochs": [asdict(each) for each in self._epochs],
+            "epochs": [asdict(epoch) for epoch in self._epochs],
         }
 
     def restore(self, state: State) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self.trainer.restore(state)
-        self._good = copied(self.trainer.kept)
+        self._finite = copy_weights(self.trainer.averaged)
         self.step, self.seconds = state["step"], state["seconds"]
         self._best, self._best_dice = state["best"], state["best_dice"]
         self._losses = list(state["losses"])
-        self._epochs = [EpochEnd(**each) for each in state["epochs"]]
+        self._epochs = [EpochEnd(**epoch) for epoch in state["epochs"]]
 
 
-def _finite(weights: Mapping[str, Tensor]) -> bool:
-    return all(bool(each.isfinite().all()) for each in weights.values())
+def _all_finite(weights: Mapping[str, Tensor]) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in weights.values())
 
 
 def schedule(step: int, total: int, config: TrainingConfig) -> float:
-    """Return the share of the learning rate: up along a line, down along a cosine."""
+    """Return the factor on the learning rate: linear warm-up, then a cosine or a constant."""
     rising = config.warm_up * total
     if step < rising:
         return (step + 1) / max(rising, 1)

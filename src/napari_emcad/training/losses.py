@@ -1,9 +1,9 @@
-"""Losses of a prediction against a target of which some pixels are unpainted.
+"""Losses of a prediction against a target of which some pixels are unlabeled.
 
-Every loss takes logits ``(N, K, H, W)``, float32, and a target ``(N, H, W)``, int64, of classes
-0 … with `UNLABELED` where nothing is known; such a pixel has exactly no gradient. K is 1 for a
-binary network (class 1 against class 0), else one channel per class with the background first.
-Every loss returns one number.
+Arguments of all losses are logits ``(N, K, H, W)``, float32, and a target ``(N, H, W)``, int64, of
+classes 0 … with `UNLABELED` where nothing is annotated; the gradient of such a pixel is exactly 0.
+K is 1 for a binary network (class 1 against class 0), else one channel per class with the
+background first. All losses return a scalar.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ def ce_dice(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def bce_dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy of each class + Dice with plain denominators."""
-    known = painted(target)
-    entropy = _mean_over(_binary_entropies(logits, target).mean(1), known)
+    """Binary cross-entropy, mean over the classes, + Dice with plain denominators."""
+    entropy = _mean_over(_binary_entropies(logits, target).mean(1), labeled_mask(target))
     return entropy + dice_loss(logits, target, power=1)
 
 
@@ -49,31 +48,32 @@ def asymmetric_unified(
 ) -> Tensor:
     """Asymmetric unified focal loss (Yeung et al. 2021, arXiv 2102.04525).
 
-    The background's easy pixels count less, the foreground's do not; false negatives weigh `delta`,
-    false positives 1 - `delta`.
+    Easy pixels count less in the background only; false negatives weigh `delta`, false positives
+    1 - `delta`.
     """
-    known = painted(target)
-    chance = class_chances(logits).clamp(_EPSILON, 1 - _EPSILON)
+    mask = labeled_mask(target)
+    probabilities = class_probabilities(logits).clamp(_EPSILON, 1 - _EPSILON)
     truth = _one_hot(target, max(logits.shape[1], 2))
-    return weight * _asymmetric_focal(chance, truth, known, delta, gamma) + (
+    return weight * _asymmetric_focal(probabilities, truth, mask, delta, gamma) + (
         1 - weight
-    ) * _asymmetric_tversky(chance, truth, known, delta, gamma)
+    ) * _asymmetric_tversky(probabilities, truth, mask, delta, gamma)
 
 
 def weighted_bce_iou(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross-entropy + IoU, pixels near borders weighing up to six times as much.
+    """Binary cross-entropy + IoU, with weights of up to six near borders (the paper's binary loss).
 
-    A pixel's weight is 1 + 5 |mean of the mask over 31 × 31 pixels - mask|, over painted pixels.
+    The weight of a pixel is 1 + 5 |mean of the truth over 31 × 31 pixels - truth|, over labeled
+    pixels.
     """
-    known = painted(target)[:, None].float()
-    truth = _foreground(logits, target)
-    chance, entropy = _foreground_chances(logits), _binary_entropies(logits, target)
-    near = _blurred(truth * known) / _blurred(known).clamp_min(_EPSILON)
-    weight = (1 + 5 * (near - truth).abs()) * known
+    mask = labeled_mask(target)[:, None].float()
+    truth = _truth(logits, target)
+    probabilities, entropy = channel_probabilities(logits), _binary_entropies(logits, target)
+    mean_truth = _box_mean(truth * mask) / _box_mean(mask).clamp_min(_EPSILON)
+    weight = (1 + 5 * (mean_truth - truth).abs()) * mask
     bce = (weight * entropy).sum((2, 3)) / weight.sum((2, 3)).clamp_min(_EPSILON)
-    both = (weight * chance * truth).sum((2, 3))
-    either = (weight * (chance + truth)).sum((2, 3)) - both
-    return (bce + 1 - (both + 1) / (either + 1)).mean()
+    intersection = (weight * probabilities * truth).sum((2, 3))
+    union = (weight * (probabilities + truth)).sum((2, 3)) - intersection
+    return (bce + 1 - (intersection + 1) / (union + 1)).mean()
 
 
 LOSSES: dict[LossName, Loss] = {
@@ -83,85 +83,114 @@ LOSSES: dict[LossName, Loss] = {
     "asymmetric_unified": asymmetric_unified,
     "weighted_bce_iou": weighted_bce_iou,
 }
-"""By the names of `TrainingConfig.loss`."""
+"""The losses by the names of `TrainingConfig.loss`."""
+
+
+# -- probabilities
+
+
+def channel_probabilities(logits: Tensor) -> Tensor:
+    """Return the sigmoid of a single channel, or the softmax over several, ``(N, K, H, W)``."""
+    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+
+
+def class_probabilities(logits: Tensor) -> Tensor:
+    """Return the probabilities of all classes, background first, ``(N, max(K, 2), H, W)``."""
+    probabilities = channel_probabilities(logits)
+    if probabilities.shape[1] > 1:
+        return probabilities
+    return torch.cat([1 - probabilities, probabilities], dim=1)
+
+
+def most_likely_class(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the probability and the number of the most likely class, both ``(N, H, W)``."""
+    probabilities = channel_probabilities(logits)
+    if probabilities.shape[1] > 1:
+        probability, label = probabilities.max(1)
+        return probability, label
+    foreground = probabilities[:, 0]
+    return torch.maximum(foreground, 1 - foreground), (foreground > 0.5).long()
 
 
 # -- the terms
 
 
-def painted(target: Tensor) -> Tensor:
-    """Return where the target is known."""
+def labeled_mask(target: Tensor) -> Tensor:
+    """Return where the target is labeled."""
     return target != UNLABELED
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the mean over painted pixels; 0 if there are none."""
-    return _mean_over(_entropy(logits, target), painted(target))
+    """Return the mean cross-entropy of the labeled pixels; 0 if there are none."""
+    return _mean_over(_entropy(logits, target), labeled_mask(target))
 
 
-def divergence(logits: Tensor, chances: Tensor) -> Tensor:
-    """Return the mean Kullback-Leibler divergence from probabilities; 0 once they are met.
+def kl_divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """Return the mean Kullback-Leibler divergence of the prediction from probabilities.
 
     Parameters
     ----------
     logits
-        ``(N, K, H, W)``; one channel is class 1 of two.
-    chances
-        ``(N, max(K, 2), H, W)``: what they should say; all 0 where nothing is asked of them.
+        ``(N, K, H, W)``; a single channel is class 1 of two.
+    probabilities
+        Soft targets, ``(N, max(K, 2), H, W)``; all 0 for pixels that do not count.
     """
     if logits.shape[1] == 1:
-        entropy = _binary_entropy(logits[:, 0], chances[:, 1])
+        entropy = _binary_entropy(logits[:, 0], probabilities[:, 1])
     else:
-        entropy = -(chances * F.log_softmax(logits, 1)).sum(1)
-    least = torch.special.entr(chances).sum(1)
-    return _mean_over(entropy - least, chances.sum(1) > 0)
+        entropy = -(probabilities * F.log_softmax(logits, 1)).sum(1)
+    least = torch.special.entr(probabilities).sum(1)
+    return _mean_over(entropy - least, probabilities.sum(1) > 0)
 
 
 def dice_loss(logits: Tensor, target: Tensor, power: int = 2) -> Tensor:
-    """Return 1 - Dice, over the batch's painted pixels, averaged over classes.
+    """Return 1 - Dice of the batch's labeled pixels, averaged over classes.
+
+    A class that is neither in the target nor predicted costs 0.
 
     Parameters
     ----------
     logits, target
-        See above.
+        See the module.
     power
-        Of the terms in the denominator, 1 or 2. A class that is neither there nor found costs 0.
+        Exponent of the terms in the denominator, 1 or 2.
     """
-    known = painted(target)[:, None]
-    chance, truth = _foreground_chances(logits) * known, _foreground(logits, target) * known
-    both = (chance * truth).sum((0, 2, 3))
-    size = (chance**power).sum((0, 2, 3)) + (truth**power).sum((0, 2, 3))
-    return (1 - (2 * both + _SMOOTH) / (size + _SMOOTH)).mean()
+    mask = labeled_mask(target)[:, None]
+    probabilities, truth = channel_probabilities(logits) * mask, _truth(logits, target) * mask
+    intersection = (probabilities * truth).sum((0, 2, 3))
+    size = (probabilities**power).sum((0, 2, 3)) + (truth**power).sum((0, 2, 3))
+    return (1 - (2 * intersection + _SMOOTH) / (size + _SMOOTH)).mean()
 
 
 def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
-    """Return cross-entropy in which a pixel of probability p weighs (1 - p)^gamma."""
+    """Return the cross-entropy in which a pixel of probability p weighs (1 - p)^gamma."""
     entropy = _entropy(logits, target)
-    return _mean_over((1 - torch.exp(-entropy)) ** gamma * entropy, painted(target))
+    return _mean_over((1 - torch.exp(-entropy)) ** gamma * entropy, labeled_mask(target))
 
 
 def _asymmetric_focal(
-    chance: Tensor, truth: Tensor, known: Tensor, delta: float, gamma: float
+    probabilities: Tensor, truth: Tensor, mask: Tensor, delta: float, gamma: float
 ) -> Tensor:
-    entropy = -truth * torch.log(chance)
-    background = (1 - delta) * (1 - chance[:, 0]) ** gamma * entropy[:, 0]
-    return _mean_over(background + delta * entropy[:, 1:].sum(1), known)
+    entropy = -truth * torch.log(probabilities)
+    background = (1 - delta) * (1 - probabilities[:, 0]) ** gamma * entropy[:, 0]
+    return _mean_over(background + delta * entropy[:, 1:].sum(1), mask)
 
 
 def _asymmetric_tversky(
-    chance: Tensor, truth: Tensor, known: Tensor, delta: float, gamma: float
+    probabilities: Tensor, truth: Tensor, mask: Tensor, delta: float, gamma: float
 ) -> Tensor:
-    mask = known[:, None]
-    hit = (chance * truth * mask).sum((2, 3))
-    missed = ((1 - chance) * truth * mask).sum((2, 3))
-    false = (chance * (1 - truth) * mask).sum((2, 3))
-    cost = 1 - (hit + _EPSILON) / (hit + delta * missed + (1 - delta) * false + _EPSILON)
+    mask = mask[:, None]
+    hits = (probabilities * truth * mask).sum((2, 3))
+    misses = ((1 - probabilities) * truth * mask).sum((2, 3))
+    false_alarms = (probabilities * (1 - truth) * mask).sum((2, 3))
+    index = (hits + _EPSILON) / (hits + delta * misses + (1 - delta) * false_alarms + _EPSILON)
+    cost = 1 - index
     foreground = cost[:, 1:].clamp_min(_EPSILON) ** (1 - gamma)
     return torch.cat([cost[:, :1], foreground], dim=1).mean()
 
 
 def _entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Return ``(N, H, W)``; what unpainted pixels hold means nothing."""
+    """Return the cross-entropy per pixel, ``(N, H, W)``; unlabeled pixels have some value."""
     safe = target.clamp_min(0)
     if logits.shape[1] == 1:
         return _binary_entropy(logits[:, 0], safe.to(logits))
@@ -171,7 +200,8 @@ def _entropy(logits: Tensor, target: Tensor) -> Tensor:
 class _BinaryEntropy(torch.autograd.Function):
     """Cross-entropy of a sigmoid, per pixel.
 
-    Torch's own takes a log1p, which is slow on a CPU; a log does, as nothing is lost beside 1.
+    Torch's own computes log1p, which is slow on a CPU. log(1 + x) does as well here: its error is
+    at most one rounding error of the number 1.
     """
 
     @staticmethod
@@ -192,34 +222,21 @@ def _binary_entropy(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def _binary_entropies(logits: Tensor, target: Tensor) -> Tensor:
-    """Return each class against the rest, ``(N, K, H, W)``, from sigmoid or softmax."""
-    truth = _foreground(logits, target)
+    """Return the cross-entropies of single classes against the rest, ``(N, K, H, W)``."""
+    truth = _truth(logits, target)
     if logits.shape[1] == 1:
         return _binary_entropy(logits, truth)
-    yes = F.log_softmax(logits, dim=1)
-    no = torch.log1p(-yes.exp().clamp_max(1 - _EPSILON))
-    return -(truth * yes + (1 - truth) * no)
+    log_yes = F.log_softmax(logits, dim=1)
+    log_no = torch.log1p(-log_yes.exp().clamp_max(1 - _EPSILON))
+    return -(truth * log_yes + (1 - truth) * log_no)
 
 
-def _foreground_chances(logits: Tensor) -> Tensor:
-    """Return ``(N, K, H, W)`` probabilities of what the channels stand for."""
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
-
-
-def _blurred(mask: Tensor) -> Tensor:
+def _box_mean(mask: Tensor) -> Tensor:
     return F.avg_pool2d(mask, kernel_size=31, stride=1, padding=15)
 
 
-def class_chances(logits: Tensor) -> Tensor:
-    """Return probabilities with the background as a channel of its own, at least two channels."""
-    if logits.shape[1] > 1:
-        return logits.softmax(1)
-    chance = logits.sigmoid()
-    return torch.cat([1 - chance, chance], dim=1)
-
-
-def _foreground(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the truth of each channel, ``(N, K, H, W)``; 0 where unpainted."""
+def _truth(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the truth for the channels of the logits, ``(N, K, H, W)``; 0 where unlabeled."""
     if logits.shape[1] == 1:
         return (target == 1)[:, None].to(logits)
     return _one_hot(target, logits.shape[1])
@@ -230,6 +247,6 @@ def _one_hot(target: Tensor, classes: int) -> Tensor:
     return (target[:, None] == numbers).float()
 
 
-def _mean_over(values: Tensor, known: Tensor) -> Tensor:
-    """Return the mean where `known`; what lies elsewhere gets no gradient, not even a NaN."""
-    return torch.where(known, values, 0).sum() / known.sum().clamp_min(1)
+def _mean_over(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean over the mask; other pixels get no gradient, even where they are NaN."""
+    return torch.where(mask, values, 0).sum() / mask.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""Scores of a segmentation against a truth, by their right names."""
+"""Scores of a segmentation against the truth: overlap of pixels and distance of surfaces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scores:
     Attributes
     ----------
     true_positive, false_positive, false_negative
-        Pixels in both, in the prediction alone, in the truth alone.
+        Number of pixels in both, in the prediction alone, in the truth alone.
     """
 
     true_positive: int
@@ -46,21 +46,25 @@ class Scores:
 
     @property
     def precision(self) -> float:
-        """TP / (TP + FP); 1 if nothing was predicted and nothing was there."""
+        """TP / (TP + FP); 1 if both masks are empty, 0 if only the prediction is."""
         if not self.true_positive + self.false_positive:
             return float(not self.false_negative)
         return _ratio(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def recall(self) -> float:
-        """TP / (TP + FN); 1 if nothing was there to be found."""
+        """TP / (TP + FN); 1 if the truth is empty."""
         return _ratio(self.true_positive, self.true_positive + self.false_negative)
 
 
-def total(scores: Iterable[Scores]) -> Scores:
-    """Return the scores of all pixels at once."""
-    counts = [(s.true_positive, s.false_positive, s.false_negative) for s in scores]
-    return Scores(*(sum(each) for each in zip(*counts, strict=True))) if counts else Scores(0, 0, 0)
+def sum_scores(scores: Iterable[Scores]) -> Scores:
+    """Return the scores of the pixels of several masks together."""
+    listed = list(scores)
+    return Scores(
+        sum(one.true_positive for one in listed),
+        sum(one.false_positive for one in listed),
+        sum(one.false_negative for one in listed),
+    )
 
 
 def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:
@@ -69,7 +73,7 @@ def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:
     Parameters
     ----------
     predicted, truth
-        Arrays of one shape; what is not 0 counts as the object.
+        Arrays of one shape; nonzero pixels are the object.
 
     Raises
     ------
@@ -77,9 +81,10 @@ def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:
         If the shapes differ.
     """
     _check_shapes(predicted, truth)
-    found, wanted = predicted != 0, truth != 0
-    both = int(np.count_nonzero(found & wanted))
-    return Scores(both, int(np.count_nonzero(found)) - both, int(np.count_nonzero(wanted)) - both)
+    predicted, truth = predicted != 0, truth != 0
+    both = int(np.count_nonzero(predicted & truth))
+    extra, missed = np.count_nonzero(predicted) - both, np.count_nonzero(truth) - both
+    return Scores(both, int(extra), int(missed))
 
 
 def hausdorff95(
@@ -87,42 +92,41 @@ def hausdorff95(
 ) -> float:
     """Return the 95th percentile of the Hausdorff distance between the surfaces of two masks.
 
-    The surface of a mask is what an erosion takes away: its pixels that have a neighbor outside
-    along an axis, those at the edge of the array included. From each surface pixel of one mask the
-    distance to the nearest one of the other is taken, pixel center to pixel center; of these the
-    95th percentile (interpolated linearly); and of both directions the larger. This is what MONAI
-    computes.
+    The surface of a mask is what an erosion removes: its pixels that have a neighbor outside along
+    an axis, those at the edge of the array included. The distances from the surface pixels of one
+    mask to the nearest of the other are taken from pixel center to pixel center; of these the 95th
+    percentile (interpolated linearly); of both directions the larger. MONAI computes the same.
 
     Parameters
     ----------
     predicted, truth
-        Arrays of one shape, of any rank; what is not 0 counts as the object. Axes of one entry do
-        not count: a stack of one slice is flat.
+        Arrays of one shape, of any rank; nonzero pixels are the object. Axes of length 1 do not
+        count: a stack of one slice is flat.
     spacing
-        Size of a pixel along each axis, in the unit of the result; None counts pixels.
+        Sizes of a pixel along the axes, in the unit of the result; None measures in pixels.
 
     Returns
     -------
     float
-        0 if both masks are empty; NaN if one is, as there is no distance to nothing.
+        0 if both masks are empty; NaN if only one is, as there is no distance to nothing.
 
     Raises
     ------
     ValueError
-        If the shapes differ, or the spacing is not a positive number for each axis.
+        If the shapes differ, or the spacing is not one positive number per axis.
     """
     _check_shapes(predicted, truth)
     steps = _steps(spacing, predicted.ndim)
-    found, wanted = predicted != 0, truth != 0
-    if not (found.any() and wanted.any()):
-        return nan if found.any() or wanted.any() else 0.0
-    flat = tuple(axis for axis, size in enumerate(found.shape) if size == 1)
+    predicted, truth = predicted != 0, truth != 0
+    if not (predicted.any() and truth.any()):
+        return nan if predicted.any() or truth.any() else 0.0
+    flat = tuple(axis for axis, size in enumerate(truth.shape) if size == 1)
     steps = np.delete(steps, flat)
     if not steps.size:
         return 0.0
-    either = np.squeeze(found | wanted, flat)
+    either = np.squeeze(predicted | truth, flat)
     (box,) = ndimage.find_objects(either.astype(np.uint8))
-    one, other = (_surface(np.squeeze(each, flat)[box]) for each in (found, wanted))
+    one, other = (_surface(np.squeeze(mask, flat)[box]) for mask in (predicted, truth))
     return max(_directed95(one, other, steps), _directed95(other, one, steps))
 
 
@@ -150,5 +154,5 @@ def _check_shapes(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
         raise ValueError(f"The shapes differ: predicted {predicted.shape}, truth {truth.shape}.")
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else 1.0
+def _ratio(part: int, total: int) -> float:
+    return part / total if total else 1.0

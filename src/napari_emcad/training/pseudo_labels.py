@@ -1,4 +1,4 @@
-"""What pixels without paint are taught: what the network said before, or what they look like."""
+"""Pseudo-labels of unlabeled pixels: from the network before training, or from a linear probe."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.imaging.tiles import plan_tiles
 from napari_emcad.model.config import STRIDES
-from napari_emcad.model.network import pad_to_multiple
-from napari_emcad.model.resize import resized, zoomed_size
-from napari_emcad.training.linear_probe import Probe, ProbeStatistics, features
-from napari_emcad.training.losses import class_chances
+from napari_emcad.model.padding import pad_to_multiple
+from napari_emcad.model.resize import resize, zoomed_size
+from napari_emcad.training.linear_probe import Probe, ProbeStatistics, probe_features
+from napari_emcad.training.losses import class_probabilities
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.supervision import SUBSETS, sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,24 +31,25 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import SupervisionName, TeacherName
 
 _TILE = 384
-"""What is painted is looked at in parts of this side, in pixels that the network sees."""
+"""Side of the parts in which slices are encoded, in pixels that the network sees."""
 
 _MOST_PARTS = 4
-"""Parts of a page in which probe and network are held against each other."""
+"""Number of parts on which probe and network are compared, at most."""
 
 
 class PseudoLabelTeacher:
-    """A network as it was before a training, which teaches pixels without paint.
+    """The network as it was before a training, which labels unlabeled pixels.
 
     Parameters
     ----------
     network
         It is copied.
     supervision
-        Of `TrainingConfig`: whether the network predicts by one head or by their sum.
+        As in `TrainingConfig`: whether the network predicts by one head or by their sum.
     teacher
-        ``"initial"`` teaches what the network itself predicts, ``"probe"`` what a linear probe on
-        its maps makes of the painted pixels, ``"consensus"`` the latter where both say the same.
+        Source of the pseudo-labels: ``"initial"``, the network's own predictions; ``"probe"``, a
+        linear probe on its features that is fitted to the annotated pixels; ``"consensus"``, the
+        probe where both agree.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class PseudoLabelTeacher:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.teacher = teacher
         self._subset = SUBSETS[supervision][-1]
-        self._fits: dict[tuple[str, int, int], tuple[NDArray[np.integer], ProbeStatistics]] = {}
+        self._cache: dict[tuple[str, int, int], tuple[NDArray[np.integer], ProbeStatistics]] = {}
         self._probe: Probe | None = None
 
-    def look(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> None:
-        """Fit the probe to what is painted; what was seen before is not computed again.
+    def fit(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> None:
+        """Fit the probe to the annotated pixels; statistics of unchanged parts are reused.
 
         Parameters
         ----------
@@ -70,131 +71,153 @@ class PseudoLabelTeacher:
         """
         if self.teacher == "initial":
             return
-        whole, fits = ProbeStatistics(max(self.network.config.num_classes, 2)), {}
-        for each in slices:
-            for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
-                target = each.target[rows, columns]
-                if (target == UNLABELED).all():
-                    continue
-                first = None if each.first is None else each.first[rows, columns]
-                painted = np.stack([target, np.ones_like(target) if first is None else first])
-                key = each.name, rows.start, columns.start
-                before, fit = self._fits.get(key, (None, None))
-                if before is None or fit is None or not np.array_equal(before, painted):
-                    planes = each.planes[:, rows, columns]
-                    fit = _fit(self.network, planes, target, first, preprocessing)
-                fits[key] = painted, fit
-                whole.join(fit)
-        self._fits, self._probe = fits, whole.probe()
+        total, cache = ProbeStatistics(max(self.network.config.num_classes, 2)), {}
+        for source, rows, columns in _parts(slices, preprocessing):
+            target = source.target[rows, columns]
+            if (target == UNLABELED).all():
+                continue
+            first = None if source.first_strokes is None else source.first_strokes[rows, columns]
+            annotation = np.stack([target, np.ones_like(target) if first is None else first])
+            key = source.name, rows.start, columns.start
+            cached_annotation, statistics = self._cache.get(key, (None, None))
+            unchanged = cached_annotation is not None and np.array_equal(
+                cached_annotation, annotation
+            )
+            if statistics is None or not unchanged:
+                planes = source.planes[:, rows, columns]
+                statistics = _statistics(self.network, planes, target, first, preprocessing)
+            cache[key] = annotation, statistics
+            total.merge(statistics)
+        self._cache, self._probe = cache, total.fit_probe()
 
     @torch.no_grad()
     def agreement(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> float:
-        """Return Dice between probe and network around paint, mean of the classes but 0.
+        """Return the Dice between probe and network near annotations, mean of the foreground.
 
         Parameters
         ----------
         slices, preprocessing
-            As for `look`; 0 if no probe could be fitted.
+            As for `fit`; the result is 0 if no probe could be fitted.
         """
+        if self._probe is None:
+            return 0.0
         classes = max(self.network.config.num_classes, 2)
-        both, either = np.zeros(classes), np.zeros(classes)
-        for part in _around_paint(slices, preprocessing) if self._probe is not None else ():
-            pixels = _pixels(self.network, part.planes, preprocessing)
-            maps, free = self.network.encode(pixels), torch.ones_like(pixels[:, 0]) > 0
-            looks = self.chances(pixels, free, maps).argmax(1)
-            said = self._said(pixels, maps, free).argmax(1)
+        both, sizes = np.zeros(classes), np.zeros(classes)
+        for part in _compared_parts(slices, preprocessing):
+            pixels = _network_input(self.network, part.planes, preprocessing)
+            maps, everywhere = self.network.encode(pixels), torch.ones_like(pixels[:, 0]) > 0
+            by_probe = self.probabilities(pixels, everywhere, maps).argmax(1)
+            by_network = self._network_probabilities(pixels, maps, everywhere).argmax(1)
             for k in range(1, classes):
-                both[k] += int(((looks == k) & (said == k)).sum())
-                either[k] += int((looks == k).sum()) + int((said == k).sum())
-        found = either > 0
-        return float((2 * both[found] / either[found]).mean()) if found.any() else 0.0
+                both[k] += int(((by_probe == k) & (by_network == k)).sum())
+                sizes[k] += int((by_probe == k).sum()) + int((by_network == k).sum())
+        present = sizes > 0
+        return float((2 * both[present] / sizes[present]).mean()) if present.any() else 0.0
 
     @torch.no_grad()
-    def chances(self, pixels: Tensor, free: Tensor, maps: list[Tensor] | None = None) -> Tensor:
-        """Return what to teach, ``(N, classes, H, W)`` probabilities; all 0 where nothing is.
+    def probabilities(
+        self, pixels: Tensor, unlabeled: Tensor, maps: list[Tensor] | None = None
+    ) -> Tensor:
+        """Return soft pseudo-labels ``(N, classes, H, W)``; all 0 where there is none.
 
         Parameters
         ----------
         pixels
-            ``(N, inputs, H, W)``, multiples of 32.
-        free
-            ``(N, H, W)`` bool: without paint.
+            Network input, ``(N, inputs, H, W)``, multiples of 32.
+        unlabeled
+            ``(N, H, W)`` bool: which pixels need a pseudo-label.
         maps
-            Of an encoder that is not trained, if they are known.
+            Maps of the encoder for these pixels, if it is not trained and they are known.
         """
         if self._probe is None:
-            return self._said(pixels, maps, free) * free[:, None]
-        finest = self.network.finest_map(pixels) if maps is None else maps[-1]
-        looks = self._probe.chances(features(pixels, finest))
-        large = F.interpolate(looks, free.shape[-2:], mode="bilinear")
-        unknown = torch.isinf(self._probe.offsets).to(free.device)
+            return self._network_probabilities(pixels, maps, unlabeled) * unlabeled[:, None]
+        finest = self.network.encode_finest(pixels) if maps is None else maps[-1]
+        by_probe = F.interpolate(
+            self._probe.probabilities(probe_features(pixels, finest)),
+            unlabeled.shape[-2:],
+            mode="bilinear",
+        )
+        unknown = torch.isinf(self._probe.offsets).to(unlabeled.device)
         if unknown.any() or self.teacher == "consensus":
-            said = self._said(pixels, maps, free).argmax(1)
-            free = free & ~unknown[said]  # what no stroke speaks of stays as it is
+            by_network = self._network_probabilities(pixels, maps, unlabeled).argmax(1)
+            unlabeled = unlabeled & ~unknown[by_network]  # a class without strokes is not unlearned
             if self.teacher == "consensus":
-                free = free & (said == large.argmax(1))
-        return large * free[:, None]
+                unlabeled = unlabeled & (by_network == by_probe.argmax(1))
+        return by_probe * unlabeled[:, None]
 
-    def _said(self, pixels: Tensor, maps: list[Tensor] | None, free: Tensor) -> Tensor:
+    def _network_probabilities(
+        self, pixels: Tensor, maps: list[Tensor] | None, unlabeled: Tensor
+    ) -> Tensor:
         """Return the network's own probabilities, ``(N, classes, H, W)``."""
         maps = self.network.encode(pixels) if maps is None else maps
         logits = self.network.decode(maps)
+        size = unlabeled.shape[-2:]
         large = {
-            head: F.interpolate(logits[head].float(), free.shape[-2:], mode="bilinear")
+            head: F.interpolate(logits[head].float(), size, mode="bilinear")
             for head in self._subset
         }
-        return class_chances(sum_of(large, self._subset))
+        return class_probabilities(sum_of(large, self._subset))
 
 
-def parts_of(
+def _parts(
+    slices: Sequence[LabeledSlice], preprocessing: Preprocessing
+) -> Iterator[tuple[LabeledSlice, slice, slice]]:
+    """Yield rows and columns of the parts in which slices are encoded."""
+    for source in slices:
+        for rows, columns in plan_tiles(source.target.shape, _TILE, 0, preprocessing.zoom):
+            yield source, rows, columns
+
+
+def split_by_annotation(
     slices: Sequence[LabeledSlice], preprocessing: Preprocessing
 ) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
-    """Return slices in parts of what is looked at once: those with paint, and those without."""
-    painted: list[LabeledSlice] = []
+    """Return the parts of slices with annotated pixels, and those without."""
+    annotated: list[LabeledSlice] = []
     empty: list[LabeledSlice] = []
-    for each in slices:
-        for rows, columns in plan_tiles(each.target.shape, _TILE, 0, preprocessing.zoom):
-            target = each.target[rows, columns]
-            part = LabeledSlice(each.name, each.planes[:, rows, columns], target)
-            (empty if (target == UNLABELED).all() else painted).append(part)
-    return painted, empty
+    for source, rows, columns in _parts(slices, preprocessing):
+        target = source.target[rows, columns]
+        part = LabeledSlice(source.name, source.planes[:, rows, columns], target)
+        (empty if (target == UNLABELED).all() else annotated).append(part)
+    return annotated, empty
 
 
-def _around_paint(
+def _compared_parts(
     slices: Sequence[LabeledSlice], preprocessing: Preprocessing
 ) -> list[LabeledSlice]:
-    """Return parts with paint, then others, evenly spaced, as far as they go."""
-    painted, others = parts_of(slices, preprocessing)
-    room = max(_MOST_PARTS - len(painted), 0)
-    every = max(-(-len(others) // room), 1) if room else 1
-    return [*painted[:_MOST_PARTS], *others[::every][:room]]
+    """Return at most `_MOST_PARTS` parts: annotated ones first, then evenly spaced others."""
+    annotated, others = split_by_annotation(slices, preprocessing)
+    room = max(_MOST_PARTS - len(annotated), 0)
+    step = max(-(-len(others) // room), 1) if room else 1
+    return [*annotated[:_MOST_PARTS], *others[::step][:room]]
 
 
 @torch.no_grad()
-def _fit(
+def _statistics(
     network: PvtEmcad,
     planes: NDArray[np.float32],
     target: NDArray[np.integer],
     first: NDArray[np.bool_] | None,
     preprocessing: Preprocessing,
 ) -> ProbeStatistics:
-    """Return what a network sees where a part of a slice is painted."""
-    fit = ProbeStatistics(max(network.config.num_classes, 2))
-    padded = _pixels(network, planes, preprocessing)
-    seen = features(padded, network.finest_map(padded))[0]
-    large = zoomed_size((target.shape[0], target.shape[1]), preprocessing.zoom)
-    high, wide = (-(-side // STRIDES[1]) for side in large)
+    """Return the statistics of a network's features at the annotated pixels of a part."""
+    statistics = ProbeStatistics(max(network.config.num_classes, 2))
+    padded = _network_input(network, planes, preprocessing)
+    features = probe_features(padded, network.encode_finest(padded))[0]
+    zoomed = zoomed_size((target.shape[0], target.shape[1]), preprocessing.zoom)
+    height, width = (-(-side // STRIDES[1]) for side in zoomed)
     device = padded.device
-    painted = torch.from_numpy(target.astype(np.int64)).to(device)
+    labels = torch.from_numpy(target.astype(np.int64)).to(device)
     early = None if first is None else torch.from_numpy(np.ascontiguousarray(first)).to(device)
-    fit.add(seen[:, :high, :wide], painted, early)
-    return fit
+    statistics.add(features[:, :height, :width], labels, early)
+    return statistics
 
 
-def _pixels(network: PvtEmcad, planes: NDArray[np.float32], preprocessing: Preprocessing) -> Tensor:
-    """Return a part of a slice as a network takes it: enlarged, and padded at its ends."""
-    shown = np.broadcast_to(planes, (network.config.input_channels, *planes.shape[1:]))
+def _network_input(
+    network: PvtEmcad, planes: NDArray[np.float32], preprocessing: Preprocessing
+) -> Tensor:
+    """Return a part of a slice as network input, zoomed and padded."""
+    inputs = np.broadcast_to(planes, (network.config.input_channels, *planes.shape[1:]))
     device = next(network.parameters()).device
-    pixels = torch.from_numpy(standardized(shown, preprocessing))[None].to(device)
-    large = resized(pixels, zoomed_size((shown.shape[1], shown.shape[2]), preprocessing.zoom))
-    return pad_to_multiple(large).to(memory_format=torch.channels_last)
+    pixels = torch.from_numpy(standardize(inputs, preprocessing))[None].to(device)
+    zoomed = resize(pixels, zoomed_size((inputs.shape[1], inputs.shape[2]), preprocessing.zoom))
+    return pad_to_multiple(zoomed).to(memory_format=torch.channels_last)

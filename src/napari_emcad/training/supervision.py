@@ -1,7 +1,7 @@
-"""Which of the four heads' maps the loss sees.
+"""Deep supervision: which sums of the four heads' logits the loss is computed on.
 
-Enlarging is linear, so the sums of heads are sums of four enlarged maps: four enlargements serve
-all fifteen.
+Bilinear enlargement is linear, so sums of heads are sums of enlarged logits: four enlargements
+serve all fifteen sums.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 Subset = tuple[int, ...]
 
-_EACH: tuple[Subset, ...] = ((0,), (1,), (2,), (3,))
+_SINGLE: tuple[Subset, ...] = ((0,), (1,), (2,), (3,))
 _ALL: tuple[Subset, ...] = tuple(s for n in range(1, 5) for s in combinations(range(4), n))
 
 SUBSETS: dict[SupervisionName, tuple[Subset, ...]] = {
     "mutation": _ALL,
-    "deep": _EACH,
+    "deep": _SINGLE,
     "last": ((3,),),
-    "deep_and_sum": (*_EACH, (0, 1, 2, 3)),
+    "deep_and_sum": (*_SINGLE, (0, 1, 2, 3)),
     "learned": _ALL,
 }
 """Heads (0 the deepest … 3 the finest) that are summed, by the names of `TrainingConfig`."""
 
 
 class Supervision(nn.Module):
-    """The loss summed over sums of heads.
+    """The total loss over sums of heads.
 
-    ``"mutation"`` takes all fifteen sums (section 3.4 of the paper), ``"deep"`` each head,
-    ``"last"`` the finest, ``"deep_and_sum"`` each and the sum of all (the paper's binary form),
-    ``"learned"`` all fifteen with weights that are trained along (the idea of LoMix, additive
+    ``"mutation"`` takes all fifteen sums (section 3.4 of the paper), ``"deep"`` the single heads,
+    ``"last"`` the finest, ``"deep_and_sum"`` the single heads and the sum of all (the paper's
+    binary form), ``"learned"`` all fifteen with trained weights (the idea of LoMix, additive
     subsets).
 
     Parameters
     ----------
     name
-        One of `SUBSETS`.
+        A key of `SUBSETS`.
     loss
-        One of `losses.LOSSES`.
+        A function as in `losses.LOSSES`.
     """
 
     def __init__(self, name: SupervisionName, loss: Loss) -> None:
@@ -58,7 +58,7 @@ class Supervision(nn.Module):
 
     @property
     def weights(self) -> Tensor:
-        """Weight of each subset; they sum to their number."""
+        """Weights of the subsets; they sum to the number of subsets."""
         if self.scores is None:
             return torch.ones(len(self.subsets))
         return self.scores.softmax(0) * len(self.subsets)
@@ -69,7 +69,7 @@ class Supervision(nn.Module):
         Parameters
         ----------
         logits
-            Of the four heads, deepest first, at stage resolution.
+            Outputs of the four heads, deepest first, at stage resolution.
         target
             ``(N, H, W)`` int64, see `losses`.
         """

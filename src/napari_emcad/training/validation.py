@@ -1,4 +1,4 @@
-"""How well a network does on slices whose truth is known, without leaving the training floor."""
+"""Score a network on slices with known labels."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardized
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.imaging.tiles import Blend, plan_tiles
-from napari_emcad.training.metrics import Scores, score, total
+from napari_emcad.training.metrics import Scores, score, sum_scores
 
 if TYPE_CHECKING:
     import threading
@@ -33,34 +33,34 @@ def validate(
     stop: threading.Event,
     head: Head = "finest",
 ) -> tuple[dict[int, Scores], ...]:
-    """Return for each slice the scores of each class over its painted pixels.
+    """Return the scores of all classes, over the labeled pixels of the slices, slice by slice.
 
     Parameters
     ----------
     network
-        It is put into eval mode for this, and each of its modules back into its own.
+        It is put into eval mode meanwhile.
     slices
-        With their truth.
+        With their labels.
     preprocessing
-        Mean and standard deviation.
+        Mean, standard deviation and zoom.
     stop
-        Ends after the current slice.
+        Set it to end after the current slice; the result has fewer slices then.
     head
-        Which map is the prediction.
+        Which head is the prediction.
     """
     scores = []
-    with evaluating(network):
-        for each in slices:
+    with eval_mode(network):
+        for source in slices:
             if stop.is_set():
                 break
-            predicted = labels(network, each, preprocessing, head)
-            scores.append(_scores(predicted, each.target, network.config.num_classes))
+            predicted = predict_labels(network, source, preprocessing, head)
+            scores.append(_score_classes(predicted, source.target, network.config.num_classes))
     return tuple(scores)
 
 
 @contextmanager
-def evaluating(network: PvtEmcad) -> Iterator[None]:
-    """Put a network into eval mode for a while, and each of its modules back into its own."""
+def eval_mode(network: PvtEmcad) -> Iterator[None]:
+    """Put a network into eval mode, and all of its modules back into their own mode afterwards."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -80,43 +80,43 @@ def mean_iou(scores: Sequence[dict[int, Scores]]) -> float:
     return _mean(scores, "iou")
 
 
-def together(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
-    """Return the scores of all pixels of all slices at once, as if they were one.
+def pool_scores(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
+    """Return the scores of the pixels of all slices together, as if they were one slice.
 
     Strokes need it: a slice on which only background was held out would score 1 by itself.
     """
-    return ({k: total(one[k] for one in scores) for k in scores[0]},) if scores else ()
+    return ({k: sum_scores(one[k] for one in scores) for k in scores[0]},) if scores else ()
 
 
 def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
-    per_slice = [np.mean([getattr(each, name) for each in one.values()]) for one in scores]
+    per_slice = [np.mean([getattr(of_class, name) for of_class in s.values()]) for s in scores]
     return float(np.mean(per_slice)) if per_slice else 0.0
 
 
-def labels(
+def predict_labels(
     network: PvtEmcad, source: LabeledSlice, preprocessing: Preprocessing, head: Head
 ) -> NDArray[np.integer]:
-    """Return what a network in eval mode predicts of a slice, ``(H, W)`` classes."""
+    """Return the classes that a network in eval mode predicts for a slice, ``(H, W)``."""
     inputs = network.config.input_channels
     height, width = source.target.shape
     planes = np.broadcast_to(source.planes, (inputs, height, width))
-    pixels = torch.from_numpy(standardized(planes, preprocessing))
+    pixels = torch.from_numpy(standardize(planes, preprocessing))
     device = next(network.parameters()).device
     tiling = plan_tiles((height, width), _TILE, _OVERLAP, preprocessing.zoom)
     blend = Blend(tiling, network.config.num_classes)
-    found = np.zeros((height, width), np.int64)
+    labels = np.zeros((height, width), np.int64)
     for rows, columns in tiling:
         with torch.inference_mode():
             tile = pixels[None, :, rows, columns].to(device)
             logits = network.predict(tile, head, preprocessing.zoom)
         mean = blend.add(rows.start, columns.start, logits[0].float().cpu().numpy())
-        found[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
-    return found
+        labels[rows, columns] = mean.argmax(0) if len(mean) > 1 else mean[0] > 0
+    return labels
 
 
-def _scores(
+def _score_classes(
     predicted: NDArray[np.integer], target: NDArray[np.integer], num_classes: int
 ) -> dict[int, Scores]:
-    known = target != UNLABELED
-    found, wanted = predicted[known], target[known]
-    return {k: score(found == k, wanted == k) for k in range(1, max(num_classes, 2))}
+    labeled = target != UNLABELED
+    predicted, truth = predicted[labeled], target[labeled]
+    return {k: score(predicted == k, truth == k) for k in range(1, max(num_classes, 2))}

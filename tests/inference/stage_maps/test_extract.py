@@ -25,10 +25,11 @@ from napari_emcad import (
     stage_maps,
 )
 from napari_emcad.imaging.slices import as_slices
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.stage_maps.extract import OutOfMemory
 from napari_emcad.inference.stage_maps.grid import make_grid
 from napari_emcad.inference.stage_maps.keys import parse_map_keys
-from napari_emcad.inference.uncertainty import chances, disagreement, entropy
+from napari_emcad.inference.uncertainty import entropy, mutual_information
 from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
@@ -86,13 +87,15 @@ def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
         found = inside[f"sum:{n}"].values
         np.testing.assert_allclose(found, total[0] if one else total, atol=1e-3)
         probability = inside[f"probability:{n}"].values
-        said = chances(heads[n][0])
+        said = class_probabilities(heads[n][0])
         np.testing.assert_allclose(probability, said[1] if one else said, atol=1e-4)
         if n < 4:
-            added = inside[f"adds:{n}"].values
+            added = inside[f"delta:{n}"].values
             assert np.abs(added).max() <= 1
             assert added.shape == found.shape
-    np.testing.assert_allclose(inside["entropy"].values, entropy(chances(heads[1][0])), atol=1e-3)
+    np.testing.assert_allclose(
+        inside["entropy"].values, entropy(class_probabilities(heads[1][0])), atol=1e-3
+    )
     assert 0 <= inside["disagreement"].values.min() <= inside["disagreement"].values.max() <= 1
 
 
@@ -108,7 +111,9 @@ def test_the_finest_logits_enlarged_are_the_segmentation(checkpoint, picture, zo
         large[..., : seen[0], : seen[1]], picture.shape[:2], mode="bilinear", antialias=True
     )
     inner = (slice(None), slice(0, -9), slice(0, -9))  # beyond them the network's padding is read
-    np.testing.assert_allclose(chances(there[0].numpy())[inner], expected[inner], atol=2e-3)
+    np.testing.assert_allclose(
+        class_probabilities(there[0].numpy())[inner], expected[inner], atol=2e-3
+    )
 
 
 def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, picture):
@@ -120,7 +125,7 @@ def test_all_heads_enlarged_are_the_segmentation_by_their_sum(checkpoint, pictur
         for each in maps.values()
     )
     expected = segment(image, model, probabilities=True).probabilities
-    np.testing.assert_allclose(chances(whole[0].numpy()), expected, atol=1e-4)
+    np.testing.assert_allclose(class_probabilities(whole[0].numpy()), expected, atol=1e-4)
 
 
 def test_a_class_is_its_channel_and_no_class_all_of_them(checkpoint, picture):
@@ -131,10 +136,10 @@ def test_a_class_is_its_channel_and_no_class_all_of_them(checkpoint, picture):
 
 
 def test_limits_say_how_to_show_a_map(checkpoint, picture):
-    maps = stage_maps(picture, checkpoint(), ["all", "flips", "encoder:2:5"])[0]
+    maps = stage_maps(picture, checkpoint(), ["all", "flip_disagreement", "encoder:2:5"])[0]
     for name, each in maps.items():
         kind = name.split(":")[0]
-        assert each.diverging == (kind in ("logits", "sum", "adds"))
+        assert each.diverging == (kind in ("logits", "sum", "delta"))
         low, high = each.limits
         assert low < high
         assert low - 1e-6 <= each.values.min() <= each.values.max() <= high + 1e-6, name
@@ -144,10 +149,13 @@ def test_limits_say_how_to_show_a_map(checkpoint, picture):
 def test_flips_are_predictions_on_mirror_images_turned_back(checkpoint, picture):
     image, model = picture[:64, :64], checkpoint(num_classes=3)  # without padding
     views = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
-    said = [chances(stage_maps(each, model, "logits:1")[0]["logits:1"].values) for each in views]
+    said = [
+        class_probabilities(stage_maps(each, model, "logits:1")[0]["logits:1"].values)
+        for each in views
+    ]
     back = [said[0], said[1][..., ::-1], said[2][:, ::-1], said[3][:, ::-1, ::-1]]
-    found = stage_maps(image, model, "flips")[0]["flips"].values
-    np.testing.assert_allclose(found, disagreement(back), atol=1e-4)
+    found = stage_maps(image, model, "flip_disagreement")[0]["flip_disagreement"].values
+    np.testing.assert_allclose(found, mutual_information(back), atol=1e-4)
     assert found.max() > 1e-4
 
 
@@ -165,7 +173,7 @@ def test_temperature_softens_doubt_alone(checkpoint, picture):
 def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
     inside = stage_maps(picture, checkpoint(), ["all", "decoder:1:3"])
     for each in inside[0].values():
-        for shown in (each, each.turned()):
+        for shown in (each, each.transpose()):
             with pytest.raises(ValueError, match="read-only"):
                 shown.values[...] = 5
 
@@ -227,7 +235,7 @@ def test_maps_follow_what_they_show(as_it_is, checkpoint, monkeypatch):
         x = torch.tensor(piece.pixels)[:1]
         return {k: F.avg_pool2d(x, STRIDES[k.stage]).numpy() for k in keys}
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.extract._Looker._look", look)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", look)
     for tile in (512, 64):
         maps = stage_maps(ramp, as_it_is.override(zoom=zoom), "logits", "YX", tile=tile)[0]
         for each in maps.values():
@@ -277,15 +285,15 @@ def local(monkeypatch):
         widths = looker._network.config.widths
         return {k: _local(F.avg_pool2d(x, k.stride), k, widths) for k in keys}
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.extract._Looker._look", look)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", look)
 
 
 def _local(mean, key, widths):
     if key.kind == "channel":
         return np.ones((widths[key.stage], 1, 1), np.float32)
-    if key.kind == "flips":
+    if key.kind == "flip_disagreement":
         return torch.cat([mean] * 3).numpy()
-    count = widths[key.stage] if key.colored else 1
+    count = widths[key.stage] if key.is_rgb else 1
     return torch.cat([torch.sin(mean * k) for k in range(1, count + 1)]).numpy()
 
 
@@ -294,7 +302,7 @@ def _local(mean, key, widths):
 @pytest.mark.parametrize("zoom", [1, 1.3])
 def test_tiled_maps_are_those_of_the_whole(as_it_is, local, tile, overlap, zoom):
     image = np.random.default_rng(0).standard_normal((150, 203)).astype(np.float32)
-    model, names = as_it_is.override(zoom=zoom), ["all", "flips", "encoder:2:3"]
+    model, names = as_it_is.override(zoom=zoom), ["all", "flip_disagreement", "encoder:2:3"]
     whole = stage_maps(image, model, names, "YX")
     expected = whole[0]
     tiled = stage_maps(image, model, names, "YX", tile=tile, overlap=overlap)
@@ -349,7 +357,9 @@ def test_real_tiles_join_without_a_seam(checkpoint, picture):
 @pytest.mark.parametrize("zoom", [0.125, 1, 1.5])
 def test_tiny_images_have_maps_of_a_pixel(checkpoint, shape, zoom):
     image = np.full(shape, 7, np.uint8)
-    maps = stage_maps(image, checkpoint().override(zoom=zoom), ["all", "flips"], "YX")[0]
+    maps = stage_maps(image, checkpoint().override(zoom=zoom), ["all", "flip_disagreement"], "YX")[
+        0
+    ]
     for name, each in maps.items():
         assert np.isfinite(each.values).all(), name
         assert name.startswith("channel") or min(each.values.shape) >= 1
@@ -438,9 +448,9 @@ def test_stacks_are_lazy(checkpoint, picture):
 
 @pytest.mark.parametrize("maps", ["gate", "decoder"])
 def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
-    from napari_emcad.inference.stage_maps import extract as module
+    from napari_emcad.inference.stage_maps import recorder as module
 
-    stop, calls, real = threading.Event(), [], module._Looker._look
+    stop, calls, real = threading.Event(), [], module.MapRecorder._record
 
     def stopping(looker, piece, keys):
         calls.append(piece)
@@ -448,7 +458,7 @@ def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
             stop.set()
         return real(looker, piece, keys)
 
-    monkeypatch.setattr(module._Looker, "_look", stopping)
+    monkeypatch.setattr(module.MapRecorder, "_record", stopping)
     inside = stage_maps(picture, checkpoint(), maps, tile=32, overlap=0.5, stop=stop)
     with pytest.raises(InterruptedError, match=r"Stopped before slice \(\) was complete"):
         inside[0]
@@ -472,18 +482,18 @@ def drained(job):
 
 
 def test_when_memory_runs_out_the_tile_is_halved(checkpoint, picture, monkeypatch):
-    from napari_emcad.inference.stage_maps import extract as module
+    from napari_emcad.inference.stage_maps import recorder as module
 
     large = np.pad(picture, ((0, 100), (0, 100), (0, 0)), mode="wrap")
     expected = stage_maps(large, checkpoint(), ["gate:1", "decoder:2"], tile=64)[0]
-    real = module._Looker._look
+    real = module.MapRecorder._record
 
     def short(looker, piece, keys):
         if piece.pixels[0].size > 64 * 64:
             raise torch.OutOfMemoryError
         return real(looker, piece, keys)
 
-    monkeypatch.setattr(module._Looker, "_look", short)
+    monkeypatch.setattr(module.MapRecorder, "_record", short)
     events = []
     found = stage_maps(
         large, checkpoint(), ["gate:1", "decoder:2"], tile=128, on_event=events.append
@@ -499,17 +509,17 @@ def test_memory_that_is_short_for_the_smallest_tile_is_said(checkpoint, picture,
     def short(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.extract._Looker._look", short)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", short)
     with pytest.raises(OutOfMemory, match=r"short even for one tile of \d+ pixels"):
         stage_maps(picture, checkpoint(), "gate:1")[0]
 
 
 def test_nothing_is_recorded_that_was_not_asked_for(checkpoint, picture, monkeypatch):
-    from napari_emcad.inference.stage_maps import extract as module
+    from napari_emcad.inference.stage_maps import recorder as module
 
-    asked, real = [], module._Looker._look
+    asked, real = [], module.MapRecorder._record
     monkeypatch.setattr(
-        module._Looker, "_look", lambda *given: asked.append(given[2]) or real(*given)
+        module.MapRecorder, "_record", lambda *given: asked.append(given[2]) or real(*given)
     )
     stage_maps(picture, checkpoint(), ["sum:3", "gate:1", "probability:4"])[0]
     assert [str(key) for key in asked[0]] == ["logits:4", "logits:3", "gate:1"]
@@ -525,7 +535,10 @@ def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
 
 def test_nothing_is_kept_when_the_job_has_ended(checkpoint, picture):
     slices = as_slices(picture, 3, "YXC")
-    network, wanted = checkpoint().network(), parse_map_keys(["all", "flips"], checkpoint().config)
+    network, wanted = (
+        checkpoint().network(),
+        parse_map_keys(["all", "flip_disagreement"], checkpoint().config),
+    )
     how = (slices, checkpoint(), wanted, InferenceSettings(tile=64), threading.Event())
     drained(stage_maps_job(*how, network=network))
     before = _tensors()

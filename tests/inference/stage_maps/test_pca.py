@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_emcad.inference.stage_maps.pca import fit_pca_colors, sample
+from napari_emcad.inference.stage_maps.pca import fit_pca_colors, sample_pixels
 
 
 @pytest.fixture
@@ -17,25 +17,25 @@ def features():
 
 
 def test_directions_are_those_of_most_variance(features):
-    colors = fit_pca_colors(sample(features))
+    colors = fit_pca_colors(sample_pixels(features))
     flat = features.reshape(6, -1)
     _, _, expected = np.linalg.svd((flat - flat.mean(1, keepdims=True)).T, full_matrices=False)
     alike = np.abs((colors.axes * expected[:3]).sum(1))
     np.testing.assert_allclose(alike, 1, atol=1e-4)
-    variances = colors.projected(features).reshape(3, -1).var(1)
+    variances = colors.project(features).reshape(3, -1).var(1)
     assert variances[0] > variances[1] > variances[2] > 0
 
 
 def test_signs_do_not_depend_on_the_order_of_pixels(features):
-    pixels = sample(features)
+    pixels = sample_pixels(features)
     turned = fit_pca_colors(pixels[::-1])
     np.testing.assert_allclose(fit_pca_colors(pixels).axes, turned.axes, atol=1e-5)
     assert all(axis[np.abs(axis).argmax()] > 0 for axis in turned.axes)
 
 
 def test_colors_are_0_to_1_and_use_the_range(features):
-    colors = fit_pca_colors(sample(features))
-    painted = colors.painted(colors.projected(features))
+    colors = fit_pca_colors(sample_pixels(features))
+    painted = colors.to_rgb(colors.project(features))
     assert painted.shape == (3, 20, 30)
     assert painted.dtype == np.float32
     np.testing.assert_allclose(painted.min((1, 2)), 0)
@@ -45,12 +45,12 @@ def test_colors_are_0_to_1_and_use_the_range(features):
 @pytest.mark.parametrize("size", [(1, 1), (4, 5)])
 def test_features_that_do_not_vary_are_gray(size):
     flat = np.full((8, *size), 3.7, np.float32)
-    colors = fit_pca_colors(sample(flat))
-    np.testing.assert_array_equal(colors.painted(colors.projected(flat)), 0.5)
+    colors = fit_pca_colors(sample_pixels(flat))
+    np.testing.assert_array_equal(colors.to_rgb(colors.project(flat)), 0.5)
 
 
 def test_projecting_and_blending_may_change_places(features):
-    colors = fit_pca_colors(sample(features))
-    mean = colors.projected(0.3 * features + 0.7 * features[:, ::-1])
-    both = 0.3 * colors.projected(features) + 0.7 * colors.projected(features[:, ::-1])
+    colors = fit_pca_colors(sample_pixels(features))
+    mean = colors.project(0.3 * features + 0.7 * features[:, ::-1])
+    both = 0.3 * colors.project(features) + 0.7 * colors.project(features[:, ::-1])
     np.testing.assert_allclose(mean, both, rtol=1e-4, atol=1e-3)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_emcad import CheckpointError, ModelConfig, read_checkpoint
 from napari_emcad.io.checkpoints import published
-from napari_emcad.model.config import ENCODERS
+from napari_emcad.model.encoders import ENCODERS
 from napari_emcad.model.tensor_shapes import tensor_shapes
 
 READABLE = {

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_emcad.io.reports import curves as module
 from napari_emcad.io.reports.curves import curves_png
-from napari_emcad.training.events import EpochEnd, kept_epoch
+from napari_emcad.training.events import EpochEnd, selected_epoch
 
 LOSS, DICE = (52, 152, 219), (230, 126, 34)
 
@@ -62,7 +62,7 @@ def test_epochs_are_whole_numbers_that_do_not_touch(count, written):
 
 def test_the_kept_epoch_is_marked(written):
     epochs = course([3, 2, 1, 0.9], [0.1, 0.6, 0.5, 0.4])
-    assert kept_epoch(epochs) is epochs[1]
+    assert selected_epoch(epochs) is epochs[1]
     picture(epochs)
     assert "kept: epoch 2, Dice 0.600" in written
 
@@ -70,7 +70,7 @@ def test_the_kept_epoch_is_marked(written):
 def test_without_anything_held_out_the_last_is_kept_and_there_is_no_second_axis(written):
     epochs = course([3, 2, 1])
     page = picture(epochs)
-    assert kept_epoch(epochs) is epochs[2]
+    assert selected_epoch(epochs) is epochs[2]
     assert "kept: epoch 3" in written
     assert "no Dice: nothing was held out" in written
     assert not (page == DICE).all(-1).any()

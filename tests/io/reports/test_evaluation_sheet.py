@@ -9,14 +9,14 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_emcad.imaging.overlay import (
-    AGREED,
-    CONFUSED,
-    INVENTED,
+    CORRECT,
     MISSED,
-    disagreement,
+    SPURIOUS,
+    WRONG_CLASS,
+    blend_labels,
+    compare_labels,
     overlay,
-    painted,
-    shown,
+    to_rgb,
 )
 from napari_emcad.io.checkpoints.checkpoint import COLORS as CLASS_COLORS
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
@@ -55,15 +55,15 @@ def inked(part: np.ndarray) -> bool:
 def test_each_pixel_is_agreed_missed_invented_or_of_another_class():
     truth = np.array([0, 1, 1, 0, 2, 2], np.uint8)
     predicted = np.array([0, 1, 0, 2, 2, 1], np.uint16)
-    expected = [0, AGREED, MISSED, INVENTED, AGREED, CONFUSED]
-    assert disagreement(predicted, truth).tolist() == expected
+    expected = [0, CORRECT, MISSED, SPURIOUS, CORRECT, WRONG_CLASS]
+    assert compare_labels(predicted, truth).tolist() == expected
 
 
 def test_an_overlay_is_the_shown_image_painted():
     planes = np.random.default_rng(0).random((3, 9, 9))
     nothing = np.zeros((9, 9), np.uint8)
-    np.testing.assert_array_equal(shown(planes), overlay(planes, nothing, ["#ff0000"]))
-    half = painted(np.full((9, 9, 3), 100.0), nothing + 1, ["#ff0000"], 0.5)
+    np.testing.assert_array_equal(to_rgb(planes), overlay(planes, nothing, ["#ff0000"]))
+    half = blend_labels(np.full((9, 9, 3), 100.0), nothing + 1, ["#ff0000"], 0.5)
     assert half[0, 0].tolist() == [178, 50, 50]  # of halves the even neighbor
 
 

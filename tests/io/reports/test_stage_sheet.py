@@ -17,7 +17,7 @@ CLASSES = ("background", "nucleus")
 def a_map(name="gate", stage=2, part=None, values=None, factor=(8.0, 8.0), corner=(0, 0)):
     values = np.zeros((8, 12), np.float32) if values is None else values
     offset = tuple(c + (f - 1) / 2 for c, f in zip(corner, factor, strict=True))
-    signed = name in ("logits", "sum", "adds")
+    signed = name in ("logits", "sum", "delta")
     limits = (-1.0, 1.0) if signed else (0.0, 1.0)
     return StageMap(MapKey(name, stage, part), values, factor, offset, limits, signed)
 
@@ -63,7 +63,7 @@ def test_what_reaches_past_the_image_is_cut_off_and_not_squeezed():
 
 
 def test_zero_of_a_signed_map_is_white():
-    drawn = panel(a_map("adds"), view())
+    drawn = panel(a_map("delta"), view())
     assert (drawn == 0xF7).all()
 
 
@@ -100,7 +100,10 @@ def test_bars_are_as_high_as_their_channel():
 def test_everything_fits_onto_the_page(size, doubts):
     factor = tuple(s / c for s, c in zip(size, (8, 12), strict=True))
     maps = [a_map(stage=n, factor=factor) for n in (4, 3, 2, 1)]
-    maps += [a_map(kind, None, factor=factor) for kind in ("entropy", "disagreement", "flips")]
+    maps += [
+        a_map(kind, None, factor=factor)
+        for kind in ("entropy", "disagreement", "flip_disagreement")
+    ]
     maps += [StageMap(MapKey("channel", 3), np.ones(160, np.float32), None, None, (0, 1))]
     page = map_sheet(view(*maps[: 4 + doubts], maps[-1], size=size))
     assert page.dtype == np.uint8

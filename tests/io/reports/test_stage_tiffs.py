@@ -71,7 +71,7 @@ def test_colors_are_written_as_such(path):
 
 
 def test_a_turned_map_has_its_sizes_turned_too(path):
-    write_map(path, a_map().turned(), {"Y": 2, "X": 3}, "µm")
+    write_map(path, a_map().transpose(), {"Y": 2, "X": 3}, "µm")
     opened = read_image(path)
     np.testing.assert_array_equal(opened.pixels, VALUES.T)
     assert opened.scale == pytest.approx({"X": 3 * FACTOR[0], "Y": 2 * FACTOR[1]})

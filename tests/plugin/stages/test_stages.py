@@ -76,7 +76,7 @@ def stack(viewer, dock, nuclei):
 
 
 def headless(image, checkpoint, **options):
-    names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "adds"]
+    names = ["probability", "gate", "entropy", "disagreement", "decoder:4", "delta"]
     return stage_maps(image, checkpoint, names, device="cpu", **options)[0]
 
 
@@ -230,7 +230,7 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
     assert places["nuclei"] == (0, 0)
     for n in (3, 2, 1):
         assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · what the stage adds"][1] == 4 - n
+        assert places[f"nuclei · stage {n} · change of probability"][1] == 4 - n
         assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before

@@ -13,7 +13,7 @@ from superqt import QCollapsible
 
 from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.inference.uncertainty import chances
+from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.interactive.calibrate import (
     HeldOutPredictions,
     fit_calibration,
@@ -239,7 +239,7 @@ def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, mo
 def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
     random = np.random.default_rng(0)
     logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
-    said = chances(logits).argmax(0)
+    said = class_probabilities(logits).argmax(0)
     truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
     found = fit_calibration(None, HeldOutPredictions(logits, truth))
     plot = ReliabilityPlot()

@@ -44,7 +44,7 @@ def teach(panel, qtbot):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; until it is set, no step is taken."""
-    opened, learn = threading.Event(), Trainer.learn
+    opened, learn = threading.Event(), Trainer.step
     begun = threading.Event()
 
     def waiting(self, *args, **kwargs):
@@ -52,7 +52,7 @@ def gate(monkeypatch):
         assert opened.wait(60)
         return learn(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "learn", waiting)
+    monkeypatch.setattr(Trainer, "step", waiting)
     opened.begun = begun
     yield opened
     opened.set()
@@ -150,7 +150,7 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
         def learn(*_, **__):
             raise type(error)(*error.args)  # one that is kept holds the network
 
-        broken.setattr(Trainer, "learn", learn)
+        broken.setattr(Trainer, "step", learn)
         train(teach, qtbot)
         assert teach.job_bar.message
         assert len(teach.session.versions) == 1
@@ -163,13 +163,13 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
 def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, monkeypatch):
     """H2, H3, H4."""
     strokes(teach, qtbot)
-    threads, learn = set(), Trainer.learn
+    threads, learn = set(), Trainer.step
 
     def noted(self, *args, **kwargs):
         threads.add(threading.current_thread())
         return learn(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "learn", noted)
+    monkeypatch.setattr(Trainer, "step", noted)
     ticks = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))

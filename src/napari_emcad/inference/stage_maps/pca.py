@@ -1,4 +1,4 @@
-"""Features as colors: their three strongest directions, the same for every tile."""
+"""Feature maps as colors: three principal components, the same for all tiles of an image."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SAMPLE = 4096
-"""Pixels of a tile that directions are fitted to, at most."""
+"""Most pixels of a tile that the components are fitted to."""
 
-_ENDS = (1.0, 99.0)
-"""Percentiles of each direction that become 0 and 1."""
+_PERCENTILES = (1.0, 99.0)
+"""Percentiles of a component that become 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,11 +24,11 @@ class PcaColors:
     Attributes
     ----------
     mean
-        ``(C,)``.
+        Mean of the features, ``(C,)``.
     axes
-        ``(3, C)``: the directions of most, second and third most variance.
+        The directions of most, second and third most variance, ``(3, C)``.
     low, high
-        ``(3,)``: what becomes 0 and 1 along each; equal where features do not vary.
+        Values along the directions that become 0 and 1, ``(3,)``; equal where features do not vary.
     """
 
     mean: NDArray[np.float32]
@@ -36,26 +36,26 @@ class PcaColors:
     low: NDArray[np.float32]
     high: NDArray[np.float32]
 
-    def projected(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``(3, h, w)`` along the directions from ``(C, h, w)``.
+    def project(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the three components ``(3, h, w)`` of ``(C, h, w)`` features.
 
-        It is linear, so tiles may be blended before or after it.
+        The projection is linear, so tiles may be blended before or after it.
         """
         channels, *size = features.shape
         flat = self.axes @ (features.reshape(channels, -1) - self.mean[:, None])
         return flat.reshape(3, *size)
 
-    def painted(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return ``(3, h, w)`` in 0 … 1; gray where features do not vary."""
-        low, high = (each[:, None, None] for each in (self.low, self.high))
+    def to_rgb(self, components: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return colors ``(3, h, w)`` in 0 … 1; gray where features do not vary."""
+        low, high = (ends[:, None, None] for ends in (self.low, self.high))
         spread = high - low
         flat = spread <= 1e-6 * np.maximum(np.abs(high), np.abs(low)) + 1e-12
-        scaled = np.clip((projected - low) / np.where(flat, 1, spread), 0, 1)
+        scaled = np.clip((components - low) / np.where(flat, 1, spread), 0, 1)
         return np.where(flat, 0.5, scaled).astype(np.float32)
 
 
-def sample(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return evenly spread pixels of ``(C, h, w)`` features as ``(n, C)``."""
+def sample_pixels(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return evenly spaced pixels of ``(C, h, w)`` features as ``(n, C)``."""
     flat = features.reshape(len(features), -1)
     step = -(-flat.shape[1] // _SAMPLE)
     return np.ascontiguousarray(flat[:, ::step].T)
@@ -79,6 +79,5 @@ def fit_pca_colors(samples: NDArray[np.float32]) -> PcaColors:
     axes = vectors[:, ::-1][:, :3].T
     largest = np.abs(axes).argmax(1)
     axes = axes * np.sign(axes[np.arange(3), largest])[:, None]
-    low, high = np.percentile(centered @ axes.T, _ENDS, axis=0)
-    single = [each.astype(np.float32) for each in (mean, axes, low, high)]
-    return PcaColors(*single)
+    low, high = np.percentile(centered @ axes.T, _PERCENTILES, axis=0)
+    return PcaColors(*(values.astype(np.float32) for values in (mean, axes, low, high)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.checkpoints.checkpoint import plain_text
-from napari_emcad.model.macs import macs
+from napari_emcad.model.macs import count_macs
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
@@ -32,7 +32,7 @@ def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
         ("Input", _input(config, checkpoint.preprocessing)),
         ("Prediction", "finest head" if checkpoint.head == "finest" else "sum of the four heads"),
         ("Size", f"{checkpoint.parameters / 1e6:.2f} M parameters"),
-        ("Cost", f"{macs(config) / 1e9:.2f} GMACs for 256 × 256 pixels"),
+        ("Cost", f"{count_macs(config) / 1e9:.2f} GMACs for 256 × 256 pixels"),
         ("Origin", _origin(checkpoint)),
         ("sha256", checkpoint.origin.sha256[:16] or "not saved yet"),
     ]
@@ -61,7 +61,7 @@ def description(checkpoint: Checkpoint) -> dict[str, Any]:
         "classes": [label.to_dict() for label in checkpoint.classes],
         "head": checkpoint.head,
         "parameters": checkpoint.parameters,
-        "macs_256": macs(checkpoint.config),
+        "macs_256": count_macs(checkpoint.config),
         "parent": checkpoint.parent,
         "history": list(checkpoint.history),
         "assumed": list(checkpoint.assumed),
@@ -73,7 +73,7 @@ def _network(config: ModelConfig) -> str:
     kernels = ", ".join(map(str, config.kernel_sizes))
     branches = "parallel" if config.dw_parallel else "sequential"
     return (
-        f"PVTv2-{config.encoder[-2:].upper()} + EMCAD\nkernels {kernels} · {branches} · "
+        f"PVTv2-{config.encoder_spec.short_name} + EMCAD\nkernels {kernels} · {branches} · "
         f"{config.aggregation} · {config.activation} · ×{config.expansion_factor}"
     )
 

@@ -14,8 +14,8 @@ import numpy as np
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.model.config import ModelConfig
-from napari_emcad.model.tensor_shapes import parameters, tensor_shapes
-from napari_emcad.training.config import meant
+from napari_emcad.model.tensor_shapes import count_parameters, tensor_shapes
+from napari_emcad.training.settings import suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -205,7 +205,7 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """Trainable numbers of the network."""
-        return parameters(self.config)
+        return count_parameters(self.config)
 
     def network(self, drop_path_rate: float = 0.0) -> PvtEmcad:
         """Return the network with these weights, float32, in eval mode, on the CPU.
@@ -303,7 +303,7 @@ def _overridden(checkpoint: Checkpoint, overrides: dict[str, Any]) -> Checkpoint
         possible = architecture | pixels | other
         raise ValueError(
             f"{', '.join(sorted(unknown))} cannot be set; possible are "
-            f"{', '.join(sorted(possible))}{meant(unknown, possible)}."
+            f"{', '.join(sorted(possible))}{suggest_names(unknown, possible)}."
         )
     config = replace(checkpoint.config, **_picked(overrides, architecture))
     if tensor_shapes(config) != tensor_shapes(checkpoint.config):

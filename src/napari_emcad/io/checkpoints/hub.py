@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.model.config import ENCODERS
+from napari_emcad.model.encoders import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

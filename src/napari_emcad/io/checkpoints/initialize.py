@@ -19,9 +19,10 @@ from napari_emcad.io.checkpoints.checkpoint import (
 from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
 from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, sniff
-from napari_emcad.model.config import ENCODERS, ModelConfig
+from napari_emcad.model.config import ModelConfig
+from napari_emcad.model.encoders import ENCODERS
 from napari_emcad.model.tensor_shapes import tensor_shapes
-from napari_emcad.training.config import meant
+from napari_emcad.training.settings import suggest_names
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -71,7 +72,7 @@ def _config(values: dict[str, Any]) -> ModelConfig:
     if unknown:
         raise CheckpointError(
             f"A network has no {', '.join(sorted(unknown))}; possible are "
-            f"{', '.join(sorted(possible))}{meant(unknown, possible)}."
+            f"{', '.join(sorted(possible))}{suggest_names(unknown, possible)}."
         )
     try:
         return ModelConfig(**values)
@@ -92,7 +93,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
         tensors={name: tensor.numpy() for name, tensor in weights.items()},
         preprocessing=RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT,
         classes=default_classes(config.num_classes),
-        title=f"New PVT-EMCAD-{config.encoder[-2:].upper()}",
+        title=f"New PVT-EMCAD-{config.encoder_spec.short_name}",
         origin=Origin("", "", "new"),
         notes=(UNTRAINED,),
     )

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from napari_emcad.io.checkpoints.foreign import describe_foreign
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.model.config import ENCODERS, STAGES, ModelConfig
+from napari_emcad.model.config import ModelConfig
+from napari_emcad.model.decoder_tensors import published_prefixes
+from napari_emcad.model.encoders import ENCODERS, original_name
 from napari_emcad.model.tensor_shapes import tensor_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from napari_emcad.model.encoders import EncoderSpec
 
 T = TypeVar("T")
 Shapes = dict[str, tuple[int, ...]]
@@ -25,39 +29,15 @@ _PROFILED = re.compile(r"(^|\.)total_(ops|params)$")
 _EXTRA = re.compile(r"^((?!out_head)\w+_head\.|neg_queue$|queue_ptr$|backbone\.head\.)")
 
 
-def _name_table() -> Iterator[tuple[str, str]]:
-    """Yield (native prefix, published prefix); what follows a prefix is the same in both."""
-    yield "grey_stem.", "conv."
-    yield "encoder.patch_embed.", "backbone.patch_embed1."
-    for i in range(4):
-        yield f"encoder.stages_{i}.downsample.", f"backbone.patch_embed{i + 1}."
-        yield f"encoder.stages_{i}.blocks.", f"backbone.block{i + 1}."
-        yield f"encoder.stages_{i}.norm.", f"backbone.norm{i + 1}."
-    yield "decoder.spatial_attention.", "decoder.sab."
-    for n in STAGES:
-        stage, mscam = f"decoder.stage{n}", f"decoder.stage{n}.mscam"
-        yield f"{mscam}.channel_attention.squeeze.", f"decoder.cab{n}.fc1."
-        yield f"{mscam}.channel_attention.excite.", f"decoder.cab{n}.fc2."
-        yield f"{mscam}.convolutions.expand.", f"decoder.mscb{n}.0.pconv1."
-        yield f"{mscam}.convolutions.branches.", f"decoder.mscb{n}.0.msdc.dwconvs."
-        yield f"{mscam}.convolutions.project.", f"decoder.mscb{n}.0.pconv2."
-        yield f"{stage}.up.depthwise.0.", f"decoder.eucb{n}.up_dwc.1."
-        yield f"{stage}.up.depthwise.1.", f"decoder.eucb{n}.up_dwc.2."
-        yield f"{stage}.up.pointwise.", f"decoder.eucb{n}.pwc.0."
-        yield f"{stage}.gate.from_decoder.", f"decoder.lgag{n}.W_g."
-        yield f"{stage}.gate.from_skip.", f"decoder.lgag{n}.W_x."
-        yield f"{stage}.gate.merge.", f"decoder.lgag{n}.psi."
-        yield f"heads.stage{n}.", f"out_head{n}."
-
-
-_TABLE = dict(_name_table())
+_PREFIXES_OF_PARTS = dict(published_prefixes())
 
 
 def published_name(native: str) -> str:
     """Return the published name of one of our tensors."""
-    prefix = next(each for each in _TABLE if native.startswith(each))
-    name = _TABLE[prefix] + native.removeprefix(prefix)
-    return name.replace(".mlp.dwconv.", ".mlp.dwconv.dwconv.")
+    if native.startswith("encoder."):
+        return f"backbone.{original_name(native.removeprefix('encoder.'))}"
+    prefix = next(prefix for prefix in _PREFIXES_OF_PARTS if native.startswith(prefix))
+    return _PREFIXES_OF_PARTS[prefix] + native.removeprefix(prefix)
 
 
 def to_published(tensors: Mapping[str, T]) -> dict[str, T]:
@@ -131,7 +111,7 @@ def architecture(shapes: Shapes) -> ModelConfig:
 def check(shapes: Shapes, config: ModelConfig) -> None:
     """Raise CheckpointError unless the published tensors are exactly those of this network."""
     expected = {published_name(name): shape for name, shape in tensor_shapes(config).items()}
-    title = f"a PVT-EMCAD-{config.encoder[-2:].upper()}"
+    title = f"a PVT-EMCAD-{config.encoder_spec.short_name}"
     missing = [name for name in expected if name not in shapes]
     surplus = [name for name in shapes if name not in expected]
     wrong = [name for name in expected if shapes.get(name, expected[name]) != expected[name]]
@@ -167,10 +147,20 @@ def _looks_like_emcad(shapes: Shapes) -> bool:
 
 def _encoder(shapes: Shapes, width: int) -> str:
     blocks = len(_indices(shapes, r"backbone\.block3\.(\d+)\.norm1\.weight"))
-    for name, shape in ENCODERS.items():
-        if (shape.widths[-1], shape.depths[2]) == (width, blocks):
-            return name
-    raise ValueError(f"no PVTv2 has {blocks} blocks in its third stage at width {width}")
+    candidates = {
+        name: spec
+        for name, spec in ENCODERS.items()
+        if (spec.widths[-1], spec.depths[2]) == (width, blocks)
+    }
+    if not candidates:
+        raise ValueError(f"no PVTv2 has {blocks} blocks in its third stage at width {width}")
+    return min(candidates, key=lambda name: _mismatches(shapes, candidates[name]))
+
+
+def _mismatches(shapes: Shapes, spec: EncoderSpec) -> int:
+    """Return how many tensors of an encoder are missing or have another shape."""
+    expected = {f"backbone.{original_name(name)}": shape for name, shape in spec.tensors()}
+    return sum(shapes.get(name) != shape for name, shape in expected.items())
 
 
 def _indices(names: Iterable[str], pattern: str) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
-from napari_emcad.imaging.intensity import normalized, value_range
+from napari_emcad.imaging.intensity import normalize, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.opened import ImageFileError
 from napari_emcad.io.images.read_write import matched, read_image, read_labels
@@ -195,7 +195,7 @@ def _slices(
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """Return normalized planes; one that feeds all inputs stays single."""
-    planes = normalized(raw, value_range(raw, preprocessing), preprocessing)
+    planes = normalize(raw, value_range(raw, preprocessing), preprocessing)
     feeds_all = set(slices.channels.inputs) == {0}
     return planes if feeds_all else slices.planes_to_inputs(planes)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_emcad.training.events import kept_epoch
+from napari_emcad.training.events import selected_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _draw_grid(
 
 def _draw_kept(draw: ImageDraw.ImageDraw, epochs: Sequence[EpochEnd], last: int) -> None:
     """Mark the kept epoch by a dashed line and words above it."""
-    kept = kept_epoch(epochs)
+    kept = selected_epoch(epochs)
     if kept is None:
         return
     x, bottom = _place(kept.epoch, 0, last)

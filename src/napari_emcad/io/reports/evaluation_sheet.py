@@ -9,7 +9,14 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from napari_emcad.imaging.overlay import AGREED, CONFUSED, INVENTED, disagreement, painted, shown
+from napari_emcad.imaging.overlay import (
+    CORRECT,
+    SPURIOUS,
+    WRONG_CLASS,
+    blend_labels,
+    compare_labels,
+    to_rgb,
+)
 from napari_emcad.io.reports.text import drawable, elided, font
 
 if TYPE_CHECKING:
@@ -90,7 +97,7 @@ def sheet_row(
     size = max(round(width * factor), 1), max(round(height * factor), 1)
     smooth = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
     step = max(height, width) // (4 * _FINE * _CELL) or 1
-    fewer = Image.fromarray(shown(planes[:, ::step, ::step]))
+    fewer = Image.fromarray(to_rgb(planes[:, ::step, ::step]))
     picture = np.asarray(fewer.resize(size, smooth))
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
@@ -157,10 +164,10 @@ def _window(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
 def _panels(case: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
     colors = [each.color for each in classes]
     drawn = [_outlined(case.picture, each, colors) for each in (case.truth, case.predicted)]
-    kinds = disagreement(case.predicted, case.truth)
+    kinds = compare_labels(case.predicted, case.truth)
     dim = np.repeat(case.picture.mean(2, keepdims=True) * _DIM, 3, axis=2)
-    share = np.where(kinds == AGREED, 0.45, 0.9)
-    return [case.picture, *drawn, painted(dim, kinds, list(_KINDS.values()), share)]
+    share = np.where(kinds == CORRECT, 0.45, 0.9)
+    return [case.picture, *drawn, blend_labels(dim, kinds, list(_KINDS.values()), share)]
 
 
 def _outlined(
@@ -169,7 +176,9 @@ def _outlined(
     """Return a picture with labels whose outlines lie on both sides of their borders."""
     wide = ndimage.maximum_filter(labels, _OUTLINE)
     border = wide != ndimage.minimum_filter(labels, _OUTLINE)
-    return painted(picture, np.where(labels, labels, wide), colors, np.where(border, 1.0, _TINT))
+    return blend_labels(
+        picture, np.where(labels, labels, wide), colors, np.where(border, 1.0, _TINT)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +193,7 @@ class _Entry:
 
 def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
     """Return lines of entries: classes are outlined as on their panels, disagreement is filled."""
-    kinds = list(_KINDS.items())[: CONFUSED if len(classes) > 1 else INVENTED]
+    kinds = list(_KINDS.items())[: WRONG_CLASS if len(classes) > 1 else SPURIOUS]
     entries = [_Entry(0, each.name, each.color) for each in classes]
     entries += [_Entry(0, f"{_COLUMNS[-1]}:"), *(_Entry(0, *each, filled=True) for each in kinds)]
     lines: list[list[_Entry]] = [[]]

@@ -9,14 +9,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
-from napari_emcad.imaging.overlay import shown
-from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, TITLES, MapKey, StageMap
+from napari_emcad.imaging.overlay import to_rgb
+from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.io.reports.text import elided, font
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 
     Column = tuple[str, int | None]
 
@@ -90,7 +92,7 @@ def map_sheet(view: View) -> NDArray[np.uint8]:
     _paste(page, (lefts[0], top), _image(view.picture, (height, width)))
     _words(draw, (lefts[0], top + height + 12), room, _size_of(view.size), _QUIET)
     for left, each in zip(lefts[1:], doubts, strict=False):
-        _words(draw, (left, top - 14), room, TITLES[each.key.kind], _INK)
+        _words(draw, (left, top - 14), room, each.key.spec.title, _INK)
         _draw_map(page, (left, top), each, view)
     top += row + _NAMES
     if stages:
@@ -121,12 +123,12 @@ def _column(key: MapKey) -> Column:
 
 def _column_title(column: Column, classes: Sequence[str]) -> str:
     kind, part = column
-    words = next(words for each, words in TITLES.items() if each == kind)
-    if kind in OF_CHANNELS and part is not None:
-        return f"{words.split()[0]}, channel {part}"
-    if kind in OF_CLASSES and len(classes) > 2:
-        return f"{words}, {classes[1 if part is None else part]}"
-    return words
+    spec = map_spec(kind)
+    if spec.group == "features" and part is not None:
+        return f"{spec.label}, channel {part}"
+    if spec.group == "class" and len(classes) > 2:
+        return f"{spec.title}, {classes[1 if part is None else part]}"
+    return spec.title
 
 
 def _panel_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -184,7 +186,7 @@ def _paste(page: Image.Image, corner: tuple[int, int], panel: Image.Image) -> No
 
 
 def _image(picture: NDArray[Any], size: tuple[int, int]) -> Image.Image:
-    whole = Image.fromarray(shown(picture))
+    whole = Image.fromarray(to_rgb(picture))
     return whole.resize(size[::-1], Image.Resampling.BOX)
 
 
@@ -200,7 +202,7 @@ def _draw_map(page: Image.Image, corner: tuple[int, int], found: StageMap, view:
 
 
 def _range(found: StageMap) -> str:
-    if found.key.colored:
+    if found.key.is_rgb:
         return "three main directions"
     low, high = _ends(found)
     return f"{_figure(low, high - low)} ... {_figure(high, high - low)}"
@@ -217,7 +219,7 @@ def _figure(value: float, spread: float) -> str:
 
 def _ends(found: StageMap) -> tuple[float, float]:
     """Return the values at the ends of the colors: those there are, for probabilities 0 and 1."""
-    if found.diverging or found.key.kind == "probability":
+    if found.diverging or found.key.spec.full_range:
         return found.limits
     low, high = float(found.values.min()), float(found.values.max())
     return low, high if high > low else low + 1e-6
@@ -227,7 +229,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
     """Return a map on the image's frame, each of its numbers a block where it lies."""
     height, width = _panel_size(view.size)
     values = found.values
-    if values.ndim == 3 and not found.key.colored:
+    if values.ndim == 3 and not found.key.is_rgb:
         values = values[1]
     fine = min(max(2, -(-max(values.shape[-2:]) // min(height, width))), _FINEST)
     rows, columns = (
@@ -243,7 +245,7 @@ def _drawn(found: StageMap, view: View) -> Image.Image:
         )
     )
     large = values[..., rows[:, None], columns]
-    if found.key.colored:
+    if found.key.is_rgb:
         painted = (large * 255).round().astype(np.uint8).transpose(1, 2, 0)
     else:
         painted = apply_colormap(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)

@@ -56,7 +56,7 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
     first = dict(zip("YX", found.offset, strict=True))
     described: dict[str, Any] = {"axes": "CYX" if values.ndim == 3 else "YX"}
     planes = 1
-    if found.key.colored:
+    if found.key.is_rgb:
         values, described["axes"] = _as_rgb(values), "YXS"
     elif values.ndim == 3:
         planes = len(values)
@@ -71,7 +71,7 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
         content,
         values,
         ome=True,
-        photometric="rgb" if found.key.colored else "minisblack",
+        photometric="rgb" if found.key.is_rgb else "minisblack",
         compression="zlib",
         metadata=described | {"Plane": plane, "Name": found.key.title},
     )

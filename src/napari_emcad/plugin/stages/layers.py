@@ -12,14 +12,6 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QTimer
 
-from napari_emcad.inference.stage_maps.keys import (
-    OF_CHANNELS,
-    OF_CLASSES,
-    OF_DOUBT,
-    TITLES,
-    MapKey,
-    StageMap,
-)
 from napari_emcad.plugin.layers.geometry import geometry, heap_put_aside, is_open
 from napari_emcad.plugin.widgets.helpers import shortened
 
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
 
+    from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.plugin.stages.request import StageRequest
 
 _SIGNED = Colormap(["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"], name="blue white red")
@@ -213,7 +206,7 @@ def _new_layer(
     request: StageRequest, found: StageMap, data: NDArray[Any], place: dict[str, Any]
 ) -> Image:
     colors: dict[str, Any] = {"rgb": True}
-    if not found.key.colored:
+    if not found.key.is_rgb:
         colors = {"colormap": _colors(found), "contrast_limits": found.limits, "rgb": False}
     return Image(
         data,
@@ -237,7 +230,7 @@ def _update(
     layer.data = data
     if layer.name == held.name:  # the image may have another one by now
         layer.name = held.name = name_of(request, found.key)
-    if ours and not found.key.colored:
+    if ours and not found.key.is_rgb:
         low, high = found.limits
         layer.contrast_limits_range = (low, high)
         layer.contrast_limits = (low, high)
@@ -245,20 +238,16 @@ def _update(
 
 
 def _colors(found: StageMap) -> Any:
-    if found.diverging:
-        return _SIGNED
-    if found.key.kind in OF_DOUBT:
-        return "inferno"
-    return "viridis" if found.key.kind == "probability" else "gray"
+    return _SIGNED if found.diverging else found.key.spec.colormap
 
 
 def name_of(request: StageRequest, key: MapKey) -> str:
     """Return the name of a map's layer, such as “nuclei · stage 3 · gate”."""
-    words: str = TITLES[key.kind]
-    if key.kind in OF_CLASSES and request.class_name:
+    words: str = key.spec.title
+    if key.spec.group == "class" and request.class_name:
         words += f" of {shortened(request.class_name, _NAME)}"
-    if key.kind in OF_CHANNELS:
-        words = words.removesuffix(" features")
+    if key.spec.group == "features":
+        words = key.spec.label
         words += "" if key.part is None else f" channel {key.part}"
     stage = [] if key.stage is None else [f"stage {key.stage}"]
     return " · ".join([shortened(request.name, _NAME) or "image", *stage, words])
@@ -293,7 +282,7 @@ def placed_map(
     letters = request.axes[: request.image.ndim]
     first = len(letters) - len(letters.lstrip("C"))
     values, index = found.values, iter(request.index)
-    if found.key.colored:
+    if found.key.is_rgb:
         values = np.moveaxis(values, 0, -1)
     planes = zip(values.shape, found.factor, found.offset, strict=False)
     axes: list[tuple[int, int, float, float]] = []

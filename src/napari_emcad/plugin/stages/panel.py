@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
-from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, Kind
+from napari_emcad.inference.stage_maps.specs import MAP_SPECS
 from napari_emcad.interactive.suggest import MOST_SLICES
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.plugin.stages.calibration_box import CalibrationBox
@@ -18,6 +18,7 @@ from napari_emcad.plugin.widgets.helpers import combo, folded, form, row, scroll
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
+    from napari_emcad.inference.stage_maps.specs import Group
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.layers.image_input import ImageInput, ScopeName
 
@@ -25,28 +26,16 @@ _SCOPES: dict[str, ScopeName] = {"Whole slice": "slice", "What I see": "view"}
 _REACH = {"this slice": False, "whole stack": True}
 _SUGGEST = "Steps through places where the model is undecided"
 _CURSOR = "Under the cursor, probability"
-_USUAL: tuple[Kind, ...] = ("probability", "gate", "entropy", "disagreement")
 
-_GROUPS: dict[str, tuple[tuple[Kind, ...], ...]] = {
-    "Class": (("probability", "logits"), ("sum", "adds")),
-    "Attention": (("gate", "spatial", "channel"),),
-    "Features": (("decoder", "encoder"),),
-    "Doubt": (("entropy", "disagreement", "flips"),),
+_GROUPS: dict[Group, str] = {
+    "class": "Class",
+    "attention": "Attention",
+    "features": "Features",
+    "uncertainty": "Doubt",
 }
-_WORDS: dict[Kind, tuple[str, str]] = {
-    "probability": ("probability", "What the stage's own head says, 0 … 1"),
-    "logits": ("logits", "The numbers that probabilities are made of, around 0"),
-    "sum": ("running sum", "Logits of the deepest stage up to this one, added up"),
-    "adds": ("what it adds", "How the probability of the running sum changes with this stage"),
-    "gate": ("gate", "What of the encoder's features is let into the stage (LGAG), 0 … 1"),
-    "spatial": ("spatial", "Spatial attention, 0 … 1"),
-    "channel": ("channel", "Channel attention: has no place, and is drawn below as bars"),
-    "decoder": ("decoder", "What the stage hands on: as colors by PCA, or single channels"),
-    "encoder": ("encoder", "What PVTv2 found at this stride: as colors, or single channels"),
-    "entropy": ("entropy", "How undecided the prediction is, 0 … 1"),
-    "disagreement": ("stages", "How much the four stages contradict each other, 0 … 1"),
-    "flips": ("flips", "How much the prediction depends on mirroring; takes four times as long"),
-}
+"""Titles of the rows of check boxes; a row has the maps of one group."""
+
+_CLASS_MAPS_PER_ROW = 2
 
 
 class StagesPanel(QWidget):
@@ -76,7 +65,10 @@ class StagesPanel(QWidget):
         super().__init__()
         self._image = ImageCombo(image_input)
         self._stages = {n: _box(str(n), _stage_tip(n), True) for n in STAGES}
-        self._kinds = {kind: _box(*_WORDS[kind], kind in _USUAL) for kind in get_args(Kind)}
+        self._kinds = {
+            kind: _box(spec.label, spec.description, spec.preselected)
+            for kind, spec in MAP_SPECS.items()
+        }
         self._class, self._scope = combo(), combo(dict(_SCOPES))
         self._channels = QLineEdit()
         self._channels.setPlaceholderText("as colors, or such as 0, 17")
@@ -212,7 +204,10 @@ class StagesPanel(QWidget):
         self._remove.setEnabled(maps)
         self._beside.setEnabled(maps or beside)
         self._beside.setChecked(beside)
-        features = any(self._kinds[kind].isChecked() for kind in OF_CHANNELS)
+        features = any(
+            box.isChecked() and MAP_SPECS[kind].group == "features"
+            for kind, box in self._kinds.items()
+        )
         self._rows.setRowVisible(self._channels, features)
 
     def _connect(self) -> None:
@@ -233,13 +228,15 @@ class StagesPanel(QWidget):
         self._rows.addRow(QLabel("Image"), self._image.native)
         self._rows.addRow(QLabel("Scope"), self._scope)
         self._rows.addRow(QLabel("Stages"), row(*self._stages.values()))
-        for title, lines in _GROUPS.items():
-            for number, kinds in enumerate(lines):
-                boxes = row(*(self._kinds[kind] for kind in kinds))
-                self._rows.addRow(QLabel("" if number else title), boxes)
-            if lines[0][0] in OF_CLASSES:
+        for group, title in _GROUPS.items():
+            kinds = [kind for kind, spec in MAP_SPECS.items() if spec.group == group]
+            per_row = _CLASS_MAPS_PER_ROW if group == "class" else len(kinds)
+            for first in range(0, len(kinds), per_row):
+                boxes = row(*(self._kinds[kind] for kind in kinds[first : first + per_row]))
+                self._rows.addRow(QLabel("" if first else title), boxes)
+            if group == "class":
                 self._rows.addRow(QLabel("… of"), self._class)
-            if lines[0][0] in OF_CHANNELS:
+            if group == "features":
                 self._rows.addRow(QLabel("Channels"), self._channels)
         self._rows.addRow(QLabel(""), self._follow)
         holder.setLayout(self._rows)

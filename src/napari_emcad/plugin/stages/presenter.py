@@ -170,4 +170,4 @@ def _slice_text(request: StageRequest) -> str:
 
 
 def _is_bars(key: MapKey) -> bool:
-    return key.kind == "channel"
+    return not key.spec.has_place

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.inference.stage_maps.keys import (
-    OF_CHANNELS,
-    OF_CLASSES,
-    OF_DOUBT,
-    MapKey,
-    parse_map_keys,
-    stages_of,
-)
+from napari_emcad.inference.stage_maps.keys import MapKey, parse_map_keys
+from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.model.config import STAGES
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.pipelines.stage_maps import check_maps
@@ -28,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Index, Slices
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.inference.stage_maps.keys import Kind, StageMap
+    from napari_emcad.inference.stage_maps.keys import StageMap
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.plugin.layers.geometry import Level
@@ -52,7 +46,7 @@ class StageChoices:
     """
 
     stages: tuple[int, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[str, ...]
     part: int = 1
     channels: tuple[int, ...] = ()
 
@@ -72,16 +66,16 @@ class StageChoices:
             raise ValueError("Choose what to show.")
         return parse_map_keys(keys, config)
 
-    def _of(self, kind: Kind, config: ModelConfig) -> list[MapKey]:
-        there = stages_of(kind)
-        if not there:
+    def _of(self, kind: str, config: ModelConfig) -> list[MapKey]:
+        spec = map_spec(kind)
+        if not spec.stages:
             return [MapKey(kind)]
         parts: tuple[int | None, ...] = (None,)
-        if kind in OF_CHANNELS:
+        if spec.group == "features":
             parts = self.channels or (None,)
-        elif kind in OF_CLASSES:
+        elif spec.group == "class":
             parts = (_part(self.part, config),)
-        return [MapKey(kind, n, part) for part in parts for n in there if n in self.stages]
+        return [MapKey(kind, n, part) for part in parts for n in spec.stages if n in self.stages]
 
     def under_cursor(self, config: ModelConfig) -> tuple[MapKey, ...]:
         """Return the probabilities of all stages, for the pixel under the cursor."""
@@ -92,11 +86,11 @@ def _part(part: int, config: ModelConfig) -> int | None:
     return None if config.num_classes == 1 else part
 
 
-def _in_rows(kinds: tuple[Kind, ...]) -> list[Kind]:
+def _in_rows(kinds: tuple[str, ...]) -> list[str]:
     """Return kinds so that those of four stages and those of three fill rows of four."""
-    by_count: dict[int, list[Kind]] = {3: [], 4: [], 0: []}
+    by_count: dict[int, list[str]] = {3: [], 4: [], 0: []}
     for kind in kinds:
-        by_count[len(stages_of(kind))].append(kind)
+        by_count[len(map_spec(kind).stages)].append(kind)
     rows, doubts = by_count[3][:1], by_count[0]
     for kind in by_count[3][1:]:
         rows += [*doubts[:1], kind]
@@ -150,7 +144,7 @@ class StageRequest:
     @property
     def shows_uncertainty(self) -> bool:
         """Whether a map that is shown depends on the temperature."""
-        return any(key.kind in OF_DOUBT for key in self.shown)
+        return any(key.spec.group == "uncertainty" for key in self.shown)
 
     @property
     def index(self) -> Index:
@@ -241,7 +235,7 @@ def stage_request(
         class_name=class_names(checkpoint).get(stages.part, ""),
         checkpoint=checkpoint,
         settings=choices.settings,
-        temperature=temperature if any(key.kind in OF_DOUBT for key in shown) else 1.0,
+        temperature=temperature if any(key.spec.group == "uncertainty" for key in shown) else 1.0,
     )
     check_maps(slices, checkpoint, request.computed)
     return request

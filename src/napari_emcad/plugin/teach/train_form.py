@@ -9,13 +9,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, folded, form, spin
-from napari_emcad.training.config import (
-    PRESETS,
-    LossName,
-    SupervisionName,
-    TeacherName,
-    parsed_settings,
-)
+from napari_emcad.training.config import LossName, SupervisionName, TeacherName
+from napari_emcad.training.presets import PRESETS
+from napari_emcad.training.settings import parse_settings
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QComboBox
@@ -101,7 +97,7 @@ class TrainForm(QWidget):
         batch, steps = self._batch.value(), self._steps.value()
         epochs = min(max(steps // 10, 1), 8)
         per_epoch = max(steps // epochs, 1)
-        config = self._preset.changed(
+        config = self._preset.replace(
             loss=self._loss.currentData(),
             supervision=self._supervision.currentData(),
             learning_rate=self._rate.value(),
@@ -117,7 +113,7 @@ class TrainForm(QWidget):
             epochs=max(round(steps / per_epoch), 1),
             crops_per_epoch=per_epoch * batch,
             validate_every=1,
-            **parsed_settings(self._more.text()),
+            **parse_settings(self._more.text()),
         )
         return TrainingSettings(config, self._start.currentData(), self._file)
 
@@ -165,8 +161,9 @@ class TrainForm(QWidget):
         self._encoder_rate.setToolTip("Factor on the learning rate of the encoder")
         self._pseudo.setToolTip("Weight of the pseudo-labels of unlabeled pixels; 0 is off")
         self._teacher.setToolTip(
-            "Source of the pseudo-labels: a linear probe fitted to the strokes if the model had the "
-            "first ones wrong, else the initial model; or confident predictions of the running mean"
+            "Source of the pseudo-labels: a linear probe fitted to the strokes if the model had "
+            "the first ones wrong, else the initial model; or confident predictions of the running "
+            "mean"
         )
         self._boundary.setToolTip("Weight of a loss that draws borders to edges; 0 is off")
         self._ema.setToolTip(
@@ -230,7 +227,7 @@ class TrainForm(QWidget):
         fresh = start != "model"
         preset = PRESETS[_FRESH if fresh else _STROKES]
         if fresh and start != "nothing":  # the encoder is trained already
-            preset = preset.changed(encoder_rate=PRESETS[_STROKES].encoder_rate)
+            preset = preset.replace(encoder_rate=PRESETS[_STROKES].encoder_rate)
         self._presets.setCurrentIndex(self._presets.findData(_FRESH if fresh else _STROKES))
         self.set_value(TrainingSettings(preset, start, self._file))
 
