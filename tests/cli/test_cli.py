@@ -23,7 +23,7 @@ from napari_emcad import (
     segment,
     write_checkpoint,
 )
-from napari_emcad.io.images.pixel_size import scale_of_tiff
+from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.pipelines.evaluate import METRICS
 from napari_emcad.training.metrics import hausdorff95
 
@@ -556,7 +556,7 @@ def test_labels_keep_the_size_of_pixels(run, folder, discs):
     assert run("segment", "um.ome.tif", "--probabilities")[0] == 0
     for name in ("um.ome_labels.tif", "um.ome_probabilities.tif"):
         with tifffile.TiffFile(name) as file:
-            scale, unit = scale_of_tiff(file)
+            scale, unit = read_pixel_size(file)
             assert file.series[0].shape[-2:] == discs.shape
         assert (scale, unit) == ({"Y": 0.25, "X": 0.5}, "µm")
 
@@ -668,7 +668,7 @@ def test_closed_streams_are_no_error(closed, image):
 
 
 def test_words_of_a_file_do_not_command_a_terminal(run, folder):
-    assert cli.talk.plain("a\x1b[31mb\r\x07c\td\n") == "a[31mbc\td\n"
+    assert cli.console.plain("a\x1b[31mb\r\x07c\td\n") == "a[31mbc\td\n"
 
 
 def test_a_reader_that_has_enough_is_no_error(folder):

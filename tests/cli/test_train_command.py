@@ -401,7 +401,7 @@ def test_an_output_that_cannot_be_is_refused_before_images_are_read(classes, tmp
 def test_two_trainings_do_not_share_a_folder(folder, tmp_path, capsys):
     from napari_emcad.io.run_folder import TrainingRun
 
-    with TrainingRun(tmp_path / "run").claimed():
+    with TrainingRun(tmp_path / "run").lock():
         assert train(folder, tmp_path / "run") == 2
         assert "Another training is writing" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -421,5 +421,5 @@ def test_a_log_hears_of_a_training_now_and_then(folder, tmp_path, capsys, monkey
     monkeypatch.setattr(console.time, "monotonic", lambda: next(now))
     pulse = console.ProgressLine()
     for step in range(1, 6):
-        pulse.tick(f"step {step} of 5")
+        pulse.show_progress(f"step {step} of 5")
     assert capsys.readouterr().err.splitlines() == ["step 2 of 5", "step 4 of 5"]

@@ -22,10 +22,10 @@ EPOCHS = [
 
 def test_a_state_comes_back_as_it_was(tmp_path):
     run = TrainingRun(tmp_path / "new" / "run")
-    assert not run.begun
+    assert not run.has_state
     run.save(STATE, {"seed": 1, "scales": (1.0, 2.0)})
     again = TrainingRun(tmp_path / "new" / "run")
-    assert again.begun
+    assert again.has_state
     back = again.load({"seed": 1, "scales": (1.0, 2.0)})
     assert torch.equal(back["network"]["a"], STATE["network"]["a"])
     assert {k: v for k, v in back.items() if k != "network"} == {
@@ -89,7 +89,7 @@ def test_an_unwritable_folder_is_said_before_training_starts(tmp_path, monkeypat
 
 
 def test_history_is_written_as_csv_json_and_curves(tmp_path):
-    TrainingRun(tmp_path).note(EPOCHS)
+    TrainingRun(tmp_path).write_history(EPOCHS)
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert rows[1]["dice"] == ""

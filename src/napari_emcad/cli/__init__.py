@@ -33,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal without our letters still gets the rest
             stream.reconfigure(errors="replace")
-    chosen = _parser().parse_args(arguments)
+    args = _parser().parse_args(arguments)
     try:
-        return int(chosen.run(chosen) or 0)
+        return int(args.run(args) or 0)
     except UsageError as mistake:
         print_status(f"napari-emcad: {mistake}")
         return 2

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import as_usage_error, print_result, print_status
-from napari_emcad.cli.options import add_set, check_outputs, opened
+from napari_emcad.cli.options import add_set, check_outputs, load_checkpoint
 
 if TYPE_CHECKING:
     import argparse
@@ -23,13 +23,13 @@ def add_parser(verbs: Any) -> None:
     convert.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Write a checkpoint in the format of the output's name."""
     from napari_emcad.io.checkpoints.files import write_checkpoint
 
-    check_outputs([chosen.output], [chosen.input], chosen.overwrite)
-    checkpoint = opened(chosen.input, chosen.set)
-    as_usage_error(write_checkpoint, checkpoint, chosen.output, chosen.half)
-    if chosen.output.suffix.lower() != ".safetensors":
+    check_outputs([args.output], [args.input], args.overwrite)
+    checkpoint = load_checkpoint(args.input, args.set)
+    as_usage_error(write_checkpoint, checkpoint, args.output, args.half)
+    if args.output.suffix.lower() != ".safetensors":
         print_status("Classes, preprocessing and history have no place in the published format.")
-    print_result(str(chosen.output))
+    print_result(str(args.output))

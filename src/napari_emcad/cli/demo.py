@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import as_usage_error, print_result
-from napari_emcad.cli.options import opened
-from napari_emcad.cli.segment import read, segmented
+from napari_emcad.cli.options import load_checkpoint
+from napari_emcad.cli.segment import read, segment_image
 
 if TYPE_CHECKING:
     import argparse
@@ -28,26 +28,24 @@ def add_parser(verbs: Any) -> None:
     demo.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Segment, write labels and overlay, and open napari where there is a screen."""
     from importlib.resources import as_file, files
 
     from napari_emcad.io.images.read_write import write_array
 
-    checkpoint = opened(None, [])
+    checkpoint = load_checkpoint(None, [])
     with as_file(files("napari_emcad") / "assets" / "nuclei_dark.png") as path:
         opened_image = read(path)
-        image, result = opened_image.pixels, segmented(path.name, opened_image, checkpoint)
-    labels, picture = (
-        chosen.output / f"nuclei_dark_{end}" for end in ("labels.tif", "overlay.png")
-    )
+        image, result = opened_image.pixels, segment_image(path.name, opened_image, checkpoint)
+    labels, picture = (args.output / f"nuclei_dark_{end}" for end in ("labels.tif", "overlay.png"))
     drawn = _overlay(image, result)
-    as_usage_error(write_array, chosen.output / "nuclei_dark.png", image, "YX")
+    as_usage_error(write_array, args.output / "nuclei_dark.png", image, "YX")
     as_usage_error(write_array, labels, result.labels, result.axes)
     as_usage_error(write_array, picture, drawn, "YXC")
     share = (result.labels > 0).mean()
     print_result(f"{checkpoint.title}: {share:.1%} of the pixels are nuclei.\n{labels}\n{picture}")
-    if chosen.window and _has_screen():
+    if args.window and _has_screen():
         _open_window(image, result)
 
 

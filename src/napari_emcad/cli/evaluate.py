@@ -18,8 +18,13 @@ from napari_emcad.cli.console import (
     print_status,
     show_progress,
 )
-from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
-from napari_emcad.io.atomic_write import real
+from napari_emcad.cli.options import (
+    add_inference,
+    check_outputs,
+    inference_options,
+    load_checkpoint,
+)
+from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,32 +61,32 @@ def add_parser(verbs: Any) -> None:
         help="size of a pixel, such as 0.5,0.5 or one number for all; default: as the images say",
     )
     evaluate.add_argument("--unit", help="of --spacing, such as µm")
-    add_computing(evaluate)
+    add_inference(evaluate)
     evaluate.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Score a checkpoint image by image, and print a table or JSON."""
-    from napari_emcad.io.images.read_write import paired
+    from napari_emcad.io.images.read_write import pair_files
 
-    _check_options(chosen)
-    pairs = as_usage_error(paired, chosen.images, chosen.labels)
-    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
-    _check_outputs(chosen, [*own, *(path for pair in pairs for path in pair)])
-    checkpoint = opened(chosen.checkpoint, chosen.set)
-    scores, worst = _scored(chosen, pairs, checkpoint)
-    if chosen.json:
+    _check_options(args)
+    pairs = as_usage_error(pair_files, args.images, args.labels)
+    own = [args.checkpoint] if args.checkpoint is not None else []
+    _check_outputs(args, [*own, *(path for pair in pairs for path in pair)])
+    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    scores, worst = _scored(args, pairs, checkpoint)
+    if args.json:
         print_json(_report(scores, checkpoint))
     else:
         _print_table(scores, checkpoint)
-    if chosen.csv is not None:
-        as_usage_error(_write_csv, chosen.csv, scores, checkpoint)
-    if chosen.sheet is not None:
-        _write_sheet(chosen.sheet, worst, len(scores), checkpoint)
+    if args.csv is not None:
+        as_usage_error(_write_csv, args.csv, scores, checkpoint)
+    if args.sheet is not None:
+        _write_sheet(args.sheet, worst, len(scores), checkpoint)
 
 
 def _scored(
-    chosen: argparse.Namespace, pairs: Sequence[tuple[Path, Path]], checkpoint: Checkpoint
+    args: argparse.Namespace, pairs: Sequence[tuple[Path, Path]], checkpoint: Checkpoint
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the score of each image, and the worst cases if they will be shown."""
     from napari_emcad.pipelines.evaluate import compare, keep_worst
@@ -89,14 +94,14 @@ def _scored(
     scores: list[ImageScore] = []
     masks: list[Parts] = []
     worst: Sequence[Ranked] = ()
-    scale = {"scale": chosen.spacing, "unit": chosen.unit} if chosen.spacing else {}
-    cases = compare(pairs, checkpoint, axes=chosen.axes, **scale, **computing(chosen))
+    scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
+    cases = compare(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)
         masks.append(case.parts)
-        if chosen.sheet is not None:
-            worst = keep_worst(worst, case, chosen.worst or _WORST)
+        if args.sheet is not None:
+            worst = keep_worst(worst, case, args.worst or _WORST)
         show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
     _remark_classes(masks, checkpoint)
     return scores, worst
@@ -119,42 +124,42 @@ def _remark_classes(masks: Sequence[Parts], checkpoint: Checkpoint) -> None:
     )
 
 
-def _check_options(chosen: argparse.Namespace) -> None:
+def _check_options(args: argparse.Namespace) -> None:
     """Refuse options that mean nothing without each other."""
-    if bool(chosen.spacing) != bool(chosen.unit):
+    if bool(args.spacing) != bool(args.unit):
         raise UsageError("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
-    if chosen.worst is not None and chosen.sheet is None:
+    if args.worst is not None and args.sheet is None:
         raise UsageError(
             "--worst is for --sheet; name the PNG to write, such as --sheet worst.png."
         )
-    if chosen.sheet is not None and chosen.sheet.suffix.lower() != ".png":
-        raise UsageError(f"{chosen.sheet}: the sheet is a PNG; its name must end in .png.")
+    if args.sheet is not None and args.sheet.suffix.lower() != ".png":
+        raise UsageError(f"{args.sheet}: the sheet is a PNG; its name must end in .png.")
 
 
-def _check_outputs(chosen: argparse.Namespace, inputs: Sequence[Path]) -> None:
+def _check_outputs(args: argparse.Namespace, inputs: Sequence[Path]) -> None:
     """Refuse to write over inputs, over other files unless asked for, and where nobody may."""
-    targets = [each for each in (chosen.csv, chosen.sheet) if each is not None]
-    if len({real(each) for each in targets}) < len(targets):
-        raise UsageError(f"{chosen.csv} cannot be the table and the sheet both; use two names.")
-    check_outputs(targets, inputs, chosen.overwrite)
+    targets = [each for each in (args.csv, args.sheet) if each is not None]
+    if len({resolve_links(each) for each in targets}) < len(targets):
+        raise UsageError(f"{args.csv} cannot be the table and the sheet both; use two names.")
+    check_outputs(targets, inputs, args.overwrite)
 
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
     from napari_emcad.io.images.read_write import write_array
-    from napari_emcad.io.reports.evaluation_sheet import sheet
-    from napari_emcad.io.reports.text import drawable
+    from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet
+    from napari_emcad.io.reports.text import to_drawable
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"
-    drawn = sheet([each for _, each in worst], checkpoint.classes, title)
+    drawn = draw_evaluation_sheet([each for _, each in worst], checkpoint.classes, title)
     as_usage_error(write_array, path, drawn, "YXC")
     for place, (_, each) in enumerate(worst, start=1):
-        if "\\" in drawable(each.name):
+        if "\\" in to_drawable(each.name):
             print_status(f"napari-emcad: {place} on the sheet is {each.name}.")
 
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
-    from napari_emcad.io.images.read_write import write_bytes_or_say
+    from napari_emcad.io.images.read_write import write_file
     from napari_emcad.pipelines.evaluate import METRICS
 
     table = io.StringIO()
@@ -166,7 +171,7 @@ def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint)
             figures = [getattr(each.by_class[k], metric) for metric in (*METRICS, *counts)]
             figures[len(METRICS) : len(METRICS)] = [_defined(each.hd95[k]), each.unit]
             writer.writerow([each.name, name, *figures])
-    write_bytes_or_say(path, table.getvalue().encode(errors="replace"))
+    write_file(path, table.getvalue().encode(errors="replace"))
 
 
 def _report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import print_json, print_result
-from napari_emcad.cli.options import add_set, opened
+from napari_emcad.cli.options import add_set, load_checkpoint
 
 if TYPE_CHECKING:
     import argparse
@@ -21,16 +21,16 @@ def add_parser(verbs: Any) -> None:
     info.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Say what a checkpoint is."""
-    from napari_emcad.io.checkpoints.card import card, description, remarks
+    from napari_emcad.io.checkpoints.card import description, model_card, remarks
 
-    checkpoint = opened(chosen.checkpoint, chosen.set)
-    if chosen.json:
+    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    if args.json:
         print_json(description(checkpoint))
         return
     print_result(checkpoint.title)
-    for caption, value in card(checkpoint):
+    for caption, value in model_card(checkpoint):
         for row, line in enumerate(value.splitlines()):
             print_result(f"  {caption if row == 0 else '':<12}{line}")
     for text in filter(None, (checkpoint.description, remarks(checkpoint))):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import UsageError, as_usage_error
-from napari_emcad.io.atomic_write import real
+from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.training.config import parsed_value
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
 
 
-def add_computing(parser: argparse.ArgumentParser) -> None:
+def add_inference(parser: argparse.ArgumentParser) -> None:
     """Add a checkpoint, and how a segmentation is computed with it."""
     add_network(parser)
     parser.add_argument("--batch", type=int, help="tiles at once; default: by the device")
@@ -88,7 +88,7 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--largest-component", action="store_true", help="keep one area per class")
 
 
-def computing(chosen: argparse.Namespace) -> dict[str, Any]:
+def inference_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return what `napari_emcad.segment` takes as options.
 
     Raises
@@ -99,7 +99,7 @@ def computing(chosen: argparse.Namespace) -> dict[str, Any]:
     from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.inference.events import InferenceSettings
 
-    said = vars(chosen)
+    said = vars(args)
     clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
     options = {name: said[name] for name in _COMPUTING}
     options["clean_up"] = as_usage_error(CleanUp, **clean_up)
@@ -126,9 +126,9 @@ def check_outputs(targets: Iterable[Path], read: Iterable[Path], overwrite: bool
         If one is read here, a folder, there already and not to be replaced, or where nobody may
         write, or if its name is too long.
     """
-    inputs = {real(each) for each in read}
+    inputs = {resolve_links(each) for each in read}
     for target in targets:
-        if real(target) in inputs:
+        if resolve_links(target) in inputs:
             raise UsageError(f"{target} is one of the files that are read; choose another output.")
         _check_output(target, overwrite)
 
@@ -140,14 +140,14 @@ def _check_output(target: Path, overwrite: bool) -> None:
         raise UsageError(f"{target} is a folder; name a file in it.")
     if target.exists() and not overwrite:
         raise UsageError(f"{target} is there already; add --overwrite, or choose another output.")
-    place = next(each for each in real(target).parents if os.path.lexists(each))
+    place = next(each for each in resolve_links(target).parents if os.path.lexists(each))
     if not place.is_dir():
         raise UsageError(f"{target} cannot be written: {place} is not a folder.")
     if not os.access(place, os.W_OK):
         raise UsageError(f"{target} cannot be written: you may not write to {place}.")
 
 
-def opened(path: Path | None, settings: Settings) -> Checkpoint:
+def load_checkpoint(path: Path | None, settings: Settings) -> Checkpoint:
     """Return a checkpoint with its settings, the bundled one without a path.
 
     Raises

@@ -13,8 +13,13 @@ from napari_emcad.cli.console import (
     print_status,
     show_progress,
 )
-from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
-from napari_emcad.io.atomic_write import real
+from napari_emcad.cli.options import (
+    add_inference,
+    check_outputs,
+    inference_options,
+    load_checkpoint,
+)
+from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     import argparse
@@ -46,25 +51,25 @@ def add_parser(verbs: Any) -> None:
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
     )
     segment.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    add_computing(segment)
+    add_inference(segment)
     segment.add_argument("--separate", action="store_true", help="give each object its own number")
     segment.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
     segment.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Segment one image after another; one that fails is named, the others are done."""
-    checkpoint = opened(chosen.checkpoint, chosen.set)
-    options = computing(chosen)
-    targets = _targets(_images(chosen.images), chosen.output)
-    _check(targets, chosen)
+    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    options = inference_options(args)
+    targets = _targets(_images(args.images), args.output)
+    _check(targets, args)
     failed = 0
     for image, target in targets:
         try:
             found = read(image, target)
-            axes = chosen.axes or found.axes
-            result = segmented(
-                image.name, found, checkpoint, axes, probabilities=chosen.probabilities, **options
+            axes = args.axes or found.axes
+            result = segment_image(
+                image.name, found, checkpoint, axes, probabilities=args.probabilities, **options
             )
             _write_result(result, target, found)
         except UsageError as mistake:
@@ -106,15 +111,15 @@ def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
     ]
 
 
-def _check(targets: list[tuple[Path, Path]], chosen: argparse.Namespace) -> None:
+def _check(targets: list[tuple[Path, Path]], args: argparse.Namespace) -> None:
     """Refuse to write over what is read, over other files unless asked for, and in vain."""
     written = [target for _, target in targets]
-    if chosen.probabilities:
+    if args.probabilities:
         written += [_beside(each) for each in written]
-    if len({real(each) for each in written}) < len(written):
+    if len({resolve_links(each) for each in written}) < len(written):
         raise UsageError("Two images have the same name; segment them into different folders.")
-    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
-    check_outputs(written, [*own, *(image for image, _ in targets)], chosen.overwrite)
+    own = [args.checkpoint] if args.checkpoint is not None else []
+    check_outputs(written, [*own, *(image for image, _ in targets)], args.overwrite)
 
 
 def _beside(target: Path) -> Path:
@@ -139,7 +144,7 @@ def read(image: Path, target: Path | None = None) -> OpenedImage:
     return opened
 
 
-def segmented(
+def segment_image(
     name: str, image: OpenedImage, checkpoint: Checkpoint, axes: str | None = None, **options: Any
 ) -> Segmentation:
     """Segment an image, telling of its progress.

@@ -13,7 +13,7 @@ from napari_emcad.cli.console import (
     print_status,
     show_progress,
 )
-from napari_emcad.cli.options import add_network, check_outputs, opened
+from napari_emcad.cli.options import add_network, check_outputs, load_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.opened import OpenedImage
-    from napari_emcad.io.reports.stage_sheet import View
+    from napari_emcad.io.reports.stage_sheet import StageSheet
     from napari_emcad.pipelines.stage_maps import StageMaps
 
 _ADVICE = " Use --axes and --channels."
@@ -57,30 +57,30 @@ def add_parser(verbs: Any) -> None:
     stages.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     """Compute the maps of one slice, write each, and draw the sheet."""
     from napari_emcad.io.images.read_write import read_image
-    from napari_emcad.io.reports.stage_sheet import View
+    from napari_emcad.io.reports.stage_sheet import StageSheet
 
-    checkpoint = opened(chosen.checkpoint, chosen.set)
-    keys = _keys(chosen.maps, chosen.only, checkpoint)
-    image = as_usage_error(read_image, chosen.image)
+    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    keys = _keys(args.maps, args.only, checkpoint)
+    image = as_usage_error(read_image, args.image)
     if image.note:
         print_status(image.note)
-    inside = _inspection(chosen, checkpoint, keys, image)
-    index = _chosen_slice(inside, chosen.slice, chosen.image)
-    stem = "_".join([chosen.image.stem, *map(str, index)])
-    sheet = chosen.output / f"{stem}_stages.png"
-    targets = _targets(chosen.output, stem, keys)
-    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
+    inside = _inspection(args, checkpoint, keys, image)
+    index = _chosen_slice(inside, args.slice, args.image)
+    stem = "_".join([args.image.stem, *map(str, index)])
+    sheet = args.output / f"{stem}_stages.png"
+    targets = _targets(args.output, stem, keys)
+    own = [args.checkpoint] if args.checkpoint is not None else []
     written = dict.fromkeys([*targets.values(), sheet])
-    check_outputs(written, [chosen.image, *own], chosen.overwrite)
+    check_outputs(written, [args.image, *own], args.overwrite)
     found = as_usage_error(inside.__getitem__, index).values()
     maps = [each if inside.rows_first else each.turned() for each in found]
     _write(maps, targets, image)
-    title = f"{chosen.image.name} - {checkpoint.title}"
+    title = f"{args.image.name} - {checkpoint.title}"
     names = _class_names(checkpoint)
-    _draw(sheet, View(title, inside.picture(index), inside.size, (0, 0), maps, names))
+    _draw(sheet, StageSheet(title, inside.picture(index), inside.size, (0, 0), maps, names))
 
 
 def _keys(names: tuple[str, ...], only: str | None, checkpoint: Checkpoint) -> tuple[MapKey, ...]:
@@ -114,7 +114,7 @@ def _class_number(said: str, checkpoint: Checkpoint) -> int:
 
 
 def _inspection(
-    chosen: argparse.Namespace,
+    args: argparse.Namespace,
     checkpoint: Checkpoint,
     keys: tuple[MapKey, ...],
     image: OpenedImage,
@@ -126,17 +126,17 @@ def _inspection(
     def print_result(event: object) -> None:
         if isinstance(event, Progress):
             last = event.done == event.total
-            show_progress(f"{chosen.image.name}: {event.done} of {event.total}", last=last)
+            show_progress(f"{args.image.name}: {event.done} of {event.total}", last=last)
         elif isinstance(event, Notice):
             print_status(event.text)
 
-    options = {name: getattr(chosen, name) for name in _RUNNING}
-    axes = chosen.axes or image.axes
+    options = {name: getattr(args, name) for name in _RUNNING}
+    axes = args.axes or image.axes
     try:
         return stage_maps(image.pixels, checkpoint, keys, axes, on_event=print_result, **options)
     except (ValueError, TypeError) as error:
         advice = _ADVICE if isinstance(error, AxesError) else ""
-        raise UsageError(f"{chosen.image}: {error}{advice}") from error
+        raise UsageError(f"{args.image}: {error}{advice}") from error
 
 
 def _chosen_slice(inside: StageMaps, index: Index | None, image: Path) -> Index:
@@ -161,32 +161,34 @@ def _chosen_slice(inside: StageMaps, index: Index | None, image: Path) -> Index:
 
 def _targets(folder: Path, stem: str, keys: tuple[MapKey, ...]) -> dict[MapKey, Path]:
     """Return the file of each map; channel attention has one for all stages."""
-    from napari_emcad.io.reports.stage_tiffs import map_file_name
+    from napari_emcad.io.reports.stage_tiffs import stage_map_file_name
 
     attention = folder / f"{stem}_{_ATTENTION}"
-    return {k: attention if k.kind == "channel" else folder / map_file_name(stem, k) for k in keys}
+    return {
+        k: attention if k.kind == "channel" else folder / stage_map_file_name(stem, k) for k in keys
+    }
 
 
 def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedImage) -> None:
-    from napari_emcad.io.reports.stage_tiffs import write_channels, write_map
+    from napari_emcad.io.reports.stage_tiffs import write_channel_attention, write_stage_map
 
     attention = [each for each in maps if each.factor is None]
     for each in maps:
         target = targets[each.key]
         if each.factor is not None:
-            as_usage_error(write_map, target, each, image.scale, image.unit)
+            as_usage_error(write_stage_map, target, each, image.scale, image.unit)
             print_result(str(target))
     if attention:
         target = targets[attention[0].key]
-        as_usage_error(write_channels, target, attention)
+        as_usage_error(write_channel_attention, target, attention)
         print_result(str(target))
 
 
-def _draw(target: Path, view: View) -> None:
+def _draw(target: Path, view: StageSheet) -> None:
     from napari_emcad.io.images.read_write import write_array
-    from napari_emcad.io.reports.stage_sheet import map_sheet
+    from napari_emcad.io.reports.stage_sheet import draw_stage_sheet
 
-    as_usage_error(write_array, target, map_sheet(view), "YXC")
+    as_usage_error(write_array, target, draw_stage_sheet(view), "YXC")
     print_result(str(target))
 
 

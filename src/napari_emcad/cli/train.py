@@ -17,8 +17,8 @@ from napari_emcad.cli.console import (
     print_status,
     show_progress,
 )
-from napari_emcad.cli.options import add_axes, add_device, add_set, opened
-from napari_emcad.cli.training_data import check_folders, told_data, training_data
+from napari_emcad.cli.options import add_axes, add_device, add_set, load_checkpoint
+from napari_emcad.cli.training_data import check_folders, describe_data, read_training_data
 
 if TYPE_CHECKING:
     import argparse
@@ -72,33 +72,33 @@ def add_parser(verbs: Any) -> None:
     train.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train, and write checkpoint, history and curves into the output folder."""
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
-    config = _config(chosen)
-    check_folders(chosen)
-    device = as_usage_error(choose_device, chosen.device)
-    kept = as_usage_error(TrainingRun, chosen.output)
+    config = _config(args)
+    check_folders(args)
+    device = as_usage_error(choose_device, args.device)
+    kept = as_usage_error(TrainingRun, args.output)
     with ExitStack() as held:
-        as_usage_error(held.enter_context, kept.claimed())
-        if not chosen.resume:
+        as_usage_error(held.enter_context, kept.lock())
+        if not args.resume:
             _check_free(kept)
-        data = training_data(chosen, _begun(chosen), config.seed)
-        about = _about(chosen, config, data)
-        state = as_usage_error(kept.load, about) if chosen.resume else None
-        print_status(f"napari-emcad: {told_data(data)}; {_told_device(device, config)}.")
+        data = read_training_data(args, _begun(args), config.seed)
+        about = _about(args, config, data)
+        state = as_usage_error(kept.load, about) if args.resume else None
+        print_status(f"napari-emcad: {describe_data(data)}; {_told_device(device, config)}.")
         for remark in data.remarks:
             print_status(f"napari-emcad: {remark}")
-        return _finished(_taught(chosen, data, config, state, kept, about), kept)
+        return _finished(_taught(args, data, config, state, kept, about), kept)
 
 
 def _check_free(kept: TrainingRun) -> None:
     """Refuse a folder that holds a training, or files of others that it would replace."""
-    if kept.begun:
+    if kept.has_state:
         raise UsageError(f"{kept.folder} holds a training; go on with --resume, or name another.")
-    for name in (_MODEL, *kept.written):
+    for name in (_MODEL, *kept.file_names):
         if (kept.folder / name).exists():
             raise UsageError(
                 f"{kept.folder} holds a {name} already; move it, or name another folder."
@@ -112,7 +112,7 @@ def _finished(taught: TrainResult, kept: TrainingRun) -> int:
 
     path = kept.folder / _MODEL
     as_usage_error(write_checkpoint, taught.checkpoint, path)
-    as_usage_error(kept.note, taught.trained.epochs)
+    as_usage_error(kept.write_history, taught.trained.epochs)
     if taught.trained.ending == "stopped":
         print_status("napari-emcad: stopped early; go on with --resume.")
     if taught.trained.remark:
@@ -134,9 +134,7 @@ def _told_device(device: torch.device, config: TrainingConfig) -> str:
     return f"{title}, {'float32' if half is None else str(half).removeprefix('torch.')}"
 
 
-def _about(
-    chosen: argparse.Namespace, config: TrainingConfig, data: TrainingData
-) -> dict[str, Any]:
+def _about(args: argparse.Namespace, config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
     """Return what a training is of; one that is gone on with must agree in all of it."""
     start = data.start
     return {
@@ -145,28 +143,28 @@ def _about(
         "network": asdict(start.config),
         "preprocessing": asdict(start.preprocessing),
         "classes": [each.name for each in start.classes],
-        "axes": chosen.axes,
-        "channels": chosen.channels,
+        "axes": args.axes,
+        "channels": args.channels,
         "images": [each.name for each in data.learned],
         "held-out images": [each.name for each in data.held_out],
     }
 
 
-def _config(chosen: argparse.Namespace) -> TrainingConfig:
+def _config(args: argparse.Namespace) -> TrainingConfig:
     from napari_emcad.training.config import PRESETS, meant
 
-    if chosen.preset not in PRESETS:
+    if args.preset not in PRESETS:
         raise UsageError(
-            f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}"
-            f"{meant([chosen.preset], PRESETS)}."
+            f"There is no preset {args.preset}; choose one of {', '.join(PRESETS)}"
+            f"{meant([args.preset], PRESETS)}."
         )
-    return as_usage_error(PRESETS[chosen.preset].changed, **dict(chosen.set))
+    return as_usage_error(PRESETS[args.preset].changed, **dict(args.set))
 
 
-def _begun(chosen: argparse.Namespace) -> Checkpoint:
+def _begun(args: argparse.Namespace) -> Checkpoint:
     """Return what training starts from, with the settings of --model."""
-    settings = dict(chosen.model)
-    begun = _started(chosen.start, settings)
+    settings = dict(args.model)
+    begun = _started(args.start, settings)
     return as_usage_error(begun.override, **settings)
 
 
@@ -180,7 +178,7 @@ def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
     if word == _IMAGENET:
         return _new(_imagenet(encoder or settings.pop("encoder", _ENCODER)))
     try:
-        return opened(Path(start) if start else None, [])
+        return load_checkpoint(Path(start) if start else None, [])
     except UsageError as mistake:
         if not isinstance(mistake.__cause__, EncoderOnlyError):
             raise
@@ -206,7 +204,7 @@ def _imagenet(encoder: str) -> Path:
 
 
 def _taught(
-    chosen: argparse.Namespace,
+    args: argparse.Namespace,
     data: TrainingData,
     config: TrainingConfig,
     state: dict[str, Any] | None,
@@ -218,7 +216,7 @@ def _taught(
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
     stop, pulse = threading.Event(), ProgressLine()
-    job = teach(data.start, data.learned, data.held_out, config, stop, chosen.device, state)
+    job = teach(data.start, data.learned, data.held_out, config, stop, args.device, state)
     with _interrupt_sets(stop):
         while True:
             try:
@@ -240,7 +238,7 @@ def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> No
     from napari_emcad.training.events import EpochEnd
 
     try:
-        kept.note([EpochEnd(**each) for each in state["epochs"]])
+        kept.write_history([EpochEnd(**each) for each in state["epochs"]])
         kept.save(state, about)
     except RunError as error:
         print_status(f"napari-emcad: {error} Training goes on, and cannot be resumed from here.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_status
-from napari_emcad.io.atomic_write import real
+from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ class TrainingData:
     remarks: tuple[str, ...]
 
 
-def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> TrainingData:
+def read_training_data(args: argparse.Namespace, begun: Checkpoint, seed: int) -> TrainingData:
     """Read a command line's folders.
 
     Parameters
@@ -58,28 +58,28 @@ def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> T
     Mistake
         If folders, class names and labels do not fit each other.
     """
-    from napari_emcad.io.checkpoints.heads import with_classes
+    from napari_emcad.io.checkpoints.heads import with_class_names
     from napari_emcad.pipelines.train import split
 
-    names = _names(chosen)
+    names = _names(args)
     limit = len(names) if names else None
-    data = _read(chosen, chosen.folder, begun, limit)
+    data = _read(args, args.folder, begun, limit)
     count = max(data.classes, len(names or ()))
     wanted = names or tuple(each.name for each in begun.classes)[:count]
-    start = as_usage_error(with_classes, begun, wanted, count)
-    remarks = [] if names or chosen.foreground else _counted(data)
-    if chosen.validation is None:
-        learned, held_out = split(data.slices, chosen.hold_out, seed)
+    start = as_usage_error(with_class_names, begun, wanted, count)
+    remarks = [] if names or args.foreground else _counted(data)
+    if args.validation is None:
+        learned, held_out = split(data.slices, args.hold_out, seed)
     else:
         learned = list(data.slices)
-        held_out = list(_read(chosen, chosen.validation, start, count).slices)
+        held_out = list(_read(args, args.validation, start, count).slices)
     remarks += [*_remarks(learned, start, "to learn from"), *_remarks(held_out, start, "held out")]
     if not held_out:
         remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
     return TrainingData(start, learned, held_out, tuple(remarks))
 
 
-def check_folders(chosen: argparse.Namespace) -> None:
+def check_folders(args: argparse.Namespace) -> None:
     """Refuse folders that cannot be what they are said to be, before anything is read.
 
     Raises
@@ -89,24 +89,24 @@ def check_folders(chosen: argparse.Namespace) -> None:
     """
     from napari_emcad.io.images.dataset import dataset_folders
 
-    output = real(chosen.output)
-    read = list(as_usage_error(dataset_folders, chosen.folder))
-    if chosen.validation is not None:
-        others = as_usage_error(dataset_folders, chosen.validation)
-        if real(others[0]) == real(read[0]):
+    output = resolve_links(args.output)
+    read = list(as_usage_error(dataset_folders, args.folder))
+    if args.validation is not None:
+        others = as_usage_error(dataset_folders, args.validation)
+        if resolve_links(others[0]) == resolve_links(read[0]):
             raise UsageError(
-                f"--validation {chosen.validation} is the folder that is trained on; name another, "
+                f"--validation {args.validation} is the folder that is trained on; name another, "
                 f"or leave it out to hold a share of the images out."
             )
         read += others
     for folder in read:
-        if real(folder) in (output, *output.parents):
-            raise UsageError(f"{chosen.output} lies in {folder}, which is read; choose another.")
-    if not 0 <= chosen.hold_out < 1:
-        raise UsageError(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
+        if resolve_links(folder) in (output, *output.parents):
+            raise UsageError(f"{args.output} lies in {folder}, which is read; choose another.")
+    if not 0 <= args.hold_out < 1:
+        raise UsageError(f"--hold-out is {args.hold_out}; it must be 0 to below 1.")
 
 
-def told_data(data: TrainingData) -> str:
+def describe_data(data: TrainingData) -> str:
     """Return in words which classes there are, and how much to learn from and held out."""
     classes = [f"{k} {each.name}" for k, each in enumerate(data.start.classes, start=1)]
     number = f"{len(classes)} class{'es' * (len(classes) > 1)}"
@@ -115,33 +115,33 @@ def told_data(data: TrainingData) -> str:
     return f"{number} ({', '.join(classes)}); {learned} to learn from, {held_out} held out"
 
 
-def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
+def _names(args: argparse.Namespace) -> tuple[str, ...] | None:
     """Return the classes' names where the folder says them; those of a validation must agree."""
     from napari_emcad.io.images.class_names import class_names
 
-    names = as_usage_error(class_names, chosen.folder)
-    if chosen.foreground and names is not None and len(names) > 1:
+    names = as_usage_error(class_names, args.folder)
+    if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
-            f"--foreground makes one class of all labels; classes.yaml of {chosen.folder} names "
+            f"--foreground makes one class of all labels; classes.yaml of {args.folder} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
-    others = None if chosen.validation is None else as_usage_error(class_names, chosen.validation)
+    others = None if args.validation is None else as_usage_error(class_names, args.validation)
     if others is not None and others != names:
         said = "has none" if names is None else f"names {', '.join(names)}"
         raise UsageError(
-            f"classes.yaml of {chosen.validation} names {', '.join(others)}; that of "
-            f"{chosen.folder} {said}. They must be the same, as a number means one class."
+            f"classes.yaml of {args.validation} names {', '.join(others)}; that of "
+            f"{args.folder} {said}. They must be the same, as a number means one class."
         )
     return names
 
 
 def _read(
-    chosen: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
+    args: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
 ) -> Dataset:
     from napari_emcad.io.images.dataset import SKIP_ADVICE, dataset_files, read_dataset
 
     pairs, problems = as_usage_error(dataset_files, folder)
-    if problems and not chosen.skip_bad:
+    if problems and not args.skip_bad:
         raise UsageError(f"{problems[0]} {SKIP_ADVICE}")
     for each in problems:
         print_status(f"napari-emcad: left out: {each}")
@@ -155,10 +155,10 @@ def _read(
         start.config.input_channels,
         start.preprocessing,
         classes,
-        chosen.foreground,
-        chosen.skip_bad,
-        chosen.axes,
-        chosen.channels,
+        args.foreground,
+        args.skip_bad,
+        args.axes,
+        args.channels,
     )
     for each in data.skipped:
         print_status(f"napari-emcad: left out: {each}")

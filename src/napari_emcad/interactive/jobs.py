@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.interactive.annotated_patches import looked, merged_record
-from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
 if TYPE_CHECKING:
@@ -168,4 +168,4 @@ def _started(plan: Plan, stop: threading.Event) -> Generator[Notice, None, Check
         fresh = initialize_checkpoint(encoder=encoder, input_channels=inputs)
     else:
         fresh = initialize_checkpoint(file, input_channels=inputs)
-    return with_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)
+    return with_class_labels(replace(fresh, preprocessing=kept.preprocessing), kept.classes)

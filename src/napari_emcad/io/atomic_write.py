@@ -11,7 +11,7 @@ _UNFINISHED = ".napari-emcad-"
 """What names of files begin with until they are complete."""
 
 
-def real(path: Path) -> Path:
+def resolve_links(path: Path) -> Path:
     """Return where a path leads through its links; a loop of links leads to itself."""
     return Path(os.path.realpath(path))
 
@@ -24,7 +24,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     OSError
         If the folder cannot be written to, or the disk is full; nothing is left behind.
     """
-    path = real(path)  # what a link points to is replaced, not the link
+    path = resolve_links(path)  # what a link points to is replaced, not the link
     handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
     temporary = Path(name)
     try:

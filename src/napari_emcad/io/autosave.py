@@ -20,7 +20,7 @@ import numpy as np
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.files import read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.io.folder_lock import FolderLockedError, claimed
+from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,32 +41,34 @@ class SavedAnnotation:
     Attributes
     ----------
     labels
-        Its numbers.
-    about
-        All else that is needed to show it again, as plain values.
+        Its pixels.
+    metadata
+        Everything else that is needed to show it again, as plain values for JSON.
     """
 
     labels: NDArray[Any]
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovery:
-    """What a sitting left behind.
+    """An autosave folder that a crash left behind.
 
     Attributes
     ----------
     folder
-        Where.
-    when
-        Of its last change.
-    paints, model
-        How many annotations there are, and whether there is a model.
+        Path of the folder.
+    modified
+        Time of the last change.
+    annotations
+        Number of saved annotations.
+    model
+        Whether a model was saved.
     """
 
     folder: Path
-    when: datetime
-    paints: int
+    modified: datetime
+    annotations: int
     model: bool
 
 
@@ -140,7 +142,7 @@ class AutosaveFolder:
         if self._folder is None:
             self._root.mkdir(parents=True, exist_ok=True)
             folder = _new_folder(self._root)
-            self._held.enter_context(claimed(folder))
+            self._held.enter_context(folder_lock(folder))
             self._folder = folder
         return self._folder
 
@@ -178,7 +180,7 @@ def find_recoveries(root: Path) -> list[Recovery]:
     return found
 
 
-def recovered(lost: Recovery) -> tuple[list[SavedAnnotation], Checkpoint | None, list[str]]:
+def read_recovery(lost: Recovery) -> tuple[list[SavedAnnotation], Checkpoint | None, list[str]]:
     """Return what was left behind: annotations, the model, and what could not be read.
 
     Nothing is executed and nothing removed.
@@ -197,7 +199,7 @@ def recovered(lost: Recovery) -> tuple[list[SavedAnnotation], Checkpoint | None,
     return paints, model, troubles
 
 
-def settle(lost: Recovery) -> None:
+def dismiss(lost: Recovery) -> None:
     """Offer it no more; it stays for two weeks."""
     with suppress(OSError):
         (lost.folder / _CLOSED).touch()
@@ -217,7 +219,7 @@ def _paints(folder: Path) -> list[Path]:
 
 def _in_use(folder: Path) -> bool:
     try:
-        with claimed(folder):
+        with folder_lock(folder):
             return False
     except FolderLockedError:
         return True

@@ -22,7 +22,7 @@ class FolderLockedError(OSError):
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Hold a folder; the system lets go of it however the process ends.
 
     Raises

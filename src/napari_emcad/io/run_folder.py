@@ -10,8 +10,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic_write import write_bytes
-from napari_emcad.io.folder_lock import FolderLockedError, claimed
-from napari_emcad.io.reports.curves import curves_png
+from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
+from napari_emcad.io.reports.curves import draw_curves
 from napari_emcad.training.config import with_current_names
 from napari_emcad.training.events import EpochEnd, kept_epoch
 
@@ -56,7 +56,7 @@ class TrainingRun:
         (folder / ".writable").unlink()
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Keep other trainings out of the folder; one that was made for nothing is removed.
 
         Raises
@@ -65,7 +65,7 @@ class TrainingRun:
             If another training is writing to it.
         """
         try:
-            with claimed(self.folder):
+            with folder_lock(self.folder):
                 yield
         except FolderLockedError:
             raise RunError(
@@ -78,12 +78,12 @@ class TrainingRun:
                     self.folder.rmdir()
 
     @property
-    def begun(self) -> bool:
+    def has_state(self) -> bool:
         """Whether there is a state to go on from."""
         return (self.folder / _STATE).exists()
 
     @property
-    def written(self) -> tuple[str, ...]:
+    def file_names(self) -> tuple[str, ...]:
         """Names of the files that a training writes besides its state."""
         return (f"{_HISTORY}.csv", f"{_HISTORY}.json", _CURVES)
 
@@ -127,7 +127,8 @@ class TrainingRun:
             kept = torch.load(path, map_location="cpu", weights_only=True)
             state: dict[str, Any] = kept["state"]
             before = json.loads(kept["about"])
-            before["training"] = with_current_names(before.get("training", {}))
+            if "training" in before:  # settings may have names of an earlier release
+                before["training"] = with_current_names(before["training"])
         except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."
@@ -140,7 +141,7 @@ class TrainingRun:
             )
         return state
 
-    def note(self, epochs: Sequence[EpochEnd]) -> None:
+    def write_history(self, epochs: Sequence[EpochEnd]) -> None:
         """Write the history as CSV and JSON, and its curves as a PNG; the kept epoch is named.
 
         Raises
@@ -156,7 +157,7 @@ class TrainingRun:
         writer.writerows(rows)
         self._write(f"{_HISTORY}.csv", table.getvalue().encode())
         self._write(f"{_HISTORY}.json", json.dumps(rows, indent=1).encode())
-        self._write(_CURVES, curves_png(epochs))
+        self._write(_CURVES, draw_curves(epochs))
 
     def _write(self, name: str, content: bytes) -> None:
         try:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from napari_emcad import bundled_checkpoint
-from napari_emcad.io.checkpoints.card import card
+from napari_emcad.io.checkpoints.card import model_card
 
 
 def history(*entries):
-    return dict(card(replace(bundled_checkpoint(), history=entries)))["History"].splitlines()
+    return dict(model_card(replace(bundled_checkpoint(), history=entries)))["History"].splitlines()
 
 
 def test_every_training_is_told():
@@ -44,4 +44,4 @@ def test_a_training_is_one_line_without_control_characters():
 
 
 def test_without_a_training_there_is_no_history():
-    assert "History" not in dict(card(replace(bundled_checkpoint(), history=())))
+    assert "History" not in dict(model_card(replace(bundled_checkpoint(), history=())))

@@ -50,7 +50,7 @@ def as_readable(config: ModelConfig) -> ModelConfig:
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_encoder_is_told(encoder):
     config = ModelConfig(encoder)
-    assert published.architecture(shapes_of(config)) == config
+    assert published.infer_config(shapes_of(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_every_encoder_is_told(encoder):
 )
 def test_every_readable_option_is_told(name, value):
     config = ModelConfig(**{name: value})
-    assert published.architecture(shapes_of(config)) == config
+    assert published.infer_config(shapes_of(config)) == config
 
 
 @settings(max_examples=60, deadline=None, database=None, derandomize=True)
 @given(configs)
 def test_the_architecture_of_a_networks_shapes_is_the_network(config):
     shapes = shapes_of(config)
-    told = published.architecture(shapes)
+    told = published.infer_config(shapes)
     assert told == as_readable(config)
     published.check(shapes, told)
 
@@ -92,7 +92,7 @@ def test_a_changed_set_of_shapes_is_never_accepted(config, data):
     else:
         shapes[f"{name}.more"] = shapes[name]
     with pytest.raises(CheckpointError):
-        published.check(shapes, published.architecture(shapes))
+        published.check(shapes, published.infer_config(shapes))
 
 
 @pytest.mark.parametrize(

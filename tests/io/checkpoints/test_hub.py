@@ -667,7 +667,7 @@ def test_ctrl_c_ends_the_fetch_and_leaves_nothing(hub, folder, cache):
     assert not files(cache.parent)
 
 
-@pytest.mark.parametrize("module", ["io.hub", "io.start", "cli.train"])
+@pytest.mark.parametrize("module", ["io.checkpoints.hub", "io.checkpoints.initialize", "cli.train"])
 def test_importing_loads_no_client(module):
     program = f"import sys, napari_emcad.{module}; print(*sys.modules)"
     ended = subprocess.run(

@@ -19,7 +19,7 @@ from PIL import Image
 from napari_emcad.io.images.read_write import (
     ImageFileError,
     image_files,
-    paired,
+    pair_files,
     read_image,
     read_labels,
     write_array,
@@ -506,7 +506,7 @@ def folders(tmp_path):
 
 
 def test_images_are_paired_with_labels_of_the_same_stem_in_order(folders):
-    found = paired(*folders(["b.tif", "a.png", "c.jpg"], ["c.png", "a.tif", "b.npy", "d.png"]))
+    found = pair_files(*folders(["b.tif", "a.png", "c.jpg"], ["c.png", "a.tif", "b.npy", "d.png"]))
     names = [(image.name, labels.name) for image, labels in found]
     assert names == [("a.png", "a.tif"), ("b.tif", "b.npy"), ("c.jpg", "c.png")]
 
@@ -514,7 +514,7 @@ def test_images_are_paired_with_labels_of_the_same_stem_in_order(folders):
 def test_what_is_no_image_is_passed_over(folders):
     images, labels = folders(["a.png", ".DS_Store", "notes.txt", "index.CSV"], ["a.png", "a.json"])
     (images / "folder").mkdir()
-    assert [image.name for image, _ in paired(images, labels)] == ["a.png"]
+    assert [image.name for image, _ in pair_files(images, labels)] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -529,7 +529,7 @@ def test_what_is_no_image_is_passed_over(folders):
 )
 def test_pairs_that_do_not_match_are_said(images, labels, words, folders):
     with pytest.raises(ImageFileError) as caught:
-        paired(*folders(images, labels))
+        pair_files(*folders(images, labels))
     for word in words:
         assert word in sentence(caught)
 
@@ -538,7 +538,7 @@ def test_a_missing_folder_is_said(folders, tmp_path):
     images, labels = folders(["a.png"], ["a.png"])
     for one, two in ((tmp_path / "no", labels), (images, tmp_path / "no"), (images / "a.png",) * 2):
         with pytest.raises(ImageFileError, match="not a folder"):
-            paired(one, two)
+            pair_files(one, two)
 
 
 # -- what TIFF files are besides

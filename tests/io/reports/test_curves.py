@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_emcad.io.reports import curves as module
-from napari_emcad.io.reports.curves import curves_png
+from napari_emcad.io.reports.curves import draw_curves
 from napari_emcad.training.events import EpochEnd, kept_epoch
 
 LOSS, DICE = (52, 152, 219), (230, 126, 34)
@@ -42,7 +42,7 @@ def course(losses, dice=(), total=None):
 
 
 def picture(epochs):
-    return np.asarray(Image.open(BytesIO(curves_png(epochs))).convert("RGB")).astype(int)
+    return np.asarray(Image.open(BytesIO(draw_curves(epochs))).convert("RGB")).astype(int)
 
 
 def rows_of(page, color):

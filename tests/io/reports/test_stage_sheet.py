@@ -8,7 +8,7 @@ import pytest
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.io.reports import stage_sheet as module
-from napari_emcad.io.reports.stage_sheet import View, map_sheet
+from napari_emcad.io.reports.stage_sheet import StageSheet, draw_stage_sheet
 
 SIZE = (64, 96)
 CLASSES = ("background", "nucleus")
@@ -24,7 +24,7 @@ def a_map(name="gate", stage=2, part=None, values=None, factor=(8.0, 8.0), corne
 
 def view(*maps, picture=None, size=SIZE, corner=(0, 0), classes=CLASSES):
     picture = np.zeros((1, *size), np.uint8) if picture is None else picture
-    return View("a.png", picture, size, corner, maps, classes)
+    return StageSheet("a.png", picture, size, corner, maps, classes)
 
 
 def panel(found, seen):
@@ -102,7 +102,7 @@ def test_everything_fits_onto_the_page(size, doubts):
     maps = [a_map(stage=n, factor=factor) for n in (4, 3, 2, 1)]
     maps += [a_map(kind, None, factor=factor) for kind in ("entropy", "disagreement", "flips")]
     maps += [StageMap(MapKey("channel", 3), np.ones(160, np.float32), None, None, (0, 1))]
-    page = map_sheet(view(*maps[: 4 + doubts], maps[-1], size=size))
+    page = draw_stage_sheet(view(*maps[: 4 + doubts], maps[-1], size=size))
     assert page.dtype == np.uint8
     assert max(page.shape) < 3000
     for edge in (page[:4], page[-4:], page[:, :4], page[:, -4:]):
@@ -110,7 +110,10 @@ def test_everything_fits_onto_the_page(size, doubts):
 
 
 def test_doubt_alone_and_stages_alone_are_sheets():
-    assert map_sheet(view(a_map("entropy", None))).shape[0] < map_sheet(view(a_map())).shape[0]
+    assert (
+        draw_stage_sheet(view(a_map("entropy", None))).shape[0]
+        < draw_stage_sheet(view(a_map())).shape[0]
+    )
 
 
 def test_an_uneven_factor_is_told_for_both_axes():

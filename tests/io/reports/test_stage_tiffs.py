@@ -10,7 +10,11 @@ import tifffile
 
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.io.images.read_write import ImageFileError, read_image
-from napari_emcad.io.reports.stage_tiffs import map_file_name, write_channels, write_map
+from napari_emcad.io.reports.stage_tiffs import (
+    stage_map_file_name,
+    write_channel_attention,
+    write_stage_map,
+)
 
 FACTOR, OFFSET = (64 / 3, 16.0), (10 + (64 / 3 - 1) / 2, 7.5)
 VALUES = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
@@ -33,7 +37,7 @@ def positions(path):
 
 @pytest.mark.parametrize("unit", ["µm", "nm", "inch", "m"])
 def test_a_pixel_is_as_large_as_the_factor_says(path, unit):
-    write_map(path, a_map(), {"Y": 0.5, "X": 0.25, "Z": 3}, unit)
+    write_stage_map(path, a_map(), {"Y": 0.5, "X": 0.25, "Z": 3}, unit)
     opened = read_image(path)
     assert opened.unit == unit
     assert opened.axes == "YX"
@@ -45,7 +49,7 @@ def test_a_pixel_is_as_large_as_the_factor_says(path, unit):
 
 
 def test_without_a_scale_a_pixel_is_so_many_pixels(path):
-    write_map(path, a_map(), {})
+    write_stage_map(path, a_map(), {})
     with tifffile.TiffFile(path) as file:
         said = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels").attrib
     assert said["PhysicalSizeXUnit"] == "pixel"
@@ -54,7 +58,9 @@ def test_without_a_scale_a_pixel_is_so_many_pixels(path):
 
 
 def test_all_classes_are_channels(path):
-    write_map(path, a_map(MapKey("logits", 3), np.stack([VALUES] * 4)), {"Y": 1, "X": 1}, "µm")
+    write_stage_map(
+        path, a_map(MapKey("logits", 3), np.stack([VALUES] * 4)), {"Y": 1, "X": 1}, "µm"
+    )
     opened = read_image(path)
     assert (opened.axes, opened.pixels.shape) == ("CYX", (4, 5, 7))
     assert opened.scale["X"] == pytest.approx(16)
@@ -63,7 +69,7 @@ def test_all_classes_are_channels(path):
 
 def test_colors_are_written_as_such(path):
     values = np.clip(np.stack([VALUES, -VALUES, VALUES / 2]), 0, 1)
-    write_map(path, a_map(MapKey("decoder", 1), values), {"Y": 1, "X": 2}, "µm")
+    write_stage_map(path, a_map(MapKey("decoder", 1), values), {"Y": 1, "X": 2}, "µm")
     opened = read_image(path)
     assert (opened.axes, opened.pixels.dtype) == ("YXC", np.uint8)
     np.testing.assert_allclose(opened.pixels / 255, values.transpose(1, 2, 0), atol=1 / 255)
@@ -71,7 +77,7 @@ def test_colors_are_written_as_such(path):
 
 
 def test_a_turned_map_has_its_sizes_turned_too(path):
-    write_map(path, a_map().turned(), {"Y": 2, "X": 3}, "µm")
+    write_stage_map(path, a_map().turned(), {"Y": 2, "X": 3}, "µm")
     opened = read_image(path)
     np.testing.assert_array_equal(opened.pixels, VALUES.T)
     assert opened.scale == pytest.approx({"X": 3 * FACTOR[0], "Y": 2 * FACTOR[1]})
@@ -79,8 +85,8 @@ def test_a_turned_map_has_its_sizes_turned_too(path):
 
 
 def test_names_say_which_map():
-    assert map_file_name("cells", MapKey("decoder", 1, 17)) == "cells_decoder_1_17.ome.tif"
-    assert map_file_name("cells", MapKey("entropy")) == "cells_entropy.ome.tif"
+    assert stage_map_file_name("cells", MapKey("decoder", 1, 17)) == "cells_decoder_1_17.ome.tif"
+    assert stage_map_file_name("cells", MapKey("entropy")) == "cells_entropy.ome.tif"
 
 
 def test_channel_attention_is_a_table(tmp_path):
@@ -88,15 +94,15 @@ def test_channel_attention_is_a_table(tmp_path):
         StageMap(MapKey("channel", n), np.full(3, n / 10, np.float32), None, None, (0, 1))
         for n in (4, 1)
     ]
-    write_channels(tmp_path / "c.csv", maps)
+    write_channel_attention(tmp_path / "c.csv", maps)
     lines = (tmp_path / "c.csv").read_text().splitlines()
     assert lines[:2] == ["stage,channel,attention", "4,0,0.400000"]
     assert len(lines) == 7
     with pytest.raises(ValueError, match="channel:4 has no place"):
-        write_map(tmp_path / "c.tif", maps[0], {})
+        write_stage_map(tmp_path / "c.tif", maps[0], {})
 
 
 def test_a_disk_that_does_not_take_it_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ImageFileError, match="cannot be written"):
-        write_map(tmp_path / "file" / "a.ome.tif", a_map(), {})
+        write_stage_map(tmp_path / "file" / "a.ome.tif", a_map(), {})

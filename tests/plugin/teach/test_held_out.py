@@ -15,7 +15,7 @@ from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.inference.uncertainty import chances
 from napari_emcad.interactive.calibrate import Answers, calibrated, held_out_answers
-from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
 from napari_emcad.plugin.widgets.bar_plot import COLOR
@@ -163,7 +163,7 @@ def test_what_is_missing_is_said(painted, qtbot):
     panel.calibrate_controller.calibrate()
     assert "train it first" in panel.job_bar.message
     names = [each.name for each in panel.session.project.classes]
-    panel.session.open(with_classes(panel.session.checkpoint, names))
+    panel.session.open(with_class_names(panel.session.checkpoint, names))
     calibrate(panel, qtbot)
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.checkpoints.checkpoint import plain_text
+from napari_emcad.io.checkpoints.checkpoint import strip_control_characters
 from napari_emcad.model.macs import macs
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _ASSUMED = {
 }
 
 
-def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+def model_card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """Return (caption, text) rows; a text may have several lines."""
     config = checkpoint.config
     rows = [
@@ -110,7 +110,7 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 def _history(checkpoint: Checkpoint) -> str:
     """Return a line per training, oldest first."""
-    lines = (plain_text(_training(each)) for each in checkpoint.history)
+    lines = (strip_control_characters(_training(each)) for each in checkpoint.history)
     return "\n".join(" ".join(each.split()) for each in lines)
 
 

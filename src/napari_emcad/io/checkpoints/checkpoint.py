@@ -125,7 +125,7 @@ class Checkpoint:
         Which map is the prediction: ``"finest"`` or ``"sum"``.
     title, description
         For people: what it segments, what it was trained on, how well it does. Control characters
-        are left out, see `plain_text`.
+        are left out, see `strip_control_characters`.
     history
         One dictionary per training that led here, oldest first.
     parent
@@ -178,9 +178,14 @@ class Checkpoint:
     def _check_words(self) -> None:
         """Refuse words that are none; leave control characters out of the others."""
         for name in ("title", "description"):
-            object.__setattr__(self, name, plain_text(_text(name, getattr(self, name))))
+            object.__setattr__(
+                self, name, strip_control_characters(_text(name, getattr(self, name)))
+            )
         for name in ("assumed", "notes"):
-            said = tuple(plain_text(_text(f"one of {name}", each)) for each in getattr(self, name))
+            said = tuple(
+                strip_control_characters(_text(f"one of {name}", each))
+                for each in getattr(self, name)
+            )
             object.__setattr__(self, name, said)
         if self.parent is not None:
             _text("parent", self.parent)
@@ -245,7 +250,7 @@ class Checkpoint:
             raise CheckpointError(str(error)) from None
 
 
-def plain_text(said: str) -> str:
+def strip_control_characters(said: str) -> str:
     """Return a text without control characters, which terminals obey; line ends and tabs stay."""
     said = said.replace("\r\n", "\n")
     return "".join(each for each in said if each in _ENDS or not _unseen(each))

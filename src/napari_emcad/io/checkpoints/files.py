@@ -27,7 +27,7 @@ from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
 from napari_emcad.io.checkpoints.sniff import (
     CheckpointError,
     EncoderOnlyError,
-    file_path,
+    expand_path,
     sniff,
 )
 
@@ -58,7 +58,7 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
     CheckpointError
         With one sentence: what the file is, what was expected, what to do.
     """
-    path = file_path(path)
+    path = expand_path(path)
     try:
         kind = sniff(path)
         checkpoint = _read_native(path) if kind == "safetensors" else _read_published(path, kind)
@@ -102,7 +102,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
     CheckpointError
         If the ending is another one, or the file cannot be written.
     """
-    path = file_path(path)
+    path = expand_path(path)
     tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
     if path.suffix.lower() == ".safetensors":
         content = native_bytes(checkpoint, tensors)
@@ -127,11 +127,11 @@ def _read_native(path: Path) -> Checkpoint:
 
 def _read_published(path: Path, kind: Kind) -> Checkpoint:
     raw = read_pickled_tensors(path, kind)
-    tensors, extra = published.unwrapped(raw)
+    tensors, extra = published.strip_wrappers(raw)
     if is_pvt_encoder(tensors):
         raise EncoderOnlyError
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    config = published.architecture(shapes)
+    config = published.infer_config(shapes)
     published.check(shapes, config)
     check_numbers(tensors)
     if tensors["conv.1.num_batches_tracked"] > 0:  # only gray training runs the gray stem

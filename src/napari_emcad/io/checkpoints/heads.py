@@ -21,7 +21,7 @@ _SPREAD = 0.02
 """Standard deviation of a new head's weights, as the paper initializes decoders."""
 
 
-def with_classes(
+def with_class_names(
     checkpoint: Checkpoint, names: Sequence[str], count: int | None = None, seed: int = 0
 ) -> Checkpoint:
     """Return a checkpoint for classes 1, 2, … of these names.
@@ -80,9 +80,9 @@ def _labels(names: Sequence[str], checkpoint: Checkpoint) -> tuple[ClassLabel, .
         raise CheckpointError(str(error)) from None
 
 
-def with_labels(checkpoint: Checkpoint, classes: Sequence[ClassLabel]) -> Checkpoint:
-    """Return a checkpoint for these classes, with their colors; see `with_classes`."""
-    adapted = with_classes(checkpoint, [each.name for each in classes])
+def with_class_labels(checkpoint: Checkpoint, classes: Sequence[ClassLabel]) -> Checkpoint:
+    """Return a checkpoint for these classes, with their colors; see `with_class_names`."""
+    adapted = with_class_names(checkpoint, [each.name for each in classes])
     same = adapted.classes == tuple(classes)
     return adapted if same else replace(adapted, classes=tuple(classes))
 

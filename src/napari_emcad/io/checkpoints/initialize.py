@@ -18,7 +18,7 @@ from napari_emcad.io.checkpoints.checkpoint import (
 )
 from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
-from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, sniff
+from napari_emcad.io.checkpoints.sniff import CheckpointError, expand_path, sniff
 from napari_emcad.model.config import ENCODERS, ModelConfig
 from napari_emcad.model.tensor_shapes import tensor_shapes
 from napari_emcad.training.config import meant
@@ -54,7 +54,7 @@ def initialize_checkpoint(
     """
     encoder: dict[str, NDArray[Any]] = {}
     if encoder_file is not None:
-        path = file_path(encoder_file)
+        path = expand_path(encoder_file)
         found, encoder = _read_encoder(path)
         if config.setdefault("encoder", found) != found:
             raise CheckpointError(
@@ -101,7 +101,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
 def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return the encoder's name and its tensors by our names."""
     try:
-        tensors, _ = published.unwrapped(_read_tensors(path))
+        tensors, _ = published.strip_wrappers(_read_tensors(path))
         check_numbers(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None

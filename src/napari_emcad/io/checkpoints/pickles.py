@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.io.checkpoints.sniff import CheckpointError, check_sums
+from napari_emcad.io.checkpoints.sniff import CheckpointError, check_zip_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def read_pickled_tensors(path: Path, kind: Kind) -> dict[str, NDArray[Any]]:
         If the file holds anything but tensors, or is damaged.
     """
     if kind == "torch zip":
-        check_sums(path)
+        check_zip_checksums(path)
     try:
         loaded = _loaded(path)
     except pickle.UnpicklingError:

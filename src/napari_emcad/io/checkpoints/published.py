@@ -70,7 +70,7 @@ def to_native(tensors: Mapping[str, T], config: ModelConfig) -> dict[str, T]:
     return {name: tensors[published_name(name)] for name in tensor_shapes(config)}
 
 
-def unwrapped(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
+def strip_wrappers(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
     """Strip what trainers, compilers and profilers leave around a published state dict.
 
     Returns
@@ -90,7 +90,7 @@ def _bare(name: str) -> str:
     return name
 
 
-def architecture(shapes: Shapes) -> ModelConfig:
+def infer_config(shapes: Shapes) -> ModelConfig:
     """Return the architecture that published tensors have, as far as their shapes tell.
 
     Activation, parallel or sequential branches and the number of input channels leave no trace in

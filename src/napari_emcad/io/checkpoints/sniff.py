@@ -53,7 +53,7 @@ class EncoderOnlyError(CheckpointError):
         super().__init__(message or usual)
 
 
-def file_path(path: str | PathLike[str]) -> Path:
+def expand_path(path: str | PathLike[str]) -> Path:
     """Return a path with ``~`` as the home folder, unless a file is really called that."""
     literal = Path(path)
     with suppress(RuntimeError):  # no such user
@@ -132,7 +132,7 @@ def _check_zip(path: Path) -> Kind:
     return "torch zip"
 
 
-def check_sums(path: Path) -> None:
+def check_zip_checksums(path: Path) -> None:
     """Refuse a zip archive whose content is not what its checksums say; torch looks at none.
 
     Some are written without checksums, which are 0 then.

@@ -17,7 +17,7 @@ from napari_emcad.annotation.label_rules import (
 from napari_emcad.imaging.intensity import normalized, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.opened import ImageFileError
-from napari_emcad.io.images.read_write import matched, read_image, read_labels
+from napari_emcad.io.images.read_write import match_files, read_image, read_labels
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def dataset_files(folder: Path) -> tuple[list[Pair], list[str]]:
         If the folders are not there or empty.
     """
     try:
-        return matched(*dataset_folders(folder))
+        return match_files(*dataset_folders(folder))
     except ImageFileError as error:
         raise DatasetError(str(error)) from None
 

@@ -49,7 +49,7 @@ _UNREADABLE = (
 """What a damaged description raises, that of OME's XML included."""
 
 
-def ome_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
+def ome_pixel_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
     """Return the size of a pixel by axis as OME's metadata."""
     said = _OME_UNITS.get(unit, unit)
     described: dict[str, Any] = {}
@@ -58,7 +58,7 @@ def ome_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
     return described
 
 
-def scale_of_tiff(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+def read_pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     """Return the size of a pixel by axis and its unit; all axes in the unit of X."""
     try:
         said = {axis: (float(size), _SPELLINGS.get(u, u)) for axis, size, u in _said_of(file)}

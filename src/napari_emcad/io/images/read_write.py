@@ -15,9 +15,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from napari_emcad.io.atomic_write import real, write_bytes
+from napari_emcad.io.atomic_write import resolve_links, write_bytes
 from napari_emcad.io.images.opened import ImageFileError, OpenedImage
-from napari_emcad.io.images.pixel_size import PIXEL, ome_size
+from napari_emcad.io.images.pixel_size import PIXEL, ome_pixel_size
 from napari_emcad.io.images.tiff import CodecError, read_tiff
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def write_array(
     if kind in (".tif", ".tiff"):
         sizes = {axis: size for axis, size in (scale or {}).items() if axis in axes}
         known = bool(sizes) and set(axes) <= _OME_AXES
-        about = {"axes": axes} | (ome_size(sizes, unit) if known else {})
+        about = {"axes": axes} | (ome_pixel_size(sizes, unit) if known else {})
         tifffile.imwrite(content, array, metadata=about, ome=known, compression="zlib")
     elif kind == ".npy":
         np.save(content, array)
@@ -149,10 +149,10 @@ def write_array(
         Image.fromarray(array).save(content, "PNG")
     else:
         raise ImageFileError(f"{path.name}: its name must end in .tif, .png or .npy.")
-    write_bytes_or_say(path, content.getvalue())
+    write_file(path, content.getvalue())
 
 
-def write_bytes_or_say(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Write a file and the folders above it; it appears whole or not at all.
 
     Raises
@@ -167,7 +167,7 @@ def write_bytes_or_say(path: Path, content: bytes) -> None:
         raise ImageFileError(f"{path} cannot be written: {_said(error)}.") from None
 
 
-def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
+def pair_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     """Return each image with the label file of the same stem, sorted by name.
 
     Raises
@@ -176,14 +176,14 @@ def paired(images: Path, labels: Path) -> list[tuple[Path, Path]]:
         If a folder is missing or empty, both are one, an image has no label file or several, or
         two images have the same stem.
     """
-    pairs, problems = matched(images, labels)
+    pairs, problems = match_files(images, labels)
     if problems:
         raise ImageFileError(problems[0])
     return pairs
 
 
-def matched(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Return each image with its label file as `paired` does, and a sentence for each without.
+def match_files(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Return each image with its label file as `pair_files` does, and a sentence for each without.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def matched(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], list[s
         If a folder is missing or empty, or both are one.
     """
     candidates, stems = _by_stem(labels), _by_stem(images)
-    if real(images) == real(labels):
+    if resolve_links(images) == resolve_links(labels):
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
     pairs, problems = [], []
     for stem, files in stems.items():

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_emcad.io.images.opened import ImageFileError, OpenedImage
-from napari_emcad.io.images.pixel_size import scale_of_tiff
+from napari_emcad.io.images.pixel_size import read_pixel_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def read_tiff(path: Path) -> OpenedImage:
         if series.nbytes > _MOST_PACKED * path.stat().st_size:
             raise ValueError("more pixels than any compression fits into the file")
         axes = _axes_of(series.axes)
-        scale, unit = scale_of_tiff(file)
+        scale, unit = read_pixel_size(file)
         numbered = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
         mapped = series.dataoffset is not None and series.levels[0] is series
         pixels = None if mapped else _decoded(path, series)

@@ -27,7 +27,7 @@ _OUTLIER = 6
 """A loss so many times above three quarters of all would flatten the others."""
 
 
-def curves_png(epochs: Sequence[EpochEnd]) -> bytes:
+def draw_curves(epochs: Sequence[EpochEnd]) -> bytes:
     """Return a PNG; the loss belongs to the left axis, Dice (0 … 1) to the right one.
 
     The kept epoch is marked. The left axis ends where most losses do; what lies beyond is drawn

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from napari_emcad.imaging.overlay import AGREED, CONFUSED, INVENTED, disagreement, painted, shown
-from napari_emcad.io.reports.text import drawable, elided, font
+from napari_emcad.io.reports.text import elide, font, to_drawable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ _INK, _QUIET, _LINE = "#222222", "#6b6b6b", "#dddddd"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SheetRow:
-    """A case as it will be shown, no larger than its cell is drawn; made by `sheet_row`.
+    """A case as it will be shown, no larger than its cell is drawn; made by `make_sheet_row`.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class SheetRow:
     predicted: NDArray[Any]
 
 
-def sheet_row(
+def make_sheet_row(
     name: str,
     figures: str,
     planes: NDArray[Any],
@@ -100,7 +100,7 @@ def sheet_row(
     return SheetRow(name, figures, picture, truth[part], predicted[part])
 
 
-def sheet(
+def draw_evaluation_sheet(
     exhibits: Sequence[SheetRow], classes: Sequence[ClassLabel], title: str
 ) -> NDArray[np.uint8]:
     """Return a sheet with a row for each case: image, truth, prediction, disagreement.
@@ -190,7 +190,7 @@ def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
     lines: list[list[_Entry]] = [[]]
     left = _MARGIN
     for each in entries:
-        short = elided(each.text, _CELL, _SMALL)
+        short = elide(each.text, _CELL, _SMALL)
         right = left + _SWATCH * bool(each.color) + round(font(_SMALL).getlength(short))
         if right > width - _MARGIN:
             lines.append([])
@@ -202,7 +202,7 @@ def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
 
 def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_Entry]]) -> None:
     draw, middle, right = ImageDraw.Draw(page), _TITLE // 2 + 4, page.width - _MARGIN
-    draw.text((_MARGIN, middle), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
+    draw.text((_MARGIN, middle), elide(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     for number, line in enumerate(legend):
         middle = _TITLE + number * _LEGEND + _LEGEND // 2 - 4
         for each in line:
@@ -225,10 +225,10 @@ def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _Entry, middle: int) -> None:
 
 def _draw_caption(page: Image.Image, top: int, name: str, figures: str) -> None:
     draw, middle, right = ImageDraw.Draw(page), top + _CAPTION // 2 + 2, page.width - _MARGIN
-    figures = drawable(figures)
+    figures = to_drawable(figures)
     draw.text((right, middle), figures, _INK, font(_USUAL), "rm")
     room = right - font(_USUAL).getlength(figures) - _MARGIN - 3 * _GAP
-    draw.text((_MARGIN, middle), elided(name, room, _USUAL), _INK, font(_USUAL), "lm")
+    draw.text((_MARGIN, middle), elide(name, room, _USUAL), _INK, font(_USUAL), "lm")
 
 
 def _left(column: int) -> int:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
 from napari_emcad.imaging.overlay import shown
 from napari_emcad.inference.stage_maps.keys import OF_CHANNELS, OF_CLASSES, TITLES, MapKey, StageMap
-from napari_emcad.io.reports.text import elided, font
+from napari_emcad.io.reports.text import elide, font
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ _FINEST = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class StageSheet:
     """What a sheet shows.
 
     Attributes
@@ -64,7 +64,7 @@ class View:
     classes: Sequence[str]
 
 
-def map_sheet(view: View) -> NDArray[np.uint8]:
+def draw_stage_sheet(view: StageSheet) -> NDArray[np.uint8]:
     """Return the sheet, ``(H, W, 3)`` uint8.
 
     Every panel is the image's frame; a map is drawn where it lies on it, one block for each of
@@ -103,7 +103,7 @@ def map_sheet(view: View) -> NDArray[np.uint8]:
 
 
 def _draw_row(
-    page: Image.Image, top: int, stage: int, lefts: Mapping[Column, int], view: View
+    page: Image.Image, top: int, stage: int, lefts: Mapping[Column, int], view: StageSheet
 ) -> None:
     draw, (height, width) = ImageDraw.Draw(page), _panel_size(view.size)
     in_row = {_column(each.key): each for each in view.maps if each.key.stage == stage}
@@ -138,7 +138,7 @@ def _panel_size(size: tuple[int, int]) -> tuple[int, int]:
 def _head(page: Image.Image, title: str) -> None:
     """Draw the title, and what the two color bars mean."""
     draw, right = ImageDraw.Draw(page), page.width - _MARGIN
-    draw.text((_MARGIN, 28), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
+    draw.text((_MARGIN, 28), elide(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     left = _MARGIN
     for stops, low, high in ((SEQUENTIAL, "low", "high"), (DIVERGING, "negative", "positive")):
         draw.text((left, 58), low, _QUIET, font(_SMALL), "lm")
@@ -149,7 +149,7 @@ def _head(page: Image.Image, title: str) -> None:
         draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
         left += round(font(_SMALL).getlength(high)) + 32
     says = "The ends of a map's colors stand below it; one block is one number."
-    draw.text((left, 58), elided(says, right - left, _SMALL), _QUIET, font(_SMALL), "lm")
+    draw.text((left, 58), elide(says, right - left, _SMALL), _QUIET, font(_SMALL), "lm")
 
 
 def _row_name(draw: ImageDraw.ImageDraw, middle: int, stage: int, maps: Iterable[StageMap]) -> None:
@@ -173,7 +173,7 @@ def _size_of(size: tuple[int, ...]) -> str:
 
 
 def _words(draw: ImageDraw.ImageDraw, at: tuple[int, int], room: int, text: str, ink: str) -> None:
-    draw.text(at, elided(text, room, _SMALL), ink, font(_SMALL), "lm")
+    draw.text(at, elide(text, room, _SMALL), ink, font(_SMALL), "lm")
 
 
 def _paste(page: Image.Image, corner: tuple[int, int], panel: Image.Image) -> None:
@@ -188,7 +188,9 @@ def _image(picture: NDArray[Any], size: tuple[int, int]) -> Image.Image:
     return whole.resize(size[::-1], Image.Resampling.BOX)
 
 
-def _draw_map(page: Image.Image, corner: tuple[int, int], found: StageMap, view: View) -> None:
+def _draw_map(
+    page: Image.Image, corner: tuple[int, int], found: StageMap, view: StageSheet
+) -> None:
     height, width = _panel_size(view.size)
     if found.factor is None:
         panel, caption = _bars(found.values, (height, width)), _range_of_channels(found.values)
@@ -223,7 +225,7 @@ def _ends(found: StageMap) -> tuple[float, float]:
     return low, high if high > low else low + 1e-6
 
 
-def _drawn(found: StageMap, view: View) -> Image.Image:
+def _drawn(found: StageMap, view: StageSheet) -> Image.Image:
     """Return a map on the image's frame, each of its numbers a block where it lies."""
     height, width = _panel_size(view.size)
     values = found.values

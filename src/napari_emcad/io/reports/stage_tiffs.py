@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_emcad.io.images.pixel_size import PIXEL, ome_size
-from napari_emcad.io.images.read_write import write_bytes_or_say
+from napari_emcad.io.images.pixel_size import PIXEL, ome_pixel_size
+from napari_emcad.io.images.read_write import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 
 
-def map_file_name(stem: str, key: MapKey) -> str:
+def stage_map_file_name(stem: str, key: MapKey) -> str:
     """Return the name of a map's file: ``cells_gate_2.ome.tif``."""
     return f"{stem}_{str(key).replace(':', '_')}.ome.tif"
 
 
-def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str = PIXEL) -> None:
+def write_stage_map(
+    path: Path, found: StageMap, scale: Mapping[str, float], unit: str = PIXEL
+) -> None:
     """Write a map as an OME-TIFF with the size and the place of its pixels.
 
     A pixel's size is the image's times the map's factor; the position of the first pixel's center
@@ -61,7 +63,7 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
     elif values.ndim == 3:
         planes = len(values)
     by = {axis: scale.get(axis, 1.0) for axis in "XY"}
-    described |= ome_size({axis: size[axis] * by[axis] for axis in "XY"}, unit)
+    described |= ome_pixel_size({axis: size[axis] * by[axis] for axis in "XY"}, unit)
     plane: dict[str, Any] = {}
     for axis in "XY":
         plane |= {f"Position{axis}": [first[axis] * by[axis]] * planes}
@@ -75,10 +77,10 @@ def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str
         compression="zlib",
         metadata=described | {"Plane": plane, "Name": found.key.title},
     )
-    write_bytes_or_say(path, content.getvalue())
+    write_file(path, content.getvalue())
 
 
-def write_channels(path: Path, maps: Iterable[StageMap]) -> None:
+def write_channel_attention(path: Path, maps: Iterable[StageMap]) -> None:
     """Write channel attention as a table: stage, channel, attention.
 
     Raises
@@ -91,7 +93,7 @@ def write_channels(path: Path, maps: Iterable[StageMap]) -> None:
     for each in maps:
         rows = (f"{each.key.stage},{n},{v:.6f}\n" for n, v in enumerate(each.values))
         table.writelines(rows)
-    write_bytes_or_say(path, table.getvalue().encode())
+    write_file(path, table.getvalue().encode())
 
 
 def _as_rgb(values: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -8,9 +8,9 @@ from functools import lru_cache
 from PIL import ImageFont
 
 
-def elided(text: str, room: float, size: int) -> str:
+def elide(text: str, room: float, size: int) -> str:
     """Return a text as the font can draw it, its middle left out where it is wider than `room`."""
-    text = drawable(text)
+    text = to_drawable(text)
     shortened, kept = text, len(text)
     while kept > 1 and font(size).getlength(shortened) > room:
         kept -= 1
@@ -18,7 +18,7 @@ def elided(text: str, room: float, size: int) -> str:
     return shortened
 
 
-def drawable(text: str) -> str:
+def to_drawable(text: str) -> str:
     """Return a text in the letters of Pillow's own font: no accents, u for µ, others by their code.
 
     Other fonts differ from computer to computer, and may be missing.

@@ -10,7 +10,13 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
-from napari_emcad.io.autosave import AutosaveFolder, Recovery, find_recoveries, recovered, settle
+from napari_emcad.io.autosave import (
+    AutosaveFolder,
+    Recovery,
+    dismiss,
+    find_recoveries,
+    read_recovery,
+)
 from napari_emcad.io.checkpoints.checkpoint import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
@@ -78,7 +84,7 @@ class AutosaveController(QObject):
         notes.painted.connect(self._painted)
         self._session.versions.changed.connect(self._model_changed)
         strip.restore_wanted.connect(self._restore_wanted)
-        strip.leave_wanted.connect(settle)
+        strip.leave_wanted.connect(dismiss)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.save)
@@ -189,17 +195,17 @@ class AutosaveController(QObject):
         tuple
             Names of annotations whose image is not open, and what could not be read.
         """
-        paints, model, troubles = recovered(lost)
+        paints, model, troubles = read_recovery(lost)
         if model is not None:
             self._session.open(model)
-        alone = [each.about["name"] for each in paints if not self._restore_paint(each)]
+        alone = [each.metadata["name"] for each in paints if not self._restore_paint(each)]
         if not troubles:
-            settle(lost)
+            dismiss(lost)
         return alone, troubles
 
     def _restore_paint(self, kept: SavedAnnotation) -> bool:
         """Show an annotation again; return whether it was paired with its image."""
-        about = kept.about
+        about = kept.metadata
         self._restore_classes(about["classes"])
         placed = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
         labels = Labels(
@@ -251,7 +257,7 @@ def _save_job(
 
 def _wide(kept: SavedAnnotation) -> Any:
     """Return an annotation with the channels that it carries along."""
-    axes, shape = kept.about["axes"], kept.about.get("shape", kept.labels.shape)
+    axes, shape = kept.metadata["axes"], kept.metadata.get("shape", kept.labels.shape)
     if len(shape) == kept.labels.ndim:
         return kept.labels
     sizes = dict(zip(carried_axes(axes), shape, strict=True))

@@ -11,7 +11,7 @@ from napari_emcad.inference.events import Region
 from napari_emcad.interactive.annotated_patches import disagreement
 from napari_emcad.interactive.jobs import Plan, Unfinished, train_job, update_job
 from napari_emcad.interactive.plane_cache import PlaneCache
-from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.plugin.annotations.pairs import follow_image
 from napari_emcad.plugin.annotations.scanner import AnnotationScanner
 from napari_emcad.plugin.teach.preview import Refreshing, put_away
@@ -332,7 +332,7 @@ class TrainingRunner(QObject):
         project = self._session.project
         renamed = replace(checkpoint, classes=project.called_now(checkpoint.classes))
         same = renamed.classes == checkpoint.classes
-        return with_labels(checkpoint if same else renamed, project.classes)
+        return with_class_labels(checkpoint if same else renamed, project.classes)
 
     def _tell(self, shown: Result | None, event: Any) -> None:
         if isinstance(event, Region) and shown is not None:
