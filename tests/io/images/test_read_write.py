@@ -544,27 +544,43 @@ def test_a_missing_folder_is_said(folders, tmp_path):
 # -- what TIFF files are besides
 
 
-@pytest.mark.parametrize("packed", ["tiff_lzw", "jpeg", "group4"])
-def test_usual_packings_are_read_without_another_package(packed, tmp_path):
-    shown = pixels(20, 30) > 100 if packed == "group4" else pixels(20, 30)
-    picture = Image.fromarray(shown)
-    picture.save(tmp_path / "a.tif", compression=packed)
-    picture.save(tmp_path / "b.tif", compression=packed, save_all=True, append_images=[picture])
+@pytest.mark.parametrize(
+    "compression", ["tiff_lzw", "jpeg", "group3", "group4", "packbits", "zstd"]
+)
+def test_compressed_tiffs_are_read(compression, tmp_path):
+    fax = compression.startswith("group")
+    array = pixels(20, 30) > 100 if fax else pixels(20, 30)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / "a.tif", compression=compression)
+    picture.save(
+        tmp_path / "b.tif", compression=compression, save_all=True, append_images=[picture]
+    )
     for name in "ab":
-        found = read_image(tmp_path / f"{name}.tif").pixels
-        assert found.dtype == shown.dtype
-        assert found.shape[-2:] == shown.shape
-        if packed != "jpeg":
-            assert np.array_equal(found, np.broadcast_to(shown, found.shape))
+        read = read_image(tmp_path / f"{name}.tif").pixels
+        assert read.dtype == array.dtype
+        assert read.shape[-2:] == array.shape
+        if compression != "jpeg":
+            assert np.array_equal(read, np.broadcast_to(array, read.shape))
 
 
-def test_a_packing_that_nothing_here_reads_is_named(tmp_path, monkeypatch):
-    Image.fromarray(pixels(20, 30)).save(tmp_path / "a.tif", compression="tiff_lzw")
-    monkeypatch.setattr("napari_emcad.io.images.tiff.Image.open", lambda _: 1 / 0)
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd"])
+def test_an_empty_mask_is_read_however_small_its_file(compression, tmp_path):
+    empty = np.zeros((6000, 6000), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", empty, compression=compression)
+    read = read_image(tmp_path / "a.tif").pixels
+    assert read.shape == empty.shape
+    assert not read.any()
+
+
+def test_a_compression_that_cannot_be_decoded_is_named(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels(20, 30), compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["Compression"].overwrite(tifffile.COMPRESSION.NEXT)
     with pytest.raises(ImageFileError) as caught:
-        read_image(tmp_path / "a.tif")
-    assert "LZW" in sentence(caught)
-    assert "imagecodecs" in sentence(caught)
+        read_image(path)
+    assert "compression (NEXT, uint8) is not supported" in sentence(caught)
+    assert "save it without compression" in sentence(caught)
 
 
 def test_a_stack_that_lacks_a_file_is_refused(tmp_path, caplog):
@@ -588,7 +604,7 @@ def test_numbers_behind_colors_are_taken_and_said(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="palette", colormap=table)
     found = read_image(tmp_path / "a.tif")
     assert np.array_equal(found.pixels, numbers)
-    assert "numbers are taken" in found.note
+    assert "numbers behind it are used" in found.note
 
 
 def test_of_an_animated_picture_the_first_is_taken_and_said(tmp_path):
