@@ -119,7 +119,7 @@ def test_info_says_what_a_published_file_leaves_open(run, folder):
     write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
     _, out, _ = run("info", "polyps.pth")
     assert out.startswith("polyps\n")
-    assert "The file does not say: activation, branches, preprocessing, prediction" in out
+    assert "The file does not contain: activation, branches, preprocessing, prediction" in out
 
 
 def test_info_shows_what_was_set(run, folder):

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from napari_emcad import bundled_checkpoint, cli, read_checkpoint, stage_maps
-from napari_emcad.io.images.read_write import read_image
+from napari_emcad.io.images.read import read_image
 from napari_emcad.plugin.contributions import sample_dark
 
 SOME = "probability,gate:2,channel,decoder:3,entropy"

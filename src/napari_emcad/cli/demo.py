@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     """Segment, write labels and overlay, and open napari where there is a screen."""
     from importlib.resources import as_file, files
 
-    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.images.write import write_array
 
     checkpoint = load_checkpoint(None, [])
     with as_file(files("napari_emcad") / "assets" / "nuclei_dark.png") as path:

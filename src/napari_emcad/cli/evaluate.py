@@ -67,7 +67,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score a checkpoint image by image, and print a table or JSON."""
-    from napari_emcad.io.images.read_write import pair_files
+    from napari_emcad.io.images.folder import pair_files
 
     _check_options(args)
     pairs = as_usage_error(pair_files, args.images, args.labels)
@@ -145,7 +145,7 @@ def _check_outputs(args: argparse.Namespace, inputs: Sequence[Path]) -> None:
 
 
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
-    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.images.write import write_array
     from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet
     from napari_emcad.io.reports.text import to_drawable
 
@@ -159,7 +159,7 @@ def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Ch
 
 
 def _write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
-    from napari_emcad.io.images.read_write import write_file
+    from napari_emcad.io.images.write import write_file
     from napari_emcad.pipelines.evaluate import METRICS
 
     table = io.StringIO()

@@ -23,15 +23,15 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Say what a checkpoint is."""
-    from napari_emcad.io.checkpoints.card import description, model_card, remarks
+    from napari_emcad.io.checkpoints.card import describe, model_card, usage_notes
 
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     if args.json:
-        print_json(description(checkpoint))
+        print_json(describe(checkpoint))
         return
     print_result(checkpoint.title)
     for caption, value in model_card(checkpoint):
         for row, line in enumerate(value.splitlines()):
             print_result(f"  {caption if row == 0 else '':<12}{line}")
-    for text in filter(None, (checkpoint.description, remarks(checkpoint))):
+    for text in filter(None, (checkpoint.description, usage_notes(checkpoint))):
         print_result(f"\n{text}")

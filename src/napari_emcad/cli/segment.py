@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.inference.events import Event
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.images.opened import OpenedImage
+    from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.pipelines.segment import Segmentation
 
 _OUTPUT_KINDS = (".tif", ".tiff", ".png", ".npy")
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _images(paths: Sequence[Path]) -> list[Path]:
     """Return the images, those of folders one by one; a Zarr folder is one image."""
-    from napari_emcad.io.images.read_write import FOLDERS, image_files
+    from napari_emcad.io.images.folder import FOLDERS, image_files
 
     listed: list[Path] = []
     for path in paths:
@@ -135,7 +135,7 @@ def read(image: Path, target: Path | None = None) -> OpenedImage:
     Mistake
         If it cannot be read, or its labels not be written to `target`; the message names it.
     """
-    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.images.read import read_image
 
     opened = as_usage_error(read_image, image)
     if opened.note:
@@ -172,7 +172,7 @@ def _check_rank(opened: OpenedImage, target: Path | None) -> None:
 
 
 def _write_result(result: Segmentation, target: Path, image: OpenedImage) -> None:
-    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.images.write import write_array
 
     place = image.scale, image.unit
     as_usage_error(write_array, target, result.labels, result.axes, *place)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Index
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.images.opened import OpenedImage
+    from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.reports.stage_sheet import StageSheet
     from napari_emcad.pipelines.stage_maps import StageMaps
 
@@ -59,7 +59,7 @@ def add_parser(verbs: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Compute the maps of one slice, write each, and draw the sheet."""
-    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.images.read import read_image
     from napari_emcad.io.reports.stage_sheet import StageSheet
 
     checkpoint = load_checkpoint(args.checkpoint, args.set)
@@ -185,7 +185,7 @@ def _write(maps: Sequence[StageMap], targets: dict[MapKey, Path], image: OpenedI
 
 
 def _draw(target: Path, view: StageSheet) -> None:
-    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.images.write import write_array
     from napari_emcad.io.reports.stage_sheet import draw_stage_sheet
 
     as_usage_error(write_array, target, draw_stage_sheet(view), "YXC")

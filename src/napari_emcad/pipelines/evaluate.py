@@ -16,9 +16,10 @@ from napari_emcad.annotation.label_rules import (
     parts,
     refuse_negative,
 )
-from napari_emcad.io.images.opened import ImageFileError
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.io.images.read_write import read_image, read_labels
+from napari_emcad.io.images.read import read_image
 from napari_emcad.io.reports.evaluation_sheet import make_sheet_row
 from napari_emcad.pipelines.segment import segment, slices_for
 from napari_emcad.training.metrics import Scores, hausdorff95, score, total
@@ -123,7 +124,7 @@ def compare(
     Parameters
     ----------
     pairs
-        Image and label files, see `napari_emcad.io.images.read_write.pair_files`.
+        Image and label files, see `napari_emcad.io.images.read.pair_files`.
     checkpoint
         What to evaluate. For a binary network everything above 0 is the truth, so that instance
         labels do; for several classes the values are the classes (a 0/255 mask is class 1).

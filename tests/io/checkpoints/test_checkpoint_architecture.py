@@ -67,7 +67,7 @@ def test_the_architecture_of_a_networks_shapes_is_the_network(config):
     shapes = shapes_of(config)
     told = published.infer_config(shapes)
     assert told == as_readable(config)
-    published.check(shapes, told)
+    published.check_shapes(shapes, told)
 
 
 @settings(max_examples=20, deadline=None, database=None, derandomize=True)
@@ -92,7 +92,7 @@ def test_a_changed_set_of_shapes_is_never_accepted(config, data):
     else:
         shapes[f"{name}.more"] = shapes[name]
     with pytest.raises(CheckpointError):
-        published.check(shapes, published.infer_config(shapes))
+        published.check_shapes(shapes, published.infer_config(shapes))
 
 
 @pytest.mark.parametrize(

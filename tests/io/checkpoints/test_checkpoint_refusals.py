@@ -368,7 +368,7 @@ def test_pickles_without_named_tensors(content, save, refused):
 
 
 def test_another_network(save, refused):
-    refused(save(thin({"encoder.weight": (3, 3), "decoder.weight": (3,)})), "unknown here")
+    refused(save(thin({"encoder.weight": (3, 3), "decoder.weight": (3,)})), "unknown network")
 
 
 def test_names_of_tensors_never_break_the_sentence(save, refused):
@@ -488,7 +488,7 @@ def encoder_file(state, save):
 
 
 def test_a_bare_encoder_offers_to_start_from_it(encoder_file, refused):
-    refused(encoder_file, "encoder alone", "start_checkpoint", kind=EncoderOnlyError)
+    refused(encoder_file, "encoder alone", "initialize_checkpoint", kind=EncoderOnlyError)
 
 
 @pytest.mark.parametrize("prefix", ["module.", ""])
@@ -510,7 +510,7 @@ def test_a_network_starts_from_timms_names(save, refused):
     torch.manual_seed(1)
     whole = timm.create_model("pvt_v2_b0").eval()
     path = save(whole.state_dict())
-    refused(path, "start_checkpoint", kind=EncoderOnlyError)
+    refused(path, "initialize_checkpoint", kind=EncoderOnlyError)
     encoder, image = initialize_checkpoint(path).network().encoder, torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(encoder(image)[-1], whole.forward_features(image))

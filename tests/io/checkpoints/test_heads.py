@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError

@@ -565,7 +565,7 @@ def test_timms_file_without_classifier_or_in_half_precision(weights, tmp_path):
         ("header", "header is damaged"),
         ("surplus", "it is damaged"),
         ("bfloat16", "save it as float32"),
-        ("missing", "shape of no PVTv2"),
+        ("missing", "not have the shapes of a PVTv2"),
         ("other", "not a PVTv2 encoder file"),
         ("nan", "not finite"),
     ],

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_emcad.io.images.read_write import read_image, read_labels
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.read import read_image
 
 STACK = np.zeros((3, 20, 30), np.uint16)
 OME = {"axes": "ZYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}

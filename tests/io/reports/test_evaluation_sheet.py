@@ -18,8 +18,8 @@ from napari_emcad.imaging.overlay import (
     painted,
     shown,
 )
-from napari_emcad.io.checkpoints.checkpoint import COLORS as CLASS_COLORS
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+from napari_emcad.io.checkpoints.classes import COLORS as CLASS_COLORS
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.reports import evaluation_sheet as module
 from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet, make_sheet_row
 from napari_emcad.io.reports.text import elide, font, to_drawable

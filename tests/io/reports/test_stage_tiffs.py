@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
-from napari_emcad.io.images.read_write import ImageFileError, read_image
+from napari_emcad.io.images.read import ImageFileError, read_image
 from napari_emcad.io.reports.stage_tiffs import (
     stage_map_file_name,
     write_channel_attention,

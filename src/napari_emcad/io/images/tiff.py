@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tifffile
 from tifffile import COMPRESSION
 
-from napari_emcad.io.images.opened import ImageFileError, OpenedImage
+from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.pixel_size import read_pixel_size
 
 if TYPE_CHECKING:

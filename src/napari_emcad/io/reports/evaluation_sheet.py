@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 _CELL, _GAP, _MARGIN = 280, 12, 28
 _FINE = 2

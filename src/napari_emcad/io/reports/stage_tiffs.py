@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 
 from napari_emcad.io.images.pixel_size import PIXEL, ome_pixel_size
-from napari_emcad.io.images.read_write import write_file
+from napari_emcad.io.images.write import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ from napari_emcad.io.autosave import (
     find_recoveries,
     read_recovery,
 )
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.geometry import carried, carried_axes, is_open

@@ -16,14 +16,10 @@ from hypothesis import strategies as st
 from npe2 import DynamicPlugin
 from PIL import Image
 
-from napari_emcad.io.images.read_write import (
-    ImageFileError,
-    image_files,
-    pair_files,
-    read_image,
-    read_labels,
-    write_array,
-)
+from napari_emcad.io.images.folder import image_files, pair_files
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.read import ImageFileError, read_image
+from napari_emcad.io.images.write import write_array
 
 RANDOM = np.random.default_rng(0)
 
