@@ -102,7 +102,7 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
         (["--model", "encodr=pvt_v2_b2"], "(did you mean encoder?)."),
         (["--start", "no.pth"], "no such file"),
         (["--hold-out", "1"], "--hold-out is 1.0"),
-        (["--resume"], "no training to go on with"),
+        (["--resume"], "no training to resume"),
         (["--validation", "nowhere"], "nowhere has no folder images"),
     ],
 )
@@ -131,11 +131,11 @@ def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume", "--set", "seed=5") == 2
     assert (
-        "with other held-out images, images, seed; go on with the same (seed=0),"
+        "with other held-out images, images, seed; resume with the same (seed=0),"
         in capsys.readouterr().err
     )
     assert train(folder, tmp_path / "run", "--resume", "--model", "zoom=2") == 2
-    assert "with other zoom; go on with the same (zoom=1.5)," in capsys.readouterr().err
+    assert "with other zoom; resume with the same (zoom=1.5)," in capsys.readouterr().err
     (tmp_path / "run" / "resume.pt").unlink()
     assert train(folder, tmp_path / "run") == 2
     assert "holds a model.safetensors already; move it" in capsys.readouterr().err

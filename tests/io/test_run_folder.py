@@ -50,14 +50,14 @@ def test_of_another_trainings_settings_those_that_differ_are_named(tmp_path):
     other = {**settings, "flip": True, "augmentation": {"scale": (0.5, 2.0), "hue": 0.2}}
     with pytest.raises(RunError) as caught:
         run.load({"training": other, "images": ["a"], "start": "x"})
-    assert "other flip, hue, images; go on with the same (flip=false, hue=0.1), or" in str(
+    assert "other flip, hue, images; resume with the same (flip=false, hue=0.1), or" in str(
         caught.value
     )
 
 
 def test_nothing_to_go_on_with_and_damage_are_said(tmp_path):
     run = TrainingRun(tmp_path)
-    with pytest.raises(RunError, match="no training to go on with"):
+    with pytest.raises(RunError, match="no training to resume"):
         run.load({})
     (tmp_path / "resume.pt").write_bytes(b"half of it")
     with pytest.raises(RunError, match="damaged"):
@@ -80,7 +80,7 @@ def test_a_full_disk_is_said_and_the_last_state_stays(tmp_path, monkeypatch):
 
 def test_an_unwritable_folder_is_said_before_training_starts(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="cannot be made"):
+    with pytest.raises(RunError, match="cannot be created"):
         TrainingRun(tmp_path / "file")
     if os.getuid():
         (tmp_path / "closed").mkdir(mode=0o500)

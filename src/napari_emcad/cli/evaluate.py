@@ -147,14 +147,14 @@ def _check_outputs(args: argparse.Namespace, inputs: Sequence[Path]) -> None:
 def _write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
     from napari_emcad.io.images.write import write_array
     from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet
-    from napari_emcad.io.reports.text import to_drawable
+    from napari_emcad.io.reports.text import to_ascii
 
     number = "" if len(worst) == 1 else f"{len(worst)} "
     title = f"The {number}worst of {_images(total)} by Dice"
     drawn = draw_evaluation_sheet([each for _, each in worst], checkpoint.classes, title)
     as_usage_error(write_array, path, drawn, "YXC")
     for place, (_, each) in enumerate(worst, start=1):
-        if "\\" in to_drawable(each.name):
+        if "\\" in to_ascii(each.name):
             print_status(f"napari-emcad: {place} on the sheet is {each.name}.")
 
 

@@ -55,7 +55,7 @@ def rows_of(page, color):
 def test_epochs_are_whole_numbers_that_do_not_touch(count, written):
     picture(course([1.0] * count))
     ticks = [int(each) for each in written if each.isdecimal() and int(each) > 1]
-    assert len(ticks) == len(set(ticks)) <= module._TICKS + 2
+    assert len(ticks) == len(set(ticks)) <= module._EPOCH_TICKS + 2
     assert all(1 <= each <= count for each in ticks)
     assert not [each for each in written if ImageFont.load_default(13).getlength(each) > 400]
 

@@ -22,7 +22,7 @@ from napari_emcad.io.checkpoints.classes import COLORS as CLASS_COLORS
 from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.reports import evaluation_sheet as module
 from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet, make_sheet_row
-from napari_emcad.io.reports.text import elide, font, to_drawable
+from napari_emcad.io.reports.text import elide, font, to_ascii
 
 NUCLEUS, WALL = ClassLabel("nucleus", "#00ff00"), ClassLabel("wall", "#0000ff")
 COLORS = {name: bytes.fromhex(code[1:]) for name, code in module._KINDS.items()}
@@ -151,7 +151,9 @@ def test_names_and_figures_never_touch_nor_leave_the_page(name):
     )
     assert not inked(page[:, :MARGIN])
     assert not inked(page[:, -MARGIN + 2 :])
-    caption = page[module._TITLE + module._LEGEND + module._NAMES :][: module._CAPTION]
+    caption = page[module._TITLE_HEIGHT + module._LEGEND_HEIGHT + module._NAMES_HEIGHT :][
+        : module._CAPTION_HEIGHT
+    ]
     columns = (caption != 255).any((0, 2))
     gaps = np.diff(np.flatnonzero(columns))
     assert gaps.max() >= 2 * module._GAP
@@ -187,12 +189,12 @@ def test_a_high_image_stands_in_the_middle_of_its_cell():
 
 
 def test_letters_without_their_accents_and_u_for_micro():
-    assert to_drawable("Zürich 0.5 µm μm") == "Zurich 0.5 um um"
+    assert to_ascii("Zürich 0.5 µm μm") == "Zurich 0.5 um um"
 
 
 def test_names_in_other_letters_stay_apart():
     names = ["核.tif", "ж.tif", "ω.tif", "\udcff.tif", "\n.tif"]
-    assert [to_drawable(each)[:-4] for each in names] == [
+    assert [to_ascii(each)[:-4] for each in names] == [
         *("\\u6838", "\\u0436", "\\u03c9", "\\udcff", "\\n")
     ]
 
@@ -204,11 +206,16 @@ def test_every_case_has_the_same_columns_whatever_its_size():
     assert page.shape[1] == 2 * MARGIN + 4 * CELL + 3 * module._GAP
     for column in range(1, 4):
         right = MARGIN + column * (CELL + module._GAP)
-        below = page[module._TITLE + module._LEGEND + module._NAMES + module._CAPTION :]
-        pictures = below[: len(cases[0].picture) // module._FINE]
+        below = page[
+            module._TITLE_HEIGHT
+            + module._LEGEND_HEIGHT
+            + module._NAMES_HEIGHT
+            + module._CAPTION_HEIGHT :
+        ]
+        pictures = below[: len(cases[0].picture) // module._SUPERSAMPLING]
         assert not inked(pictures[:, right - module._GAP : right])
     for each in cases:
-        assert max(each.picture.shape) == module._FINE * CELL
+        assert max(each.picture.shape) == module._SUPERSAMPLING * CELL
         assert each.picture.shape[:2] == each.truth.shape == each.predicted.shape
 
 
