@@ -456,7 +456,7 @@ def test_a_missing_folder(mistake, labeled):
 
 
 def test_several_images_into_one_file(mistake, image, folder):
-    mistake("segment", image, "other.png", "--output", "one.tif", names="give a folder")
+    mistake("segment", image, "other.png", "--output", "one.tif", names="name a folder")
     assert not (folder / "one.tif").exists()
 
 
@@ -515,7 +515,7 @@ def test_probabilities_replace_neither_images_nor_other_files(mistake, image, fo
     other = folder / "discs_probabilities.tif"
     tifffile.imwrite(other, np.ones((40, 40), np.uint8))
     before = other.read_bytes()
-    mistake("segment", image, "--probabilities", names="there already")
+    mistake("segment", image, "--probabilities", names="exists already")
     mistake("segment", image, other, "--probabilities", "--overwrite", names="that are read")
     assert other.read_bytes() == before
     assert not (folder / "discs_labels.tif").exists()
@@ -539,7 +539,7 @@ def test_convert_replaces_nothing_unasked(mistake, run, folder):
     mistake("convert", "m.safetensors", "./m.safetensors", "--half", names="that are read")
     mistake("convert", "m.safetensors", "m.safetensors", "--overwrite", names="that are read")
     (folder / "n.safetensors").write_bytes(b"mine")
-    mistake("convert", "m.safetensors", "n.safetensors", names="there already")
+    mistake("convert", "m.safetensors", "n.safetensors", names="exists already")
     assert (folder / "m.safetensors").read_bytes() == before
     assert run("convert", "m.safetensors", "n.safetensors", "--overwrite")[0] == 0
 
@@ -667,8 +667,12 @@ def test_closed_streams_are_no_error(closed, image):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_words_of_a_file_do_not_command_a_terminal(run, folder):
-    assert cli.console.plain("a\x1b[31mb\r\x07c\td\n") == "a[31mbc\td\n"
+def test_control_characters_from_files_do_not_reach_the_terminal(capsys):
+    cli.console.print_result("a\x1b[31mb\r\x07c\td\udcff")
+    cli.console.print_status("a\x1b[31mb\r\n\x07c\td")
+    out, err = capsys.readouterr()
+    assert out == "a[31mbc\td?\n"
+    assert err == "a[31mb\nc\td\n"
 
 
 def test_a_reader_that_has_enough_is_no_error(folder):

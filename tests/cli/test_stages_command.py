@@ -165,7 +165,7 @@ def test_what_cannot_be_is_said_in_a_sentence(mistake, image, arguments, words):
 
 def test_files_that_are_there_stay(run, mistake, image, folder):
     assert run(image, "--maps", "gate:1")[0] == 0
-    assert "is there already; add --overwrite" in mistake(image, "--maps", "gate:1")
+    assert "exists already; add --overwrite" in mistake(image, "--maps", "gate:1")
     assert run(image, "--maps", "gate:1", "--overwrite")[0] == 0
     (folder / "file").write_text("")
     assert "cannot be written" in mistake(image, "--maps", "gate:1", "--output", "file")
