@@ -15,6 +15,7 @@ from psygnal import Signal
 from napari_emcad.annotation.label_rules import MOST_CLASSES
 from napari_emcad.annotation.record import Record
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
+from napari_emcad.io.plain_text import strip_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -48,15 +49,10 @@ class Pair:
 
 
 def tidy(name: str) -> str:
-    """Return a name on one line, without what cannot be seen: control characters and the like."""
-    plain = "".join(map(_seen, name))
-    return unicodedata.normalize("NFC", " ".join(plain.split())).strip(_JOINERS)
-
-
-def _seen(letter: str) -> str:
-    if letter.isspace() or letter in _JOINERS:
-        return letter
-    return "" if unicodedata.category(letter) in ("Cc", "Cf", "Cs") else letter
+    """Return a name on one line, without control and other invisible characters."""
+    one_line = strip_control_characters(" ".join(name.split()))
+    visible = "".join(c for c in one_line if c in _JOINERS or unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(visible.split())).strip(_JOINERS)
 
 
 def _alike(name: str) -> str:

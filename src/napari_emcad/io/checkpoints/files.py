@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from importlib.resources import as_file, files
 from io import BytesIO
@@ -23,6 +22,7 @@ from napari_emcad.io.checkpoints.sniff import (
     CheckpointError,
     EncoderOnlyError,
     expand_path,
+    file_sha256,
     sniff,
 )
 
@@ -115,7 +115,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
 
 
 def _read_native(path: Path) -> Checkpoint:
-    return replace(read_native(path), origin=Origin(str(path), _sha256(path), "native"))
+    return replace(read_native(path), origin=Origin(str(path), file_sha256(path), "native"))
 
 
 def _read_published(path: Path, kind: Kind) -> Checkpoint:
@@ -135,7 +135,7 @@ def _read_published(path: Path, kind: Kind) -> Checkpoint:
         preprocessing=default_preprocessing(config.input_channels),
         classes=default_classes(config.num_classes),
         title=path.stem,
-        origin=Origin(str(path), _sha256(path), "published"),
+        origin=Origin(str(path), file_sha256(path), "published"),
         assumed=("activation", "dw_parallel", "preprocessing", "head", "classes"),
         notes=notes,
     )
@@ -178,8 +178,3 @@ def _to_half(tensor: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(half).all():
         raise CheckpointError("Some weights are too large for float16; write it in full precision.")
     return half
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ is called.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 import ssl
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.io.checkpoints.sniff import CheckpointError, file_sha256
 from napari_emcad.model.config import ENCODERS
 
 if TYPE_CHECKING:
@@ -115,12 +114,7 @@ def _cached(repo: str, filename: str) -> Path | None:
 def _is_intact(path: Path) -> bool:
     """Return whether a file has the SHA-256 that its symbolic link names, if it is a link."""
     expected = path.readlink().name if path.is_symlink() else ""
-    return not _SHA256.fullmatch(expected) or _sha256(path) == expected
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return not _SHA256.fullmatch(expected) or file_sha256(path) == expected
 
 
 def _fetch(repo: str, filename: str, progress: Progress | None, stop: Event) -> Path:
@@ -154,7 +148,7 @@ def _fetch(repo: str, filename: str, progress: Progress | None, stop: Event) -> 
 
 def _verify(path: Path, sha256: str) -> None:
     """Remove a file from the cache and raise if it does not have the announced SHA-256."""
-    found = _sha256(path)
+    found = file_sha256(path)
     if found != sha256:
         for file in (path.resolve(), path):
             file.unlink(missing_ok=True)

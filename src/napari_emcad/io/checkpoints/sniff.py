@@ -5,6 +5,7 @@ Nothing is unpickled, and nothing but headers is loaded.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from contextlib import suppress
@@ -60,6 +61,12 @@ def expand_path(path: str | PathLike[str]) -> Path:
     with suppress(RuntimeError):  # no such user
         return literal if literal.exists() else literal.expanduser()
     return literal
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sniff(path: Path) -> Kind:
