@@ -570,7 +570,7 @@ def test_timms_file_without_classifier_or_in_half_precision(weights, tmp_path):
         ("nan", "not finite"),
     ],
 )
-def test_safetensors_that_are_no_encoder(change, words, weights, tmp_path):
+def test_safetensors_that_are_not_an_encoder(change, words, weights, tmp_path):
     tensors = safetensors.torch.load(weights)
     if change == "bfloat16":
         tensors = {name: each.bfloat16() for name, each in tensors.items()}
@@ -619,11 +619,11 @@ def test_training_starts_from_imagenet(start, hub, folder, tmp_path, weights, mo
     monkeypatch.chdir(tmp_path)
     Path("model.safetensors").write_bytes(weights)
     assert main(arguments(folder, "--start", start, "--model", "size=64")) == 0
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     size = f"{len(weights) / 1e6:.1f}"
-    assert (f"pvt_v2_b0: {size} of {size} MB" in said.err.splitlines()) == bool(hub.requests)
+    assert (f"pvt_v2_b0: {size} of {size} MB" in captured.err.splitlines()) == bool(hub.requests)
     started = initialize_checkpoint("model.safetensors").tensors
-    trained = read_checkpoint(said.out.strip()).tensors
+    trained = read_checkpoint(captured.out.strip()).tensors
     name = "encoder.stages_2.blocks.1.mlp.fc1.weight"
     np.testing.assert_allclose(trained[name], started[name], rtol=0, atol=1e-6)
 
@@ -645,7 +645,7 @@ def test_the_encoder_is_chosen(more, asked, hub, folder, capsys):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "words"),
     [
         (["--start", "imagenet:resnet50"], "There is no encoder resnet50"),
         (["--start", "imagenet", "--model", "encoder=5"], "There is no encoder 5"),
@@ -655,9 +655,9 @@ def test_the_encoder_is_chosen(more, asked, hub, folder, capsys):
         ),
     ],
 )
-def test_mistakes_end_with_status_2(more, said, hub, folder, capsys):
+def test_usage_errors_end_with_status_2(more, words, hub, folder, capsys):
     assert main(arguments(folder, *more)) == 2
-    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def environment(home: Path, url: str) -> dict[str, str]:

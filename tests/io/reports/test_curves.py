@@ -21,9 +21,9 @@ def written(monkeypatch):
     words = []
     draw = ImageDraw.ImageDraw.text
 
-    def text(self, xy, said, *more, **options):
-        words.append(said)
-        return draw(self, xy, said, *more, **options)
+    def text(self, xy, string, *more, **options):
+        words.append(string)
+        return draw(self, xy, string, *more, **options)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
     return words
@@ -80,7 +80,7 @@ def test_without_anything_held_out_the_last_is_kept_and_there_is_no_second_axis(
 
 
 @pytest.mark.parametrize("outliers", [1, 2, 5])
-def test_outliers_do_not_flatten_the_others_and_are_said(outliers, written):
+def test_outliers_do_not_flatten_the_others_and_are_counted(outliers, written):
     losses = [1000.0] * outliers + list(np.linspace(1, 0.5, 30))
     rows = rows_of(picture(course(losses)), LOSS)
     calm = rows_of(picture(course(losses[outliers:])), LOSS)
@@ -90,7 +90,7 @@ def test_outliers_do_not_flatten_the_others_and_are_said(outliers, written):
 
 
 @pytest.mark.parametrize("losses", [[], [0.0], [0.0, 0.0], [3e-5, 1e-5], [1e9], [7, 0.3]])
-def test_every_course_has_a_picture(losses, written):
+def test_all_training_histories_can_be_drawn(losses, written):
     assert picture(course(losses, [0.5] * len(losses))).shape == (420, 900, 3)
     assert not any("above" in each for each in written[-2:]) or losses == [7, 0.3]
     assert losses or "no epoch has ended yet" in written

@@ -52,14 +52,14 @@ def inked(part: np.ndarray) -> bool:
 # -- where they disagree
 
 
-def test_each_pixel_is_agreed_missed_invented_or_of_another_class():
+def test_pixels_are_agreed_missed_invented_or_of_another_class():
     truth = np.array([0, 1, 1, 0, 2, 2], np.uint8)
     predicted = np.array([0, 1, 0, 2, 2, 1], np.uint16)
     expected = [0, AGREED, MISSED, INVENTED, AGREED, CONFUSED]
     assert disagreement(predicted, truth).tolist() == expected
 
 
-def test_an_overlay_is_the_shown_image_painted():
+def test_an_overlay_is_the_displayed_image_blended_with_colors():
     planes = np.random.default_rng(0).random((3, 9, 9))
     nothing = np.zeros((9, 9), np.uint8)
     np.testing.assert_array_equal(shown(planes), overlay(planes, nothing, ["#ff0000"]))
@@ -95,7 +95,7 @@ def test_another_class_has_a_color_of_its_own():
 
 
 @pytest.mark.parametrize("classes", [[NUCLEUS], [NUCLEUS, WALL]])
-def test_the_legend_has_every_color_that_can_be_met(classes):
+def test_the_legend_has_all_colors_of_the_sheet(classes):
     page = draw_evaluation_sheet([], classes, "worst")
     found = {bytes(color) for color in page.reshape(-1, 3)}
     wanted = {bytes.fromhex(each.color[1:]) for each in classes} | set(COLORS.values())
@@ -115,7 +115,7 @@ SIGHT = {
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_kinds_of_disagreement_stay_apart_whatever_the_eyes(sight):
+def test_kinds_of_disagreement_can_be_told_apart_with_color_vision_deficiencies(sight):
     colors = np.array([list(each) for each in COLORS.values()]) / 255
     linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ np.transpose(SIGHT[sight]), 0, 1)
@@ -124,7 +124,7 @@ def test_kinds_of_disagreement_stay_apart_whatever_the_eyes(sight):
         assert deltaE_ciede2000(one, other) > 15
 
 
-def test_no_kind_of_disagreement_can_be_taken_for_a_class():
+def test_colors_of_disagreement_differ_from_those_of_classes():
     kinds, classes = (
         rgb2lab(np.array([list(bytes.fromhex(each[1:])) for each in colors]) / 255)
         for colors in (module._KINDS.values(), CLASS_COLORS)
@@ -145,7 +145,7 @@ def test_classes_are_outlined_in_the_legend_and_disagreement_is_filled():
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "W" * 300, "short.png"])
-def test_names_and_figures_never_touch_nor_leave_the_page(name):
+def test_names_and_scores_neither_touch_nor_leave_the_page(name):
     page = draw_evaluation_sheet(
         [case(name, figures="Dice 0.123     IoU 0.100     HD95 12345.67 um")], [NUCLEUS], name
     )
@@ -159,7 +159,7 @@ def test_names_and_figures_never_touch_nor_leave_the_page(name):
     assert gaps.max() >= 2 * module._GAP
 
 
-def test_of_a_long_name_beginning_and_end_are_kept():
+def test_long_names_are_shortened_in_the_middle():
     short = elide("begin" + "x" * 300 + "end.tif", 300, 15)
     assert short.startswith("begin")
     assert short.endswith("end.tif")
@@ -169,11 +169,11 @@ def test_of_a_long_name_beginning_and_end_are_kept():
 
 
 @pytest.mark.parametrize("name", ["zwei\nZeilen.tif", "\udcff.tif", "核.tif", "\x00", ""])
-def test_names_that_the_font_lacks_are_written_as_far_as_it_goes(name):
+def test_names_with_characters_that_the_font_lacks_can_be_drawn(name):
     assert draw_evaluation_sheet([case(name)], [NUCLEUS], name).shape[2] == 3
 
 
-def test_names_are_drawn_in_letters_that_the_font_has():
+def test_names_are_drawn_in_ascii():
     pages = [
         draw_evaluation_sheet([case(name)], [NUCLEUS], name)
         for name in ("Zürich µ\n核.tif", "Zurich u\\n\\u6838.tif")
@@ -181,7 +181,7 @@ def test_names_are_drawn_in_letters_that_the_font_has():
     np.testing.assert_array_equal(*pages)
 
 
-def test_a_high_image_stands_in_the_middle_of_its_cell():
+def test_a_tall_image_is_centered_in_its_cell():
     picture = panels(draw_evaluation_sheet([case(size=(300, 90))], [NUCLEUS], "worst"))[0]
     columns = np.flatnonzero((picture != 255).any((0, 2)))
     assert columns[0] == pytest.approx(CELL - 1 - columns[-1], abs=1)
@@ -192,7 +192,7 @@ def test_letters_without_their_accents_and_u_for_micro():
     assert to_ascii("Zürich 0.5 µm μm") == "Zurich 0.5 um um"
 
 
-def test_names_in_other_letters_stay_apart():
+def test_names_in_other_scripts_stay_different():
     names = ["核.tif", "ж.tif", "ω.tif", "\udcff.tif", "\n.tif"]
     assert [to_ascii(each)[:-4] for each in names] == [
         *("\\u6838", "\\u0436", "\\u03c9", "\\udcff", "\\n")
@@ -232,7 +232,7 @@ def test_many_classes_take_more_lines_and_not_more_width():
 # -- what is shown of an image
 
 
-def test_a_small_object_in_a_large_image_is_shown_from_near():
+def test_a_small_object_in_a_large_image_is_magnified():
     truth, predicted = np.zeros((2, 1000, 2000), np.uint8)
     truth[900:940, 1800:1850] = 1
     image = np.zeros((1, 1000, 2000), np.uint16)
@@ -244,7 +244,7 @@ def test_a_small_object_in_a_large_image_is_shown_from_near():
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 299), (199, 0), (199, 299), (100, 150)])
-def test_nothing_of_what_is_there_is_cut_off(corner):
+def test_all_labels_are_within_the_window(corner):
     truth = np.zeros((200, 300), np.uint8)
     truth[corner] = 1
     predicted = np.zeros_like(truth)
@@ -255,7 +255,7 @@ def test_nothing_of_what_is_there_is_cut_off(corner):
     assert np.count_nonzero(shown.predicted) >= 0.9 * (20 * scale) ** 2
 
 
-def test_an_image_with_nothing_in_it_is_shown_whole():
+def test_an_image_without_labels_is_shown_completely():
     nothing = np.zeros((100, 400), np.uint8)
     assert make_sheet_row("a.tif", "", nothing[None], nothing, nothing).picture.shape == (
         140,
@@ -274,7 +274,7 @@ def test_any_image_can_be_shown(fill, planes):
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16, np.int32, np.float64, ">u2"])
-def test_gray_images_of_every_type_are_in_their_best_contrast(kind):
+def test_gray_images_of_all_types_are_stretched_to_full_contrast(kind):
     image = (np.indices((1, 200, 200))[1] > 100).astype(kind)
     image = image if kind is bool else image * 3 + 1
     picture = case(planes=image).picture
@@ -289,7 +289,7 @@ def test_color_images_keep_their_colors():
     assert picture[-50, 50].tolist() == [0, 0, 255]
 
 
-def test_what_is_handed_in_is_left_alone():
+def test_arguments_are_not_modified():
     truth, predicted = np.zeros((2, 50, 60), np.uint8)
     truth[10:20, 10:20] = 1
     image = np.random.default_rng(0).integers(0, 4000, (1, 50, 60)).astype(np.uint16)

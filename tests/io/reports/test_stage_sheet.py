@@ -43,7 +43,7 @@ def test_colors_run_from_the_first_to_the_last_stop():
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 5), (7, 11)])
 @pytest.mark.parametrize("corner", [(0, 0), (100, 7)])
-def test_a_map_pixel_is_drawn_where_it_lies(place, corner):
+def test_a_map_pixel_is_drawn_at_its_place_on_the_image(place, corner):
     values = np.zeros((8, 12), np.float32)
     values[place] = 1
     drawn = panel(a_map(values=values, corner=corner), sheet(corner=corner))
@@ -55,7 +55,7 @@ def test_a_map_pixel_is_drawn_where_it_lies(place, corner):
         assert abs(bright[:, axis].max() + 1 - (place[axis] + 1) * block) <= 1
 
 
-def test_what_reaches_past_the_image_is_cut_off_and_not_squeezed():
+def test_map_pixels_beyond_the_image_are_cropped():
     values = np.zeros((3, 3), np.float32)
     values[:, 2] = 1
     drawn = panel(a_map(stage=4, values=values, factor=(32.0, 32.0)), sheet(size=(96, 80)))
@@ -77,7 +77,7 @@ def test_probabilities_are_shown_from_0_to_1_and_others_from_end_to_end():
     assert panel(a_map("gate", values=half), sheet())[-1, -1].tolist() == last
 
 
-def test_of_all_classes_class_1_is_shown():
+def test_class_1_of_a_map_of_all_classes_is_drawn():
     values = np.zeros((3, 8, 12), np.float32)
     values[1] = 1
     drawn = panel(a_map("probability", values=values), sheet(classes=("background", "a", "b")))

@@ -36,7 +36,7 @@ def positions(path):
 
 
 @pytest.mark.parametrize("unit", ["µm", "nm", "inch", "m"])
-def test_a_pixel_is_as_large_as_the_factor_says(path, unit):
+def test_the_pixel_size_of_a_map_is_that_of_the_image_times_the_factor(path, unit):
     write_stage_map(path, a_map(), {"Y": 0.5, "X": 0.25, "Z": 3}, unit)
     opened = read_image(path)
     assert opened.unit == unit
@@ -48,12 +48,12 @@ def test_a_pixel_is_as_large_as_the_factor_says(path, unit):
     assert positions(path) == [(pytest.approx(0.5 * OFFSET[0]), pytest.approx(0.25 * OFFSET[1]))]
 
 
-def test_without_a_scale_a_pixel_is_so_many_pixels(path):
+def test_without_a_scale_map_pixels_are_measured_in_image_pixels(path):
     write_stage_map(path, a_map(), {})
     with tifffile.TiffFile(path) as file:
-        said = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels").attrib
-    assert said["PhysicalSizeXUnit"] == "pixel"
-    assert float(said["PhysicalSizeY"]) == pytest.approx(FACTOR[0])
+        attributes = ElementTree.fromstring(file.ome_metadata).find(".//{*}Pixels").attrib
+    assert attributes["PhysicalSizeXUnit"] == "pixel"
+    assert float(attributes["PhysicalSizeY"]) == pytest.approx(FACTOR[0])
     assert (dict(read_image(path).scale), read_image(path).unit) == ({}, "pixel")
 
 
@@ -67,7 +67,7 @@ def test_all_classes_are_channels(path):
     assert len(positions(path)) == 4
 
 
-def test_colors_are_written_as_such(path):
+def test_colors_are_written_as_rgb(path):
     values = np.clip(np.stack([VALUES, -VALUES, VALUES / 2]), 0, 1)
     write_stage_map(path, a_map(MapKey("decoder", 1), values), {"Y": 1, "X": 2}, "µm")
     opened = read_image(path)
@@ -76,7 +76,7 @@ def test_colors_are_written_as_such(path):
     assert opened.scale == pytest.approx({"Y": FACTOR[0], "X": 32})
 
 
-def test_a_turned_map_has_its_sizes_turned_too(path):
+def test_a_transposed_map_has_transposed_sizes(path):
     write_stage_map(path, a_map().turned(), {"Y": 2, "X": 3}, "µm")
     opened = read_image(path)
     np.testing.assert_array_equal(opened.pixels, VALUES.T)
@@ -84,7 +84,7 @@ def test_a_turned_map_has_its_sizes_turned_too(path):
     assert positions(path)[0] == pytest.approx((2 * OFFSET[1], 3 * OFFSET[0]))
 
 
-def test_names_say_which_map():
+def test_file_names_contain_kind_stage_and_part():
     assert stage_map_file_name("cells", MapKey("decoder", 1, 17)) == "cells_decoder_1_17.ome.tif"
     assert stage_map_file_name("cells", MapKey("entropy")) == "cells_entropy.ome.tif"
 
@@ -102,7 +102,7 @@ def test_channel_attention_is_a_table(tmp_path):
         write_stage_map(tmp_path / "c.tif", maps[0], {})
 
 
-def test_a_disk_that_does_not_take_it_is_said(tmp_path):
+def test_a_failing_write_is_an_image_file_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ImageFileError, match="cannot be written"):
         write_stage_map(tmp_path / "file" / "a.ome.tif", a_map(), {})
