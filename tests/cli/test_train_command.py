@@ -92,7 +92,7 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "words"),
     [
         (["--preset", "fast"], "There is no preset fast; choose one of paper-polyp"),
         (["--preset", "from-scrach"], "(did you mean from-scratch?)."),

@@ -129,7 +129,7 @@ def test_a_checkpoint_that_resizes_gets_resized_slices(folder):
 
 @pytest.mark.parametrize("classes", [None, 2])
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "words"),
     [
         (mask(1).astype(np.float32) / 2, "whole numbers"),
         (mask(65), "up to 65"),
