@@ -152,7 +152,7 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     (path,) = panel.autosave_controller._sitting.folder.glob("paint-*")
     with np.load(path) as kept:
         assert tuple(kept["shape"]) == (3, 96, 128)
-    panel.autosave_controller._sitting._held.close()  # as the end of the process does
+    panel.autosave_controller._sitting._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)

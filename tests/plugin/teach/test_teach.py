@@ -607,7 +607,7 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     painted = annotation(teach).data.copy()
     teach.autosave_controller.save()
     qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    teach.autosave_controller._sitting._held.close()  # as the end of the process does
+    teach.autosave_controller._sitting._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
@@ -633,7 +633,7 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     settle(teach, qtbot)
     teach.autosave_controller.save()
     qtbot.waitUntil(lambda: teach.autosave_controller._thread is None, timeout=PATIENCE_MS)
-    teach.autosave_controller._sitting._held.close()  # as the end of the process does
+    teach.autosave_controller._sitting._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
