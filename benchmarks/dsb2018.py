@@ -134,7 +134,7 @@ def trained(
         config = config.replace(epochs=1, crops_per_epoch=32, crop=128, validate_every=1)
         held_out = held_out[:4]
     run = TrainingRun(chosen.train)
-    state = run.load({}) if run.begun else None
+    state = run.load({}) if run.has_state else None
     job = teach(start, slices, held_out, config, threading.Event(), state=state)
     while True:
         try:
@@ -145,7 +145,7 @@ def trained(
             return checkpoint
         if isinstance(event, Snapshot):
             run.save(event.state, {})
-            run.note([EpochEnd(**each) for each in event.state["epochs"]])
+            run.write_history([EpochEnd(**each) for each in event.state["epochs"]])
 
 
 def slices_of(

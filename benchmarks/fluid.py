@@ -61,7 +61,7 @@ def _slide(data: Path | None, height: int) -> NDArray[Any]:
     """Return an image repeated to a height, and a width of 2784 pixels."""
     import numpy as np
 
-    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.images.read import read_image
     from napari_emcad.plugin.contributions import sample_dark
 
     image = sample_dark()[0][0]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 import napari_emcad
-from napari_emcad.io.images.read_write import read_image
+from napari_emcad.io.images.read import read_image
 from napari_emcad.plugin.contributions import sample_dark
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def main() -> None:
 
 def image(data: Path | None) -> NDArray[Any]:
     """Return 512 × 512 pixels, repeated where the image is smaller."""
-    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.images.read import read_image
     from napari_emcad.plugin.contributions import sample_dark
 
     if data is None:

@@ -70,7 +70,7 @@ def stages_sheet(path: Path) -> None:
     from PIL import Image
 
     from napari_emcad.cli import main as emcad
-    from napari_emcad.io.images.read_write import write_array
+    from napari_emcad.io.images.write import write_array
     from napari_emcad.plugin.contributions import sample_dark
 
     with TemporaryDirectory() as folder:

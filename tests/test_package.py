@@ -40,7 +40,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "io.checkpoints.initialize",
         "io.checkpoints.published",
         "io.checkpoints.card",
-        "io.images.read_write",
+        "io.images.read",
         "pipelines.segment",
     ],
 )

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         Summary,
     )
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint, ClassLabel
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.io.checkpoints.files import (
         bundled_checkpoint,
         read_checkpoint,
@@ -42,7 +43,7 @@ _HOMES = {
     "AxesError": "imaging.axes",
     "Checkpoint": "io.checkpoints.checkpoint",
     "CheckpointError": "io.checkpoints.sniff",
-    "ClassLabel": "io.checkpoints.checkpoint",
+    "ClassLabel": "io.checkpoints.classes",
     "CleanUp": "imaging.regions",
     "InferenceSettings": "inference.events",
     "MapKey": "inference.stage_maps.keys",

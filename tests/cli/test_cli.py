@@ -23,7 +23,7 @@ from napari_emcad import (
     segment,
     write_checkpoint,
 )
-from napari_emcad.io.images.pixel_size import scale_of_tiff
+from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.pipelines.evaluate import METRICS
 from napari_emcad.training.metrics import hausdorff95
 
@@ -57,17 +57,17 @@ def run(capsys):
 
     def run(*arguments: object) -> tuple[int, str, str]:
         status = cli.main([str(each) for each in arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        messages = capsys.readouterr()
+        return status, messages.out, messages.err
 
     return run
 
 
 @pytest.fixture
-def mistake(run):
+def usage_error(run):
     """Return a function: the one line that a refused command line says on standard error."""
 
-    def mistake(*arguments: object, names: str = "") -> str:
+    def usage_error(*arguments: object, names: str = "") -> str:
         status, out, err = run(*arguments)
         assert status == 2
         assert out == ""
@@ -77,7 +77,7 @@ def mistake(run):
         assert names in line
         return line
 
-    return mistake
+    return usage_error
 
 
 def program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -94,7 +94,7 @@ def program(*arguments: object, **environment: str) -> subprocess.CompletedProce
 # -- info
 
 
-def test_info_tells_the_bundled_checkpoint(run):
+def test_info_describes_the_bundled_checkpoint(run):
     status, out, err = run("info")
     assert (status, err) == (0, "")
     for words in ("PVTv2-B0 + EMCAD", "1 nucleus", "3.92 M parameters", "finest head", "tiled"):
@@ -103,43 +103,43 @@ def test_info_tells_the_bundled_checkpoint(run):
 
 def test_info_as_json_has_every_field(run):
     status, out, err = run("info", "--json")
-    told = json.loads(out)
+    content = json.loads(out)
     assert (status, err) == (0, "")
-    assert told["parameters"] == 3_916_795
-    assert told["config"]["encoder"] == "pvt_v2_b0"
-    assert told["config"]["kernel_sizes"] == [1, 3, 5]
-    assert told["classes"] == [{"name": "nucleus", "colour": "#f5b041"}]
-    assert told["preprocessing"]["size"] is None
-    assert told["format"] == "native"
-    assert len(told["sha256"]) == 64
-    assert told["assumed"] == []
+    assert content["parameters"] == 3_916_795
+    assert content["config"]["encoder"] == "pvt_v2_b0"
+    assert content["config"]["kernel_sizes"] == [1, 3, 5]
+    assert content["classes"] == [{"name": "nucleus", "colour": "#f5b041"}]
+    assert content["preprocessing"]["size"] is None
+    assert content["format"] == "native"
+    assert len(content["sha256"]) == 64
+    assert content["assumed"] == []
 
 
-def test_info_says_what_a_published_file_leaves_open(run, folder):
+def test_info_names_what_a_published_file_does_not_contain(run, folder):
     write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
     _, out, _ = run("info", "polyps.pth")
     assert out.startswith("polyps\n")
-    assert "The file does not say: activation, branches, preprocessing, prediction" in out
+    assert "The file does not contain: activation, branches, preprocessing, prediction" in out
 
 
-def test_info_shows_what_was_set(run, folder):
+def test_info_shows_overridden_settings(run, folder):
     write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
     settings = ("activation=relu", "dw_parallel=false", "head=sum", "size=256", 'classes=["polyp"]')
     sets = [each for setting in settings for each in ("--set", setting)]
     _, out, _ = run("info", "polyps.pth", "--json", *sets)
-    told = json.loads(out)
-    assert told["config"]["activation"] == "relu"
-    assert told["config"]["dw_parallel"] is False
-    assert told["head"] == "sum"
-    assert told["preprocessing"]["size"] == [256, 256]
-    assert told["classes"][0]["name"] == "polyp"
-    assert told["assumed"] == []
+    content = json.loads(out)
+    assert content["config"]["activation"] == "relu"
+    assert content["config"]["dw_parallel"] is False
+    assert content["head"] == "sum"
+    assert content["preprocessing"]["size"] == [256, 256]
+    assert content["classes"][0]["name"] == "polyp"
+    assert content["assumed"] == []
 
 
 # -- segment
 
 
-def test_one_image_is_segmented_beside_us(run, image, discs, folder):
+def test_one_image_is_segmented_into_the_current_folder(run, image, discs, folder):
     status, out, err = run("segment", image)
     assert status == 0
     assert out == "discs_labels.tif\n"
@@ -245,11 +245,11 @@ def test_one_bad_image_among_several_spares_the_others(run, image, folder):
     assert status == 2
     assert out.splitlines() == ["discs_labels.tif"]
     assert (folder / "discs_labels.tif").exists()
-    said = [line for line in err.splitlines() if line.startswith("napari-emcad: ")]
-    assert len(said) == 3
-    assert "bad.npy" in said[0]
-    assert "missing.tif" in said[1]
-    assert "2 of 3 images were not segmented" in said[2]
+    messages = [line for line in err.splitlines() if line.startswith("napari-emcad: ")]
+    assert len(messages) == 3
+    assert "bad.npy" in messages[0]
+    assert "missing.tif" in messages[1]
+    assert "2 of 3 images were not segmented" in messages[2]
 
 
 def test_a_failing_write_leaves_the_old_result(run, image, folder, monkeypatch):
@@ -295,24 +295,24 @@ def test_evaluation_as_json_equals_a_count_by_hand(run, labeled):
     status, out, err = run("evaluate", "--images", "images", "--labels", "labels", "--json")
     assert status == 0
     assert err == "2 of 2 images\n"
-    told = json.loads(out)
+    content = json.loads(out)
     checkpoint, pairs = bundled_checkpoint(), []
-    for name, row in zip(("a.png", "b.png"), told["images"], strict=True):
-        found = segment(iio.imread(labeled / "images" / name), checkpoint).labels > 0
+    for name, row in zip(("a.png", "b.png"), content["images"], strict=True):
+        predicted = segment(iio.imread(labeled / "images" / name), checkpoint).labels > 0
         truth = iio.imread(labeled / "labels" / name) > 0
-        pairs.append((found, truth))
+        pairs.append((predicted, truth))
         assert row["name"] == name
-        assert {k: row[k] for k in METRICS} == pytest.approx(figures(found, truth))
-        assert row["hd95"] == pytest.approx(hausdorff95(found, truth))
+        assert {k: row[k] for k in METRICS} == pytest.approx(figures(predicted, truth))
+        assert row["hd95"] == pytest.approx(hausdorff95(predicted, truth))
     for metric in METRICS:
         mean = np.mean([figures(*pair)[metric] for pair in pairs])
-        assert told["mean"][metric] == pytest.approx(mean)
-    assert told["mean"]["hd95"] == pytest.approx(np.mean([hausdorff95(*pair) for pair in pairs]))
+        assert content["mean"][metric] == pytest.approx(mean)
+    assert content["mean"]["hd95"] == pytest.approx(np.mean([hausdorff95(*pair) for pair in pairs]))
     together = [
         np.concatenate([each.ravel() for each in side]) for side in zip(*pairs, strict=True)
     ]
-    assert told["pooled"] == {"nucleus": pytest.approx(figures(*together))}
-    assert told["sha256"] == checkpoint.origin.sha256
+    assert content["pooled"] == {"nucleus": pytest.approx(figures(*together))}
+    assert content["sha256"] == checkpoint.origin.sha256
 
 
 def test_evaluation_prints_a_table(run, labeled):
@@ -339,15 +339,15 @@ def test_evaluation_of_several_classes_scores_each(run, labeled, two_classes, di
     iio.imwrite(labeled / "labels" / "a.png", truth)
     arguments = ("--images", "images", "--labels", "labels", "--checkpoint", two_classes, "--json")
     _, out, _ = run("evaluate", *arguments)
-    told = json.loads(out)
-    found = segment(discs, read_checkpoint(two_classes)).labels
-    assert list(told["pooled"]) == ["nucleus", "debris"]
-    for k, name in enumerate(told["pooled"], start=1):
-        both = ((found == k) & (truth == k)).sum()
-        dice = 2 * both / ((found == k).sum() + (truth == k).sum())
-        assert told["pooled"][name]["dice"] == pytest.approx(dice)
-    mean = np.mean([each["dice"] for each in told["pooled"].values()])
-    assert told["mean"]["dice"] == pytest.approx(mean)
+    content = json.loads(out)
+    predicted = segment(discs, read_checkpoint(two_classes)).labels
+    assert list(content["pooled"]) == ["nucleus", "debris"]
+    for k, name in enumerate(content["pooled"], start=1):
+        both = ((predicted == k) & (truth == k)).sum()
+        dice = 2 * both / ((predicted == k).sum() + (truth == k).sum())
+        assert content["pooled"][name]["dice"] == pytest.approx(dice)
+    mean = np.mean([each["dice"] for each in content["pooled"].values()])
+    assert content["mean"]["dice"] == pytest.approx(mean)
 
 
 # -- convert
@@ -397,44 +397,44 @@ def test_demo_writes_three_files(run, folder):
 # -- mistakes
 
 
-def test_a_missing_image(mistake, folder):
-    mistake("segment", "no.tif", names="no.tif")
+def test_a_missing_image(usage_error, folder):
+    usage_error("segment", "no.tif", names="no.tif")
 
 
 @pytest.mark.parametrize("verb", ["info", "convert", "segment"])
-def test_a_bad_checkpoint(verb, mistake, image, folder):
+def test_a_bad_checkpoint(verb, usage_error, image, folder):
     (folder / "bad.pth").write_text("not a checkpoint")
     arguments = {
         "info": ["info", "bad.pth"],
         "convert": ["convert", "bad.pth", "good.safetensors"],
         "segment": ["segment", image, "--checkpoint", "bad.pth"],
     }[verb]
-    assert "text file" in mistake(*arguments, names="bad.pth")
+    assert "text file" in usage_error(*arguments, names="bad.pth")
     assert sorted(each.name for each in folder.iterdir()) == ["bad.pth", "discs.png"]
 
 
 @pytest.mark.parametrize("setting", ["sise=3", "activation=gelu", "size=3", "num_classes=4"])
-def test_settings_that_cannot_be(setting, mistake, folder):
-    mistake("info", "--set", setting, names=setting.split("=")[0])
+def test_invalid_settings(setting, usage_error, folder):
+    usage_error("info", "--set", setting, names=setting.split("=")[0])
 
 
-def test_ambiguous_axes(mistake, discs, folder):
+def test_ambiguous_axes(usage_error, discs, folder):
     tifffile.imwrite("z.tif", np.stack([discs] * 2), metadata=None, photometric="minisblack")
-    assert "ambiguous" in mistake("segment", "z.tif", names="z.tif")
+    assert "ambiguous" in usage_error("segment", "z.tif", names="z.tif")
 
 
 @pytest.mark.parametrize("axes", ["Z", "YYX", "ZYX", "Y1"])
-def test_axes_that_do_not_fit(axes, mistake, image):
-    mistake("segment", image, "--axes", axes, names="discs.png")
+def test_axes_that_do_not_fit(axes, usage_error, image):
+    usage_error("segment", image, "--axes", axes, names="discs.png")
 
 
-def test_channels_that_do_not_fit(mistake, image):
-    mistake("segment", image, "--channels", "4", names="channel 4")
+def test_channels_that_do_not_fit(usage_error, image):
+    usage_error("segment", image, "--channels", "4", names="channel 4")
 
 
-def test_a_missing_label_file(mistake, labeled):
+def test_a_missing_label_file(usage_error, labeled):
     (labeled / "labels" / "b.png").unlink()
-    mistake("evaluate", "--images", "images", "--labels", "labels", names="b.png")
+    usage_error("evaluate", "--images", "images", "--labels", "labels", names="b.png")
 
 
 def test_a_label_file_of_another_size(run, labeled):
@@ -446,29 +446,29 @@ def test_a_label_file_of_another_size(run, labeled):
     assert "(9, 9)" in line
 
 
-def test_label_values_that_are_no_classes(mistake, labeled, two_classes):
+def test_label_values_that_are_not_classes(usage_error, labeled, two_classes):
     arguments = ("evaluate", "--images", "images", "--labels", "labels")
-    assert "700" in mistake(*arguments, "--checkpoint", two_classes, names="a.png")
+    assert "700" in usage_error(*arguments, "--checkpoint", two_classes, names="a.png")
 
 
-def test_a_missing_folder(mistake, labeled):
-    mistake("evaluate", "--images", "no", "--labels", "labels", names="no is not a folder")
+def test_a_missing_folder(usage_error, labeled):
+    usage_error("evaluate", "--images", "no", "--labels", "labels", names="no is not a folder")
 
 
-def test_several_images_into_one_file(mistake, image, folder):
-    mistake("segment", image, "other.png", "--output", "one.tif", names="give a folder")
+def test_several_images_into_one_file(usage_error, image, folder):
+    usage_error("segment", image, "other.png", "--output", "one.tif", names="name a folder")
     assert not (folder / "one.tif").exists()
 
 
-def test_two_images_of_one_name(mistake, image, folder):
+def test_two_images_of_one_name(usage_error, image, folder):
     (folder / "sub").mkdir()
     iio.imwrite(folder / "sub" / "discs.png", np.zeros((40, 40), np.uint8))
-    mistake("segment", image, "sub/discs.png", names="same name")
+    usage_error("segment", image, "sub/discs.png", names="same name")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
-def test_a_device_that_is_not_there(mistake, image):
-    mistake("segment", image, "--device", "cuda", names="CUDA")
+def test_a_missing_device(usage_error, image):
+    usage_error("segment", image, "--device", "cuda", names="CUDA")
 
 
 @pytest.mark.parametrize(
@@ -482,11 +482,11 @@ def test_a_device_that_is_not_there(mistake, image):
         ("--smallest-object", "-1"),
     ],
 )
-def test_options_out_of_bounds(options, mistake, image):
-    mistake("segment", image, *options)
+def test_options_out_of_bounds(options, usage_error, image):
+    usage_error("segment", image, *options)
 
 
-def test_options_out_of_bounds_are_said_once_and_of_no_image(run, image, folder):
+def test_options_out_of_bounds_are_reported_once_for_all_images(run, image, folder):
     (folder / "b.png").write_bytes(image.read_bytes())
     status, _, err = run("segment", image, "b.png", "--tile", "0")
     (line,) = err.splitlines()
@@ -495,7 +495,7 @@ def test_options_out_of_bounds_are_said_once_and_of_no_image(run, image, folder)
 
 
 @pytest.mark.parametrize("loop", ["image", "output", "folder"])
-def test_links_that_go_in_circles(loop, run, image, folder):
+def test_circular_links(loop, run, image, folder):
     (folder / "loop").symlink_to("loop")
     (folder / "loop.png").symlink_to("loop.png")
     options = {
@@ -511,43 +511,43 @@ def test_links_that_go_in_circles(loop, run, image, folder):
 # -- what must not be written over
 
 
-def test_probabilities_replace_neither_images_nor_other_files(mistake, image, folder):
+def test_probabilities_replace_neither_images_nor_other_files(usage_error, image, folder):
     other = folder / "discs_probabilities.tif"
     tifffile.imwrite(other, np.ones((40, 40), np.uint8))
     before = other.read_bytes()
-    mistake("segment", image, "--probabilities", names="there already")
-    mistake("segment", image, other, "--probabilities", "--overwrite", names="that are read")
+    usage_error("segment", image, "--probabilities", names="exists already")
+    usage_error("segment", image, other, "--probabilities", "--overwrite", names="that are read")
     assert other.read_bytes() == before
     assert not (folder / "discs_labels.tif").exists()
 
 
 @pytest.mark.parametrize("verb", ["segment", "stages"])
-def test_the_checkpoint_and_the_image_are_not_written_over(verb, mistake, image, folder):
+def test_the_checkpoint_and_the_image_are_not_written_over(verb, usage_error, image, folder):
     model = folder / "discs_stages.png" if verb == "stages" else folder / "m.tif"
     write_checkpoint(bundled_checkpoint(), folder / "m.safetensors")
     (folder / "m.safetensors").rename(model)
     output = ["--output", model] if verb == "segment" else ["--maps", "gate:2"]
-    mistake(verb, image, "--checkpoint", model, *output, "--overwrite", names="that are read")
+    usage_error(verb, image, "--checkpoint", model, *output, "--overwrite", names="that are read")
     if verb == "stages":
         (folder / "discs_gate_2.ome.tif").symlink_to(image)
-        mistake(verb, image, "--maps", "gate:2", "--overwrite", names="that are read")
+        usage_error(verb, image, "--maps", "gate:2", "--overwrite", names="that are read")
 
 
-def test_convert_replaces_nothing_unasked(mistake, run, folder):
+def test_convert_replaces_nothing_unasked(usage_error, run, folder):
     write_checkpoint(bundled_checkpoint(), folder / "m.safetensors")
     before = (folder / "m.safetensors").read_bytes()
-    mistake("convert", "m.safetensors", "./m.safetensors", "--half", names="that are read")
-    mistake("convert", "m.safetensors", "m.safetensors", "--overwrite", names="that are read")
+    usage_error("convert", "m.safetensors", "./m.safetensors", "--half", names="that are read")
+    usage_error("convert", "m.safetensors", "m.safetensors", "--overwrite", names="that are read")
     (folder / "n.safetensors").write_bytes(b"mine")
-    mistake("convert", "m.safetensors", "n.safetensors", names="there already")
+    usage_error("convert", "m.safetensors", "n.safetensors", names="exists already")
     assert (folder / "m.safetensors").read_bytes() == before
     assert run("convert", "m.safetensors", "n.safetensors", "--overwrite")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["x" * 252 + ".tif", "file/b.tif"])
-def test_a_name_that_cannot_be_written_is_said_before_any_work(name, mistake, image, folder):
+def test_an_impossible_output_name_is_refused_before_any_work(name, usage_error, image, folder):
     (folder / "file").write_text("a file")
-    mistake("segment", image, "--output", name, names="cannot be written")
+    usage_error("segment", image, "--output", name, names="cannot be written")
 
 
 def test_labels_keep_the_size_of_pixels(run, folder, discs):
@@ -556,7 +556,7 @@ def test_labels_keep_the_size_of_pixels(run, folder, discs):
     assert run("segment", "um.ome.tif", "--probabilities")[0] == 0
     for name in ("um.ome_labels.tif", "um.ome_probabilities.tif"):
         with tifffile.TiffFile(name) as file:
-            scale, unit = scale_of_tiff(file)
+            scale, unit = read_pixel_size(file)
             assert file.series[0].shape[-2:] == discs.shape
         assert (scale, unit) == ({"Y": 0.25, "X": 0.5}, "µm")
 
@@ -569,18 +569,18 @@ def test_settings_may_be_written_as_the_documentation_shows_them(run, folder):
     assert run("info", "--set", "size=None")[0] == 0
 
 
-def test_a_stack_into_png(mistake, run, discs, folder):
+def test_a_stack_into_png(usage_error, run, discs, folder):
     tifffile.imwrite("z.tif", np.stack([discs] * 2), photometric="minisblack")
     status, out, err = run("segment", "z.tif", "--axes", "ZYX", "--output", "z.png")
     assert (status, out) == (2, "")
     assert "write .tif instead" in err.splitlines()[-1]
 
 
-def test_an_image_of_no_numbers(mistake, folder):
+def test_an_image_without_numbers(usage_error, folder):
     np.save("c.npy", np.zeros((40, 40), np.complex64))
-    assert "complex" in mistake("segment", "c.npy", names="c.npy")
+    assert "complex" in usage_error("segment", "c.npy", names="c.npy")
     np.save("e.npy", np.zeros((0, 40)))
-    assert "empty" in mistake("segment", "e.npy", names="e.npy")
+    assert "empty" in usage_error("segment", "e.npy", names="e.npy")
 
 
 @pytest.mark.parametrize(
@@ -596,19 +596,19 @@ def test_an_image_of_no_numbers(mistake, folder):
         ["convert", "a.pth"],
     ],
 )
-def test_command_lines_that_make_no_sense_end_with_2_and_the_usage(arguments, capsys):
+def test_invalid_command_lines_end_with_2_and_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)
     assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "usage: napari-emcad" in said.err
+    messages = capsys.readouterr()
+    assert messages.out == ""
+    assert "usage: napari-emcad" in messages.err
 
 
 # -- other endings
 
 
-def test_memory_that_ran_out_is_said_and_ends_with_1(run, image, monkeypatch):
+def test_running_out_of_memory_ends_with_1(run, image, monkeypatch):
     def short(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -633,14 +633,14 @@ def test_an_interruption_ends_with_130(run, image, folder, monkeypatch):
 # -- as a program
 
 
-def test_the_program_keeps_its_output_for_machines(image, folder):
+def test_the_program_prints_only_results_to_stdout(image, folder):
     ended = program("segment", image, "--output", "p.npy")
     assert (ended.returncode, ended.stdout) == (0, "p.npy\n")
     assert ended.stderr == "discs.png: 1 of 1\n"
 
 
 @pytest.mark.parametrize("ending", [".tif", ".png", ".npy"])
-def test_the_program_says_one_line_of_a_damaged_image(ending, image, discs, folder):
+def test_the_program_prints_one_line_about_a_damaged_image(ending, image, discs, folder):
     path = folder / f"cut{ending}"
     write = {".npy": np.save, ".tif": tifffile.imwrite}.get(ending, iio.imwrite)
     write(path, discs)
@@ -651,7 +651,7 @@ def test_the_program_says_one_line_of_a_damaged_image(ending, image, discs, fold
     assert f"cut{ending}" in line
 
 
-def test_a_reader_that_has_enough_does_not_end_the_work(folder, discs):
+def test_a_closed_pipe_does_not_end_the_work(folder, discs):
     for name in "abc":
         iio.imwrite(folder / f"{name}.png", discs)
     command = f'"{sys.executable}" -m napari_emcad.cli segment a.png b.png c.png | head -c 1'
@@ -667,11 +667,15 @@ def test_closed_streams_are_no_error(closed, image):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_words_of_a_file_do_not_command_a_terminal(run, folder):
-    assert cli.talk.plain("a\x1b[31mb\r\x07c\td\n") == "a[31mbc\td\n"
+def test_control_characters_from_files_do_not_reach_the_terminal(capsys):
+    cli.console.print_result("a\x1b[31mb\r\x07c\td\udcff")
+    cli.console.print_status("a\x1b[31mb\r\n\x07c\td")
+    out, err = capsys.readouterr()
+    assert out == "a[31mbc\td?\n"
+    assert err == "a[31mb\nc\td\n"
 
 
-def test_a_reader_that_has_enough_is_no_error(folder):
+def test_a_closed_pipe_is_not_an_error(folder):
     command = f'"{sys.executable}" -m napari_emcad.cli info --json | head -c 10'
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert ended.stderr == ""

@@ -68,22 +68,22 @@ def run(capsys):
             status = cli.main(["evaluate", *FOLDERS, *map(str, arguments)])
         except SystemExit as ended:
             status = ended.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
 
     return run
 
 
 @pytest.fixture
-def told(run):
+def evaluate_json(run):
     """Return a function: the JSON that is printed."""
 
-    def told(*arguments):
+    def evaluate_json(*arguments):
         status, out, _ = run("--json", *arguments)
         assert status == 0
         return json.loads(out, parse_constant=pytest.fail)  # no NaN, which is no JSON
 
-    return told
+    return evaluate_json
 
 
 def square(top, left, side=10, value=1):
@@ -98,20 +98,22 @@ NOTHING = np.zeros((40, 50), np.uint8)
 # -- figures
 
 
-def test_each_image_has_its_distance_and_its_unit(add, told):
+def test_each_image_has_its_distance_and_its_unit(add, evaluate_json):
     add("a", square(5, 5), square(5, 9), size=0.5)
     add("b", square(5, 5), square(8, 5), size=0.5)
-    report = told()
+    report = evaluate_json()
     assert [each["hd95"] for each in report["images"]] == [2.0, 1.5]
     assert {each["unit"] for each in report["images"]} == {report["unit"]} == {"µm"}
     assert (report["mean"]["hd95"], report["mean"]["hd95_images"]) == (1.75, 2)
 
 
-def test_an_undefined_distance_is_null_and_the_mean_says_of_how_many_it_is(add, told, run):
+def test_an_undefined_distance_is_null_and_the_mean_comes_with_its_number_of_images(
+    add, evaluate_json, run
+):
     add("a", square(5, 5), square(5, 9))
     add("b", NOTHING, square(5, 5))
     add("c", NOTHING, NOTHING)
-    report = told()
+    report = evaluate_json()
     assert [each["hd95"] for each in report["images"]] == [4.0, None, None]
     for mean in (report["mean"], report["by_class"]["nucleus"]):
         assert (mean["hd95"], mean["hd95_images"]) == (4.0, 1)
@@ -123,25 +125,27 @@ def test_an_undefined_distance_is_null_and_the_mean_says_of_how_many_it_is(add, 
     assert rows[-1].startswith("HD95, mean of 3 images: defined in 1 of 3;")
 
 
-def test_where_no_distance_is_defined_there_is_no_mean(add, told, run):
+def test_without_a_defined_distance_there_is_no_mean(add, evaluate_json, run):
     add("a", NOTHING, square(5, 5))
-    assert told()["mean"]["hd95"] is None
-    assert told()["mean"]["hd95_images"] == 0
+    assert evaluate_json()["mean"]["hd95"] is None
+    assert evaluate_json()["mean"]["hd95_images"] == 0
     status, out, _ = run()
     assert status == 0
     assert out.splitlines()[-1].startswith("HD95, mean of 1 image: defined in none of 1:")
 
 
-def test_a_class_that_neither_has_does_not_lower_the_distance(add, told, two_classes):
+def test_a_class_missing_in_truth_and_prediction_does_not_lower_the_distance(
+    add, evaluate_json, two_classes
+):
     add("a", square(5, 5), square(5, 9))
     add("b", square(20, 20, value=2), square(20, 23, value=2))
-    report = told("--checkpoint", two_classes)
+    report = evaluate_json("--checkpoint", two_classes)
     assert [each["hd95"] for each in report["images"]] == [4.0, 3.0]
     assert [each["hd95_images"] for each in report["by_class"].values()] == [1, 1]
     assert report["mean"]["hd95"] == 3.5
 
 
-def test_classes_that_a_binary_network_lacks_are_remarked(add, run, folder):
+def test_a_remark_names_the_classes_that_a_binary_network_lacks(add, run, folder):
     labels = square(5, 5) + square(20, 20, value=2) + square(20, 38, value=2) + square(30, 5, 5, 3)
     add("a", square(5, 5), labels)
     _, _, err = run()
@@ -155,22 +159,22 @@ def test_classes_that_a_binary_network_lacks_are_remarked(add, run, folder):
     assert "exist" not in run()[2]
 
 
-def test_a_name_in_other_letters_is_told_beside_the_sheet(add, run):
+def test_a_name_that_the_sheet_shows_as_codes_is_printed(add, run):
     add("核", square(5, 5), square(5, 9))
     assert "1 on the sheet is 核.tif." in run("--sheet", "worst.png")[2]
 
 
-def test_labels_of_three_slices_are_a_stack_as_their_image_is(add, folder, told):
+def test_labels_of_three_slices_are_a_stack_as_their_image_is(add, folder, evaluate_json):
     stack = np.stack([square(5, 5)] * 3)
     add("a", stack, stack)
     tifffile.imwrite(folder / "labels" / "a.tif", stack, photometric="rgb", planarconfig="separate")
-    assert told()["mean"]["dice"] == 1
+    assert evaluate_json()["mean"]["dice"] == 1
 
 
-def test_distances_of_different_units_have_no_mean(add, told, run):
+def test_distances_of_different_units_have_no_mean(add, evaluate_json, run):
     add("a", square(5, 5), square(5, 9), size=0.5)
     add("b", square(5, 5), square(5, 9))
-    report = told()
+    report = evaluate_json()
     assert report["unit"] is None
     assert [(each["hd95"], each["unit"]) for each in report["images"]] == [(2, "µm"), (4, "pixel")]
     assert report["mean"]["hd95"] is report["by_class"]["nucleus"]["hd95"] is None
@@ -179,22 +183,22 @@ def test_distances_of_different_units_have_no_mean(add, told, run):
     assert "--spacing" in remark
 
 
-def test_spacing_and_unit_count_more_than_the_files(add, told, run):
+def test_spacing_and_unit_override_those_of_the_files(add, evaluate_json, run):
     add("a", square(5, 5), square(5, 9), size=0.5)
     add("b", square(5, 5), square(8, 5))
-    report = told("--spacing", "2,3", "--unit", "mm")
+    report = evaluate_json("--spacing", "2,3", "--unit", "mm")
     assert [each["hd95"] for each in report["images"]] == [12.0, 6.0]
     assert (report["unit"], report["mean"]["hd95"]) == ("mm", 9.0)
     assert run("--spacing", "2,3", "--unit", "mm")[1].splitlines()[1].endswith("12.00 mm")
 
 
 @pytest.mark.parametrize(("spacing", "distance"), [("5,1,1", 10.0), ("0.25", 0.5)])
-def test_distances_of_stacks_run_through_z(spacing, distance, add, told):
+def test_distances_of_stacks_run_through_z(spacing, distance, add, evaluate_json):
     stack = np.zeros((5, 40, 50), np.uint8)
     one, other = stack.copy(), stack.copy()
     one[1, 5:25, 5:25], other[3, 5:25, 5:25] = 1, 1
     add("a", one, other)
-    report = told("--spacing", spacing, "--unit", "mm")
+    report = evaluate_json("--spacing", spacing, "--unit", "mm")
     assert report["images"][0]["hd95"] == pytest.approx(distance)
 
 
@@ -217,10 +221,10 @@ def classes_of_both(add):
     return first, second
 
 
-def test_each_class_has_its_means_over_images(classes_of_both, told, two_classes):
-    report = told("--checkpoint", two_classes)
+def test_each_class_has_its_means_over_images(classes_of_both, evaluate_json, two_classes):
+    report = evaluate_json("--checkpoint", two_classes)
     for k, name in ((1, "nucleus"), (2, "debris")):
-        expected = [score(found == k, truth == k) for found, truth in classes_of_both]
+        expected = [score(predicted == k, truth == k) for predicted, truth in classes_of_both]
         for metric in METRICS:
             values = [getattr(each, metric) for each in expected]
             assert report["by_class"][name][metric] == pytest.approx(np.mean(values))
@@ -253,13 +257,13 @@ def test_the_csv_has_a_row_per_image_and_class(classes_of_both, run, folder, two
         (name, label) for name in ("a.tif", "b.tif") for label in ("nucleus", "debris")
     ]
     pairs = [(each, k) for each in classes_of_both for k in (1, 2)]
-    for row, ((found, truth), k) in zip(rows, pairs, strict=True):
-        expected = score(found == k, truth == k)
+    for row, ((predicted, truth), k) in zip(rows, pairs, strict=True):
+        expected = score(predicted == k, truth == k)
         assert int(row["false_positive"]) == expected.false_positive
         for metric in METRICS:
             assert float(row[metric]) == pytest.approx(getattr(expected, metric))
-        if (found == k).any():
-            assert float(row["hd95"]) == hausdorff95(found == k, truth == k)
+        if (predicted == k).any():
+            assert float(row["hd95"]) == hausdorff95(predicted == k, truth == k)
         else:
             assert row["hd95"] == ""
         assert row["unit"] == "pixel"
@@ -279,7 +283,7 @@ def test_the_sheet_shows_as_many_of_the_worst_as_asked_for(add, run, folder):
     assert heights[0] - heights[1] == row > 100
 
 
-def test_without_a_sheet_nothing_is_drawn(add, run, folder, monkeypatch):
+def test_nothing_is_drawn_without_sheet(add, run, folder, monkeypatch):
     monkeypatch.setattr(evaluate, "exhibited", pytest.fail)
     add("a", square(5, 5), square(5, 9))
     assert run()[0] == 0
@@ -314,8 +318,8 @@ def test_stacks_and_color_images_have_a_sheet(add, run, folder, monkeypatch):
         (("--spacing", "1,1"), "go together"),
         (("--unit", "mm"), "go together"),
         (("--spacing", "1,1", "--unit", ""), "go together"),
-        (("--csv", "there.csv"), "there already"),
-        (("--sheet", "there.png"), "there already"),
+        (("--csv", "there.csv"), "exists already"),
+        (("--sheet", "there.png"), "exists already"),
         (("--sheet", "images/a.tif"), ".png"),
         (("--csv", "images/a.tif", "--overwrite"), "that are read"),
         (("--csv", "labels/a.tif", "--overwrite"), "that are read"),
@@ -329,7 +333,9 @@ def test_stacks_and_color_images_have_a_sheet(add, run, folder, monkeypatch):
         (("--sheet", "a.png", "--csv", "./sub/../a.png"), "both"),
     ],
 )
-def test_what_cannot_be_is_said_before_any_work(options, words, add, run, folder, segmented):
+def test_impossible_options_are_refused_before_any_work(
+    options, words, add, run, folder, segmented
+):
     add("a", NOTHING, NOTHING)
     (folder / "sub").mkdir()
     for name in ("there.csv", "there.png"):
@@ -346,7 +352,7 @@ def test_what_cannot_be_is_said_before_any_work(options, words, add, run, folder
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything may be written to")
-def test_a_folder_that_nobody_may_write_to_is_said(add, run, folder, segmented):
+def test_a_folder_without_write_permission_is_refused(add, run, folder, segmented):
     add("a", NOTHING, NOTHING)
     (folder / "locked").mkdir(mode=0o500)
     status, _, err = run("--csv", "locked/a.csv")
@@ -355,20 +361,20 @@ def test_a_folder_that_nobody_may_write_to_is_said(add, run, folder, segmented):
 
 
 @pytest.mark.parametrize("spacing", ["", "a", "0,1", "-1", "nan", "inf,1", "1,1,1,1", "1;1"])
-def test_a_spacing_that_is_none_is_a_usage_error(spacing, add, run):
+def test_an_invalid_spacing_is_a_usage_error(spacing, add, run):
     status, out, err = run(f"--spacing={spacing}", "--unit", "mm")
     assert (status, out) == (2, "")
     assert "one to three sizes" in err
 
 
 @pytest.mark.parametrize("worst", ["0", "101", "-1", "few", "1.5"])
-def test_a_number_of_cases_that_is_none_is_a_usage_error(worst, add, run):
+def test_an_invalid_number_of_cases_is_a_usage_error(worst, add, run):
     status, _, err = run("--sheet", "a.png", f"--worst={worst}")
     assert status == 2
     assert "from 1 to 100" in err
 
 
-def test_files_that_are_there_are_replaced_when_asked_for(add, run, folder):
+def test_existing_files_are_replaced_with_overwrite(add, run, folder):
     add("a", square(5, 5), square(5, 9))
     for name in ("there.csv", "there.png"):
         (folder / name).write_bytes(b"before")
@@ -377,7 +383,7 @@ def test_files_that_are_there_are_replaced_when_asked_for(add, run, folder):
     assert iio.imread(folder / "there.png").ndim == 3
 
 
-def test_figures_are_printed_even_if_the_disk_does_not_take_the_files(add, run, monkeypatch):
+def test_scores_are_printed_even_if_files_cannot_be_written(add, run, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

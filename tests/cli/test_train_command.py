@@ -47,11 +47,11 @@ def train(folder, output, *more):
     return main(["train", str(folder), "--output", str(output), "--foreground", *QUICK, *more])
 
 
-def test_it_writes_a_checkpoint_that_says_where_it_came_from(folder, tmp_path, capsys):
+def test_it_writes_a_checkpoint_with_its_parent_and_history(folder, tmp_path, capsys):
     assert train(folder, tmp_path / "run") == 0
-    said = capsys.readouterr()
-    assert said.out.strip() == str(tmp_path / "run" / "model.safetensors")
-    assert "epoch 2 of 2" in said.err
+    captured = capsys.readouterr()
+    assert captured.out.strip() == str(tmp_path / "run" / "model.safetensors")
+    assert "epoch 2 of 2" in captured.err
     checkpoint = napari_emcad.read_checkpoint(tmp_path / "run" / "model.safetensors")
     bundled = napari_emcad.bundled_checkpoint()
     assert checkpoint.parent == bundled.origin.sha256
@@ -62,7 +62,7 @@ def test_it_writes_a_checkpoint_that_says_where_it_came_from(folder, tmp_path, c
     assert [each["epoch"] for each in history] == [1, 2]
     assert all(each["dice"] is not None for each in history)
     (kept,) = (each for each in history if each["kept"])
-    assert f"epoch {kept['epoch']} is kept, Dice {kept['dice']:.4f}." in said.err
+    assert f"epoch {kept['epoch']} is kept, Dice {kept['dice']:.4f}." in captured.err
     assert (tmp_path / "run" / "curves.png").exists()
     image = np.asarray(Image.open(folder / "images" / "0.png"))
     assert napari_emcad.segment(image, checkpoint).labels.shape == image.shape
@@ -92,7 +92,7 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "words"),
     [
         (["--preset", "fast"], "There is no preset fast; choose one of paper-polyp"),
         (["--preset", "from-scrach"], "(did you mean from-scratch?)."),
@@ -102,15 +102,15 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
         (["--model", "encodr=pvt_v2_b2"], "(did you mean encoder?)."),
         (["--start", "no.pth"], "no such file"),
         (["--hold-out", "1"], "--hold-out is 1.0"),
-        (["--resume"], "no training to go on with"),
+        (["--resume"], "no training to resume"),
         (["--validation", "nowhere"], "nowhere has no folder images"),
     ],
 )
-def test_mistakes_are_one_sentence_and_status_2(folder, tmp_path, capsys, more, said):
+def test_usage_errors_are_one_line_and_status_2(folder, tmp_path, capsys, more, words):
     assert train(folder, tmp_path / "run", *more) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
-    assert said in lines[0]
+    assert words in lines[0]
 
 
 def test_instance_labels_without_foreground_and_bad_files(folder, tmp_path, capsys):
@@ -131,17 +131,17 @@ def test_an_output_with_a_training_is_not_overwritten(folder, tmp_path, capsys):
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume", "--set", "seed=5") == 2
     assert (
-        "with other held-out images, images, seed; go on with the same (seed=0),"
+        "with other held-out images, images, seed; resume with the same (seed=0),"
         in capsys.readouterr().err
     )
     assert train(folder, tmp_path / "run", "--resume", "--model", "zoom=2") == 2
-    assert "with other zoom; go on with the same (zoom=1.5)," in capsys.readouterr().err
+    assert "with other zoom; resume with the same (zoom=1.5)," in capsys.readouterr().err
     (tmp_path / "run" / "resume.pt").unlink()
     assert train(folder, tmp_path / "run") == 2
     assert "holds a model.safetensors already; move it" in capsys.readouterr().err
 
 
-def test_files_of_others_in_the_output_are_not_replaced(folder, tmp_path, capsys):
+def test_other_files_in_the_output_are_not_replaced(folder, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "history.csv").write_text("mine")
     assert train(folder, tmp_path / "run") == 2
@@ -150,7 +150,7 @@ def test_files_of_others_in_the_output_are_not_replaced(folder, tmp_path, capsys
 
 
 @pytest.mark.parametrize("foreground", [[], ["--foreground"]])
-def test_labels_below_0_mean_nothing(foreground, folder, tmp_path, capsys):
+def test_negative_labels_are_refused(foreground, folder, tmp_path, capsys):
     labels = sorted((folder / "labels").iterdir())[0]
     truth = np.asarray(Image.open(labels)).astype(np.int16)
     truth[0, 0] = -1
@@ -161,7 +161,7 @@ def test_labels_below_0_mean_nothing(foreground, folder, tmp_path, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_killed_and_resumed_it_ends_as_if_nothing_had_been(folder, tmp_path):
+def test_a_killed_training_is_resumed_to_the_same_result(folder, tmp_path):
     """SIGKILL at any moment loses what came after the last snapshot, no more."""
     code = (
         "import sys; from napari_emcad.training import loop; loop._SNAPSHOT_S = 0.0;"
@@ -194,9 +194,7 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_been(folder, tmp_path):
         np.testing.assert_allclose(tensor, other.tensors[name], rtol=0, atol=1e-6, err_msg=name)
 
 
-def test_a_disk_that_takes_no_snapshot_does_not_cost_the_network(
-    folder, tmp_path, capsys, monkeypatch
-):
+def test_a_training_goes_on_if_its_state_cannot_be_saved(folder, tmp_path, capsys, monkeypatch):
     from napari_emcad.io.run_folder import RunError, TrainingRun
 
     def full(*_):
@@ -209,7 +207,7 @@ def test_a_disk_that_takes_no_snapshot_does_not_cost_the_network(
     assert (tmp_path / "run" / "history.csv").exists()
 
 
-def test_an_interrupted_training_says_so_and_goes_on_to_the_same_network(
+def test_an_interrupted_training_can_be_resumed_to_the_same_network(
     folder, tmp_path, capsys, monkeypatch
 ):
     from contextlib import contextmanager
@@ -223,7 +221,7 @@ def test_an_interrupted_training_says_so_and_goes_on_to_the_same_network(
 
     assert train(folder, tmp_path / "whole") == 0
     with monkeypatch.context() as patched:
-        patched.setattr(verb, "_interrupt_sets", at_once)
+        patched.setattr(verb, "_stop_on_interrupt", at_once)
         assert train(folder, tmp_path / "run") == 130
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume") == 0
@@ -276,42 +274,40 @@ def test_bad_pairs_are_refused_before_training_or_skipped_and_named(classes, tmp
     assert "2 classes (1 nucleus, 2 class 2); 1 image to learn from, 1 image held out" in err
 
 
-def test_where_all_pairs_are_bad_nothing_is_trained(classes, tmp_path, capsys):
+def test_a_folder_of_bad_pairs_only_is_not_trained_on(classes, tmp_path, capsys):
     for path in (classes / "labels").iterdir():
         path.write_bytes(b"broken")
     assert whole(classes, tmp_path / "run", "--skip-bad") == 2
     assert "No image of the folder can be used" in capsys.readouterr().err
 
 
-def test_what_was_understood_is_said_before_training(folder, tmp_path, capsys):
+def test_classes_images_and_device_are_printed_before_training(folder, tmp_path, capsys):
     assert train(folder, tmp_path / "run") == 0
     first = capsys.readouterr().err.splitlines()[0]
     assert "1 class (1 nucleus); 4 images to learn from, 1 image held out; CPU (" in first
     assert first.endswith(", float32.")
 
 
-def test_labels_that_count_objects_are_remarked_with_the_remedy(folder, tmp_path, capsys):
+def test_a_remark_says_what_to_do_about_labels_that_number_objects(folder, tmp_path, capsys):
     for number in range(5):
         labels = np.zeros((72, 80), np.uint8)
         for k in range(3 + number):
             labels[10 * k : 10 * k + 6, 5:20] = k + 1
         put_labels(folder, f"{number}.png", labels)
     assert whole(folder, tmp_path / "run") == 0
-    assert "single objects" in (said := capsys.readouterr().err)
-    assert "--foreground" in said
+    assert "single objects" in (words := capsys.readouterr().err)
+    assert "--foreground" in words
     assert train(folder, tmp_path / "other") == 0
     assert "single objects" not in capsys.readouterr().err
 
 
-def test_several_names_and_one_foreground_contradict_each_other(folder, tmp_path, capsys):
+def test_foreground_contradicts_several_class_names(folder, tmp_path, capsys):
     (folder / "classes.yaml").write_text("[cell, wall]")
     assert train(folder, tmp_path / "run") == 2
     assert "cell, wall" in capsys.readouterr().err
 
 
-def test_classes_that_never_occur_empty_labels_and_flat_images_are_remarked(
-    classes, tmp_path, capsys
-):
+def test_remarks_name_absent_classes_empty_labels_and_constant_images(classes, tmp_path, capsys):
     (classes / "classes.yaml").write_text("[cell, wall, debris]")
     put_labels(classes, "0.png", np.zeros((72, 80), np.uint8))
     Image.fromarray(np.full((72, 80), 7, np.uint8)).save(classes / "images" / "1.png")
@@ -362,12 +358,14 @@ def test_class_names_of_the_validation_must_agree(
     assert names is None or f"names {names}." in err
 
 
-def test_the_training_folder_validates_nothing(classes, tmp_path, capsys):
+def test_the_training_folder_cannot_be_the_validation_folder(classes, tmp_path, capsys):
     assert whole(classes, tmp_path / "run", "--validation", str(classes)) == 2
     assert "is the folder that is trained on" in capsys.readouterr().err
 
 
-def test_classes_that_a_validation_has_more_or_lacks_are_said(classes, held_out, tmp_path, capsys):
+def test_remarks_name_classes_that_differ_between_training_and_validation(
+    classes, held_out, tmp_path, capsys
+):
     put_labels(held_out, "0.png", quartered() + (quartered() == 2))
     more = ["--validation", str(held_out)]
     assert whole(classes, tmp_path / "run", *more) == 2
@@ -385,13 +383,13 @@ def test_classes_that_a_validation_has_more_or_lacks_are_said(classes, held_out,
 
 
 @pytest.mark.parametrize("place", ["images", "labels/run", "../held_out/images/run"])
-def test_an_output_among_what_is_read_is_refused(classes, held_out, capsys, place):
+def test_an_output_within_an_input_folder_is_refused(classes, held_out, capsys, place):
     assert whole(classes, classes / place, "--validation", str(held_out)) == 2
     assert "which is read" in capsys.readouterr().err
     assert not (classes / "labels" / "run").exists()
 
 
-def test_an_output_that_cannot_be_is_refused_before_images_are_read(classes, tmp_path, capsys):
+def test_an_impossible_output_is_refused_before_images_are_read(classes, tmp_path, capsys):
     (classes / "labels" / "0.png").write_bytes(b"broken")
     (tmp_path / "file").touch()
     assert whole(classes, tmp_path / "file") == 2
@@ -401,7 +399,7 @@ def test_an_output_that_cannot_be_is_refused_before_images_are_read(classes, tmp
 def test_two_trainings_do_not_share_a_folder(folder, tmp_path, capsys):
     from napari_emcad.io.run_folder import TrainingRun
 
-    with TrainingRun(tmp_path / "run").claimed():
+    with TrainingRun(tmp_path / "run").lock():
         assert train(folder, tmp_path / "run") == 2
         assert "Another training is writing" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -409,10 +407,10 @@ def test_two_trainings_do_not_share_a_folder(folder, tmp_path, capsys):
     assert not [each for each in (tmp_path / "run").iterdir() if each.name[0] == "."]
 
 
-# -- what is said on the way
+# -- progress
 
 
-def test_a_log_hears_of_a_training_now_and_then(folder, tmp_path, capsys, monkeypatch):
+def test_a_log_file_gets_a_line_of_progress_now_and_then(folder, tmp_path, capsys, monkeypatch):
     from napari_emcad.cli import console
 
     assert train(folder, tmp_path / "quiet") == 0
@@ -421,5 +419,5 @@ def test_a_log_hears_of_a_training_now_and_then(folder, tmp_path, capsys, monkey
     monkeypatch.setattr(console.time, "monotonic", lambda: next(now))
     pulse = console.ProgressLine()
     for step in range(1, 6):
-        pulse.tick(f"step {step} of 5")
+        pulse.show_progress(f"step {step} of 5")
     assert capsys.readouterr().err.splitlines() == ["step 2 of 5", "step 4 of 5"]

@@ -28,7 +28,7 @@ from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.interactive.task import training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
-from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.training.events import StepEnd
 from napari_emcad.training.presets import PRESETS
@@ -350,7 +350,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
 def test_masks_of_several_classes_are_learned_whole(values):
-    start = with_classes(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
+    start = with_class_names(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
     labels = np.zeros((96, 128), np.uint8)
     for k, value in enumerate(values):
         labels[24 * k : 24 * (k + 1)] = value

@@ -14,7 +14,7 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.project import AnnotationEntry, AnnotationProject
 from napari_emcad.interactive.session import Session
 from napari_emcad.interactive.versions import Versions
-from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import HeldOut
 
 
@@ -187,7 +187,7 @@ def _size(checkpoint):
 def test_going_back_loses_no_version(bundled):
     session = Session()
     session.open(bundled)
-    taught = with_labels(bundled, bundled.classes)
+    taught = with_class_labels(bundled, bundled.classes)
     session.add_version(
         "trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20
     )
@@ -300,7 +300,7 @@ class Walk(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["trained", "live"]))
     def learn(self, how):
         if self.session.checkpoint is not None:
-            adapted = with_labels(self.session.checkpoint, self.book.classes)
+            adapted = with_class_labels(self.session.checkpoint, self.book.classes)
             self.session.add_version(how, adapted, 1, HeldOut(0.5, 0.3), 10)
             assert self.session.checkpoint.classes == self.book.classes
 

@@ -77,13 +77,13 @@ def refused():
     def refused(path: Path, *words: str, kind: type = CheckpointError, read=read_checkpoint) -> str:
         with pytest.raises(CheckpointError) as caught:
             read(path)
-        said = str(caught.value)
+        message = str(caught.value)
         assert type(caught.value) is kind
-        assert path.name in said
-        assert said.splitlines() == [said]
-        assert said.endswith(".")
+        assert path.name in message
+        assert message.splitlines() == [message]
+        assert message.endswith(".")
         for word in words:
-            assert word in said
-        return said
+            assert word in message
+        return message
 
     return refused

@@ -22,10 +22,10 @@ EPOCHS = [
 
 def test_a_state_comes_back_as_it_was(tmp_path):
     run = TrainingRun(tmp_path / "new" / "run")
-    assert not run.begun
+    assert not run.has_state
     run.save(STATE, {"seed": 1, "scales": (1.0, 2.0)})
     again = TrainingRun(tmp_path / "new" / "run")
-    assert again.begun
+    assert again.has_state
     back = again.load({"seed": 1, "scales": (1.0, 2.0)})
     assert torch.equal(back["network"]["a"], STATE["network"]["a"])
     assert {k: v for k, v in back.items() if k != "network"} == {
@@ -35,14 +35,14 @@ def test_a_state_comes_back_as_it_was(tmp_path):
     }
 
 
-def test_another_trainings_state_is_refused_by_what_differs(tmp_path):
+def test_the_state_of_another_training_is_refused_with_the_differences(tmp_path):
     run = TrainingRun(tmp_path)
     run.save(STATE, {"seed": 1, "crop": 64})
     with pytest.raises(RunError, match=r"other crop, seed; .* \(crop=64, seed=1\),"):
         run.load({"seed": 2, "crop": 32})
 
 
-def test_of_another_trainings_settings_those_that_differ_are_named(tmp_path):
+def test_the_different_settings_of_another_training_are_named(tmp_path):
     settings = {"seed": 1, "flip": False, "augmentation": {"scale": (0.5, 2.0), "hue": 0.1}}
     run = TrainingRun(tmp_path)
     run.save(STATE, {"training": settings, "images": ["a", "b"], "start": "x"})
@@ -50,21 +50,21 @@ def test_of_another_trainings_settings_those_that_differ_are_named(tmp_path):
     other = {**settings, "flip": True, "augmentation": {"scale": (0.5, 2.0), "hue": 0.2}}
     with pytest.raises(RunError) as caught:
         run.load({"training": other, "images": ["a"], "start": "x"})
-    assert "other flip, hue, images; go on with the same (flip=false, hue=0.1), or" in str(
+    assert "other flip, hue, images; resume with the same (flip=false, hue=0.1), or" in str(
         caught.value
     )
 
 
-def test_nothing_to_go_on_with_and_damage_are_said(tmp_path):
+def test_a_missing_or_damaged_state_is_an_error(tmp_path):
     run = TrainingRun(tmp_path)
-    with pytest.raises(RunError, match="no training to go on with"):
+    with pytest.raises(RunError, match="no training to resume"):
         run.load({})
     (tmp_path / "resume.pt").write_bytes(b"half of it")
     with pytest.raises(RunError, match="damaged"):
         run.load({})
 
 
-def test_a_full_disk_is_said_and_the_last_state_stays(tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_the_last_state_stays(tmp_path, monkeypatch):
     run = TrainingRun(tmp_path)
     run.save(STATE, {})
 
@@ -78,9 +78,9 @@ def test_a_full_disk_is_said_and_the_last_state_stays(tmp_path, monkeypatch):
     assert run.load({})["step"] == 3
 
 
-def test_an_unwritable_folder_is_said_before_training_starts(tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_refused_before_training_starts(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="cannot be made"):
+    with pytest.raises(RunError, match="cannot be created"):
         TrainingRun(tmp_path / "file")
     if os.getuid():
         (tmp_path / "closed").mkdir(mode=0o500)
@@ -89,7 +89,7 @@ def test_an_unwritable_folder_is_said_before_training_starts(tmp_path, monkeypat
 
 
 def test_history_is_written_as_csv_json_and_curves(tmp_path):
-    TrainingRun(tmp_path).note(EPOCHS)
+    TrainingRun(tmp_path).write_history(EPOCHS)
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert rows[1]["dice"] == ""

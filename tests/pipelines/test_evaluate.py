@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from napari_emcad import bundled_checkpoint, read_checkpoint
-from napari_emcad.io.images.read_write import ImageFileError
+from napari_emcad.io.images.read import ImageFileError
 from napari_emcad.pipelines import evaluate as evaluate_module
 from napari_emcad.pipelines.evaluate import (
     METRICS,

@@ -1,4 +1,4 @@
-"""What the terminal hears: results on stdout, everything else on stderr."""
+"""Output to the terminal: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import time
-import unicodedata
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from napari_emcad.io.plain_text import strip_control_characters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,52 +16,56 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
-_QUIET_S = 30.0
-"""A log without a line for longer seems to be of something that hangs."""
+_LOG_INTERVAL_S = 30.0
+"""A log file that gets no line for longer looks as if the program hangs."""
 
 
 class UsageError(Exception):
-    """Something the user asked for cannot be; the message says what to do."""
+    """The command line asks for something impossible; the message says what to do."""
 
 
-def as_usage_error(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Return what `work` returns; what it refuses is the user's mistake.
+def as_usage_error(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function, whose ValueError, TypeError and OSError become usage errors.
 
     Raises
     ------
-    Mistake
-        With the words of the ValueError, TypeError or OSError that was raised.
+    UsageError
+        With the message of the original error.
     """
     try:
-        return work(*given, **named)
+        return function(*args, **kwargs)
     except (ValueError, TypeError, OSError) as error:
         raise UsageError(str(error)) from error
 
 
 def print_result(text: str) -> None:
-    """Print a line of the result; whoever has read enough of it does not end the work."""
+    """Print a line of the result to stdout; a closed pipe, as of ``head``, is not an error."""
     if sys.stdout is None:
         return
     try:
-        print(plain(text), flush=True)
+        print(_printable(text), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def print_json(content: Any) -> None:
+    """Print a JSON object as the result."""
+    print_result(json.dumps(content, indent=2))
+
+
 def print_status(text: str) -> None:
-    """Say something that is not the result."""
+    """Print a line that is not part of the result to stderr."""
     if sys.stderr is not None:
-        print(plain(text), file=sys.stderr)
+        print(_printable(text), file=sys.stderr)
 
 
-def plain(text: str) -> str:
-    """Return words without what would command a terminal; names in files may hold it."""
-    return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) != "Cc")
+def print_message(text: str) -> None:
+    """Print a message to the user to stderr, with the name of the program."""
+    print_status(f"napari-emcad: {text}")
 
 
 def show_progress(text: str, last: bool) -> None:
-    """Show progress: on a terminal in one line, else only the end."""
+    """Show progress on stderr: on a terminal in one line, otherwise the last line only."""
     if sys.stderr is None:
         return
     if sys.stderr.isatty():
@@ -70,25 +75,26 @@ def show_progress(text: str, last: bool) -> None:
 
 
 class ProgressLine:
-    """Progress of what takes long: beside a terminal's line, a line in a log now and then.
+    """Progress of long tasks: on a terminal in one line, in a log file a line now and then.
 
     Parameters
     ----------
-    every
-        Seconds between two lines where standard error is no terminal.
+    interval
+        Seconds between two lines where stderr is not a terminal.
     """
 
-    def __init__(self, every: float = _QUIET_S) -> None:
-        self._every, self._said = every, time.monotonic()
+    def __init__(self, interval: float = _LOG_INTERVAL_S) -> None:
+        self._interval, self._last_line = interval, time.monotonic()
 
     def show_progress(self, text: str) -> None:
-        """Show how far the work is."""
+        """Show how far the task is."""
         now = time.monotonic()
-        due = now - self._said >= self._every
+        due = now - self._last_line >= self._interval
         show_progress(text, last=due and sys.stderr is not None and not sys.stderr.isatty())
-        self._said = now if due else self._said
+        if due:
+            self._last_line = now
 
 
-def print_json(content: Any) -> None:
-    """Print one JSON object as the result."""
-    print_result(json.dumps(content, indent=2))
+def _printable(text: str) -> str:
+    """Return a text without control characters; undecodable bytes of file names become ``?``."""
+    return strip_control_characters(text.encode(errors="replace").decode())

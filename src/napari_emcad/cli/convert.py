@@ -1,4 +1,4 @@
-"""``napari-emcad convert``: published to native format and back."""
+"""``napari-emcad convert``: convert checkpoints from published to native format and back."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import as_usage_error, print_result, print_status
-from napari_emcad.cli.options import add_set, check_outputs, opened
+from napari_emcad.cli.options import add_settings, load_checkpoint
+from napari_emcad.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
     import argparse
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb."""
-    convert = verbs.add_parser("convert", help="published to native format and back")
-    convert.add_argument("input", type=Path, metavar="IN")
-    convert.add_argument("output", type=Path, metavar="OUT", help=".safetensors or .pth")
-    convert.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    convert.add_argument("--half", action="store_true", help="store weights as float16")
-    add_set(convert)
-    convert.set_defaults(run=run)
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("convert", help="published to native format and back")
+    parser.add_argument("input", type=Path, metavar="IN")
+    parser.add_argument("output", type=Path, metavar="OUT", help=".safetensors or .pth")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.add_argument("--half", action="store_true", help="store weights as float16")
+    add_settings(parser)
+    parser.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> None:
-    """Write a checkpoint in the format of the output's name."""
+def run(args: argparse.Namespace) -> None:
+    """Write a checkpoint in the format of the output's extension."""
     from napari_emcad.io.checkpoints.files import write_checkpoint
 
-    check_outputs([chosen.output], [chosen.input], chosen.overwrite)
-    checkpoint = opened(chosen.input, chosen.set)
-    as_usage_error(write_checkpoint, checkpoint, chosen.output, chosen.half)
-    if chosen.output.suffix.lower() != ".safetensors":
-        print_status("Classes, preprocessing and history have no place in the published format.")
-    print_result(str(chosen.output))
+    check_outputs([args.output], [args.input], args)
+    checkpoint = load_checkpoint(args.input, args.set)
+    as_usage_error(write_checkpoint, checkpoint, args.output, args.half)
+    if args.output.suffix.lower() != ".safetensors":
+        print_status("The published format does not store classes, preprocessing and history.")
+    print_result(str(args.output))

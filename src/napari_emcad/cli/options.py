@@ -1,15 +1,13 @@
-"""Options that several verbs have in common, and what becomes of them."""
+"""Options that several subcommands have in common, and what is made of them."""
 
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import UsageError, as_usage_error
-from napari_emcad.io.atomic_write import real
+from napari_emcad.cli.console import as_usage_error
 from napari_emcad.training.settings import parse_value
 
 if TYPE_CHECKING:
@@ -19,12 +17,9 @@ if TYPE_CHECKING:
 
     Settings = Iterable[tuple[str, Any]]
 
-_EMPTY = ("none", "-", "")
+_EMPTY_CHANNEL = ("none", "-", "")
 
-_LONGEST_NAME = 255
-"""Bytes."""
-
-_COMPUTING = (
+_INFERENCE = (
     "channels",
     "device",
     "tile",
@@ -34,18 +29,26 @@ _COMPUTING = (
     "stretch",
     "full_precision",
 )
+"""Options that `napari_emcad.segment` has too."""
 
 
-def add_set(parser: argparse.ArgumentParser, flag: str = "--set", text: str = "") -> None:
+def add_settings(parser: argparse.ArgumentParser, flag: str = "--set", text: str = "") -> None:
     """Add an option NAME=VALUE that may be given several times."""
-    usual = "what the file does not say: activation=relu, dw_parallel=false, head=sum, size=352 …"
+    default = (
+        "what the file does not contain: activation=relu, dw_parallel=false, head=sum, size=352 …"
+    )
     parser.add_argument(
-        flag, type=_setting, action="append", default=[], metavar="NAME=VALUE", help=text or usual
+        flag,
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=text or default,
     )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of a processor."""
+    """Add the choice of a device."""
     parser.add_argument(
         "--device",
         default="auto",
@@ -55,7 +58,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_axes(parser: argparse.ArgumentParser) -> None:
-    """Add what is said of the images' axes and channels."""
+    """Add axes and channels of the images."""
     parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")
     parser.add_argument(
         "--channels",
@@ -65,9 +68,9 @@ def add_axes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, how images are read for it, and how its network runs."""
+    """Add a checkpoint, axes and channels of its images, and how its network runs."""
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
-    add_set(parser)
+    add_settings(parser)
     add_axes(parser)
     add_device(parser)
     parser.add_argument("--tile", type=int, default=512, help="side in pixels (512)")
@@ -75,85 +78,46 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
 
 
-def add_computing(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, and how a segmentation is computed with it."""
+def add_inference(parser: argparse.ArgumentParser) -> None:
+    """Add a checkpoint, and how images are segmented with it."""
     add_network(parser)
     parser.add_argument("--batch", type=int, help="tiles at once; default: by the device")
     parser.add_argument("--threshold", type=float, default=0.5, help="of a binary network (0.5)")
     parser.add_argument(
         "--stretch", action="store_true", help="stretch probabilities to 0 … 1 as published"
     )
-    parser.add_argument("--fill-holes", type=int, default=0, help="up to so many pixels")
-    parser.add_argument("--smallest-object", type=int, default=0, help="drop those of fewer pixels")
+    parser.add_argument("--fill-holes", type=int, default=0, help="largest hole, in pixels")
+    parser.add_argument("--smallest-object", type=int, default=0, help="in pixels")
     parser.add_argument("--largest-component", action="store_true", help="keep one area per class")
 
 
-def computing(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Return what `napari_emcad.segment` takes as options.
+def inference_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options for `napari_emcad.segment`.
 
     Raises
     ------
-    Mistake
-        If one is out of bounds.
+    UsageError
+        If one of them is out of bounds.
     """
     from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.inference.events import InferenceSettings
 
-    said = vars(chosen)
-    clean_up = {each.name: said[each.name] for each in fields(CleanUp) if each.name in said}
-    options = {name: said[name] for name in _COMPUTING}
+    values = vars(args)
+    clean_up = {f.name: values[f.name] for f in fields(CleanUp) if f.name in values}
+    options = {name: values[name] for name in _INFERENCE}
     options["clean_up"] = as_usage_error(CleanUp, **clean_up)
     settings = {name: value for name, value in options.items() if name != "channels"}
     as_usage_error(InferenceSettings, **settings)
     return options
 
 
-def check_outputs(targets: Iterable[Path], read: Iterable[Path], overwrite: bool) -> None:
-    """Refuse files to write before any work is done for them.
-
-    Parameters
-    ----------
-    targets
-        What will be written.
-    read
-        What is read; it is never written over.
-    overwrite
-        Whether other files may be replaced.
+def load_checkpoint(path: Path | None, settings: Settings) -> Checkpoint:
+    """Return a checkpoint with changed settings; the bundled one if `path` is None.
 
     Raises
     ------
-    Mistake
-        If one is read here, a folder, there already and not to be replaced, or where nobody may
-        write, or if its name is too long.
-    """
-    inputs = {real(each) for each in read}
-    for target in targets:
-        if real(target) in inputs:
-            raise UsageError(f"{target} is one of the files that are read; choose another output.")
-        _check_output(target, overwrite)
-
-
-def _check_output(target: Path, overwrite: bool) -> None:
-    if len(os.fsencode(target.name)) > _LONGEST_NAME:
-        raise UsageError(f"{target} cannot be written: its name is longer than disks take.")
-    if os.path.isdir(target):
-        raise UsageError(f"{target} is a folder; name a file in it.")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} is there already; add --overwrite, or choose another output.")
-    place = next(each for each in real(target).parents if os.path.lexists(each))
-    if not place.is_dir():
-        raise UsageError(f"{target} cannot be written: {place} is not a folder.")
-    if not os.access(place, os.W_OK):
-        raise UsageError(f"{target} cannot be written: you may not write to {place}.")
-
-
-def opened(path: Path | None, settings: Settings) -> Checkpoint:
-    """Return a checkpoint with its settings, the bundled one without a path.
-
-    Raises
-    ------
-    Mistake
-        If it cannot be opened, or a setting does not fit.
+    UsageError
+        If it cannot be opened, or a setting is invalid.
     """
     from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint
 
@@ -163,14 +127,17 @@ def opened(path: Path | None, settings: Settings) -> Checkpoint:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    name, found, value = text.partition("=")
-    if not found:
+    name, equals, value = text.partition("=")
+    if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     return name.strip(), parse_value(value)
 
 
 def _channels(text: str) -> tuple[int | None, ...]:
     try:
-        return tuple(None if each.strip() in _EMPTY else int(each) for each in text.split(","))
+        return tuple(
+            None if channel.strip() in _EMPTY_CHANNEL else int(channel)
+            for channel in text.split(",")
+        )
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 2,0,1") from None

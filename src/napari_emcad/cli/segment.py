@@ -1,4 +1,4 @@
-"""``napari-emcad segment``: images into label files."""
+"""``napari-emcad segment``: segment images into label files."""
 
 from __future__ import annotations
 
@@ -6,183 +6,152 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import (
-    UsageError,
-    as_usage_error,
-    print_result,
-    print_status,
-    show_progress,
-)
-from napari_emcad.cli.options import add_computing, check_outputs, computing, opened
-from napari_emcad.io.atomic_write import real
+from napari_emcad.cli.console import UsageError, as_usage_error, print_message, print_result
+from napari_emcad.cli.images import event_printer, image_error, open_image
+from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
+from napari_emcad.cli.outputs import check_outputs
+from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from napari_emcad.inference.events import Event
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.images.opened import OpenedImage
+    from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.pipelines.segment import Segmentation
 
-_OUTPUT_KINDS = (".tif", ".tiff", ".png", ".npy")
-_PICTURES = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
-_ADVICE = " Use --axes and --channels."
+_OUTPUT_EXTENSIONS = (".tif", ".tiff", ".png", ".npy")
+_UNSUITABLE_EXTENSIONS = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb."""
-    segment = verbs.add_parser("segment", help="segment images into label files")
-    segment.add_argument(
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("segment", help="segment images into label files")
+    parser.add_argument(
         "images", type=Path, nargs="+", metavar="IMAGE", help="image files, or folders of them"
     )
-    segment.add_argument(
+    parser.add_argument(
         "--output",
         type=Path,
         default=Path(),
         help="a folder (IMAGE_labels.tif is written there), or for one image a .tif, .png or .npy",
     )
-    segment.add_argument(
+    parser.add_argument(
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
     )
-    segment.add_argument("--overwrite", action="store_true", help="replace files that are there")
-    add_computing(segment)
-    segment.add_argument("--separate", action="store_true", help="give each object its own number")
-    segment.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
-    segment.set_defaults(run=run)
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_inference(parser)
+    parser.add_argument(
+        "--separate", action="store_true", help="number the objects, touching ones separately"
+    )
+    parser.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
+    parser.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> int:
-    """Segment one image after another; one that fails is named, the others are done."""
-    checkpoint = opened(chosen.checkpoint, chosen.set)
-    options = computing(chosen)
-    targets = _targets(_images(chosen.images), chosen.output)
-    _check(targets, chosen)
+def run(args: argparse.Namespace) -> int:
+    """Segment images one after another; one that fails is reported and skipped."""
+    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    options = inference_options(args)
+    jobs = _output_files(_image_files(args.images), args.output)
+    _check_output_files(jobs, args)
     failed = 0
-    for image, target in targets:
+    for path, output in jobs:
         try:
-            found = read(image, target)
-            axes = chosen.axes or found.axes
-            result = segmented(
-                image.name, found, checkpoint, axes, probabilities=chosen.probabilities, **options
+            image = open_image(path)
+            _check_dimensions(image, output)
+            result = segment_image(
+                path.name,
+                image,
+                checkpoint,
+                args.axes or image.axes,
+                probabilities=args.probabilities,
+                **options,
             )
-            _write_result(result, target, found)
-        except UsageError as mistake:
-            print_status(f"napari-emcad: {mistake}")
+            _write_result(result, output, image)
+        except UsageError as error:
+            print_message(str(error))
             failed += 1
         else:
-            print_result(str(target))
-    if failed and len(targets) > 1:
-        print_status(f"napari-emcad: {failed} of {len(targets)} images were not segmented.")
+            print_result(str(output))
+    if failed and len(jobs) > 1:
+        print_message(f"{failed} of {len(jobs)} images were not segmented.")
     return 2 if failed else 0
 
 
-def _images(paths: Sequence[Path]) -> list[Path]:
-    """Return the images, those of folders one by one; a Zarr folder is one image."""
-    from napari_emcad.io.images.read_write import FOLDERS, image_files
-
-    listed: list[Path] = []
-    for path in paths:
-        is_folder = path.is_dir() and path.suffix.lower() not in FOLDERS
-        listed += as_usage_error(image_files, path) if is_folder else [path]
-    return listed
-
-
-def _targets(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Return where each image's labels go."""
-    suffix = output.suffix.lower()
-    if suffix in _PICTURES and not os.path.isdir(output):
-        raise UsageError(
-            f"{output}: labels cannot be written as {suffix}; take .tif, .png or .npy."
-        )
-    if suffix in _OUTPUT_KINDS and not os.path.isdir(output):
-        if len(images) > 1:
-            raise UsageError(f"{output} is one file for {len(images)} images; give a folder.")
-        return [(images[0], output)]
-    names = [each.stem for each in images]
-    return [
-        (each, output / f"{each.stem if names.count(each.stem) == 1 else each.name}_labels.tif")
-        for each in images
-    ]
-
-
-def _check(targets: list[tuple[Path, Path]], chosen: argparse.Namespace) -> None:
-    """Refuse to write over what is read, over other files unless asked for, and in vain."""
-    written = [target for _, target in targets]
-    if chosen.probabilities:
-        written += [_beside(each) for each in written]
-    if len({real(each) for each in written}) < len(written):
-        raise UsageError("Two images have the same name; segment them into different folders.")
-    own = [chosen.checkpoint] if chosen.checkpoint is not None else []
-    check_outputs(written, [*own, *(image for image, _ in targets)], chosen.overwrite)
-
-
-def _beside(target: Path) -> Path:
-    """Return where the probabilities of labels go."""
-    return target.with_name(target.stem.removesuffix("_labels") + "_probabilities.tif")
-
-
-def read(image: Path, target: Path | None = None) -> OpenedImage:
-    """Read one image file, and say what is strange about it.
-
-    Raises
-    ------
-    Mistake
-        If it cannot be read, or its labels not be written to `target`; the message names it.
-    """
-    from napari_emcad.io.images.read_write import read_image
-
-    opened = as_usage_error(read_image, image)
-    if opened.note:
-        print_status(opened.note)
-    _check_rank(opened, target)
-    return opened
-
-
-def segmented(
+def segment_image(
     name: str, image: OpenedImage, checkpoint: Checkpoint, axes: str | None = None, **options: Any
 ) -> Segmentation:
-    """Segment an image, telling of its progress.
+    """Segment an image, with progress on the terminal.
 
     Raises
     ------
-    Mistake
-        If it cannot be; the message names it.
+    UsageError
+        If it cannot be segmented; the message names it.
     """
-    from napari_emcad.imaging.axes import AxesError
     from napari_emcad.pipelines.segment import segment
 
     try:
-        return segment(image.pixels, checkpoint, axes, on_event=_teller(name), **options)
+        return segment(image.pixels, checkpoint, axes, on_event=event_printer(name), **options)
     except (ValueError, TypeError) as error:
-        advice = _ADVICE if isinstance(error, AxesError) else ""
-        raise UsageError(f"{name}: {error}{advice}") from error
+        raise image_error(name, error) from error
 
 
-def _check_rank(opened: OpenedImage, target: Path | None) -> None:
-    """Refuse a stack for a PNG before it is computed."""
-    rank = len(opened.pixels.shape) - ("C" in (opened.axes or ""))
-    if target is not None and target.suffix.lower() == ".png" and opened.axes and rank > 2:
-        raise UsageError(f"{target}: PNG holds flat images; write the stack as .tif or .npy.")
+def _image_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the image files, also those in folders; a Zarr folder is one image."""
+    from napari_emcad.io.images.folder import FOLDERS, image_files
+
+    images: list[Path] = []
+    for path in paths:
+        is_folder = path.is_dir() and path.suffix.lower() not in FOLDERS
+        images += as_usage_error(image_files, path) if is_folder else [path]
+    return images
 
 
-def _write_result(result: Segmentation, target: Path, image: OpenedImage) -> None:
-    from napari_emcad.io.images.read_write import write_array
+def _output_files(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+    """Return every image with the file for its labels."""
+    extension = output.suffix.lower()
+    is_folder = os.path.isdir(output)
+    if extension in _UNSUITABLE_EXTENSIONS and not is_folder:
+        raise UsageError(
+            f"{output}: labels cannot be written as {extension}; use .tif, .png or .npy."
+        )
+    if extension in _OUTPUT_EXTENSIONS and not is_folder:
+        if len(images) > 1:
+            raise UsageError(f"{output} is one file for {len(images)} images; name a folder.")
+        return [(images[0], output)]
+    stems = [path.stem for path in images]
+    return [
+        (path, output / f"{path.stem if stems.count(path.stem) == 1 else path.name}_labels.tif")
+        for path in images
+    ]
 
-    place = image.scale, image.unit
-    as_usage_error(write_array, target, result.labels, result.axes, *place)
+
+def _check_output_files(jobs: Sequence[tuple[Path, Path]], args: argparse.Namespace) -> None:
+    outputs = [output for _, output in jobs]
+    if args.probabilities:
+        outputs += [_probabilities_file(output) for output in outputs]
+    if len({resolve_links(output) for output in outputs}) < len(outputs):
+        raise UsageError("Two images have the same name; segment them into different folders.")
+    check_outputs(outputs, [image for image, _ in jobs], args)
+
+
+def _check_dimensions(image: OpenedImage, output: Path) -> None:
+    """Refuse to write a stack as PNG, before it is segmented."""
+    dimensions = len(image.pixels.shape) - ("C" in (image.axes or ""))
+    if output.suffix.lower() == ".png" and image.axes and dimensions > 2:
+        raise UsageError(f"{output}: PNG holds flat images; write the stack as .tif or .npy.")
+
+
+def _write_result(result: Segmentation, output: Path, image: OpenedImage) -> None:
+    from napari_emcad.io.images.write import write_array
+
+    pixel_size = image.scale, image.unit
+    as_usage_error(write_array, output, result.labels, result.axes, *pixel_size)
     if result.probabilities is not None:
-        axes = f"C{result.axes}"
-        as_usage_error(write_array, _beside(target), result.probabilities, axes, *place)
+        path, axes = _probabilities_file(output), f"C{result.axes}"
+        as_usage_error(write_array, path, result.probabilities, axes, *pixel_size)
 
 
-def _teller(name: str) -> Callable[[Event], None]:
-    from napari_emcad.inference.events import Notice, Progress
-
-    def print_result(event: Event) -> None:
-        if isinstance(event, Progress):
-            show_progress(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
-        elif isinstance(event, Notice):
-            print_status(event.text)
-
-    return print_result
+def _probabilities_file(output: Path) -> Path:
+    """Return the file for the probabilities beside that for the labels."""
+    return output.with_name(output.stem.removesuffix("_labels") + "_probabilities.tif")

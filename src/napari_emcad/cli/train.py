@@ -1,4 +1,4 @@
-"""``napari-emcad train``: a folder of images and labels into a checkpoint."""
+"""``napari-emcad train``: train a checkpoint on a folder of images and labels."""
 
 from __future__ import annotations
 
@@ -13,266 +13,228 @@ from napari_emcad.cli.console import (
     ProgressLine,
     UsageError,
     as_usage_error,
+    print_message,
     print_result,
     print_status,
-    show_progress,
 )
-from napari_emcad.cli.options import add_axes, add_device, add_set, opened
-from napari_emcad.cli.training_data import check_folders, told_data, training_data
+from napari_emcad.cli.options import add_axes, add_device, add_settings
+from napari_emcad.cli.training_data import check_folders, describe_data, read_training_data
+from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     import torch
 
     from napari_emcad.cli.training_data import TrainingData
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.run_folder import TrainingRun
     from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import EpochEnd
 
-_NOTHING, _IMAGENET = "nothing", "imagenet"
-_ENCODER = "pvt_v2_b0"
 _MODEL = "model.safetensors"
-_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
+_EXIT_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the verb."""
-    train = verbs.add_parser("train", help="train on a folder of images and labels")
-    train.add_argument(
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("train", help="train on a folder of images and labels")
+    parser.add_argument(
         "folder", type=Path, help="with images/ and labels/ (or masks/), perhaps classes.yaml"
     )
-    train.add_argument("--output", type=Path, required=True, metavar="DIR")
-    train.add_argument("--preset", default="from-scratch", help="see the user guide (from-scratch)")
-    add_set(train, text="a setting of the preset: learning_rate=0.0001, epochs=50, flip=true …")
-    train.add_argument(
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--preset", default="from-scratch", help="see the user guide (from-scratch)"
+    )
+    add_settings(
+        parser, text="a setting of the preset: learning_rate=0.0001, epochs=50, flip=true …"
+    )
+    parser.add_argument(
         "--start",
         default="",
         metavar="FILE",
-        help=f"a checkpoint, a PVTv2 encoder file, '{_IMAGENET}' or '{_IMAGENET}:pvt_v2_b2' (an "
-        f"encoder fetched from timm's hub), or '{_NOTHING}'; default: the bundled one",
+        help=f"a checkpoint, a PVTv2 encoder file, '{IMAGENET}' or '{IMAGENET}:pvt_v2_b2' (an "
+        f"encoder downloaded from timm's hub), or '{NOTHING}'; default: the bundled one",
     )
-    add_set(
-        train,
+    add_settings(
+        parser,
         "--model",
-        f"of the checkpoint: encoder=pvt_v2_b2 ({_NOTHING}, {_IMAGENET}), size=256 …",
+        f"of the checkpoint: encoder=pvt_v2_b2 ({NOTHING}, {IMAGENET}), size=256 …",
     )
-    train.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
-    train.add_argument(
-        "--hold-out", type=float, default=0.15, help="share of images held out else (0.15)"
+    parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
+    parser.add_argument(
+        "--hold-out",
+        type=float,
+        default=0.15,
+        help="share of images held out without --validation (0.15)",
     )
-    train.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
-    train.add_argument("--skip-bad", action="store_true", help="leave out files that do not do")
-    train.add_argument("--resume", action="store_true", help="go on with what --output holds")
-    add_axes(train)
-    add_device(train)
-    train.set_defaults(run=run)
+    parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out files that cannot be used"
+    )
+    parser.add_argument("--resume", action="store_true", help="resume the training in --output")
+    add_axes(parser)
+    add_device(parser)
+    parser.set_defaults(run=run)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Train, and write checkpoint, history and curves into the output folder."""
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
-    config = _config(chosen)
-    check_folders(chosen)
-    device = as_usage_error(choose_device, chosen.device)
-    kept = as_usage_error(TrainingRun, chosen.output)
-    with ExitStack() as held:
-        as_usage_error(held.enter_context, kept.claimed())
-        if not chosen.resume:
-            _check_free(kept)
-        data = training_data(chosen, _begun(chosen), config.seed)
-        about = _about(chosen, config, data)
-        state = as_usage_error(kept.load, about) if chosen.resume else None
-        print_status(f"napari-emcad: {told_data(data)}; {_told_device(device, config)}.")
+    config = _training_config(args)
+    check_folders(args)
+    device = as_usage_error(choose_device, args.device)
+    folder = as_usage_error(TrainingRun, args.output)
+    with ExitStack() as stack:
+        as_usage_error(stack.enter_context, folder.lock())
+        if not args.resume:
+            _check_unused(folder)
+        data = read_training_data(args, start_checkpoint(args), config.seed)
+        settings = _settings_to_resume(args, config, data)
+        state = as_usage_error(folder.load, settings) if args.resume else None
+        print_message(f"{describe_data(data)}; {_describe_device(device, config)}.")
         for remark in data.remarks:
-            print_status(f"napari-emcad: {remark}")
-        return _finished(_taught(chosen, data, config, state, kept, about), kept)
+            print_message(remark)
+        result = _train(args, data, config, state, folder, settings)
+        return _write_result(result, folder)
 
 
-def _check_free(kept: TrainingRun) -> None:
-    """Refuse a folder that holds a training, or files of others that it would replace."""
-    if kept.begun:
-        raise UsageError(f"{kept.folder} holds a training; go on with --resume, or name another.")
-    for name in (_MODEL, *kept.written):
-        if (kept.folder / name).exists():
+def _training_config(args: argparse.Namespace) -> TrainingConfig:
+    from napari_emcad.training.presets import PRESETS
+    from napari_emcad.training.settings import suggest_names
+
+    if args.preset not in PRESETS:
+        raise UsageError(
+            f"There is no preset {args.preset}; choose one of {', '.join(PRESETS)}"
+            f"{suggest_names([args.preset], PRESETS)}."
+        )
+    return as_usage_error(PRESETS[args.preset].replace, **dict(args.set))
+
+
+def _check_unused(folder: TrainingRun) -> None:
+    """Refuse a folder with a training to resume, or with files that would be replaced."""
+    if folder.has_state:
+        raise UsageError(
+            f"{folder.folder} holds a training; continue it with --resume, or name another folder."
+        )
+    for name in (_MODEL, *folder.file_names):
+        if (folder.folder / name).exists():
             raise UsageError(
-                f"{kept.folder} holds a {name} already; move it, or name another folder."
+                f"{folder.folder} holds a {name} already; move it, or name another folder."
             )
 
 
-def _finished(taught: TrainResult, kept: TrainingRun) -> int:
-    """Write what came of a training, say how it ended, and return the exit status."""
-    from napari_emcad.io.checkpoints.files import write_checkpoint
-    from napari_emcad.training.events import selected_epoch
-
-    path = kept.folder / _MODEL
-    as_usage_error(write_checkpoint, taught.checkpoint, path)
-    as_usage_error(kept.note, taught.course.epochs)
-    if taught.course.ending == "stopped":
-        print_status("napari-emcad: stopped early; go on with --resume.")
-    if taught.course.remark:
-        print_status(f"napari-emcad: {taught.course.remark} The last good weights are kept.")
-    kept_one = selected_epoch(taught.course.epochs)
-    if kept_one is not None and kept_one.dice is not None:
-        print_status(f"napari-emcad: epoch {kept_one.epoch} is kept, Dice {kept_one.dice:.4f}.")
-    print_result(str(path))
-    return _STATUS[taught.course.ending]
-
-
-def _told_device(device: torch.device, config: TrainingConfig) -> str:
-    """Return in words what computes, and how precisely."""
-    from napari_emcad.inference.devices import device_choices
-    from napari_emcad.model.precision import bfloat16_if_fast
-
-    title = next(each.title for each in device_choices() if each.name == device.type)
-    half = bfloat16_if_fast(device) if config.mixed_precision else None
-    return f"{title}, {'float32' if half is None else str(half).removeprefix('torch.')}"
-
-
-def _about(
-    chosen: argparse.Namespace, config: TrainingConfig, data: TrainingData
+def _settings_to_resume(
+    args: argparse.Namespace, config: TrainingConfig, data: TrainingData
 ) -> dict[str, Any]:
-    """Return what a training is of; one that is gone on with must agree in all of it."""
+    """Return the settings that must be the same when a training is resumed."""
     start = data.start
     return {
         "training": asdict(config),
         "start": start.origin.sha256,
         "network": asdict(start.config),
         "preprocessing": asdict(start.preprocessing),
-        "classes": [each.name for each in start.classes],
-        "axes": chosen.axes,
-        "channels": chosen.channels,
-        "images": [each.name for each in data.learned],
-        "held-out images": [each.name for each in data.held_out],
+        "classes": [label.name for label in start.classes],
+        "axes": args.axes,
+        "channels": args.channels,
+        "images": [labeled.name for labeled in data.training],
+        "held-out images": [labeled.name for labeled in data.held_out],
     }
 
 
-def _config(chosen: argparse.Namespace) -> TrainingConfig:
-    from napari_emcad.training.presets import PRESETS
-    from napari_emcad.training.settings import suggest_names
+def _describe_device(device: torch.device, config: TrainingConfig) -> str:
+    """Return the device and the precision of the training as text."""
+    from napari_emcad.inference.devices import device_choices
+    from napari_emcad.model.precision import bfloat16_if_fast
 
-    if chosen.preset not in PRESETS:
-        raise UsageError(
-            f"There is no preset {chosen.preset}; choose one of {', '.join(PRESETS)}"
-            f"{suggest_names([chosen.preset], PRESETS)}."
-        )
-    return as_usage_error(PRESETS[chosen.preset].replace, **dict(chosen.set))
+    title = next(choice.title for choice in device_choices() if choice.name == device.type)
+    half = bfloat16_if_fast(device) if config.mixed_precision else None
+    return f"{title}, {'float32' if half is None else str(half).removeprefix('torch.')}"
 
 
-def _begun(chosen: argparse.Namespace) -> Checkpoint:
-    """Return what training starts from, with the settings of --model."""
-    settings = dict(chosen.model)
-    begun = _started(chosen.start, settings)
-    return as_usage_error(begun.override, **settings)
-
-
-def _started(start: str, settings: dict[str, Any]) -> Checkpoint:
-    """Return what --start names; an encoder that has been chosen leaves the settings."""
-    from napari_emcad.io.checkpoints.sniff import EncoderOnlyError
-
-    word, _, encoder = start.partition(":")
-    if start == _NOTHING:
-        return _new(encoder=settings.pop("encoder", _ENCODER))
-    if word == _IMAGENET:
-        return _new(_imagenet(encoder or settings.pop("encoder", _ENCODER)))
-    try:
-        return opened(Path(start) if start else None, [])
-    except UsageError as mistake:
-        if not isinstance(mistake.__cause__, EncoderOnlyError):
-            raise
-        return _new(start)
-
-
-def _new(encoder_file: Path | str | None = None, **config: Any) -> Checkpoint:
-    """Return an untrained network that takes images of any size and range."""
-    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
-
-    fresh = as_usage_error(initialize_checkpoint, encoder_file, **config)
-    return fresh.override(intensity="percentile", low=0.5, high=99.5, size=None)
-
-
-def _imagenet(encoder: str) -> Path:
-    """Return the file of an encoder; Ctrl-C while it is fetched leaves nothing of it."""
-    from napari_emcad.io.checkpoints.hub import hub_encoder
-
-    def told(done: int, total: int) -> None:
-        show_progress(f"{encoder}: {done / 1e6:.1f} of {total / 1e6:.1f} MB", last=done == total)
-
-    return as_usage_error(hub_encoder, encoder, told)
-
-
-def _taught(
-    chosen: argparse.Namespace,
+def _train(
+    args: argparse.Namespace,
     data: TrainingData,
     config: TrainingConfig,
     state: dict[str, Any] | None,
-    kept: TrainingRun,
-    about: dict[str, Any],
+    folder: TrainingRun,
+    settings: dict[str, Any],
 ) -> TrainResult:
-    """Train to the end, or until Ctrl-C, keeping what is needed to go on."""
+    """Train to the end, or until Ctrl-C; save what is needed to resume after every epoch."""
     from napari_emcad.pipelines.train import train_job
     from napari_emcad.training.events import EpochEnd, Snapshot, StepEnd
 
-    stop, pulse = threading.Event(), ProgressLine()
-    job = train_job(data.start, data.learned, data.held_out, config, stop, chosen.device, state)
-    with _interrupt_sets(stop):
+    stop, progress = threading.Event(), ProgressLine()
+    job = train_job(data.start, data.training, data.held_out, config, stop, args.device, state)
+    with _stop_on_interrupt(stop):
         while True:
             try:
-                event = as_usage_error(_next, job)
-            except StopIteration as ended:
-                taught: TrainResult = ended.value
-                return taught
+                event = as_usage_error(next, job)
+            except StopIteration as end:
+                result: TrainResult = end.value
+                return result
             if isinstance(event, StepEnd):
-                pulse.show_progress(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
+                progress.show_progress(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
             elif isinstance(event, EpochEnd):
-                print_status(_told(event))
+                print_status(_describe_epoch(event))
             elif isinstance(event, Snapshot):
-                _keep(kept, event.state, about)
+                _save(folder, event.state, settings)
 
 
-def _keep(kept: TrainingRun, state: dict[str, Any], about: dict[str, Any]) -> None:
-    """Keep what is needed to go on; where it cannot be kept, the training itself is not lost."""
+@contextmanager
+def _stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
+    """Set `stop` with the first Ctrl-C, which ends the training in order; a second one aborts."""
+
+    def handle(*_: object) -> None:
+        print_message("stopping after this step; press Ctrl-C again to abort at once.")
+        stop.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, previous)
+
+
+def _describe_epoch(epoch: EpochEnd) -> str:
+    score = "" if epoch.dice is None else f", Dice {epoch.dice:.4f}{' (best)' * epoch.best}"
+    return f"epoch {epoch.epoch} of {epoch.total}: loss {epoch.loss:.4f}{score}"
+
+
+def _save(folder: TrainingRun, state: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Save history and state; the training goes on if that fails."""
     from napari_emcad.io.run_folder import RunError
     from napari_emcad.training.events import EpochEnd
 
     try:
-        kept.note([EpochEnd(**each) for each in state["epochs"]])
-        kept.save(state, about)
+        folder.write_history([EpochEnd(**epoch) for epoch in state["epochs"]])
+        folder.save(state, settings)
     except RunError as error:
-        print_status(f"napari-emcad: {error} Training goes on, and cannot be resumed from here.")
+        print_message(f"{error} Training goes on, and cannot be resumed from here.")
 
 
-def _next(job: Generator[Any, None, Any]) -> Any:
-    return next(job)
+def _write_result(result: TrainResult, folder: TrainingRun) -> int:
+    """Write the trained checkpoint, print how the training ended, and return the exit status."""
+    from napari_emcad.io.checkpoints.files import write_checkpoint
+    from napari_emcad.training.events import selected_epoch
 
-
-@contextmanager
-def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C end the training in good order; the second one ends the process."""
-
-    def stopping(*_: object) -> None:
-        print_status(
-            "napari-emcad: stopping after this step; press Ctrl-C again to give up at once."
-        )
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    if in_main:
-        signal.signal(signal.SIGINT, stopping)
-    try:
-        yield
-    finally:
-        if in_main:
-            signal.signal(signal.SIGINT, before)
-
-
-def _told(epoch: EpochEnd) -> str:
-    score = "" if epoch.dice is None else f", Dice {epoch.dice:.4f}{' (best)' * epoch.best}"
-    return f"epoch {epoch.epoch} of {epoch.total}: loss {epoch.loss:.4f}{score}"
+    path, trained = folder.folder / _MODEL, result.course
+    as_usage_error(write_checkpoint, result.checkpoint, path)
+    as_usage_error(folder.write_history, trained.epochs)
+    if trained.ending == "stopped":
+        print_message("stopped early; continue with --resume.")
+    if trained.remark:
+        print_message(f"{trained.remark} The last good weights are kept.")
+    kept = selected_epoch(trained.epochs)
+    if kept is not None and kept.dice is not None:
+        print_message(f"epoch {kept.epoch} is kept, Dice {kept.dice:.4f}.")
+    print_result(str(path))
+    return _EXIT_STATUS[trained.ending]

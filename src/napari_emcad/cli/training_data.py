@@ -1,12 +1,12 @@
-"""What ``napari-emcad train`` learns from and is judged by, and what is said of it."""
+"""Images that ``napari-emcad train`` trains on and holds out, and remarks about them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_emcad.cli.console import UsageError, as_usage_error, print_status
-from napari_emcad.io.atomic_write import real
+from napari_emcad.cli.console import UsageError, as_usage_error, print_message
+from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     import argparse
@@ -17,137 +17,138 @@ if TYPE_CHECKING:
     from napari_emcad.io.images.dataset import Dataset
     from napari_emcad.training.samples import LabeledSlice
 
-_NAMED = 5
-"""So many images are named before the others are counted."""
+_MOST_NAMES = 5
+"""Number of names that are listed before the others are counted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What is trained on.
+    """Slices for training and validation.
 
     Attributes
     ----------
     start
-        The checkpoint to start from, with the classes of the labels.
-    learned, held_out
-        Slices to learn from, and to choose the best epoch by.
+        Checkpoint to start from, with the classes of the labels.
+    training, held_out
+        Slices to train on, and to choose the best epoch by.
     remarks
-        What the user should know of them, a sentence each.
+        What the user should know about them.
     """
 
     start: Checkpoint
-    learned: list[LabeledSlice]
+    training: list[LabeledSlice]
     held_out: list[LabeledSlice]
     remarks: tuple[str, ...]
 
 
-def training_data(chosen: argparse.Namespace, begun: Checkpoint, seed: int) -> TrainingData:
-    """Read a command line's folders.
-
-    Parameters
-    ----------
-    chosen
-        The command line.
-    begun
-        What to start from, with classes of its own.
-    seed
-        Of what is held out.
+def check_folders(args: argparse.Namespace) -> None:
+    """Check the folders of a command line before anything is read.
 
     Raises
     ------
-    Mistake
-        If folders, class names and labels do not fit each other.
-    """
-    from napari_emcad.io.checkpoints.heads import with_classes
-    from napari_emcad.pipelines.train import split
-
-    names = _names(chosen)
-    limit = len(names) if names else None
-    data = _read(chosen, chosen.folder, begun, limit)
-    count = max(data.classes, len(names or ()))
-    wanted = names or tuple(each.name for each in begun.classes)[:count]
-    start = as_usage_error(with_classes, begun, wanted, count)
-    remarks = [] if names or chosen.foreground else _counted(data)
-    if chosen.validation is None:
-        learned, held_out = split(data.slices, chosen.hold_out, seed)
-    else:
-        learned = list(data.slices)
-        held_out = list(_read(chosen, chosen.validation, start, count).slices)
-    remarks += [*_remarks(learned, start, "to learn from"), *_remarks(held_out, start, "held out")]
-    if not held_out:
-        remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
-    return TrainingData(start, learned, held_out, tuple(remarks))
-
-
-def check_folders(chosen: argparse.Namespace) -> None:
-    """Refuse folders that cannot be what they are said to be, before anything is read.
-
-    Raises
-    ------
-    Mistake
-        If the output lies among images or labels, or the training images are held out as well.
+    UsageError
+        If a folder is missing, the output is within images or labels, the training images are the
+        validation images too, or the share of held-out images is out of bounds.
     """
     from napari_emcad.io.images.dataset import dataset_folders
 
-    output = real(chosen.output)
-    read = list(as_usage_error(dataset_folders, chosen.folder))
-    if chosen.validation is not None:
-        others = as_usage_error(dataset_folders, chosen.validation)
-        if real(others[0]) == real(read[0]):
+    output = resolve_links(args.output)
+    inputs = list(as_usage_error(dataset_folders, args.folder))
+    if args.validation is not None:
+        validation = as_usage_error(dataset_folders, args.validation)
+        if resolve_links(validation[0]) == resolve_links(inputs[0]):
             raise UsageError(
-                f"--validation {chosen.validation} is the folder that is trained on; name another, "
+                f"--validation {args.validation} is the folder that is trained on; name another, "
                 f"or leave it out to hold a share of the images out."
             )
-        read += others
-    for folder in read:
-        if real(folder) in (output, *output.parents):
-            raise UsageError(f"{chosen.output} lies in {folder}, which is read; choose another.")
-    if not 0 <= chosen.hold_out < 1:
-        raise UsageError(f"--hold-out is {chosen.hold_out}; it must be 0 to below 1.")
+        inputs += validation
+    for folder in inputs:
+        if resolve_links(folder) in (output, *output.parents):
+            raise UsageError(f"{args.output} lies in {folder}, which is read; choose another.")
+    if not 0 <= args.hold_out < 1:
+        raise UsageError(f"--hold-out is {args.hold_out}; it must be 0 to below 1.")
 
 
-def told_data(data: TrainingData) -> str:
-    """Return in words which classes there are, and how much to learn from and held out."""
-    classes = [f"{k} {each.name}" for k, each in enumerate(data.start.classes, start=1)]
-    number = f"{len(classes)} class{'es' * (len(classes) > 1)}"
-    held_out = _amount(data.held_out) if data.held_out else "none"
-    learned = _amount(data.learned)
-    return f"{number} ({', '.join(classes)}); {learned} to learn from, {held_out} held out"
+def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -> TrainingData:
+    """Read the images and labels of a command line.
+
+    Parameters
+    ----------
+    args
+        Command line.
+    start
+        Checkpoint to start from, with its own classes.
+    seed
+        Seed of the choice of held-out images.
+
+    Raises
+    ------
+    UsageError
+        If folders, class names and labels do not fit each other.
+    """
+    from napari_emcad.io.checkpoints.heads import with_class_names
+    from napari_emcad.pipelines.train import split
+
+    names = _class_names(args)
+    data = _read(args, args.folder, start, len(names) if names else None)
+    count = max(data.classes, len(names or ()))
+    class_names = names or tuple(label.name for label in start.classes)[:count]
+    start = as_usage_error(with_class_names, start, class_names, count)
+    remarks = [] if names or args.foreground else _remark_on_instances(data)
+    if args.validation is None:
+        training, held_out = split(data.slices, args.hold_out, seed)
+    else:
+        training = list(data.slices)
+        held_out = list(_read(args, args.validation, start, count).slices)
+    remarks += _remarks(training, start, "to learn from")
+    remarks += _remarks(held_out, start, "held out")
+    if not held_out:
+        remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
+    return TrainingData(start, training, held_out, tuple(remarks))
 
 
-def _names(chosen: argparse.Namespace) -> tuple[str, ...] | None:
-    """Return the classes' names where the folder says them; those of a validation must agree."""
+def describe_data(data: TrainingData) -> str:
+    """Return the classes, and the numbers of images for training and held out, as text."""
+    classes = [f"{k} {label.name}" for k, label in enumerate(data.start.classes, start=1)]
+    count = f"{len(classes)} class{'es' * (len(classes) > 1)}"
+    held_out = _count_images(data.held_out) if data.held_out else "none"
+    training = _count_images(data.training)
+    return f"{count} ({', '.join(classes)}); {training} to learn from, {held_out} held out"
+
+
+def _class_names(args: argparse.Namespace) -> tuple[str, ...] | None:
+    """Return the names of the classes from ``classes.yaml``; validation must have the same."""
     from napari_emcad.io.images.class_names import class_names
 
-    names = as_usage_error(class_names, chosen.folder)
-    if chosen.foreground and names is not None and len(names) > 1:
+    names = as_usage_error(class_names, args.folder)
+    if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
-            f"--foreground makes one class of all labels; classes.yaml of {chosen.folder} names "
+            f"--foreground makes one class of all labels; classes.yaml of {args.folder} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
-    others = None if chosen.validation is None else as_usage_error(class_names, chosen.validation)
-    if others is not None and others != names:
-        said = "has none" if names is None else f"names {', '.join(names)}"
+    validation = None if args.validation is None else as_usage_error(class_names, args.validation)
+    if validation is not None and validation != names:
+        training = "has none" if names is None else f"names {', '.join(names)}"
         raise UsageError(
-            f"classes.yaml of {chosen.validation} names {', '.join(others)}; that of "
-            f"{chosen.folder} {said}. They must be the same, as a number means one class."
+            f"classes.yaml of {args.validation} names {', '.join(validation)}; that of "
+            f"{args.folder} {training}. They must be the same, as a number means one class."
         )
     return names
 
 
 def _read(
-    chosen: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
+    args: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
 ) -> Dataset:
     from napari_emcad.io.images.dataset import SKIP_ADVICE, dataset_files, read_dataset
 
     pairs, problems = as_usage_error(dataset_files, folder)
-    if problems and not chosen.skip_bad:
+    if problems and not args.skip_bad:
         raise UsageError(f"{problems[0]} {SKIP_ADVICE}")
-    for each in problems:
-        print_status(f"napari-emcad: left out: {each}")
+    for problem in problems:
+        print_message(f"left out: {problem}")
     if not pairs:
         raise UsageError(
-            f"No image of {folder} has labels; see the user guide for what belongs where."
+            f"No image of {folder} has labels; see the user guide for the layout of the folder."
         )
     data = as_usage_error(
         read_dataset,
@@ -155,20 +156,21 @@ def _read(
         start.config.input_channels,
         start.preprocessing,
         classes,
-        chosen.foreground,
-        chosen.skip_bad,
-        chosen.axes,
-        chosen.channels,
+        args.foreground,
+        args.skip_bad,
+        args.axes,
+        args.channels,
     )
-    for each in data.skipped:
-        print_status(f"napari-emcad: left out: {each}")
+    for message in data.skipped:
+        print_message(f"left out: {message}")
     return data
 
 
-def _counted(data: Dataset) -> list[str]:
+def _remark_on_instances(data: Dataset) -> list[str]:
+    """Return a remark if the labels seem to number single objects."""
     from napari_emcad.annotation.detect_rule import look_like_instances
 
-    if not look_like_instances(data.parts):
+    if not look_like_instances(data.mask_values):
         return []
     return [
         f"The labels seem to number single objects, and each number up to {data.classes} is taken "
@@ -178,39 +180,40 @@ def _counted(data: Dataset) -> list[str]:
 
 
 def _remarks(slices: Sequence[LabeledSlice], start: Checkpoint, where: str) -> list[str]:
-    """Return what is strange about slices: no contrast, no labels, classes that never occur."""
+    """Return remarks on slices without contrast or labels, and on classes that never occur."""
     if not slices:
         return []
-    present = _classes_by_image(slices)
-    known = set().union(*present.values())
-    flat = [each.name for each in slices if each.planes.min() == each.planes.max()]
-    empty = [image for image, values in present.items() if not values]
-    never = [each.name for k, each in enumerate(start.classes, start=1) if k not in known]
-    said = (
-        (flat, "The same value everywhere"),
-        (empty, "No label, background only"),
-    )
-    remarks = [f"{what} ({where}): {_listed(names)}." for names, what in said if names]
-    return remarks + ([f"No image {where} has {_listed(never)}."] if never else [])
+    classes_by_image = _classes_by_image(slices)
+    present = set().union(*classes_by_image.values())
+    constant = [s.name for s in slices if s.planes.min() == s.planes.max()]
+    unlabeled = [image for image, classes in classes_by_image.items() if not classes]
+    absent = [label.name for k, label in enumerate(start.classes, start=1) if k not in present]
+    remarks = []
+    if constant:
+        remarks.append(f"The same value everywhere ({where}): {_list_names(constant)}.")
+    if unlabeled:
+        remarks.append(f"No label, background only ({where}): {_list_names(unlabeled)}.")
+    if absent:
+        remarks.append(f"No image {where} has {_list_names(absent)}.")
+    return remarks
 
 
 def _classes_by_image(slices: Iterable[LabeledSlice]) -> dict[str, set[int]]:
     import numpy as np
 
-    present: dict[str, set[int]] = {}
-    for each in slices:
-        values = {int(value) for value in np.unique(each.target) if value > 0}
-        present.setdefault(each.image or each.name, set()).update(values)
-    return present
+    classes: dict[str, set[int]] = {}
+    for labeled in slices:
+        values = {int(value) for value in np.unique(labeled.target) if value > 0}
+        classes.setdefault(labeled.image or labeled.name, set()).update(values)
+    return classes
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _list_names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _amount(slices: Iterable[LabeledSlice]) -> str:
-    listed = list(slices)
-    images = len({each.image or each.name for each in listed})
-    several = f" ({len(listed)} slices)" if len(listed) > images else ""
-    return f"{images} image{'s' * (images > 1)}{several}"
+def _count_images(slices: Sequence[LabeledSlice]) -> str:
+    images = len({labeled.image or labeled.name for labeled in slices})
+    several_slices = f" ({len(slices)} slices)" if len(slices) > images else ""
+    return f"{images} image{'s' * (images > 1)}{several_slices}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.inference.jobs import relay_job, run_job
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
-from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
 if TYPE_CHECKING:
@@ -158,4 +158,4 @@ def _initial_checkpoint(
     else:
         fresh = initialize_checkpoint(file, input_channels=channels)
     fresh = replace(fresh, preprocessing=checkpoint.preprocessing)
-    return with_labels(fresh, checkpoint.classes)
+    return with_class_labels(fresh, checkpoint.classes)

@@ -14,7 +14,7 @@ from psygnal import Signal
 
 from napari_emcad.annotation.label_rules import MOST_CLASSES
 from napari_emcad.annotation.record import Record
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel, class_labels
+from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping

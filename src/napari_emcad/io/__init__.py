@@ -1,1 +1,1 @@
-"""The only place that opens files."""
+"""Reading and writing files; no other folder opens any."""

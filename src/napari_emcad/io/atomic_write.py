@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically: they appear completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-_UNFINISHED = ".napari-emcad-"
-"""What names of files begin with until they are complete."""
+_TEMPORARY_PREFIX = ".napari-emcad-"
 
 
-def real(path: Path) -> Path:
-    """Return where a path leads through its links; a loop of links leads to itself."""
+def resolve_links(path: Path) -> Path:
+    """Return a path without symbolic links; a loop of links is not resolved."""
     return Path(os.path.realpath(path))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename; what stood there stays until the new file is complete.
+    """Write a temporary file beside `path`, then rename it; an existing file stays until then.
 
     Raises
     ------
     OSError
         If the folder cannot be written to, or the disk is full; nothing is left behind.
     """
-    path = real(path)  # what a link points to is replaced, not the link
-    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
+    path = resolve_links(path)  # a symbolic link stays, its target is replaced
+    handle, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(_usual_mode(path))
+        temporary.chmod(_mode(path))
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -40,8 +39,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
-def _usual_mode(path: Path) -> int:
-    """Return the mode of the file that is replaced, or what a new file would get."""
+def _mode(path: Path) -> int:
+    """Return the mode of the file that is replaced, or the mode of new files."""
     with suppress(OSError):
         return path.stat().st_mode & 0o777
     mask = os.umask(0)

@@ -1,7 +1,7 @@
-"""Paint and model of a sitting, kept for the case that the program ends before they are saved.
+"""Autosave of annotations and model of a session, for recovery after a crash.
 
-Each sitting has a folder of its own and holds it as long as it lives. A folder that nobody holds
-and that was not closed was left behind by a crash.
+Every session has its own folder, which it locks while it runs. A folder that is neither locked nor
+marked as closed was left behind by a crash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.files import read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.io.folder_lock import FolderLockedError, claimed
+from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
-_CLOSED, _MODEL, _PAINT = "closed", "model.safetensors", "paint-{}.npz"
-_KEPT_DAYS = 14
-"""For so long a closed sitting stays, should somebody look for it."""
+_CLOSED, _MODEL, _ANNOTATION = "closed", "model.safetensors", "paint-{}.npz"
+
+_DAYS_KEPT = 14
+"""Days after which the folder of a closed session is removed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,108 +42,163 @@ class SavedAnnotation:
     Attributes
     ----------
     labels
-        Its numbers.
-    about
-        All else that is needed to show it again, as plain values.
+        Pixels of the layer.
+    metadata
+        Everything else that is needed to show the layer again, as plain values for JSON.
     """
 
     labels: NDArray[Any]
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovery:
-    """What a sitting left behind.
+    """An autosave folder that a crash left behind.
 
     Attributes
     ----------
     folder
-        Where.
-    when
-        Of its last change.
-    paints, model
-        How many annotations there are, and whether there is a model.
+        Path of the folder.
+    modified
+        Time of the last change.
+    annotations
+        Number of saved annotations.
+    model
+        Whether a model was saved.
     """
 
     folder: Path
-    when: datetime
-    paints: int
+    modified: datetime
+    annotations: int
     model: bool
 
 
 class AutosaveFolder:
-    """The folder of one sitting; made with the first thing that is kept.
+    """The autosave folder of one session, created with the first save.
 
     Parameters
     ----------
     root
-        Folder of all sittings.
+        Folder of the autosave folders of all sessions.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folder: Path | None = None
-        self._held = ExitStack()
+        self._lock = ExitStack()
 
     @property
     def folder(self) -> Path | None:
-        """Where things are kept; None if nothing was yet."""
+        """Path of the folder; None before the first save."""
         return self._folder
 
-    def save_annotation(self, number: int, labels: Any, about: dict[str, Any]) -> None:
-        """Keep an annotation in place of what was kept under this number.
+    def save_annotation(self, number: int, labels: Any, metadata: dict[str, Any]) -> None:
+        """Save an annotation, in place of the previous one with this number.
 
         Parameters
         ----------
         number
-            Of the annotation in this sitting.
+            Number of the annotation in this session.
         labels
-            Its numbers; what is not 0 is written, so a large layer with few strokes is small.
-        about
-            What else is needed, as plain values.
+            Pixels of the layer; only those that are not 0 are written, so that a large layer with
+            few strokes stays small.
+        metadata
+            Everything else that is needed, as plain values for JSON.
 
         Raises
         ------
         OSError
-            If the disk does not take it.
+            If writing fails.
         """
-        numbers = np.asarray(labels)
-        flat = numbers.reshape(-1)
+        array = np.asarray(labels)
+        flat = array.reshape(-1)
         places = np.flatnonzero(flat)
         content = io.BytesIO()
         np.savez_compressed(
             content,
             places=places,
             values=flat[places],
-            shape=np.array(numbers.shape),
-            about=np.array(json.dumps(about)),
+            shape=np.array(array.shape),
+            about=np.array(json.dumps(metadata)),
         )
-        write_bytes(self._made() / _PAINT.format(number), content.getvalue())
+        write_bytes(self._create() / _ANNOTATION.format(number), content.getvalue())
 
     def save_model(self, checkpoint: Checkpoint) -> None:
-        """Keep a model in place of the one before.
+        """Save a model, in place of the previous one.
 
         Raises
         ------
         OSError, CheckpointError
-            If the disk does not take it.
+            If writing fails.
         """
-        write_checkpoint(checkpoint, self._made() / _MODEL)
+        write_checkpoint(checkpoint, self._create() / _MODEL)
 
     def close(self) -> None:
-        """Let go of the folder; the sitting ended as it should."""
+        """Mark the session as closed regularly, and unlock its folder."""
         if self._folder is not None:
             with suppress(OSError):
                 (self._folder / _CLOSED).touch()
-        self._held.close()
+        self._lock.close()
 
-    def _made(self) -> Path:
+    def _create(self) -> Path:
+        """Return the folder, created and locked by the first call."""
         if self._folder is None:
             self._root.mkdir(parents=True, exist_ok=True)
             folder = _new_folder(self._root)
-            self._held.enter_context(claimed(folder))
+            self._lock.enter_context(folder_lock(folder))
             self._folder = folder
         return self._folder
+
+
+def find_recoveries(root: Path) -> list[Recovery]:
+    """Return what crashes left behind, the latest first; remove old folders of closed sessions.
+
+    Parameters
+    ----------
+    root
+        Folder of the autosave folders of all sessions; it may be missing.
+    """
+    recoveries = []
+    for folder in sorted(root.iterdir() if root.is_dir() else [], reverse=True):
+        if not folder.is_dir() or _is_locked(folder):
+            continue
+        modified = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+        if (folder / _CLOSED).exists():
+            if time.time() - modified > _DAYS_KEPT * 86400:
+                shutil.rmtree(folder, ignore_errors=True)
+            continue
+        annotations, model = len(_annotation_files(folder)), (folder / _MODEL).exists()
+        if annotations or model:
+            time_modified = datetime.fromtimestamp(modified)
+            recoveries.append(Recovery(folder, time_modified, annotations, model))
+    return recoveries
+
+
+def read_recovery(
+    recovery: Recovery,
+) -> tuple[list[SavedAnnotation], Checkpoint | None, list[str]]:
+    """Return the annotations, the model, and a message for every file that cannot be read.
+
+    No code is executed and nothing is removed.
+    """
+    annotations, problems, model = [], [], None
+    for path in _annotation_files(recovery.folder):
+        try:
+            annotations.append(_read_annotation(path))
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"{path.name}: {error}")
+    if recovery.model:
+        try:
+            model = read_checkpoint(recovery.folder / _MODEL)
+        except (OSError, CheckpointError) as error:
+            problems.append(f"{_MODEL}: {error}")
+    return annotations, model, problems
+
+
+def dismiss(recovery: Recovery) -> None:
+    """Offer a recovery no more; its folder stays for two weeks."""
+    with suppress(OSError):
+        (recovery.folder / _CLOSED).touch()
 
 
 def _new_folder(root: Path) -> Path:
@@ -152,72 +208,25 @@ def _new_folder(root: Path) -> Path:
         with suppress(FileExistsError):
             folder.mkdir()
             return folder
-    raise OSError(f"{root} has no room for another sitting.")
+    raise OSError(f"No new autosave folder can be created in {root}.")
 
 
-def find_recoveries(root: Path) -> list[Recovery]:
-    """Return what crashes left behind, the latest first; closed sittings of long ago are removed.
-
-    Parameters
-    ----------
-    root
-        Folder of all sittings; it need not be there.
-    """
-    found = []
-    for folder in sorted(root.iterdir() if root.is_dir() else [], reverse=True):
-        if not folder.is_dir() or _in_use(folder):
-            continue
-        changed = max((each.stat().st_mtime for each in folder.iterdir()), default=0.0)
-        if (folder / _CLOSED).exists():
-            if time.time() - changed > _KEPT_DAYS * 86400:
-                shutil.rmtree(folder, ignore_errors=True)
-            continue
-        paints, model = len(_paints(folder)), (folder / _MODEL).exists()
-        if paints or model:
-            found.append(Recovery(folder, datetime.fromtimestamp(changed), paints, model))
-    return found
+def _read_annotation(path: Path) -> SavedAnnotation:
+    with np.load(path, allow_pickle=False) as arrays:
+        shape = tuple(int(size) for size in arrays["shape"])
+        labels = np.zeros(shape, arrays["values"].dtype)
+        labels.reshape(-1)[arrays["places"]] = arrays["values"]
+        metadata = json.loads(str(arrays["about"]))
+    return SavedAnnotation(labels, metadata)
 
 
-def recovered(lost: Recovery) -> tuple[list[SavedAnnotation], Checkpoint | None, list[str]]:
-    """Return what was left behind: annotations, the model, and what could not be read.
-
-    Nothing is executed and nothing removed.
-    """
-    paints, troubles, model = [], [], None
-    for path in _paints(lost.folder):
-        try:
-            paints.append(_read_paint(path))
-        except (OSError, ValueError, KeyError) as error:
-            troubles.append(f"{path.name}: {error}")
-    if lost.model:
-        try:
-            model = read_checkpoint(lost.folder / _MODEL)
-        except (OSError, CheckpointError) as error:
-            troubles.append(f"{_MODEL}: {error}")
-    return paints, model, troubles
+def _annotation_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(_ANNOTATION.format("*")))
 
 
-def settle(lost: Recovery) -> None:
-    """Offer it no more; it stays for two weeks."""
-    with suppress(OSError):
-        (lost.folder / _CLOSED).touch()
-
-
-def _read_paint(path: Path) -> SavedAnnotation:
-    with np.load(path, allow_pickle=False) as kept:
-        labels = np.zeros(tuple(int(each) for each in kept["shape"]), kept["values"].dtype)
-        labels.reshape(-1)[kept["places"]] = kept["values"]
-        about = json.loads(str(kept["about"]))
-    return SavedAnnotation(labels, about)
-
-
-def _paints(folder: Path) -> list[Path]:
-    return sorted(folder.glob(_PAINT.format("*")))
-
-
-def _in_use(folder: Path) -> bool:
+def _is_locked(folder: Path) -> bool:
     try:
-        with claimed(folder):
+        with folder_lock(folder):
             return False
     except FolderLockedError:
         return True

@@ -1,70 +1,55 @@
-"""A folder that one process at a time writes to."""
+"""A lock on a folder, so that only one process at a time writes to it."""
 
 from __future__ import annotations
 
 import errno
-import os
-import sys
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_NAME = ".in-use"
-_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
-"""What a lock that another process holds ends with; others come of disks that have no locks."""
+_LOCK_FILE = ".in-use"
+
+_NOT_SUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""Errors of file systems that have no locks, such as some network drives."""
 
 
 class FolderLockedError(OSError):
-    """Another process holds the folder."""
+    """The folder is locked by another process, or elsewhere in this one."""
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Hold a folder; the system lets go of it however the process ends.
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder within a ``with`` block, without waiting.
+
+    The operating system releases the lock of a process that crashes or is killed. On a file system
+    without locks the block runs unlocked.
 
     Raises
     ------
-    ClaimedError
-        If another process holds it.
+    FolderLockedError
+        If the folder is locked already.
     OSError
         If the folder cannot be written to.
     """
-    path = folder / _NAME
-    with path.open("ab") as file:
-        _lock(file)
-        if not _is(file, path):  # whoever held it has just removed it
-            raise FolderLockedError(errno.EAGAIN, "in use", str(path))
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                path.unlink()
-    if sys.platform == "win32":  # what is open cannot be removed there
+    path = folder / _LOCK_FILE
+    lock = FileLock(path, thread_local=False)  # autosave locks and releases in different threads
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise FolderLockedError(errno.EAGAIN, "in use", str(folder)) from None
+    except OSError as error:
+        if error.errno not in _NOT_SUPPORTED:
+            raise
+    try:
+        yield
+    finally:
+        # Removed before the release, or it could be the file that the next process has locked.
+        # filelock itself removes it on Windows, where an open file cannot be removed.
         with suppress(OSError):
             path.unlink()
-
-
-def _lock(file: IO[bytes]) -> None:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD:
-            raise FolderLockedError(error.errno, "in use", str(file.name)) from None
-
-
-def _is(file: IO[bytes], path: Path) -> bool:
-    try:
-        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
-    except OSError:
-        return False
+        lock.release()

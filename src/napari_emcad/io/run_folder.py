@@ -1,4 +1,4 @@
-"""The folder of a training: its state to go on from, its history, its curves."""
+"""The folder of a training run: its state for resuming, its history, and its curves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic_write import write_bytes
-from napari_emcad.io.folder_lock import FolderLockedError, claimed
-from napari_emcad.io.reports.curves import curves_png
+from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
+from napari_emcad.io.reports.curves import draw_curves
 from napari_emcad.training.config import with_current_names
 from napari_emcad.training.events import EpochEnd, selected_epoch
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STATE, _HISTORY, _CURVES = "resume.pt", "history", "curves.png"
+
 FORMAT = 1
+"""Version of the state file."""
 
 
 class RunError(ValueError):
-    """A training's folder cannot be written to or gone on from; one sentence says why."""
+    """A run folder cannot be written to or resumed; the message says why."""
 
 
 class TrainingRun:
@@ -33,31 +35,31 @@ class TrainingRun:
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Path of the folder, which is created if it does not exist.
 
     Raises
     ------
     RunError
-        If it cannot be made or written to.
+        If it cannot be created or written to.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._made = not folder.exists()
+        self._created = not folder.exists()
         if folder.is_file():
-            raise RunError(f"{folder} cannot be made: it is a file; name a folder.")
+            raise RunError(f"{folder} cannot be created: it is a file; name a folder.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(
-                f"{folder} cannot be made: {error.strerror}. Name another folder."
+                f"{folder} cannot be created: {error.strerror}. Name another folder."
             ) from None
         self._write(".writable", b"")
         (folder / ".writable").unlink()
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """Keep other trainings out of the folder; one that was made for nothing is removed.
+    def lock(self) -> Iterator[None]:
+        """Lock the folder against other trainings; if it was created for this one, remove it empty.
 
         Raises
         ------
@@ -65,7 +67,7 @@ class TrainingRun:
             If another training is writing to it.
         """
         try:
-            with claimed(self.folder):
+            with folder_lock(self.folder):
                 yield
         except FolderLockedError:
             raise RunError(
@@ -73,90 +75,94 @@ class TrainingRun:
                 f"folder."
             ) from None
         finally:
-            if self._made:
-                with suppress(OSError):  # it is not empty, as a rule
+            if self._created:
+                with suppress(OSError):  # usually it is not empty
                     self.folder.rmdir()
 
     @property
-    def begun(self) -> bool:
-        """Whether there is a state to go on from."""
+    def has_state(self) -> bool:
+        """Whether there is a state to resume from."""
         return (self.folder / _STATE).exists()
 
     @property
-    def written(self) -> tuple[str, ...]:
+    def file_names(self) -> tuple[str, ...]:
         """Names of the files that a training writes besides its state."""
         return (f"{_HISTORY}.csv", f"{_HISTORY}.json", _CURVES)
 
-    def save(self, state: dict[str, Any], about: dict[str, Any]) -> None:
-        """Keep a state; the one before stays until it is complete.
+    def save(self, state: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Save a state atomically, in place of the previous one.
 
         Parameters
         ----------
         state
-            Of a `Snapshot`.
-        about
-            What it belongs to, compared when it is gone on from; plain values.
+            State of the trainer, from a `Snapshot`.
+        settings
+            Settings of the training as plain values, which must be the same when it is resumed.
 
         Raises
         ------
         RunError
-            If the disk does not take it.
+            If writing fails.
         """
         import torch
 
         content = io.BytesIO()
-        torch.save({"format": FORMAT, "about": json.dumps(about), "state": state}, content)
+        torch.save({"format": FORMAT, "about": json.dumps(settings), "state": state}, content)
         self._write(_STATE, content.getvalue())
 
-    def load(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Return the state to go on from.
+    def load(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the state to resume from.
+
+        Parameters
+        ----------
+        settings
+            Settings of the training, see `save`.
 
         Raises
         ------
         RunError
-            If there is none, it is damaged, or it belongs to another training.
+            If there is no state, it is damaged, or its settings are different.
         """
         import torch
 
         path = self.folder / _STATE
         if not path.exists():
-            raise RunError(
-                f"{self.folder} has no training to go on with; start it without --resume."
-            )
+            raise RunError(f"{self.folder} has no training to resume; start it without --resume.")
         try:
-            kept = torch.load(path, map_location="cpu", weights_only=True)
-            state: dict[str, Any] = kept["state"]
-            before = json.loads(kept["about"])
-            before["training"] = with_current_names(before.get("training", {}))
-        except Exception:  # noqa: BLE001  (a damaged file raises almost anything)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = content["state"]
+            saved = json.loads(content["about"])
+            if "training" in saved:  # settings may have names of an earlier release
+                saved["training"] = with_current_names(saved["training"])
+        except Exception:  # noqa: BLE001  (torch raises errors of any type for damaged files)
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."
             ) from None
-        differing = _differing(before, json.loads(json.dumps(about)))
-        if differing:
+        changed = _changed_settings(saved, json.loads(json.dumps(settings)))
+        if changed:
             raise RunError(
-                f"{self.folder} holds a training with other {', '.join(sorted(differing))}; go on "
-                f"with the same{_told_values(differing)}, or start anew in another folder."
+                f"{self.folder} holds a training with other {', '.join(sorted(changed))}; resume "
+                f"with the same{_in_brackets(changed)}, or start anew in another folder."
             )
         return state
 
-    def note(self, epochs: Sequence[EpochEnd]) -> None:
-        """Write the history as CSV and JSON, and its curves as a PNG; the kept epoch is named.
+    def write_history(self, epochs: Sequence[EpochEnd]) -> None:
+        """Write the history as CSV and JSON, and its curves as a PNG; the kept epoch is marked.
 
         Raises
         ------
         RunError
-            If the disk does not take them.
+            If writing fails.
         """
         kept = selected_epoch(epochs)
-        rows = [{**asdict(each), "kept": each is kept} for each in epochs]
+        rows = [{**asdict(epoch), "kept": epoch is kept} for epoch in epochs]
         table = io.StringIO()
-        writer = csv.DictWriter(table, [*(each.name for each in fields(EpochEnd)), "kept"])
+        writer = csv.DictWriter(table, [*(field.name for field in fields(EpochEnd)), "kept"])
         writer.writeheader()
         writer.writerows(rows)
         self._write(f"{_HISTORY}.csv", table.getvalue().encode())
         self._write(f"{_HISTORY}.json", json.dumps(rows, indent=1).encode())
-        self._write(_CURVES, curves_png(epochs))
+        self._write(_CURVES, draw_curves(epochs))
 
     def _write(self, name: str, content: bytes) -> None:
         try:
@@ -165,20 +171,20 @@ class TrainingRun:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror}.") from None
 
 
-def _differing(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Return what a training was of by name where it is of something else now, settings singly."""
-    differing: dict[str, Any] = {}
-    for name in {*before, *now}:
-        one, other = before.get(name), now.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            differing |= _differing(one, other)
-        elif one != other:
-            differing[name] = one
-    return differing
+def _changed_settings(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    """Return the saved values of the settings that are different now; nested ones are flattened."""
+    changed: dict[str, Any] = {}
+    for name in {*saved, *current}:
+        before, now = saved.get(name), current.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            changed |= _changed_settings(before, now)
+        elif before != now:
+            changed[name] = before
+    return changed
 
 
-def _told_values(settings: dict[str, Any]) -> str:
-    """Return in brackets the values that are short enough to be said."""
-    plain = {k: v for k, v in sorted(settings.items()) if isinstance(v, (bool, int, float))}
-    told = ", ".join(f"{name}={json.dumps(value)}" for name, value in plain.items())
-    return f" ({told})" if told else ""
+def _in_brackets(settings: dict[str, Any]) -> str:
+    """Return the numbers and booleans among some settings as `` (name=value, …)``, or ""."""
+    short = {k: v for k, v in sorted(settings.items()) if isinstance(v, (bool, int, float))}
+    listed = ", ".join(f"{name}={json.dumps(value)}" for name, value in short.items())
+    return f" ({listed})" if listed else ""

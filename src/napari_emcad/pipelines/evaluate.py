@@ -11,10 +11,11 @@ import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import BACKGROUND, mask_255_to_1, refuse_negative
-from napari_emcad.io.images.opened import ImageFileError
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.io.images.read_write import read_image, read_labels
-from napari_emcad.io.reports.evaluation_sheet import sheet_row
+from napari_emcad.io.images.read import read_image
+from napari_emcad.io.reports.evaluation_sheet import make_sheet_row
 from napari_emcad.pipelines.segment import segment, slices_for
 from napari_emcad.training.metrics import Scores, hausdorff95, score, sum_scores
 
@@ -118,7 +119,7 @@ def compare(
     Parameters
     ----------
     pairs
-        Image and label files, see `napari_emcad.io.images.read_write.paired`.
+        Image and label files, see `napari_emcad.io.images.read.pair_files`.
     checkpoint
         What to evaluate. For a binary network everything above 0 is the truth, so that instance
         labels do; for several classes the values are the classes (a 0/255 mask is class 1).
@@ -282,7 +283,7 @@ def exhibited(case: Case) -> SheetRow:
             f"HD95 {told_distance(case.score.mean_hd95, case.score.unit)}",
         )
     )
-    return sheet_row(case.score.name + where, figures, planes, truth[at], predicted[at])
+    return make_sheet_row(case.score.name + where, figures, planes, truth[at], predicted[at])
 
 
 def told_distance(distance: float, unit: str) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint, ClassLabel
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,7 +51,7 @@ def sample_bright() -> list[LayerData]:
 
 
 def _sample(name: str) -> list[LayerData]:
-    from napari_emcad.io.images.read_write import read_image
+    from napari_emcad.io.images.read import read_image
 
     with as_file(files("napari_emcad") / "assets" / f"{name}.png") as path:
         return [(read_image(path).pixels, {"name": name}, "image")]

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from napari_emcad import bundled_checkpoint
-from napari_emcad.io.checkpoints.card import card
+from napari_emcad.io.checkpoints.card import model_card
 
 
 def history(*entries):
-    return dict(card(replace(bundled_checkpoint(), history=entries)))["History"].splitlines()
+    return dict(model_card(replace(bundled_checkpoint(), history=entries)))["History"].splitlines()
 
 
-def test_every_training_is_told():
+def test_the_history_describes_every_training():
     first = {
         "event": "trained on 539 slices",
         "date": "2026-11-25T06:16:18+00:00",
@@ -34,7 +34,7 @@ def test_every_training_is_told():
 
 
 @pytest.mark.parametrize("entry", [{}, {"date": 5, "epochs": "x", "best_dice": []}])
-def test_what_a_file_says_otherwise_is_no_error(entry):
+def test_unusual_metadata_is_not_an_error(entry):
     assert "a training" in history(entry)[0]
     assert history({**entry, "event": "fine-tuned"})[0].endswith("fine-tuned")
 
@@ -44,4 +44,4 @@ def test_a_training_is_one_line_without_control_characters():
 
 
 def test_without_a_training_there_is_no_history():
-    assert "History" not in dict(card(replace(bundled_checkpoint(), history=())))
+    assert "History" not in dict(model_card(replace(bundled_checkpoint(), history=())))

@@ -48,31 +48,31 @@ def as_readable(config: ModelConfig) -> ModelConfig:
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_every_encoder_is_told(encoder):
+def test_the_encoder_follows_from_the_shapes(encoder):
     config = ModelConfig(encoder)
-    assert published.architecture(shapes_of(config)) == config
+    assert published.infer_config(shapes_of(config)) == config
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in READABLE.items() for value in values]
 )
-def test_every_readable_option_is_told(name, value):
+def test_options_that_change_shapes_follow_from_the_shapes(name, value):
     config = ModelConfig(**{name: value})
-    assert published.architecture(shapes_of(config)) == config
+    assert published.infer_config(shapes_of(config)) == config
 
 
 @settings(max_examples=60, deadline=None, database=None, derandomize=True)
 @given(configs)
 def test_the_architecture_of_a_networks_shapes_is_the_network(config):
     shapes = shapes_of(config)
-    told = published.architecture(shapes)
-    assert told == as_readable(config)
-    published.check(shapes, told)
+    config_from_shapes = published.infer_config(shapes)
+    assert config_from_shapes == as_readable(config)
+    published.check_shapes(shapes, config_from_shapes)
 
 
 @settings(max_examples=20, deadline=None, database=None, derandomize=True)
 @given(configs)
-def test_names_go_there_and_back(config):
+def test_tensor_names_survive_a_round_trip(config):
     ours = {name: name for name in tensor_shapes(config)}
     theirs = published.to_published(ours)
     assert len(theirs) == len(ours)
@@ -92,7 +92,7 @@ def test_a_changed_set_of_shapes_is_never_accepted(config, data):
     else:
         shapes[f"{name}.more"] = shapes[name]
     with pytest.raises(CheckpointError):
-        published.check(shapes, published.architecture(shapes))
+        published.check_shapes(shapes, published.infer_config(shapes))
 
 
 @pytest.mark.parametrize(

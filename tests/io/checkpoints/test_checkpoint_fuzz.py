@@ -42,13 +42,13 @@ def valid(state_of, tmp_path_factory):
 
 
 def read_or_refuse(path) -> None:
-    said, read = path.name, None
+    message, read = path.name, None
     try:
         read = read_checkpoint(path)
     except CheckpointError as error:
-        said = str(error)
-    assert said.splitlines() == [said]
-    assert path.name in said
+        message = str(error)
+    assert message.splitlines() == [message]
+    assert path.name in message
     if read is None:
         return
     shapes = {name: tensor.shape for name, tensor in read.tensors.items()}
@@ -146,9 +146,9 @@ def test_random_architectures(changes, valid, tmp_path):
     )
 )
 def test_random_overrides(changes, valid):
-    said = "."
+    message = "."
     try:
         read_checkpoint(valid / "zip", **changes).network()
     except CheckpointError as error:
-        said = str(error)
-    assert said.splitlines() == [said]
+        message = str(error)
+    assert message.splitlines() == [message]

@@ -29,7 +29,7 @@ def read(path):
     return read_checkpoint(path)
 
 
-def test_without_overrides_all_is_assumed(read):
+def test_without_overrides_all_settings_are_assumed(read):
     assert read.assumed == ASSUMED
     assert read.override() == read or read.override().assumed == ASSUMED
 
@@ -78,7 +78,7 @@ def test_an_integer_size_is_a_square_and_none_is_native(given, size, path):
     assert "preprocessing" not in chosen.assumed
 
 
-def test_a_zoom_is_kept_in_tiles_and_given_up_for_a_size(read, tmp_path):
+def test_a_zoom_is_for_tiles_and_is_reset_by_a_size(read, tmp_path):
     enlarged = read.override(size=None, zoom=1.5)
     write_checkpoint(enlarged, tmp_path / "a.safetensors")
     again = read_checkpoint(tmp_path / "a.safetensors")
@@ -108,9 +108,9 @@ def test_a_title_and_a_description_can_be_set(read):
     assert chosen.assumed == ASSUMED
 
 
-def test_saying_everything_leaves_nothing_assumed(path):
-    said = {"activation": "relu6", "dw_parallel": True, "head": "finest", "size": 352}
-    assert read_checkpoint(path, **said, classes=["polyp"]).assumed == ()
+def test_overriding_everything_leaves_nothing_assumed(path):
+    settings = {"activation": "relu6", "dw_parallel": True, "head": "finest", "size": 352}
+    assert read_checkpoint(path, **settings, classes=["polyp"]).assumed == ()
 
 
 def test_gray_input_brings_gray_preprocessing(path):
@@ -136,7 +136,7 @@ def test_values_that_the_tensors_confirm_are_accepted(path, read):
         ("lgag_kernel_size", 1),
     ],
 )
-def test_contradictions_to_the_tensors_are_refused(name, value, path):
+def test_overrides_that_contradict_the_tensors_are_refused(name, value, path):
     with pytest.raises(CheckpointError, match=rf"^{name}: the tensors"):
         read_checkpoint(path, **{name: value})
 
@@ -191,9 +191,9 @@ def test_values_out_of_bounds_are_refused_in_one_sentence(name, value, read):
     assert "not iterable" not in str(caught.value)
 
 
-def test_control_characters_are_left_out_of_what_people_read(read):
-    said = "\x1b[31mone\x07\r\ntwo\tthree\u2028\x85"
-    chosen = replace(read.override(title=said, description=said), notes=(said,))
+def test_control_characters_are_removed_from_texts(read):
+    text = "\x1b[31mone\x07\r\ntwo\tthree\u2028\x85"
+    chosen = replace(read.override(title=text, description=text), notes=(text,))
     for each in (chosen.title, chosen.description, chosen.notes[0]):
         assert each == "[31mone\ntwo\tthree"
 

@@ -95,7 +95,7 @@ def test_an_empty_file(tmp_path, refused):
     refused(tmp_path / "a.pth", "empty")
 
 
-def test_a_file_that_is_not_there(tmp_path, refused):
+def test_a_missing_file(tmp_path, refused):
     refused(tmp_path / "nowhere.pth", "no such file")
 
 
@@ -103,7 +103,7 @@ def test_a_folder(tmp_path, refused):
     refused(tmp_path, "folder")
 
 
-def test_a_path_of_an_unknown_home(refused):
+def test_a_path_with_an_unknown_user(refused):
     refused(pathlib.Path("~nobody-of-this-name.pth"))
 
 
@@ -185,8 +185,8 @@ def test_a_published_file_cut_short(zipped, share, save, state, refused):
 def test_a_native_file_cut_short(length, native_bytes, tmp_path, refused):
     path = tmp_path / "n.safetensors"
     path.write_bytes(native_bytes[:length])
-    said = refused(path)
-    assert "cut short" in said or "damaged" in said
+    message = refused(path)
+    assert "cut short" in message or "damaged" in message
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_a_native_file_cut_short(length, native_bytes, tmp_path, refused):
     ],
 )
 def test_a_damaged_safetensors_header(table, native_file, refused):
-    said = refused(native_file({}, table, b"0000"))
-    assert "damaged" in said or "without napari-emcad's description" in said
+    message = refused(native_file({}, table, b"0000"))
+    assert "damaged" in message or "without napari-emcad's description" in message
 
 
 def test_a_flipped_byte_within_a_tensor(state, save, refused):
@@ -242,7 +242,7 @@ def test_torchs_warnings_are_not_passed_on(state, tmp_path, recwarn, refused):
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
-def test_safetensors_of_somebody_else(metadata, tmp_path, refused):
+def test_safetensors_of_another_program(metadata, tmp_path, refused):
     path = tmp_path / "model.safetensors"
     safetensors.numpy.save_file({"a": np.zeros(3, np.float32)}, path, metadata)
     refused(path, "safetensors", "description", ".pth")
@@ -290,7 +290,7 @@ def test_metadata_nested_too_deeply(with_metadata, refused):
         ("config", '{"kernel_sizes": [9999]}'),
     ],
 )
-def test_metadata_that_makes_no_sense(key, value, with_metadata, refused):
+def test_invalid_metadata(key, value, with_metadata, refused):
     refused(with_metadata(**{key: value}), "description is damaged")
 
 
@@ -368,10 +368,10 @@ def test_pickles_without_named_tensors(content, save, refused):
 
 
 def test_another_network(save, refused):
-    refused(save(thin({"encoder.weight": (3, 3), "decoder.weight": (3,)})), "unknown here")
+    refused(save(thin({"encoder.weight": (3, 3), "decoder.weight": (3,)})), "unknown network")
 
 
-def test_names_of_tensors_never_break_the_sentence(save, refused):
+def test_names_of_tensors_never_break_the_message(save, refused):
     refused(save(thin({"first\nsecond": (3, 3)})))
 
 
@@ -419,7 +419,7 @@ def test_an_emcad_without_some_tensors(missing, state, save, refused):
     "name",
     ["out_head1.weight", "decoder.mscb4.0.pconv1.0.weight", "backbone.block3.1.norm1.weight"],
 )
-def test_an_emcad_without_a_telling_tensor(name, state, save, refused):
+def test_an_emcad_without_a_characteristic_tensor(name, state, save, refused):
     del state[name]
     refused(save(state))
 
@@ -433,7 +433,7 @@ def test_an_emcad_with_a_tensor_of_another_shape(state, save, refused):
     "name", ["decoder.mscb4.0.pconv1.0.weight", "out_head1.weight", "decoder.lgag3.W_g.0.weight"]
 )
 @pytest.mark.parametrize("shape", [(0, 0, 0, 0), (5, 1, 1, 1), (7, 256, 2, 2), (3,), ()])
-def test_telling_tensors_of_odd_shapes(name, shape, state, save, refused):
+def test_characteristic_tensors_of_odd_shapes(name, shape, state, save, refused):
     state[name] = torch.zeros(shape)
     refused(save(state))
 
@@ -471,7 +471,7 @@ def test_a_variance_below_0(state, save, refused):
     ],
     ids=["complex", "bool", "whole numbers", "float8"],
 )
-def test_weights_that_are_no_plain_numbers(tensor, state, save, refused):
+def test_weights_that_are_not_plain_numbers(tensor, state, save, refused):
     state["out_head1.bias"] = tensor
     refused(save(state), "out_head1.bias")
 
@@ -488,7 +488,7 @@ def encoder_file(state, save):
 
 
 def test_a_bare_encoder_offers_to_start_from_it(encoder_file, refused):
-    refused(encoder_file, "encoder alone", "start_checkpoint", kind=EncoderOnlyError)
+    refused(encoder_file, "encoder alone", "initialize_checkpoint", kind=EncoderOnlyError)
 
 
 @pytest.mark.parametrize("prefix", ["module.", ""])
@@ -510,13 +510,13 @@ def test_a_network_starts_from_timms_names(save, refused):
     torch.manual_seed(1)
     whole = timm.create_model("pvt_v2_b0").eval()
     path = save(whole.state_dict())
-    refused(path, "start_checkpoint", kind=EncoderOnlyError)
+    refused(path, "initialize_checkpoint", kind=EncoderOnlyError)
     encoder, image = initialize_checkpoint(path).network().encoder, torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(encoder(image)[-1], whole.forward_features(image))
 
 
-def test_a_started_network_is_drawn_from_its_seed():
+def test_the_weights_of_a_new_network_depend_on_the_seed():
     one, same, other = (initialize_checkpoint(seed=seed) for seed in (0, 0, 1))
     names = ("heads.stage1.weight", "encoder.patch_embed.proj.weight")
     for name in names:
@@ -534,7 +534,7 @@ def test_starting_draws_nothing_from_the_callers_random_numbers():
 
 
 @pytest.mark.parametrize("change", ["missing", "other shape", "surplus", "not finite"])
-def test_an_encoder_that_is_not_whole_starts_nothing(change, encoder_file, save, refused):
+def test_an_incomplete_encoder_is_refused(change, encoder_file, save, refused):
     body = torch.load(encoder_file, weights_only=True)
     if change == "missing":
         del body["norm4.weight"]
@@ -562,7 +562,7 @@ def test_another_encoder_than_the_files_is_refused(encoder_file):
     ],
     ids=str,
 )
-def test_a_network_that_cannot_be_is_not_started(config, message):
+def test_an_impossible_network_is_refused(config, message):
     with pytest.raises(CheckpointError, match=message):
         initialize_checkpoint(**config)
 

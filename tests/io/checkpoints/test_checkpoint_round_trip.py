@@ -25,7 +25,7 @@ from napari_emcad import (
 )
 from napari_emcad.io.checkpoints.native import FORMAT_VERSION
 
-# sha256 over "name shape" lines, sorted, of published files as they are met in the wild.
+# sha256 over "name shape" lines, sorted, of published files as they are in use.
 PUBLISHED_NAMES = {
     "b0_rgb": (ModelConfig(), "77693c23a50ad078b961d5b06d176a65182e2a490231814a93c9db11d164e095"),
     "b0_gray": (
@@ -197,7 +197,7 @@ def test_an_interrupted_write_leaves_nothing_behind(described, tmp_path, monkeyp
     assert sorted(tmp_path.iterdir()) == listed
 
 
-def test_unwritable_places_are_said(described, tmp_path):
+def test_unwritable_folders_are_refused(described, tmp_path):
     (tmp_path / "folder.pth").mkdir()
     (tmp_path / "file").write_text("")
     for path in ("missing/x.pth", "folder.pth", "file/x.safetensors"):
@@ -206,7 +206,7 @@ def test_unwritable_places_are_said(described, tmp_path):
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
 
 
-def test_a_folder_without_permission_is_said(described, tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_refused(described, tmp_path, monkeypatch):
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -248,7 +248,7 @@ def test_paths_may_be_strings_and_start_at_home(described, tmp_path, monkeypatch
     assert read_checkpoint("~/home.pth").config.num_classes == 1
 
 
-def test_a_started_network_survives_the_published_format(tmp_path):
+def test_a_new_network_survives_the_published_format(tmp_path):
     started = initialize_checkpoint(num_classes=3, kernel_sizes=(1, 3), aggregation="concat")
     write_checkpoint(started, tmp_path / "s.pth")
     back = read_checkpoint(tmp_path / "s.pth")
@@ -256,7 +256,7 @@ def test_a_started_network_survives_the_published_format(tmp_path):
     assert same_tensors(back.tensors, {name: started.tensors[name] for name in back.tensors})
 
 
-def test_the_bundled_checkpoint_is_small_half_precision_and_says_what_it_segments():
+def test_the_bundled_checkpoint_is_small_half_precision_and_described():
     bundled = bundled_checkpoint()
     assert bundled.parameters == 3_916_795
     assert bundled.config == ModelConfig()

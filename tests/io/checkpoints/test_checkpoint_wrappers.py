@@ -138,7 +138,7 @@ def test_a_native_file_may_have_any_name(state, save, bare, tmp_path):
     assert same(read_checkpoint(tmp_path / "n.pth"), bare)
 
 
-def test_a_trained_grey_stem_tells_one_input_channel(state, save):
+def test_a_trained_gray_stem_means_one_input_channel(state, save):
     state["conv.1.num_batches_tracked"] = torch.tensor(4000)
     read = read_checkpoint(save(state))
     assert read.config == ModelConfig(input_channels=1)
@@ -146,7 +146,7 @@ def test_a_trained_grey_stem_tells_one_input_channel(state, save):
     assert read.preprocessing.size == (224, 224)
 
 
-def test_what_a_published_file_does_not_say_is_listed(state, save):
+def test_settings_that_a_published_file_lacks_are_listed(state, save):
     read = read_checkpoint(save(state, "polyps.pth"))
     assert set(read.assumed) == {"activation", "dw_parallel", "preprocessing", "head", "classes"}
     assert read.title == "polyps"

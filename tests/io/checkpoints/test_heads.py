@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel
-from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.io.checkpoints.classes import ClassLabel
+from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 
@@ -35,11 +35,11 @@ def odds(values, k):
 
 
 def test_the_same_names_change_nothing(several):
-    assert with_classes(several, ["a", "b", "c"]) is several
+    assert with_class_names(several, ["a", "b", "c"]) is several
 
 
 def test_one_class_becomes_several_and_keeps_its_odds(binary):
-    more = with_classes(binary, ["wall", "cell"])
+    more = with_class_names(binary, ["wall", "cell"])
     assert more.config.num_classes == 3
     assert [each.name for each in more.classes] == ["wall", "cell"]
     assert more.classes[1].color == binary.classes[0].color
@@ -47,13 +47,13 @@ def test_one_class_becomes_several_and_keeps_its_odds(binary):
 
 
 def test_several_become_one_and_keep_its_odds(several):
-    one = with_classes(several, ["b"])
+    one = with_class_names(several, ["b"])
     assert one.config.num_classes == 1
     np.testing.assert_allclose(odds(logits(one), 1), odds(logits(several), 2), atol=1e-4)
 
 
 def test_classes_may_be_reordered_removed_and_added(several):
-    other = with_classes(several, ["c", "new", "a"])
+    other = with_class_names(several, ["c", "new", "a"])
     assert [each.color for each in other.classes][::2] == ["#778899", "#112233"]
     np.testing.assert_allclose(odds(logits(other), 1), odds(logits(several), 3), atol=1e-4)
     np.testing.assert_allclose(odds(logits(other), 3), odds(logits(several), 1), atol=1e-4)
@@ -63,12 +63,12 @@ def test_classes_may_be_reordered_removed_and_added(several):
 
 
 def test_missing_names_are_filled_in_and_no_class_is_refused(binary):
-    assert [each.name for each in with_classes(binary, ["cell"], 3).classes] == [
+    assert [each.name for each in with_class_names(binary, ["cell"], 3).classes] == [
         "cell",
         "class 2",
         "class 3",
     ]
     with pytest.raises(CheckpointError, match="at least one"):
-        with_classes(binary, [])
+        with_class_names(binary, [])
     with pytest.raises(CheckpointError, match="same name"):
-        with_classes(binary, ["x", "x"])
+        with_class_names(binary, ["x", "x"])

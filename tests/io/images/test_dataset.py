@@ -129,7 +129,7 @@ def test_a_checkpoint_that_resizes_gets_resized_slices(folder):
 
 @pytest.mark.parametrize("classes", [None, 2])
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "words"),
     [
         (mask(1).astype(np.float32) / 2, "whole numbers"),
         (mask(65), "up to 65"),
@@ -137,18 +137,18 @@ def test_a_checkpoint_that_resizes_gets_resized_slices(folder):
         (mask(1).astype(np.int16) * -1, "hold -1"),
     ],
 )
-def test_labels_that_are_no_classes_are_refused_by_name_or_skipped(folder, labels, said, classes):
+def test_labels_that_are_not_classes_are_refused_by_name_or_skipped(folder, labels, words, classes):
     path, put = folder
     put("a.tif", image(), mask(2))
     put("b.tif", image(), labels)
-    with pytest.raises(DatasetError, match=rf"b\.tif.*{said}.*--skip-bad"):
+    with pytest.raises(DatasetError, match=rf"b\.tif.*{words}.*--skip-bad"):
         read(path, classes)
     data = read(path, classes, skip_bad=True)
     assert ([each.name for each in data.slices], data.classes) == (["a.tif"], 2)
     assert "b.tif" in data.skipped[0]
 
 
-def test_a_class_that_only_a_bad_pair_has_is_none(folder):
+def test_a_class_that_only_a_skipped_pair_has_does_not_count(folder):
     path, put = folder
     put("a.png", image(), mask(1))
     put("b.png", image(), mask(3))
@@ -226,7 +226,7 @@ def test_a_yaml_without_names_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", ["[Background, cell]", "{1: background, 2: cell}"])
-def test_the_background_is_no_class(tmp_path, text):
+def test_the_background_is_not_a_class(tmp_path, text):
     (tmp_path / "classes.yaml").write_text(f"classes: {text}")
     with pytest.raises(DatasetError, match="background is value 0"):
         class_names(tmp_path)

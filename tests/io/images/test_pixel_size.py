@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_emcad.io.images.read_write import read_image, read_labels
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.read import read_image
 
 STACK = np.zeros((3, 20, 30), np.uint16)
 OME = {"axes": "ZYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}
-NOTHING = {}, "pixel"
+NO_SIZE = {}, "pixel"
 
 
-def said_of(path) -> tuple[dict[str, float], str]:
+def pixel_size_of(path) -> tuple[dict[str, float], str]:
     opened = read_image(path)
     return dict(opened.scale), opened.unit
 
@@ -26,16 +27,16 @@ def ome(tmp_path):
     def ome(**entries: object) -> tuple[dict[str, float], str]:
         path = tmp_path / "a.ome.tif"
         tifffile.imwrite(path, STACK, metadata=OME | entries)
-        return said_of(path)
+        return pixel_size_of(path)
 
     return ome
 
 
-def test_an_ome_tiff_says_it_for_each_axis_in_micrometres(ome):
+def test_an_ome_tiff_has_a_pixel_size_for_every_axis(ome):
     assert ome() == ({"Z": 2.0, "Y": 0.5, "X": 0.25}, "µm")
 
 
-def test_axes_of_an_ome_tiff_are_brought_to_the_unit_of_x(ome):
+def test_axes_of_an_ome_tiff_are_converted_to_the_unit_of_x(ome):
     scale, unit = ome(PhysicalSizeZ=2000, PhysicalSizeZUnit="nm")
     assert (scale["Z"], unit) == (pytest.approx(2.0), "µm")
     scale, unit = ome(PhysicalSizeXUnit="mm", PhysicalSizeYUnit="mm")
@@ -43,7 +44,7 @@ def test_axes_of_an_ome_tiff_are_brought_to_the_unit_of_x(ome):
 
 
 @pytest.mark.parametrize("greek", ["µm", "μm"])
-def test_both_letters_mu_are_one(greek, ome):
+def test_both_characters_for_micro_are_accepted(greek, ome):
     assert ome(PhysicalSizeXUnit=greek)[1] == "µm"
 
 
@@ -59,17 +60,17 @@ def test_both_letters_mu_are_one(greek, ome):
         {"PhysicalSizeYUnit": "reference frame"},
     ],
 )
-def test_sizes_that_are_none_are_not_believed(entries, ome):
-    assert ome(**entries) == NOTHING
+def test_invalid_sizes_are_ignored(entries, ome):
+    assert ome(**entries) == NO_SIZE
 
 
-def test_a_depth_that_is_none_leaves_the_plane(ome):
+def test_an_invalid_size_along_z_leaves_those_of_y_and_x(ome):
     assert ome(PhysicalSizeZ=0) == ({"Y": 0.5, "X": 0.25}, "µm")
 
 
-def test_an_ome_tiff_without_sizes_says_nothing(tmp_path):
+def test_an_ome_tiff_without_sizes_has_no_pixel_size(tmp_path):
     tifffile.imwrite(tmp_path / "a.ome.tif", STACK, metadata={"axes": "ZYX"})
-    assert said_of(tmp_path / "a.ome.tif") == NOTHING
+    assert pixel_size_of(tmp_path / "a.ome.tif") == NO_SIZE
 
 
 @pytest.mark.parametrize(
@@ -83,31 +84,31 @@ def test_an_ome_tiff_without_sizes_says_nothing(tmp_path):
         ("inch", "inch"),
     ],
 )
-def test_imagej_says_it_in_several_spellings(written, read, tmp_path):
+def test_imagej_spells_units_differently(written, read, tmp_path):
     meta = {"axes": "ZYX", "spacing": 2.0, "unit": written}
     tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(4, 2), metadata=meta)
-    assert said_of(tmp_path / "a.tif") == ({"X": 0.25, "Y": 0.5, "Z": 2.0}, read)
+    assert pixel_size_of(tmp_path / "a.tif") == ({"X": 0.25, "Y": 0.5, "Z": 2.0}, read)
 
 
 @pytest.mark.parametrize("meta", [{}, {"unit": "pixel"}, {"unit": "furlong"}])
-def test_imagej_without_a_unit_of_length_says_nothing(meta, tmp_path):
+def test_imagej_without_a_unit_of_length_has_no_pixel_size(meta, tmp_path):
     meta = {"axes": "ZYX", "spacing": 2.0, **meta}
     tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(4, 2), metadata=meta)
-    assert said_of(tmp_path / "a.tif") == NOTHING
+    assert pixel_size_of(tmp_path / "a.tif") == NO_SIZE
 
 
-def test_imagej_without_a_step_says_it_of_the_plane_alone(tmp_path):
+def test_imagej_without_spacing_has_a_pixel_size_in_the_plane_only(tmp_path):
     meta = {"axes": "ZYX", "unit": "um"}
     tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(4, 2), metadata=meta)
-    assert said_of(tmp_path / "a.tif") == ({"X": 0.25, "Y": 0.5}, "µm")
+    assert pixel_size_of(tmp_path / "a.tif") == ({"X": 0.25, "Y": 0.5}, "µm")
 
 
 @pytest.mark.parametrize(
     ("dots", "unit"), [((40_000, 20_000), "CENTIMETER"), ((101_600, 50_800), "INCH")]
 )
-def test_a_plain_tiff_says_it_by_its_resolution(dots, unit, tmp_path):
+def test_the_pixel_size_of_a_plain_tiff_is_its_resolution(dots, unit, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], resolution=dots, resolutionunit=unit)
-    scale, unit = said_of(tmp_path / "a.tif")
+    scale, unit = pixel_size_of(tmp_path / "a.tif")
     assert scale == {"X": pytest.approx(0.25), "Y": pytest.approx(0.5)}
     assert unit == "µm"
 
@@ -116,21 +117,21 @@ def test_a_plain_tiff_says_it_by_its_resolution(dots, unit, tmp_path):
     ("dots", "unit"),
     [((72, 72), "INCH"), ((300, 300), "INCH"), ((118, 118), "CENTIMETER"), ((4e6, 4e6), "NONE")],
 )
-def test_how_a_tiff_is_printed_is_no_size_of_a_pixel(dots, unit, tmp_path):
+def test_a_print_resolution_is_not_a_pixel_size(dots, unit, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], resolution=dots, resolutionunit=unit)
-    assert said_of(tmp_path / "a.tif") == NOTHING
+    assert pixel_size_of(tmp_path / "a.tif") == NO_SIZE
 
 
-def test_a_resolution_of_0_is_none_and_the_image_is_read(tmp_path):
+def test_a_resolution_of_0_is_ignored(tmp_path):
     dots = ((0, 1), (0, 1))
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], resolution=dots, resolutionunit="INCH")
-    assert said_of(tmp_path / "a.tif") == NOTHING
+    assert pixel_size_of(tmp_path / "a.tif") == NO_SIZE
     assert read_labels(tmp_path / "a.tif").shape == (20, 30)
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".npy"])
-def test_other_files_say_nothing(ending, tmp_path):
+def test_other_files_have_no_pixel_size(ending, tmp_path):
     path = tmp_path / f"a{ending}"
     image = STACK[0].astype(np.uint8)
     np.save(path, image) if ending == ".npy" else iio.imwrite(path, image)
-    assert said_of(path) == NOTHING
+    assert pixel_size_of(path) == NO_SIZE

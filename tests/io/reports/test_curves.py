@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_emcad.io.reports import curves as module
-from napari_emcad.io.reports.curves import curves_png
+from napari_emcad.io.reports.curves import draw_curves
 from napari_emcad.training.events import EpochEnd, selected_epoch
 
 LOSS, DICE = (52, 152, 219), (230, 126, 34)
@@ -21,9 +21,9 @@ def written(monkeypatch):
     words = []
     draw = ImageDraw.ImageDraw.text
 
-    def text(self, xy, said, *more, **options):
-        words.append(said)
-        return draw(self, xy, said, *more, **options)
+    def text(self, xy, string, *more, **options):
+        words.append(string)
+        return draw(self, xy, string, *more, **options)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", text)
     return words
@@ -42,7 +42,7 @@ def course(losses, dice=(), total=None):
 
 
 def picture(epochs):
-    return np.asarray(Image.open(BytesIO(curves_png(epochs))).convert("RGB")).astype(int)
+    return np.asarray(Image.open(BytesIO(draw_curves(epochs))).convert("RGB")).astype(int)
 
 
 def rows_of(page, color):
@@ -55,7 +55,7 @@ def rows_of(page, color):
 def test_epochs_are_whole_numbers_that_do_not_touch(count, written):
     picture(course([1.0] * count))
     ticks = [int(each) for each in written if each.isdecimal() and int(each) > 1]
-    assert len(ticks) == len(set(ticks)) <= module._TICKS + 2
+    assert len(ticks) == len(set(ticks)) <= module._EPOCH_TICKS + 2
     assert all(1 <= each <= count for each in ticks)
     assert not [each for each in written if ImageFont.load_default(13).getlength(each) > 400]
 
@@ -80,7 +80,7 @@ def test_without_anything_held_out_the_last_is_kept_and_there_is_no_second_axis(
 
 
 @pytest.mark.parametrize("outliers", [1, 2, 5])
-def test_outliers_do_not_flatten_the_others_and_are_said(outliers, written):
+def test_outliers_do_not_flatten_the_others_and_are_counted(outliers, written):
     losses = [1000.0] * outliers + list(np.linspace(1, 0.5, 30))
     rows = rows_of(picture(course(losses)), LOSS)
     calm = rows_of(picture(course(losses[outliers:])), LOSS)
@@ -90,7 +90,7 @@ def test_outliers_do_not_flatten_the_others_and_are_said(outliers, written):
 
 
 @pytest.mark.parametrize("losses", [[], [0.0], [0.0, 0.0], [3e-5, 1e-5], [1e9], [7, 0.3]])
-def test_every_course_has_a_picture(losses, written):
+def test_all_training_histories_can_be_drawn(losses, written):
     assert picture(course(losses, [0.5] * len(losses))).shape == (420, 900, 3)
     assert not any("above" in each for each in written[-2:]) or losses == [7, 0.3]
     assert losses or "no epoch has ended yet" in written

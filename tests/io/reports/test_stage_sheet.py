@@ -8,7 +8,8 @@ import pytest
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.io.reports import stage_sheet as module
-from napari_emcad.io.reports.stage_sheet import View, map_sheet
+from napari_emcad.io.reports.stage_panel import channel_panel, format_value, map_panel, panel_size
+from napari_emcad.io.reports.stage_sheet import StageSheet, draw_stage_sheet
 
 SIZE = (64, 96)
 CLASSES = ("background", "nucleus")
@@ -22,13 +23,14 @@ def a_map(name="gate", stage=2, part=None, values=None, factor=(8.0, 8.0), corne
     return StageMap(MapKey(name, stage, part), values, factor, offset, limits, signed)
 
 
-def view(*maps, picture=None, size=SIZE, corner=(0, 0), classes=CLASSES):
+def sheet(*maps, picture=None, size=SIZE, corner=(0, 0), classes=CLASSES):
     picture = np.zeros((1, *size), np.uint8) if picture is None else picture
-    return View("a.png", picture, size, corner, maps, classes)
+    return StageSheet("a.png", picture, size, corner, maps, classes)
 
 
-def panel(found, seen):
-    return np.asarray(module._drawn(found, seen)).astype(int)
+def panel(stage_map, content):
+    size = panel_size(content.size)
+    return np.asarray(map_panel(stage_map, size, content.size, content.corner)).astype(int)
 
 
 def test_colors_run_from_the_first_to_the_last_stop():
@@ -41,11 +43,10 @@ def test_colors_run_from_the_first_to_the_last_stop():
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 5), (7, 11)])
 @pytest.mark.parametrize("corner", [(0, 0), (100, 7)])
-def test_a_map_pixel_is_drawn_where_it_lies(place, corner):
+def test_a_map_pixel_is_drawn_at_its_place_on_the_image(place, corner):
     values = np.zeros((8, 12), np.float32)
     values[place] = 1
-    seen = view(corner=corner)
-    drawn = panel(a_map(values=values, corner=corner), seen)
+    drawn = panel(a_map(values=values, corner=corner), sheet(corner=corner))
     height, width = drawn.shape[:2]
     bright = np.argwhere(drawn[..., 0] > 200)
     for axis, (count, length) in enumerate(((8, height), (12, width))):
@@ -54,16 +55,16 @@ def test_a_map_pixel_is_drawn_where_it_lies(place, corner):
         assert abs(bright[:, axis].max() + 1 - (place[axis] + 1) * block) <= 1
 
 
-def test_what_reaches_past_the_image_is_cut_off_and_not_squeezed():
+def test_map_pixels_beyond_the_image_are_cropped():
     values = np.zeros((3, 3), np.float32)
     values[:, 2] = 1
-    drawn = panel(a_map(stage=4, values=values, factor=(32.0, 32.0)), view(size=(96, 80)))
+    drawn = panel(a_map(stage=4, values=values, factor=(32.0, 32.0)), sheet(size=(96, 80)))
     bright = np.argwhere(drawn[..., 0] > 200)[:, 1]
     assert bright.min() == pytest.approx(drawn.shape[1] * 64 / 80, abs=1)
 
 
 def test_zero_of_a_signed_map_is_white():
-    drawn = panel(a_map("delta"), view())
+    drawn = panel(a_map("adds"), sheet())
     assert (drawn == 0xF7).all()
 
 
@@ -71,15 +72,15 @@ def test_probabilities_are_shown_from_0_to_1_and_others_from_end_to_end():
     half = np.full((8, 12), 0.5, np.float32)
     half[0, 0] = 0.4
     middle = apply_colormap(np.array(0.5), (0, 1), SEQUENTIAL).tolist()
-    assert panel(a_map("probability", values=half), view())[-1, -1].tolist() == middle
+    assert panel(a_map("probability", values=half), sheet())[-1, -1].tolist() == middle
     last = [0xFD, 0xE7, 0x25]
-    assert panel(a_map("gate", values=half), view())[-1, -1].tolist() == last
+    assert panel(a_map("gate", values=half), sheet())[-1, -1].tolist() == last
 
 
-def test_of_all_classes_class_1_is_shown():
+def test_class_1_of_a_map_of_all_classes_is_drawn():
     values = np.zeros((3, 8, 12), np.float32)
     values[1] = 1
-    drawn = panel(a_map("probability", values=values), view(classes=("background", "a", "b")))
+    drawn = panel(a_map("probability", values=values), sheet(classes=("background", "a", "b")))
     assert (drawn == [0xFD, 0xE7, 0x25]).all()
     title = module._column_title(("probability", None), ("background", "a", "b"))
     assert title == "probability, a"
@@ -88,7 +89,7 @@ def test_of_all_classes_class_1_is_shown():
 
 
 def test_bars_are_as_high_as_their_channel():
-    bars = np.asarray(module._bars(np.array([0, 0.5, 1], np.float32), (100, 90))).astype(int)
+    bars = np.asarray(channel_panel(np.array([0, 0.5, 1], np.float32), (100, 90))).astype(int)
     filled = (bars[..., 0] < 128).mean(0)
     assert filled[15] < 0.03
     assert filled[45] == pytest.approx(0.5, abs=0.03)
@@ -96,8 +97,8 @@ def test_bars_are_as_high_as_their_channel():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2000, 3), (520, 696)])
-@pytest.mark.parametrize("doubts", [0, 3])
-def test_everything_fits_onto_the_page(size, doubts):
+@pytest.mark.parametrize("uncertainty", [0, 3])
+def test_everything_fits_onto_the_page(size, uncertainty):
     factor = tuple(s / c for s, c in zip(size, (8, 12), strict=True))
     maps = [a_map(stage=n, factor=factor) for n in (4, 3, 2, 1)]
     maps += [
@@ -105,19 +106,22 @@ def test_everything_fits_onto_the_page(size, doubts):
         for kind in ("entropy", "disagreement", "flip_disagreement")
     ]
     maps += [StageMap(MapKey("channel", 3), np.ones(160, np.float32), None, None, (0, 1))]
-    page = map_sheet(view(*maps[: 4 + doubts], maps[-1], size=size))
+    page = draw_stage_sheet(sheet(*maps[: 4 + uncertainty], maps[-1], size=size))
     assert page.dtype == np.uint8
     assert max(page.shape) < 3000
     for edge in (page[:4], page[-4:], page[:, :4], page[:, -4:]):
         assert (edge == 255).all()
 
 
-def test_doubt_alone_and_stages_alone_are_sheets():
-    assert map_sheet(view(a_map("entropy", None))).shape[0] < map_sheet(view(a_map())).shape[0]
+def test_uncertainty_alone_and_stages_alone_are_sheets():
+    assert (
+        draw_stage_sheet(sheet(a_map("entropy", None))).shape[0]
+        < draw_stage_sheet(sheet(a_map())).shape[0]
+    )
 
 
-def test_an_uneven_factor_is_told_for_both_axes():
-    assert module._pixels((8.0, 8.0)) == "8 px each"
-    assert module._pixels((21.333, 16.0)) == "21.3 x 16 px each"
-    assert module._figure(5e-7, 1.0) == "0"
-    assert module._figure(0.98765, 1.0) == "0.988"
+def test_an_uneven_factor_is_written_for_both_axes():
+    assert module._format_factor((8.0, 8.0)) == "8 px each"
+    assert module._format_factor((21.333, 16.0)) == "21.3 x 16 px each"
+    assert format_value(5e-7, 1.0) == "0"
+    assert format_value(0.98765, 1.0) == "0.988"

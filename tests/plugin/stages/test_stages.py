@@ -541,10 +541,10 @@ def test_the_image_is_not_what_it_was_when_the_job_ends(panel, shown, qtbot, gat
 
 
 def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
-    from napari_emcad.io.checkpoints.heads import with_classes
+    from napari_emcad.io.checkpoints.heads import with_class_names
 
     checkpoint = panel.session.checkpoint
-    panel.session.open(with_classes(checkpoint, ["nucleus", "cell"]))
+    panel.session.open(with_class_names(checkpoint, ["nucleus", "cell"]))
     stages = panel.stages.panel
     titles = [stages._class.itemText(n) for n in range(stages._class.count())]
     assert titles == ["nucleus", "cell", "background"]

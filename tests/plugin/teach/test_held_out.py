@@ -19,7 +19,7 @@ from napari_emcad.interactive.calibrate import (
     fit_calibration,
     held_out_predictions,
 )
-from napari_emcad.io.checkpoints.heads import with_classes
+from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
 from napari_emcad.plugin.widgets.bar_plot import COLOR
@@ -167,7 +167,7 @@ def test_what_is_missing_is_said(painted, qtbot):
     panel.stages.calibrating.calibrate()
     assert "train it first" in panel.job_bar.message
     names = [each.name for each in panel.session.project.classes]
-    panel.session.open(with_classes(panel.session.checkpoint, names))
+    panel.session.open(with_class_names(panel.session.checkpoint, names))
     calibrate(panel, qtbot)
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
 

@@ -1,4 +1,4 @@
-"""A checkpoint in words: what a person wants to know before using it."""
+"""Model card: a checkpoint described for the people who use it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.checkpoints.checkpoint import plain_text
+from napari_emcad.io.plain_text import strip_control_characters
 from napari_emcad.model.macs import count_macs
 
 if TYPE_CHECKING:
@@ -21,10 +21,11 @@ _ASSUMED = {
     "head": "prediction",
     "classes": "class names",
 }
+"""Captions of the settings that may be assumed."""
 
 
-def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """Return (caption, text) rows; a text may have several lines."""
+def model_card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """Return captions and texts of the rows of a model card; texts may have several lines."""
     config = checkpoint.config
     rows = [
         ("Network", _network(config)),
@@ -41,17 +42,17 @@ def card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     return rows
 
 
-def remarks(checkpoint: Checkpoint) -> str:
-    """Return what the user should know before trusting the model, or ""."""
-    said = list(checkpoint.notes)
+def usage_notes(checkpoint: Checkpoint) -> str:
+    """Return what a user should know before relying on the model, or ""."""
+    notes = list(checkpoint.notes)
     if checkpoint.assumed:
-        names = ", ".join(_ASSUMED.get(each, each) for each in checkpoint.assumed)
-        said.append(f"The file does not say: {names}. Usual values are assumed; check them.")
-    return " ".join(said)
+        names = ", ".join(_ASSUMED.get(name, name) for name in checkpoint.assumed)
+        notes.append(f"The file does not contain: {names}. Defaults are assumed; check them.")
+    return " ".join(notes)
 
 
-def description(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return all that is known of a checkpoint but its tensors, as plain values for JSON."""
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return a checkpoint without its tensors as plain values for JSON."""
     return {
         "title": checkpoint.title,
         "description": checkpoint.description,
@@ -79,7 +80,7 @@ def _network(config: ModelConfig) -> str:
 
 
 def _classes(checkpoint: Checkpoint) -> str:
-    return "\n".join(f"{k} {each.name}" for k, each in enumerate(checkpoint.classes, start=1))
+    return "\n".join(f"{k} {label.name}" for k, label in enumerate(checkpoint.classes, start=1))
 
 
 def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
@@ -110,23 +111,20 @@ def _origin(checkpoint: Checkpoint) -> str:
 
 def _history(checkpoint: Checkpoint) -> str:
     """Return a line per training, oldest first."""
-    lines = (plain_text(_training(each)) for each in checkpoint.history)
-    return "\n".join(" ".join(each.split()) for each in lines)
+    lines = (strip_control_characters(_training(entry)) for entry in checkpoint.history)
+    return "\n".join(" ".join(line.split()) for line in lines)
 
 
 def _training(entry: dict[str, Any]) -> str:
-    """Return what is known of a training: files of others may say anything."""
-    date, epochs, dice = (entry.get(name) for name in ("date", "epochs", "best_dice"))
-    title, sha = entry.get("parent_title"), entry.get("parent")
-    parent = f"“{title}”" if title else str(sha or "")[:16]
-    said = [
-        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else _event(entry),
+    """Return a line about a training; values of unexpected types are left out."""
+    date, epochs, dice = (entry.get(key) for key in ("date", "epochs", "best_dice"))
+    title, sha256 = entry.get("parent_title"), entry.get("parent")
+    parent = f"“{title}”" if title else str(sha256 or "")[:16]
+    event = str(entry.get("event", "a training"))
+    parts = [
+        f"{epochs} epoch{'s' * (epochs != 1)}" if isinstance(epochs, int) else event,
         f"best Dice {dice:.3f}" if isinstance(dice, (int, float)) else "",
         str(entry["ending"]) if entry.get("ending") in ("stopped", "diverged") else "",
         f"from {parent}" if parent else "",
     ]
-    return f"{str(date)[:10]}: " * bool(date) + ", ".join(each for each in said if each)
-
-
-def _event(entry: dict[str, Any]) -> str:
-    return str(entry.get("event", "a training"))
+    return f"{str(date)[:10]}: " * bool(date) + ", ".join(part for part in parts if part)

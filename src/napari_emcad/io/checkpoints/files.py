@@ -1,10 +1,10 @@
-"""Checkpoints in files: published ones and our own, read and written."""
+"""Reading and writing checkpoint files, in the published and the native format."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from importlib.resources import as_file, files
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +12,17 @@ import numpy as np
 
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints import published
-from napari_emcad.io.checkpoints.checkpoint import (
-    GRAY_DEFAULT,
-    RGB_DEFAULT,
-    Checkpoint,
-    Origin,
-    class_labels,
-    default_classes,
-)
-from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
-from napari_emcad.io.checkpoints.known import KNOWN, fingerprint
+from napari_emcad.io.checkpoints.checkpoint import Checkpoint, Origin
+from napari_emcad.io.checkpoints.classes import class_labels, default_classes
+from napari_emcad.io.checkpoints.foreign import check_weights, is_pvt_encoder
+from napari_emcad.io.checkpoints.known import KNOWN, default_preprocessing, fingerprint
 from napari_emcad.io.checkpoints.native import native_bytes, read_native
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
 from napari_emcad.io.checkpoints.sniff import (
     CheckpointError,
     EncoderOnlyError,
-    file_path,
+    expand_path,
+    file_sha256,
     sniff,
 )
 
@@ -43,22 +38,22 @@ _BUNDLED = "assets/nuclei_b0.safetensors"
 
 
 def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
-    """Read a published or native PVT-EMCAD checkpoint; nothing in the file is executed.
+    """Read a published or native PVT-EMCAD checkpoint; no code in the file is executed.
 
     Parameters
     ----------
     path
-        A ``.pth`` or ``.pt`` file with a published state dict, or our own ``.safetensors``. The
-        file's content decides, not its name.
+        A ``.pth`` or ``.pt`` file with a published state dict, or a native ``.safetensors`` file.
+        The content of the file decides, not its name.
     **overrides
-        What the file cannot say, see `Checkpoint.override`.
+        Settings that the file does not contain, see `Checkpoint.override`.
 
     Raises
     ------
     CheckpointError
-        With one sentence: what the file is, what was expected, what to do.
+        If the file cannot be used; the message says what it is, what was expected, what to do.
     """
-    path = file_path(path)
+    path = expand_path(path)
     try:
         kind = sniff(path)
         checkpoint = _read_native(path) if kind == "safetensors" else _read_published(path, kind)
@@ -69,13 +64,13 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
 
 
 def bundled_checkpoint() -> Checkpoint:
-    """Return the checkpoint that comes with the package: nuclei, B0."""
+    """Return the checkpoint that comes with the package: nuclei, PVTv2-B0."""
     with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
         return read_checkpoint(path)
 
 
 def is_bundled(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is the one that comes with the package."""
+    """Return whether a checkpoint is the one that comes with the package."""
     return (
         Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
         and checkpoint.origin.format == "native"
@@ -83,27 +78,25 @@ def is_bundled(checkpoint: Checkpoint) -> bool:
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bool = False) -> None:
-    """Write a checkpoint, natively or for the authors' code, as the name's ending says.
-
-    The file appears whole or not at all: it is written beside and renamed.
+    """Write a checkpoint atomically, in the format that the file name extension stands for.
 
     Parameters
     ----------
     checkpoint
-        What to write.
+        Checkpoint to write.
     path
-        ``.safetensors`` for our format with all it knows; ``.pth`` or ``.pt`` for a published
-        state dict, which holds tensors alone.
+        ``.safetensors`` for the native format with all metadata; ``.pth`` or ``.pt`` for a
+        published state dict for the authors' code, which contains only tensors.
     half
         Whether to store weights as float16, half the size.
 
     Raises
     ------
     CheckpointError
-        If the ending is another one, or the file cannot be written.
+        If the extension is another one, a weight is too large for float16, or writing fails.
     """
-    path = file_path(path)
-    tensors = {k: _half(v) if half else v for k, v in checkpoint.tensors.items()}
+    path = expand_path(path)
+    tensors = {name: _to_half(t) if half else t for name, t in checkpoint.tensors.items()}
     if path.suffix.lower() == ".safetensors":
         content = native_bytes(checkpoint, tensors)
     elif path.suffix.lower() in (".pth", ".pt"):
@@ -122,36 +115,35 @@ def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bo
 
 
 def _read_native(path: Path) -> Checkpoint:
-    return replace(read_native(path), origin=Origin(str(path), _sha256(path), "native"))
+    return replace(read_native(path), origin=Origin(str(path), file_sha256(path), "native"))
 
 
 def _read_published(path: Path, kind: Kind) -> Checkpoint:
-    raw = read_pickled_tensors(path, kind)
-    tensors, extra = published.unwrapped(raw)
+    tensors, extra = published.strip_wrappers(read_pickled_tensors(path, kind))
     if is_pvt_encoder(tensors):
         raise EncoderOnlyError
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    config = published.architecture(shapes)
-    published.check(shapes, config)
-    check_numbers(tensors)
-    if tensors["conv.1.num_batches_tracked"] > 0:  # only gray training runs the gray stem
+    config = published.infer_config(shapes)
+    published.check_shapes(shapes, config)
+    check_weights(tensors)
+    if tensors["conv.1.num_batches_tracked"] > 0:  # only gray images pass through the gray stem
         config = replace(config, input_channels=1)
     notes = (f"Left out, as segmentation does not use them: {', '.join(extra)}.",) if extra else ()
-    return _with_what_is_known(
-        Checkpoint(
-            config=config,
-            tensors=published.to_native(tensors, config),
-            preprocessing=RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT,
-            classes=default_classes(config.num_classes),
-            title=path.stem,
-            origin=Origin(str(path), _sha256(path), "published"),
-            assumed=("activation", "dw_parallel", "preprocessing", "head", "classes"),
-            notes=notes,
-        )
+    checkpoint = Checkpoint(
+        config=config,
+        tensors=published.to_native(tensors, config),
+        preprocessing=default_preprocessing(config.input_channels),
+        classes=default_classes(config.num_classes),
+        title=path.stem,
+        origin=Origin(str(path), file_sha256(path), "published"),
+        assumed=("activation", "dw_parallel", "preprocessing", "head", "classes"),
+        notes=notes,
     )
+    return _complete_if_known(checkpoint)
 
 
-def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
+def _complete_if_known(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the settings of a known file, which is recognized by its weights."""
     known = KNOWN.get(fingerprint(checkpoint.tensors))
     if known is None:
         return checkpoint
@@ -167,26 +159,22 @@ def _with_what_is_known(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _published_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    from io import BytesIO
-
     import torch
 
-    named = published.to_published(tensors)
+    state_dict = {
+        name: torch.from_numpy(np.array(tensor))
+        for name, tensor in published.to_published(tensors).items()
+    }
     content = BytesIO()
-    torch.save({k: torch.from_numpy(np.array(v)) for k, v in named.items()}, content)
+    torch.save(state_dict, content)
     return content.getvalue()
 
 
-def _half(tensor: NDArray[Any]) -> NDArray[Any]:
+def _to_half(tensor: NDArray[Any]) -> NDArray[Any]:
     if tensor.dtype.kind != "f":
         return tensor
     with np.errstate(over="ignore"):
-        halved = tensor.astype(np.float16)
-    if not np.isfinite(halved).all():
+        half = tensor.astype(np.float16)
+    if not np.isfinite(half).all():
         raise CheckpointError("Some weights are too large for float16; write it in full precision.")
-    return halved
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return half

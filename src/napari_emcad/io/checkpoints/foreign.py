@@ -1,4 +1,4 @@
-"""What a set of tensors is, when it is not a PVT-EMCAD network."""
+"""Recognizing tensors that do not belong to a PVT-EMCAD network."""
 
 from __future__ import annotations
 
@@ -13,26 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
-
-
-def is_pvt_encoder(names: Collection[str]) -> bool:
-    """Whether these are the tensors of a bare PVTv2, in its original or timm's names."""
-    original = {"patch_embed1.proj.weight", "block1.0.attn.q.weight"}
-    timm = {"patch_embed.proj.weight", "stages.0.blocks.0.attn.q.weight"}
-    return any(each <= set(names) for each in (original, timm))
-
-
-def describe_foreign(names: Collection[str]) -> str:
-    """Return what the tensors are and what to do, as the rest of a sentence about a file."""
-    for found, description in _KINDS:
-        if any(re.search(found, name) for name in names):
-            return description
-    first = ", ".join(list(names)[:3])
-    return (
-        f"its {len(names)} tensors are of a network unknown here (the first are {first}); "
-        f"a PVT-EMCAD checkpoint was expected"
-    )
-
 
 _KINDS = [
     (
@@ -58,20 +38,40 @@ _KINDS = [
         "PVT-EMCAD checkpoint",
     ),
 ]
+"""Pattern of a tensor name, and the description of a network that has such a tensor."""
 
 
-def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse tensors that are no weights.
+def is_pvt_encoder(names: Collection[str]) -> bool:
+    """Return whether these are the tensors of a bare PVTv2, with its original names or timm's."""
+    original = {"patch_embed1.proj.weight", "block1.0.attn.q.weight"}
+    timm = {"patch_embed.proj.weight", "stages.0.blocks.0.attn.q.weight"}
+    return original <= set(names) or timm <= set(names)
+
+
+def describe_foreign(names: Collection[str]) -> str:
+    """Return what the tensors are and what to do, as the end of a sentence about a file."""
+    for pattern, description in _KINDS:
+        if any(re.search(pattern, name) for name in names):
+            return description
+    first = ", ".join(list(names)[:3])
+    return (
+        f"its {len(names)} tensors belong to an unknown network (the first are {first}); "
+        f"a PVT-EMCAD checkpoint was expected"
+    )
+
+
+def check_weights(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse tensors that cannot be weights.
 
     Raises
     ------
     CheckpointError
-        If one holds other things than numbers, NaN or infinities, numbers that float32 cannot hold,
-        or a variance below 0.
+        If a tensor has another type than a number, values that are not finite or too large for
+        float32, or variances below 0.
     """
     for name, tensor in tensors.items():
-        counts = name.endswith("num_batches_tracked")
-        if tensor.dtype.kind not in ("fiu" if counts else "f"):
+        is_counter = name.endswith("num_batches_tracked")
+        if tensor.dtype.kind not in ("fiu" if is_counter else "f"):
             raise CheckpointError(
                 f"its tensor {name} holds {tensor.dtype}, not weights; save it as float32"
             )
@@ -84,10 +84,10 @@ def check_numbers(tensors: Mapping[str, NDArray[Any]]) -> None:
             fits = np.isfinite(tensor.astype(np.float32, copy=False)).all()
         if not fits:
             raise CheckpointError(
-                f"its tensor {name} has values that float32 cannot hold; ask whoever made it for "
+                f"its tensor {name} has values that float32 cannot hold; ask its author for "
                 f"another copy"
             )
         if name.endswith("running_var") and tensor.min(initial=0) < 0:
             raise CheckpointError(
-                f"its tensor {name} has variances below 0; ask whoever made it for another copy"
+                f"its tensor {name} has variances below 0; ask its author for another copy"
             )

@@ -1,79 +1,50 @@
-"""PVTv2 encoders with ImageNet weights, from timm's repositories on the Hugging Face hub.
+"""PVTv2 encoders with ImageNet weights, from timm's repositories on the Hugging Face Hub.
 
-Nothing here opens a connection before `hub_encoder` is called. A file is held in memory until its
-sha256 is the one that the hub told, so the hub's cache never sees a part of it, or another file.
+`huggingface_hub` downloads and caches them; nothing here opens a connection before `hub_encoder`
+is called.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import logging
 import re
-import shutil
 import ssl
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from io import BytesIO
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from napari_emcad.io.atomic_write import write_bytes
-from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.io.checkpoints.sniff import CheckpointError, file_sha256
 from napari_emcad.model.encoders import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from threading import Event
 
-_PIECE = 2**16
-"""Bytes between two looks at whether to stop."""
+    Progress = Callable[[int, int], None]
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_CHUNK = 2**16
+"""Bytes between two reports of progress, and between two checks of the stop event."""
+
+_SHA256, _COMMIT = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 class FetchStopped(Exception):
-    """The fetch was stopped before its end; nothing of it is kept."""
+    """The download was stopped before its end; nothing of it is kept."""
 
 
-class _Unfetched(CheckpointError):
-    """The hub did not deliver; someone else's connection may."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A file in a repository on the hub."""
-
-    repo: str
-    filename: str
-
-    @property
-    def folder(self) -> Path:
-        """Where the hub's library keeps what it has of this repository."""
-        from huggingface_hub.file_download import repo_folder_name
-
-        return _cache() / str(repo_folder_name(repo_id=self.repo, repo_type="model"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Announced:
-    """What the hub tells of a file before it sends it."""
-
-    sha256: str
-    size: int
-    commit: str
+class _DownloadError(CheckpointError):
+    """The Hub did not deliver the file; another machine may be able to download it."""
 
 
 def hub_encoder(
-    encoder: str = "pvt_v2_b0",
-    progress: Callable[[int, int], None] | None = None,
-    stop: Event | None = None,
+    encoder: str = "pvt_v2_b0", progress: Progress | None = None, stop: Event | None = None
 ) -> Path:
-    """Return the file of an encoder with timm's ImageNet weights, fetched if it is not there yet.
+    """Return the file of an encoder with timm's ImageNet weights, downloaded if it is not cached.
 
-    A file in the hub's cache is used without any connection. The hub's own environment variables
-    are followed: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, and
+    A file in the cache of `huggingface_hub` is used without a connection. The environment variables
+    of the Hub are followed: ``HF_HOME``, ``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, and
     ``HTTPS_PROXY``.
 
     Parameters
@@ -81,21 +52,22 @@ def hub_encoder(
     encoder
         A key of `ENCODERS`.
     progress
-        Told the bytes that have arrived, and all there are; not called for a file in the cache.
+        Called with the bytes received so far and the size of the file; not called for a cached
+        file.
     stop
-        Once set, the fetch ends with the next piece that arrives, or once it has waited for one
-        as long as ``HF_HUB_DOWNLOAD_TIMEOUT`` says (10 s).
+        Event that ends the download: with the next bytes that arrive, or when none have arrived for
+        ``HF_HUB_DOWNLOAD_TIMEOUT`` (10 s).
 
     Returns
     -------
     Path
-        A ``model.safetensors`` for `initialize_checkpoint`, in the hub's cache.
+        A ``model.safetensors`` for `initialize_checkpoint`, in the cache of `huggingface_hub`.
 
     Raises
     ------
     CheckpointError
-        If it can be neither found nor fetched: no connection, another sha256 than the hub told, no
-        room or no permission in the cache. One sentence says why, another what to do.
+        If the file can be neither found nor downloaded: no connection, another SHA-256 than
+        announced, no space or no permission in the cache. The message says why and what to do.
     FetchStopped
         If `stop` was set.
     """
@@ -103,179 +75,192 @@ def hub_encoder(
         raise CheckpointError(
             f"There is no encoder {encoder}; choose one of {', '.join(ENCODERS)}."
         )
-    source = _source(encoder)
+    repo, filename = _location(encoder)
+    stop = stop or threading.Event()
     try:
-        return _cached(source) or _fetched(source, progress, stop)
-    except _Unfetched as error:
-        if stop is not None and stop.is_set():
+        return _cached(repo, filename) or _fetch(repo, filename, progress, stop)
+    except _DownloadError as error:
+        if stop.is_set():
             raise FetchStopped from error
         raise CheckpointError(
-            f"{encoder} cannot be fetched: {error}. Download {source.filename} from "
-            f"https://huggingface.co/{source.repo} on a connected machine and start from that "
-            f"file (--start FILE)."
+            f"{encoder} cannot be fetched: {error}. Download {filename} from "
+            f"https://huggingface.co/{repo} on a connected machine and start from that file "
+            f"(--start FILE)."
         ) from error
     except CheckpointError as error:
         raise CheckpointError(f"{encoder} cannot be fetched: {error}.") from error
 
 
-def _source(encoder: str) -> _Source:
+def _location(encoder: str) -> tuple[str, str]:
+    """Return the repository and the file name of an encoder."""
     from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before timm)
     import timm
 
-    known = timm.get_pretrained_cfg(f"{encoder}.in1k")
-    return _Source(known.hf_hub_id, known.hf_hub_filename or "model.safetensors")
+    pretrained = timm.get_pretrained_cfg(f"{encoder}.in1k")
+    return pretrained.hf_hub_id, pretrained.hf_hub_filename or "model.safetensors"
 
 
-def _cache() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
-
-
-def _cached(source: _Source) -> Path | None:
-    """Return the file in the cache; one that is damaged or cannot be read is not there."""
+def _cached(repo: str, filename: str) -> Path | None:
+    """Return the file in the cache, None if it is missing, damaged or unreadable."""
     from huggingface_hub import try_to_load_from_cache
 
     with suppress(OSError):
-        found = try_to_load_from_cache(source.repo, source.filename)
-        if isinstance(found, str) and _intact(Path(found)):
-            return Path(found)
+        path = try_to_load_from_cache(repo, filename)
+        if isinstance(path, str) and _is_intact(Path(path)):
+            return Path(path)
     return None
 
 
-def _intact(path: Path) -> bool:
-    """Whether a cached file has the sha256 that its link tells; a plain file tells none."""
-    told = path.readlink().name if path.is_symlink() else ""
-    if not _SHA256.fullmatch(told):
-        return True
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == told
+def _is_intact(path: Path) -> bool:
+    """Return whether a file has the SHA-256 that its symbolic link names, if it is a link."""
+    expected = path.readlink().name if path.is_symlink() else ""
+    return not _SHA256.fullmatch(expected) or file_sha256(path) == expected
 
 
-def _fetched(
-    source: _Source, progress: Callable[[int, int], None] | None, stop: Event | None
-) -> Path:
-    with _opened(source) as (announced, pieces):
-        _check_room(announced.size)
-        content = BytesIO()
-        for piece in pieces:
-            if stop is not None and stop.is_set():
-                raise FetchStopped
-            content.write(piece)
-            if progress is not None:
-                progress(min(content.tell(), announced.size), announced.size)
-    found = hashlib.sha256(content.getbuffer()).hexdigest()
-    if found != announced.sha256:
-        raise _Unfetched(
-            f"what arrived is not what the hub told (sha256 {found[:12]}… instead of "
-            f"{announced.sha256[:12]}…); nothing of it is kept, try again"
+def _fetch(repo: str, filename: str, progress: Progress | None, stop: Event) -> Path:
+    """Download a file into the cache, in place of a damaged one, and verify it."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    url, timeout = hf_hub_url(repo, filename), constants.HF_HUB_ETAG_TIMEOUT
+    try:  # `hf_hub_download` asks again, but it repeats a request that fails for half a minute
+        announced = get_hf_file_metadata(url, timeout=timeout)
+    except Exception as error:  # httpx and httpx2 have no common base class
+        raise _failure(error, f"{repo}/{filename}") from error
+    sha256, commit = announced.etag or "", announced.commit_hash or ""
+    if announced.size is None or not (_SHA256.fullmatch(sha256) and _COMMIT.fullmatch(commit)):
+        raise _DownloadError(
+            f"{urlsplit(url).hostname} does not announce SHA-256 and size, so that nothing can be "
+            f"verified"
         )
-    return _filed(source, announced, content.getvalue())
-
-
-@contextmanager
-def _opened(source: _Source) -> Iterator[tuple[_Announced, Iterator[bytes]]]:
-    """Ask for a file; what is known of it and its content, which has yet to arrive."""
-    request = _request(source)
-    with ExitStack() as stack:
-        try:
-            response = stack.enter_context(request)
-        except Exception as error:  # what the two clients raise has no common parent
-            raise _Unfetched(_trouble(error)) from error
-        announced = _announced(response, source)
-        yield announced, _pieces(response, announced.size)
-
-
-def _request(source: _Source) -> Any:
-    """Return a request of one file, which is sent when it is entered."""
-    from huggingface_hub import constants, hf_hub_url
-    from huggingface_hub.utils import get_session
-
-    url, headers = hf_hub_url(source.repo, source.filename), _headers()
-    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    session: Any = get_session()
-    if callable(session.stream):  # httpx, from version 1 on; in requests it is a setting
-        return session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True)
-    return _requested(session, url, headers, timeout)
-
-
-def _headers() -> dict[str, str]:
-    from huggingface_hub import get_token
-
-    headers = {"accept-encoding": "identity", "user-agent": "napari-emcad"}
-    with suppress(OSError):  # a login that cannot be read is none
-        token = get_token()  # private mirrors want one
-        if token is not None:
-            headers["authorization"] = f"Bearer {token}"
-    return headers
-
-
-@contextmanager
-def _requested(session: Any, url: str, headers: dict[str, str], timeout: float) -> Iterator[Any]:
-    """Do with requests what httpx does by itself."""
-    with session.get(url, headers=headers, timeout=timeout, stream=True) as response:
-        yield response
-
-
-def _announced(response: Any, source: _Source) -> _Announced:
-    host = urlsplit(str(response.url)).hostname
-    if response.status_code == 404:
-        raise _Unfetched(f"{host} has no {source.repo}/{source.filename}")
-    if response.status_code in (401, 403):
-        raise _Unfetched(
-            f"{host} gives no access (status {response.status_code}), perhaps as the token of your "
-            f"login is out of date"
-        )
-    if response.status_code != 200:
-        raise _Unfetched(f"{host} answers with status {response.status_code}, try again later")
-    headers: dict[str, str] = {}
-    for each in (response, *reversed(response.history)):  # the hub's word over that of its stores
-        headers |= {name.lower(): value for name, value in each.headers.items()}
-    etag = headers.get("x-linked-etag") or headers.get("etag", "")
-    sha256, commit = etag.removeprefix("W/").strip('"'), headers.get("x-repo-commit", "")
-    size = headers.get("x-linked-size") or response.headers.get("content-length", "")
-    if not (_SHA256.fullmatch(sha256) and _COMMIT.fullmatch(commit) and size.isdecimal()):
-        raise _Unfetched(f"{host} does not tell its sha256 and size, so nothing can be verified")
-    return _Announced(sha256, int(size), commit)
-
-
-def _pieces(response: Any, size: int) -> Iterator[bytes]:
-    """Yield the content as it arrives, and a piece too much at most."""
-    read = response.iter_bytes if hasattr(response, "iter_bytes") else response.iter_content
-    arrived = 0
-    cause: Exception | None = None
+    bar = _ProgressBar(announced.size, progress, stop)
     try:
-        for piece in read(_PIECE):
-            arrived += len(piece)
-            yield piece
-            if arrived > size:
-                return
-    except Exception as error:  # noqa: BLE001  (what the two clients raise has no common parent)
-        cause = error
-    if arrived < size:
-        host = urlsplit(str(response.url)).hostname
-        raise _Unfetched(
-            f"the connection to {host} broke off after {arrived / 1e6:.1f} of {size / 1e6:.1f} MB"
-        ) from cause
+        with _small_chunks(), _stop_between_retries(stop):
+            path = hf_hub_download(
+                repo, filename, force_download=True, etag_timeout=timeout, tqdm_class=bar
+            )
+    except Exception as error:
+        if isinstance(error, FetchStopped) or error is bar.error:
+            raise
+        raise _failure(error, f"{repo}/{filename}", bar) from error
+    _verify(Path(path), sha256)
+    return Path(path)
 
 
-def _trouble(error: Exception) -> str:
+def _verify(path: Path, sha256: str) -> None:
+    """Remove a file from the cache and raise if it does not have the announced SHA-256."""
+    found = file_sha256(path)
+    if found != sha256:
+        for file in (path.resolve(), path):
+            file.unlink(missing_ok=True)
+        raise _DownloadError(
+            f"what arrived is not what the Hub announced (SHA-256 {found[:12]}… instead of "
+            f"{sha256[:12]}…); nothing of it is kept, try again"
+        )
+
+
+class _ProgressBar:
+    """The part of tqdm that `hf_hub_download` uses; what it raises ends the download."""
+
+    def __init__(self, size: int, progress: Progress | None, stop: Event) -> None:
+        self.size, self.received = size, 0
+        self.error: Exception | None = None
+        self._progress, self._stop = progress, stop
+
+    def __call__(self, *_: Any, initial: int = 0, **__: Any) -> _ProgressBar:
+        self.received = initial
+        return self
+
+    def __enter__(self) -> _ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, count: int) -> None:
+        self.received += count
+        try:
+            if self._stop.is_set():
+                raise FetchStopped
+            if self.received > self.size:
+                raise _DownloadError("more arrives than the Hub announced; nothing of it is kept")
+            if self._progress is not None:
+                self._progress(self.received, self.size)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _small_chunks() -> Iterator[None]:
+    """Make the library download over plain HTTP in small chunks; both of its settings are global.
+
+    Xet, its other protocol, cannot be ended from the progress bar, and the usual chunk of 10 MB is
+    most of a small encoder.
+    """
+    from huggingface_hub import constants
+
+    usual = constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE
+    constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE = True, _CHUNK
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE = usual
+
+
+@contextmanager
+def _stop_between_retries(stop: Event) -> Iterator[None]:
+    """Raise FetchStopped where the library logs that it resumes a broken or silent connection.
+
+    It does so five times before it gives up, and does not touch its progress bar meanwhile.
+    """
+    logger, thread = logging.getLogger("huggingface_hub.file_download"), threading.get_ident()
+
+    def check(record: logging.LogRecord) -> bool:
+        if stop.is_set() and record.thread == thread:
+            raise FetchStopped
+        return True
+
+    logger.addFilter(check)
+    try:
+        yield
+    finally:
+        logger.removeFilter(check)
+
+
+def _failure(error: Exception, file: str, bar: _ProgressBar | None = None) -> CheckpointError:
+    """Return an error with the reason why a request or a download failed."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import OfflineModeIsEnabled
 
+    if isinstance(error, OSError) and error.errno is not None:
+        return CheckpointError(
+            f"the Hub's cache {constants.HF_HUB_CACHE} cannot be used ({error.strerror}); set "
+            f"HF_HOME to a folder that can be written to"
+        )
+    host, status = _host(error), getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, OfflineModeIsEnabled):
-        return "HF_HUB_OFFLINE is set, which forbids every connection"
-    host = _asked_host(error)
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
-        return f"{host} shows a certificate that is not trusted here"
-    return f"no connection to {host}"
+        reason = "HF_HUB_OFFLINE is set, which forbids every connection"
+    elif any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+        reason = f"{host} shows a certificate that is not trusted here"
+    elif bar is not None and bar.received:
+        megabytes = f"{bar.received / 1e6:.1f} of {bar.size / 1e6:.1f} MB"
+        reason = f"the connection to {host} broke off after {megabytes}"
+    elif status is None:
+        reason = f"no connection to {host}"
+    elif status == 404:
+        reason = f"{host} has no {file}"
+    elif status in (401, 403):
+        reason = f"{host} gives no access (status {status}), perhaps because a token has expired"
+    else:
+        reason = f"{host} answers with status {status}, try again later"
+    return _DownloadError(reason)
 
 
-def _asked_host(error: Any) -> str:
-    """Return the host that did not answer: the hub, or a store that the hub pointed to."""
+def _host(error: Any) -> str:
+    """Return the host of the failed request: the Hub, or the storage that it redirects to."""
     from huggingface_hub import constants
 
     url: str = constants.ENDPOINT
-    with suppress(AttributeError, RuntimeError):  # it knows of no request
+    with suppress(AttributeError, RuntimeError):  # errors without a request
         url = str(error.request.url)
     return urlsplit(url).hostname or url
 
@@ -284,44 +269,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _check_room(size: int) -> None:
-    """Refuse before anything is sent what could not be kept."""
-    cache = _cache()
-    there = next(each for each in (cache, *cache.parents) if each.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise _unkept("you have no permission to write there")
-    free = shutil.disk_usage(there).free
-    if free < size:
-        raise _unkept(f"it has {free / 1e6:.0f} MB free, {size / 1e6:.0f} MB are needed")
-
-
-def _unkept(why: str) -> CheckpointError:
-    return CheckpointError(
-        f"the hub's cache {_cache()} cannot take it ({why}); set HF_HOME to a folder that can"
-    )
-
-
-def _filed(source: _Source, announced: _Announced, content: bytes) -> Path:
-    """Put a verified file where the hub's library looks for it: a blob, a link to it, a ref."""
-    blob = source.folder / "blobs" / announced.sha256
-    link = source.folder / "snapshots" / announced.commit / source.filename
-    ref = source.folder / "refs" / "main"
-    try:
-        for path in (blob, link, ref):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(blob, content)
-        _link(link, blob)
-        write_bytes(ref, announced.commit.encode())
-    except OSError as error:
-        raise _unkept(error.strerror or str(error)) from error
-    return link
-
-
-def _link(link: Path, blob: Path) -> None:
-    link.unlink(missing_ok=True)
-    try:
-        link.symlink_to(os.path.relpath(blob, link.parent))
-    except OSError:  # Windows grants links to few users; the file itself does as well
-        blob.replace(link)

@@ -1,4 +1,4 @@
-"""A new network, from a bare PVTv2 encoder file or from nothing."""
+"""New networks, with the weights of a PVTv2 encoder file or with random weights."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_emcad.io.checkpoints import published
-from napari_emcad.io.checkpoints.checkpoint import (
-    GRAY_DEFAULT,
-    RGB_DEFAULT,
-    UNTRAINED,
-    Checkpoint,
-    Origin,
-    default_classes,
-)
-from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
+from napari_emcad.io.checkpoints.checkpoint import UNTRAINED, Checkpoint, Origin
+from napari_emcad.io.checkpoints.classes import default_classes
+from napari_emcad.io.checkpoints.foreign import check_weights, is_pvt_encoder
+from napari_emcad.io.checkpoints.known import default_preprocessing
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
-from napari_emcad.io.checkpoints.sniff import CheckpointError, file_path, sniff
+from napari_emcad.io.checkpoints.sniff import CheckpointError, expand_path, sniff
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.encoders import ENCODERS
 from napari_emcad.model.tensor_shapes import tensor_shapes
@@ -34,40 +29,40 @@ if TYPE_CHECKING:
 def initialize_checkpoint(
     encoder_file: str | PathLike[str] | None = None, seed: int = 0, **config: Any
 ) -> Checkpoint:
-    """Return an untrained network, its encoder perhaps from an ImageNet file.
+    """Return an untrained network, whose encoder may have ImageNet weights from a file.
 
     Parameters
     ----------
     encoder_file
-        A PVTv2 release file: original or timm's names as ``.pth``, or timm's
-        ``model.safetensors``, which `napari_emcad.io.checkpoints.hub.hub_encoder` fetches. None
-        draws the encoder's weights as well.
+        A PVTv2 release file: the original ``.pth``, or timm's ``model.safetensors``, which
+        `napari_emcad.io.checkpoints.hub.hub_encoder` downloads. None initializes the encoder
+        randomly as well.
     seed
-        Of the random weights.
+        Seed of the random weights.
     **config
-        Fields of `ModelConfig`, such as ``num_classes``; with a file, it tells the encoder.
+        Fields of `ModelConfig`, such as ``num_classes``; the encoder follows from the file.
 
     Raises
     ------
     CheckpointError
-        If the file is not a PVTv2 encoder, or is another one than `config` says; if a field of
+        If the file is not a PVTv2 encoder, or another one than `config` says; if a field of
         `config` is unknown or out of bounds.
     """
-    encoder: dict[str, NDArray[Any]] = {}
+    weights: dict[str, NDArray[Any]] = {}
     if encoder_file is not None:
-        path = file_path(encoder_file)
-        found, encoder = _read_encoder(path)
-        if config.setdefault("encoder", found) != found:
+        path = expand_path(encoder_file)
+        encoder, weights = _read_encoder(path)
+        if config.setdefault("encoder", encoder) != encoder:
             raise CheckpointError(
-                f"{path.name} is the encoder {found}, not {config['encoder']}; leave encoder out, "
-                f"or choose another file."
+                f"{path.name} is the encoder {encoder}, not {config['encoder']}; leave encoder "
+                f"out, or choose another file."
             )
-    fresh = _random(_config(config), seed)
-    return replace(fresh, tensors={**fresh.tensors, **encoder})
+    untrained = _random(_config(config), seed)
+    return replace(untrained, tensors={**untrained.tensors, **weights})
 
 
 def _config(values: dict[str, Any]) -> ModelConfig:
-    possible = {each.name for each in fields(ModelConfig)}
+    possible = {field.name for field in fields(ModelConfig)}
     unknown = set(values) - possible
     if unknown:
         raise CheckpointError(
@@ -91,7 +86,7 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
     return Checkpoint(
         config=config,
         tensors={name: tensor.numpy() for name, tensor in weights.items()},
-        preprocessing=RGB_DEFAULT if config.input_channels == 3 else GRAY_DEFAULT,
+        preprocessing=default_preprocessing(config.input_channels),
         classes=default_classes(config.num_classes),
         title=f"New PVT-EMCAD-{config.encoder_spec.short_name}",
         origin=Origin("", "", "new"),
@@ -100,21 +95,21 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
 
 
 def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
-    """Return the encoder's name and its tensors by our names."""
+    """Return the name of the encoder in a file, and its tensors by the names of `PvtEmcad`."""
     try:
-        tensors, _ = published.unwrapped(_read_tensors(path))
-        check_numbers(tensors)
+        tensors, _ = published.strip_wrappers(_read_tensors(path))
+        check_weights(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None
     if not is_pvt_encoder(tensors):
         raise CheckpointError(f"{path.name} is not a PVTv2 encoder file; its tensors differ.")
-    body = {k: tensor for k, tensor in tensors.items() if not k.startswith("head.")}
-    shapes = {k: tuple(tensor.shape) for k, tensor in body.items()}
+    body = {name: tensor for name, tensor in tensors.items() if not name.startswith("head.")}
+    shapes = {name: tuple(tensor.shape) for name, tensor in body.items()}
     for encoder in ENCODERS:
-        expected = _file_names(encoder, original="patch_embed1.proj.weight" in body)
-        if shapes == {each: shape for each, (_, shape) in expected.items()}:
-            return encoder, {native: body[each] for each, (native, _) in expected.items()}
-    raise CheckpointError(f"{path.name} has the shape of no PVTv2 from b0 to b5.")
+        expected = _encoder_file_names(encoder, original="patch_embed1.proj.weight" in body)
+        if shapes == {name: shape for name, (_, shape) in expected.items()}:
+            return encoder, {native: body[name] for name, (native, _) in expected.items()}
+    raise CheckpointError(f"{path.name} does not have the shapes of a PVTv2 from b0 to b5.")
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -128,18 +123,28 @@ def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         raise CheckpointError("it is damaged; copy or download it again") from None
     except (TypeError, AttributeError):  # bfloat16 and float8, which NumPy does not have
         raise CheckpointError(
-            "its numbers are of a kind NumPy does not have; save it as float32"
+            "its numbers have a type that NumPy does not support; save it as float32"
         ) from None
 
 
-def _file_names(encoder: str, original: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return (our name, shape) of each encoder tensor by its name in an encoder file."""
-    shapes = tensor_shapes(ModelConfig(encoder=encoder)).items()
-    ours = {native: shape for native, shape in shapes if native.startswith("encoder.")}
-    return {_file_name(native, original): (native, shape) for native, shape in ours.items()}
+def _encoder_file_names(encoder: str, original: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the native name and the shape of the encoder's tensors by their names in a file.
+
+    Parameters
+    ----------
+    encoder
+        A key of `ENCODERS`.
+    original
+        Whether the file has the names of the PVTv2 release, instead of timm's.
+    """
+    return {
+        _encoder_file_name(native, original): (native, shape)
+        for native, shape in tensor_shapes(ModelConfig(encoder=encoder)).items()
+        if native.startswith("encoder.")
+    }
 
 
-def _file_name(native: str, original: bool) -> str:
+def _encoder_file_name(native: str, original: bool) -> str:
     if original:
         return published.published_name(native).removeprefix("backbone.")
     return native.removeprefix("encoder.").replace("stages_", "stages.")

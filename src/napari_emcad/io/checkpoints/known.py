@@ -1,4 +1,4 @@
-"""Published files whose preprocessing is known although they do not say it."""
+"""Preprocessing of published networks, whose files do not contain it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+RGB_DEFAULT = Preprocessing(size=(352, 352))
+"""Published networks with 3 input channels: 0 … 255, ImageNet mean and std, 352 × 352."""
+
+GRAY_DEFAULT = Preprocessing(low=-125, high=275, mean=(0,), std=(1,), size=(224, 224))
+"""Published networks with 1 input channel: −125 … 275 HU, 224 × 224."""
+
+
+def default_preprocessing(input_channels: int) -> Preprocessing:
+    """Return the preprocessing of the published networks with 1 or 3 input channels."""
+    return RGB_DEFAULT if input_channels == 3 else GRAY_DEFAULT
+
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a file beyond its tensors."""
+class KnownCheckpoint:
+    """Description of a published file beyond its tensors."""
 
     title: str
     description: str
@@ -27,7 +38,7 @@ class Known:
 
 
 def fingerprint(tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return a sha256 of the tensors' names and values, whatever file they came in."""
+    """Return the SHA-256 of the tensors' names and values, independent of the file format."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
@@ -35,7 +46,7 @@ def fingerprint(tensors: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-_NUCLEI = Known(
+_NUCLEI = KnownCheckpoint(
     title="Nuclei (DSB2018), PVT-EMCAD-B0",
     description=(
         "Nuclei in fluorescence and histology images. Trained from scratch on the 539 training "
@@ -53,7 +64,7 @@ _NUCLEI = Known(
     ),
 )
 
-KNOWN: dict[str, Known] = {
+KNOWN: dict[str, KnownCheckpoint] = {
     "e91abe9b40f09c63051b6ef745a080a6edcf360fc5f2575b66d372ae27cfe799": _NUCLEI,
 }
-"""By `fingerprint`."""
+"""Known files by the `fingerprint` of their tensors."""

@@ -1,4 +1,4 @@
-"""Our own format: safetensors, with all that a checkpoint knows as JSON in its metadata."""
+"""The native file format: safetensors, with everything else as JSON in its metadata."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from safetensors.numpy import save
 
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.checkpoints import published
-from napari_emcad.io.checkpoints.checkpoint import Checkpoint, ClassLabel
-from napari_emcad.io.checkpoints.foreign import check_numbers, is_pvt_encoder
+from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+from napari_emcad.io.checkpoints.classes import ClassLabel
+from napari_emcad.io.checkpoints.foreign import check_weights, is_pvt_encoder
 from napari_emcad.io.checkpoints.sniff import CheckpointError, EncoderOnlyError
 from napari_emcad.model.config import ModelConfig
 from napari_emcad.model.tensor_shapes import tensor_shapes
@@ -25,23 +26,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
-"""Of our own files; a reader refuses newer ones."""
+"""Version of the native format; files of newer versions are refused."""
 
 
 def native_bytes(checkpoint: Checkpoint, tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the content of a file: these tensors, and what the checkpoint says of them."""
+    """Return the content of a native file with these tensors and the checkpoint's metadata."""
     ordered = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     content: bytes = save(ordered, _metadata(checkpoint))
     return content
 
 
 def read_native(path: Path) -> Checkpoint:
-    """Return what one of our files holds, but for where it came from.
+    """Return the checkpoint in a native file, without its origin.
 
     Raises
     ------
     CheckpointError
-        If it is damaged, of a newer version, or no checkpoint of ours.
+        If the file is damaged, of a newer version, or not in the native format.
     """
     try:
         with safe_open(path, "numpy") as file:
@@ -56,7 +57,7 @@ def read_native(path: Path) -> Checkpoint:
         checkpoint = _from_metadata(metadata, tensors)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"its description is damaged ({error}); copy it again") from None
-    _check_native(checkpoint)
+    _check_tensors(checkpoint)
     return checkpoint
 
 
@@ -73,8 +74,8 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
         "assumed": checkpoint.assumed,
         "notes": checkpoint.notes,
     }
-    head = {"format": "napari-emcad", "format_version": str(FORMAT_VERSION)}
-    return head | {key: json.dumps(value) for key, value in content.items()}
+    version = {"format": "napari-emcad", "format_version": str(FORMAT_VERSION)}
+    return version | {key: json.dumps(value) for key, value in content.items()}
 
 
 def _check_format(metadata: Mapping[str, str]) -> None:
@@ -111,10 +112,12 @@ def _from_metadata(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[An
     )
 
 
-def _check_native(checkpoint: Checkpoint) -> None:
-    ours = set(tensor_shapes(checkpoint.config))
-    known = {k: v for k, v in checkpoint.tensors.items() if k in ours}
-    shapes = {published.published_name(k): tuple(v.shape) for k, v in known.items()}
-    surplus = {k: tuple(v.shape) for k, v in checkpoint.tensors.items() if k not in ours}
-    published.check(shapes | surplus, checkpoint.config)
-    check_numbers(checkpoint.tensors)
+def _check_tensors(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless the tensors are exactly those of the architecture."""
+    native = set(tensor_shapes(checkpoint.config))
+    shapes = {
+        published.published_name(name) if name in native else name: tuple(tensor.shape)
+        for name, tensor in checkpoint.tensors.items()
+    }
+    published.check_shapes(shapes, checkpoint.config)
+    check_weights(checkpoint.tensors)

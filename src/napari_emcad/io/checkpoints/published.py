@@ -1,7 +1,7 @@
-"""The published tensor names and ours, both ways; reading an architecture off tensor shapes.
+"""The published format: its tensor names, and the architecture that follows from its shapes.
 
-Published files name tensors after the authors' modules (``decoder.mscb4.0.pconv1.0.weight``), ours
-after what they do. Everything here works on names and shapes; no file is opened.
+Published files name tensors after the authors' modules (``decoder.mscb4.0.pconv1.0.weight``),
+native files after those of `PvtEmcad`. Only names and shapes are used here; no file is opened.
 """
 
 from __future__ import annotations
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Shapes = dict[str, tuple[int, ...]]
 
-_PREFIXES = ("module.", "_orig_mod.")
-_PROFILED = re.compile(r"(^|\.)total_(ops|params)$")
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+"""Prefixes that DataParallel and torch.compile add."""
+
+_PROFILER = re.compile(r"(^|\.)total_(ops|params)$")
+"""Buffers that the profiler thop adds."""
+
 _EXTRA = re.compile(r"^((?!out_head)\w+_head\.|neg_queue$|queue_ptr$|backbone\.head\.)")
+"""Tensors that training uses and segmentation does not."""
 
 
 _PREFIXES_OF_PARTS = dict(published_prefixes())
+"""Published prefix of tensor names by native prefix; the rest of a name is the same."""
 
 
 def published_name(native: str) -> str:
-    """Return the published name of one of our tensors."""
+    """Return the published name of a tensor."""
     if native.startswith("encoder."):
         return f"backbone.{original_name(native.removeprefix('encoder.'))}"
     prefix = next(prefix for prefix in _PREFIXES_OF_PARTS if native.startswith(prefix))
@@ -46,49 +52,50 @@ def to_published(tensors: Mapping[str, T]) -> dict[str, T]:
 
 
 def to_native(tensors: Mapping[str, T], config: ModelConfig) -> dict[str, T]:
-    """Return the same tensors under our names; `tensors` must be complete (see `check`)."""
+    """Return the same tensors under their native names; see `check_shapes` for completeness."""
     return {name: tensors[published_name(name)] for name in tensor_shapes(config)}
 
 
-def unwrapped(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
-    """Strip what trainers, compilers and profilers leave around a published state dict.
+def strip_wrappers(tensors: Mapping[str, T]) -> tuple[dict[str, T], tuple[str, ...]]:
+    """Remove what trainers, compilers and profilers add to a published state dict.
 
     Returns
     -------
     tuple
-        The network's tensors and the extra ones that were left out, by their published names.
+        Tensors of the network by their published names, and the names of extra tensors that were
+        left out.
     """
-    bare = {_bare(name): tensor for name, tensor in tensors.items()}
-    kept = {name: tensor for name, tensor in bare.items() if not _PROFILED.search(name)}
-    extra = tuple(name for name in kept if _EXTRA.match(name))
-    return {name: tensor for name, tensor in kept.items() if name not in extra}, extra
+    unprefixed = {_strip_prefixes(name): tensor for name, tensor in tensors.items()}
+    relevant = {name: t for name, t in unprefixed.items() if not _PROFILER.search(name)}
+    extra = tuple(name for name in relevant if _EXTRA.match(name))
+    return {name: tensor for name, tensor in relevant.items() if name not in extra}, extra
 
 
-def _bare(name: str) -> str:
-    while name.startswith(_PREFIXES):
+def _strip_prefixes(name: str) -> str:
+    while name.startswith(_WRAPPER_PREFIXES):
         name = name.split(".", 1)[1]
     return name
 
 
-def architecture(shapes: Shapes) -> ModelConfig:
-    """Return the architecture that published tensors have, as far as their shapes tell.
+def infer_config(shapes: Shapes) -> ModelConfig:
+    """Return the architecture that published tensors have, as far as it follows from their shapes.
 
-    Activation, parallel or sequential branches and the number of input channels leave no trace in
-    shapes; they get the published defaults.
+    Activation, parallel or sequential branches and the number of input channels do not; they get
+    the published defaults.
 
     Parameters
     ----------
     shapes
-        Shape of each tensor by its published name, unwrapped.
+        Shapes of the tensors by their published names, without wrappers.
 
     Raises
     ------
     CheckpointError
-        If these are not the tensors of a PVT-EMCAD network; it says what they are instead.
+        If these are not the tensors of a PVT-EMCAD network; the message says what they are.
     """
     if not _looks_like_emcad(shapes):
         raise CheckpointError(describe_foreign(shapes))
-    expand, project = (shapes[f"decoder.mscb4.0.{each}.0.weight"] for each in ("pconv1", "pconv2"))
+    expand, project = (shapes[f"decoder.mscb4.0.{name}.0.weight"] for name in ("pconv1", "pconv2"))
     branches = _indices(shapes, r"decoder\.mscb4\.0\.msdc\.dwconvs\.(\d+)\.0\.weight")
     kernels = tuple(shapes[f"decoder.mscb4.0.msdc.dwconvs.{i}.0.weight"][-1] for i in branches)
     try:
@@ -103,13 +110,13 @@ def architecture(shapes: Shapes) -> ModelConfig:
     except (ValueError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
             f"its tensors have the names of a PVT-EMCAD network but not its shapes ({error}); "
-            f"ask whoever made it for another copy"
+            f"ask its author for another copy"
         ) from None
     return config
 
 
-def check(shapes: Shapes, config: ModelConfig) -> None:
-    """Raise CheckpointError unless the published tensors are exactly those of this network."""
+def check_shapes(shapes: Shapes, config: ModelConfig) -> None:
+    """Raise CheckpointError unless the published tensors are exactly those of the architecture."""
     expected = {published_name(name): shape for name, shape in tensor_shapes(config).items()}
     title = f"a PVT-EMCAD-{config.encoder_spec.short_name}"
     missing = [name for name in expected if name not in shapes]
@@ -118,19 +125,20 @@ def check(shapes: Shapes, config: ModelConfig) -> None:
     if missing:
         raise CheckpointError(
             f"it is {title} file without {len(missing)} of its {len(expected)} tensors "
-            f"({_few(missing)}); ask whoever made it for a complete one"
+            f"({_first_names(missing)}); ask its author for a complete one"
         )
     if wrong:
         name = wrong[0]
         raise CheckpointError(
             f"it is {title} file with {len(wrong)} tensors of another shape ({name} is "
-            f"{shapes[name]}, expected {expected[name]}); it belongs to a changed network, "
+            f"{shapes[name]}, expected {expected[name]}); it belongs to a modified network, "
             f"which this plugin cannot run"
         )
     if surplus:
         raise CheckpointError(
             f"it is {title} file with {len(surplus)} tensors that such a network does not have "
-            f"({_few(surplus)}); it belongs to a changed network, which this plugin cannot run"
+            f"({_first_names(surplus)}); it belongs to a modified network, which this plugin "
+            f"cannot run"
         )
 
 
@@ -164,8 +172,8 @@ def _mismatches(shapes: Shapes, spec: EncoderSpec) -> int:
 
 
 def _indices(names: Iterable[str], pattern: str) -> list[int]:
-    return sorted({int(found[1]) for name in names if (found := re.fullmatch(pattern, name))})
+    return sorted({int(match[1]) for name in names if (match := re.fullmatch(pattern, name))})
 
 
-def _few(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

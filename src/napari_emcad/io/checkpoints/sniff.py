@@ -1,10 +1,11 @@
-"""What a file is, told from its first bytes and its table of contents, before anything is read.
+"""Recognizing the kind of a file from its first bytes and its table of contents.
 
-Nothing here unpickles or holds more than a header in memory.
+Nothing is unpickled, and nothing but headers is loaded.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from contextlib import suppress
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Kind = Literal["safetensors", "torch zip", "torch pickle"]
 
 LARGEST = 4 * 2**30
-"""Bytes; the largest network (b5) with two optimizer states is about 1 GB."""
+"""Largest file in bytes; the largest network (b5) with two optimizer states has about 1 GB."""
 
 _LARGEST_HEADER = 100 * 2**20
 
@@ -35,49 +36,56 @@ _MAGIC = [
     (b"\x1f\x8b", "a gzip archive"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
 ]
-_WANTED = "a PVT-EMCAD checkpoint (.pth, .pt or .safetensors) was expected"
+_EXPECTED = "a PVT-EMCAD checkpoint (.pth, .pt or .safetensors) was expected"
 
 
 class CheckpointError(ValueError):
-    """A file is not a checkpoint that can be used; one sentence says what it is and what to do."""
+    """A file cannot be used as a checkpoint; the message says what it is and what to do."""
 
 
 class EncoderOnlyError(CheckpointError):
-    """The file is a bare PVTv2 encoder: no checkpoint, but a new network can start from it."""
+    """The file is a bare PVTv2 encoder: not a checkpoint, but a new network can start from it."""
 
     def __init__(self, message: str = "") -> None:
-        usual = (
-            "it is a PVTv2 encoder alone (ImageNet weights perhaps), not a segmentation network; "
-            "start a new network from it with start_checkpoint, or choose a PVT-EMCAD checkpoint"
+        default = (
+            "it is a PVTv2 encoder alone (perhaps with ImageNet weights), not a segmentation "
+            "network; start a new network from it with initialize_checkpoint, or choose a "
+            "PVT-EMCAD checkpoint"
         )
-        super().__init__(message or usual)
+        super().__init__(message or default)
 
 
-def file_path(path: str | PathLike[str]) -> Path:
-    """Return a path with ``~`` as the home folder, unless a file is really called that."""
+def expand_path(path: str | PathLike[str]) -> Path:
+    """Return a path with ``~`` as the home folder, unless there is a file of that name."""
     literal = Path(path)
     with suppress(RuntimeError):  # no such user
         return literal if literal.exists() else literal.expanduser()
     return literal
 
 
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sniff(path: Path) -> Kind:
-    """Return which kind of tensor file `path` is.
+    """Return the kind of a tensor file.
 
     Raises
     ------
     CheckpointError
         If it is anything else, cannot be read, is cut short or is too large; the message is the
-        rest of a sentence that starts with the file's name.
+        end of a sentence that starts with the file name.
     """
     head = _first_bytes(path)
     for magic, title in _MAGIC:
         if head.startswith(magic):
-            raise CheckpointError(f"it is {title}; {_WANTED}")
+            raise CheckpointError(f"it is {title}; {_EXPECTED}")
     size = path.stat().st_size
     if size > LARGEST:
         raise CheckpointError(
-            f"it is {size / 1e9:.0f} GB large, more than any PVT-EMCAD checkpoint; {_WANTED}"
+            f"it is {size / 1e9:.0f} GB large, more than any PVT-EMCAD checkpoint; {_EXPECTED}"
         )
     if head.startswith(b"PK"):
         return _check_zip(path)
@@ -85,7 +93,27 @@ def sniff(path: Path) -> Kind:
         return _check_safetensors(path, head, size)
     if head[:1] == b"\x80":
         return "torch pickle"
-    raise CheckpointError(f"it is {_other(head)}; {_WANTED}")
+    raise CheckpointError(f"it is {_text_or_binary(head)}; {_EXPECTED}")
+
+
+def check_zip_checksums(path: Path) -> None:
+    """Refuse a zip archive whose content does not match its checksums; torch ignores them.
+
+    Archives without checksums (all are 0) are accepted.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged; the message is the end of a sentence that starts with the file name.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            has_checksums = any(entry.CRC for entry in archive.infolist())
+            intact = not has_checksums or archive.testzip() is None
+    except Exception:  # noqa: BLE001  (damaged archives raise errors of any type)
+        intact = False
+    if not intact:
+        raise CheckpointError("it is cut short or damaged; copy or download it again")
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -93,7 +121,7 @@ def _first_bytes(path: Path) -> bytes:
         if path.is_dir():
             raise CheckpointError("it is a folder; choose the checkpoint file inside it")
         if path.exists() and not path.is_file():
-            raise CheckpointError(f"it is no plain file; {_WANTED}")
+            raise CheckpointError(f"it is not a regular file; {_EXPECTED}")
         with path.open("rb") as file:
             head = file.read(4096)
     except FileNotFoundError:
@@ -119,7 +147,7 @@ def _check_zip(path: Path) -> Kind:
     if total > LARGEST:
         raise CheckpointError(
             f"it would unpack to {total / 1e9:.0f} GB, more than any PVT-EMCAD checkpoint; "
-            f"{_WANTED}"
+            f"{_EXPECTED}"
         )
     names = [entry.filename for entry in entries]
     if any("/code/" in f"/{name}" for name in names):
@@ -128,28 +156,8 @@ def _check_zip(path: Path) -> Kind:
             "torch.save(model.state_dict(), …)"
         )
     if not any(name.endswith("data.pkl") for name in names):
-        raise CheckpointError(f"it is a zip archive without tensors; {_WANTED}")
+        raise CheckpointError(f"it is a zip archive without tensors; {_EXPECTED}")
     return "torch zip"
-
-
-def check_sums(path: Path) -> None:
-    """Refuse a zip archive whose content is not what its checksums say; torch looks at none.
-
-    Some are written without checksums, which are 0 then.
-
-    Raises
-    ------
-    CheckpointError
-        If it is damaged; the message is the rest of a sentence that starts with the file's name.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            summed = any(entry.CRC for entry in archive.infolist())
-            whole = not summed or archive.testzip() is None
-    except Exception:  # noqa: BLE001  (a damaged archive raises almost anything)
-        whole = False
-    if not whole:
-        raise CheckpointError("it is cut short or damaged; copy or download it again")
 
 
 def _is_safetensors(head: bytes) -> bool:
@@ -161,10 +169,11 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> Kind:
     try:
         with path.open("rb") as file:
             file.seek(8)
-            table = json.loads(file.read(length))
-        ends = [each["data_offsets"][1] for name, each in table.items() if name != "__metadata__"]
-        needed = 8 + length + max(ends, default=0)
-        complete = size >= needed
+            header = json.loads(file.read(length))
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
+        complete = size >= 8 + length + max(ends, default=0)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise CheckpointError("its safetensors header is damaged; copy it again") from None
     if not complete:
@@ -172,10 +181,10 @@ def _check_safetensors(path: Path, head: bytes, size: int) -> Kind:
     return "safetensors"
 
 
-def _other(head: bytes) -> str:
+def _text_or_binary(head: bytes) -> str:
     try:
         text = head.decode()
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError as error:  # the last character may be cut
         text = head[: error.start].decode() if error.start >= len(head) - 3 else ""
     if text and all(letter.isprintable() or letter in "\r\n\t" for letter in text):
         return "a text file"

@@ -1,4 +1,4 @@
-"""The names of classes that a data set brings along: ``classes.yaml``."""
+"""Names of the classes of a data set, read from its ``classes.yaml``."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ _FILES = ("classes.yaml", "classes.yml")
 
 
 def class_names(folder: Path) -> tuple[str, ...] | None:
-    """Return the names of classes 1, 2, … that a folder's ``classes.yaml`` says; None without one.
+    """Return the names of classes 1, 2, … from a folder's ``classes.yaml``; None without the file.
 
-    It lists them in order, or says the name of each number; 0 may be named as the background.
-    Every name is a text, ``yes`` and ``no`` as well.
+    The file contains a list of names, or a mapping from numbers to names, in which 0 may be named
+    as the background. All names are strings, also ``yes`` and ``no``.
 
     Raises
     ------
     DatasetError
-        If the file is neither, or names the background as a class.
+        If the file contains neither, or names the background as a class.
     """
-    found = [folder / name for name in _FILES if (folder / name).is_file()]
-    if not found:
+    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if path is None:
         return None
-    content = _content(found[0])
-    said = content.get("classes", content) if isinstance(content, dict) else content
-    names = _in_order(said) if isinstance(said, dict) else said
+    content = _load(path)
+    entries = content.get("classes", content) if isinstance(content, dict) else content
+    names = _in_order(entries) if isinstance(entries, dict) else entries
     if not isinstance(names, list) or not names or not all(map(_is_name, names)):
         raise DatasetError(
-            f"{found[0]} must list the classes' names: 'classes: [cell, wall]', or 'classes: "
+            f"{path} must list the classes' names: 'classes: [cell, wall]', or 'classes: "
             f"{{1: cell, 2: wall}}'."
         )
     if names[0].strip().lower() == "background":
         raise DatasetError(
-            f"{found[0]} lists {names[0]} as class 1; the background is value 0 and has no place "
+            f"{path} lists {names[0]} as class 1; the background is value 0 and has no place "
             f"in the list. Begin it with the name of value 1."
         )
     return tuple(names)
 
 
-def _content(path: Path) -> Any:
-    """Return what a YAML file holds with every scalar as a text; None if it is none."""
+def _load(path: Path) -> Any:
+    """Return the content of a YAML file with all scalars as strings; None if it is invalid."""
     import yaml
 
     try:
@@ -53,12 +53,12 @@ def _content(path: Path) -> Any:
 
 
 def _in_order(names: dict[Any, Any]) -> list[Any]:
-    """Return the names of 1, 2, … without that of 0; nothing if a number is missing."""
-    numbered = {int(k): name for k, name in names.items() if str(k).isdecimal()}
+    """Return the names of 1, 2, … without that of 0; an empty list if a number is missing."""
+    numbered = {int(key): name for key, name in names.items() if str(key).isdecimal()}
     numbered.pop(0, None)
     complete = sorted(numbered) == list(range(1, len(numbered) + 1))
     rest = len(names) - len(numbered) - ("0" in names)
-    return [numbered[k] for k in sorted(numbered)] if complete and not rest else []
+    return [numbered[number] for number in sorted(numbered)] if complete and not rest else []
 
 
 def _is_name(name: Any) -> bool:

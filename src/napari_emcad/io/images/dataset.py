@@ -1,4 +1,4 @@
-"""A folder of images and labels, as labeled slices to train on or to be judged by."""
+"""A folder of images and labels as labeled slices, for training and validation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
 from napari_emcad.imaging.intensity import normalize, value_range
 from napari_emcad.imaging.slices import Slices, as_slices
-from napari_emcad.io.images.opened import ImageFileError
-from napari_emcad.io.images.read_write import matched, read_image, read_labels
+from napari_emcad.io.images.folder import match_files
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -23,74 +25,74 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
 
-    Pair = tuple[Path, Path]
+    FilePair = tuple[Path, Path]
 
 _IMAGE_FOLDERS, _LABEL_FOLDERS = ("images",), ("labels", "masks")
 
-SKIP_ADVICE = "Mend it, or leave it out with --skip-bad."
+SKIP_ADVICE = "Fix it, or leave it out with --skip-bad."
 """What to do about a file that cannot be used."""
 
 
 class DatasetError(ValueError):
-    """A folder cannot be trained on; one sentence says why and what to do."""
+    """A folder cannot be trained on; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """What a folder holds.
+    """The labeled slices of a folder.
 
     Attributes
     ----------
     slices
-        Every slice of every image, with its target.
+        All slices of all images, with their targets.
     skipped
-        A sentence for each file that was left out.
+        A message for every file that was left out.
     parts
-        What the labels of each image consist of.
+        Values and connected components of the labels of every image.
     """
 
     slices: tuple[LabeledSlice, ...]
     skipped: tuple[str, ...] = ()
-    parts: tuple[MaskValues, ...] = ()
+    mask_values: tuple[MaskValues, ...] = ()
 
     @property
     def classes(self) -> int:
-        """The largest value of the labels: how many classes they have without the background."""
-        return max((value for each in self.parts for value in each.values), default=0)
+        """Largest value of the labels, the number of classes without the background."""
+        return max((value for image in self.mask_values for value in image.values), default=0)
 
 
 def dataset_folders(folder: Path) -> tuple[Path, Path]:
-    """Return where a folder has its images and its labels: ``labels/`` or ``masks/``.
+    """Return the folders of images (``images/``) and labels (``labels/`` or ``masks/``).
 
     Raises
     ------
     DatasetError
-        If they are not there.
+        If one of them is missing.
     """
-    return _inner(folder, _IMAGE_FOLDERS), _inner(folder, _LABEL_FOLDERS)
+    return _subfolder(folder, _IMAGE_FOLDERS), _subfolder(folder, _LABEL_FOLDERS)
 
 
-def dataset_files(folder: Path) -> tuple[list[Pair], list[str]]:
-    """Return a folder's image and label files, and a sentence for each image that has none.
+def dataset_files(folder: Path) -> tuple[list[FilePair], list[str]]:
+    """Return the pairs of image and label file, and a message for every image without labels.
 
     Raises
     ------
     DatasetError
-        If the folders are not there or empty.
+        If a folder is missing or empty.
     """
     try:
-        return matched(*dataset_folders(folder))
+        return match_files(*dataset_folders(folder))
     except ImageFileError as error:
         raise DatasetError(str(error)) from None
 
 
-def dataset_pairs(folder: Path) -> list[Pair]:
-    """Return the image and label files of a folder with ``images/`` and ``labels/`` or ``masks/``.
+def dataset_pairs(folder: Path) -> list[FilePair]:
+    """Return the pairs of image and label file of a folder as `dataset_folders` expects it.
 
     Raises
     ------
     DatasetError
-        If the folders are not there, or an image has no label file.
+        If a folder is missing or empty, or an image has no label file.
     """
     pairs, problems = dataset_files(folder)
     if problems:
@@ -99,7 +101,7 @@ def dataset_pairs(folder: Path) -> list[Pair]:
 
 
 def read_dataset(
-    pairs: Sequence[Pair],
+    pairs: Sequence[FilePair],
     inputs: int,
     preprocessing: Preprocessing,
     classes: int | None,
@@ -113,21 +115,21 @@ def read_dataset(
     Parameters
     ----------
     pairs
-        From `dataset_pairs`.
+        Pairs of image and label file, from `dataset_pairs`.
     inputs
-        Of the network.
+        Number of input channels of the network.
     preprocessing
-        Intensities are prepared as it says; a fixed size resizes images and labels.
+        Normalization of intensities; a fixed size resizes images and labels.
     classes
-        How many, without the background; None takes as many as the labels have.
+        Number of classes without the background; None takes as many as the labels have.
     foreground
-        Whether every label above 0 is class 1.
+        Whether all labels above 0 are class 1.
     skip_bad
-        Whether pairs that cannot be used are left out and named; else they are refused.
+        Whether pairs that cannot be used are left out with a message instead of an error.
     axes
-        Of the images, a letter per axis, where the files do not say them rightly.
+        Axes of the images, a letter per axis, if not those in the files.
     channels
-        For each input of the network the image's channel, None for an empty one.
+        Image channel for each input of the network, None for an empty one.
 
     Raises
     ------
@@ -135,49 +137,75 @@ def read_dataset(
         If a pair cannot be used, none is left, or all labels are empty.
     """
     slices: list[LabeledSlice] = []
-    found: list[MaskValues] = []
+    label_parts: list[MaskValues] = []
     skipped: list[str] = []
-    for image, labels in pairs:
+    for image_path, label_path in pairs:
         try:
-            opened = read_image(image)
+            opened = read_image(image_path)
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            target = _target(_truth(image, labels, stack), classes, foreground)
-            fresh = tuple(_slices(image.name, stack, target, preprocessing))
+            labels = _read_matching_labels(image_path, label_path, stack)
+            target = _target(labels, classes, foreground)
+            image_slices = tuple(_slices(image_path.name, stack, target, preprocessing))
         except (ValueError, TypeError) as error:
-            said = str(error) if image.name in str(error) else f"{image.name}: {error}"
+            named = image_path.name in str(error)
+            message = str(error) if named else f"{image_path.name}: {error}"
             if not skip_bad:
-                raise DatasetError(f"{said} {SKIP_ADVICE}") from None
-            skipped.append(said)
+                raise DatasetError(f"{message} {SKIP_ADVICE}") from None
+            skipped.append(message)
         else:
-            slices += fresh
-            found.append(mask_values(target))
+            slices += image_slices
+            label_parts.append(mask_values(target))
     if not slices:
-        why = f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
-        raise DatasetError(why)
-    data = Dataset(tuple(slices), tuple(skipped), tuple(found))
-    if not data.classes:
-        raise DatasetError("All label files are empty: there is nothing to learn or to judge by.")
-    return data
-
-
-def _inner(folder: Path, names: tuple[str, ...]) -> Path:
-    found = [folder / name for name in names if (folder / name).is_dir()]
-    if not found:
         raise DatasetError(
-            f"{folder} has no folder {' or '.join(names)} in it; expected are images/ and labels/ "
-            f"(or masks/) with files of the same names."
+            f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         )
-    return found[0]
+    dataset = Dataset(tuple(slices), tuple(skipped), tuple(label_parts))
+    if not dataset.classes:
+        raise DatasetError("All label files are empty: there is nothing to learn or to score.")
+    return dataset
 
 
-def _truth(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
-    truth = read_labels(labels, slices.spatial_shape)
-    if truth.shape != slices.spatial_shape:
+def _subfolder(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (folder / name).is_dir():
+            return folder / name
+    raise DatasetError(
+        f"{folder} has no folder {' or '.join(names)} in it; expected are images/ and labels/ "
+        f"(or masks/) with files of the same names."
+    )
+
+
+def _read_matching_labels(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
+    array = read_labels(labels, slices.spatial_shape)
+    if array.shape != slices.spatial_shape:
         raise DatasetError(
-            f"{image.name} has {slices.spatial_shape} pixels, its labels {truth.shape}; "
+            f"{image.name} has {slices.spatial_shape} pixels, its labels {array.shape}; "
             f"they must agree."
         )
-    return truth
+    return array
+
+
+def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
+    """Return class indices; 0 is the background."""
+    if foreground:
+        refuse_negative(labels)
+        mask: NDArray[Any] = labels != 0
+        return mask.astype(np.int16)
+    values = mask_255_to_1(labels)
+    refuse_negative(values)
+    largest = int(values.max(initial=0))
+    if largest > MOST_CLASSES:
+        raise DatasetError(
+            f"the labels go up to {largest} and seem to number single objects; use --foreground to "
+            f"make them all one class."
+        )
+    if classes is not None and largest > classes:
+        raise DatasetError(
+            f"the labels hold {largest}, the classes are 1 to {classes}. If that is a class, list "
+            f"it in classes.yaml beside the images to train on; if the labels number single "
+            f"objects, use --foreground to make them all one class."
+        )
+    return values.astype(np.int16)
 
 
 def _slices(
@@ -188,35 +216,12 @@ def _slices(
         name = f"{image} [{number}]" if several else image
         planes = _planes(slices, slices.read(index), preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
-        turned = part.T if slices.transposed else part
-        labeled = LabeledSlice(name, planes, turned, image=image)
+        labeled = LabeledSlice(name, planes, part.T if slices.transposed else part, image=image)
         yield resized_slice(labeled, preprocessing.size)
 
 
 def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return normalized planes; one that feeds all inputs stays single."""
+    """Return normalized planes, (C, H, W); a channel for all inputs is returned once."""
     planes = normalize(raw, value_range(raw, preprocessing), preprocessing)
     feeds_all = set(slices.channels.inputs) == {0}
     return planes if feeds_all else slices.planes_to_inputs(planes)
-
-
-def _target(truth: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
-    if foreground:
-        refuse_negative(truth)
-        mask: NDArray[Any] = truth != 0
-        return mask.astype(np.int16)
-    values = mask_255_to_1(truth)
-    refuse_negative(values)
-    largest = int(values.max(initial=0))
-    if largest > MOST_CLASSES:
-        raise DatasetError(
-            f"the labels go up to {largest}: single objects, it seems. Take them all as one class "
-            f"with --foreground."
-        )
-    if classes is not None and largest > classes:
-        raise DatasetError(
-            f"the labels hold {largest}, the classes are 1 to {classes}. If that is a class, list "
-            f"it in classes.yaml beside the images to train on; if they count single objects, take "
-            f"them all as one class with --foreground."
-        )
-    return values.astype(np.int16)

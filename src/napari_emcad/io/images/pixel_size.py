@@ -1,4 +1,4 @@
-"""How large the pixels of a TIFF are, as OME, ImageJ or plain TIFF says it."""
+"""Physical size of the pixels of a TIFF file, from its OME, ImageJ or plain TIFF metadata."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import tifffile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PIXEL = "pixel"
-"""The unit where a file does not say how large its pixels are."""
+    AxisSize = tuple[str, Any, str]
+    """Axis, size and unit, not yet validated."""
 
-_LENGTHS = {"Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "inch": 25_400.0, "m": 1e6}
+PIXEL = "pixel"
+"""Unit of length of files that do not contain the size of their pixels."""
+
+_MICROMETERS = {"Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "inch": 25_400.0, "m": 1e6}
 """Units of length in µm."""
 
 _SPELLINGS = {
@@ -26,13 +29,13 @@ _SPELLINGS = {
     "microns": "µm",
     "in": "inch",
 }
-"""How units of length are written too; the second one has the Greek letter."""
+"""Other spellings of units; the second one has the Greek letter instead of the micro sign."""
 
 _OME_UNITS = {"inch": "in"}
-"""Units that OME spells in another way than we do."""
+"""Units that OME spells differently."""
 
 _COARSEST = 10.0
-"""µm; what a plain TIFF says of larger pixels is how it is printed (72 to 2400 dots per inch)."""
+"""Largest pixel size in µm that is read from a plain TIFF; larger ones are print resolutions."""
 
 _UNREADABLE = (
     ValueError,
@@ -46,59 +49,61 @@ _UNREADABLE = (
     EOFError,
     struct.error,
 )
-"""What a damaged description raises, that of OME's XML included."""
+"""Errors that damaged metadata cause, among them those of the XML parser."""
 
 
-def ome_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
-    """Return the size of a pixel by axis as OME's metadata."""
-    said = _OME_UNITS.get(unit, unit)
-    described: dict[str, Any] = {}
+def ome_pixel_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
+    """Return the size of a pixel by axis as OME metadata for tifffile."""
+    metadata: dict[str, Any] = {}
     for axis, size in sizes.items():
-        described |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": said}
-    return described
+        metadata[f"PhysicalSize{axis}"] = size
+        metadata[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(unit, unit)
+    return metadata
 
 
-def scale_of_tiff(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
-    """Return the size of a pixel by axis and its unit; all axes in the unit of X."""
+def read_pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    """Return the size of a pixel by axis, and the unit of X, to which all axes are converted.
+
+    Both X and Y must have a valid size; otherwise no sizes and the unit ``"pixel"`` are returned.
+    """
     try:
-        said = {axis: (float(size), _SPELLINGS.get(u, u)) for axis, size, u in _said_of(file)}
+        entries = [(axis, float(size), _SPELLINGS.get(u, u)) for axis, size, u in _axis_sizes(file)]
     except _UNREADABLE:
-        said = {}
+        entries = []
     sizes = {
         axis: (size, unit)
-        for axis, (size, unit) in said.items()
-        if unit in _LENGTHS and isfinite(size) and size > 0
+        for axis, size, unit in entries
+        if unit in _MICROMETERS and isfinite(size) and size > 0
     }
     if not {"Y", "X"} <= set(sizes):
         return {}, PIXEL
     common = sizes["X"][1]
-    factors = {unit: length / _LENGTHS[common] for unit, length in _LENGTHS.items()}
+    factors = {unit: length / _MICROMETERS[common] for unit, length in _MICROMETERS.items()}
     return {axis: size * factors[unit] for axis, (size, unit) in sizes.items()}, common
 
 
-def _said_of(file: tifffile.TiffFile) -> list[tuple[str, Any, str]]:
-    """Return axis, size and unit as an OME, ImageJ or plain TIFF says them."""
+def _axis_sizes(file: tifffile.TiffFile) -> list[AxisSize]:
     if file.is_ome:
-        return _said_by_ome(file.ome_metadata)
+        return _from_ome(file.ome_metadata)
     page = file.pages.first
     if file.is_imagej:
-        said = file.imagej_metadata
-        unit = str(said.get("unit", PIXEL))
-        sizes = dict(zip("XY", (1 / each for each in page.resolution), strict=True))
-        sizes |= {"Z": said["spacing"]} if "spacing" in said else {}
+        metadata = file.imagej_metadata
+        unit = str(metadata.get("unit", PIXEL))
+        sizes = {axis: 1 / per_unit for axis, per_unit in zip("XY", page.resolution, strict=True)}
+        sizes |= {"Z": metadata["spacing"]} if "spacing" in metadata else {}
         return [(axis, size, unit) for axis, size in sizes.items()]
     if page.resolutionunit == tifffile.RESUNIT.NONE:
         return []
-    fine = zip("XY", page.get_resolution(tifffile.RESUNIT.MICROMETER), strict=True)
-    return [(axis, 1 / each, "µm") for axis, each in fine if 1 / each < _COARSEST]
+    per_micrometer = zip("XY", page.get_resolution(tifffile.RESUNIT.MICROMETER), strict=True)
+    return [(axis, 1 / value, "µm") for axis, value in per_micrometer if 1 / value < _COARSEST]
 
 
-def _said_by_ome(xml: str) -> list[tuple[str, Any, str]]:
+def _from_ome(xml: str) -> list[AxisSize]:
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    said = {} if pixels is None else pixels.attrib
+    attributes = {} if pixels is None else pixels.attrib
     names = {axis: f"PhysicalSize{axis}" for axis in "ZYX"}
     return [
-        (axis, said[name], said.get(f"{name}Unit", "µm"))
+        (axis, attributes[name], attributes.get(f"{name}Unit", "µm"))
         for axis, name in names.items()
-        if name in said
+        if name in attributes
     ]

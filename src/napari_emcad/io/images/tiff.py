@@ -1,4 +1,4 @@
-"""TIFF files: OME and ImageJ ones too, whatever they are compressed with, and incomplete ones."""
+"""Reading TIFF files: plain, OME and ImageJ ones, with any compression that imagecodecs decodes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tifffile
-from PIL import Image
+from tifffile import COMPRESSION
 
-from napari_emcad.io.images.opened import ImageFileError, OpenedImage
-from napari_emcad.io.images.pixel_size import scale_of_tiff
+from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.pixel_size import read_pixel_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,111 +19,102 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_MOST_PACKED = 2000
-"""Times a compressed TIFF may grow; zlib reaches 1032."""
+_USUAL = {COMPRESSION.NONE, COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.LZW}
+_USUAL_RATIO, _LARGEST_RATIO = 2000, 100_000
+"""Largest plausible ratio of pixels to file size: deflate reaches 1032, Zstandard 32,768."""
 
-_NOT_KNOWN = set("QI")
-"""What tifffile calls axes of which the file does not say what they are."""
+_UNKNOWN_AXES = set("QI")
+"""Letters of tifffile for axes whose meaning the file does not say."""
 
-_LACKING = re.compile("missing data|invalid page offset|failed to read|corrupt", re.IGNORECASE)
-"""What tifffile remarks on a file that lacks a part of itself."""
+_INCOMPLETE = re.compile("missing data|invalid page offset|failed to read|corrupt", re.IGNORECASE)
+"""Warnings of tifffile about a file that lacks a part of itself."""
 
 
 class CodecError(ImageFileError):
-    """A TIFF is packed in a way that nothing installed here unpacks."""
+    """A TIFF has a compression that cannot be decoded here."""
 
 
 def read_tiff(path: Path) -> OpenedImage:
-    """Read the first image of a TIFF; what is not packed stays in the file.
+    """Read the first image of a TIFF file; uncompressed pixels are memory-mapped.
 
     Raises
     ------
     CodecError
-        If nothing here unpacks it.
+        If its compression cannot be decoded.
     ImageFileError
-        If it lacks a part of itself.
+        If the file lacks a part of itself.
     Exception
-        Whatever tifffile raises at damaged bytes.
+        Of any type, raised by tifffile or imagecodecs for damaged files.
     """
-    with _remarks() as remarks, tifffile.TiffFile(path) as file:
-        series, several = file.series[0], len(file.series)
-        if series.nbytes > _MOST_PACKED * path.stat().st_size:
-            raise ValueError("more pixels than any compression fits into the file")
+    with _collect_warnings() as warnings, tifffile.TiffFile(path) as file:
+        series, image_count = file.series[0], len(file.series)
+        _check_ratio(path, series)
         axes = _axes_of(series.axes)
-        scale, unit = scale_of_tiff(file)
-        numbered = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
-        mapped = series.dataoffset is not None and series.levels[0] is series
-        pixels = None if mapped else _decoded(path, series)
-    if lacking := [each for each in remarks if _LACKING.search(each)]:
+        scale, unit = read_pixel_size(file)
+        has_palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
+        contiguous = series.dataoffset is not None and series.levels[0] is series
+        pixels = None if contiguous else _decode(path, series)
+    if incomplete := [text for text in warnings if _INCOMPLETE.search(text)]:
         raise ImageFileError(
-            f"{path} lacks a part of itself ({lacking[0]}); copy it again, with all files that "
+            f"{path} lacks a part of itself ({incomplete[0]}); copy it again, with all files that "
             f"belong to it."
         )
     if pixels is None:
         pixels = tifffile.memmap(path, series=0, mode="r")
         pixels = pixels.reshape(series.shape)
-    notes = [f"{path.name} holds {several} images; the first is taken."] * (several > 1)
-    notes += [f"{path.name} shows its numbers in colors; the numbers are taken."] * numbered
+    notes = [f"{path.name} holds {image_count} images; the first is used."] * (image_count > 1)
+    notes += [f"{path.name} has a color palette; the numbers behind it are used."] * has_palette
     return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit)
 
 
+def _check_ratio(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Refuse a damaged header before gigabytes are allocated for it."""
+    usual = series.keyframe.compression in _USUAL
+    if series.nbytes > (_USUAL_RATIO if usual else _LARGEST_RATIO) * path.stat().st_size:
+        raise ValueError("more pixels than any compression fits into the file")
+
+
 def _axes_of(axes: str) -> str | None:
-    """Return tifffile's letters as ours: S are the samples of a pixel, channels to us."""
-    if _NOT_KNOWN & set(axes) or not set("YX") <= set(axes):
+    """Return the axes with C for channels; tifffile calls the samples of a pixel S."""
+    if _UNKNOWN_AXES & set(axes) or not set("YX") <= set(axes):
         return None
     if "S" in axes and "C" in axes:
         axes = axes.replace("C", "A")
     return axes.replace("S", "C")
 
 
-def _decoded(path: Path, series: tifffile.TiffPageSeries) -> NDArray[Any]:
+def _decode(path: Path, series: tifffile.TiffPageSeries) -> NDArray[Any]:
     try:
         pixels: NDArray[Any] = series.asarray()
     except (ValueError, NotImplementedError) as error:
-        if "imagecodecs" not in str(error):
+        if "not supported" not in str(error) and "imagecodecs" not in str(error):
             raise
-        return _decoded_by_pillow(path, series)
-    return pixels
-
-
-def _decoded_by_pillow(path: Path, series: tifffile.TiffPageSeries) -> NDArray[Any]:
-    """Unpack what tifffile alone cannot: LZW, JPEG and fax, of the usual kinds of pixels."""
-    try:
-        with Image.open(path) as picture:
-            planes = []
-            for page in series.pages:
-                picture.seek(page.index)
-                planes.append(np.asarray(picture))
-        pixels = np.stack(planes).reshape(series.shape)
-    except Exception:  # noqa: BLE001  (a decoder may raise anything)
-        pixels = None
-    if pixels is None or pixels.dtype != series.dtype:
-        packed = series.keyframe.compression.name
+        compression = series.keyframe.compression.name
         raise CodecError(
-            f"{path} is packed in a way that cannot be read here ({packed}, {series.dtype}); save "
-            f"it without compression, or install imagecodecs with pip."
-        )
+            f"{path} cannot be read: its compression ({compression}, {series.dtype}) is not "
+            f"supported; save it without compression."
+        ) from None
     return pixels
 
 
 @contextmanager
-def _remarks() -> Iterator[list[str]]:
-    """Gather what tifffile would write to the log."""
-    log, gathered = logging.getLogger("tifffile"), _Gathering()
-    before = log.propagate
-    log.addHandler(gathered)
-    log.propagate = False
+def _collect_warnings() -> Iterator[list[str]]:
+    """Collect the warnings of tifffile within the block instead of logging them."""
+    logger, handler = logging.getLogger("tifffile"), _Collector()
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
     try:
-        yield gathered.said
+        yield handler.messages
     finally:
-        log.propagate = before
-        log.removeHandler(gathered)
+        logger.propagate = propagate
+        logger.removeHandler(handler)
 
 
-class _Gathering(logging.Handler):
+class _Collector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage().splitlines()[0].strip())
+        self.messages.append(record.getMessage().splitlines()[0].strip())

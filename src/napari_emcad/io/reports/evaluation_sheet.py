@@ -1,4 +1,4 @@
-"""A contact sheet: segmentations beside their truth, a case in each row."""
+"""Contact sheet of an evaluation: a row per case, its image, truth, prediction and disagreement."""
 
 from __future__ import annotations
 
@@ -17,32 +17,36 @@ from napari_emcad.imaging.overlay import (
     compare_labels,
     to_rgb,
 )
-from napari_emcad.io.reports.text import drawable, elided, font
+from napari_emcad.io.reports.text import elide, font, to_ascii
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 _CELL, _GAP, _MARGIN = 280, 12, 28
-_FINE = 2
-"""Cells are drawn so many times larger and reduced, which smooths outlines."""
+"""Side of a cell, gap between cells, and page margin, in pixels."""
 
-_CLOSEST = 128
-"""Least pixels of the image along a side of what is shown."""
+_SUPERSAMPLING = 2
+"""Factor by which cells are drawn larger, and then reduced, for smooth outlines."""
 
-_OUTLINE, _TINT, _DIM = 5, 0.15, 0.5
-"""Side of what widens a border, share of color within it, brightness under a disagreement."""
+_LEAST_WINDOW = 128
+"""Least side of the part of an image that is shown, in pixels."""
 
-_TITLE, _LEGEND, _NAMES, _CAPTION = 52, 26, 34, 40
-"""Heights of the title, a line of the legend, the columns' names and a caption."""
+_OUTLINE_WIDTH, _TINT, _DIM = 5, 0.15, 0.5
+"""Width of outlines, opacity of the color within them, brightness below the disagreement."""
+
+_TITLE_HEIGHT, _LEGEND_HEIGHT, _NAMES_HEIGHT, _CAPTION_HEIGHT = 52, 26, 34, 40
+"""Heights of the title, a line of the legend, the names of the columns and a caption."""
 
 _COLUMNS = ("image", "truth", "prediction", "disagreement")
 _KINDS = {"agreed": "#606060", "missed": "#ffff00", "invented": "#c0c0ff", "wrong class": "#ffc0c0"}
-"""Colors that stay apart under every common color blindness, and from those of classes: these
-are of middle brightness, the kinds of disagreement very bright, agreement dark.
+"""Colors of agreement and of the kinds of disagreement.
+
+They can be told apart with every common color vision deficiency, and from the colors of classes:
+these have a medium brightness, disagreement is bright, agreement dark.
 """
 
 _SMALL, _USUAL, _LARGE, _SWATCH = 14, 15, 20, 20
@@ -51,16 +55,16 @@ _INK, _QUIET, _LINE = "#222222", "#6b6b6b", "#dddddd"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SheetRow:
-    """A case as it will be shown, no larger than its cell is drawn; made by `sheet_row`.
+    """A case, at the resolution of its cell; made by `make_sheet_row`.
 
     Attributes
     ----------
     name
-        Of the image.
+        Name of the image.
     figures
-        Its scores in words.
+        Scores as text.
     picture
-        ``(h, w, 3)`` uint8, in its best contrast.
+        ``(h, w, 3)`` uint8, with stretched contrast.
     truth, predicted
         ``(h, w)`` class labels.
     """
@@ -72,19 +76,19 @@ class SheetRow:
     predicted: NDArray[Any]
 
 
-def sheet_row(
+def make_sheet_row(
     name: str,
     figures: str,
     planes: NDArray[Any],
     truth: NDArray[Any],
     predicted: NDArray[Any],
 ) -> SheetRow:
-    """Return a case as its cell shows it: cut to where truth or prediction have something.
+    """Return a case, cropped to the labels of truth and prediction, and resized to its cell.
 
     Parameters
     ----------
     name, figures
-        For the caption.
+        Name of the image, and its scores as text, for the caption.
     planes
         ``(C, H, W)`` of any real type, as for `napari_emcad.imaging.overlay.overlay`.
     truth, predicted
@@ -93,67 +97,63 @@ def sheet_row(
     window = _window((truth != 0) | (predicted != 0))
     planes, truth, predicted = planes[:, *window], truth[window], predicted[window]
     height, width = truth.shape
-    factor = _FINE * _CELL / max(height, width)
+    factor = _SUPERSAMPLING * _CELL / max(height, width)
     size = max(round(width * factor), 1), max(round(height * factor), 1)
     smooth = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
-    step = max(height, width) // (4 * _FINE * _CELL) or 1
-    fewer = Image.fromarray(to_rgb(planes[:, ::step, ::step]))
-    picture = np.asarray(fewer.resize(size, smooth))
+    step = max(height, width) // (4 * _SUPERSAMPLING * _CELL) or 1
+    subsampled = Image.fromarray(to_rgb(planes[:, ::step, ::step]))
+    picture = np.asarray(subsampled.resize(size, smooth))
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
         for old, new in ((height, size[1]), (width, size[0]))
     )
-    part = np.ix_(rows, columns)
-    return SheetRow(name, figures, picture, truth[part], predicted[part])
+    nearest = np.ix_(rows, columns)
+    return SheetRow(name, figures, picture, truth[nearest], predicted[nearest])
 
 
-def sheet(
-    exhibits: Sequence[SheetRow], classes: Sequence[ClassLabel], title: str
+def draw_evaluation_sheet(
+    rows: Sequence[SheetRow], classes: Sequence[ClassLabel], title: str
 ) -> NDArray[np.uint8]:
-    """Return a sheet with a row for each case: image, truth, prediction, disagreement.
+    """Return a sheet as a picture, ``(H, W, 3)`` uint8.
 
     Parameters
     ----------
-    exhibits
-        From top to bottom.
+    rows
+        Cases from top to bottom.
     classes
         Names and colors of classes 1, 2, …
     title
-        Above all.
-
-    Returns
-    -------
-    ndarray
-        ``(H, W, 3)`` uint8.
+        Title at the top.
     """
     width = 2 * _MARGIN + len(_COLUMNS) * _CELL + (len(_COLUMNS) - 1) * _GAP
     legend = _legend(classes, width)
-    top = _TITLE + len(legend) * _LEGEND + _NAMES
-    heights = [_CAPTION + -(-len(each.picture) // _FINE) + _GAP for each in exhibits]
+    top = _TITLE_HEIGHT + len(legend) * _LEGEND_HEIGHT + _NAMES_HEIGHT
+    heights = [_CAPTION_HEIGHT + -(-len(row.picture) // _SUPERSAMPLING) + _GAP for row in rows]
     page = Image.new("RGB", (width, top + sum(heights) + _MARGIN), "white")
     _draw_head(page, title, legend)
-    for number, (each, height) in enumerate(zip(exhibits, heights, strict=True), start=1):
-        _draw_caption(page, top, f"{number}. {each.name}", each.figures)
-        for column, panel in enumerate(_panels(each, classes)):
-            reduced = Image.fromarray(panel).reduce(_FINE)
-            spare = _CELL - reduced.width
-            page.paste(reduced, (_left(column) + spare // 2, top + _CAPTION))
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True), start=1):
+        _draw_caption(page, top, f"{number}. {row.name}", row.figures)
+        for column, panel in enumerate(_panels(row, classes)):
+            cell = Image.fromarray(panel).reduce(_SUPERSAMPLING)
+            indent = (_CELL - cell.width) // 2
+            page.paste(cell, (_left(column) + indent, top + _CAPTION_HEIGHT))
         top += height
     return np.asarray(page)
 
 
-def _window(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return rows and columns around what is inside, all if nothing is; no close-ups, no strips.
+def _window(labeled: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the rows and columns around labeled pixels; all of them without labels.
 
-    It is as wide as high where the image is: cells are as wide as each other.
+    The window has a least size and a margin, and is square if the image is large enough, because
+    cells are.
     """
-    spans = [np.flatnonzero(inside.any(axis)) for axis in (1, 0)]
+    spans = [np.flatnonzero(labeled.any(axis)) for axis in (1, 0)]
     if not spans[0].size:
         return slice(None), slice(None)
     extents = [int(span[-1] - span[0]) + 1 for span in spans]
-    least = max(_CLOSEST, max(extents) // 2)
+    least = max(_LEAST_WINDOW, max(extents) // 2)
     slices = []
-    for span, extent, size in zip(spans, extents, inside.shape, strict=True):
+    for span, extent, size in zip(spans, extents, labeled.shape, strict=True):
         length = min(max(extent + extent // 8, least), size)
         start = min(max(int(span[0]) - (length - extent) // 2, 0), size - length)
         slices.append(slice(start, start + length))
@@ -161,29 +161,35 @@ def _window(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slices[0], slices[1]
 
 
-def _panels(case: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
-    colors = [each.color for each in classes]
-    drawn = [_outlined(case.picture, each, colors) for each in (case.truth, case.predicted)]
-    kinds = compare_labels(case.predicted, case.truth)
-    dim = np.repeat(case.picture.mean(2, keepdims=True) * _DIM, 3, axis=2)
-    share = np.where(kinds == CORRECT, 0.45, 0.9)
-    return [case.picture, *drawn, blend_labels(dim, kinds, list(_KINDS.values()), share)]
+def _panels(row: SheetRow, classes: Sequence[ClassLabel]) -> list[NDArray[np.uint8]]:
+    colors = [label.color for label in classes]
+    truth, predicted = (
+        _draw_outlines(row.picture, labels, colors) for labels in (row.truth, row.predicted)
+    )
+    kinds = compare_labels(row.predicted, row.truth)
+    dimmed = np.repeat(row.picture.mean(2, keepdims=True) * _DIM, 3, axis=2)
+    opacity = np.where(kinds == CORRECT, 0.45, 0.9)
+    return [
+        row.picture,
+        truth,
+        predicted,
+        blend_labels(dimmed, kinds, list(_KINDS.values()), opacity),
+    ]
 
 
-def _outlined(
+def _draw_outlines(
     picture: NDArray[np.uint8], labels: NDArray[Any], colors: Sequence[str]
 ) -> NDArray[np.uint8]:
-    """Return a picture with labels whose outlines lie on both sides of their borders."""
-    wide = ndimage.maximum_filter(labels, _OUTLINE)
-    border = wide != ndimage.minimum_filter(labels, _OUTLINE)
-    return blend_labels(
-        picture, np.where(labels, labels, wide), colors, np.where(border, 1.0, _TINT)
-    )
+    """Return a picture with the outlines of labels, which cover both sides of the borders."""
+    widened = ndimage.maximum_filter(labels, _OUTLINE_WIDTH)
+    border = widened != ndimage.minimum_filter(labels, _OUTLINE_WIDTH)
+    opacity = np.where(border, 1.0, _TINT)
+    return blend_labels(picture, np.where(labels, labels, widened), colors, opacity)
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A text of the legend, where it begins, its color ("" for none), and whether it is filled."""
+class _LegendEntry:
+    """A text of the legend, its left edge, its color ("" for none), and whether it is filled."""
 
     left: int
     text: str
@@ -191,40 +197,41 @@ class _Entry:
     filled: bool = False
 
 
-def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_Entry]]:
-    """Return lines of entries: classes are outlined as on their panels, disagreement is filled."""
+def _legend(classes: Sequence[ClassLabel], width: int) -> list[list[_LegendEntry]]:
+    """Return the lines of the legend: classes are outlined, kinds of disagreement are filled."""
     kinds = list(_KINDS.items())[: WRONG_CLASS if len(classes) > 1 else SPURIOUS]
-    entries = [_Entry(0, each.name, each.color) for each in classes]
-    entries += [_Entry(0, f"{_COLUMNS[-1]}:"), *(_Entry(0, *each, filled=True) for each in kinds)]
-    lines: list[list[_Entry]] = [[]]
+    entries = [_LegendEntry(0, label.name, label.color) for label in classes]
+    entries.append(_LegendEntry(0, f"{_COLUMNS[-1]}:"))
+    entries += [_LegendEntry(0, name, color, filled=True) for name, color in kinds]
+    lines: list[list[_LegendEntry]] = [[]]
     left = _MARGIN
-    for each in entries:
-        short = elided(each.text, _CELL, _SMALL)
-        right = left + _SWATCH * bool(each.color) + round(font(_SMALL).getlength(short))
+    for entry in entries:
+        text = elide(entry.text, _CELL, _SMALL)
+        right = left + _SWATCH * bool(entry.color) + round(font(_SMALL).getlength(text))
         if right > width - _MARGIN:
             lines.append([])
             right, left = right - left + _MARGIN, _MARGIN
-        lines[-1].append(replace(each, left=left, text=short))
+        lines[-1].append(replace(entry, left=left, text=text))
         left = right + 2 * _GAP
     return lines
 
 
-def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_Entry]]) -> None:
-    draw, middle, right = ImageDraw.Draw(page), _TITLE // 2 + 4, page.width - _MARGIN
-    draw.text((_MARGIN, middle), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
+def _draw_head(page: Image.Image, title: str, legend: Sequence[Sequence[_LegendEntry]]) -> None:
+    draw, middle, right = ImageDraw.Draw(page), _TITLE_HEIGHT // 2 + 4, page.width - _MARGIN
+    draw.text((_MARGIN, middle), elide(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
     for number, line in enumerate(legend):
-        middle = _TITLE + number * _LEGEND + _LEGEND // 2 - 4
-        for each in line:
-            _draw_swatch(draw, each, middle)
-            left = each.left + _SWATCH * bool(each.color)
-            draw.text((left, middle), each.text, _INK, font(_SMALL), "lm")
-    bottom = _TITLE + len(legend) * _LEGEND + _NAMES
+        middle = _TITLE_HEIGHT + number * _LEGEND_HEIGHT + _LEGEND_HEIGHT // 2 - 4
+        for entry in line:
+            _draw_swatch(draw, entry, middle)
+            left = entry.left + _SWATCH * bool(entry.color)
+            draw.text((left, middle), entry.text, _INK, font(_SMALL), "lm")
+    bottom = _TITLE_HEIGHT + len(legend) * _LEGEND_HEIGHT + _NAMES_HEIGHT
     for column, name in enumerate(_COLUMNS):
         draw.text((_left(column), bottom - 18), name, _QUIET, font(_SMALL), "lm")
     draw.line([(_MARGIN, bottom - 4), (right, bottom - 4)], _LINE)
 
 
-def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _Entry, middle: int) -> None:
+def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _LegendEntry, middle: int) -> None:
     square = [entry.left, middle - 6, entry.left + 12, middle + 6]
     if entry.filled:
         draw.rectangle(square, entry.color, _QUIET)
@@ -233,11 +240,11 @@ def _draw_swatch(draw: ImageDraw.ImageDraw, entry: _Entry, middle: int) -> None:
 
 
 def _draw_caption(page: Image.Image, top: int, name: str, figures: str) -> None:
-    draw, middle, right = ImageDraw.Draw(page), top + _CAPTION // 2 + 2, page.width - _MARGIN
-    figures = drawable(figures)
+    draw, middle = ImageDraw.Draw(page), top + _CAPTION_HEIGHT // 2 + 2
+    right, figures = page.width - _MARGIN, to_ascii(figures)
     draw.text((right, middle), figures, _INK, font(_USUAL), "rm")
-    room = right - font(_USUAL).getlength(figures) - _MARGIN - 3 * _GAP
-    draw.text((_MARGIN, middle), elided(name, room, _USUAL), _INK, font(_USUAL), "lm")
+    width = right - font(_USUAL).getlength(figures) - _MARGIN - 3 * _GAP
+    draw.text((_MARGIN, middle), elide(name, width, _USUAL), _INK, font(_USUAL), "lm")
 
 
 def _left(column: int) -> int:

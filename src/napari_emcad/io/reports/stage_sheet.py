@@ -1,4 +1,4 @@
-"""A contact sheet: what a network computed inside, a stage in each row, a kind in each column."""
+"""Contact sheet of a network's maps: a row per decoder stage, a column per kind of map."""
 
 from __future__ import annotations
 
@@ -9,53 +9,58 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
-from napari_emcad.imaging.overlay import to_rgb
+from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.inference.stage_maps.specs import map_spec
-from napari_emcad.io.reports.text import elided, font
+from napari_emcad.io.reports.stage_panel import (
+    channel_panel,
+    image_panel,
+    map_panel,
+    panel_caption,
+    panel_size,
+)
+from napari_emcad.io.reports.text import elide, font
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 
     Column = tuple[str, int | None]
+    """Kind and part of the maps in a column."""
 
-_CELL, _GAP, _MARGIN, _SIDE = 176, 14, 28, 104
-"""Largest side of a panel, between panels, around all, and the width of the rows' names."""
+_MARGIN, _GAP, _ROW_NAME_WIDTH = 28, 14, 104
+"""Page margin, gap between panels, and width of the names of the rows."""
 
-_WORDS, _NARROWEST, _LEAST = 160, 900, 40
-"""Least width of a column, of the page, and of a panel's shorter side."""
+_LEAST_COLUMN_WIDTH, _LEAST_PAGE_WIDTH = 160, 900
 
-_TITLE, _NAMES, _CAPTION, _BAR = 76, 34, 24, 150
-"""Heights of the head, of a line of names and of a caption; the width of a color bar."""
+_HEAD_HEIGHT, _TITLE_HEIGHT, _CAPTION_HEIGHT = 76, 34, 24
+"""Height of the page's head, of the titles of columns, and of the caption of a panel."""
 
+_COLOR_BAR_WIDTH = 150
 _SMALL, _USUAL, _LARGE = 12, 14, 20
-_INK, _QUIET, _LINE, _FILL = "#222222", "#6b6b6b", "#dddddd", "#21918c"
-
-_FINEST = 8
-"""Panels are drawn at most so many times larger and reduced, which averages fine maps."""
+_INK, _QUIET, _LINE = "#222222", "#6b6b6b", "#dddddd"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """What a sheet shows.
+class StageSheet:
+    """Content of a stage sheet.
 
     Attributes
     ----------
     title
-        Above all.
+        Title at the top.
     picture
-        The slice, ``(C, h, w)`` of any real type, perhaps every n-th pixel of it.
+        The slice, ``(C, h, w)`` of any real type, possibly subsampled.
     size
         Height and width of the slice in pixels.
     corner
-        Its first row and column in the image.
+        First row and column of the slice in the image.
     maps
-        In any order.
+        Maps in any order.
     classes
-        Names of classes 0, 1, …; of maps of all classes, class 1 is shown.
+        Names of classes 0, 1, …; of maps of all classes, class 1 is drawn.
     """
 
     title: str
@@ -66,55 +71,120 @@ class View:
     classes: Sequence[str]
 
 
-def map_sheet(view: View) -> NDArray[np.uint8]:
-    """Return the sheet, ``(H, W, 3)`` uint8.
+def draw_stage_sheet(sheet: StageSheet) -> NDArray[np.uint8]:
+    """Return the sheet as a picture, ``(H, W, 3)`` uint8.
 
-    Every panel is the image's frame; a map is drawn where it lies on it, one block for each of
-    its numbers, and the ends of its colors stand below. Probabilities, gates, attention and
-    doubt go from dark 0 to bright 1 at most, signed maps from blue over white 0 to red.
+    Every panel covers the slice; a map is drawn at its place on it, one block per map pixel, with
+    the range of its colors below. Probabilities, gates, attention and uncertainty go from dark to
+    bright, signed maps from blue over white (0) to red.
     """
-    staged = [each for each in view.maps if each.key.stage is not None]
-    doubts = [each for each in view.maps if each.key.stage is None]
-    columns = list(dict.fromkeys(_column(each.key) for each in staged))
-    stages = sorted({each.key.stage or 0 for each in staged}, reverse=True)
-    height, width = _panel_size(view.size)
-    room = max(width, _WORDS)
-    count = max(len(columns), 1 + len(doubts))
-    row = height + _CAPTION + _GAP
-    below = _NAMES + len(stages) * row if stages else 0
-    page_width = max(2 * _MARGIN + _SIDE + count * (room + _GAP), _NARROWEST)
-    page = Image.new("RGB", (page_width, _TITLE + _NAMES + row + below + _MARGIN), "white")
-    draw = ImageDraw.Draw(page)
-    _head(page, view.title)
-    lefts = [_MARGIN + _SIDE + n * (room + _GAP) for n in range(count)]
-    top = _TITLE + _NAMES
-    _words(draw, (lefts[0], top - 14), room, "image", _INK)
-    _paste(page, (lefts[0], top), _image(view.picture, (height, width)))
-    _words(draw, (lefts[0], top + height + 12), room, _size_of(view.size), _QUIET)
-    for left, each in zip(lefts[1:], doubts, strict=False):
-        _words(draw, (left, top - 14), room, each.key.spec.title, _INK)
-        _draw_map(page, (left, top), each, view)
-    top += row + _NAMES
-    if stages:
-        draw.line([(_MARGIN, top - _NAMES), (page_width - _MARGIN, top - _NAMES)], _LINE)
-    for left, column in zip(lefts, columns, strict=False):
-        _words(draw, (left, top - 14), room, _column_title(column, view.classes), _INK)
-    for number, stage in enumerate(stages):
-        _draw_row(page, top + number * row, stage, dict(zip(columns, lefts, strict=False)), view)
-    return np.asarray(page)
+    return np.asarray(_Page(sheet).draw())
 
 
-def _draw_row(
-    page: Image.Image, top: int, stage: int, lefts: Mapping[Column, int], view: View
-) -> None:
-    draw, (height, width) = ImageDraw.Draw(page), _panel_size(view.size)
-    in_row = {_column(each.key): each for each in view.maps if each.key.stage == stage}
-    _row_name(draw, top + height // 2, stage, in_row.values())
-    for column, left in lefts.items():
-        if column in in_row:
-            _draw_map(page, (left, top), in_row[column], view)
+class _Page:
+    """A page whose rows are: the image and maps without a stage, then the stages, deepest first."""
+
+    def __init__(self, sheet: StageSheet) -> None:
+        self._sheet = sheet
+        self._stage_maps = [m for m in sheet.maps if m.key.stage is not None]
+        self._uncertainty_maps = [m for m in sheet.maps if m.key.stage is None]
+        self._columns = list(dict.fromkeys(_column(m.key) for m in self._stage_maps))
+        self._stages = sorted({m.key.stage or 0 for m in self._stage_maps}, reverse=True)
+        self._panel = panel_size(sheet.size)
+        self._column_width = max(self._panel[1], _LEAST_COLUMN_WIDTH)
+        self._row_height = self._panel[0] + _CAPTION_HEIGHT + _GAP
+        count = max(len(self._columns), 1 + len(self._uncertainty_maps))
+        step = self._column_width + _GAP
+        self._lefts = [_MARGIN + _ROW_NAME_WIDTH + n * step for n in range(count)]
+        width = max(2 * _MARGIN + _ROW_NAME_WIDTH + count * step, _LEAST_PAGE_WIDTH)
+        stage_rows = _TITLE_HEIGHT + len(self._stages) * self._row_height if self._stages else 0
+        height = _HEAD_HEIGHT + _TITLE_HEIGHT + self._row_height + stage_rows + _MARGIN
+        self._page = Image.new("RGB", (width, height), "white")
+        self._draw = ImageDraw.Draw(self._page)
+
+    def draw(self) -> Image.Image:
+        self._draw_head()
+        top = _HEAD_HEIGHT + _TITLE_HEIGHT
+        self._draw_image_row(top)
+        top += self._row_height + _TITLE_HEIGHT
+        if self._stages:
+            y = top - _TITLE_HEIGHT
+            self._draw.line([(_MARGIN, y), (self._page.width - _MARGIN, y)], _LINE)
+        for left, column in zip(self._lefts, self._columns, strict=False):
+            self._write((left, top - 14), _column_title(column, self._sheet.classes), _INK)
+        for number, stage in enumerate(self._stages):
+            self._draw_stage(top + number * self._row_height, stage)
+        return self._page
+
+    def _draw_head(self) -> None:
+        """Draw the title, and a legend of the two colormaps."""
+        right = self._page.width - _MARGIN
+        title = elide(self._sheet.title, right - _MARGIN, _LARGE)
+        self._draw.text((_MARGIN, 28), title, _INK, font(_LARGE), "lm")
+        left = _MARGIN
+        for colors, low, high in (
+            (SEQUENTIAL, "low", "high"),
+            (DIVERGING, "negative", "positive"),
+        ):
+            self._draw.text((left, 58), low, _QUIET, font(_SMALL), "lm")
+            left += round(font(_SMALL).getlength(low)) + 8
+            ramp = np.linspace(0, 1, _COLOR_BAR_WIDTH)[None].repeat(10, axis=0)
+            self._page.paste(Image.fromarray(apply_colormap(ramp, (0, 1), colors)), (left, 53))
+            left += _COLOR_BAR_WIDTH + 8
+            self._draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
+            left += round(font(_SMALL).getlength(high)) + 32
+        legend = "The ends of a map's colors stand below it; one block is one number."
+        legend = elide(legend, right - left, _SMALL)
+        self._draw.text((left, 58), legend, _QUIET, font(_SMALL), "lm")
+
+    def _draw_image_row(self, top: int) -> None:
+        sheet, left = self._sheet, self._lefts[0]
+        self._write((left, top - 14), "image", _INK)
+        self._paste((left, top), image_panel(sheet.picture, self._panel))
+        self._write((left, top + self._panel[0] + 12), _format_size(sheet.size), _QUIET)
+        for left, stage_map in zip(self._lefts[1:], self._uncertainty_maps, strict=False):
+            self._write((left, top - 14), stage_map.key.spec.title, _INK)
+            self._draw_map((left, top), stage_map)
+
+    def _draw_stage(self, top: int, stage: int) -> None:
+        height, width = self._panel
+        maps = {_column(m.key): m for m in self._stage_maps if m.key.stage == stage}
+        self._write_row_name(top + height // 2, stage, maps.values())
+        for left, column in zip(self._lefts, self._columns, strict=False):
+            if column in maps:
+                self._draw_map((left, top), maps[column])
+            else:
+                center = (left + width // 2, top + height // 2)
+                self._draw.text(center, "-", _QUIET, font(_USUAL), "mm")
+
+    def _write_row_name(self, middle: int, stage: int, maps: Iterable[StageMap]) -> None:
+        lines = [f"stage {stage}"]
+        placed = next((m for m in maps if m.factor is not None), None)
+        if placed is not None and placed.factor is not None:
+            lines += [_format_size(placed.values.shape[-2:]), _format_factor(placed.factor)]
+        for number, line in enumerate(lines):
+            ink, size = (_INK, _USUAL) if number == 0 else (_QUIET, _SMALL)
+            self._draw.text((_MARGIN, middle + 18 * number - 18), line, ink, font(size), "lm")
+
+    def _draw_map(self, corner: tuple[int, int], stage_map: StageMap) -> None:
+        if stage_map.factor is None:
+            panel = channel_panel(stage_map.values, self._panel)
         else:
-            draw.text((left + width // 2, top + height // 2), "-", _QUIET, font(_USUAL), "mm")
+            panel = map_panel(stage_map, self._panel, self._sheet.size, self._sheet.corner)
+        self._paste(corner, panel)
+        below = (corner[0], corner[1] + self._panel[0] + 12)
+        self._write(below, panel_caption(stage_map), _QUIET)
+
+    def _paste(self, corner: tuple[int, int], panel: Image.Image) -> None:
+        left, top = corner
+        frame = [left - 1, top - 1, left + panel.width, top + panel.height]
+        self._draw.rectangle(frame, outline=_LINE)
+        self._page.paste(panel, corner)
+
+    def _write(self, at: tuple[int, int], text: str, ink: str) -> None:
+        """Write a text that is elided to the width of a column."""
+        text = elide(text, self._column_width, _SMALL)
+        self._draw.text(at, text, ink, font(_SMALL), "lm")
 
 
 def _column(key: MapKey) -> Column:
@@ -131,144 +201,10 @@ def _column_title(column: Column, classes: Sequence[str]) -> str:
     return spec.title
 
 
-def _panel_size(size: tuple[int, int]) -> tuple[int, int]:
-    factor = _CELL / max(size)
-    height, width = (max(round(each * factor), _LEAST) for each in size)
-    return height, width
-
-
-def _head(page: Image.Image, title: str) -> None:
-    """Draw the title, and what the two color bars mean."""
-    draw, right = ImageDraw.Draw(page), page.width - _MARGIN
-    draw.text((_MARGIN, 28), elided(title, right - _MARGIN, _LARGE), _INK, font(_LARGE), "lm")
-    left = _MARGIN
-    for stops, low, high in ((SEQUENTIAL, "low", "high"), (DIVERGING, "negative", "positive")):
-        draw.text((left, 58), low, _QUIET, font(_SMALL), "lm")
-        left += round(font(_SMALL).getlength(low)) + 8
-        bar = apply_colormap(np.linspace(0, 1, _BAR)[None].repeat(10, axis=0), (0, 1), stops)
-        page.paste(Image.fromarray(bar), (left, 53))
-        left += _BAR + 8
-        draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
-        left += round(font(_SMALL).getlength(high)) + 32
-    says = "The ends of a map's colors stand below it; one block is one number."
-    draw.text((left, 58), elided(says, right - left, _SMALL), _QUIET, font(_SMALL), "lm")
-
-
-def _row_name(draw: ImageDraw.ImageDraw, middle: int, stage: int, maps: Iterable[StageMap]) -> None:
-    lines = [f"stage {stage}"]
-    for each in maps:
-        if each.factor is not None:
-            lines += [_size_of(each.values.shape[-2:]), _pixels(each.factor)]
-            break
-    for number, line in enumerate(lines):
-        ink, size = (_INK, _USUAL) if number == 0 else (_QUIET, _SMALL)
-        draw.text((_MARGIN, middle + 18 * number - 18), line, ink, font(size), "lm")
-
-
-def _pixels(factor: tuple[float, float]) -> str:
-    y, x = (f"{each:.3g}" for each in factor)
+def _format_factor(factor: tuple[float, float]) -> str:
+    y, x = (f"{pixels:.3g}" for pixels in factor)
     return f"{y} px each" if y == x else f"{y} x {x} px each"
 
 
-def _size_of(size: tuple[int, ...]) -> str:
+def _format_size(size: tuple[int, ...]) -> str:
     return f"{size[0]} x {size[1]}"
-
-
-def _words(draw: ImageDraw.ImageDraw, at: tuple[int, int], room: int, text: str, ink: str) -> None:
-    draw.text(at, elided(text, room, _SMALL), ink, font(_SMALL), "lm")
-
-
-def _paste(page: Image.Image, corner: tuple[int, int], panel: Image.Image) -> None:
-    left, top = corner
-    frame = [left - 1, top - 1, left + panel.width, top + panel.height]
-    ImageDraw.Draw(page).rectangle(frame, outline=_LINE)
-    page.paste(panel, corner)
-
-
-def _image(picture: NDArray[Any], size: tuple[int, int]) -> Image.Image:
-    whole = Image.fromarray(to_rgb(picture))
-    return whole.resize(size[::-1], Image.Resampling.BOX)
-
-
-def _draw_map(page: Image.Image, corner: tuple[int, int], found: StageMap, view: View) -> None:
-    height, width = _panel_size(view.size)
-    if found.factor is None:
-        panel, caption = _bars(found.values, (height, width)), _range_of_channels(found.values)
-    else:
-        panel, caption = _drawn(found, view), _range(found)
-    _paste(page, corner, panel)
-    where = (corner[0], corner[1] + height + 12)
-    _words(ImageDraw.Draw(page), where, max(width, _WORDS), caption, _QUIET)
-
-
-def _range(found: StageMap) -> str:
-    if found.key.is_rgb:
-        return "three main directions"
-    low, high = _ends(found)
-    return f"{_figure(low, high - low)} ... {_figure(high, high - low)}"
-
-
-def _range_of_channels(values: NDArray[np.float32]) -> str:
-    return f"{len(values)} channels, {values.min():.2f} ... {values.max():.2f}"
-
-
-def _figure(value: float, spread: float) -> str:
-    """Return a number in as many figures as matter beside the spread."""
-    return f"{0.0 if abs(value) < spread / 1000 else value:.3g}"
-
-
-def _ends(found: StageMap) -> tuple[float, float]:
-    """Return the values at the ends of the colors: those there are, for probabilities 0 and 1."""
-    if found.diverging or found.key.spec.full_range:
-        return found.limits
-    low, high = float(found.values.min()), float(found.values.max())
-    return low, high if high > low else low + 1e-6
-
-
-def _drawn(found: StageMap, view: View) -> Image.Image:
-    """Return a map on the image's frame, each of its numbers a block where it lies."""
-    height, width = _panel_size(view.size)
-    values = found.values
-    if values.ndim == 3 and not found.key.is_rgb:
-        values = values[1]
-    fine = min(max(2, -(-max(values.shape[-2:]) // min(height, width))), _FINEST)
-    rows, columns = (
-        _blocks(fine * count, size, corner, factor, first, there)
-        for count, size, corner, factor, first, there in zip(
-            (height, width),
-            view.size,
-            view.corner,
-            found.factor or (1, 1),
-            found.offset or (0, 0),
-            values.shape[-2:],
-            strict=True,
-        )
-    )
-    large = values[..., rows[:, None], columns]
-    if found.key.is_rgb:
-        painted = (large * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    else:
-        painted = apply_colormap(large, _ends(found), DIVERGING if found.diverging else SEQUENTIAL)
-    return Image.fromarray(np.ascontiguousarray(painted)).reduce(fine)
-
-
-def _blocks(
-    count: int, size: int, corner: int, factor: float, first: float, there: int
-) -> NDArray[np.intp]:
-    """Return for each drawn pixel along an axis which map pixel lies under its center."""
-    place = corner - 0.5 + (np.arange(count) + 0.5) * size / count
-    index = np.floor((place - (first - factor / 2)) / factor).astype(np.intp)
-    return np.clip(index, 0, there - 1)
-
-
-def _bars(values: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
-    """Return a bar for each channel, from 0 at the bottom to 1 at the top."""
-    height, width = (2 * each for each in size)
-    panel = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(panel)
-    edges = np.linspace(0, width, len(values) + 1)
-    gap = 1 if width / len(values) > 3 else 0
-    for left, right, value in zip(edges[:-1], edges[1:], values, strict=True):
-        top = round((1 - float(value)) * (height - 1))
-        draw.rectangle([round(left), top, max(round(right) - 1 - gap, round(left)), height], _FILL)
-    return panel.reduce(2)

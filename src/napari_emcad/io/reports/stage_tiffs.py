@@ -1,4 +1,4 @@
-"""Maps of a network's inside as files that know how large their pixels are."""
+"""Maps of a network's stages as OME-TIFF files with pixel size and position."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_emcad.io.images.pixel_size import PIXEL, ome_size
-from napari_emcad.io.images.read_write import write_bytes_or_say
+from napari_emcad.io.images.pixel_size import PIXEL, ome_pixel_size
+from napari_emcad.io.images.write import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,80 +20,80 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 
 
-def map_file_name(stem: str, key: MapKey) -> str:
-    """Return the name of a map's file: ``cells_gate_2.ome.tif``."""
+def stage_map_file_name(stem: str, key: MapKey) -> str:
+    """Return the file name of a map, such as ``cells_gate_2.ome.tif``."""
     return f"{stem}_{str(key).replace(':', '_')}.ome.tif"
 
 
-def write_map(path: Path, found: StageMap, scale: Mapping[str, float], unit: str = PIXEL) -> None:
-    """Write a map as an OME-TIFF with the size and the place of its pixels.
+def write_stage_map(
+    path: Path, stage_map: StageMap, scale: Mapping[str, float], unit: str = PIXEL
+) -> None:
+    """Write a map atomically as an OME-TIFF with the size and the position of its pixels.
 
-    A pixel's size is the image's times the map's factor; the position of the first pixel's center
-    is counted from that of the image. Colors become 8-bit RGB, everything else stays float32.
+    The size of a map pixel is that of an image pixel times the map's factor; the position of the
+    first map pixel's center is relative to that of the image. Colors become 8-bit RGB, all other
+    maps are float32.
 
     Parameters
     ----------
     path
-        Of the file; it appears whole or not at all.
-    found
-        A map with a place, rows before columns.
+        Path of the file.
+    stage_map
+        A map with a place on the image, rows before columns.
     scale
-        Size of an image pixel along Y and X; 1 where it is not known.
+        Size of an image pixel along Y and X; 1 where it is unknown.
     unit
-        Of `scale`, ``"pixel"`` without one.
+        Unit of `scale`; ``"pixel"`` without one.
 
     Raises
     ------
     ImageFileError
-        If the disk does not take it.
+        If writing fails.
     ValueError
-        If the map has no place.
+        If the map has no place on the image.
     """
-    if found.factor is None or found.offset is None:
-        raise ValueError(f"{found.key} has no place on the image; write it as a table.")
-    values: NDArray[Any] = found.values
-    size = dict(zip("YX", found.factor, strict=True))
-    first = dict(zip("YX", found.offset, strict=True))
-    described: dict[str, Any] = {"axes": "CYX" if values.ndim == 3 else "YX"}
-    planes = 1
-    if found.key.is_rgb:
-        values, described["axes"] = _as_rgb(values), "YXS"
-    elif values.ndim == 3:
-        planes = len(values)
-    by = {axis: scale.get(axis, 1.0) for axis in "XY"}
-    described |= ome_size({axis: size[axis] * by[axis] for axis in "XY"}, unit)
+    if stage_map.factor is None or stage_map.offset is None:
+        raise ValueError(f"{stage_map.key} has no place on the image; write it as a table.")
+    colored, values = stage_map.key.is_rgb, stage_map.values
+    pixels: NDArray[Any] = _to_rgb(values) if colored else values
+    axes = "YXS" if colored else "CYX" if values.ndim == 3 else "YX"
+    planes = len(values) if axes == "CYX" else 1
+    scales = {axis: scale.get(axis, 1.0) for axis in "XY"}
+    factors = dict(zip("YX", stage_map.factor, strict=True))
+    offsets = dict(zip("YX", stage_map.offset, strict=True))
+    metadata = ome_pixel_size({axis: factors[axis] * scales[axis] for axis in "XY"}, unit)
     plane: dict[str, Any] = {}
     for axis in "XY":
-        plane |= {f"Position{axis}": [first[axis] * by[axis]] * planes}
-        plane |= {f"Position{axis}Unit": [described[f"PhysicalSize{axis}Unit"]] * planes}
+        plane[f"Position{axis}"] = [offsets[axis] * scales[axis]] * planes
+        plane[f"Position{axis}Unit"] = [metadata[f"PhysicalSize{axis}Unit"]] * planes
     content = BytesIO()
     tifffile.imwrite(
         content,
-        values,
+        pixels,
         ome=True,
-        photometric="rgb" if found.key.is_rgb else "minisblack",
+        photometric="rgb" if colored else "minisblack",
         compression="zlib",
-        metadata=described | {"Plane": plane, "Name": found.key.title},
+        metadata={"axes": axes, **metadata, "Plane": plane, "Name": stage_map.key.title},
     )
-    write_bytes_or_say(path, content.getvalue())
+    write_file(path, content.getvalue())
 
 
-def write_channels(path: Path, maps: Iterable[StageMap]) -> None:
-    """Write channel attention as a table: stage, channel, attention.
+def write_channel_attention(path: Path, maps: Iterable[StageMap]) -> None:
+    """Write channel attention as a CSV table: stage, channel, attention.
 
     Raises
     ------
     ImageFileError
-        If the disk does not take it.
+        If writing fails.
     """
     table = StringIO()
     table.write("stage,channel,attention\n")
-    for each in maps:
-        rows = (f"{each.key.stage},{n},{v:.6f}\n" for n, v in enumerate(each.values))
-        table.writelines(rows)
-    write_bytes_or_say(path, table.getvalue().encode())
+    for stage_map in maps:
+        stage = stage_map.key.stage
+        table.writelines(f"{stage},{n},{v:.6f}\n" for n, v in enumerate(stage_map.values))
+    write_file(path, table.getvalue().encode())
 
 
-def _as_rgb(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _to_rgb(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     rgb: NDArray[np.uint8] = (values * 255).round().astype(np.uint8)
     return np.ascontiguousarray(rgb.transpose(1, 2, 0))

@@ -1,4 +1,7 @@
-"""Text on pictures, in the letters of Pillow's own font."""
+"""Text on pictures, in Pillow's own font.
+
+Other fonts differ between computers and may be missing. Pillow's font has ASCII characters only.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,25 @@ from functools import lru_cache
 from PIL import ImageFont
 
 
-def elided(text: str, room: float, size: int) -> str:
-    """Return a text as the font can draw it, its middle left out where it is wider than `room`."""
-    text = drawable(text)
+def elide(text: str, width: float, size: int) -> str:
+    """Return a text in ASCII, shortened in the middle to at most `width` pixels."""
+    text = to_ascii(text)
     shortened, kept = text, len(text)
-    while kept > 1 and font(size).getlength(shortened) > room:
+    while kept > 1 and font(size).getlength(shortened) > width:
         kept -= 1
         shortened = f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
     return shortened
 
 
-def drawable(text: str) -> str:
-    """Return a text in the letters of Pillow's own font: no accents, u for µ, others by their code.
-
-    Other fonts differ from computer to computer, and may be missing.
-    """
+def to_ascii(text: str) -> str:
+    """Return a text without accents, with u for µ, and escape codes for all other characters."""
     plain = unicodedata.normalize("NFKD", text).replace("μ", "u")
-    plain = "".join(each for each in plain if not unicodedata.combining(each))
-    return "".join(each if " " <= each <= "~" else _code(each) for each in plain)
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return "".join(c if " " <= c <= "~" else _escape(c) for c in plain)
 
 
-def _code(letter: str) -> str:
-    return letter.encode("unicode_escape").decode()
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 @lru_cache

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
     from napari_emcad.annotation.label_rules import Meaning
-    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 _KEY = "napari-emcad"
 """Key of this plugin in the metadata of layers."""

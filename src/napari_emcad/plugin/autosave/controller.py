@@ -12,8 +12,14 @@ from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
 from napari_emcad.inference.jobs import run_job
-from napari_emcad.io.autosave import AutosaveFolder, Recovery, find_recoveries, recovered, settle
-from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+from napari_emcad.io.autosave import (
+    AutosaveFolder,
+    Recovery,
+    dismiss,
+    find_recoveries,
+    read_recovery,
+)
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.geometry import carried, carried_axes, is_open
@@ -89,7 +95,7 @@ class AutosaveController(QObject):
         annotations.painted.connect(self._on_painted)
         self._session.versions.changed.connect(self._versions_changed)
         strip.restore_requested.connect(self._restore_requested)
-        strip.dismiss_requested.connect(settle)
+        strip.dismiss_requested.connect(dismiss)
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self.save)
@@ -206,17 +212,17 @@ class AutosaveController(QObject):
         tuple
             Names of annotations whose image is not open, and problems.
         """
-        annotations, model, problems = recovered(recovery)
+        annotations, model, problems = read_recovery(recovery)
         if model is not None:
             self._session.open(model)
-        without_image = [a.about["name"] for a in annotations if not self._restore_annotation(a)]
+        without_image = [a.metadata["name"] for a in annotations if not self._restore_annotation(a)]
         if not problems:
-            settle(recovery)
+            dismiss(recovery)
         return without_image, problems
 
     def _restore_annotation(self, saved: SavedAnnotation) -> bool:
         """Add the layer of a saved annotation; return whether its image is open."""
-        about = saved.about
+        about = saved.metadata
         classes = tuple(ClassLabel(name, color) for name, color in about["classes"])
         self._session.project.adopt_classes(classes)
         placement = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -271,7 +277,7 @@ def _save_job(
 
 def _with_channels(saved: SavedAnnotation) -> Any:
     """Return the values of an annotation with the channel axis that its layer had."""
-    axes, shape = saved.about["axes"], saved.about.get("shape", saved.labels.shape)
+    axes, shape = saved.metadata["axes"], saved.metadata.get("shape", saved.labels.shape)
     if len(shape) == saved.labels.ndim:
         return saved.labels
     sizes = dict(zip(carried_axes(axes), shape, strict=True))

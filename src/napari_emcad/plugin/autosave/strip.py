@@ -51,10 +51,10 @@ class RecoveryStrip(QWidget):
         self.setVisible(bool(recoveries))
         if recoveries:
             first = recoveries[0]
-            count = f"{first.paints} annotation{'s' if first.paints > 1 else ''}"
-            parts = [count] * bool(first.paints) + ["a model"] * first.model
+            count = f"{first.annotations} annotation{'s' if first.annotations > 1 else ''}"
+            parts = [count] * bool(first.annotations) + ["a model"] * first.model
             self._text.setText(
-                f"napari ended unexpectedly on {first.when:%d %B at %H:%M}; "
+                f"napari ended unexpectedly on {first.modified:%d %B at %H:%M}; "
                 f"{' and '.join(parts)} can be restored."
             )
             self._dismiss.setToolTip(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 _UNKNOWN_COLOR = "#ffffff"
 _CHANNEL_NAMES = {"c", "ch", "channel", "channels"}

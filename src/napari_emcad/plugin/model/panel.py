@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_emcad.io.checkpoints.card import card, remarks
+from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.settings import recent_files
@@ -82,7 +82,7 @@ class ModelPanel(QWidget):
             return
         self._about.setText(checkpoint.description)
         self._about.setVisible(bool(checkpoint.description))
-        self._remarks.setText(remarks(checkpoint))
+        self._remarks.setText(usage_notes(checkpoint))
         self._remarks.setVisible(bool(self._remarks.text()))
         self._details.show_checkpoint(checkpoint)
         self._show_card(checkpoint)
@@ -92,7 +92,7 @@ class ModelPanel(QWidget):
         grid = QGridLayout(fresh)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
-        for row, (caption, value) in enumerate(card(checkpoint)):
+        for row, (caption, value) in enumerate(model_card(checkpoint)):
             shown = _colored(checkpoint) if caption == "Classes" else escape(value)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtWidgets import QTableWidgetItem
 
-    from napari_emcad.io.checkpoints.checkpoint import ClassLabel
+    from napari_emcad.io.checkpoints.classes import ClassLabel
 
 _COLOR, _NAME, _PIXELS, _STROKES = range(4)
 _SWATCH = 14

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.interactive.annotated_patches import conflict_message
 from napari_emcad.interactive.task import training_task
-from napari_emcad.io.checkpoints.heads import with_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.plugin.annotations.pairs import align_annotation
 
 if TYPE_CHECKING:
@@ -87,4 +87,4 @@ class TaskBuilder:
         project = self._session.project
         renamed = replace(checkpoint, classes=project.with_current_names(checkpoint.classes))
         same = renamed.classes == checkpoint.classes
-        return with_labels(checkpoint if same else renamed, project.classes)
+        return with_class_labels(checkpoint if same else renamed, project.classes)

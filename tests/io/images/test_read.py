@@ -16,14 +16,10 @@ from hypothesis import strategies as st
 from npe2 import DynamicPlugin
 from PIL import Image
 
-from napari_emcad.io.images.read_write import (
-    ImageFileError,
-    image_files,
-    paired,
-    read_image,
-    read_labels,
-    write_array,
-)
+from napari_emcad.io.images.folder import image_files, pair_files
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.read import ImageFileError, read_image
+from napari_emcad.io.images.write import write_array
 
 RANDOM = np.random.default_rng(0)
 
@@ -33,10 +29,10 @@ def pixels(*shape: int, kind: str = "u1") -> np.ndarray:
 
 
 def sentence(error: pytest.ExceptionInfo[ImageFileError]) -> str:
-    said = str(error.value)
-    assert said.splitlines() == [said]
-    assert said.endswith(".")
-    return said
+    message = str(error.value)
+    assert message.splitlines() == [message]
+    assert message.endswith(".")
+    return message
 
 
 # -- TIFF
@@ -74,7 +70,7 @@ def test_tiffs_are_read_with_their_axes(shape, kind, options, axes, tmp_path):
     assert len(axes) == opened.pixels.ndim
 
 
-def test_a_multi_page_tiff_that_does_not_say_its_axes_leaves_them_open(tmp_path):
+def test_a_multi_page_tiff_without_axes_has_unknown_axes(tmp_path):
     pages = [Image.fromarray(pixels(20, 30)) for _ in range(6)]
     pages[0].save(tmp_path / "a.tiff", save_all=True, append_images=pages[1:])
     opened = read_image(tmp_path / "a.tiff")
@@ -150,7 +146,7 @@ def test_arrays_of_objects_are_never_unpickled(tmp_path):
 # -- what cannot be read
 
 
-def test_a_missing_file_is_said(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(ImageFileError) as caught:
         read_image(tmp_path / "no.tif")
     assert "does not exist" in sentence(caught)
@@ -158,14 +154,16 @@ def test_a_missing_file_is_said(tmp_path):
 
 @pytest.fixture
 def left_open(monkeypatch):
-    """Return a function that lists files which were left open, whoever did it."""
-    seen: list[str] = []
-    gc.freeze()  # what is there already need not be looked through again and again
-    monkeypatch.setattr("sys.unraisablehook", lambda said: seen.append(str(said.exc_value)))
+    """Return a function that lists files that were left open."""
+    open_files: list[str] = []
+    gc.freeze()  # objects that exist already need not be searched
+    monkeypatch.setattr(
+        "sys.unraisablehook", lambda message: open_files.append(str(message.exc_value))
+    )
 
     def listed() -> list[str]:
         gc.collect()
-        return seen
+        return open_files
 
     yield listed
     listed()
@@ -178,7 +176,7 @@ NOTHING = {"0": b"", "text": b"just a text\n" * 9, "0s": bytes(500)}
 @pytest.mark.parametrize("ending", [".tif", ".png", ".jpg", ".bmp", ".npy", ".xyz", ""])
 @pytest.mark.parametrize("content", NOTHING.values(), ids=NOTHING)
 @pytest.mark.usefixtures("left_open")
-def test_what_is_no_image_is_refused_in_one_sentence(ending, content, tmp_path):
+def test_files_that_are_not_images_are_refused_with_one_line(ending, content, tmp_path):
     path = tmp_path / f"a{ending}"
     path.write_bytes(content)
     with pytest.raises(ImageFileError) as caught:
@@ -189,7 +187,7 @@ def test_what_is_no_image_is_refused_in_one_sentence(ending, content, tmp_path):
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".bmp", ".npy"])
 @pytest.mark.parametrize("content", NOTHING.values(), ids=NOTHING)
 @pytest.mark.usefixtures("left_open")
-def test_the_sentence_is_for_people(ending, content, tmp_path):
+def test_the_message_is_for_people(ending, content, tmp_path):
     (tmp_path / f"a{ending}").write_bytes(content)
     with pytest.raises(ImageFileError) as caught:
         read_image(tmp_path / f"a{ending}")
@@ -249,12 +247,12 @@ def test_flipped_bytes_give_an_image_or_an_image_file_error(ending, changes, tmp
     for place, byte in changes.items():
         content[place % len(content)] = byte
     path.write_bytes(content)
-    said = "."
+    message = "."
     try:
         assert isinstance(read_image(path).pixels, np.ndarray)
     except ImageFileError as error:
-        said = str(error)
-    assert said.splitlines() == [said]
+        message = str(error)
+    assert message.splitlines() == [message]
 
 
 def test_a_picture_larger_than_pillow_likes_is_read_or_refused(tmp_path, monkeypatch):
@@ -307,7 +305,7 @@ def test_other_files_are_read_by_napari_readers(shape, meta, axes, reads_xyz):
     assert opened.axes == axes
 
 
-def test_of_a_multiscale_layer_the_finest_level_is_read(reads_xyz):
+def test_the_finest_level_of_a_multiscale_layer_is_read(reads_xyz):
     array = pixels(64, 64)
     opened = reads_xyz(([array, array[::2, ::2]], {"multiscale": True}, "image"))
     np.testing.assert_array_equal(opened.pixels, array)
@@ -320,14 +318,14 @@ def test_the_first_image_layer_counts_and_a_bare_tuple_is_one(reads_xyz):
     np.testing.assert_array_equal(reads_xyz((array,)).pixels, array)
 
 
-def test_readers_without_an_image_are_said(reads_xyz):
+def test_a_reader_without_an_image_is_an_error(reads_xyz):
     with pytest.raises(ImageFileError, match="no image in it"):
         reads_xyz((np.zeros((3, 2)), {}, "points"))
     with pytest.raises(ImageFileError, match="no image in it"):
         reads_xyz((None,))
 
 
-def test_a_reader_that_fails_is_said(tmp_path):
+def test_a_failing_reader_is_an_error(tmp_path):
     (tmp_path / "a.xyz").touch()
     with DynamicPlugin("fails-on-xyz") as plugin:
 
@@ -376,7 +374,7 @@ def test_floats_are_labels_if_they_are_whole(tmp_path):
 @pytest.mark.parametrize(
     "values", [[0.5, 1.0], [np.nan, 1.0], [np.inf, 1.0], [1e30, 1.0], [1 + 2j, 0]]
 )
-def test_anything_else_is_no_label(values, tmp_path):
+def test_other_values_are_not_labels(values, tmp_path):
     np.save(tmp_path / "a.npy", np.array([values]))
     with pytest.raises(ImageFileError) as caught:
         read_labels(tmp_path / "a.npy")
@@ -384,7 +382,7 @@ def test_anything_else_is_no_label(values, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.bmp"])
-def test_color_images_are_no_labels(name, tmp_path):
+def test_color_images_are_not_labels(name, tmp_path):
     colors = pixels(20, 30, 3)
     write = tifffile.imwrite if name.endswith("tif") else iio.imwrite
     write(tmp_path / name, colors, **({"photometric": "rgb"} if name.endswith("tif") else {}))
@@ -462,7 +460,7 @@ def test_other_endings_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_are_made(tmp_path):
+def test_missing_folders_are_created(tmp_path):
     write_array(tmp_path / "new" / "deep" / "a.tif", pixels(2, 2), "YX")
     assert (tmp_path / "new" / "deep" / "a.tif").exists()
 
@@ -482,7 +480,7 @@ def test_a_failing_write_leaves_the_old_file(name, tmp_path, monkeypatch):
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path):
+def test_a_folder_below_a_file_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ImageFileError, match="cannot be written"):
         write_array(tmp_path / "file" / "a.tif", pixels(2, 2), "YX")
@@ -506,15 +504,15 @@ def folders(tmp_path):
 
 
 def test_images_are_paired_with_labels_of_the_same_stem_in_order(folders):
-    found = paired(*folders(["b.tif", "a.png", "c.jpg"], ["c.png", "a.tif", "b.npy", "d.png"]))
+    found = pair_files(*folders(["b.tif", "a.png", "c.jpg"], ["c.png", "a.tif", "b.npy", "d.png"]))
     names = [(image.name, labels.name) for image, labels in found]
     assert names == [("a.png", "a.tif"), ("b.tif", "b.npy"), ("c.jpg", "c.png")]
 
 
-def test_what_is_no_image_is_passed_over(folders):
+def test_files_that_are_not_images_are_skipped(folders):
     images, labels = folders(["a.png", ".DS_Store", "notes.txt", "index.CSV"], ["a.png", "a.json"])
     (images / "folder").mkdir()
-    assert [image.name for image, _ in paired(images, labels)] == ["a.png"]
+    assert [image.name for image, _ in pair_files(images, labels)] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -527,44 +525,60 @@ def test_what_is_no_image_is_passed_over(folders):
         (["notes.txt"], ["a.png"], ["no images"]),
     ],
 )
-def test_pairs_that_do_not_match_are_said(images, labels, words, folders):
+def test_pairs_that_do_not_match_are_reported(images, labels, words, folders):
     with pytest.raises(ImageFileError) as caught:
-        paired(*folders(images, labels))
+        pair_files(*folders(images, labels))
     for word in words:
         assert word in sentence(caught)
 
 
-def test_a_missing_folder_is_said(folders, tmp_path):
+def test_a_missing_folder_is_an_error(folders, tmp_path):
     images, labels = folders(["a.png"], ["a.png"])
     for one, two in ((tmp_path / "no", labels), (images, tmp_path / "no"), (images / "a.png",) * 2):
         with pytest.raises(ImageFileError, match="not a folder"):
-            paired(one, two)
+            pair_files(one, two)
 
 
 # -- what TIFF files are besides
 
 
-@pytest.mark.parametrize("packed", ["tiff_lzw", "jpeg", "group4"])
-def test_usual_packings_are_read_without_another_package(packed, tmp_path):
-    shown = pixels(20, 30) > 100 if packed == "group4" else pixels(20, 30)
-    picture = Image.fromarray(shown)
-    picture.save(tmp_path / "a.tif", compression=packed)
-    picture.save(tmp_path / "b.tif", compression=packed, save_all=True, append_images=[picture])
+@pytest.mark.parametrize(
+    "compression", ["tiff_lzw", "jpeg", "group3", "group4", "packbits", "zstd"]
+)
+def test_compressed_tiffs_are_read(compression, tmp_path):
+    fax = compression.startswith("group")
+    array = pixels(20, 30) > 100 if fax else pixels(20, 30)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / "a.tif", compression=compression)
+    picture.save(
+        tmp_path / "b.tif", compression=compression, save_all=True, append_images=[picture]
+    )
     for name in "ab":
-        found = read_image(tmp_path / f"{name}.tif").pixels
-        assert found.dtype == shown.dtype
-        assert found.shape[-2:] == shown.shape
-        if packed != "jpeg":
-            assert np.array_equal(found, np.broadcast_to(shown, found.shape))
+        read = read_image(tmp_path / f"{name}.tif").pixels
+        assert read.dtype == array.dtype
+        assert read.shape[-2:] == array.shape
+        if compression != "jpeg":
+            assert np.array_equal(read, np.broadcast_to(array, read.shape))
 
 
-def test_a_packing_that_nothing_here_reads_is_named(tmp_path, monkeypatch):
-    Image.fromarray(pixels(20, 30)).save(tmp_path / "a.tif", compression="tiff_lzw")
-    monkeypatch.setattr("napari_emcad.io.images.tiff.Image.open", lambda _: 1 / 0)
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd"])
+def test_an_empty_mask_is_read_however_small_its_file(compression, tmp_path):
+    empty = np.zeros((6000, 6000), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", empty, compression=compression)
+    read = read_image(tmp_path / "a.tif").pixels
+    assert read.shape == empty.shape
+    assert not read.any()
+
+
+def test_a_compression_that_cannot_be_decoded_is_named(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels(20, 30), compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["Compression"].overwrite(tifffile.COMPRESSION.NEXT)
     with pytest.raises(ImageFileError) as caught:
-        read_image(tmp_path / "a.tif")
-    assert "LZW" in sentence(caught)
-    assert "imagecodecs" in sentence(caught)
+        read_image(path)
+    assert "compression (NEXT, uint8) is not supported" in sentence(caught)
+    assert "save it without compression" in sentence(caught)
 
 
 def test_a_stack_that_lacks_a_file_is_refused(tmp_path, caplog):
@@ -582,22 +596,22 @@ def test_a_stack_that_lacks_a_file_is_refused(tmp_path, caplog):
     assert not caplog.records
 
 
-def test_numbers_behind_colors_are_taken_and_said(tmp_path):
+def test_of_a_tiff_with_a_palette_the_indices_are_read_with_a_note(tmp_path):
     table = np.random.default_rng(0).integers(0, 2**16, (3, 256)).astype(np.uint16)
     numbers = pixels(20, 30)
     tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="palette", colormap=table)
     found = read_image(tmp_path / "a.tif")
     assert np.array_equal(found.pixels, numbers)
-    assert "numbers are taken" in found.note
+    assert "numbers behind it are used" in found.note
 
 
-def test_of_an_animated_picture_the_first_is_taken_and_said(tmp_path):
+def test_the_first_frame_of_an_animation_is_read_with_a_note(tmp_path):
     one = Image.fromarray(pixels(20, 30))
     one.save(tmp_path / "a.png", save_all=True, append_images=[one.rotate(180), one])
     assert "holds 3 pictures" in read_image(tmp_path / "a.png").note
 
 
-def test_of_jpeg_only_black_and_white_masks_are_labels(tmp_path):
+def test_only_black_and_white_jpegs_are_labels(tmp_path):
     mask = np.zeros((64, 64), np.uint8)
     mask[16:48, 16:40] = 255
     Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=70)
@@ -613,7 +627,7 @@ def test_of_jpeg_only_black_and_white_masks_are_labels(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
-def test_a_pipe_is_no_image(tmp_path):
+def test_a_pipe_is_not_an_image(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(ImageFileError) as caught:
         read_image(tmp_path / "a.png")

@@ -1,0 +1,51 @@
+"""Opening an image and computing on it, with notes and progress on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_emcad.cli.console import UsageError, as_usage_error, print_status, show_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_emcad.io.images.opened_image import OpenedImage
+
+_AXES_ADVICE = " Use --axes and --channels."
+
+
+def open_image(path: Path) -> OpenedImage:
+    """Read an image file, and print the note about it.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    from napari_emcad.io.images.read import read_image
+
+    image = as_usage_error(read_image, path)
+    if image.note:
+        print_status(image.note)
+    return image
+
+
+def event_printer(name: str) -> Callable[[object], None]:
+    """Return a callback that prints progress and notices of a computation on the named image."""
+    from napari_emcad.inference.events import Notice, Progress
+
+    def print_event(event: object) -> None:
+        if isinstance(event, Progress):
+            show_progress(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
+        elif isinstance(event, Notice):
+            print_status(event.text)
+
+    return print_event
+
+
+def image_error(name: str, error: Exception) -> UsageError:
+    """Return a usage error that names the image, with advice if its axes are the problem."""
+    from napari_emcad.imaging.axes import AxesError
+
+    return UsageError(f"{name}: {error}{_AXES_ADVICE if isinstance(error, AxesError) else ''}")

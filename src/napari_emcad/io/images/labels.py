@@ -1,0 +1,81 @@
+"""Reading label files: one whole number per pixel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_LOSSY = (".jpg", ".jpeg")
+
+_JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
+"""How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
+
+
+def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+    """Read a label file; of a picture with a color palette, the palette indices.
+
+    Parameters
+    ----------
+    path
+        As for `read_image`.
+    shape
+        Shape of the image without its channels. A file of this shape has a label for every pixel,
+        even if its last axis looks like color channels.
+
+    Raises
+    ------
+    ImageFileError
+        If it cannot be read, is a color image, or has values that are not whole numbers.
+    """
+    opened = read_image(path)
+    if opened.palette is not None:
+        return opened.palette
+    labels = np.asarray(opened.pixels)
+    if not labels.size:
+        raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
+    if path.suffix.lower() in _LOSSY:
+        return _mask_from_jpeg(path, labels)
+    axes = opened.axes or ""
+    if "C" in axes and labels.shape != shape:
+        advice = " If it is a stack, give the axes of its image with --axes." * (axes[0] == "C")
+        raise ImageFileError(
+            f"{path} is a color image; a label file has one number per pixel.{advice}"
+        )
+    if labels.dtype.kind == "f" and _are_whole_numbers(labels):
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "biu":
+        raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
+    return labels
+
+
+def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return a black and white picture as 0 and 255; JPEG changes all other labels."""
+    gray = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
+    if pixels.ndim == 3 and _share(np.ptp(pixels, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
+        raise ImageFileError(f"{path} is a color image; a label file has one number per pixel.")
+    if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
+        raise ImageFileError(
+            f"{path} is a JPEG, which changes numbers; save labels as PNG or TIFF (JPEG works for "
+            f"black and white masks only)."
+        )
+    return np.where(gray > 127, 255, 0).astype(np.uint8)
+
+
+def _share(pixels: NDArray[np.bool_]) -> float:
+    return float(pixels.mean())
+
+
+def _are_whole_numbers(labels: NDArray[Any]) -> bool:
+    """Return whether all labels are whole numbers that fit into int64."""
+    return bool(np.isfinite(labels).all() and (np.abs(labels) < 2**62).all()) and np.array_equal(
+        labels, np.round(labels)
+    )

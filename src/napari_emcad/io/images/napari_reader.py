@@ -1,0 +1,48 @@
+"""Reading images with the readers of installed napari plugins, without a viewer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage, first_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_with_napari(path: Path) -> OpenedImage:
+    """Read the first image layer that a napari reader returns for a path.
+
+    Raises
+    ------
+    ImageFileError
+        If there is no reader for it, the reader fails, or it returns no image.
+    """
+    import npe2
+
+    npe2.PluginManager.instance().discover()
+    try:
+        layers = npe2.read([str(path)], stack=False)
+    except Exception as error:  # noqa: BLE001  (readers of other plugins raise errors of any type)
+        raise ImageFileError(
+            f"{path} cannot be read as an image ({first_line(error)}); convert it to TIFF, or "
+            f"install a napari plugin that reads it."
+        ) from None
+    for data, *rest in layers:
+        kind = rest[1] if len(rest) > 1 else "image"
+        if kind == "image" and data is not None:
+            return _from_layer(data, rest[0] if rest else {})
+    raise ImageFileError(f"{path} has no image in it.")
+
+
+def _from_layer(data: Any, attributes: dict[str, Any]) -> OpenedImage:
+    """Return a layer as an image; of a multiscale layer the finest level."""
+    pixels = data[0] if isinstance(data, (list, tuple)) else data
+    channel_axis, rgb = attributes.get("channel_axis"), bool(attributes.get("rgb"))
+    stacked = pixels.ndim - 2 - (channel_axis is not None) - rgb
+    if stacked < 0 or not (rgb or channel_axis is not None):
+        return OpenedImage(pixels)
+    letters = [*"ABDEFGHIJTZ"[11 - stacked :], "Y", "X", *"C" * rgb]
+    if channel_axis is not None:
+        letters.insert(channel_axis % pixels.ndim, "C")
+    return OpenedImage(pixels, "".join(letters))

@@ -1,0 +1,52 @@
+"""The content of an image file, and the error of reading or writing one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.images.pixel_size import PIXEL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+class ImageFileError(ValueError):
+    """An image file cannot be read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedImage:
+    """The content of an image file.
+
+    Attributes
+    ----------
+    pixels
+        Array of the pixels, possibly memory-mapped or lazy.
+    axes
+        A letter per axis as `napari_emcad.segment` takes them; None if the file does not say.
+    palette
+        Palette indices of a picture with a color palette, which are the labels of a label file;
+        None otherwise.
+    note
+        Remark for the user about what was read, or "".
+    scale
+        Size of a pixel in `unit` by axis letter (Z, Y, X), as far as the file contains it.
+    unit
+        Unit of length of `scale`; ``"pixel"`` without a scale.
+    """
+
+    pixels: Any
+    axes: str | None = None
+    palette: NDArray[Any] | None = None
+    note: str = ""
+    scale: Mapping[str, float] = field(default_factory=dict)
+    unit: str = PIXEL
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message without its full stop."""
+    message = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(message).splitlines()[0].strip().rstrip(".")
