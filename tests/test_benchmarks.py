@@ -12,6 +12,8 @@ from skimage.io import imsave
 
 from napari_emcad.plugin.contributions import sample_dark
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

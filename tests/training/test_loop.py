@@ -39,6 +39,7 @@ def same(one, other, tolerance=0.0):
     return all(torch.allclose(one[k], other[k], rtol=0, atol=tolerance) for k in one)
 
 
+@pytest.mark.slow
 def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
     config = small.replace(
         epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0

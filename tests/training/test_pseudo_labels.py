@@ -191,6 +191,7 @@ def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
     assert len(looked) == 4
 
 
+@pytest.mark.slow
 def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
     source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
     dice = {}
