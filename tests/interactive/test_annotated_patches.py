@@ -11,11 +11,10 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.interactive.annotated_patches import (
     AnnotatedImage,
-    conflict_message,
-    merged_record,
     read_targets,
     scan_annotations,
 )
+from napari_emcad.interactive.annotation_conflicts import conflict_message, merged_record
 
 
 @st.composite

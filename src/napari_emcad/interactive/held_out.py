@@ -14,7 +14,7 @@ from napari_emcad.inference.jobs import relay_job
 from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.inference.uncertainty import entropy
-from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey, patch_keys
+from napari_emcad.interactive.annotation_conflicts import patch_keys
 from napari_emcad.pipelines.stage_maps import stage_maps_job
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_emcad.annotation.patch import AnnotatedPatch
     from napari_emcad.annotation.record import Record
     from napari_emcad.inference.patches import Preprocessor
+    from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.network import PvtEmcad
 

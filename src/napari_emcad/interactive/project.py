@@ -6,7 +6,6 @@ a head for them.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ from psygnal import Signal
 
 from napari_emcad.annotation.label_rules import MOST_CLASSES
 from napari_emcad.annotation.record import Record
+from napari_emcad.interactive.class_names import check_class_name, clean_name
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from napari_emcad.annotation.label_rules import LabelRule
-
-_JOINERS = "\u200c\u200d"
-"""Invisible characters that the spelling of some scripts needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +42,6 @@ class AnnotationEntry:
     name: str
     rule: LabelRule
     enabled: bool = True
-
-
-def clean_name(name: str) -> str:
-    """Return a name on one line, without invisible characters, in Unicode's NFC form."""
-    visible = "".join(map(_visible, name))
-    return unicodedata.normalize("NFC", " ".join(visible.split())).strip(_JOINERS)
-
-
-def _visible(character: str) -> str:
-    if character.isspace() or character in _JOINERS:
-        return character
-    return "" if unicodedata.category(character) in ("Cc", "Cf", "Cs") else character
-
-
-def _comparable(name: str) -> str:
-    """Return a form of a name that is equal for names that look the same."""
-    without_joiners = clean_name(name).translate(dict.fromkeys(map(ord, _JOINERS)))
-    return unicodedata.normalize("NFKC", without_joiners).casefold()
 
 
 class AnnotationProject:
@@ -134,7 +113,7 @@ class AnnotationProject:
         name = clean_name(name) or next(
             free for n in range(k, 2 * k + 1) if (free := f"class {n}") not in taken
         )
-        self._check_name(name)
+        check_class_name(name, self._classes)
         self._set_classes(class_labels((*self._classes, name)))
         self._set_rules({key: entry.rule.with_class(k) for key, entry in self._entries.items()})
         return k
@@ -149,12 +128,13 @@ class AnnotationProject:
         """
         before, after = self._class(k).name, clean_name(name)
         if after != before:
-            self._check_name(after, besides=before)
+            others = (label for label in self._classes if label.name != before)
+            check_class_name(after, others)
             label = replace(self._class(k), name=after)
             renamed = {old: after if new == before else new for old, new in self._renamed.items()}
             renamed[before] = after
             self._renamed = {old: new for old, new in renamed.items() if old != after}
-            self._replace_class(k, label)
+            self._set_classes((*self._classes[: k - 1], label, *self._classes[k:]))
 
     def recolor_class(self, k: int, color: str) -> None:
         """Set the color of class `k`, as ``#rrggbb``.
@@ -164,7 +144,8 @@ class AnnotationProject:
         ValueError
             If it is not a color.
         """
-        self._replace_class(k, replace(self._class(k), color=color))
+        label = replace(self._class(k), color=color)
+        self._set_classes((*self._classes[: k - 1], label, *self._classes[k:]))
 
     def remove_class(self, k: int) -> None:
         """Remove class `k`; its pixels stay in the layers but are unlabeled.
@@ -195,16 +176,6 @@ class AnnotationProject:
             raise ValueError(f"There is no class {k}; classes are 1 to {len(self._classes)}.")
         return self._classes[k - 1]
 
-    def _check_name(self, name: str, besides: str = "") -> None:
-        if not name:
-            raise ValueError("A class needs a name.")
-        others = {_comparable(label.name) for label in self._classes if label.name != besides}
-        if _comparable(name) in {"background", *others}:
-            raise ValueError(f"There is a class “{name}” already.")
-
-    def _replace_class(self, k: int, label: ClassLabel) -> None:
-        self._set_classes((*self._classes[: k - 1], label, *self._classes[k:]))
-
     def _set_classes(self, classes: tuple[ClassLabel, ...]) -> None:
         if classes != self._classes:
             self._classes = classes
@@ -214,7 +185,7 @@ class AnnotationProject:
 
     def add_entry(self, entry: AnnotationEntry) -> None:
         """Add an annotation, or replace the one with its key."""
-        self._entries[entry.key] = self._with_all_classes(entry)
+        self._entries[entry.key] = _with_all_classes(entry, len(self._classes))
         self.entries_changed.emit()
 
     def remove_entry(self, key: Hashable) -> None:
@@ -237,17 +208,10 @@ class AnnotationProject:
             rule=before.rule if rule is None else rule,
             enabled=before.enabled if enabled is None else enabled,
         )
-        after = self._with_all_classes(after)
+        after = _with_all_classes(after, len(self._classes))
         if after != before:
             self._entries[key] = after
             self.entries_changed.emit()
-
-    def _with_all_classes(self, entry: AnnotationEntry) -> AnnotationEntry:
-        """Return an annotation whose rule has a value for each class."""
-        rule = entry.rule
-        for k in range(1, len(self._classes) + 1):
-            rule = rule.with_class(k)
-        return replace(entry, rule=rule)
 
     def _set_rules(self, rules: Mapping[Hashable, LabelRule]) -> None:
         entries = {key: replace(entry, rule=rules[key]) for key, entry in self._entries.items()}
@@ -281,3 +245,11 @@ class AnnotationProject:
     def why_no_score(self) -> str:
         """Return the reason why held-out pixels give no score yet, or ""."""
         return self._record.why_no_score()
+
+
+def _with_all_classes(entry: AnnotationEntry, count: int) -> AnnotationEntry:
+    """Return an annotation whose rule has a value for each of `count` classes."""
+    rule = entry.rule
+    for k in range(1, count + 1):
+        rule = rule.with_class(k)
+    return replace(entry, rule=rule)

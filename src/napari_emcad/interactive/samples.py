@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.interactive.annotated_patches import patch_keys
+from napari_emcad.interactive.annotation_conflicts import patch_keys
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from napari_emcad.interactive.annotated_patches import merged_record
+from napari_emcad.interactive.annotation_conflicts import merged_record
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import qthrottled
 
 from napari_emcad.inference.events import InferenceSettings
-from napari_emcad.interactive.annotated_patches import merged_record
+from napari_emcad.interactive.annotation_conflicts import merged_record
 from napari_emcad.interactive.calibrate import calibrate_job, why_not_calibrate
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from napari_emcad.plugin.annotations.layer import change_layer_meaning, new_anno
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.geometry import unwrapped
 from napari_emcad.plugin.teach.correction import copy_prediction
+from napari_emcad.plugin.teach.labels_watcher import LabelsWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -55,7 +56,7 @@ class AnnotationController(QObject):
         self._viewer, self._session = context.viewer, context.session
         self._input = context.image_input
         self._key: Hashable | None = None
-        self._followed: Labels | None = None
+        self._watcher = LabelsWatcher(self.changed.emit)
         self._input.layer_changed.connect(self._image_changed)
         self._input.changed.connect(self._options_changed)
         self._session.project.entries_changed.connect(self._entries_changed)
@@ -94,7 +95,7 @@ class AnnotationController(QObject):
         self._key = key
         pair = self.pair
         self._preview.show(pair)
-        self._follow(None if pair is None else pair.labels)
+        self._watcher.watch(None if pair is None else pair.labels)
         self.changed.emit()
 
     def choose_by_click(self, key: Hashable) -> None:
@@ -209,19 +210,6 @@ class AnnotationController(QObject):
 
     # -- following layers
 
-    def _follow(self, labels: Labels | None) -> None:
-        """Listen for changes of the selected label and the visibility of a layer."""
-        if self._followed is not None:
-            self._followed.events.selected_label.disconnect(self._emit_changed)
-            self._followed.events.visible.disconnect(self._emit_changed)
-        self._followed = labels
-        if labels is not None:
-            labels.events.selected_label.connect(self._emit_changed)
-            labels.events.visible.connect(self._emit_changed)
-
-    def _emit_changed(self, _: object = None) -> None:
-        self.changed.emit()
-
     def _image_changed(self, image: Image | None) -> None:
         pair = self._annotations.of_image(image)
         if pair is None:
@@ -259,4 +247,4 @@ class AnnotationController(QObject):
         self._input.changed.disconnect(self._options_changed)
         self._session.project.entries_changed.disconnect(self._entries_changed)
         self._viewer.layers.selection.events.active.disconnect(self._active_layer_changed)
-        self._follow(None)
+        self._watcher.watch(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_emcad.interactive.annotated_patches import conflict_message
+from napari_emcad.interactive.annotation_conflicts import conflict_message
 from napari_emcad.interactive.task import training_task
 from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.plugin.annotations.pairs import align_annotation

@@ -14,6 +14,7 @@ from napari_emcad.interactive.session import wait_message
 from napari_emcad.plugin.teach.preview import finish_preview
 from napari_emcad.plugin.teach.queue import TrainingQueue
 from napari_emcad.plugin.teach.tasks import TaskBuilder
+from napari_emcad.plugin.teach.training_summary import best_epoch, training_message
 from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.teach.preview import Preview
     from napari_emcad.training.config import TrainingConfig
-    from napari_emcad.training.events import Trained
 
 _LIVE_S, _NOW_S = 0.7, 4.0
 """Duration of an update in seconds: after a stroke, and when the user asks for one."""
@@ -218,20 +218,18 @@ class TrainingController(QObject):
             self._preview.refresh(quiet=True)
             return
         fine_tuned, held_out = outcome.result, task.held_out_pixels
-        course = fine_tuned.result.course
-        scored = [epoch for epoch in course.epochs if epoch.dice is not None]
-        best = max(scored, key=lambda epoch: epoch.dice, default=None)
+        best = best_epoch(fine_tuned.result.course) if held_out else None
         self._live_trainer = None
         self._session.add_version(
             "trained",
             fine_tuned.result.checkpoint,
             task.strokes,
-            _score(best) if held_out else None,
+            None if best is None else HeldOut(best.dice or 0.0, best.iou or 0.0),
             held_out,
             fine_tuned.uncertainty,
             fine_tuned.base,
         )
-        message = _training_message(course, best, held_out, outcome.seconds)
+        message = training_message(fine_tuned.result.course, best, held_out, outcome.seconds)
         self._context.show_message(message)
         self._preview.refresh(quiet=True)
 
@@ -292,15 +290,3 @@ class TrainingController(QObject):
         """Disconnect from the session; the controller is not used again."""
         self._live_trainer, self._live = None, False
         self.queue.release()
-
-
-def _score(best: EpochEnd | None) -> HeldOut | None:
-    return None if best is None or best.dice is None else HeldOut(best.dice, best.iou or 0.0)
-
-
-def _training_message(course: Trained, best: EpochEnd | None, held_out: int, seconds: float) -> str:
-    ending = {"finished": "Trained", "stopped": "Stopped", "diverged": "Diverged"}[course.ending]
-    score = ""
-    if best is not None and held_out:
-        score = f" Dice {best.dice:.3f} on {held_out:,} held-out pixels."
-    return f"{ending} after {seconds:.0f} s.{score} {course.remark}".strip()
