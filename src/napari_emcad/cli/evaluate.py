@@ -106,28 +106,28 @@ def _score(
     from napari_emcad.pipelines.evaluate import compare, keep_worst
 
     scores: list[ImageScore] = []
-    label_parts: list[MaskValues] = []
+    mask_values: list[MaskValues] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
     cases = compare(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)
-        label_parts.append(case.mask_values)
+        mask_values.append(case.mask_values)
         if args.sheet is not None:
             worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
-    _warn_about_classes(label_parts, checkpoint)
+    _warn_about_classes(mask_values, checkpoint)
     return scores, worst
 
 
-def _warn_about_classes(label_parts: Sequence[MaskValues], checkpoint: Checkpoint) -> None:
+def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:
     """Print which classes of the labels a binary network lacks, unless they number objects."""
     from napari_emcad.annotation.detect_rule import look_like_instances
     from napari_emcad.annotation.label_rules import MOST_CLASSES
 
-    values = sorted({value for image in label_parts for value in image.values})
-    if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(label_parts):
+    values = sorted({value for image in mask_values for value in image.values})
+    if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(mask_values):
         return
     name = checkpoint.classes[0].name
     missing = [str(value) for value in values if value != 1]

@@ -77,7 +77,7 @@ def test_colors_are_written_as_rgb(path):
 
 
 def test_a_transposed_map_has_transposed_sizes(path):
-    write_stage_map(path, a_map().turned(), {"Y": 2, "X": 3}, "µm")
+    write_stage_map(path, a_map().transpose(), {"Y": 2, "X": 3}, "µm")
     opened = read_image(path)
     np.testing.assert_array_equal(opened.pixels, VALUES.T)
     assert opened.scale == pytest.approx({"X": 3 * FACTOR[0], "Y": 2 * FACTOR[1]})

@@ -47,7 +47,7 @@ class Dataset:
         All slices of all images, with their targets.
     skipped
         A message for every file that was left out.
-    parts
+    mask_values
         Values and connected components of the labels of every image.
     """
 
@@ -137,7 +137,7 @@ def read_dataset(
         If a pair cannot be used, none is left, or all labels are empty.
     """
     slices: list[LabeledSlice] = []
-    label_parts: list[MaskValues] = []
+    all_values: list[MaskValues] = []
     skipped: list[str] = []
     for image_path, label_path in pairs:
         try:
@@ -154,12 +154,12 @@ def read_dataset(
             skipped.append(message)
         else:
             slices += image_slices
-            label_parts.append(mask_values(target))
+            all_values.append(mask_values(target))
     if not slices:
         raise DatasetError(
             f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         )
-    dataset = Dataset(tuple(slices), tuple(skipped), tuple(label_parts))
+    dataset = Dataset(tuple(slices), tuple(skipped), tuple(all_values))
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
     return dataset

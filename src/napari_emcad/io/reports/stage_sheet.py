@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_emcad.imaging.colormap import DIVERGING, SEQUENTIAL, apply_colormap
-from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.io.reports.stage_panel import (
     channel_panel,
