@@ -284,7 +284,7 @@ def test_the_sheet_shows_as_many_of_the_worst_as_asked_for(add, run, folder):
 
 
 def test_nothing_is_drawn_without_sheet(add, run, folder, monkeypatch):
-    monkeypatch.setattr(evaluate, "exhibited", pytest.fail)
+    monkeypatch.setattr(evaluate, "as_sheet_row", pytest.fail)
     add("a", square(5, 5), square(5, 9))
     assert run()[0] == 0
     assert sorted(each.name for each in folder.iterdir()) == ["images", "labels"]

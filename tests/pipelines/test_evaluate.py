@@ -20,15 +20,15 @@ from napari_emcad.pipelines import evaluate as evaluate_module
 from napari_emcad.pipelines.evaluate import (
     METRICS,
     ImageScore,
+    as_sheet_row,
     class_hd95,
     class_scores,
     compare,
     evaluate,
-    exhibited,
     keep_worst,
     mean_of_defined,
     mean_over_images,
-    pooled,
+    pool_scores,
 )
 from napari_emcad.training.metrics import Scores, hausdorff95, score
 
@@ -101,7 +101,7 @@ def test_means_weigh_images_alike_and_pools_weigh_pixels_alike():
     assert small.mean("dice") == 0.5
     assert large.mean("recall") == pytest.approx((0.5 + 1) / 2)
     assert mean_over_images([small, large], "recall") == pytest.approx((0.5 + 0.75) / 2)
-    assert pooled(iter([small, large])) == {1: Scores(101, 0, 100), 2: Scores(50, 51, 1)}
+    assert pool_scores(iter([small, large])) == {1: Scores(101, 0, 100), 2: Scores(50, 51, 1)}
 
 
 # -- distances
@@ -295,7 +295,7 @@ def test_of_a_stack_the_slice_with_most_wrong_pixels_is_shown(axes, order, segme
     image[1, 2, 0, 0] = 255
     turned = [np.transpose(each, np.argsort(order)) for each in (image, truth)]
     (case,) = compare([pair(*turned)], bundled_checkpoint(), axes)
-    shown = exhibited(case)
+    shown = as_sheet_row(case)
     assert shown.name == "a.tif, T = 1, Z = 2"
     share = np.count_nonzero(shown.truth) / np.count_nonzero(shown.predicted)
     assert share == pytest.approx(5 / 20, abs=0.02)

@@ -17,7 +17,7 @@ from napari_emcad import (
     segment,
     stage_maps,
 )
-from napari_emcad.pipelines.segment import finest_level, first_label_type
+from napari_emcad.pipelines.segment import finest_level, initial_label_dtype
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_the_finest_level_of_a_pyramid_counts():
 def test_a_result_starts_in_the_type_it_will_probably_need(classes, separate, dtype):
     checkpoint = initialize_checkpoint(num_classes=classes)
     settings = InferenceSettings(clean_up=CleanUp(separate=separate))
-    assert np.dtype(first_label_type(checkpoint, settings)) == np.dtype(dtype)
+    assert np.dtype(initial_label_dtype(checkpoint, settings)) == np.dtype(dtype)
 
 
 def test_the_image_is_left_alone(nuclei, image):

@@ -23,9 +23,9 @@ _COUNTS = ("true_positive", "false_positive", "false_negative")
 
 def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
     """Return all scores as plain values for JSON; an undefined distance is None."""
-    from napari_emcad.pipelines.evaluate import METRICS, mean_over_images, pooled
+    from napari_emcad.pipelines.evaluate import METRICS, mean_over_images, pool_scores
 
-    names, totals = _class_names(checkpoint), pooled(scores)
+    names, totals = _class_names(checkpoint), pool_scores(scores)
     units = {score.unit for score in scores}
     same_unit = len(units) == 1
     return {
@@ -125,9 +125,9 @@ def _mean_distance(distances: Sequence[float], same_unit: bool) -> dict[str, Any
 
 def _figures(row: dict[str, Any]) -> str:
     """Return the columns of a row of the table."""
-    from napari_emcad.pipelines.evaluate import METRICS, told_distance
+    from napari_emcad.pipelines.evaluate import METRICS, format_distance
 
-    distance = "-" if row.get("hd95") is None else told_distance(row["hd95"], row["unit"])
+    distance = "-" if row.get("hd95") is None else format_distance(row["hd95"], row["unit"])
     return "".join(f"  {row[metric]:>9.4f}" for metric in METRICS) + f"  {distance:>10}"
 
 

@@ -241,7 +241,7 @@ def mean_of_defined(distances: Iterable[float]) -> tuple[float, int]:
     return (fmean(defined) if defined else nan), len(defined)
 
 
-def pooled(scores: Iterable[ImageScore]) -> dict[int, Scores]:
+def pool_scores(scores: Iterable[ImageScore]) -> dict[int, Scores]:
     """Return the scores of each class with the pixels of all images counted together."""
     listed = list(scores)
     return {k: sum_scores(each.by_class[k] for each in listed) for k in listed[0].by_class}
@@ -262,11 +262,11 @@ def keep_worst(kept: Sequence[Ranked], case: Case, number: int) -> Sequence[Rank
     dice = case.score.mean("dice")
     if len(kept) == number and dice >= kept[-1][0]:
         return kept
-    ranked = sorted([*kept, (dice, exhibited(case))], key=lambda each: each[0])
+    ranked = sorted([*kept, (dice, as_sheet_row(case))], key=lambda each: each[0])
     return ranked[:number]
 
 
-def exhibited(case: Case) -> SheetRow:
+def as_sheet_row(case: Case) -> SheetRow:
     """Return a case as a row of a sheet: the slice with the most wrong pixels, and its scores."""
     axes = case.slices.spatial_axes
     plane = axes.index("Y"), axes.index("X")
@@ -280,13 +280,13 @@ def exhibited(case: Case) -> SheetRow:
         (
             f"Dice {case.score.mean('dice'):.3f}",
             f"IoU {case.score.mean('iou'):.3f}",
-            f"HD95 {told_distance(case.score.mean_hd95, case.score.unit)}",
+            f"HD95 {format_distance(case.score.mean_hd95, case.score.unit)}",
         )
     )
     return make_sheet_row(case.score.name + where, figures, planes, truth[at], predicted[at])
 
 
-def told_distance(distance: float, unit: str) -> str:
+def format_distance(distance: float, unit: str) -> str:
     """Return a distance with its unit in words."""
     if isnan(distance):
         return "undefined"

@@ -113,7 +113,7 @@ def segment(
         If memory is short even for the smallest tile.
     """
     check_checkpoint(checkpoint)
-    settings = settings_of(settings, options, device)
+    settings = merge_settings(settings, options, device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_memory(slices.spatial_shape, checkpoint, settings)
     job = segment_job(slices, checkpoint, settings, stop or threading.Event())
@@ -140,7 +140,7 @@ def check_checkpoint(checkpoint: object) -> None:
         )
 
 
-def settings_of(
+def merge_settings(
     settings: InferenceSettings | None, options: Mapping[str, Any], device: str
 ) -> InferenceSettings:
     """Return settings with single options and a device set.
@@ -178,12 +178,12 @@ def check_memory(
     ValueError
         It says how much is needed.
     """
-    size = np.dtype(first_label_type(checkpoint, settings)).itemsize
+    size = np.dtype(initial_label_dtype(checkpoint, settings)).itemsize
     size += 4 * checkpoint.config.num_classes if settings.probabilities else 0
-    refuse_more_than_memory(size * prod(shape))
+    check_fits_memory(size * prod(shape))
 
 
-def refuse_more_than_memory(needed: int) -> None:
+def check_fits_memory(needed: int) -> None:
     """Refuse a result of so many bytes if this computer has fewer.
 
     Raises
@@ -249,7 +249,7 @@ def _collected(
     settings: InferenceSettings,
     on_event: Callable[[Event], object] | None,
 ) -> Segmentation:
-    labels = np.zeros(slices.spatial_shape, first_label_type(checkpoint, settings))
+    labels = np.zeros(slices.spatial_shape, initial_label_dtype(checkpoint, settings))
     chances: NDArray[np.float32] | None = None
     if settings.probabilities:
         shape = (checkpoint.config.num_classes, *slices.spatial_shape)
@@ -261,7 +261,7 @@ def _collected(
             summary: Summary = ended.value
             break
         if isinstance(event, Region):
-            labels = placed(labels, event)
+            labels = write_region(labels, event)
             if chances is not None and event.probabilities is not None:
                 chances[(slice(None), *event.where)] = event.probabilities
         if on_event is not None:
@@ -269,13 +269,13 @@ def _collected(
     return Segmentation(labels, chances, slices.spatial_axes, checkpoint.classes, summary)
 
 
-def first_label_type(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
-    """Return the type that a result starts with; `placed` widens it when objects need more."""
+def initial_label_dtype(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
+    """Return the type of an empty result; `write_region` widens it if objects need more."""
     wide = settings.clean_up.separate or checkpoint.config.num_classes > 256
     return np.uint16 if wide else np.uint8
 
 
-def placed(labels: NDArray[Any], region: Region) -> NDArray[Any]:
+def write_region(labels: NDArray[Any], region: Region) -> NDArray[Any]:
     """Write a region into labels, in place unless they are too narrow for it, and return them."""
     if region.labels.dtype.itemsize > labels.dtype.itemsize:
         labels = labels.astype(region.labels.dtype)

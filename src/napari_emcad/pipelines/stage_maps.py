@@ -19,8 +19,8 @@ from napari_emcad.inference.uncertainty import as_temperature
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.pipelines.segment import (
     check_checkpoint,
-    refuse_more_than_memory,
-    settings_of,
+    check_fits_memory,
+    merge_settings,
     slices_for,
 )
 
@@ -249,7 +249,7 @@ def stage_maps(
         bounds, or the maps of one slice are larger than this computer's memory.
     """
     check_checkpoint(checkpoint)
-    settings = settings_of(settings, options, device)
+    settings = merge_settings(settings, options, device)
     wanted = parse_map_keys(maps, checkpoint.config)
     temperature = as_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
@@ -277,7 +277,7 @@ def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey])
     computed = [key for key in wanted if key.spec.heads(key.map_stage, checkpoint.head)]
     compared = [key for key in wanted if key.spec.views > 1]
     held = results | (heads if computed else {}) | (views if compared else {})
-    refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
+    check_fits_memory(round(4 * sum(held.values()) * height * width))
 
 
 def stage_maps_job(

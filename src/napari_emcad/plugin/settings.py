@@ -20,7 +20,7 @@ def inference_settings() -> InferenceSettings:
     return InferenceSettings(**{name: getattr(chosen, name) for name in names if chosen})
 
 
-def opens_bundled() -> bool:
+def open_bundled_at_start() -> bool:
     """Whether the bundled model is opened with the panel."""
     return bool(getattr(_group("checkpoints"), "open_bundled", True))
 
@@ -31,7 +31,7 @@ def recent_files() -> list[Path]:
     return [path for path in map(Path, stored) if path.is_file()][: _recent_count()]
 
 
-def remember(path: Path) -> None:
+def add_recent_file(path: Path) -> None:
     """Put a checkpoint in front of the recent ones."""
     others = [each for each in recent_files() if each != path]
     _store().setValue("recent", [str(each) for each in [path, *others]][: _recent_count()])

@@ -96,7 +96,7 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     data, place = placed_map(_request(image, level, z), found)
     layer = Image(data, **place)
     (top, bottom), (left, right) = found.extent
-    coarse = np.asarray(level.coarseness)
+    coarse = np.asarray(level.downsampling)
     for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
         fine = np.array([z, y, x]) * coarse + (coarse - 1) / 2
         corner = np.array([0, 0 if y == top else shape[0], 0 if x == left else shape[1]]) - 0.5
@@ -223,7 +223,7 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
     shown(panel)
     grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
     before = (grid.enabled, grid.shape, grid.stride)
-    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     assert grid.enabled
     assert all(layer.visible for layer in maps(panel).values())
     places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
@@ -243,7 +243,7 @@ def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, sho
     click(qtbot, panel)
     shown(panel)
     layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
-    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     counts, frozen = [len(layers)], []
     layers.events.removed.connect(lambda _: counts.append(len(layers)))
     layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
@@ -257,7 +257,7 @@ def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, sho
     shown(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
-    assert panel.stages.controller._layers.beside
+    assert panel.stages.controller._layers.is_grid
     assert all(frozen)
     assert gc.get_freeze_count() == 0
 
@@ -266,7 +266,7 @@ def test_naparis_own_grid_button_counts(panel, shown, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
-    grid, button = panel.viewer.canvas.grid, panel.stages.panel._beside
+    grid, button = panel.viewer.canvas.grid, panel.stages.panel._side_by_side
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     grid.enabled = False

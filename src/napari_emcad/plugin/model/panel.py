@@ -20,7 +20,7 @@ from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.settings import recent_files
-from napari_emcad.plugin.widgets.helpers import combo, folded, scrolled, text
+from napari_emcad.plugin.widgets.helpers import collapsible, combo, scrollable, text
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -160,13 +160,13 @@ class ModelPanel(QWidget):
         self._body = QWidget()
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
-        details = folded("Preprocessing and details", self._details)
+        details = collapsible("Preprocessing and details", self._details)
         for widget in (self._about, self._card, self._remarks, details, self._save):
             body.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
-        column.addWidget(scrolled(self._body), 1)
+        column.addWidget(scrollable(self._body), 1)
 
 
 def _colored(checkpoint: Checkpoint) -> str:

@@ -70,7 +70,7 @@ class AdvancedForm(QWidget):
         self._largest.setChecked(settings.clean_up.largest_component)
         self._neck.setValue(settings.clean_up.neck)
 
-    def suit(self, binary: bool, tiled: bool) -> None:
+    def enable_fields(self, binary: bool, tiled: bool) -> None:
         """Enable what means something for this network."""
         self._threshold.setEnabled(binary)
         self._stretch.setEnabled(binary)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, letters, levels
-from napari_emcad.plugin.widgets.helpers import caption, combo, form, shortened, text
+from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, axes_string, levels
+from napari_emcad.plugin.widgets.helpers import caption, combo, form, shorten, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -52,7 +52,7 @@ class AxesForm(QWidget):
     @property
     def axes(self) -> str:
         """The axes as `napari_emcad.segment` takes them; only without a `problem`."""
-        return letters(self.roles, self._rgb)
+        return axes_string(self.roles, self._rgb)
 
     @property
     def channels(self) -> tuple[int | None, ...] | None:
@@ -92,7 +92,7 @@ class AxesForm(QWidget):
         for axis in self._axes:
             self._roles.append(self._role_combo(axis.role))
             self._form.addRow(
-                caption(f"Axis {shortened(axis.name, 8)} ({axis.size})"), self._roles[-1]
+                caption(f"Axis {shorten(axis.name, 8)} ({axis.size})"), self._roles[-1]
             )
 
     def _role_combo(self, role: str) -> QComboBox:

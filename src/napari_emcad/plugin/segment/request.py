@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_emcad.pipelines.segment import check_memory, slices_for
 from napari_emcad.plugin.layers.geometry import levels
-from napari_emcad.plugin.layers.results import Target, moved
 from napari_emcad.plugin.layers.scope import Window, scope_of
+from napari_emcad.plugin.layers.target import Target, relative_to
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -46,7 +46,7 @@ def segment_request(
     level = levels(layer)[options.level]
     scope = scope_of(viewer, layer, options)
     if window is not None:
-        scope = window.cut(scope, options.axes)
+        scope = window.crop(scope, options.axes)
     slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
     corner = () if window is None else window.corner
     shape = slices.spatial_shape if window is None else window.shape
@@ -71,4 +71,4 @@ def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
     """Return where the only slice of a request lies in its result, whole."""
     place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
     whole = tuple(slice(None) if isinstance(each, slice) else each for each in place)
-    return moved(whole, corner)
+    return relative_to(whole, corner)

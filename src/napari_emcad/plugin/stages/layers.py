@@ -12,8 +12,8 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QTimer
 
-from napari_emcad.plugin.layers.geometry import geometry, heap_put_aside, is_open
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.layers.geometry import freeze_heap, is_open, layer_geometry
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,13 +97,13 @@ class StageLayers:
         self._remove(self._open())
 
     @property
-    def beside(self) -> bool:
+    def is_grid(self) -> bool:
         """Whether maps are side by side; napari's own button may have ended it."""
         return self._grid is not None and (self._viewer.canvas.grid.enabled or bool(self._leaving))
 
     def side_by_side(self, on: bool) -> None:
         """Put the image and its maps into a grid, or show one map on the image."""
-        if on and not self.beside:
+        if on and not self.is_grid:
             grid = self._viewer.canvas.grid
             self._grid = self._grid or {name: getattr(grid, name) for name in _GRID}
             for layer in self.layers:
@@ -119,7 +119,7 @@ class StageLayers:
 
     def arrange(self) -> None:
         """Make the grid suit what is visible, if maps are side by side."""
-        if self.beside and not self._leaving:  # the last one that leaves does it
+        if self.is_grid and not self._leaving:  # the last one that leaves does it
             self._arrange()
 
     def _arrange(self) -> None:
@@ -167,7 +167,7 @@ class StageLayers:
         with suppress(ReferenceError):  # the viewer has gone
             layer = self._leaving.pop(0)
             if is_open(self._viewer, layer):
-                with heap_put_aside():
+                with freeze_heap():
                     self._viewer.layers.remove(layer)
             if self._leaving:
                 QTimer.singleShot(_APART_MS, self._remove_next)
@@ -180,7 +180,7 @@ class StageLayers:
         """Add a layer above the image and the maps before it; the user's selection stays."""
         layer = _new_layer(request, found, data, place)
         best = max(request.shown, key=_worth)
-        layer.visible = self.beside or (found.key == best and not self._any_visible())
+        layer.visible = self.is_grid or (found.key == best and not self._any_visible())
         held = _Held(weakref.ref(request.image), found.key, layer, place, found.limits, layer.name)
         layers = self._viewer.layers
         selected, active = set(layers.selection), layers.selection.active
@@ -245,12 +245,12 @@ def name_of(request: StageRequest, key: MapKey) -> str:
     """Return the name of a map's layer, such as “nuclei · stage 3 · gate”."""
     words: str = key.spec.title
     if key.spec.group == "class" and request.class_name:
-        words += f" of {shortened(request.class_name, _NAME)}"
+        words += f" of {shorten(request.class_name, _NAME)}"
     if key.spec.group == "features":
         words = key.spec.label
         words += "" if key.part is None else f" channel {key.part}"
     stage = [] if key.stage is None else [f"stage {key.stage}"]
-    return " · ".join([shortened(request.name, _NAME) or "image", *stage, words])
+    return " · ".join([shorten(request.name, _NAME) or "image", *stage, words])
 
 
 def _provenance(request: StageRequest, key: MapKey) -> dict[str, Any]:
@@ -298,4 +298,4 @@ def placed_map(
     colors = values.shape[2:]
     data = np.broadcast_to(values.reshape((*held, *colors)), (*shape, *colors))
     kept = range(first, len(letters))
-    return data, geometry(request.image, kept, request.level, corners, factors)
+    return data, layer_geometry(request.image, kept, request.level, corners, factors)

@@ -14,7 +14,7 @@ from napari_emcad.plugin.stages.calibration_box import CalibrationBox
 from napari_emcad.plugin.stages.readout import Readout
 from napari_emcad.plugin.stages.request import StageChoices, class_names
 from napari_emcad.plugin.widgets.bar_plot import BarPlot
-from napari_emcad.plugin.widgets.helpers import combo, folded, form, row, scrolled, text
+from napari_emcad.plugin.widgets.helpers import collapsible, combo, form, row, scrollable, text
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
@@ -82,21 +82,21 @@ class StagesPanel(QWidget):
         self._status, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
-        self._beside = QPushButton("Side by side")
-        self._beside.setCheckable(True)
-        self._beside.setToolTip("The image and its maps in a grid, or one map on the image")
+        self._side_by_side = QPushButton("Side by side")
+        self._side_by_side.setCheckable(True)
+        self._side_by_side.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
         self._suggest = QPushButton("Suggest")
-        self._reach = combo(dict(_REACH))
-        self._reach.setToolTip(
+        self._range = combo(dict(_REACH))
+        self._range.setToolTip(
             f"Of a long stack {MOST_SLICES} slices are looked at, evenly spaced; the most doubtful "
             f"slice comes first"
         )
-        self._reach.setVisible(False)
-        self._back, self._on = QPushButton("◀"), QPushButton("▶")
-        self._place = text()
-        self._place.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._steps = row(self._back, self._place, self._on)
+        self._range.setVisible(False)
+        self._previous, self._next = QPushButton("◀"), QPushButton("▶")
+        self._position = text()
+        self._position.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._steps = row(self._previous, self._position, self._next)
         self._build()
         self._connect()
         self.show_suggested(0, 0)
@@ -109,7 +109,7 @@ class StagesPanel(QWidget):
     @property
     def _whole_stack(self) -> bool:
         """Whether places of the whole stack are wanted."""
-        return bool(self._reach.currentData()) and self._rows.isRowVisible(self._follow)
+        return bool(self._range.currentData()) and self._rows.isRowVisible(self._follow)
 
     @property
     def scope(self) -> ScopeName:
@@ -165,14 +165,14 @@ class StagesPanel(QWidget):
 
     def show_suggested(self, number: int, count: int) -> None:
         """Show which of the suggested places is at hand, from 1; no count for none."""
-        self._place.setText(f"{number} of {count}" if count else "")
+        self._position.setText(f"{number} of {count}" if count else "")
         self._steps.setVisible(bool(count))
 
     def show_suggest(self, reason: str) -> None:
         """Enable Suggest, or say why it is off."""
         self._suggest.setEnabled(not reason)
         self._suggest.setToolTip(reason or _SUGGEST)
-        self._reach.setEnabled(not reason)
+        self._range.setEnabled(not reason)
 
     def show_status(self, status: str) -> None:
         """Show which slice the maps belong to."""
@@ -200,10 +200,10 @@ class StagesPanel(QWidget):
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, stack)
-        self._reach.setVisible(stack)
+        self._range.setVisible(stack)
         self._remove.setEnabled(maps)
-        self._beside.setEnabled(maps or beside)
-        self._beside.setChecked(beside)
+        self._side_by_side.setEnabled(maps or beside)
+        self._side_by_side.setChecked(beside)
         features = any(
             box.isChecked() and MAP_SPECS[kind].group == "features"
             for kind, box in self._kinds.items()
@@ -214,9 +214,9 @@ class StagesPanel(QWidget):
         self._show.clicked.connect(self.show_requested)
         self._remove.clicked.connect(self.remove_requested)
         self._suggest.clicked.connect(lambda: self.suggest_requested.emit(self._whole_stack))
-        self._back.clicked.connect(lambda: self.step_requested.emit(-1))
-        self._on.clicked.connect(lambda: self.step_requested.emit(1))
-        self._beside.clicked.connect(self.grid_requested)
+        self._previous.clicked.connect(lambda: self.step_requested.emit(-1))
+        self._next.clicked.connect(lambda: self.step_requested.emit(1))
+        self._side_by_side.clicked.connect(self.grid_requested)
         for box in (*self._stages.values(), *self._kinds.values(), self._follow):
             box.toggled.connect(self.changed)
         for each in (self._class, self._scope):
@@ -242,17 +242,17 @@ class StagesPanel(QWidget):
         holder.setLayout(self._rows)
         self._status.setVisible(False)
         self.bars.setVisible(False)
-        calibrated = folded("Can doubt be believed?", self.calibration)
+        calibrated = collapsible("Can doubt be believed?", self.calibration)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(holder, self._status, self.bars, calibrated), 1)
+        column.addWidget(scrollable(holder, self._status, self.bars, calibrated), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._cursor)
         below.addWidget(self.readout)
         below.addWidget(self._show)
-        below.addWidget(row(self._beside, self._remove))
-        below.addWidget(row(self._suggest, self._reach))
+        below.addWidget(row(self._side_by_side, self._remove))
+        below.addWidget(row(self._suggest, self._range))
         below.addWidget(self._steps)
         below.addWidget(self._reason)
         column.addLayout(below)

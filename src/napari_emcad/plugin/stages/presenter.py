@@ -77,7 +77,7 @@ class MapPresenter(QObject):
     def is_present(self, request: StageRequest) -> bool:
         """Return whether the image of a request is open and has as many axes as before."""
         image = request.image
-        return is_open(self._viewer, image) and image.ndim == len(request.level.coarseness)
+        return is_open(self._viewer, image) and image.ndim == len(request.level.downsampling)
 
     def show(self, request: StageRequest, maps: Maps) -> None:
         """Show maps; their layers are made one by one, so that the window stays responsive."""

@@ -163,7 +163,7 @@ class StageRequest:
             and (ours.scope.rows, ours.scope.columns) == (theirs.scope.rows, theirs.scope.columns)
             and (self.settings, self.shown) == (other.settings, other.shown)
             and self.temperature == other.temperature
-            and self.level.coarseness == other.level.coarseness
+            and self.level.downsampling == other.level.downsampling
         )
 
     def equals(self, other: StageRequest) -> bool:
@@ -173,7 +173,7 @@ class StageRequest:
     def position(self, point: Any) -> NDArray[np.float64]:
         """Return where a point of the world lies, in pixels of the level."""
         data = np.asarray(self.image.world_to_data(np.asarray(point)[-self.image.ndim :]))
-        coarse = np.asarray(self.level.coarseness)
+        coarse = np.asarray(self.level.downsampling)
         place: NDArray[np.float64] = (data - (coarse - 1) / 2) / coarse
         return place
 

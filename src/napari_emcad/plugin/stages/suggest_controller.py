@@ -15,7 +15,7 @@ from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.stages.navigate import go_to_region
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest, stage_request
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -74,7 +74,7 @@ class SuggestController(QObject):
             self._context.show_message(str(error), error=True)
             return
         self._context.runner.run(
-            f"Searching uncertain regions of {shortened(request.stages.name)}",
+            f"Searching uncertain regions of {shorten(request.stages.name)}",
             lambda stop: suggest_job(request.search, stop),
             lambda outcome: self._ended(request, outcome),
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
-from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, folded, form, spin
+from napari_emcad.plugin.widgets.helpers import caption, collapsible, combo, decimal, form, spin
 from napari_emcad.training.config import LossName, SupervisionName, TeacherName
 from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.settings import parse_settings
@@ -189,7 +189,7 @@ class TrainForm(QWidget):
             ("Further", self._more),
         ):
             advanced.addRow(caption(title), field)
-        rows.addRow(folded("Advanced", inner))
+        rows.addRow(collapsible("Advanced", inner))
         self._presets.setCurrentIndex(self._presets.findData(_STROKES))
 
     def _connect(self) -> None:

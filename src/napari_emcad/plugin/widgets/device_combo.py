@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
-from napari_emcad.plugin.widgets.helpers import steady
+from napari_emcad.plugin.widgets.helpers import require_focus_for_wheel
 
 if TYPE_CHECKING:
     from napari_emcad.inference.devices import DeviceChoice
@@ -27,7 +27,7 @@ class DeviceCombo(QComboBox):
         super().__init__()
         self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
-        steady(self)
+        require_focus_for_wheel(self)
         for name, title in _TITLES.items():
             self.addItem(title, name)
         self.setCurrentIndex(max(self.findData(device), 0))

@@ -40,13 +40,13 @@ class _OnlyWithFocus(QObject):
         return False
 
 
-def steady(widget: QWidget) -> None:
+def require_focus_for_wheel(widget: QWidget) -> None:
     """Let the wheel change a widget only when it has the focus."""
     widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     widget.installEventFilter(_OnlyWithFocus(widget))
 
 
-def shortened(name: str, letters: int = 32) -> str:
+def shorten(name: str, letters: int = 32) -> str:
     """Return a name in one line, without its middle if it is long."""
     name, half = " ".join(name.split()), letters // 2
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
@@ -57,7 +57,7 @@ def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(_SHORTEST_CHOICE)
-    steady(box)
+    require_focus_for_wheel(box)
     for title, value in (items or {}).items():
         box.addItem(title, value)
     return box
@@ -71,7 +71,7 @@ def spin(low: int, high: int, step: int = 1, suffix: str = "", off: str = "") ->
     box.setSingleStep(step)
     box.setSuffix(f" {suffix}" if suffix else "")
     box.setSpecialValueText(off)
-    steady(box)
+    require_focus_for_wheel(box)
     return box
 
 
@@ -90,7 +90,7 @@ def decimal(low: float, high: float, step: float = 1.0) -> QDoubleSpinBox:
     box.setMinimumWidth(_SPIN_WIDTH)
     box.setRange(low, high)
     box.setSingleStep(step)
-    steady(box)
+    require_focus_for_wheel(box)
     return box
 
 
@@ -131,7 +131,7 @@ def row(*widgets: QWidget) -> QWidget:
     return holder
 
 
-def folded(title: str, content: QWidget) -> QCollapsible:
+def collapsible(title: str, content: QWidget) -> QCollapsible:
     """Return a section that opens on a click."""
     section = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     section.layout().setContentsMargins(0, 0, 0, 0)
@@ -139,7 +139,7 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     return section
 
 
-def scrolled(*content: QWidget) -> QScrollArea:
+def scrollable(*content: QWidget) -> QScrollArea:
     """Return widgets above each other that scroll up and down, never sideways."""
     inside = QWidget()
     column = QVBoxLayout(inside)
