@@ -124,7 +124,7 @@ class SegmentController(QObject):
 
     def _connect(self) -> None:
         self._panel.run_requested.connect(self.run)
-        self._panel.device.asked.connect(self._query_devices)
+        self._panel.device.opened.connect(self._query_devices)
         self._input.changed.connect(self.show)
         self._session.checkpoint_changed.connect(self._show_checkpoint)
         self._session.running_changed.connect(self.show)

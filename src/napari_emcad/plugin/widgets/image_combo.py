@@ -25,7 +25,7 @@ class ImageCombo:
     Parameters
     ----------
     image_input
-        Its layer is shown, and set when the user chooses another one.
+        Image input whose layer is shown, and set when the user chooses another one.
     """
 
     def __init__(self, image_input: ImageInput) -> None:
@@ -61,6 +61,7 @@ class ImageCombo:
 
 
 def _layer_box() -> Any:
+    """Return magicgui's combo box of Image layers, without stage maps."""
     _, options = get_widget_class(annotation=Image)
     all_images = options["choices"]
 
