@@ -1,4 +1,4 @@
-"""From what the user chose to what a job needs, checked before anything starts."""
+"""Turns the user's choices into the input of a segmentation job, and checks them."""
 
 from __future__ import annotations
 
@@ -26,22 +26,28 @@ def segment_request(
     kind: Literal["segmentation", "prediction"] = "segmentation",
     window: Window | None = None,
 ) -> tuple[Slices, Target]:
-    """Return the slices to segment, and where the result belongs.
+    """Return the slices to segment, and the target of the result.
 
     Parameters
     ----------
-    viewer, layer, choices, checkpoint
-        What is on screen, the image, and how it is segmented.
+    viewer
+        Viewer whose sliders and camera select the visible part.
+    layer
+        Image to segment.
+    options
+        Axes, channels, level, scope and settings.
+    checkpoint
+        Model to segment with.
     kind
-        Of the result.
+        Kind of the result.
     window
-        The only part that the result covers, of an image in its finest resolution and one slice;
-        None for all of it.
+        Part of the image that the result covers, if the scope is (part of) one slice at the
+        finest level; None for all of it.
 
     Raises
     ------
     ValueError, TypeError
-        If the choices cannot be run; the message is for the user.
+        If the segmentation is not possible; the message is for the user.
     """
     level = levels(layer)[options.level]
     scope = scope_of(viewer, layer, options)
@@ -68,7 +74,7 @@ def segment_request(
 
 
 def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
-    """Return where the only slice of a request lies in its result, whole."""
-    place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-    whole = tuple(slice(None) if isinstance(each, slice) else each for each in place)
-    return relative_to(whole, corner)
+    """Return the position of the only slice, with all rows and columns, in the result."""
+    where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
+    plane = tuple(slice(None) if isinstance(index, slice) else index for index in where)
+    return relative_to(plane, corner)
