@@ -23,7 +23,7 @@ from napari_emcad.model.network import PvtEmcad
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.stages.cache import RecentMaps
-from napari_emcad.plugin.stages.layers import placed_map
+from napari_emcad.plugin.stages.map_layer import place_map
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest
 
 STRIDE = 4 / 1.5
@@ -93,7 +93,7 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     values = np.zeros([int(each) for each in shape], np.float32)
     offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
     found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
-    data, place = placed_map(_request(image, level, z), found)
+    data, place = place_map(_request(image, level, z), found)
     layer = Image(data, **place)
     (top, bottom), (left, right) = found.extent
     coarse = np.asarray(level.downsampling)
@@ -472,7 +472,7 @@ def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     stages.set_value(StageChoices((1,), ("decoder",), channels=(4000,)))
     stages_controller.show()
     assert "There is no channel 4000" in stages._reason.text()
-    stages._channels.setText("three")
+    stages._maps._channels.setText("three")
     stages_controller.show()
     assert "numbers" in stages._reason.text()
     assert not stages._show.isEnabled()
@@ -546,7 +546,7 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
     checkpoint = panel.session.checkpoint
     panel.session.open(with_class_names(checkpoint, ["nucleus", "cell"]))
     stages = panel.stages.panel
-    titles = [stages._class.itemText(n) for n in range(stages._class.count())]
+    titles = [stages._maps._class.itemText(n) for n in range(stages._maps._class.count())]
     assert titles == ["nucleus", "cell", "background"]
     stages.set_value(StageChoices((1,), ("probability",), part=2))
     click(qtbot, panel)

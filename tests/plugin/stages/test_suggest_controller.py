@@ -22,12 +22,12 @@ def press(qtbot, button):
 def suggest(panel, qtbot, finish):
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    press(qtbot, panel.stages.panel._suggest)
+    press(qtbot, panel.stages.panel.suggest._suggest)
     finish(panel)
 
 
 def place(panel):
-    return panel.stages.panel._position.text()
+    return panel.stages.panel.suggest._position.text()
 
 
 def annotate(panel, qtbot):
@@ -56,7 +56,7 @@ def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
     large.stages.controller.show()
     large.stages.suggesting.show()
     assert not panel._show.isEnabled()
-    assert panel._suggest.isEnabled()
+    assert panel.suggest._suggest.isEnabled()
 
 
 @pytest.mark.parametrize("change", ["image", "data", "gone", "model"])
@@ -105,24 +105,24 @@ def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish)
     center = viewer.scene.camera.center
     assert center[1:] == tuple(0.5 * each for each in found[0].center)
 
-    press(qtbot, panel.stages.panel._next)
+    press(qtbot, panel.stages.panel.suggest._next)
     assert place(panel) == f"2 of {len(found)}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
     viewer.dims.set_current_step(0, 2)
-    press(qtbot, panel.stages.panel._previous)
+    press(qtbot, panel.stages.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
-    press(qtbot, panel.stages.panel._previous)
+    press(qtbot, panel.stages.panel.suggest._previous)
     assert place(panel) == f"{len(found)} of {len(found)}"
 
-    press(qtbot, panel.stages.panel._next)
+    press(qtbot, panel.stages.panel.suggest._next)
     y, x = map(int, found[0].center)
     labels.data[1, y, x] = 1
-    press(qtbot, panel.stages.panel._next)
+    press(qtbot, panel.stages.panel.suggest._next)
     assert place(panel) == f"1 of {len(found) - 1}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
 
     labels.data[1] = 1
-    press(qtbot, panel.stages.panel._next)
+    press(qtbot, panel.stages.panel.suggest._next)
     assert place(panel) == ""
     suggest(panel, qtbot, finish)
     assert place(panel) == ""
@@ -180,7 +180,7 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
 def choose_stack(panel):
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    reach = panel.stages.panel._range
+    reach = panel.stages.panel.suggest._range
     reach.setCurrentIndex(reach.findText("whole stack"))
 
 
@@ -211,12 +211,12 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == each.index
         assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
-        press(qtbot, panel.stages.panel._next)
+        press(qtbot, panel.stages.panel.suggest._next)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
-    press(qtbot, panel.stages.panel._next)
+    press(qtbot, panel.stages.panel.suggest._next)
     left = [each for each in found if each.index != (visited[0],)]
     assert place(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
@@ -225,13 +225,13 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
 def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
     panel, stages = uneven, uneven.stages.panel
     choose_stack(panel)
-    assert stages._range.isVisibleTo(stages)
-    assert stages._range.isEnabled()
+    assert stages.suggest._range.isVisibleTo(stages)
+    assert stages.suggest._range.isEnabled()
     flat = panel.viewer.add_image(nuclei, name="flat")
     panel.context.image_input.set_layer(flat)
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    assert not stages._range.isVisibleTo(stages)
+    assert not stages.suggest._range.isVisibleTo(stages)
     suggest(panel, qtbot, finish)
     assert panel.stages.suggesting._current.stages.image is flat
     assert panel.stages.suggesting._current.search.slices.scope.index == ()

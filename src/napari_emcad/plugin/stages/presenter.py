@@ -123,7 +123,7 @@ class MapPresenter(QObject):
         elif request.shows_uncertainty and request.temperature != self._session.temperature:
             parts.append("The model was calibrated since; press Show for its uncertainty.")
         self._panel.show_status(" ".join(parts))
-        self._panel.show_probed(request.class_name)
+        self._panel.show_cursor_class(request.class_name)
 
     def _on_image_data(self, _: object = None) -> None:
         request = self._request
