@@ -14,7 +14,7 @@ import tifffile
 
 from napari_emcad import cli
 from napari_emcad.pipelines import evaluate
-from napari_emcad.pipelines.evaluate import METRICS
+from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.training.metrics import hausdorff95, score
 
 FOLDERS = ("--images", "images", "--labels", "labels")

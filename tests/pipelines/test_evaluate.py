@@ -17,15 +17,12 @@ from hypothesis.extra import numpy as arrays
 from napari_emcad import bundled_checkpoint, read_checkpoint
 from napari_emcad.io.images.read import ImageFileError
 from napari_emcad.pipelines import evaluate as evaluate_module
-from napari_emcad.pipelines.evaluate import (
+from napari_emcad.pipelines.evaluate import as_sheet_row, evaluate, evaluate_cases, keep_worst
+from napari_emcad.pipelines.scores import (
     METRICS,
     ImageScore,
-    as_sheet_row,
     class_hd95,
     class_scores,
-    compare,
-    evaluate,
-    keep_worst,
     mean_of_defined,
     mean_over_images,
     pool_scores,
@@ -273,7 +270,7 @@ def test_the_worst_are_kept_in_order_and_as_small_pictures(segmented, pair):
         truth[top:800, 100:900] = 1
         files.append(pair(image, truth, f"{number}.tif"))
     kept = ()
-    for case in compare(files, checkpoint):
+    for case in evaluate_cases(files, checkpoint):
         kept = keep_worst(kept, case, 3)
         assert len(kept) <= 3
     assert [shown.name for _, shown in kept] == ["2.tif", "3.tif", "0.tif"]
@@ -294,7 +291,7 @@ def test_of_a_stack_the_slice_with_most_wrong_pixels_is_shown(axes, order, segme
     truth[0, 1, 10:12] = 0
     image[1, 2, 0, 0] = 255
     turned = [np.transpose(each, np.argsort(order)) for each in (image, truth)]
-    (case,) = compare([pair(*turned)], bundled_checkpoint(), axes)
+    (case,) = evaluate_cases([pair(*turned)], bundled_checkpoint(), axes)
     shown = as_sheet_row(case)
     assert shown.name == "a.tif, T = 1, Z = 2"
     share = np.count_nonzero(shown.truth) / np.count_nonzero(shown.predicted)
