@@ -11,7 +11,7 @@ from napari_emcad.inference.stage_maps.keys import MapKey, parse_map_keys
 from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.model.config import STAGES
 from napari_emcad.pipelines.segment import slices_for
-from napari_emcad.pipelines.stage_maps import check_maps
+from napari_emcad.pipelines.stage_maps_job import check_maps
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.scope import scope_of
 
