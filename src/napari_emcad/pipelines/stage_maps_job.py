@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.inference.stage_maps.keys import count_channels
 from napari_emcad.model.config import STAGES, STRIDES
-from napari_emcad.pipelines.segment import check_fits_memory
+from napari_emcad.pipelines.memory import check_fits_memory
 
 if TYPE_CHECKING:
     import threading

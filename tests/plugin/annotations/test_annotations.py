@@ -499,7 +499,9 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     )
     for module in ("layer", "fit"):
         monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 250 * 2)
-    monkeypatch.setattr("napari_emcad.pipelines.segment._memory", lambda: image.data.size - 1)
+    monkeypatch.setattr(
+        "napari_emcad.pipelines.memory._physical_memory", lambda: image.data.size - 1
+    )
     panel = tiny(viewer)
     viewer.dims.set_current_step(0, 2)
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
