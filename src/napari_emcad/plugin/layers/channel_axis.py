@@ -46,11 +46,11 @@ def broadcast_channels(array: NDArray[Any], axes: str, shape: Sequence[int]) -> 
     NDArray
         The same memory for every channel: painting on one paints on all.
     """
-    kept = layer_axes(axes)
-    if len(kept) == array.ndim:
+    own_axes = layer_axes(axes)
+    if len(own_axes) == array.ndim:
         return array
     sizes, strides = iter(array.shape), iter(array.strides)
-    spans = [(shape[i], 0) if axes[i] == "C" else (next(sizes), next(strides)) for i in kept]
+    spans = [(shape[i], 0) if axes[i] == "C" else (next(sizes), next(strides)) for i in own_axes]
     view_shape, view_strides = zip(*spans, strict=True)
     return np.lib.stride_tricks.as_strided(array, view_shape, view_strides, writeable=True)
 
@@ -65,10 +65,10 @@ def without_channels(array: Any, axes: str) -> Any:
     axes
         One letter per axis of the image layer.
     """
-    kept = layer_axes(axes)
-    if array.ndim != len(kept):
+    own_axes = layer_axes(axes)
+    if array.ndim != len(own_axes):
         return array
-    return array[tuple(0 if axes[i] == "C" else slice(None) for i in kept)]
+    return array[tuple(0 if axes[i] == "C" else slice(None) for i in own_axes)]
 
 
 def with_channels(position: Sequence[Any], axes: str, channel: Any = 0) -> tuple[Any, ...]:
