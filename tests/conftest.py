@@ -17,6 +17,14 @@ os.environ["XDG_CONFIG_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small images lose more to threads than they gain
 
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
 
 

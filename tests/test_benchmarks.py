@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 from skimage.io import imsave
 
+from napari_emcad.model.encoder import create_encoder
 from napari_emcad.plugin.contributions import sample_dark
+
+pytestmark = pytest.mark.slow
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -73,6 +77,22 @@ def test_seeing_inside_is_compared_with_segmenting(folder):
     for case in figures.values():
         assert case["ratio"] == pytest.approx(case["inside_s"] / case["segment_s"])
         assert case["kept_bytes"] == 0
+
+
+def test_a_student_follows_a_teacher_and_goes_on(folder, tmp_path):
+    figures = told("pretrain.py", "--data", folder, "--out", tmp_path)
+    assert figures["crops"] > 0
+    assert set(figures["unexplained"]) == {"4", "8", "16", "32"}
+    student = load_file(tmp_path / "student.safetensors")
+    assert set(student) == set(create_encoder("pvt_v2_b0").state_dict())
+    assert {str(each.dtype) for each in student.values()} == {"torch.float16"}
+    again = told("pretrain.py", "--data", folder, "--out", tmp_path, "--resume")
+    assert again["crops"] == figures["crops"]  # the time was over
+    assert again["unexplained"] == pytest.approx(figures["unexplained"], rel=1e-3)
+
+
+def test_a_student_learns_from_textures_alone():
+    assert told("pretrain.py")["crops"] > 0
 
 
 def test_a_folder_without_images_is_one_sentence(tmp_path):

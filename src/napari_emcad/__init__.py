@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         Summary,
     )
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
+    from napari_emcad.interactive.fine_tune import fine_tune
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
+    from napari_emcad.io.checkpoints.create_model import create_model
     from napari_emcad.io.checkpoints.files import (
         bundled_checkpoint,
         read_checkpoint,
@@ -36,8 +38,11 @@ if TYPE_CHECKING:
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.model.intermediates import StageOutput
     from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.pipelines.arrays import evaluate, train
+    from napari_emcad.pipelines.evaluate import ImageScore
     from napari_emcad.pipelines.segment import Segmentation, segment
     from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
+    from napari_emcad.pipelines.train import TrainResult
 
 _HOMES = {
     "AxesError": "imaging.axes",
@@ -45,6 +50,7 @@ _HOMES = {
     "CheckpointError": "io.checkpoints.sniff",
     "ClassLabel": "io.checkpoints.classes",
     "CleanUp": "imaging.regions",
+    "ImageScore": "pipelines.evaluate",
     "InferenceSettings": "inference.events",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
@@ -59,11 +65,16 @@ _HOMES = {
     "StageMaps": "pipelines.stage_maps",
     "StageOutput": "model.intermediates",
     "Summary": "inference.events",
+    "TrainResult": "pipelines.train",
     "bundled_checkpoint": "io.checkpoints.files",
+    "create_model": "io.checkpoints.create_model",
+    "evaluate": "pipelines.arrays",
+    "fine_tune": "interactive.fine_tune",
     "initialize_checkpoint": "io.checkpoints.initialize",
     "read_checkpoint": "io.checkpoints.files",
     "segment": "pipelines.segment",
     "stage_maps": "pipelines.stage_maps",
+    "train": "pipelines.arrays",
     "write_checkpoint": "io.checkpoints.files",
 }
 
@@ -73,6 +84,7 @@ __all__ = [
     "CheckpointError",
     "ClassLabel",
     "CleanUp",
+    "ImageScore",
     "InferenceSettings",
     "MapKey",
     "ModelConfig",
@@ -87,11 +99,16 @@ __all__ = [
     "StageMaps",
     "StageOutput",
     "Summary",
+    "TrainResult",
     "bundled_checkpoint",
+    "create_model",
+    "evaluate",
+    "fine_tune",
     "initialize_checkpoint",
     "read_checkpoint",
     "segment",
     "stage_maps",
+    "train",
     "write_checkpoint",
 ]
 __version__ = version("napari-emcad")

@@ -90,7 +90,8 @@ def test_help_names_the_maps(capsys):
     assert ended.value.code == 0
     output = capsys.readouterr().out
     assert all(
-        word in output for word in ("gate:2", "flips", "--slice", "--class", "--temperature")
+        word in output
+        for word in ("gate:2", "flip_disagreement", "--slice", "--class", "--temperature")
     )
 
 

@@ -17,7 +17,7 @@ NARROWED = da.arange(100).reshape(10, 10)
 
 
 class NeverRead:
-    """A shape and a type; looking at a pixel is a mistake."""
+    """A shape and a type; reading a pixel is an error."""
 
     def __init__(self, shape, dtype=np.uint8):
         self.shape, self.dtype, self.ndim = shape, np.dtype(dtype), len(shape)
@@ -80,13 +80,13 @@ def test_ambiguous_axes_are_refused_with_their_sizes(shape):
     [((40, 40, 11), "ZYX"), ((5, 200, 8), "ZYX"), ((40, 19, 5), "ZYX"), ((40, 5), "YX")],
     ids=str,
 )
-def test_a_narrow_slice_is_still_one(shape, axes):
+def test_a_narrow_slice_is_a_slice(shape, axes):
     assert guess_axes(shape) == axes
 
 
 @pytest.mark.parametrize("shape", [(300,), ()], ids=str)
 @pytest.mark.parametrize("axes", [None, "YX"])
-def test_too_few_axes_are_no_matter_of_their_names(shape, axes):
+def test_too_few_axes_are_refused_with_any_names(shape, axes):
     with pytest.raises(ValueError, match="at least two axes") as raised:
         as_slices(NeverRead(shape), 1, axes)
     assert str(shape) in str(raised.value)
@@ -113,7 +113,7 @@ def test_wrong_axes_are_refused_by_name(axes):
     assert repr(axes) in str(raised.value)
 
 
-def test_small_letters_are_axes_too():
+def test_lower_case_letters_are_axes():
     assert as_slices(NeverRead((5, 6, 7)), 1, "zyx").axes == "ZYX"
 
 
@@ -133,13 +133,13 @@ def test_color_goes_in_without_alpha_or_as_luminance(count, color):
 
 @pytest.mark.parametrize("wanted", [1, 3])
 @pytest.mark.parametrize("count", [2, 4, 5, 40])
-def test_which_of_many_channels_is_the_callers_choice(count, wanted):
+def test_many_channels_must_be_chosen_from(count, wanted):
     with pytest.raises(AxesError, match=f"has {count} channels and the network takes {wanted}"):
         map_channels(count, wanted)
 
 
 @given(st.integers(1, 9), st.sampled_from((1, 3)), st.data())
-def test_each_input_gets_the_channel_that_was_chosen(count, wanted, data):
+def test_inputs_get_the_chosen_channels(count, wanted, data):
     one = st.none() | st.integers(0, count - 1)
     several = st.lists(one, min_size=wanted, max_size=wanted)
     chosen = data.draw(st.lists(one, min_size=1, max_size=1) | several)
@@ -153,7 +153,7 @@ def test_each_input_gets_the_channel_that_was_chosen(count, wanted, data):
     assert sorted(set(mapped.planes)) == list(mapped.planes)
 
 
-def test_numbers_of_numpy_choose_channels_and_slices():
+def test_numpy_integers_choose_channels_and_slices():
     image = NeverRead((7, 50, 60, 5))
     scope = Scope(np.int64(2), rows=np.array([1, 9]), columns=[np.uint8(3), 5])
     slices = as_slices(image, 1, "ZYXC", np.int64(4), scope)
@@ -172,7 +172,7 @@ def test_numbers_of_numpy_choose_channels_and_slices():
     ],
     ids=str,
 )
-def test_what_is_no_choice_is_refused_in_a_sentence(given, error, message):
+def test_invalid_choices_are_refused_with_the_reason(given, error, message):
     with pytest.raises(error, match=message):
         as_slices(NeverRead((50, 60)), 1, **given)
 
@@ -190,7 +190,7 @@ def test_too_many_or_few_channels_are_refused(chosen):
 
 
 @pytest.mark.parametrize("missing", [-1, 2, 5])
-def test_a_channel_that_is_not_there_is_named(missing):
+def test_a_channel_that_does_not_exist_is_named(missing):
     with pytest.raises(AxesError, match=f"no channel {missing}; the image has 0 to 1"):
         map_channels(2, 1, (missing,))
 
@@ -206,7 +206,7 @@ def test_a_channel_that_is_not_there_is_named(missing):
         ([("r", "u1")], TypeError, "not numbers"),
     ],
 )
-def test_what_is_no_real_number_is_refused_unread(dtype, error, message):
+def test_pixels_that_are_not_real_numbers_are_refused_unread(dtype, error, message):
     with pytest.raises(error, match=message):
         as_slices(NeverRead((50, 60), dtype), 3)
 
@@ -263,12 +263,12 @@ def test_a_tensor_is_an_image():
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_what_is_no_image_is_refused_in_a_sentence(image, error, message):
+def test_objects_that_are_not_images_are_refused_with_the_reason(image, error, message):
     with pytest.raises(error, match=message):
         as_slices(image, 1)
 
 
-def test_a_mask_that_hides_nothing_does_no_harm():
+def test_a_masked_array_without_masked_pixels_is_an_image():
     assert as_slices(np.ma.masked_equal([[1, 2], [3, 4]], 9), 1).read(()).tolist() == [
         [[1, 2], [3, 4]]
     ]

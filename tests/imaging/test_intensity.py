@@ -64,7 +64,7 @@ def check(pixels, how):
 
 @both
 @pytest.mark.parametrize("dtype", [np.dtype(bool), *INTEGERS], ids=str)
-def test_whole_numbers_come_to_0_and_1_as_exactly_as_in_long_floats(dtype, how):
+def test_integers_are_scaled_as_exactly_as_in_long_floats(dtype, how):
     @settings(max_examples=40, deadline=None)
     @given(arrays.arrays(dtype, (1, 3, 4), elements=arrays.from_dtype(dtype)))
     def law(pixels):
@@ -76,7 +76,7 @@ def test_whole_numbers_come_to_0_and_1_as_exactly_as_in_long_floats(dtype, how):
 
 @both
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_floats_come_to_0_and_1_as_exactly_as_in_long_floats(dtype, how):
+def test_floats_are_scaled_as_exactly_as_in_long_floats(dtype, how):
     width = min(dtype.itemsize * 8, 64)
     largest = {16: 60_000.0, 32: 2.0**127, 64: 1e300}[width]
     smallest = {16: 2.0**-10, 32: 1e-30, 64: 1e-280}[width]
@@ -124,7 +124,7 @@ def test_small_steps_on_a_large_offset_are_kept(dtype, start, step, how):
         ("f8", (0, 1e-300)),
     ],
 )
-def test_an_image_of_the_two_largest_values_of_its_type_shows_both(dtype, ends, how):
+def test_the_two_largest_values_of_a_type_become_0_and_1(dtype, ends, how):
     pixels = np.array([ends] * 3, dtype)[None]
     np.testing.assert_array_equal(brought(pixels, how), [[[0, 1]] * 3])
 
@@ -138,7 +138,7 @@ def test_an_image_of_the_two_largest_values_of_its_type_shows_both(dtype, ends, 
         ("f8", -1.7e308, 1.7e308),
     ],
 )
-def test_percentiles_between_far_values_lie_between_them(dtype, low, high, how):
+def test_percentiles_of_extreme_values_do_not_overflow(dtype, low, high, how):
     found = value_range(np.array([low, high], dtype), how)
     expected = [low * (1 - share / 100) + high * (share / 100) for share in (how.low, how.high)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -189,7 +189,7 @@ def test_an_image_without_a_finite_value_is_0(how, values):
     assert not brought(pixels, how).any()
 
 
-def test_a_fixed_range_is_clipped_and_stretched_whatever_the_image_holds():
+def test_a_fixed_range_does_not_depend_on_the_image():
     how = Preprocessing(low=-125, high=275)
     pixels = np.array([[[-1000, -125, 75, 275, 3000]]], np.int16)
     np.testing.assert_allclose(brought(pixels, how), [[[0, 0, 0.5, 1, 1]]])
@@ -215,7 +215,7 @@ def test_true_is_255():
     assert as_numbers(np.array([True, False])).tolist() == [255, 0]
 
 
-def test_all_channels_count_together():
+def test_percentiles_are_of_all_channels_together():
     pixels = np.stack([np.zeros((4, 4)), np.full((4, 4), 10.0)])
     np.testing.assert_array_equal(brought(pixels, EXTREMES)[:, 0, 0], [0, 1])
 
@@ -231,7 +231,7 @@ def test_all_channels_count_together():
     ids=["big-endian", "Fortran", "strided", "reversed"],
 )
 @pytest.mark.parametrize("dtype", ["u2", "i4", "u8", "f2", "f4", "f8"])
-def test_how_pixels_lie_in_memory_makes_no_difference(variant, dtype):
+def test_the_memory_layout_makes_no_difference(variant, dtype):
     plain = np.random.default_rng(1).integers(0, 20_000, (3, 8, 9)).astype(dtype)
     np.testing.assert_array_equal(brought(variant(plain), PERCENTILES), brought(plain, PERCENTILES))
     assert as_numbers(variant(plain)).dtype.isnative
@@ -239,7 +239,7 @@ def test_how_pixels_lie_in_memory_makes_no_difference(variant, dtype):
 
 @pytest.mark.parametrize("dtype", [bool, "u1", "u2", "f2", "f4", "f8", ">f4"])
 @pytest.mark.parametrize("intensity", ["range", "percentile", "none"])
-def test_a_read_only_image_is_left_as_it_was(dtype, intensity):
+def test_a_read_only_image_is_not_changed(dtype, intensity):
     pixels = (np.random.default_rng(2).random((3, 8, 9)) * 99).astype(dtype)
     before = pixels.copy()
     pixels.setflags(write=False)
@@ -250,7 +250,7 @@ def test_a_read_only_image_is_left_as_it_was(dtype, intensity):
     np.testing.assert_array_equal(pixels, before)
 
 
-def test_each_input_gets_its_mean_and_std():
+def test_inputs_get_their_own_mean_and_std():
     planes = np.random.default_rng(3).random((3, 4, 5)).astype(np.float32)
     found = standardize(planes, Preprocessing())
     assert found.dtype == np.float32

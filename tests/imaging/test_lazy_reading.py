@@ -8,7 +8,7 @@ from napari_emcad.imaging.slices import as_slices
 
 
 class Counting:
-    """An image that exists only where it is indexed, and keeps count of it."""
+    """An image that exists only where it is indexed, and counts the pixels that are read."""
 
     def __init__(self, shape, dtype=np.uint16):
         self.shape, self.dtype = shape, np.dtype(dtype)
@@ -22,7 +22,7 @@ class Counting:
         return np.zeros(shape, self.dtype)
 
     def __array__(self, *args, **kwargs):
-        raise AssertionError("the whole image was asked for")
+        raise AssertionError("the whole image was read")
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((9, 7, 64, 80), "TZYX"), ((64, 9, 80, 3), "YZXC")])

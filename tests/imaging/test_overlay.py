@@ -68,7 +68,7 @@ def test_an_image_without_contrast_is_black(labels, fill):
     assert not drawn[labels == 0].any()
 
 
-def test_image_and_labels_are_left_alone(labels, gray):
+def test_image_and_labels_are_not_changed(labels, gray):
     image_before, labels_before = gray.copy(), labels.copy()
     overlay(gray, labels, ["#ff0000"])
     np.testing.assert_array_equal(gray, image_before)

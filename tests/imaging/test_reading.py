@@ -60,7 +60,7 @@ def test_every_slice_in_any_axis_order_is_numpys_transpose(axes, data):
 
 @settings(max_examples=60, deadline=None)
 @given(some_axes, st.data())
-def test_what_is_written_where_a_part_came_from_lands_there(axes, data):
+def test_parts_are_written_back_to_their_place(axes, data):
     image = numbered(axes)
     rows, columns = part(data, SIZES["Y"]), part(data, SIZES["X"])
     slices = as_slices(image, 1, axes, (0,), Scope(rows=rows, columns=columns))
@@ -130,7 +130,7 @@ def test_luminance_of_what_is_not_finite_is_not_finite_and_silent(dtype):
     ],
     ids=["big-endian", "Fortran", "strided", "reversed", "dask", "zarr", "list"],
 )
-def test_how_an_array_lies_in_memory_makes_no_difference(variant):
+def test_the_memory_layout_of_an_array_makes_no_difference(variant):
     plain = numbered("ZYX")
     slices = as_slices(variant(plain), 1, "ZYX")
     for index in slices.indices:
@@ -139,7 +139,7 @@ def test_how_an_array_lies_in_memory_makes_no_difference(variant):
         np.testing.assert_array_equal(pixels, plain[index][None])
 
 
-def test_a_read_only_image_is_read_and_left_alone():
+def test_a_read_only_image_is_read_unchanged():
     image = numbered("YX")
     image.setflags(write=False)
     np.testing.assert_array_equal(as_slices(image, 1).read(())[0], image)

@@ -66,7 +66,7 @@ def test_cleaning_keeps_type_shape_input_and_invents_no_class(labels, holes, sma
 
 
 @given(masks, st.integers(1, 12))
-def test_enclosed_background_of_up_to_so_many_pixels_is_filled(mask, holes):
+def test_enclosed_background_up_to_a_size_is_filled(mask, holes):
     expected = mask.copy()
     for area in areas(mask == 0):
         if not touches_border(area) and area.sum() <= holes:
@@ -87,17 +87,17 @@ def test_areas_of_fewer_pixels_become_background(labels, smallest):
 
 
 @given(several)
-def test_one_largest_area_of_each_class_stays(labels):
+def test_the_largest_area_of_a_class_stays(labels):
     result = clean_up_labels(labels, CleanUp(largest_component=True))
     for value in np.unique(labels[labels > 0]):
-        (kept,) = areas(result == value)
+        (remaining,) = areas(result == value)
         sizes_before = [area.sum() for area in areas(labels == value)]
-        assert kept.sum() == max(sizes_before)
-        assert (labels[kept] == value).all()
+        assert remaining.sum() == max(sizes_before)
+        assert (labels[remaining] == value).all()
 
 
 @pytest.mark.parametrize(("holes", "filled"), [(44, False), (45, True), (1000, True)])
-def test_a_hole_is_filled_from_its_own_size_on(holes, filled):
+def test_a_hole_is_filled_from_its_size_on(holes, filled):
     labels = ring() * np.uint16(300)
     hole = areas(labels == 0)[1]
     assert hole.sum() == 45
@@ -113,13 +113,13 @@ def test_another_class_in_a_hole_stays():
     assert (result == 1).sum() == discs((25, 25), (12, 12, 9)).sum() - 1
 
 
-def test_holes_are_filled_before_small_objects_go():
+def test_holes_are_filled_before_small_objects_are_removed():
     mask = discs((15, 15), (7, 7, 3)) - discs((15, 15), (7, 7, 2))
     full = int(discs((15, 15), (7, 7, 3)).sum())
     assert clean_up_labels(mask, CleanUp(fill_holes=50, smallest_object=full)).sum() == full
 
 
-def test_a_removed_object_leaves_the_same_behind_whichever_class_counts_first():
+def test_removing_objects_does_not_depend_on_the_order_of_classes():
     labels = ring(inner=1)
     labels[12, 12] = 2
     swapped = np.array([0, 2, 1], np.uint8)
@@ -140,12 +140,12 @@ def test_a_removed_object_leaves_the_same_behind_whichever_class_counts_first():
         ("largest_component", 1, "1; it must be True or False"),
     ],
 )
-def test_a_value_that_does_not_do_is_refused_by_name(name, value, message):
+def test_an_invalid_value_is_refused_by_name(name, value, message):
     with pytest.raises(ValueError, match=f"^{name} is {message}"):
         CleanUp(**{name: value})
 
 
-def test_numbers_of_numpy_do():
+def test_numpy_numbers_are_accepted():
     assert CleanUp(np.int64(3), separate=np.True_) == CleanUp(3, separate=True)
     assert type(CleanUp(np.int64(3)).fill_holes) is int
 
@@ -155,7 +155,7 @@ def test_numbers_of_numpy_do():
     [{"fill_holes": 1}, {"smallest_object": 1}, {"largest_component": True}, {"separate": True}],
     ids=str,
 )
-def test_any_wish_makes_a_clean_up_active(values):
+def test_any_setting_makes_a_clean_up_active(values):
     assert CleanUp(**values).active
 
 
@@ -175,7 +175,7 @@ def test_objects_are_connected_of_one_class_and_numbered_without_gaps(labels, ne
 
 @settings(max_examples=40, deadline=None)
 @given(several, st.integers(1, 8))
-def test_separating_leaves_the_labels_alone_and_is_repeatable(labels, neck):
+def test_separating_does_not_change_its_input_and_is_repeatable(labels, neck):
     before = labels.copy()
     first, second = separate_objects(labels, neck), separate_objects(labels, neck)
     np.testing.assert_array_equal(labels, before)
@@ -221,7 +221,7 @@ def test_touching_objects_of_two_classes_keep_their_classes():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (30, 40)])
-def test_an_object_that_fills_the_slice_is_one_and_nothing_is_none(size):
+def test_a_full_slice_is_one_object_and_an_empty_one_none(size):
     objects, classes = separate_objects(np.ones(size, np.uint8), 50)
     assert classes == (1,)
     assert (objects == 1).all()

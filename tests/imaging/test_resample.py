@@ -1,4 +1,4 @@
-"""Parts of a resampled slice are those of the whole that torch resamples."""
+"""Parts of a resampled slice equal parts of the slice that torch resamples."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ lengths = st.integers(1, 70)
 def test_parts_are_those_of_the_resized_whole(height, wanted, wide, data):
     random = np.random.default_rng(height)
     planes = random.standard_normal((2, height, 9)).astype(np.float32)
-    whole = resize(torch.from_numpy(planes)[None], (wanted, wide))[0].numpy()
+    resized = resize(torch.from_numpy(planes)[None], (wanted, wide))[0].numpy()
     first = data.draw(st.integers(0, wanted - 1))
     rows = np.arange(first, data.draw(st.integers(first + 1, wanted)))
     columns = resampling_weights(9, wide, np.arange(wide))
     found = resample(planes, resampling_weights(height, wanted, rows), columns)
-    np.testing.assert_allclose(found, whole[:, rows], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found, resized[:, rows], rtol=0, atol=2e-5)
 
 
 def test_a_line_of_its_own_length_stays_as_it_is():
@@ -43,7 +43,7 @@ def test_lines_are_mirrored_as_the_network_pads(length):
 
 
 @given(lengths, lengths)
-def test_only_what_is_needed_is_in_the_span(length, wanted):
+def test_the_source_range_is_as_small_as_possible(length, wanted):
     weights = resampling_weights(length, wanted, np.arange(wanted // 3, wanted))
     first, last = source_range(weights)
     assert 0 <= first < last <= length

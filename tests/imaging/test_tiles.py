@@ -26,7 +26,7 @@ def maps_of(tiling, classes=2, seed=0):
 
 
 def blended(tiling, maps):
-    """Return what is left when each answer is written over what was there."""
+    """Return the slice after writing all blended tiles one over another."""
     blend, slice_ = Blend(tiling, len(maps[0])), np.full((len(maps[0]), *tiling.shape), np.nan)
     height, width = tiling.tile
     for (top, left), each in zip(corners(tiling), maps, strict=True):
@@ -35,7 +35,7 @@ def blended(tiling, maps):
 
 
 def weighted_mean(tiling, maps):
-    """Return the same with all sums and weights held at once, in double precision."""
+    """Return the same from sums and weights of the whole slice, in double precision."""
     sums, weights = np.zeros((len(maps[0]), *tiling.shape)), np.zeros(tiling.shape)
     height, width = tiling.tile
     for (top, left), each in zip(corners(tiling), maps, strict=True):
@@ -57,7 +57,7 @@ def test_tiles_cover_every_pixel_within_the_slice_and_end_flush(shape, tile, ove
 
 
 @given(shapes, st.integers(4, 100), overlaps)
-def test_neighbors_overlap_by_the_wanted_share_and_no_tile_is_idle(shape, tile, overlap):
+def test_neighbors_overlap_by_the_requested_share_and_no_tile_is_superfluous(shape, tile, overlap):
     tiling = plan_tiles(shape, tile, overlap)
     for starts, side in zip((tiling.tops, tiling.lefts), tiling.tile, strict=True):
         steps = np.diff(starts)
@@ -104,13 +104,13 @@ def test_a_constant_stays_that_constant(shape, tile, overlap, value):
     np.testing.assert_allclose(blended(tiling, maps), value, rtol=1e-5)
 
 
-def test_one_tile_is_given_back():
+def test_a_single_tile_is_returned_unchanged():
     tiling = plan_tiles((40, 50), 64, 0.25)
     (only,) = maps_of(tiling)
     np.testing.assert_allclose(blended(tiling, [only]), only, rtol=1e-6)
 
 
-def test_tiles_that_were_handed_in_are_left_alone():
+def test_blending_does_not_change_its_input():
     tiling = plan_tiles((60, 70), 32, 0.5)
     maps = maps_of(tiling)
     before = [each.copy() for each in maps]
@@ -118,17 +118,17 @@ def test_tiles_that_were_handed_in_are_left_alone():
     np.testing.assert_array_equal(maps, before)
 
 
-def test_answers_do_not_change_after_they_were_given():
+def test_blended_tiles_do_not_change_afterwards():
     tiling = plan_tiles((90, 40), 32, 0.5)
-    blend, given_ = Blend(tiling, 1), []
+    blend, yielded = Blend(tiling, 1), []
     for (top, left), each in zip(corners(tiling), maps_of(tiling, 1), strict=True):
-        answer = blend.add(top, left, each)
-        given_.append((answer, answer.copy()))
-    assert all(np.array_equal(now, then) for now, then in given_)
+        blended_tile = blend.add(top, left, each)
+        yielded.append((blended_tile, blended_tile.copy()))
+    assert all(np.array_equal(now, then) for now, then in yielded)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 9), (64, 64), (31, 500)])
-def test_the_window_is_an_even_bell_that_never_vanishes(size):
+def test_the_window_is_symmetric_and_never_0(size):
     weights = blending_window(*size)
     assert weights.dtype == np.float32
     assert weights.min() >= 1e-3
@@ -146,10 +146,10 @@ def test_the_window_is_gaussian_with_an_eighth_of_the_side():
 
 
 @given(shapes, st.integers(32, 100), overlaps, st.floats(0.125, 8))
-def test_tiles_of_an_enlarged_slice_are_as_large_as_asked_to_the_network(
+def test_tiles_of_an_enlarged_slice_have_the_requested_size_for_the_network(
     shape, tile, overlap, zoom
 ):
     tiling = plan_tiles(shape, tile, overlap, zoom)
-    for side, whole in zip(tiling.tile, shape, strict=True):
+    for side, slice_side in zip(tiling.tile, shape, strict=True):
         assert side * zoom <= tile + zoom / 2 + 1e-6 or side == 1
-        assert side == whole or side * zoom >= tile - zoom
+        assert side == slice_side or side * zoom >= tile - zoom

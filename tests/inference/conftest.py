@@ -1,4 +1,4 @@
-"""Checkpoints whose answers vary over an image, and networks replaced by arithmetic."""
+"""Checkpoints whose output varies over an image, and networks replaced by arithmetic."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checkpoint():
 
 @pytest.fixture
 def as_it_is(checkpoint):
-    """Return a checkpoint that does not prepare pixels; with `logits` they are the answer."""
+    """Return a checkpoint without preprocessing; with `logits` pixels are the output."""
     return checkpoint().override(intensity="none", mean=(0,), std=(1,))
 
 
@@ -47,15 +47,15 @@ def instead(monkeypatch):
 
 @pytest.fixture
 def logits(instead):
-    """Make the first input the logits of a binary network; return the shapes it was asked for."""
-    asked = []
+    """Make the first input the logits of a binary network; return the shapes of its inputs."""
+    shapes = []
 
     def first_input(real, network, x, head):
-        asked.append(tuple(x.shape))
+        shapes.append(tuple(x.shape))
         return x[:, :1].clone()
 
     instead(first_input)
-    return asked
+    return shapes
 
 
 @pytest.fixture(scope="session")

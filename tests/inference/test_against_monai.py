@@ -30,10 +30,10 @@ def by_us(predict, x, tile, overlap):
     for top in tiling.tops:
         for left in tiling.lefts:
             with torch.inference_mode():
-                said = predict(x[:, :, top : top + height, left : left + width])[0].numpy()
+                logits = predict(x[:, :, top : top + height, left : left + width])[0].numpy()
             if blend is None:
-                blend, full = Blend(tiling, len(said)), np.empty((len(said), *tiling.shape))
-            full[:, top : top + height, left : left + width] = blend.add(top, left, said)
+                blend, full = Blend(tiling, len(logits)), np.empty((len(logits), *tiling.shape))
+            full[:, top : top + height, left : left + width] = blend.add(top, left, logits)
     return full
 
 
@@ -50,7 +50,7 @@ def by_us(predict, x, tile, overlap):
     ],
     ids=str,
 )
-def test_blended_tiles_are_monais(size, tile, overlap):
+def test_blended_tiles_equal_monais(size, tile, overlap):
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 4, 5, padding=2)
     x = torch.randn(1, 3, *size)
@@ -64,7 +64,7 @@ def test_blended_tiles_are_monais(size, tile, overlap):
 
 @pytest.mark.parametrize("size", [(100, 131), (40, 90), (50, 33)])
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
-def test_a_whole_segmentation_is_monais(checkpoint, size, overlap):
+def test_a_whole_segmentation_equals_monais(checkpoint, size, overlap):
     as_it_is = checkpoint(num_classes=3).override(intensity="none", mean=(0,), std=(1,))
     image = np.random.default_rng(0).standard_normal((*size, 3)).astype(np.float32)
     found = segment(image, as_it_is, "YXC", tile=64, overlap=overlap, probabilities=True)

@@ -86,7 +86,7 @@ def test_a_transposed_image_gives_the_transposed_segmentation(checkpoint, pictur
     ],
     ids=["dask", "zarr", "pyramid", "lazy pyramid", "big-endian", "long"],
 )
-def test_lazy_and_odd_arrays_are_segmented_like_plain_ones(as_it_is, logits, lazy):
+def test_lazy_arrays_are_segmented_like_numpy_arrays(as_it_is, logits, lazy):
     image = random_image("ZYX")
     np.testing.assert_array_equal(segment(lazy(image), as_it_is, "ZYX").labels, image > 0)
 
@@ -103,7 +103,7 @@ def test_any_type_and_the_smallest_sizes_can_be_segmented(checkpoint, dtype, sha
 @pytest.mark.parametrize("size", [None, (32, 32)])
 @pytest.mark.parametrize("intensity", ["range", "percentile", "none"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, 7])
-def test_images_without_information_give_finite_answers(checkpoint, size, intensity, value):
+def test_constant_images_give_finite_results(checkpoint, size, intensity, value):
     how = {"intensity": intensity, "low": 1, "high": 99, "size": size}
     image = np.full((40, 50), value, np.float32)
     found = segment(image, checkpoint().override(**how), probabilities=True)

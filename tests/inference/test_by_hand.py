@@ -19,16 +19,16 @@ def prepared(image):
     return torch.from_numpy(x.transpose(2, 0, 1)[None].astype(np.float32))
 
 
-def answer(checkpoint, x, head="finest"):
+def network_logits(checkpoint, x, head="finest"):
     with torch.inference_mode():
         return checkpoint.network().predict(x, head)[0]
 
 
 @pytest.mark.parametrize("head", ["finest", "sum"])
-def test_one_tile_is_the_networks_own_answer(checkpoint, picture, head):
+def test_one_tile_is_the_networks_own_output(checkpoint, picture, head):
     binary = checkpoint().override(head=head)
     found = segment(picture, binary, probabilities=True)
-    expected = torch.sigmoid(answer(binary, prepared(picture), head)).numpy()
+    expected = torch.sigmoid(network_logits(binary, prepared(picture), head)).numpy()
     assert (found.labels.dtype, found.labels.shape) == (np.uint8, (90, 75))
     assert (found.probabilities.dtype, found.probabilities.shape) == (np.float32, (1, 90, 75))
     np.testing.assert_allclose(found.probabilities, expected, **close)
@@ -45,10 +45,10 @@ def test_labels_are_where_the_probability_is_above_the_threshold(checkpoint, pic
     assert near.mean() < 0.01
 
 
-def test_several_classes_are_softmax_and_the_largest(checkpoint, picture):
+def test_several_classes_have_softmax_probabilities_and_the_largest_wins(checkpoint, picture):
     network = checkpoint(num_classes=5)
     found = segment(picture, network, probabilities=True)
-    expected = torch.softmax(answer(network, prepared(picture)), 0).numpy()
+    expected = torch.softmax(network_logits(network, prepared(picture)), 0).numpy()
     np.testing.assert_allclose(found.probabilities, expected, **close)
     np.testing.assert_array_equal(found.labels, found.probabilities.argmax(0))
     assert found.labels.dtype == np.uint8
@@ -62,8 +62,8 @@ def test_labels_are_wide_enough_for_the_last_class(checkpoint, classes, dtype):
     filled = checkpoint(num_classes=classes)
     bias = np.zeros(classes, np.float32)
     bias[-1] = 1e6
-    sure = replace(filled, tensors={**filled.tensors, "heads.stage1.bias": bias})
-    labels = segment(np.zeros((40, 33), np.uint8), sure).labels
+    biased = replace(filled, tensors={**filled.tensors, "heads.stage1.bias": bias})
+    labels = segment(np.zeros((40, 33), np.uint8), biased).labels
     assert labels.dtype == dtype
     assert (labels == classes - 1).all()
 
@@ -73,18 +73,18 @@ def test_a_gray_network_takes_a_gray_image(checkpoint):
     image = np.random.default_rng(0).integers(-1000, 1000, (70, 50)).astype(np.int16)
     found = segment(image, gray, probabilities=True)
     x = torch.from_numpy(np.clip((image + 125.0) / 400, 0, 1).astype(np.float32))[None, None]
-    expected = torch.sigmoid(answer(gray, x)).numpy()
+    expected = torch.sigmoid(network_logits(gray, x)).numpy()
     np.testing.assert_allclose(found.probabilities, expected, **close)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 96)])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_a_fixed_size_is_reached_and_left_bilinearly(checkpoint, picture, size, classes):
+def test_slices_are_resized_bilinearly_to_a_fixed_size_and_back(checkpoint, picture, size, classes):
     resizing = checkpoint(num_classes=classes).override(size=size)
     found = segment(picture, resizing, probabilities=True)
     small = F.interpolate(prepared(picture), size, mode="bilinear", antialias=True)
     full = F.interpolate(
-        answer(resizing, small)[None], (90, 75), mode="bilinear", align_corners=False
+        network_logits(resizing, small)[None], (90, 75), mode="bilinear", align_corners=False
     )[0]
     expected = torch.sigmoid(full) if classes == 1 else torch.softmax(full, 0)
     np.testing.assert_allclose(found.probabilities, expected.numpy(), **close)
@@ -92,7 +92,7 @@ def test_a_fixed_size_is_reached_and_left_bilinearly(checkpoint, picture, size, 
 
 @pytest.mark.parametrize("size", [None, (64, 64)])
 @pytest.mark.parametrize("tile", [512, 48])
-def test_stretching_brings_each_slices_probabilities_to_0_and_1(checkpoint, picture, size, tile):
+def test_stretching_scales_the_probabilities_of_a_slice_to_0_and_1(checkpoint, picture, size, tile):
     network = checkpoint().override(size=size)
     stack = np.stack([picture, picture[::-1], picture // 3])
     how = {"axes": "ZYXC", "probabilities": True, "tile": tile}
@@ -120,7 +120,7 @@ def test_the_batch_changes_nothing(checkpoint, picture, batch):
 
 
 @pytest.mark.parametrize("over", ["slice", "stack"])
-def test_percentiles_are_of_each_slice_or_of_the_stack(as_it_is, logits, over):
+def test_percentiles_are_of_a_slice_or_of_the_stack(as_it_is, logits, over):
     how = as_it_is.override(intensity="percentile", low=0, high=100, over=over)
     stack = np.arange(3 * 40 * 50, dtype=np.float32).reshape(3, 40, 50) - 500
     found = segment(stack, how, "ZYX", probabilities=True).probabilities[0]
@@ -132,7 +132,7 @@ def test_percentiles_are_of_each_slice_or_of_the_stack(as_it_is, logits, over):
 
 @pytest.mark.parametrize("count", [2, 64, 100])
 @pytest.mark.parametrize("direction", ["rows", "columns"])
-def test_percentiles_of_a_stack_see_every_part_of_a_slice(as_it_is, logits, count, direction):
+def test_percentiles_of_a_stack_are_of_all_parts_of_a_slice(as_it_is, logits, count, direction):
     how = as_it_is.override(intensity="percentile", low=1, high=99, over="stack")
     ramp = np.mgrid[:64, :64][0 if direction == "rows" else 1].astype(np.uint8)
     found = segment(np.stack([ramp] * count), how, "ZYX", probabilities=True).probabilities[0]

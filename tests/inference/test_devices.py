@@ -16,7 +16,7 @@ from napari_emcad.inference.devices import (
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Return a function that makes torch say which devices there are."""
+    """Return a function that makes torch report these devices."""
 
     def machine(cuda=False, mps=False, built=True):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
@@ -50,7 +50,7 @@ def test_auto_is_the_best_there_is(machine, cuda, mps, best):
         ("mps", True, "not a Mac with Apple silicon"),
     ],
 )
-def test_a_device_that_is_not_there_is_refused_with_the_reason(machine, name, built, reason):
+def test_a_missing_device_is_refused_with_the_reason(machine, name, built, reason):
     machine(built=built)
     with pytest.raises(ValueError, match=f"cannot be used here: .*{reason}"):
         choose_device(name)
@@ -74,7 +74,7 @@ def test_every_device_has_a_title_and_the_cpu_is_always_there(machine):
     assert "NVIDIA Test" in device_choices()[0].title
 
 
-def test_a_job_refuses_a_device_that_is_not_there_before_it_reads(machine, as_it_is, logits):
+def test_a_job_refuses_a_missing_device_before_it_reads(machine, as_it_is, logits):
     machine()
     with pytest.raises(ValueError, match="cannot be used here"):
         segment(np.zeros((40, 50)), as_it_is, device="cuda")
@@ -106,13 +106,13 @@ def test_half_precision_is_for_accelerators(monkeypatch):
     ],
     ids=repr,
 )
-def test_only_errors_of_memory_are_taken_for_it(error, short):
+def test_only_memory_errors_are_out_of_memory(error, short):
     assert is_out_of_memory(error) is short
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_says_what_the_cpu_says(checkpoint, picture):
+def test_cuda_gives_the_result_of_the_cpu(checkpoint, picture):
     how = {"probabilities": True, "full_precision": True}
     on_cpu = segment(picture, checkpoint(), device="cpu", **how).probabilities
     on_cuda = segment(picture, checkpoint(), device="cuda", **how).probabilities

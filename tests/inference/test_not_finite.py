@@ -1,4 +1,4 @@
-"""A network that answers NaN is told of, instead of an empty segmentation."""
+"""A network whose output is NaN is refused, instead of giving an empty segmentation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGE = np.zeros((40, 50, 3), np.uint8)
 
 @pytest.fixture(params=[np.nan, np.inf, -np.inf], ids=str)
 def damaged(request, checkpoint):
-    """Return a checkpoint whose finest head answers nothing finite."""
+    """Return a checkpoint whose finest head has no finite output."""
     sound = checkpoint()
     bias = np.full(1, request.param, np.float32)
     return replace(sound, tensors={**sound.tensors, "heads.stage1.bias": bias})
@@ -32,12 +32,12 @@ def test_a_segmentation_that_is_not_finite_is_refused(damaged):
 
 
 @pytest.mark.parametrize("maps", ["gate:2", "entropy", "flip_disagreement", "encoder:4"])
-def test_a_look_inside_that_is_not_finite_is_refused(damaged, maps):
+def test_stage_maps_that_are_not_finite_are_refused(damaged, maps):
     with pytest.raises(NotFinite, match=r"output is not finite.*weights are damaged"):
         stage_maps(IMAGE, damaged, maps)[0]
 
 
-def test_half_precision_is_named_where_it_was_used():
+def test_the_message_names_half_precision_where_it_was_used():
     with pytest.raises(NotFinite, match=r"in float16; compute in full precision.*full_precision"):
         check_finite(finite=False, half=torch.float16)
 

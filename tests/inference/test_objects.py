@@ -36,7 +36,7 @@ def test_objects_are_numbered_through_the_whole_stack(as_it_is, logits, tile):
         assert ndimage.label(found.labels == number)[1] == 1
 
 
-def test_numbers_go_on_from_objects_that_are_there_already(as_it_is, logits):
+def test_objects_are_numbered_on_from_existing_ones(as_it_is, logits):
     regions, summary = run(squares(2, 1), as_it_is, object_classes=(1, 1, 1))
     assert [sorted(set(np.unique(each.labels)) - {0}) for each in regions] == [[4, 5], [6]]
     assert summary.object_classes == (1,) * 6
@@ -76,7 +76,7 @@ def test_objects_beyond_65535_are_wider_and_none_is_lost(as_it_is, logits, befor
     assert set(np.unique(labels)) == {0, before + 1, before + 2, before + 3}
 
 
-def test_each_object_has_its_class(checkpoint, instead):
+def test_objects_have_their_class(checkpoint, instead):
     def three_classes(real, network, x, head):
         value = x[:, :1]
         return -((value - value.new_tensor([0, 1, 2])[None, :, None, None]) ** 2)
@@ -92,7 +92,7 @@ def test_each_object_has_its_class(checkpoint, instead):
     np.testing.assert_array_equal(by_object[found.labels], image)
 
 
-def test_without_objects_no_class_is_told(as_it_is, logits):
+def test_without_objects_there_are_no_object_classes(as_it_is, logits):
     assert segment(squares(3), as_it_is, "ZYX").summary.object_classes == ()
     nothing = segment(squares(0), as_it_is, "ZYX", clean_up=SEPARATE)
     assert nothing.summary.object_classes == ()
@@ -124,7 +124,7 @@ def test_a_label_type_holds_the_largest_label(largest, dtype):
     assert np.iinfo(label_dtype(largest)).max >= largest
 
 
-def test_placing_a_region_never_narrows():
+def test_placing_a_region_never_narrows_the_type():
     wide = np.zeros((4, 5), np.uint32)
     narrow = Region((slice(1, 3), slice(0, 5)), np.full((2, 5), 9, np.uint8), None)
     result = write_region(wide, narrow)

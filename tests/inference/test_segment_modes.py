@@ -14,7 +14,7 @@ IMAGE = np.zeros((3, 40, 50), np.float32)
 
 @pytest.fixture
 def modes(instead):
-    """Return what was switched on whenever the network was asked."""
+    """Return the torch modes that were on when the network was called."""
     seen = []
 
     def looking(real, network, x, head):
@@ -48,7 +48,7 @@ def test_the_network_runs_in_inference_mode_in_the_thread_of_its_job(as_it_is, m
     assert {each["thread"] for each in modes} == {name}
 
 
-def test_whoever_takes_the_events_keeps_the_mode_it_had(as_it_is, modes):
+def test_the_consumer_of_the_events_keeps_its_torch_mode(as_it_is, modes):
     slices = slices_for(IMAGE, as_it_is, "ZYX")
     job = segment_job(slices, as_it_is, InferenceSettings(batch=1), threading.Event())
     with torch.enable_grad():
@@ -63,11 +63,11 @@ def test_the_cpu_computes_in_single_precision(as_it_is, modes):
     assert {each["dtype"] for each in modes} == {torch.float32}
 
 
-def test_the_network_reads_memory_of_its_own(as_it_is, instead):
+def test_the_network_gets_a_copy_of_the_pixels(as_it_is, instead):
     def spoiling(real, network, x, head):
-        answer = x[:, :1].clone()
+        logits_copy = x[:, :1].clone()
         x.fill_(-1)
-        return answer
+        return logits_copy
 
     instead(spoiling)
     image = np.random.default_rng(0).standard_normal((70, 90)).astype(np.float32)
@@ -92,17 +92,17 @@ def test_weights_of_the_checkpoint_survive_its_job(checkpoint, instead):
         np.testing.assert_array_equal(tensor, before[name])
 
 
-def test_the_network_is_asked_with_the_zoom_of_the_checkpoint(as_it_is, monkeypatch):
-    asked = []
+def test_the_network_predicts_with_the_zoom_of_the_checkpoint(as_it_is, monkeypatch):
+    calls = []
 
     def predict(network, x, head="finest", zoom=1.0):
-        asked.append((tuple(x.shape[-2:]), zoom))
+        calls.append((tuple(x.shape[-2:]), zoom))
         return x[:, :1].clone()
 
     monkeypatch.setattr("napari_emcad.model.network.PvtEmcad.predict", predict)
     image = np.where(np.arange(64) < 20, 1.0, -1.0) * np.ones((64, 1))
     result = segment(image, as_it_is.override(zoom=2), tile=64, overlap=0.0, batch=1)
-    assert asked == [((32, 32), 2.0)] * 4
+    assert calls == [((32, 32), 2.0)] * 4
     assert np.array_equal(result.labels, image > 0)
 
 

@@ -27,7 +27,7 @@ SHORT = [
 
 @pytest.fixture
 def limited(instead):
-    """Return a function that makes memory end above some pixels; it returns what was tried."""
+    """Return a function that limits memory to some pixels; it returns the sizes that were tried."""
 
     def limited(pixels, answer=None, error=SHORT[0]):
         tried = []
@@ -51,10 +51,10 @@ def test_the_batch_is_halved_until_it_fits_and_the_result_is_the_same(as_it_is, 
     found = segment(STACK, as_it_is, "ZYX", batch=8, on_event=events.append)
     np.testing.assert_array_equal(found.labels, STACK > 0)
     assert [n for n, _, _ in tried] == [5, 4, 2, 2, 1]
-    told = [event.text for event in events if isinstance(event, Notice)]
-    assert len(told) == 2
-    assert "Memory ran out on cpu; went on with 2 tiles of 256 pixels" in told[-1]
-    assert found.summary.notices == tuple(told)
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert len(notices) == 2
+    assert "Memory ran out on cpu; went on with 2 tiles of 256 pixels" in notices[-1]
+    assert found.summary.notices == tuple(notices)
     assert found.summary.ending == "finished"
 
 
@@ -75,7 +75,7 @@ def test_then_the_tile_is_halved(as_it_is, limited):
     assert "one tile of 64 pixels" in found.summary.notices[-1]
 
 
-def test_in_smaller_batches_a_network_says_the_same(checkpoint, limited, picture):
+def test_smaller_batches_give_the_same_result(checkpoint, limited, picture):
     stack = np.stack([picture[:60, :60], picture[-60:, -60:]])
     how = {"axes": "ZYXC", "probabilities": True}
     undisturbed = segment(stack, checkpoint(), batch=1, **how).probabilities
@@ -85,7 +85,7 @@ def test_in_smaller_batches_a_network_says_the_same(checkpoint, limited, picture
     np.testing.assert_allclose(found.probabilities, undisturbed, rtol=0, atol=1e-5)
 
 
-def test_in_smaller_tiles_a_network_says_what_such_tiles_say(checkpoint, limited, picture):
+def test_smaller_tiles_give_the_result_of_such_tiles(checkpoint, limited, picture):
     large = np.pad(picture, ((0, 40), (0, 85), (0, 0)), mode="wrap")
     undisturbed = segment(large, checkpoint(), tile=80, batch=1, probabilities=True).probabilities
     limited(pixels=80 * 80, answer="real")
@@ -94,7 +94,7 @@ def test_in_smaller_tiles_a_network_says_what_such_tiles_say(checkpoint, limited
     np.testing.assert_allclose(found.probabilities, undisturbed, rtol=0, atol=1e-5)
 
 
-def test_what_is_done_is_not_done_again_and_what_fits_is_kept(as_it_is, instead):
+def test_finished_slices_are_not_repeated_and_the_batch_size_is_kept(as_it_is, instead):
     calls, room = [], [8]
 
     def shrinking(real, network, x, head):
@@ -118,7 +118,9 @@ def test_what_is_done_is_not_done_again_and_what_fits_is_kept(as_it_is, instead)
     [{"stretch": True}, {"clean_up": CleanUp(separate=True)}, {"clean_up": CleanUp(3, 9)}],
     ids=["stretch", "objects", "clean"],
 )
-def test_trouble_in_the_middle_of_a_slice_leaves_no_trace_in_it(as_it_is, instead, options):
+def test_running_out_of_memory_within_a_slice_does_not_change_its_result(
+    as_it_is, instead, options
+):
     calls = []
 
     def failing_once(real, network, x, head):
@@ -139,14 +141,14 @@ def test_trouble_in_the_middle_of_a_slice_leaves_no_trace_in_it(as_it_is, instea
     assert found.summary.object_classes == undisturbed.summary.object_classes
 
 
-def test_memory_that_is_short_for_the_smallest_tile_is_said(as_it_is, limited):
+def test_short_memory_for_the_smallest_tile_is_reported(as_it_is, limited):
     tried = limited(pixels=0)
     with pytest.raises(OutOfMemory, match=r"cpu is short even for one tile of 64 pixels.*device"):
         segment(STACK, as_it_is, "ZYX", batch=2)
     assert tried[-1] == (1, 64, 64)
 
 
-def test_memory_that_is_short_for_one_resized_slice_is_said(as_it_is, limited):
+def test_short_memory_for_one_resized_slice_is_reported(as_it_is, limited):
     tried = limited(pixels=0)
     with pytest.raises(OutOfMemory, match=r"one slice of \(96, 64\) pixels.*smaller size"):
         segment(STACK, as_it_is.override(size=(96, 64)), "ZYX", batch=4)
@@ -154,9 +156,7 @@ def test_memory_that_is_short_for_one_resized_slice_is_said(as_it_is, limited):
 
 
 @pytest.mark.parametrize("step", ["antialias", "align_corners"])
-def test_memory_that_is_short_before_or_after_the_network_is_said(
-    as_it_is, logits, monkeypatch, step
-):
+def test_short_memory_before_or_after_the_network_is_reported(as_it_is, logits, monkeypatch, step):
     real = F.interpolate
 
     def short(*given, **named):
@@ -174,9 +174,7 @@ def test_memory_that_is_short_before_or_after_the_network_is_said(
     [((96, 64), r"one slice of \(96, 64\) pixels"), (None, "one tile of 64 pixels")],
     ids=str,
 )
-def test_memory_that_is_short_while_a_look_is_prepared_is_said(
-    as_it_is, monkeypatch, size, message
-):
+def test_short_memory_while_a_tile_is_resampled_is_reported(as_it_is, monkeypatch, size, message):
     def short(*given):
         raise SHORT[2]
 
@@ -186,7 +184,7 @@ def test_memory_that_is_short_while_a_look_is_prepared_is_said(
 
 
 @pytest.mark.parametrize("look", [segment, lambda image, ck: stage_maps(image, ck, "gate:2")[0]])
-def test_memory_that_is_short_for_the_network_itself_is_said(as_it_is, monkeypatch, look):
+def test_short_memory_for_the_network_itself_is_reported(as_it_is, monkeypatch, look):
     def short(tensor):
         raise SHORT[2]
 
@@ -206,7 +204,7 @@ def test_a_job_after_one_that_failed_succeeds(as_it_is, limited):
 @pytest.mark.parametrize(
     "error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("x")], ids=repr
 )
-def test_any_other_error_arrives_as_it_was(as_it_is, instead, error):
+def test_other_errors_are_raised_unchanged(as_it_is, instead, error):
     def failing(real, network, x, head):
         raise error
 
@@ -216,7 +214,7 @@ def test_any_other_error_arrives_as_it_was(as_it_is, instead, error):
     assert raised.value is error
 
 
-def test_what_a_failed_attempt_allocated_is_gone_before_the_next(as_it_is, instead):
+def test_the_memory_of_a_failed_attempt_is_freed_before_the_next(as_it_is, instead):
     allocated, alive = [], []
 
     def hoarding(real, network, x, head):

@@ -43,7 +43,7 @@ def test_a_stop_acts_within_the_batch_and_keeps_what_is_done(as_it_is, instead, 
     assert not found.labels[done + 1 :].any()
 
 
-def test_a_stop_during_the_last_batch_comes_too_late(as_it_is, instead):
+def test_a_stop_during_the_last_batch_has_no_effect(as_it_is, instead):
     stop = threading.Event()
 
     def stopping(real, network, x, head):
@@ -95,30 +95,30 @@ def clean_up():
 
 
 def test_regions_replayed_in_order_give_the_result(checkpoint, picture):
-    painted = np.full((90, 75), 99, np.uint8)
+    replayed = np.full((90, 75), 99, np.uint8)
 
     def paint(event):
         if isinstance(event, Region):
-            painted[event.where] = event.labels
+            replayed[event.where] = event.labels
 
     found = segment(picture, checkpoint(num_classes=4), tile=48, on_event=paint)
-    np.testing.assert_array_equal(painted, found.labels)
+    np.testing.assert_array_equal(replayed, found.labels)
 
 
-def test_a_region_is_not_written_to_after_it_was_told(as_it_is, logits):
-    told = []
+def test_a_region_does_not_change_after_it_was_yielded(as_it_is, logits):
+    yielded = []
 
     def remember(event):
         if isinstance(event, Region):
-            told.append((event, event.labels.copy(), event.probabilities.copy()))
+            yielded.append((event, event.labels.copy(), event.probabilities.copy()))
 
     segment(STACK, as_it_is, **how, probabilities=True, on_event=remember)
-    for event, labels, probabilities in told:
+    for event, labels, probabilities in yielded:
         np.testing.assert_array_equal(event.labels, labels)
         np.testing.assert_array_equal(event.probabilities, probabilities)
 
 
-def test_two_runs_tell_the_same(checkpoint, picture):
+def test_two_runs_yield_the_same(checkpoint, picture):
     first, second = [segment(picture, checkpoint(), tile=48) for _ in range(2)]
     np.testing.assert_array_equal(first.labels, second.labels)
     assert first.summary == second.summary

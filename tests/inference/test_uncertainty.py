@@ -31,7 +31,7 @@ def drawn(count, size=4000, spread=3.0, seed=0):
 
 
 @given(channels, st.floats(0.1, 30), st.integers(0, 99))
-def test_entropy_and_disagreement_are_0_to_1(count, spread, seed):
+def test_entropy_and_mutual_information_are_0_to_1(count, spread, seed):
     random = np.random.default_rng(seed)
     members = [
         class_probabilities(random.standard_normal((count, 5, 6)) * spread) for _ in range(4)
@@ -53,14 +53,14 @@ def test_the_ends_of_entropy():
     assert entropy(np.full((7, 1), 1 / 7))[0] == pytest.approx(1)
 
 
-def test_members_that_agree_do_not_disagree_however_unsure():
-    said = class_probabilities(np.zeros((1, 3, 3)))
-    np.testing.assert_allclose(mutual_information([said] * 4), 0, atol=1e-6)
+def test_mutual_information_of_equal_members_is_0():
+    member = class_probabilities(np.zeros((1, 3, 3)))
+    np.testing.assert_allclose(mutual_information([member] * 4), 0, atol=1e-6)
 
 
-def test_members_that_are_sure_of_different_classes_disagree_wholly():
-    sure = [class_probabilities(np.full((1, 1), each)) for each in (-99.0, 99.0)]
-    assert mutual_information(sure)[0] == pytest.approx(1)
+def test_mutual_information_of_contrary_certain_members_is_1():
+    certain = [class_probabilities(np.full((1, 1), each)) for each in (-99.0, 99.0)]
+    assert mutual_information(certain)[0] == pytest.approx(1)
 
 
 @settings(max_examples=20, deadline=None)
@@ -71,7 +71,7 @@ def test_a_known_temperature_is_recovered(count, temperature):
     assert found == pytest.approx(temperature, rel=0.08)
 
 
-def test_unpainted_pixels_do_not_count():
+def test_unlabeled_pixels_do_not_count():
     logits, target = drawn(3)
     logits, target = 2 * logits.reshape(3, 40, 100), target.reshape(40, 100)
     expected = fit_temperature(logits[:, :20], target[:20])
@@ -98,12 +98,12 @@ def test_calibrated_confidence_is_accuracy(count):
     assert np.isnan(plot.accuracy[plot.pixels == 0]).all()
 
 
-def test_the_fitted_temperature_makes_a_sure_network_reliable():
+def test_the_fitted_temperature_calibrates_an_overconfident_network():
     logits, target = drawn(3, size=30_000)
-    sure = 4 * logits
-    fitted = fit_temperature(sure, target)
-    assert reliability(sure, target).error > 0.1
-    assert reliability(sure, target, fitted).error < 0.02
+    certain = 4 * logits
+    fitted = fit_temperature(certain, target)
+    assert reliability(certain, target).error > 0.1
+    assert reliability(certain, target, fitted).error < 0.02
 
 
 @pytest.mark.parametrize("work", [fit_temperature, reliability])
@@ -134,6 +134,6 @@ def test_logits_that_are_not_finite_are_refused(ask, value):
 
 
 @pytest.mark.parametrize("temperature", [0, -1, np.nan, np.inf, None, "1"])
-def test_a_temperature_that_is_none_is_refused(temperature):
+def test_an_invalid_temperature_is_refused(temperature):
     with pytest.raises(ValueError, match=r"temperature is .*; it must be above 0 and finite"):
         reliability(np.zeros((1, 2)), np.array([0, 1]), temperature)

@@ -1,4 +1,4 @@
-"""EMCAD once more, as plain formulae over a published state dict; an oracle to compare with.
+"""A second implementation of EMCAD as plain formulae over a published state dict, to compare with.
 
 Nothing here knows the package: tensors go by their published names, blocks are functions.
 """

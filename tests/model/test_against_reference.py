@@ -66,7 +66,7 @@ def test_the_names_of_the_reference_are_the_published_ones():
         assert shapes == case(name)["shapes"]
 
 
-def test_what_shapes_tell_is_read_from_the_file(variant):
+def test_the_architecture_is_read_from_the_shapes(variant):
     options, _, checkpoint = variant
     assert {name: getattr(checkpoint.config, name) for name in options} == options
 
@@ -103,9 +103,9 @@ def test_encoder_maps_agree_with_timm(variant, inside):
 
 
 @pytest.mark.parametrize("variant", ["published"], indirect=True)
-@pytest.mark.parametrize("unsaid", [{"activation": "relu"}, {"dw_parallel": False}])
-def test_what_files_do_not_say_changes_the_answer(variant, inside, unsaid):
+@pytest.mark.parametrize("changes", [{"activation": "relu"}, {"dw_parallel": False}])
+def test_options_that_files_do_not_contain_change_the_output(variant, inside, changes):
     with torch.inference_mode():
-        logits = variant[2].override(**unsaid).network()(picture())
+        logits = variant[2].override(**changes).network()(picture())
     for n, changed in zip((4, 3, 2, 1), logits, strict=True):
         assert not torch.allclose(changed, inside[n].logits, rtol=1e-2, atol=1e-2)

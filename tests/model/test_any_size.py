@@ -29,7 +29,7 @@ def reflected(x):
 @example(1, 1)
 @example(1, 70)
 @example(33, 2)
-def test_every_size_gives_its_own_maps_as_if_padded_by_numpy(golden_network, height, width):
+def test_any_size_gives_the_maps_of_the_image_padded_by_numpy(golden_network, height, width):
     network, x = golden_network("b0_rgb"), image(3, height, width)
     with torch.inference_mode():
         full, logits = network.predict(x), network(x)
@@ -73,7 +73,7 @@ def test_a_gray_network_takes_any_size_too(golden_network):
 @pytest.mark.parametrize(
     "shape", [(3, 64, 64), (1, 2, 64, 64), (1, 4, 64, 64), (1, 3, 0, 64), (0, 3, 64, 64), (64, 64)]
 )
-def test_a_wrong_shape_is_named_with_the_right_one(golden_network, method, shape):
+def test_a_wrong_shape_is_refused_with_the_expected_one(golden_network, method, shape):
     with pytest.raises(ValueError, match=r"\(N, 1 or 3, H, W\)") as raised:
         getattr(golden_network("b0_rgb"), method)(torch.zeros(shape))
     assert str(shape) in str(raised.value)

@@ -1,4 +1,4 @@
-"""Large depth-wise kernels: torch's own gradients, found another way."""
+"""Large depth-wise kernels: the blockwise gradients equal torch's own."""
 
 from __future__ import annotations
 
@@ -22,17 +22,15 @@ def gradients(module, x, weights):
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 def test_values_and_gradients_are_those_of_torch(kernel, shape, order):
     torch.manual_seed(kernel)
-    ours = Depthwise(shape[1], kernel).double()
-    theirs = nn.Conv2d(
+    own = Depthwise(shape[1], kernel).double()
+    torchs = nn.Conv2d(
         shape[1], shape[1], kernel, padding=kernel // 2, groups=shape[1], bias=False
     ).double()
-    theirs.load_state_dict(ours.state_dict())
+    torchs.load_state_dict(own.state_dict())
     x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=order)
     weights = torch.randn(shape, dtype=torch.float64)
-    assert torch.equal(ours(x), theirs(x))
-    for mine, wanted in zip(
-        gradients(ours, x, weights), gradients(theirs, x, weights), strict=True
-    ):
+    assert torch.equal(own(x), torchs(x))
+    for mine, wanted in zip(gradients(own, x, weights), gradients(torchs, x, weights), strict=True):
         assert torch.allclose(mine, wanted, rtol=1e-12, atol=1e-12)
 
 
@@ -43,7 +41,7 @@ def test_finite_differences_agree():
     assert torch.autograd.gradcheck(depthwise._BlockwiseGradient.apply, (x, module.weight))
 
 
-def test_half_precision_is_as_near_as_torchs():
+def test_half_precision_is_as_exact_as_torchs():
     torch.manual_seed(0)
     module, x = Depthwise(8, 5), torch.randn(2, 8, 32, 32)
     exact = gradients(module, x, torch.ones_like(x))[1].clone()

@@ -7,7 +7,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_emcad import ModelConfig, PvtEmcad
-from napari_emcad.io.checkpoints.published import architecture, check, to_native, to_published
+from napari_emcad.io.checkpoints.published import (
+    check_shapes,
+    infer_config,
+    to_native,
+    to_published,
+)
 from napari_emcad.model.encoders import ENCODERS, EncoderSpec
 from napari_emcad.model.macs import count_macs
 from napari_emcad.model.tensor_shapes import tensor_shapes
@@ -44,11 +49,11 @@ def test_its_macs_are_half_of_torchs_flops(linear, size):
 def test_its_published_names_are_read_back(linear):
     shapes = tensor_shapes(linear)
     published = to_published(shapes)
-    assert architecture(published) == linear
-    check(published, linear)
+    assert infer_config(published) == linear
+    check_shapes(published, linear)
     assert to_native(published, linear) == shapes
     plain = ModelConfig("pvt_v2_b2", num_classes=4)  # as wide and as deep
-    assert architecture(to_published(tensor_shapes(plain))) == plain
+    assert infer_config(to_published(tensor_shapes(plain))) == plain
 
 
 def test_its_stages_are_frozen_and_its_finest_map_is_computed_alone(linear):

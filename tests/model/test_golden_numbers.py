@@ -12,7 +12,7 @@ close = {"rtol": 0, "atol": 1e-4}
 
 @pytest.fixture(scope="module", params=CASES)
 def golden(request, golden_network):
-    """Return a network, its input and what it must answer."""
+    """Return a network, its input and its expected outputs."""
     channels = case(request.param)["input_channels"]
     return golden_network(request.param), golden_input(channels), answers(request.param)
 
@@ -44,7 +44,7 @@ def test_the_prediction_is_the_finest_head_at_the_size_of_the_input(golden):
     np.testing.assert_allclose(full, expected["full_logits_1"], **close)
 
 
-def test_each_head_enlarged_has_the_recorded_mean_and_magnitude(golden, inside):
+def test_enlarged_heads_have_the_recorded_mean_and_magnitude(golden, inside):
     for stage, stride in STRIDES.items():
         logits = inside[stage].logits
         full = F.interpolate(logits, scale_factor=stride, mode="bilinear", align_corners=False)
@@ -61,7 +61,7 @@ def test_the_sum_head_adds_all_four_enlarged_maps(golden, inside):
     torch.testing.assert_close(summed, by_hand, **close)
 
 
-def test_forward_and_look_inside_give_the_very_same_logits(golden, inside):
+def test_forward_and_forward_intermediates_give_equal_logits(golden, inside):
     network, x, _ = golden
     with torch.inference_mode():
         logits = network(x)
@@ -70,7 +70,7 @@ def test_forward_and_look_inside_give_the_very_same_logits(golden, inside):
     ] * 4
 
 
-def test_stage_outputs_say_their_stage_and_stride_deepest_first(inside):
+def test_stage_outputs_have_stage_and_stride_deepest_first(inside):
     assert [(n, each.stage, each.stride) for n, each in inside.items()] == [
         (n, n, stride) for n, stride in STRIDES.items()
     ]

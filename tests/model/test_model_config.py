@@ -60,13 +60,13 @@ def test_the_defaults_are_the_published_options():
     assert (config.dw_parallel, config.aggregation, config.activation) == (True, "add", "relu6")
 
 
-def test_a_list_of_kernels_becomes_a_tuple_so_that_equal_networks_are_equal():
+def test_a_list_of_kernel_sizes_becomes_a_tuple():
     config = ModelConfig(kernel_sizes=[1, 3])
     assert config == ModelConfig(kernel_sizes=(1, 3))
     assert hash(config) == hash(ModelConfig(kernel_sizes=(1, 3)))
 
 
-def test_numbers_of_numpy_become_plain_ones():
+def test_numpy_integers_become_python_integers():
     numbers = {"num_classes": np.int64(3), "input_channels": np.uint8(1)}
     config = ModelConfig(kernel_sizes=np.array([1, 31]), **numbers)
     assert config == ModelConfig(num_classes=3, input_channels=1, kernel_sizes=(1, 31))

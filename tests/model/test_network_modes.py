@@ -24,13 +24,15 @@ def test_a_checkpoint_gives_a_network_in_eval_mode(checkpoint):
         assert torch.equal(network.predict(x), network.predict(x))
 
 
-def test_every_network_of_a_checkpoint_has_weights_of_its_own(checkpoint):
+def test_networks_of_a_checkpoint_do_not_share_weights(checkpoint):
     one, other = checkpoint.network(), checkpoint.network()
     for parameter in one.parameters():
         parameter.data.fill_(7)
     again = checkpoint.network()
-    for kept, fresh in zip(other.state_dict().values(), again.state_dict().values(), strict=True):
-        assert torch.equal(kept, fresh)
+    for parameter_copy, fresh in zip(
+        other.state_dict().values(), again.state_dict().values(), strict=True
+    ):
+        assert torch.equal(parameter_copy, fresh)
     assert not any((each == 7).all() for each in other.parameters())
 
 
@@ -83,19 +85,19 @@ def test_new_decoders_start_from_small_weights_and_no_bias():
     assert all((each.bias == 0).all() for each in convolutions if each.bias is not None)
 
 
-def test_the_spatial_attention_is_one_for_all_stages(checkpoint):
+def test_all_stages_share_one_spatial_attention(checkpoint):
     names = [name for name in checkpoint.network().state_dict() if "spatial_attention" in name]
     assert names == ["decoder.spatial_attention.conv.weight"]
 
 
-def test_looking_inside_leaves_no_hook(checkpoint):
+def test_forward_intermediates_leaves_no_hook(checkpoint):
     network = checkpoint.network()
     with torch.inference_mode():
         network.forward_intermediates(golden_input(3))
     assert hooks_of(network) == []
 
 
-def test_looking_inside_leaves_no_hook_after_an_error_within(checkpoint):
+def test_forward_intermediates_leaves_no_hook_after_an_error(checkpoint):
     network = checkpoint.network()
     network.heads["stage1"].weight.data = torch.zeros(1, 5, 1, 1)
     with pytest.raises(RuntimeError, match="channels"):
@@ -112,3 +114,13 @@ def test_an_attention_is_between_0_and_1(golden_network):
     for stage in inside.values():
         for each in (stage.gate, stage.channel_attention, stage.spatial_attention):
             assert each is None or (each.min() >= 0 and each.max() <= 1)
+
+
+def test_look_inside_is_a_deprecated_alias_of_forward_intermediates(checkpoint):
+    network, x = checkpoint.network(), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        with pytest.warns(FutureWarning, match="use forward_intermediates"):
+            stages = network.look_inside(x)
+        expected = network.forward_intermediates(x)
+    for stage, output in stages.items():
+        assert torch.equal(output.logits, expected[stage].logits)

@@ -1,4 +1,4 @@
-"""The network sees an image enlarged, and its answer has the image's size."""
+"""Zoomed prediction: the network gets an enlarged image, its logits have the image's size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_zoom_of_one_changes_nothing(network):
     ],
     ids=str,
 )
-def test_a_prediction_that_cannot_be_is_refused(network, wanted, message):
+def test_invalid_head_and_zoom_are_refused(network, wanted, message):
     with pytest.raises(ValueError, match=message):
         network.predict(golden_input(3), **wanted)
 
@@ -61,7 +61,7 @@ def test_any_size_and_zoom_give_a_map_of_the_images_size(network, height, width,
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0.125, 8))
-def test_sizes_are_rounded_and_never_nothing(height, width, zoom):
+def test_zoomed_sizes_are_rounded_and_at_least_1(height, width, zoom):
     for size, seen in zip((height, width), zoomed_size((height, width), zoom), strict=True):
         assert seen >= 1
         assert abs(seen - size * zoom) <= max(0.5, 1 - size * zoom)

@@ -326,6 +326,7 @@ def tiled(rows):
 
 
 @real
+@pytest.mark.slow
 def test_mean_dice_of_real_nuclei_is_the_published_one(rows, tiled):
     assert len(rows) == len(tiled) == 65
     assert mean_over_images(tiled, "dice") == pytest.approx(0.9083, abs=0.002)
@@ -341,6 +342,7 @@ def test_mean_dice_of_each_kind_of_image_is_the_published_one(kind, dice, rows, 
 
 
 @real
+@pytest.mark.slow
 def test_whole_images_score_as_published(rows, tiled):
     large = [row for row in rows if is_large(row)]  # of the others a tile is the whole
     whole = evaluate(map(files_of, large), read_checkpoint(PUBLISHED), tile=2048)
@@ -352,6 +354,7 @@ def test_whole_images_score_as_published(rows, tiled):
 
 
 @real
+@pytest.mark.slow
 def test_the_bundled_checkpoint_scores_as_its_card_says(rows):
     """See docs/checkpoints.md; nothing under 0.91 is bundled."""
     scores = list(evaluate(map(files_of, rows), bundled_checkpoint()))

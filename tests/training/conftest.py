@@ -11,7 +11,7 @@ from napari_emcad.training.samples import LabeledSlice
 
 
 def _discs(seed, shape=(64, 64)):
-    """Return a slice of discs on a noisy ground, and where they are."""
+    """Return a slice of discs on a noisy background, and its target."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: shape[0], : shape[1]]
     target = np.zeros(shape, np.int16)
@@ -35,7 +35,7 @@ def slices():
 
 @pytest.fixture
 def small():
-    """A training of a few steps."""
+    """Return a configuration of a few steps."""
     return TrainingConfig(
         epochs=2, batch=2, crop=64, crops_per_epoch=4, learning_rate=1e-3, mixed_precision=False
     )
@@ -43,6 +43,6 @@ def small():
 
 @pytest.fixture(scope="session")
 def fresh():
-    """Return a function that gives a new network, always the same."""
+    """Return a function that creates a network with always the same weights."""
     checkpoint = initialize_checkpoint(seed=3)
     return lambda drop_path=0.0: checkpoint.network(drop_path)

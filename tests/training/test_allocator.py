@@ -1,4 +1,4 @@
-"""Memory is kept while training, and given back in every ending."""
+"""Freed memory is retained while training, and returned at any end."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from napari_emcad.training import allocator
 
 
 class Library:
-    """Notes what it is asked for."""
+    """Records the calls of the C library."""
 
     def __init__(self):
-        self.asked = []
+        self.calls = []
 
     def mallopt(self, parameter, size):
-        self.asked.append((parameter, size))
+        self.calls.append((parameter, size))
 
     def malloc_trim(self, _):
-        self.asked.append("trim")
+        self.calls.append("trim")
 
 
-def test_memory_is_given_back_even_after_an_error(monkeypatch):
+def test_memory_is_returned_even_after_an_error(monkeypatch):
     library = Library()
     monkeypatch.setattr(allocator, "_glibc", lambda: library)
-    kept = []
+    during = []
 
     def failing():
-        kept.extend(library.asked)
+        during.extend(library.calls)
         raise RuntimeError
 
     with pytest.raises(RuntimeError), allocator.retain_freed_memory():
         failing()
-    assert {size for _, size in kept} == {allocator._LARGE}
-    assert library.asked[len(kept) :][-1] == "trim"
-    assert {size for _, size in library.asked[len(kept) : -1]} == {allocator._DEFAULT}
+    assert {size for _, size in during} == {allocator._LARGE}
+    assert library.calls[len(during) :][-1] == "trim"
+    assert {size for _, size in library.calls[len(during) : -1]} == {allocator._DEFAULT}
 
 
-def test_elsewhere_than_on_glibc_nothing_is_done(monkeypatch):
+def test_without_glibc_nothing_is_done(monkeypatch):
     monkeypatch.setattr(allocator, "_glibc", lambda: None)
     with allocator.retain_freed_memory():
         pass

@@ -1,4 +1,4 @@
-"""The loop: it learns, stops, goes on where it was, and never loses a good network."""
+"""The training loop: it learns, stops, resumes, and never loses a good network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREPROCESSING = Preprocessing(mean=(0.5,), std=(0.25,))
 
 
 def run(network, slices, config, held_out=(), state=None, until=None, stop=None):
-    """Train, perhaps until an event is as wanted; return the events and what came of it."""
+    """Train, perhaps until a condition on an event; return the events and the result."""
     stop = stop or threading.Event()
     job = train(Trainer(network, config), slices, held_out, PREPROCESSING, "finest", stop, state)
     events = []
@@ -39,7 +39,8 @@ def same(one, other, tolerance=0.0):
     return all(torch.allclose(one[k], other[k], rtol=0, atol=tolerance) for k in one)
 
 
-def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
+@pytest.mark.slow
+def test_a_hundred_steps_learn_to_segment_bright_discs(slices, fresh, small):
     config = small.replace(
         epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0
     )
@@ -51,7 +52,7 @@ def test_a_hundred_steps_teach_it_what_bright_discs_are(slices, fresh, small):
     assert [each.step for each in steps] == list(range(1, 97))
 
 
-def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, monkeypatch):
+def test_a_killed_training_resumes_to_the_same_network(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
     config = small.replace(
         epochs=3,
@@ -60,7 +61,7 @@ def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, mo
         supervision="learned",
         augmentation=Augmentation(flip=True, rotate=90, noise=0.1),
     )
-    _, whole = run(fresh(0.2), slices, config, slices[:1])
+    _, uninterrupted = run(fresh(0.2), slices, config, slices[:1])
     events, _ = run(
         fresh(0.2),
         slices,
@@ -71,12 +72,12 @@ def test_it_goes_on_after_a_kill_as_if_nothing_had_been(slices, fresh, small, mo
     state = events[-1].state
     torch.manual_seed(12345)
     _, resumed = run(fresh(0.2), slices, config, slices[:1], state=state)
-    assert same(whole.weights, resumed.weights, 1e-6)
-    told = [replace(each, seconds=0) for each in whole.epochs]
-    assert told == [replace(each, seconds=0) for each in resumed.epochs]
+    assert same(uninterrupted.weights, resumed.weights, 1e-6)
+    epochs = [replace(each, seconds=0) for each in uninterrupted.epochs]
+    assert epochs == [replace(each, seconds=0) for each in resumed.epochs]
 
 
-def test_a_snapshot_does_not_change_with_what_comes_after(slices, fresh, small, monkeypatch):
+def test_a_snapshot_does_not_change_afterwards(slices, fresh, small, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
     events, _ = run(fresh(), slices, small.replace(ema=0.9))
     states = [each.state for each in events if isinstance(each, Snapshot)]
@@ -102,7 +103,9 @@ def test_stop_ends_within_a_step_and_keeps_the_best(slices, fresh, small):
     assert len(trained.epochs) == 1
 
 
-def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_weights(slices, fresh, small):
+def test_a_loss_that_is_not_finite_ends_a_training_with_the_last_finite_weights(
+    slices, fresh, small
+):
     broken = replace(slices[0], name="broken", planes=np.full((1, 64, 64), np.nan, np.float32))
     network = fresh()
     before = {k: v.clone() for k, v in network.state_dict().items()}
@@ -116,7 +119,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_weights(slices, fr
     assert all(torch.isfinite(value).all() for value in trained.weights.values())
 
 
-def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
+def test_the_best_epoch_is_selected_not_the_last(slices, fresh, small, monkeypatch):
     dice = iter([0.4, 0.9, 0.6])
     monkeypatch.setattr(loop, "mean_dice", lambda scores: next(dice))
     seen = []
@@ -140,7 +143,7 @@ def test_the_best_epoch_is_kept_not_the_last(slices, fresh, small, monkeypatch):
     assert same(trained.weights, seen[1])
 
 
-def test_after_validation_it_trains_on_in_training_mode(slices, fresh, small):
+def test_training_continues_in_training_mode_after_validation(slices, fresh, small):
     """Published code stays in eval mode for all later epochs."""
     network = fresh(0.1).train()
     frozen = network.decoder.stage4.mscam.convolutions.expand[1].eval()
@@ -151,13 +154,13 @@ def test_after_validation_it_trains_on_in_training_mode(slices, fresh, small):
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 1), (1, 4), (3, 8)])
-def test_fewer_images_than_a_batch_train(slices, fresh, small, count, batch):
+def test_fewer_images_than_a_batch_can_be_trained_on(slices, fresh, small, count, batch):
     config = small.replace(epochs=1, batch=batch, crops_per_epoch=None)
     _, trained = run(fresh(), slices[:count], config)
     assert trained.ending == "finished"
 
 
-def test_a_frozen_encoder_does_not_move_nor_do_its_statistics(slices, fresh, small):
+def test_a_frozen_encoder_and_its_statistics_do_not_change(slices, fresh, small):
     network = fresh()
     before = {k: v.clone() for k, v in network.state_dict().items()}
     _, trained = run(network, slices, small.replace(train="decoder", freeze_norm_below=1))
@@ -166,7 +169,7 @@ def test_a_frozen_encoder_does_not_move_nor_do_its_statistics(slices, fresh, sma
         assert torch.equal(value, before[name]) == still, name
 
 
-def test_small_batches_leave_norm_statistics_alone(slices, fresh, small):
+def test_small_batches_do_not_change_norm_statistics(slices, fresh, small):
     network = fresh()
     before = {k: v.clone() for k, v in network.state_dict().items()}
     _, frozen = run(network, slices, small.replace(freeze_norm_below=4), held_out=slices[:1])
@@ -176,8 +179,8 @@ def test_small_batches_leave_norm_statistics_alone(slices, fresh, small):
     assert not torch.equal(moved.weights[name], before[name])
 
 
-def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, small, monkeypatch):
-    """Published code overwrites the batch, so that each scale is scaled again."""
+def test_all_scales_are_trained_on_and_the_batch_is_not_changed(slices, fresh, small, monkeypatch):
+    """Published code overwrites the batch, so that scales multiply."""
     sizes = []
     network = fresh()
     network.encoder.register_forward_pre_hook(
@@ -191,7 +194,7 @@ def test_every_scale_is_trained_on_and_the_batch_stays_as_it_is(slices, fresh, s
     assert sizes == [96, 128, 160]
 
 
-def test_the_rate_rises_then_falls_to_nothing(small):
+def test_the_learning_rate_rises_then_falls_to_0(small):
     config = small.replace(warm_up=0.1)
     shares = [loop.schedule(step, 100, config) for step in range(100)]
     assert shares[0] == pytest.approx(0.1)
@@ -212,7 +215,7 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_own_rate(fresh
         assert rates[id(parameter)] == pytest.approx(1e-3 * factor)
 
 
-def test_training_twice_gives_the_same_network_and_nothing_is_shared(slices, fresh, small):
+def test_two_trainings_give_the_same_network_and_share_nothing(slices, fresh, small):
     """H16."""
     results = [run(fresh(), slices, small)[1].weights for _ in range(2)]
     assert same(*results)
@@ -235,43 +238,41 @@ def test_clipping_bounds_the_gradient(slices, fresh, small, monkeypatch):
     assert max(norms) <= 0.5 + 1e-4
 
 
-def test_validation_sees_slices_enlarged_as_the_checkpoint_says(fresh, slices, monkeypatch):
-    asked = []
+def test_validation_enlarges_slices_by_the_zoom(fresh, slices, monkeypatch):
+    zooms = []
     network = fresh()
     real = type(network).predict
 
     def predict(self, x, head="finest", zoom=1.0):
-        asked.append(zoom)
+        zooms.append(zoom)
         return real(self, x, head, zoom)
 
     monkeypatch.setattr(type(network), "predict", predict)
     validate(network, slices[:1], replace(PREPROCESSING, zoom=1.5), threading.Event())
-    assert asked == [1.5]
+    assert zooms == [1.5]
 
 
 @pytest.mark.parametrize("rate", [1e20, 1e6])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_rate_that_destroys_the_network_leaves_one_that_can_be_used(
-    rate, ema, slices, fresh, small
-):
+def test_a_destructive_learning_rate_leaves_a_finite_network(rate, ema, slices, fresh, small):
     config = small.replace(learning_rate=rate, ema=ema, epochs=6, warm_up=0.0)
     _, trained = run(fresh(), slices, config)
     assert all(each.isfinite().all() for each in trained.weights.values())
 
 
-def test_a_stopped_training_can_be_gone_on_with(slices, fresh, small):
+def test_a_stopped_training_can_be_resumed(slices, fresh, small):
     stop = threading.Event()
     stop.set()
     events, trained = run(fresh(), slices, small, stop=stop)
     assert trained.ending == "stopped"
     assert isinstance(events[-1], Snapshot)
-    whole = run(fresh(), slices, small)[1]
+    uninterrupted = run(fresh(), slices, small)[1]
     rest = run(fresh(), slices, small, state=events[-1].state)[1]
-    assert same(whole.weights, rest.weights)
+    assert same(uninterrupted.weights, rest.weights)
 
 
 @pytest.mark.parametrize("last", [0, 1, 2])
-def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, small, monkeypatch):
+def test_a_stop_near_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, small, monkeypatch):
     """Stopped before, at, and after the second step of two; at it, while slices are scored."""
     stop = threading.Event()
     job = train(Trainer(fresh(), small), slices[:4], slices[4:], PREPROCESSING, "finest", stop)
@@ -281,15 +282,15 @@ def test_a_stop_around_the_end_of_an_epoch_loses_no_epoch(last, slices, fresh, s
     stop.set()
     events += list(job)
     snapshot = [each for each in events if isinstance(each, Snapshot)][-1]
-    whole = run(fresh(), slices[:4], small, slices[4:])[1]
+    uninterrupted = run(fresh(), slices[:4], small, slices[4:])[1]
     rest = run(fresh(), slices[:4], small, slices[4:], state=snapshot.state)[1]
-    assert same(whole.weights, rest.weights)
-    scores = [each.dice for each in whole.epochs]
+    assert same(uninterrupted.weights, rest.weights)
+    scores = [each.dice for each in uninterrupted.epochs]
     assert [each.dice for each in rest.epochs] == scores
     assert None not in scores
 
 
-def test_what_diverges_after_a_resumption_falls_back_to_where_it_was_resumed(slices, fresh, small):
+def test_a_divergence_after_resuming_falls_back_to_the_resumed_weights(slices, fresh, small):
     events, _ = run(fresh(), slices, small.replace(learning_rate=1e-3))
     state = [each for each in events if isinstance(each, Snapshot)][-1].state
     broken = [replace(each, planes=np.full_like(each.planes, np.nan)) for each in slices]

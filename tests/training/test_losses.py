@@ -1,4 +1,4 @@
-"""Losses against independent implementations, finite differences, and unpainted pixels."""
+"""Losses against independent implementations, finite differences, and unlabeled pixels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_dice_equals_monai(classes):
     logits, target = case(classes)
     truth = target[:, None].float() if classes == 1 else one_hot(target, classes)
     for power, squared in ((1, False), (2, True)):
-        theirs = DiceLoss(
+        oracle = DiceLoss(
             sigmoid=classes == 1,
             softmax=classes > 1,
             squared_pred=squared,
@@ -45,49 +45,49 @@ def test_dice_equals_monai(classes):
             smooth_nr=1e-5,
             smooth_dr=1e-5,
         )(logits, truth)
-        torch.testing.assert_close(dice_loss(logits, target, power), theirs)
+        torch.testing.assert_close(dice_loss(logits, target, power), oracle)
 
 
 def test_dice_equals_segmentation_models_pytorch():
     logits, target = case(4)
-    theirs = smp.DiceLoss("multiclass", smooth=0.0)(logits, target)
-    torch.testing.assert_close(dice_loss(logits, target, power=1), theirs, atol=1e-5, rtol=1e-5)
+    oracle = smp.DiceLoss("multiclass", smooth=0.0)(logits, target)
+    torch.testing.assert_close(dice_loss(logits, target, power=1), oracle, atol=1e-5, rtol=1e-5)
 
 
 def test_focal_equals_monai_and_segmentation_models_pytorch():
     logits, target = case(1)
     truth = target[:, None].float()
     torch.testing.assert_close(focal_loss(logits, target), FocalLoss(gamma=2)(logits, truth))
-    theirs = smp.FocalLoss("binary", gamma=2)(logits, target[:, None])
-    torch.testing.assert_close(focal_loss(logits, target), theirs)
+    oracle = smp.FocalLoss("binary", gamma=2)(logits, target[:, None])
+    torch.testing.assert_close(focal_loss(logits, target), oracle)
     several, classes = case(3)
-    theirs = FocalLoss(gamma=2, use_softmax=True)(several, one_hot(classes, 3)) * 3
-    torch.testing.assert_close(focal_loss(several, classes), theirs)
+    oracle = FocalLoss(gamma=2, use_softmax=True)(several, one_hot(classes, 3)) * 3
+    torch.testing.assert_close(focal_loss(several, classes), oracle)
 
 
 @pytest.mark.parametrize("classes", [1, 5])
-def test_cross_entropy_equals_torch_where_painted(classes):
+def test_cross_entropy_equals_torch_where_labeled(classes):
     logits, target = case(classes)
     target[:, 3:6] = UNLABELED
     known = target != UNLABELED
     if classes == 1:
-        theirs = F.binary_cross_entropy_with_logits(logits[:, 0][known], target[known].float())
+        oracle = F.binary_cross_entropy_with_logits(logits[:, 0][known], target[known].float())
     else:
-        theirs = F.cross_entropy(logits, target, ignore_index=UNLABELED)
-    torch.testing.assert_close(cross_entropy(logits, target), theirs)
+        oracle = F.cross_entropy(logits, target, ignore_index=UNLABELED)
+    torch.testing.assert_close(cross_entropy(logits, target), oracle)
 
 
 def test_asymmetric_unified_focal_equals_monai():
     """MONAI averages the focal part over both channels, the paper's authors add them up."""
     logits, target = case(2)
-    chance, truth = logits.softmax(1), one_hot(target, 2)
-    focal = 2 * AsymmetricFocalLoss(gamma=0.5, delta=0.6)(chance, truth)
-    tversky = AsymmetricFocalTverskyLoss(gamma=0.5, delta=0.6)(chance, truth)
-    ours = asymmetric_unified(logits, target, weight=0.3, delta=0.6, gamma=0.5)
-    torch.testing.assert_close(ours, 0.3 * focal + 0.7 * tversky)
+    probabilities, truth = logits.softmax(1), one_hot(target, 2)
+    focal = 2 * AsymmetricFocalLoss(gamma=0.5, delta=0.6)(probabilities, truth)
+    tversky = AsymmetricFocalTverskyLoss(gamma=0.5, delta=0.6)(probabilities, truth)
+    loss = asymmetric_unified(logits, target, weight=0.3, delta=0.6, gamma=0.5)
+    torch.testing.assert_close(loss, 0.3 * focal + 0.7 * tversky)
 
 
-def test_a_binary_network_and_its_two_channel_twin_cost_the_same():
+def test_one_channel_and_two_equal_channels_have_equal_losses():
     logits, target = case(1)
     twin = torch.cat([torch.zeros_like(logits), logits], dim=1)
     torch.testing.assert_close(asymmetric_unified(logits, target), asymmetric_unified(twin, target))
@@ -97,10 +97,10 @@ def test_a_binary_network_and_its_two_channel_twin_cost_the_same():
 
 def test_weighted_bce_iou_by_numpy():
     logits, target = case(1, shape=(2, 40, 45))
-    chance = 1 / (1 + np.exp(-logits[:, 0].numpy().astype(float)))
+    probabilities = 1 / (1 + np.exp(-logits[:, 0].numpy().astype(float)))
     mask = target.numpy().astype(float)
     costs = []
-    for p, m in zip(chance, mask, strict=True):
+    for p, m in zip(probabilities, mask, strict=True):
         near = np.zeros_like(m)
         for y, x in np.ndindex(m.shape):
             near[y, x] = m[max(y - 15, 0) : y + 16, max(x - 15, 0) : x + 16].mean()
@@ -122,7 +122,7 @@ def test_gradient_equals_finite_differences(name, classes):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("classes", [1, 4])
-def test_unpainted_pixels_have_exactly_no_gradient_and_no_say(name, classes):
+def test_unlabeled_pixels_have_no_gradient_and_no_influence(name, classes):
     logits, target = case(classes)
     target[:, :, 5:] = UNLABELED
     logits.requires_grad_()
@@ -150,8 +150,8 @@ def test_absent_classes_and_empty_targets_give_finite_numbers(name, classes, fil
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("classes", [1, 3])
-def test_a_perfect_prediction_costs_nothing(name, classes):
+def test_a_perfect_prediction_has_no_loss(name, classes):
     _, target = case(classes)
-    sure = (2 * target - 1)[:, None].float() if classes == 1 else 2 * one_hot(target, 3) - 1
-    assert float(LOSSES[name](30 * sure, target)) == pytest.approx(0, abs=2e-3)
-    assert float(LOSSES[name](-30 * sure, target)) > 0.5
+    certain = (2 * target - 1)[:, None].float() if classes == 1 else 2 * one_hot(target, 3) - 1
+    assert float(LOSSES[name](30 * certain, target)) == pytest.approx(0, abs=2e-3)
+    assert float(LOSSES[name](-30 * certain, target)) > 0.5

@@ -70,7 +70,7 @@ def test_empty_and_full_masks_have_scores(predicted, truth, expected):
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float32])
-def test_what_is_not_0_is_the_object(dtype):
+def test_nonzero_pixels_are_the_object(dtype):
     truth = np.array([[0, 1, 1, 0]])
     predicted = (np.array([[0, 255, 3, 1]])).astype(dtype)
     found = score(predicted, truth)
@@ -150,7 +150,7 @@ def test_it_is_symmetric_and_grows_with_the_spacing(case, factor):
 
 @settings(deadline=None, database=None, derandomize=True)
 @given(pairs)
-def test_it_is_0_for_equal_surfaces_and_for_no_others(pair):
+def test_the_distance_is_0_for_equal_surfaces_alone(pair):
     """Up to 20 pixels, of which 5 % are less than one."""
     one, other = (each[:4, :5] for each in pair)
     assume(one.any() and other.any() and min(one.shape) > 1)
@@ -167,20 +167,20 @@ def eroded(mask: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("pixels", [1, 4, 10])
 @pytest.mark.parametrize(("spacing", "along"), [((1, 1), 0), ((0.5, 0.2), 0), ((0.5, 0.2), 1)])
-def test_a_disc_that_was_moved_is_as_far_away_as_it_was_moved(pixels, spacing, along):
+def test_the_distance_of_a_moved_disc_is_its_shift(pixels, spacing, along):
     shift = (pixels, 0) if along == 0 else (0, pixels)
     distance = hausdorff95(disc(200, 60, shift), disc(200, 60), spacing)
     assert distance == pytest.approx(pixels * spacing[along], rel=0.08)
 
 
 @pytest.mark.parametrize(("axis", "distance"), [(0, 3 * 5.0), (1, 3 * 0.5), (2, 3 * 0.2)])
-def test_each_axis_of_a_stack_has_its_own_spacing(axis, distance):
+def test_the_axes_of_a_stack_have_their_own_spacing(axis, distance):
     one, other = np.zeros((2, 8, 8, 8), bool)
     one.swapaxes(0, axis)[1], other.swapaxes(0, axis)[4] = True, True
     assert hausdorff95(one, other, (5.0, 0.5, 0.2)) == pytest.approx(distance)
 
 
-def test_one_pixel_far_away_does_not_count_and_many_do():
+def test_one_far_pixel_does_not_count_but_many_do():
     truth, speck, many = disc(200, 40), disc(200, 40), disc(200, 40)
     speck[2, 2] = True
     many[:10, :10] = True
@@ -188,13 +188,13 @@ def test_one_pixel_far_away_does_not_count_and_many_do():
     assert hausdorff95(many, truth) > 50
 
 
-def test_the_farther_of_both_directions_counts():
+def test_the_larger_distance_of_both_directions_counts():
     """Each pixel of the small disc is near the large one's, but not the other way round."""
     small, large = disc(200, 10, (0, 60)), disc(200, 70)
     assert hausdorff95(small, large) == hausdorff95(large, small) > 100
 
 
-def test_nothing_and_nothing_agree_and_nothing_has_no_distance_to_something():
+def test_empty_masks_have_distance_0_and_one_empty_mask_none():
     nothing, something = np.zeros((4, 5)), np.ones((4, 5))
     assert hausdorff95(nothing, nothing) == 0
     assert isnan(hausdorff95(nothing, something))
@@ -216,7 +216,7 @@ def test_single_pixels_have_a_distance():
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float32])
-def test_distances_are_between_whatever_is_not_0(dtype):
+def test_distances_are_between_nonzero_pixels(dtype):
     one, other = disc(40, 9) * 3, disc(40, 5) * 200
     expected = hausdorff95(one > 0, other > 0)
     assert hausdorff95(one.astype(dtype), other.astype(dtype)) == expected > 0
@@ -225,7 +225,7 @@ def test_distances_are_between_whatever_is_not_0(dtype):
 @pytest.mark.parametrize(
     "spacing", [(1,), (1, 1, 1), (0, 1), (-1, 1), (np.nan, 1), (np.inf, 1), 1.0]
 )
-def test_a_spacing_that_is_none_is_refused(spacing):
+def test_an_invalid_spacing_is_refused(spacing):
     with pytest.raises(ValueError, match="2 positive numbers"):
         hausdorff95(np.ones((4, 5)), np.ones((4, 5)), spacing)
 

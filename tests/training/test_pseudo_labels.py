@@ -1,4 +1,4 @@
-"""What pixels without paint are taught: by a linear probe, or by the network as it was."""
+"""Pseudo-labels of unlabeled pixels: by a linear probe, or by the network before training."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
 
 def strokes(source, every=16):
-    """Return a slice of which a few rows alone are painted."""
+    """Return a slice of which only a few rows are labeled."""
     target = np.full_like(source.target, UNLABELED)
     target[::every] = source.target[::every]
     return replace(source, target=target)
 
 
 def clouds(seed, classes, features=6, side=12):
-    """Return features ``(F, h, w)`` of classes that differ, and which pixel is of which."""
+    """Return features ``(F, h, w)`` of different classes, and the classes of the pixels."""
     rng = np.random.default_rng(seed)
     target = rng.integers(0, classes, (side, side))
     target.flat[:classes] = range(classes)
@@ -47,12 +47,12 @@ def clouds(seed, classes, features=6, side=12):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 5))
-def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
-    seen, target = clouds(seed, classes)
+def test_a_probe_is_the_nearest_mean_under_the_shared_variance(seed, classes):
+    features, target = clouds(seed, classes)
     fit = ProbeStatistics(classes)
-    fit.add(seen, target)
-    labels = fit.fit_probe().probabilities(seen[None])[0].argmax(0).numpy().ravel()
-    values, wanted = seen.flatten(1).T.double().numpy(), target.numpy().ravel()
+    fit.add(features, target)
+    labels = fit.fit_probe().probabilities(features[None])[0].argmax(0).numpy().ravel()
+    values, wanted = features.flatten(1).T.double().numpy(), target.numpy().ravel()
     within = np.mean([values[wanted == k].var(0) for k in range(classes)], axis=0)
     scaled = values / np.sqrt(within + 0.1 * values.var(0))
     oracle = NearestCentroid().fit(scaled, wanted).predict(scaled)
@@ -61,43 +61,43 @@ def test_a_probe_is_the_nearest_mean_over_the_shared_spread(seed, classes):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 4))
-def test_parts_join_to_the_whole_and_unpainted_pixels_say_nothing(seed, classes):
-    seen, target = clouds(seed, classes)
+def test_merged_statistics_are_those_of_all_labeled_pixels(seed, classes):
+    features, target = clouds(seed, classes)
     whole, joined = ProbeStatistics(classes), ProbeStatistics(classes)
-    whole.add(seen, target)
+    whole.add(features, target)
     upper, lower = target.clone(), target.clone()
     upper[6:], lower[:6] = UNLABELED, UNLABELED
     for part in (upper, lower):
         one = ProbeStatistics(classes)
-        one.add(seen, part)
+        one.add(features, part)
         joined.merge(one)
     torch.testing.assert_close(joined.fit_probe().weights, whole.fit_probe().weights)
     torch.testing.assert_close(joined.fit_probe().offsets, whole.fit_probe().offsets)
 
 
-def test_one_class_is_no_probe_and_a_missing_one_is_never_found():
-    seen, target = clouds(1, 2)
+def test_one_class_gives_no_probe_and_a_missing_class_is_never_predicted():
+    features, target = clouds(1, 2)
     alone = ProbeStatistics(3)
-    alone.add(seen, torch.where(target == 1, 1, UNLABELED))
+    alone.add(features, torch.where(target == 1, 1, UNLABELED))
     assert alone.fit_probe() is None
-    alone.add(seen, torch.where(target == 0, 0, UNLABELED))
-    chances = alone.fit_probe().probabilities(seen[None])
-    assert (chances[:, 2] == 0).all()
-    torch.testing.assert_close(chances.sum(1), torch.ones(1, 12, 12))
+    alone.add(features, torch.where(target == 0, 0, UNLABELED))
+    probabilities = alone.fit_probe().probabilities(features[None])
+    assert (probabilities[:, 2] == 0).all()
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 12, 12))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_soft_labels_that_are_hard_cost_what_hard_ones_do(channels):
+def test_the_divergence_from_hard_labels_is_the_cross_entropy(channels):
     torch.manual_seed(0)
     logits = torch.randn(2, channels, 9, 9)
     target = torch.randint(-1, max(channels, 2), (2, 9, 9))
     hard = F.one_hot(target.clamp_min(0), max(channels, 2)).permute(0, 3, 1, 2).float()
-    chances = hard * (target != UNLABELED)[:, None]
-    torch.testing.assert_close(kl_divergence(logits, chances), cross_entropy(logits, target))
+    probabilities = hard * (target != UNLABELED)[:, None]
+    torch.testing.assert_close(kl_divergence(logits, probabilities), cross_entropy(logits, target))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_soft_labels_that_are_met_cost_nothing(channels):
+def test_the_divergence_from_the_prediction_itself_is_0(channels):
     torch.manual_seed(0)
     logits = torch.randn(2, channels, 9, 9)
     met = kl_divergence(logits, class_probabilities(logits))
@@ -105,8 +105,8 @@ def test_soft_labels_that_are_met_cost_nothing(channels):
     assert kl_divergence(logits + torch.randn_like(logits), class_probabilities(logits)) > 0.01
 
 
-def test_first_strokes_count_as_much_as_all_together():
-    """However much is painted later, a class's mean moves by half of the way at most."""
+def test_first_strokes_count_as_much_as_all_strokes_together():
+    """However many strokes follow, a class's mean moves by half of the way at most."""
     fit = ProbeStatistics(2)
     fit.add(torch.zeros(1, 1, 10), torch.zeros(1, 10, dtype=torch.long))
     fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
@@ -122,76 +122,81 @@ def test_first_strokes_count_as_much_as_all_together():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6))
-def test_if_all_strokes_are_first_ones_none_counts_more(seed):
-    seen, target = clouds(seed, 3)
+def test_if_all_strokes_are_first_strokes_none_counts_more(seed):
+    features, target = clouds(seed, 3)
     every, plain = ProbeStatistics(3), ProbeStatistics(3)
-    every.add(seen, target, torch.ones(target.shape, dtype=torch.bool))
-    plain.add(seen, target)
+    every.add(features, target, torch.ones(target.shape, dtype=torch.bool))
+    plain.add(features, target)
     torch.testing.assert_close(every.fit_probe().weights, plain.fit_probe().weights)
 
 
 @pytest.mark.parametrize("teacher", ["initial", "probe"])
-def test_paint_itself_is_never_taught_by_another(teacher, fresh, small, discs):
+def test_labeled_pixels_get_no_pseudo_label(teacher, fresh, small, discs):
     source = strokes(discs(1))
     config = small.replace(pseudo=1.0, teacher=teacher, balance=1.0)
     batch = Sampler([source], 3, PLAIN, config).batch(0)
-    before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
-    before.fit([source], PLAIN)
-    chances = before.probabilities(batch.pixels, batch.unlabeled)
-    assert (chances.sum(1)[~batch.unlabeled] == 0).all()
+    pseudo_labeler = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
+    pseudo_labeler.fit([source], PLAIN)
+    probabilities = pseudo_labeler.probabilities(batch.pixels, batch.unlabeled)
+    assert (probabilities.sum(1)[~batch.unlabeled] == 0).all()
     torch.testing.assert_close(
-        chances.sum(1)[batch.unlabeled], torch.ones(int(batch.unlabeled.sum()))
+        probabilities.sum(1)[batch.unlabeled], torch.ones(int(batch.unlabeled.sum()))
     )
-    assert (batch.target[~batch.unlabeled] == UNLABELED).any()  # paint that balancing leaves out
+    assert (batch.target[~batch.unlabeled] == UNLABELED).any()  # labels that balancing leaves out
 
 
-def test_what_no_stroke_speaks_of_keeps_its_class(small, discs):
+def test_a_class_without_strokes_is_not_unlearned(small, discs):
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
     network = initialize_checkpoint(num_classes=3, seed=3).network()
     source = strokes(discs(1))
-    before = PseudoLabelTeacher(network, "deep_and_sum", "probe")
-    before.fit([source], PLAIN)
+    pseudo_labeler = PseudoLabelTeacher(network, "deep_and_sum", "probe")
+    pseudo_labeler.fit([source], PLAIN)
     with torch.no_grad():
-        before.network.heads["stage1"].bias[2] += 50  # the network is sure of the second class
+        pseudo_labeler.network.heads["stage1"].bias[2] += (
+            50  # the network is certain of the second class
+        )
     config = small.replace(pseudo=1.0, teacher="probe")
     batch = Sampler([source], 3, PLAIN, config).batch(0)
-    assert (before.probabilities(batch.pixels, batch.unlabeled) == 0).all()
+    assert (pseudo_labeler.probabilities(batch.pixels, batch.unlabeled) == 0).all()
 
 
-def test_agreed_is_what_probe_and_network_both_say(fresh, small, discs):
+def test_consensus_is_where_probe_and_network_agree(fresh, small, discs):
     source = strokes(discs(1))
     config = small.replace(pseudo=1.0, teacher="consensus")
     batch = Sampler([source], 3, PLAIN, config).batch(0)
-    said = {}
+    labels_of = {}
     for teacher in ("initial", "probe", "consensus"):
-        before = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
-        before.fit([source], PLAIN)
-        said[teacher] = before.probabilities(batch.pixels, batch.unlabeled)
-    same = (said["initial"].argmax(1) == said["probe"].argmax(1)) & batch.unlabeled
+        pseudo_labeler = PseudoLabelTeacher(fresh(), "deep_and_sum", teacher)
+        pseudo_labeler.fit([source], PLAIN)
+        labels_of[teacher] = pseudo_labeler.probabilities(batch.pixels, batch.unlabeled)
+    same = (labels_of["initial"].argmax(1) == labels_of["probe"].argmax(1)) & batch.unlabeled
     assert same.any()
     assert (~same & batch.unlabeled).any()
-    torch.testing.assert_close(said["consensus"], said["probe"] * same[:, None])
+    torch.testing.assert_close(labels_of["consensus"], labels_of["probe"] * same[:, None])
 
 
-def test_what_was_looked_at_is_not_computed_again(fresh, discs, monkeypatch):
-    before = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
-    looked = []
+def test_statistics_of_unchanged_parts_are_reused(fresh, discs, monkeypatch):
+    pseudo_labeler = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
+    computed = []
     real = pseudo_labels._statistics
-    monkeypatch.setattr(pseudo_labels, "_statistics", lambda *each: looked.append(1) or real(*each))
+    monkeypatch.setattr(
+        pseudo_labels, "_statistics", lambda *each: computed.append(1) or real(*each)
+    )
     one, other = strokes(discs(1)), strokes(discs(2))
-    before.fit([one], PLAIN)
-    before.fit([one, other], PLAIN)
-    assert len(looked) == 2
+    pseudo_labeler.fit([one], PLAIN)
+    pseudo_labeler.fit([one, other], PLAIN)
+    assert len(computed) == 2
     more = one.target.copy()
     more[3] = 0
-    before.fit([replace(one, target=more), other], PLAIN)
-    assert len(looked) == 3
-    before.fit([replace(one, target=more, first_strokes=more == 0), other], PLAIN)
-    assert len(looked) == 4
+    pseudo_labeler.fit([replace(one, target=more), other], PLAIN)
+    assert len(computed) == 3
+    pseudo_labeler.fit([replace(one, target=more, first_strokes=more == 0), other], PLAIN)
+    assert len(computed) == 4
 
 
-def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
+@pytest.mark.slow
+def test_a_probe_improves_on_strokes_alone(fresh, small, discs):
     source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
     dice = {}
     for pseudo in (0.0, 5.0):
@@ -208,7 +213,7 @@ def test_a_probe_teaches_more_than_strokes_alone(fresh, small, discs):
 
 
 @pytest.mark.parametrize("teacher", ["initial", "probe", "consensus"])
-def test_a_training_goes_on_with_the_teacher_it_had(teacher, fresh, small, discs, monkeypatch):
+def test_a_resumed_training_has_its_former_teacher(teacher, fresh, small, discs, monkeypatch):
     monkeypatch.setattr(loop, "_SNAPSHOT_S", 0.0)
     config = small.replace(epochs=2, ema=0.9, pseudo=2.0, teacher=teacher)
     slices = [strokes(discs(seed)) for seed in (1, 2)]

@@ -1,4 +1,4 @@
-"""What is drawn: it depends on seed and step alone, and image and target stay together."""
+"""Batches depend on seed and step alone, and image and target stay aligned."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_batch_depends_on_seed_and_step_alone(slices):
     assert not torch.equal(pixels, sampler(slices, augmentation=EVERYTHING, seed=1).batch(5).pixels)
 
 
-def test_drawing_leaves_the_callers_randomness_alone(slices):
+def test_drawing_does_not_change_the_global_random_state(slices):
     torch.manual_seed(4)
     expected = torch.rand(3)
     torch.manual_seed(4)
@@ -66,21 +66,21 @@ def test_drawing_leaves_the_callers_randomness_alone(slices):
 
 
 def test_image_and_target_go_through_the_same_shapes(discs):
-    """An image that shows its target still does, but for a seam one pixel wide."""
+    """An image that equals its target still does, except for a seam one pixel wide."""
     source = discs(1, (90, 120))
     source = replace(source, planes=source.target[None].astype(np.float32))
     for step in range(6):
         pixels, target, _ = parts(sampler([source], augmentation=SHAPES, foreground=1).batch(step))
         known = target != UNLABELED
-        sure = known & ((pixels[:, 0] < 0.02) | (pixels[:, 0] > 0.98))
-        assert sure.float().mean() > 0.5
+        clear = known & ((pixels[:, 0] < 0.02) | (pixels[:, 0] > 0.98))
+        assert clear.float().mean() > 0.5
         agree = (pixels[:, 0] > 0.5).long() == target
-        assert agree[sure].float().mean() > 0.995
+        assert agree[clear].float().mean() > 0.995
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (20, 200), (1, 1), (300, 40)])
 @pytest.mark.parametrize("inputs", [1, 3])
-def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs):
+def test_crops_of_any_slice_have_one_size_and_finite_values(shape, inputs):
     rng = np.random.default_rng(0)
     planes = rng.random((1, *shape)).astype(np.float32)
     source = LabeledSlice("a", planes, rng.integers(0, 2, shape).astype(np.int16))
@@ -92,7 +92,7 @@ def test_crops_have_one_size_and_finite_values_whatever_the_slice(shape, inputs)
     assert (target != UNLABELED).any()
 
 
-def test_foreground_crops_hold_an_object_and_classes_take_turns():
+def test_foreground_crops_contain_an_object_and_classes_take_turns():
     target = np.zeros((400, 400), np.int16)
     target[10:14, 10:14], target[300:400, 200:400] = 1, 2
     source = LabeledSlice("a", np.zeros((1, 400, 400), np.float32), target)
@@ -115,7 +115,7 @@ def test_an_epoch_shows_every_slice(slices):
     assert len({name for step in range(2) for name in drawing.batch(step).names}) == 6
 
 
-def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices):
+def test_unlabeled_slices_are_left_out_and_nothing_to_draw_is_refused(slices):
     blank = replace(slices[0], target=np.full((64, 64), UNLABELED, np.int16), name="blank")
     names = sampler([blank, slices[1]]).batch(0).names
     assert set(names) == {"disc 1"}
@@ -123,14 +123,14 @@ def test_slices_without_a_painted_pixel_are_left_out_and_none_is_refused(slices)
         sampler([blank])
 
 
-def test_values_are_standardized_as_the_checkpoint_says(slices):
+def test_values_are_standardized_by_the_preprocessing(slices):
     plain = sampler(slices, augmentation=Augmentation()).batch(0).pixels
     scaled = sampler(slices, preprocessing=SCALED, augmentation=Augmentation()).batch(0).pixels
     torch.testing.assert_close(scaled, (plain - 0.5) / 0.25)
 
 
 @pytest.mark.parametrize("zoom", [0.5, 1.0, 2.0])
-def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
+def test_crops_are_zoomed_by_the_preprocessing(zoom):
     y, x = np.mgrid[:200, :200]
     target = ((y - 100) ** 2 + (x - 100) ** 2 < 7**2).astype(np.int16)
     disc = LabeledSlice("disc", target[None].astype(np.float32), target)
@@ -139,7 +139,7 @@ def test_crops_show_objects_as_large_as_the_network_will_see_them(zoom):
         assert each.sum() == pytest.approx(np.pi * 7**2 * zoom**2, rel=0.15)
 
 
-def test_classes_take_turns_over_slices_where_they_are_balanced():
+def test_balanced_classes_take_turns_over_the_slices():
     """Many strokes of one class on several slices do not crowd out the few of another."""
     planes = np.zeros((1, 96, 96), np.float32)
     ground = np.full((96, 96), UNLABELED)
@@ -157,10 +157,10 @@ def test_no_class_has_many_times_the_pixels_of_the_rarest():
     target = torch.full((2, 40, 40), UNLABELED)
     target[0, :10] = 0
     target[1, :2, :10] = 1
-    kept = balanced(target, 2.0, (0, 1))
-    assert int((kept == 1).sum()) == 20
-    assert 20 <= int((kept == 0).sum()) <= 70
-    assert torch.equal(kept[kept != UNLABELED], target[kept != UNLABELED])
-    assert torch.equal(balanced(target, 2.0, (0, 1)), kept)
+    result = balanced(target, 2.0, (0, 1))
+    assert int((result == 1).sum()) == 20
+    assert 20 <= int((result == 0).sum()) <= 70
+    assert torch.equal(result[result != UNLABELED], target[result != UNLABELED])
+    assert torch.equal(balanced(target, 2.0, (0, 1)), result)
     alone = torch.where(target == 1, UNLABELED, target)
     assert torch.equal(balanced(alone, 2.0, (0, 1)), alone)

@@ -1,4 +1,4 @@
-"""Which maps the loss sees."""
+"""Deep supervision: the sums of heads that the loss is computed on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def enlarged(heads):
 
 
 def test_mutation_is_the_loss_of_all_fifteen_sums(heads, target):
-    """Each sum enlarged by itself, as the paper has it."""
+    """All sums are enlarged by themselves, as in the paper."""
     maps = enlarged(heads)
     expected = 0
     for size in range(1, 5):
@@ -56,7 +56,7 @@ def test_four_enlargements_serve_fifteen_sums(heads, target, monkeypatch):
     assert len(calls) == 4
 
 
-def test_learned_weights_begin_even_sum_to_fifteen_and_learn(heads, target):
+def test_learned_weights_start_equal_sum_to_fifteen_and_are_trained(heads, target):
     learned = Supervision("learned", LOSSES["ce_dice"])
     plain = Supervision("mutation", LOSSES["ce_dice"])
     torch.testing.assert_close(learned(heads, target), plain(heads, target))

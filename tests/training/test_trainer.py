@@ -1,4 +1,4 @@
-"""What is frozen, kept, taken from the running mean, and pulled to borders."""
+"""Freezing, cached maps, EMA, pseudo-labels and the CRF loss."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PLAIN = Preprocessing(mean=(0.5,), std=(0.25,))
 
 
 @pytest.fixture
-def painted(discs):
-    """A slice of which a few rows are painted."""
+def scribbled(discs):
+    """Return a slice of which a few rows are labeled."""
     source = discs(1)
     target = np.full_like(source.target, UNLABELED)
     target[::8] = source.target[::8]
@@ -46,7 +46,7 @@ def changed(before, network):
     ("train", "stages"),
     [("decoder", set()), ("stage4", {3}), ("stage3", {2, 3}), ("stage2", {1, 2, 3})],
 )
-def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, discs):
+def test_frozen_stages_do_not_change(train, stages, fresh, small, discs):
     network = fresh(0.1)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     config = small.replace(train=train, drop_path=0.1)
@@ -59,7 +59,7 @@ def test_frozen_stages_do_not_change_in_the_least(train, stages, fresh, small, d
     assert not any(name.startswith("grey_stem") for name in names)
 
 
-def test_a_pool_draws_every_crop_once_before_any_comes_again(small, discs):
+def test_a_pool_draws_all_crops_once_before_it_repeats(small, discs):
     config = small.replace(pool=5, batch=2)
     sampler = Sampler([discs(1)], 3, PLAIN, config)
     batches = [sampler.batch(step) for step in range(5)]
@@ -71,20 +71,20 @@ def test_a_pool_draws_every_crop_once_before_any_comes_again(small, discs):
             assert torch.equal(pixels.setdefault(crop, seen), seen)
 
 
-def test_a_frozen_encoder_is_asked_once_for_each_crop_of_a_pool(fresh, small, discs, monkeypatch):
-    network, asked = fresh(), []
+def test_a_frozen_encoder_computes_the_crops_of_a_pool_once(fresh, small, discs, monkeypatch):
+    network, sizes = fresh(), []
     real = type(network).encode
     monkeypatch.setattr(
-        type(network), "encode", lambda self, x: asked.append(len(x)) or real(self, x)
+        type(network), "encode", lambda self, x: sizes.append(len(x)) or real(self, x)
     )
     config = small.replace(train="decoder", pool=4, batch=2, epochs=6)
     job = train(Trainer(network, config), [discs(1)], [], PLAIN, "finest", threading.Event())
     steps = sum(1 for _ in job)
     assert steps > 4
-    assert sum(asked) == 4
+    assert sum(sizes) == 4
 
 
-def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
+def test_cached_maps_give_the_same_network_as_computed_ones(fresh, small, discs):
     weights = []
     for keeps in (True, False):
         network = fresh()
@@ -99,18 +99,18 @@ def test_kept_maps_give_the_same_network_as_maps_made_anew(fresh, small, discs):
         assert torch.allclose(value.float(), weights[1][name].float(), rtol=0, atol=1e-5), name
 
 
-def test_crops_are_centered_on_what_is_new(small, discs):
+def test_crops_are_centered_on_recent_strokes(small, discs):
     source = discs(1, (256, 256))
     recent = np.zeros((256, 256), bool)
     recent[200:204, 40:44] = True
     marked = replace(source, recent=recent, target=np.where(recent, 1, UNLABELED).astype(np.int16))
-    whole = replace(marked, target=np.where(recent, 1, 0).astype(np.int16))
+    labeled = replace(marked, target=np.where(recent, 1, 0).astype(np.int16))
     config = small.replace(recent=1.0, batch=20)
-    found = batch_of(whole, config).target
+    found = batch_of(labeled, config).target
     assert all((each == 1).any() for each in found)
 
 
-def test_background_strokes_take_their_turn(small, discs):
+def test_background_strokes_take_turns_with_the_classes(small, discs):
     target = np.full((256, 256), UNLABELED, np.int16)
     target[10, 10] = 0
     target[240, 240] = 1
@@ -120,44 +120,44 @@ def test_background_strokes_take_their_turn(small, discs):
     assert 0.25 < share < 0.75
 
 
-def test_pseudo_labels_are_what_the_running_mean_is_sure_of_where_nothing_is_painted(
-    fresh, small, painted
+def test_pseudo_labels_are_confident_predictions_of_the_ema_for_unlabeled_pixels(
+    fresh, small, scribbled
 ):
     network = fresh().eval()
-    batch = batch_of(painted, small)
+    batch = batch_of(scribbled, small)
     size = batch.target.shape[-2:]
     with torch.no_grad():
         logits = network(batch.pixels)
         larger = [torch.nn.functional.interpolate(e, size, mode="bilinear") for e in logits]
     chance = (sum(larger) / 4).sigmoid()[:, 0]
-    how_sure = torch.maximum(chance, 1 - chance)
-    middle = float(how_sure.median())
+    confidence = torch.maximum(chance, 1 - chance)
+    middle = float(confidence.median())
     config = small.replace(ema=0.9, pseudo=0.5, confidence=middle)
     trainer = Trainer(network, config)
     found = trainer._confident_labels(batch.pixels, [], batch.unlabeled)
     assert (found[batch.target != UNLABELED] == UNLABELED).all()
-    sure = (how_sure >= middle) & (batch.target == UNLABELED)
-    assert 0.2 < sure.float().mean() < 0.8
-    assert ((found != UNLABELED) == sure).float().mean() > 0.999
-    assert (found[sure] == (chance > 0.5).long()[sure]).float().mean() > 0.999
+    confident = (confidence >= middle) & (batch.target == UNLABELED)
+    assert 0.2 < confident.float().mean() < 0.8
+    assert ((found != UNLABELED) == confident).float().mean() > 0.999
+    assert (found[confident] == (chance > 0.5).long()[confident]).float().mean() > 0.999
 
 
-def test_pseudo_labels_add_to_the_loss_and_none_are_taken_before_the_ramp(fresh, small, painted):
+def test_pseudo_labels_add_to_the_loss_after_the_ramp_begins(fresh, small, scribbled):
     losses = []
     for pseudo, ramp in ((0.0, 1.0), (1.0, 0.0), (1.0, 1.0)):
         config = small.replace(ema=0.9, pseudo=pseudo, confidence=0.5)
-        losses.append(Trainer(fresh(), config).step(batch_of(painted, config), ramp=ramp))
+        losses.append(Trainer(fresh(), config).step(batch_of(scribbled, config), ramp=ramp))
     assert losses[0] == pytest.approx(losses[1])
     assert losses[2] > losses[0] + 1e-3
 
 
-def test_pseudo_labels_without_a_running_mean_are_refused(small):
+def test_ema_pseudo_labels_without_ema_are_refused(small):
     with pytest.raises(ValueError, match="pseudo"):
         small.replace(pseudo=0.5, ema=0.0)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_confidence_is_that_of_the_likeliest_class(classes):
+def test_the_most_likely_class_has_the_largest_probability(classes):
     torch.manual_seed(0)
     logits = torch.randn(2, classes, 4, 5)
     chance, label = most_likely_class(logits)
@@ -167,7 +167,7 @@ def test_confidence_is_that_of_the_likeliest_class(classes):
     assert torch.equal(label, expected.argmax(1))
 
 
-def test_the_boundary_term_is_least_where_borders_agree():
+def test_the_crf_loss_is_least_where_borders_agree():
     pixels = torch.zeros(1, 3, 64, 64)
     pixels[..., 32:] = 2.0
 
@@ -182,7 +182,7 @@ def test_the_boundary_term_is_least_where_borders_agree():
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_the_boundary_term_agrees_with_a_plain_count(classes):
+def test_the_crf_loss_agrees_with_a_plain_count(classes):
     torch.manual_seed(1)
     logits, pixels = torch.randn(1, classes, 5, 6), torch.randn(1, 3, 20, 24)
     small = torch.nn.functional.avg_pool2d(pixels, 4)[0]
@@ -202,7 +202,7 @@ def test_the_boundary_term_agrees_with_a_plain_count(classes):
     assert float(crf_loss(logits, pixels)) == pytest.approx(apart / alike, rel=1e-4)
 
 
-def test_the_boundary_term_of_one_pixel_is_zero_and_has_a_gradient_else():
+def test_the_crf_loss_of_one_pixel_is_0_and_others_have_a_gradient():
     assert float(crf_loss(torch.randn(1, 1, 1, 1), torch.randn(1, 3, 4, 4))) == 0
     logits = torch.randn(1, 1, 6, 6, requires_grad=True)
     crf_loss(logits, torch.randn(1, 3, 24, 24)).backward()

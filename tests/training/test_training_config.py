@@ -10,7 +10,7 @@ from napari_emcad.training.config import TrainingConfig
 from napari_emcad.training.presets import PRESETS
 
 
-def test_presets_say_what_their_sources_say():
+def test_presets_are_those_of_their_sources():
     polyp, ct = PRESETS["paper-polyp"], PRESETS["paper-ct"]
     assert (polyp.learning_rate, polyp.weight_decay, polyp.epochs, polyp.batch) == (
         1e-4,
@@ -63,7 +63,7 @@ def test_values_out_of_bounds_are_named(name, value):
         TrainingConfig().replace(**{name: value})
 
 
-def test_changes_reach_the_augmentation_and_strangers_are_refused():
+def test_changes_reach_the_augmentation_and_unknown_names_are_refused():
     changed = TrainingConfig().replace(epochs=3, flip=True, scale=(0.5, 1))
     assert (changed.epochs, changed.augmentation.flip, changed.augmentation.scale) == (
         3,
@@ -74,13 +74,13 @@ def test_changes_reach_the_augmentation_and_strangers_are_refused():
         TrainingConfig().replace(epoch=3)
 
 
-def test_nothing_can_be_changed_in_place():
+def test_a_configuration_is_frozen():
     with pytest.raises(FrozenInstanceError):
         PRESETS["paper-ct"].epochs = 1
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("flip", "maybe", "true or false"),
         ("flip", 1, "true or false"),
@@ -99,8 +99,8 @@ def test_nothing_can_be_changed_in_place():
         ("scales", 1.25, "numbers, such as"),
     ],
 )
-def test_a_value_of_another_kind_is_refused_with_what_is_expected(name, value, said):
-    with pytest.raises(ValueError, match=f"^{name} is .*must be {said}"):
+def test_a_value_of_another_type_is_refused_with_the_expected_one(name, value, expected):
+    with pytest.raises(ValueError, match=f"^{name} is .*must be {expected}"):
         TrainingConfig().replace(**{name: value})
 
 

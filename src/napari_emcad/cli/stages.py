@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         "--slice", type=_index, help="of a stack, counted from 0; such as 3, or 2,3 for TZYX"
     )
     parser.add_argument(
-        "--temperature", type=float, default=1.0, help="of entropy, disagreement and flips (1)"
+        "--temperature", type=float, default=1.0, help="of entropy and disagreement (1)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     add_network(parser)
@@ -143,7 +143,7 @@ def _map_files(folder: Path, stem: str, keys: tuple[MapKey, ...]) -> dict[MapKey
 
     table = folder / f"{stem}_{_CHANNEL_ATTENTION}"
     return {
-        key: table if key.kind == "channel" else folder / stage_map_file_name(stem, key)
+        key: folder / stage_map_file_name(stem, key) if key.spec.has_place else table
         for key in keys
     }
 

@@ -1,4 +1,4 @@
-"""How the channels of an image feed a network."""
+"""Mapping of an image's channels to the inputs of a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LUMINANCE = (0.2125, 0.7154, 0.0721)
 
 @dataclass(frozen=True, slots=True)
 class ChannelMap:
-    """Which channels of an image feed which inputs of a network.
+    """Mapping from the channels of an image to the inputs of a network.
 
     Attributes
     ----------

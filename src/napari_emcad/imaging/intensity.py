@@ -28,7 +28,7 @@ SIDES = (32, 4096)
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How pixels become network inputs; saved with a checkpoint.
+    """Conversion of pixels to network inputs; saved with a checkpoint.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Preprocessing:
     low, high
         Values or percentiles, `low` < `high`.
     over
-        What percentiles are computed from: a ``"slice"``, or the whole ``"stack"``.
+        Pixels that percentiles are computed from: a ``"slice"``, or the whole ``"stack"``.
     mean, std
         Mean that is subtracted and standard deviation that is divided by afterwards; one number
         per network input, or one for all.
@@ -184,7 +184,7 @@ def normalize(
     values
         The range from `value_range`.
     preprocessing
-        Kind of range.
+        Intensity setting: kind of range.
     """
     numbers = as_numbers(pixels)
     if preprocessing.intensity == "none":

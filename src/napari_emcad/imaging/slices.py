@@ -68,7 +68,7 @@ class Slices:
     axes
         One letter per axis.
     channels
-        Which channels feed the network.
+        Channels that feed the network.
     scope
         The part of the image to work on.
     """
@@ -258,7 +258,7 @@ def as_slices(
         One letter per axis: Y and X, C for channels, any other for a stacked axis; None guesses
         where only one reading is sensible (see `guess_axes`).
     channels
-        Which channels feed the network, see `map_channels`.
+        Channels that feed the network, see `map_channels`.
     scope
         The part to work on; None takes the whole image.
 

@@ -22,7 +22,7 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How slices of one size are cut; made by `plan_tiles`.
+    """The tiles of slices of one size; made by `plan_tiles`.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Blend:
     Parameters
     ----------
     tiling
-        How the slice was cut.
+        Tiling of the slice.
     classes
         Number of channels of the blended maps.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """How a segmentation is computed; not saved with a checkpoint.
+    """Settings of a segmentation job; not saved with a checkpoint.
 
     Parameters
     ----------

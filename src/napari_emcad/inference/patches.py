@@ -61,7 +61,7 @@ class Preprocessor:
     slices
         The image.
     preprocessing
-        How pixels become network inputs.
+        Conversion of pixels to network inputs.
     """
 
     def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
@@ -147,7 +147,7 @@ class Preprocessor:
 
 
 class PatchPlan(Protocol):
-    """How the slices of a job are cut and stitched."""
+    """A way to cut the slices of a job into patches, and to stitch them."""
 
     @property
     def patches_per_slice(self) -> int:

@@ -110,9 +110,9 @@ def segment_slices(
     slices
         The image.
     preprocessing
-        How pixels become network inputs.
+        Conversion of pixels to network inputs.
     head
-        Which head is the prediction.
+        The head whose logits are the prediction.
     settings
         Device, tiles, threshold, clean-up.
     stop

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_emcad.annotation.label_rules import LabelRule
+from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import Notice
+from napari_emcad.inference.jobs import run_job
+from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
 from napari_emcad.interactive.familiarity import (
     adapted_config,
     task_familiarity,
     unfamiliar_message,
     validation_interval,
 )
+from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.preview import PreviewSchedule
 from napari_emcad.interactive.samples import read_planes
+from napari_emcad.interactive.task import training_task
+from napari_emcad.interactive.visible_region import VisibleRegion
+from napari_emcad.io.checkpoints.heads import with_class_names
+from napari_emcad.pipelines.segment import check_checkpoint, slices_for
 from napari_emcad.pipelines.train import train_job, trained_checkpoint
+from napari_emcad.training.presets import PRESETS
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from napari_emcad.inference.events import Region
-    from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingTask
-    from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.events import Snapshot, TrainingEvent
@@ -79,3 +89,80 @@ def snapshot_checkpoint(task: TrainingTask, snapshot: Snapshot) -> Checkpoint:
         best,
         len(state["epochs"]),
     )
+
+
+def fine_tune(
+    images: Iterable[Any],
+    scribbles: Iterable[Any],
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    device: str = "auto",
+    *,
+    classes: Sequence[str] | None = None,
+    preset: str = "scribbles",
+    stop: threading.Event | None = None,
+    on_event: Callable[[Any], object] | None = None,
+    **settings: Any,
+) -> TrainResult:
+    """Train a copy of a checkpoint on scribbles, as the Teach tab does.
+
+    Every fifth stroke of a class is held out, and the score on held-out pixels selects the best
+    epoch.
+
+    Parameters
+    ----------
+    images
+        Image arrays, as `segment` takes them.
+    scribbles
+        Integer arrays, one per image, of its shape without channels: class k is k, 255 is the
+        background, and 0 is unlabeled.
+    checkpoint
+        Checkpoint to start from; it does not change.
+    axes
+        A letter per axis of every image; None guesses as `segment` does.
+    device
+        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    classes
+        Names of the classes, if they are not those of the checkpoint.
+    preset
+        Name of a training configuration; see `napari_emcad.training.presets.PRESETS`.
+    stop
+        Set it from another thread to end after the current step with the best weights so far.
+    on_event
+        Called with the events of the training.
+    **settings
+        Single settings of the configuration, such as ``crops_per_epoch=80``.
+
+    Returns
+    -------
+    TrainResult
+        The trained checkpoint and the course of the training.
+
+    Raises
+    ------
+    LabelValueError
+        If a scribble is no class of the checkpoint.
+    ValueError
+        If nothing is annotated, arrays do not match, or a setting is unknown or out of bounds.
+    """
+    check_checkpoint(checkpoint)
+    if preset not in PRESETS:
+        raise ValueError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    start = checkpoint if classes is None else with_class_names(checkpoint, classes)
+    annotated = []
+    for number, (image, values) in enumerate(zip(images, scribbles, strict=True)):
+        slices, labels = slices_for(image, start, axes), np.asarray(values)
+        if labels.shape != slices.spatial_shape:
+            raise ValueError(
+                f"Image {number} has {slices.spatial_shape} pixels, its scribbles {labels.shape}; "
+                f"they must agree."
+            )
+        name = f"image {number}"
+        annotated.append(AnnotatedImage(number, name, slices, labels, LabelRule("scribbles")))
+    record = scan_annotations(annotated, Record(), len(start.classes)).frozen_split()
+    if not record.pixel_counts:
+        raise ValueError("Nothing is annotated: all scribbles are 0.")
+    config = PRESETS[preset].replace(**settings)
+    task = training_task(start, tuple(annotated), record, config, device)
+    job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())
+    return run_job(job, on_event)

@@ -11,9 +11,9 @@ def check_value(valid: bool, name: str, value: object, expected: str | tuple[str
     valid
         Whether the value is fine.
     name, value
-        The setting.
+        Name and value of the setting.
     expected
-        What it must be, or the names of which it must be one.
+        Description of valid values, or the valid names.
 
     Raises
     ------

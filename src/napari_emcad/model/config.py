@@ -54,7 +54,7 @@ class ModelConfig:
         Whether the depth-wise branches are parallel; otherwise a branch gets the input plus the
         outputs of the branches before it.
     aggregation
-        How the branches are joined: ``"add"`` or ``"concat"``.
+        Operation that joins the branches: ``"add"`` or ``"concat"``.
     lgag_kernel_size
         Odd kernel size of the attention gates, `LARGEST_KERNEL` at most; 1 makes their convolutions
         ungrouped.
@@ -107,7 +107,7 @@ class ModelConfig:
 
     @property
     def encoder_spec(self) -> EncoderSpec:
-        """What is known of this network's encoder."""
+        """Registry entry of this network's encoder."""
         return ENCODERS[self.encoder]
 
     @property

@@ -1,7 +1,7 @@
 """Tensors, published names and cost of the EMCAD decoder with its heads and the gray stem.
 
-What `model.decoder` builds, from the configuration alone: names, shapes, the names of the same
-tensors in the authors' files, and multiply-accumulates.
+Names and shapes of the tensors of `model.decoder` from the configuration alone, the names of the
+same tensors in the authors' files, and multiply-accumulates.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Head = Literal["finest", "sum"]
-"""Which logits are the prediction: those of stage 1, or the sum of all four."""
+"""The logits that are the prediction: those of stage 1, or the sum of all four."""
 
 
 class PvtEmcad(nn.Module):

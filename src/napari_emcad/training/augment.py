@@ -29,7 +29,7 @@ class Augmenter:
     Parameters
     ----------
     augmentation
-        Which changes, and how strong.
+        Kinds and strengths of the changes.
     crop
         Side of the crop in pixels.
     zoom

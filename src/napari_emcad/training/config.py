@@ -1,4 +1,4 @@
-"""How a network is trained, as frozen data; see `presets` for named configurations."""
+"""Training configuration as frozen data; see `presets` for named configurations."""
 
 from __future__ import annotations
 
@@ -112,9 +112,10 @@ class TrainingConfig:
     Parameters
     ----------
     loss, supervision
-        What is minimized, and on which maps; see `training.losses` and `training.supervision`.
+        Loss function, and the maps that it is computed on; see `training.losses` and
+        `training.supervision`.
     learning_rate, weight_decay
-        Of AdamW; norms and biases are not decayed.
+        Settings of AdamW; norms and biases are not decayed.
     encoder_rate
         Factor on the learning rate of the encoder.
     epochs
@@ -139,7 +140,7 @@ class TrainingConfig:
     drop_path
         Stochastic depth of the encoder.
     train
-        Which part is trained: the ``"decoder"`` alone; the encoder's deepest ``"stage4"`` as well;
+        Part that is trained: the ``"decoder"`` alone; the encoder's deepest ``"stage4"`` as well;
         from ``"stage3"`` or ``"stage2"`` on; or ``"all"``.
     pool
         Number of different crops; None draws new ones in every step. With a frozen encoder its maps

@@ -1,4 +1,4 @@
-"""Which parameters of a network are trained, and at which rate."""
+"""Freeze parts of a network, and group the trained parameters for the optimizer."""
 
 from __future__ import annotations
 

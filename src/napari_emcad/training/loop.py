@@ -53,7 +53,7 @@ def train(
     Parameters
     ----------
     trainer
-        Of a private copy of the network, because the network is changed.
+        Trainer of a private copy of the network, because the network is changed.
     slices, held_out
         Slices to train on, and slices to select the best epoch with.
     preprocessing, head

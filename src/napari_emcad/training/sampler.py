@@ -30,7 +30,7 @@ class Sampler:
     Parameters
     ----------
     slices
-        What to draw from; slices without any annotated pixel are left out.
+        Slices to draw from; those without any annotated pixel are left out.
     inputs
         Number of input channels of the network.
     preprocessing

@@ -1,4 +1,4 @@
-"""What a network is trained on: labeled slices, and batches of crops."""
+"""Training data: labeled slices, and batches of crops."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ _TYPES = {
     "tuple[float, float]": "two numbers, such as [0.5, 2]",
     "tuple[float, ...]": "numbers, such as [0.75, 1, 1.25]",
 }
-"""What a value must be, by the type of its field."""
+"""Descriptions of valid values by the type of a field."""
 
 
 def check_types(config: DataclassInstance) -> None:

@@ -44,7 +44,7 @@ class Trainer:
     network
         On the device that computes; it is changed.
     config
-        How to train.
+        Training configuration.
     """
 
     def __init__(self, network: PvtEmcad, config: TrainingConfig) -> None:

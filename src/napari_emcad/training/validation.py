@@ -40,13 +40,13 @@ def validate(
     network
         It is put into eval mode meanwhile.
     slices
-        With their labels.
+        Labeled slices.
     preprocessing
         Mean, standard deviation and zoom.
     stop
         Set it to end after the current slice; the result has fewer slices then.
     head
-        Which head is the prediction.
+        The head whose logits are the prediction.
     """
     scores = []
     with eval_mode(network):

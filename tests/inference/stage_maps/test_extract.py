@@ -1,4 +1,4 @@
-"""Maps of every stage: what they hold, where they lie, and how tiles join."""
+"""Stage maps: their values, their place on the image, and the blending of tiles."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ STAGES = tuple(STRIDES)
 
 
 def bare(checkpoint, **fields):
-    """Return a checkpoint that leaves pixels as they are."""
+    """Return a checkpoint without preprocessing."""
     return checkpoint.override(**{"intensity": "none", "mean": (0,), "std": (1,), **fields})
 
 
-# -- what maps hold
+# -- values of maps
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -87,8 +87,10 @@ def test_derived_maps_are_arithmetic_on_the_golden_logits(golden):
         found = inside[f"sum:{n}"].values
         np.testing.assert_allclose(found, total[0] if one else total, atol=1e-3)
         probability = inside[f"probability:{n}"].values
-        said = class_probabilities(heads[n][0])
-        np.testing.assert_allclose(probability, said[1] if one else said, atol=1e-4)
+        probabilities = class_probabilities(heads[n][0])
+        np.testing.assert_allclose(
+            probability, probabilities[1] if one else probabilities, atol=1e-4
+        )
         if n < 4:
             added = inside[f"delta:{n}"].values
             assert np.abs(added).max() <= 1
@@ -135,7 +137,7 @@ def test_a_class_is_its_channel_and_no_class_all_of_them(checkpoint, picture):
     np.testing.assert_allclose(maps["probability:2"].values.sum(0), 1, rtol=1e-5)
 
 
-def test_limits_say_how_to_show_a_map(checkpoint, picture):
+def test_maps_have_the_limits_of_their_kind(checkpoint, picture):
     maps = stage_maps(picture, checkpoint(), ["all", "flip_disagreement", "encoder:2:5"])[0]
     for name, each in maps.items():
         kind = name.split(":")[0]
@@ -146,20 +148,25 @@ def test_limits_say_how_to_show_a_map(checkpoint, picture):
         assert not each.diverging or low == -high
 
 
-def test_flips_are_predictions_on_mirror_images_turned_back(checkpoint, picture):
+def test_flip_disagreement_compares_predictions_on_mirror_images(checkpoint, picture):
     image, model = picture[:64, :64], checkpoint(num_classes=3)  # without padding
     views = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
-    said = [
+    probabilities = [
         class_probabilities(stage_maps(each, model, "logits:1")[0]["logits:1"].values)
         for each in views
     ]
-    back = [said[0], said[1][..., ::-1], said[2][:, ::-1], said[3][:, ::-1, ::-1]]
+    back = [
+        probabilities[0],
+        probabilities[1][..., ::-1],
+        probabilities[2][:, ::-1],
+        probabilities[3][:, ::-1, ::-1],
+    ]
     found = stage_maps(image, model, "flip_disagreement")[0]["flip_disagreement"].values
     np.testing.assert_allclose(found, mutual_information(back), atol=1e-4)
     assert found.max() > 1e-4
 
 
-def test_temperature_softens_doubt_alone(checkpoint, picture):
+def test_temperature_changes_uncertainty_alone(checkpoint, picture):
     names = ["entropy", "probability:1"]
     usual = stage_maps(picture, checkpoint(), names)[0]
     warm = stage_maps(picture, checkpoint(), names, temperature=50)[0]
@@ -170,7 +177,7 @@ def test_temperature_softens_doubt_alone(checkpoint, picture):
             stage_maps(picture, checkpoint(), temperature=wrong)
 
 
-def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
+def test_maps_are_read_only(checkpoint, picture):
     inside = stage_maps(picture, checkpoint(), ["all", "decoder:1:3"])
     for each in inside[0].values():
         for shown in (each, each.transpose()):
@@ -183,7 +190,7 @@ def test_maps_that_are_kept_cannot_be_written_to(checkpoint, picture):
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 3000), st.integers(1, 3000), st.floats(0.125, 8), st.integers(32, 700))
-def test_maps_cover_the_image_and_no_map_pixel_is_idle(height, width, zoom, tile):
+def test_maps_cover_the_image_and_no_map_pixel_is_superfluous(height, width, zoom, tile):
     from napari_emcad import Preprocessing
 
     image = np.broadcast_to(np.uint8(0), (height, width))
@@ -226,16 +233,16 @@ def test_a_map_of_stride_32_is_exact_to_a_millionth(checkpoint):
     assert found[0]["spatial:4"].extent == ((-0.5, 511.5), (-0.5, 511.5))
 
 
-def test_maps_follow_what_they_show(as_it_is, checkpoint, monkeypatch):
-    """Replace the heads by the mean under each map pixel: its values tell where it lies."""
+def test_maps_lie_on_the_pixels_that_they_show(as_it_is, checkpoint, monkeypatch):
+    """Replace the heads by the mean under a map pixel, so that its values show its place."""
     size, zoom = (70, 90), 1.5
     ramp = np.add.outer(np.arange(size[0]) * 1.0, np.arange(size[1]) * 1000.0).astype(np.float32)
 
-    def look(looker, piece, keys):
-        x = torch.tensor(piece.pixels)[:1]
+    def record(recorder, patch, keys):
+        x = torch.tensor(patch.pixels)[:1]
         return {k: F.avg_pool2d(x, STRIDES[k.stage]).numpy() for k in keys}
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", look)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", record)
     for tile in (512, 64):
         maps = stage_maps(ramp, as_it_is.override(zoom=zoom), "logits", "YX", tile=tile)[0]
         for each in maps.values():
@@ -254,7 +261,7 @@ def test_a_scope_moves_maps_to_its_corner(checkpoint, picture):
     assert part.offset == pytest.approx((cut.offset[0] + 10, cut.offset[1] + 21))
 
 
-def test_columns_before_rows_stay_so(checkpoint, picture):
+def test_maps_of_a_transposed_image_are_transposed(checkpoint, picture):
     usual = stage_maps(picture, checkpoint(num_classes=3), ["logits", "encoder:3"], "YXC")[0]
     turned = picture.transpose(1, 0, 2)
     found = stage_maps(turned, checkpoint(num_classes=3), ["logits", "encoder:3"], "XYC",
@@ -278,14 +285,14 @@ def test_resized_slices_have_another_factor_along_each_axis(checkpoint, picture)
 
 @pytest.fixture
 def local(monkeypatch):
-    """Make every map depend on its own pixels alone, so that context cannot change it."""
+    """Make all maps depend on their own pixels alone, so that context cannot change them."""
 
-    def look(looker, piece, keys):
-        x = torch.tensor(piece.pixels)[:1]
-        widths = looker._network.config.widths
+    def record(recorder, patch, keys):
+        x = torch.tensor(patch.pixels)[:1]
+        widths = recorder._network.config.widths
         return {k: _local(F.avg_pool2d(x, k.stride), k, widths) for k in keys}
 
-    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", look)
+    monkeypatch.setattr("napari_emcad.inference.stage_maps.recorder.MapRecorder._record", record)
 
 
 def _local(mean, key, widths):
@@ -389,7 +396,7 @@ def test_channel_attention_of_tiles_is_their_mean(checkpoint, picture):
 
 
 class Lazy:
-    """A slide that remembers how large a part was read at once."""
+    """A slide that records the largest part that was read at once."""
 
     shape, dtype, largest = (9000, 6000), np.dtype(np.uint8), 0
 
@@ -452,11 +459,11 @@ def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
 
     stop, calls, real = threading.Event(), [], module.MapRecorder._record
 
-    def stopping(looker, piece, keys):
-        calls.append(piece)
+    def stopping(recorder, patch, keys):
+        calls.append(patch)
         if len(calls) == 3:
             stop.set()
-        return real(looker, piece, keys)
+        return real(recorder, patch, keys)
 
     monkeypatch.setattr(module.MapRecorder, "_record", stopping)
     inside = stage_maps(picture, checkpoint(), maps, tile=32, overlap=0.5, stop=stop)
@@ -472,7 +479,7 @@ def test_a_stop_acts_within_a_tile(checkpoint, picture, maps, monkeypatch):
 
 
 def drained(job):
-    """Return a job's events and what it returned."""
+    """Return a job's events and its result."""
     events = []
     while True:
         try:
@@ -488,10 +495,10 @@ def test_when_memory_runs_out_the_tile_is_halved(checkpoint, picture, monkeypatc
     expected = stage_maps(large, checkpoint(), ["gate:1", "decoder:2"], tile=64)[0]
     real = module.MapRecorder._record
 
-    def short(looker, piece, keys):
-        if piece.pixels[0].size > 64 * 64:
+    def short(recorder, patch, keys):
+        if patch.pixels[0].size > 64 * 64:
             raise torch.OutOfMemoryError
-        return real(looker, piece, keys)
+        return real(recorder, patch, keys)
 
     monkeypatch.setattr(module.MapRecorder, "_record", short)
     events = []
@@ -505,7 +512,7 @@ def test_when_memory_runs_out_the_tile_is_halved(checkpoint, picture, monkeypatc
         np.testing.assert_array_equal(found[name].values, each.values)
 
 
-def test_memory_that_is_short_for_the_smallest_tile_is_said(checkpoint, picture, monkeypatch):
+def test_short_memory_for_the_smallest_tile_is_reported(checkpoint, picture, monkeypatch):
     def short(*_):
         raise torch.OutOfMemoryError
 
@@ -514,17 +521,17 @@ def test_memory_that_is_short_for_the_smallest_tile_is_said(checkpoint, picture,
         stage_maps(picture, checkpoint(), "gate:1")[0]
 
 
-def test_nothing_is_recorded_that_was_not_asked_for(checkpoint, picture, monkeypatch):
+def test_only_requested_maps_are_recorded(checkpoint, picture, monkeypatch):
     from napari_emcad.inference.stage_maps import recorder as module
 
-    asked, real = [], module.MapRecorder._record
+    requested, real = [], module.MapRecorder._record
     monkeypatch.setattr(
-        module.MapRecorder, "_record", lambda *given: asked.append(given[2]) or real(*given)
+        module.MapRecorder, "_record", lambda *given: requested.append(given[2]) or real(*given)
     )
     stage_maps(picture, checkpoint(), ["sum:3", "gate:1", "probability:4"])[0]
-    assert [str(key) for key in asked[0]] == ["logits:4", "logits:3", "gate:1"]
+    assert [str(key) for key in requested[0]] == ["logits:4", "logits:3", "gate:1"]
     stage_maps(picture, checkpoint(), ["entropy"])[0]
-    assert [str(key) for key in asked[1]] == ["logits:1"]
+    assert [str(key) for key in requested[1]] == ["logits:1"]
 
 
 def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
@@ -533,7 +540,7 @@ def test_values_can_be_kept_and_are_single_precision(checkpoint, picture):
         assert each.values.flags.c_contiguous, name
 
 
-def test_nothing_is_kept_when_the_job_has_ended(checkpoint, picture):
+def test_a_finished_job_keeps_no_memory(checkpoint, picture):
     slices = as_slices(picture, 3, "YXC")
     network, wanted = (
         checkpoint().network(),

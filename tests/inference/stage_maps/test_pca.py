@@ -16,7 +16,7 @@ def features():
     return (mixed @ fields + noise + 5).reshape(6, 20, 30).astype(np.float32)
 
 
-def test_directions_are_those_of_most_variance(features):
+def test_directions_have_the_largest_variance(features):
     colors = fit_pca_colors(sample_pixels(features))
     flat = features.reshape(6, -1)
     _, _, expected = np.linalg.svd((flat - flat.mean(1, keepdims=True)).T, full_matrices=False)
@@ -35,11 +35,11 @@ def test_signs_do_not_depend_on_the_order_of_pixels(features):
 
 def test_colors_are_0_to_1_and_use_the_range(features):
     colors = fit_pca_colors(sample_pixels(features))
-    painted = colors.to_rgb(colors.project(features))
-    assert painted.shape == (3, 20, 30)
-    assert painted.dtype == np.float32
-    np.testing.assert_allclose(painted.min((1, 2)), 0)
-    np.testing.assert_allclose(painted.max((1, 2)), 1)
+    rgb = colors.to_rgb(colors.project(features))
+    assert rgb.shape == (3, 20, 30)
+    assert rgb.dtype == np.float32
+    np.testing.assert_allclose(rgb.min((1, 2)), 0)
+    np.testing.assert_allclose(rgb.max((1, 2)), 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 5)])
@@ -49,7 +49,7 @@ def test_features_that_do_not_vary_are_gray(size):
     np.testing.assert_array_equal(colors.to_rgb(colors.project(flat)), 0.5)
 
 
-def test_projecting_and_blending_may_change_places(features):
+def test_projection_and_blending_commute(features):
     colors = fit_pca_colors(sample_pixels(features))
     mean = colors.project(0.3 * features + 0.7 * features[:, ::-1])
     both = 0.3 * colors.project(features) + 0.7 * colors.project(features[:, ::-1])

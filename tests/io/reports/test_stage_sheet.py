@@ -64,7 +64,7 @@ def test_map_pixels_beyond_the_image_are_cropped():
 
 
 def test_zero_of_a_signed_map_is_white():
-    drawn = panel(a_map("adds"), sheet())
+    drawn = panel(a_map("delta"), sheet())
     assert (drawn == 0xF7).all()
 
 

@@ -142,7 +142,7 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
 
 def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, nuclei):
     panel.stages.panel.set_value(
-        StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "adds"))
+        StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "delta"))
     )
     click(qtbot, panel)
     shown(panel)
@@ -154,7 +154,7 @@ def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, 
         assert tuple(layer.contrast_limits) == expected[name].limits
     assert found["gate:3"].name == "nuclei · stage 3 · gate"
     assert found["entropy"].name == "nuclei · entropy"
-    assert found["adds:2"].colormap.name == "blue white red"
+    assert found["delta:2"].colormap.name == "blue white red"
     assert "Computed in" in panel.job_bar.message
     assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
 
@@ -217,7 +217,7 @@ def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtb
 
 
 def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
-    kinds = ("probability", "gate", "adds", "entropy", "disagreement")
+    kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
     shown(panel)

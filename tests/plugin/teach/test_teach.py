@@ -180,6 +180,7 @@ def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, mo
     assert len(ticks) > 20
 
 
+@pytest.mark.slow
 def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
     """H15, H16."""
     before = networks()

@@ -28,7 +28,7 @@ views in memory."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlendedMaps:
-    """What was recorded of one slice, blended over its tiles, with the padding of the network.
+    """Recorded maps of one slice, blended over its tiles, with the padding of the network.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class BlendedMaps:
     num_classes
         Number of channels of a head.
     head
-        Which head is the prediction.
+        The head whose logits are the prediction.
     temperature
         Divisor of the logits for maps of uncertainty.
     colors

@@ -24,7 +24,7 @@ class Canvases:
     Parameters
     ----------
     grid
-        How the slice is cut.
+        Grid of the slice.
 
     Attributes
     ----------

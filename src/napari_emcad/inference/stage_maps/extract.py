@@ -81,9 +81,9 @@ def extract_stage_maps(
     slices
         The image.
     preprocessing
-        How pixels become network inputs.
+        Conversion of pixels to network inputs.
     request
-        Which maps.
+        The requested maps, head and temperature.
     settings
         Device, tile, overlap and precision count; tiles are computed one by one.
     stop

@@ -25,7 +25,7 @@ _OLD_KINDS = {"adds": "delta", "flips": "flip_disagreement"}
 
 @dataclass(frozen=True, slots=True)
 class MapKey:
-    """Which map; `str` gives its short name, such as ``gate:2`` or ``decoder:1:17``.
+    """The name of a map; `str` gives its short form, such as ``gate:2`` or ``decoder:1:17``.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class MapKey:
 
     @property
     def spec(self) -> MapSpec:
-        """What is known of this kind of map."""
+        """Registry entry of this kind of map."""
         return map_spec(self.kind)
 
     @property
@@ -104,7 +104,7 @@ class StageMap:
     Attributes
     ----------
     key
-        Which map.
+        Name of the map.
     values
         ``(h, w)`` float32; ``(K, h, w)`` for all of several classes, background first;
         ``(3, h, w)`` red, green, blue in 0 … 1 for colors; ``(C,)`` for channel attention, the

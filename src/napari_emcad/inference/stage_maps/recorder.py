@@ -40,9 +40,9 @@ class MapRecorder:
     network
         In eval mode, on the device.
     request
-        Which maps are requested.
+        The requested maps, head and temperature.
     device
-        Where to compute.
+        Device of the network.
     full_precision
         Whether to compute in float32 where half precision would be faster.
     """

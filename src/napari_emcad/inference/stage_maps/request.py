@@ -1,4 +1,4 @@
-"""What is requested of a network's inside."""
+"""The request for stage maps of a network."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MapRequest:
-    """Which maps of a network are requested.
+    """A request for maps of a network.
 
     Parameters
     ----------
     keys
         From `napari_emcad.inference.stage_maps.keys.parse_map_keys`.
     head
-        Which head is the prediction, for maps of uncertainty.
+        The head whose logits are the prediction, for maps of uncertainty.
     temperature
         Divisor of the logits for maps of uncertainty, see
         `napari_emcad.inference.uncertainty.fit_temperature`.
@@ -47,7 +47,7 @@ class MapRequest:
 
     @property
     def recorded_keys(self) -> tuple[MapKey, ...]:
-        """What has to be recorded from the network for these maps, without repetition."""
+        """Keys of everything that must be recorded for these maps, without repetition."""
         logits, others = [], []
         for key in self.keys:
             heads = key.spec.heads(key.map_stage, self.head)

@@ -145,7 +145,7 @@ def read_dataset(
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
             labels = _read_matching_labels(image_path, label_path, stack)
             target = _target(labels, classes, foreground)
-            image_slices = tuple(_slices(image_path.name, stack, target, preprocessing))
+            image_slices = tuple(labeled_slices_of(image_path.name, stack, target, preprocessing))
         except (ValueError, TypeError) as error:
             named = image_path.name in str(error)
             message = str(error) if named else f"{image_path.name}: {error}"
@@ -208,9 +208,22 @@ def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDAr
     return values.astype(np.int16)
 
 
-def _slices(
+def labeled_slices_of(
     image: str, slices: Slices, target: NDArray[np.int16], preprocessing: Preprocessing
 ) -> Iterator[LabeledSlice]:
+    """Yield the slices of an image with their targets.
+
+    Parameters
+    ----------
+    image
+        Name of the image.
+    slices
+        The image.
+    target
+        Class of each pixel, of the image's spatial shape.
+    preprocessing
+        Normalization of intensities; a fixed size resizes slices and targets.
+    """
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
         name = f"{image} [{number}]" if several else image

@@ -1,0 +1,1 @@
+"""Parts of `pretrain.py`: pictures, views of them, and the networks."""

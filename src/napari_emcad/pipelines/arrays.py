@@ -1,0 +1,154 @@
+"""Training and evaluation of a checkpoint on arrays."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.annotation.label_rules import LabelRule, mask_255_to_1, target_of
+from napari_emcad.inference.jobs import run_job
+from napari_emcad.io.checkpoints.heads import with_class_names
+from napari_emcad.io.images.dataset import labeled_slices_of
+from napari_emcad.io.images.pixel_size import PIXEL
+from napari_emcad.pipelines.evaluate import ImageScore, class_hd95, class_scores
+from napari_emcad.pipelines.segment import check_checkpoint, segment, slices_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.train import TrainResult
+    from napari_emcad.training.samples import LabeledSlice
+
+
+def train(
+    images: Iterable[Any],
+    labels: Iterable[Any],
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    device: str = "auto",
+    *,
+    classes: Sequence[str] | None = None,
+    preset: str = "from-scratch",
+    held_out: float = 0.2,
+    stop: threading.Event | None = None,
+    on_event: Callable[[Any], object] | None = None,
+    **settings: Any,
+) -> TrainResult:
+    """Train a copy of a checkpoint on completely labeled images.
+
+    Parameters
+    ----------
+    images
+        Image arrays, as `segment` takes them.
+    labels
+        Integer arrays, one per image, of its shape without channels: class k is k, 0 is the
+        background, and -1 is ignored. A mask of 0 and 255 has the class 1.
+    checkpoint
+        Checkpoint to start from; it does not change. See `initialize_checkpoint`.
+    axes
+        A letter per axis of every image; None guesses as `segment` does.
+    device
+        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    classes
+        Names of the classes, if they are not those of the checkpoint.
+    preset
+        Name of a training configuration; see `napari_emcad.training.presets.PRESETS`.
+    held_out
+        Share of the images whose score selects the best epoch; 0 keeps the last epoch.
+    stop
+        Set it from another thread to end after the current step with the best weights so far.
+    on_event
+        Called with the `StepEnd` and `EpochEnd` events of the training.
+    **settings
+        Single settings of the configuration, such as ``epochs=20``.
+
+    Returns
+    -------
+    TrainResult
+        The trained checkpoint and the course of the training.
+
+    Raises
+    ------
+    ValueError
+        If images and labels do not match, or a setting is unknown or out of bounds.
+    """
+    from napari_emcad.pipelines.train import split, train_job
+    from napari_emcad.training.presets import PRESETS
+
+    check_checkpoint(checkpoint)
+    if preset not in PRESETS:
+        raise ValueError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    config = PRESETS[preset].replace(**settings)
+    start = checkpoint if classes is None else with_class_names(checkpoint, classes)
+    slices: list[LabeledSlice] = []
+    for number, (image, truth) in enumerate(zip(images, labels, strict=True)):
+        stack = slices_for(image, start, axes)
+        values = np.asarray(truth)
+        if values.shape != stack.spatial_shape:
+            raise ValueError(
+                f"Image {number} has {stack.spatial_shape} pixels, its labels {values.shape}; "
+                f"they must agree."
+            )
+        target = target_of(mask_255_to_1(values), LabelRule("mask"), len(start.classes))
+        slices += labeled_slices_of(f"image {number}", stack, target, start.preprocessing)
+    training, validation = split(slices, held_out, config.seed)
+    stop = stop or threading.Event()
+    return run_job(train_job(start, training, validation, config, stop, device), on_event)
+
+
+def evaluate(
+    images: Iterable[Any],
+    labels: Iterable[Any],
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    device: str = "auto",
+    *,
+    scale: Mapping[str, float] | None = None,
+    unit: str = PIXEL,
+    **options: Any,
+) -> list[ImageScore]:
+    """Segment images and score the results against their labels.
+
+    Parameters
+    ----------
+    images
+        Image arrays, as `segment` takes them.
+    labels
+        Integer arrays, one per image, of its shape without channels. For a binary network all
+        values above 0 are the object, else class k is k.
+    checkpoint
+        Checkpoint to evaluate.
+    axes
+        A letter per axis of every image; None guesses as `segment` does.
+    device
+        ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    scale
+        Pixel size by axis letter for Hausdorff distances; None measures them in pixels.
+    unit
+        Unit of `scale`.
+    **options
+        Options of `segment`, such as ``tile=1024``.
+
+    Returns
+    -------
+    list of ImageScore
+        Dice, IoU, precision, recall and the 95th percentile of the Hausdorff distance by class.
+
+    Raises
+    ------
+    ValueError
+        If images and labels do not match, or a label is no class of the checkpoint.
+    """
+    check_checkpoint(checkpoint)
+    classes = len(checkpoint.classes)
+    scores = []
+    for number, (image, truth) in enumerate(zip(images, labels, strict=True)):
+        result = segment(image, checkpoint, axes, device, **options)
+        target = np.asarray(truth)
+        by_class = class_scores(result.labels, target, classes)
+        distances = class_hd95(result.labels, target, classes, result.axes, scale or {})
+        scores.append(ImageScore(f"image {number}", by_class, distances, unit))
+    return scores
