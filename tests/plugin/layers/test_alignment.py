@@ -16,7 +16,7 @@ from napari_emcad.plugin.layers.geometry import layer_geometry, levels
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 @settings(max_examples=40, deadline=None)
 @given(placed_images(), st.sampled_from([0, 1]))
-def test_every_pixel_center_lands_where_the_image_has_it(image, number):
+def test_pixel_centers_of_image_and_result_coincide(image, number):
     level = levels(image)[number]
     result = Labels(
         np.zeros(level.array.shape, np.uint8), **layer_geometry(image, (0, 1, 2), level)
@@ -54,7 +54,7 @@ def test_a_dropped_axis_leaves_the_others_in_place(data):
     assert [str(unit) for unit in result.units] == ["micrometer", "micrometer"]
 
 
-def test_plain_attributes_stay_plain():
+def test_scale_and_rotation_are_copied_instead_of_an_affine():
     """What the user wrote is what the result says, not an equivalent affine."""
     image = Image(np.zeros((8, 9)), scale=(2, 3), translate=(1, 4), rotate=30, shear=[0.1])
     place = layer_geometry(image, (0, 1), levels(image)[0])
@@ -66,7 +66,7 @@ def test_plain_attributes_stay_plain():
 
 
 @pytest.mark.parametrize("factor", [2, 4, 32])
-def test_coarse_grids_have_the_half_pixel_term(factor):
+def test_coarse_levels_are_shifted_by_half_a_pixel(factor):
     fine = np.zeros((64, 64), np.uint8)
     image = Image([fine, fine[::factor, ::factor]], multiscale=True, scale=(0.5, 0.5))
     place = layer_geometry(image, (0, 1), levels(image)[1])
@@ -87,7 +87,7 @@ def test_a_result_follows_an_image_that_was_moved(panel, finish):
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
 
 
-def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, dock, finish, nuclei):
+def test_slices_follow_their_slider_if_channels_come_after_them(viewer, dock, finish, nuclei):
     """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
     dim = (nuclei * 0.5).astype(np.uint8)
     planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]
