@@ -25,7 +25,8 @@ import torch
 import napari_emcad
 from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dataset
 from napari_emcad.io.run_folder import TrainingRun
-from napari_emcad.pipelines.evaluate import METRICS, evaluate
+from napari_emcad.pipelines.evaluate import evaluate
+from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.pipelines.train import teach
 from napari_emcad.training.events import EpochEnd, Snapshot
 from napari_emcad.training.presets import PRESETS

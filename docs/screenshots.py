@@ -167,9 +167,9 @@ def stages(viewer: napari.Viewer) -> None:
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages.panel._follow.setChecked(True)
     _look(panel, kinds)
-    reach = panel.stages.panel._reach
+    reach = panel.stages.panel.suggest._range
     reach.setCurrentIndex(reach.findData(True))
-    panel.stages.panel._suggest.click()
+    panel.stages.panel.suggest._suggest.click()
     _ready(panel)
     _wait_for(lambda: not panel.stages.controller._waiting)
     _wait(1)  # the maps follow to the slice of the first place
@@ -189,7 +189,7 @@ def stages_beside(viewer: napari.Viewer) -> None:
     panel = show_panel(viewer)
     _ready(panel)
     _look(panel, ("probability", "gate", "decoder", "delta", "entropy", "disagreement"))
-    panel.stages.panel._beside.click()
+    panel.stages.panel._side_by_side.click()
 
 
 def calibrated(viewer: napari.Viewer) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.intermediates import StageOutput
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.arrays import evaluate, train
-    from napari_emcad.pipelines.evaluate import ImageScore
+    from napari_emcad.pipelines.scores import ImageScore
     from napari_emcad.pipelines.segment import Segmentation, segment
     from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
     from napari_emcad.pipelines.train import TrainResult
@@ -50,7 +50,7 @@ _HOMES = {
     "CheckpointError": "io.checkpoints.sniff",
     "ClassLabel": "io.checkpoints.classes",
     "CleanUp": "imaging.regions",
-    "ImageScore": "pipelines.evaluate",
+    "ImageScore": "pipelines.scores",
     "InferenceSettings": "inference.events",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",

@@ -24,7 +24,7 @@ from napari_emcad import (
     write_checkpoint,
 )
 from napari_emcad.io.images.pixel_size import read_pixel_size
-from napari_emcad.pipelines.evaluate import METRICS
+from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.training.metrics import hausdorff95
 
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_emcad import CleanUp, InferenceSettings, Region, segment
 from napari_emcad.inference.postprocess import label_dtype
-from napari_emcad.pipelines.segment import placed, segment_job, slices_for
+from napari_emcad.pipelines.segment import segment_job, slices_for, write_region
 
 SEPARATE = CleanUp(separate=True)
 
@@ -71,7 +71,7 @@ def test_objects_beyond_65535_are_wider_and_none_is_lost(as_it_is, logits, befor
     assert [each.labels.dtype for each in regions] == dtypes
     labels = np.zeros((2, 40, 64), np.uint16)
     for each in regions:
-        labels = placed(labels, each)
+        labels = write_region(labels, each)
     assert labels.dtype == dtypes[-1]
     assert set(np.unique(labels)) == {0, before + 1, before + 2, before + 3}
 
@@ -127,7 +127,7 @@ def test_a_label_type_holds_the_largest_label(largest, dtype):
 def test_placing_a_region_never_narrows_the_type():
     wide = np.zeros((4, 5), np.uint32)
     narrow = Region((slice(1, 3), slice(0, 5)), np.full((2, 5), 9, np.uint8), None)
-    result = placed(wide, narrow)
+    result = write_region(wide, narrow)
     assert result is wide
     assert result.dtype == np.uint32
     assert result[1:3].tolist() == [[9] * 5] * 2

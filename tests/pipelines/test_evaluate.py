@@ -17,18 +17,15 @@ from hypothesis.extra import numpy as arrays
 from napari_emcad import bundled_checkpoint, read_checkpoint
 from napari_emcad.io.images.read import ImageFileError
 from napari_emcad.pipelines import evaluate as evaluate_module
-from napari_emcad.pipelines.evaluate import (
+from napari_emcad.pipelines.evaluate import as_sheet_row, evaluate, evaluate_cases, keep_worst
+from napari_emcad.pipelines.scores import (
     METRICS,
     ImageScore,
     class_hd95,
     class_scores,
-    compare,
-    evaluate,
-    exhibited,
-    keep_worst,
     mean_of_defined,
     mean_over_images,
-    pooled,
+    pool_scores,
 )
 from napari_emcad.training.metrics import Scores, hausdorff95, score
 
@@ -57,7 +54,7 @@ def test_one_class_is_all_that_is_not_zero(predicted, truth):
 
 @settings(deadline=None, database=None, derandomize=True)
 @given(masks, masks)
-def test_each_of_several_classes_is_scored_alone(predicted, truth):
+def test_several_classes_are_scored_separately(predicted, truth):
     scores = class_scores(predicted, truth, 2)
     assert list(scores) == [1, 2]
     for k, each in scores.items():
@@ -75,13 +72,13 @@ def test_a_0_255_mask_is_class_1():
 @pytest.mark.parametrize(
     ("truth", "named"), [([[0, 4]], "4"), ([[0, -1]], "-1"), ([[9, 255]], "255")]
 )
-def test_values_that_are_no_classes_are_refused_by_name(truth, named):
+def test_values_that_are_not_classes_are_refused(truth, named):
     with pytest.raises(ValueError, match=rf"value {named};.*1 to 3"):
         class_scores(np.zeros((1, 2), np.uint8), np.array(truth), 3)
 
 
 @pytest.mark.parametrize("classes", [1, 2])
-def test_other_shapes_are_refused(classes):
+def test_different_shapes_are_refused(classes):
     with pytest.raises(ValueError, match=r"\(2, 2\).*\(1, 2\)"):
         class_scores(np.zeros((2, 2), np.uint8), np.zeros((1, 2), np.uint8), classes)
 
@@ -95,19 +92,19 @@ def test_empty_masks_agree_and_a_missed_object_scores_nothing():
     assert class_scores(something, nothing, 1)[1].dice == 0
 
 
-def test_means_weigh_images_alike_and_pools_weigh_pixels_alike():
+def test_means_weight_images_equally_and_pools_weight_pixels_equally():
     small = ImageScore("small", {1: Scores(1, 0, 0), 2: Scores(0, 1, 1)})
     large = ImageScore("large", {1: Scores(100, 0, 100), 2: Scores(50, 50, 0)})
     assert small.mean("dice") == 0.5
     assert large.mean("recall") == pytest.approx((0.5 + 1) / 2)
     assert mean_over_images([small, large], "recall") == pytest.approx((0.5 + 0.75) / 2)
-    assert pooled(iter([small, large])) == {1: Scores(101, 0, 100), 2: Scores(50, 51, 1)}
+    assert pool_scores(iter([small, large])) == {1: Scores(101, 0, 100), 2: Scores(50, 51, 1)}
 
 
 # -- distances
 
 
-def test_each_class_has_its_distance():
+def test_every_class_has_a_distance():
     truth, predicted = np.zeros((2, 20, 30), np.uint8)
     truth[5, 5:9], predicted[5, 8:12] = 1, 1
     truth[15, 20:23], predicted[12, 20:23] = 2, 2
@@ -116,7 +113,7 @@ def test_each_class_has_its_distance():
     assert expected[2] == 6.0
 
 
-def test_distances_of_a_stack_run_through_it_whatever_the_order_of_its_axes():
+def test_distances_of_a_stack_do_not_depend_on_the_order_of_axes():
     truth, predicted = np.zeros((2, 6, 20, 30), np.uint8)
     truth[1, 5:15, 5:20], predicted[4, 5:15, 5:20] = 1, 1
     scale = {"Z": 7.0, "Y": 50.0, "X": 90.0}
@@ -126,7 +123,7 @@ def test_distances_of_a_stack_run_through_it_whatever_the_order_of_its_axes():
 
 
 @pytest.mark.parametrize(("axes", "axis"), [("TYX", 0), ("YXT", -1), ("YTX", 1)])
-def test_there_is_no_distance_through_time(axes, axis):
+def test_distances_are_not_measured_along_time(axes, axis):
     truth, predicted = np.zeros((2, 4, 20, 30), np.uint8)
     truth[0, 5, 5], predicted[0, 5, 8] = 1, 1
     truth[1, 5, 5], predicted[1, 5, 10] = 1, 1
@@ -136,7 +133,7 @@ def test_there_is_no_distance_through_time(axes, axis):
     assert class_hd95(*moved, 1, axes, {}) == {1: pytest.approx((3 + 5 + 0) / 3)}
 
 
-def test_means_are_of_what_is_defined_and_say_of_how_much():
+def test_mean_of_defined_returns_the_mean_and_the_number_of_defined_distances():
     assert mean_of_defined([1.0, nan, 3.0]) == (2.0, 2)
     mean, number = mean_of_defined([nan])
     assert isnan(mean)
@@ -183,7 +180,7 @@ def test_images_are_scored_one_after_another(segmented, pair):
     assert list(running) == []
 
 
-def test_given_axes_count_more_than_those_of_the_file(segmented, pair):
+def test_given_axes_replace_those_of_the_file(segmented, pair):
     image = np.zeros((3, 4, 5), np.uint8)
     list(evaluate([pair(image, image)], bundled_checkpoint(), axes="ZYX"))
     assert segmented[0][1] == "ZYX"
@@ -223,7 +220,7 @@ def test_distances_have_the_unit_of_the_image_file(segmented, bar, tmp_path):
     assert (scored.hd95, scored.unit) == ({1: 0.25}, "µm")
 
 
-def test_a_given_scale_counts_more_than_that_of_the_file(segmented, bar, tmp_path):
+def test_a_given_scale_replaces_that_of_the_file(segmented, bar, tmp_path):
     sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
     files = calibrated(tmp_path, "a", bar, **sizes)
     scale = {"Y": 1.0, "X": 3.0}
@@ -235,7 +232,7 @@ def test_a_given_scale_counts_more_than_that_of_the_file(segmented, bar, tmp_pat
     ("slices", "depth", "unit"),
     [(3, {}, "pixel"), (1, {}, "µm"), (3, {"PhysicalSizeZ": 2.0}, "µm")],
 )
-def test_a_stack_whose_file_does_not_tell_its_steps_counts_pixels(
+def test_distances_are_in_pixels_if_the_file_lacks_the_slice_spacing(
     slices, depth, unit, segmented, bar, tmp_path
 ):
     sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, **depth}
@@ -264,7 +261,7 @@ def test_an_axis_of_one_entry_needs_no_size(segmented, bar, tmp_path):
 # -- the worst
 
 
-def test_the_worst_are_kept_in_order_and_as_small_pictures(segmented, pair):
+def test_the_worst_cases_are_sorted_and_have_small_images(segmented, pair):
     image = np.zeros((900, 1000), np.uint16)
     image[100:800, 100:900] = 4000
     checkpoint, files = bundled_checkpoint(), []
@@ -273,7 +270,7 @@ def test_the_worst_are_kept_in_order_and_as_small_pictures(segmented, pair):
         truth[top:800, 100:900] = 1
         files.append(pair(image, truth, f"{number}.tif"))
     kept = ()
-    for case in compare(files, checkpoint):
+    for case in evaluate_cases(files, checkpoint):
         kept = keep_worst(kept, case, 3)
         assert len(kept) <= 3
     assert [shown.name for _, shown in kept] == ["2.tif", "3.tif", "0.tif"]
@@ -286,7 +283,7 @@ def test_the_worst_are_kept_in_order_and_as_small_pictures(segmented, pair):
 
 
 @pytest.mark.parametrize(("axes", "order"), [("TZYX", (0, 1, 2, 3)), ("YXTZ", (2, 3, 0, 1))])
-def test_of_a_stack_the_slice_with_most_wrong_pixels_is_shown(axes, order, segmented, pair):
+def test_the_row_of_a_stack_is_the_slice_with_the_most_wrong_pixels(axes, order, segmented, pair):
     image = np.zeros((2, 3, 40, 50), np.uint8)
     image[:, :, 10:30, 10:40] = 200
     truth = image // 200
@@ -294,8 +291,8 @@ def test_of_a_stack_the_slice_with_most_wrong_pixels_is_shown(axes, order, segme
     truth[0, 1, 10:12] = 0
     image[1, 2, 0, 0] = 255
     turned = [np.transpose(each, np.argsort(order)) for each in (image, truth)]
-    (case,) = compare([pair(*turned)], bundled_checkpoint(), axes)
-    shown = exhibited(case)
+    (case,) = evaluate_cases([pair(*turned)], bundled_checkpoint(), axes)
+    shown = as_sheet_row(case)
     assert shown.name == "a.tif, T = 1, Z = 2"
     share = np.count_nonzero(shown.truth) / np.count_nonzero(shown.predicted)
     assert share == pytest.approx(5 / 20, abs=0.02)
@@ -330,7 +327,7 @@ def tiled(rows):
 
 @real
 @pytest.mark.slow
-def test_mean_dice_of_real_nuclei_is_the_published_one(rows, tiled):
+def test_mean_dice_of_real_nuclei_equals_the_published_value(rows, tiled):
     assert len(rows) == len(tiled) == 65
     assert mean_over_images(tiled, "dice") == pytest.approx(0.9083, abs=0.002)
 
@@ -339,14 +336,14 @@ def test_mean_dice_of_real_nuclei_is_the_published_one(rows, tiled):
 @pytest.mark.parametrize(
     ("kind", "dice"), [("dark", 0.9182), ("color", 0.8855), ("bright", 0.7131)]
 )
-def test_mean_dice_of_each_kind_of_image_is_the_published_one(kind, dice, rows, tiled):
+def test_mean_dice_of_every_kind_of_image_equals_the_published_value(kind, dice, rows, tiled):
     chosen = [each for each, row in zip(tiled, rows, strict=True) if row["kind"] == kind]
     assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.004)
 
 
 @real
 @pytest.mark.slow
-def test_whole_images_score_as_published(rows, tiled):
+def test_whole_images_have_the_published_scores(rows, tiled):
     large = [row for row in rows if is_large(row)]  # of the others a tile is the whole
     whole = evaluate(map(files_of, large), read_checkpoint(PUBLISHED), tile=2048)
     scores = [next(whole) if is_large(row) else each for row, each in zip(rows, tiled, strict=True)]
@@ -358,7 +355,7 @@ def test_whole_images_score_as_published(rows, tiled):
 
 @real
 @pytest.mark.slow
-def test_the_bundled_checkpoint_scores_as_its_card_says(rows):
+def test_the_bundled_checkpoint_has_the_documented_scores(rows):
     """See docs/checkpoints.md; nothing under 0.91 is bundled."""
     scores = list(evaluate(map(files_of, rows), bundled_checkpoint()))
     assert mean_over_images(scores, "dice") == pytest.approx(0.9238, abs=0.001)

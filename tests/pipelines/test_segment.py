@@ -17,7 +17,7 @@ from napari_emcad import (
     segment,
     stage_maps,
 )
-from napari_emcad.pipelines.segment import finest_level, first_label_type
+from napari_emcad.pipelines.segment import finest_level, initial_label_dtype
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_the_bundled_network_finds_bright_discs(nuclei, image):
     assert (found.summary.ending, found.summary.slices_done) == ("finished", 1)
 
 
-def test_single_options_and_settings_say_the_same(nuclei, image):
+def test_single_options_equal_settings(nuclei, image):
     clean_up = CleanUp(smallest_object=9)
     settings = InferenceSettings(threshold=0.3, probabilities=True, clean_up=clean_up)
     one = segment(image, nuclei, settings=settings)
@@ -66,14 +66,14 @@ def test_single_options_and_settings_say_the_same(nuclei, image):
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
 
 
-def test_a_single_option_counts_more_than_settings(nuclei, image):
+def test_a_single_option_replaces_that_of_the_settings(nuclei, image):
     low, high = InferenceSettings(threshold=0.01), InferenceSettings(threshold=0.99)
     expected = segment(image, nuclei, settings=high).labels
     found = segment(image, nuclei, settings=low, threshold=0.99).labels
     np.testing.assert_array_equal(found, expected)
 
 
-def test_the_device_of_the_call_counts_not_that_of_the_settings(nuclei, image):
+def test_the_device_argument_replaces_that_of_the_settings(nuclei, image):
     settings = InferenceSettings(device="no such device")
     assert segment(image, nuclei, device="cpu", settings=settings).summary.ending == "finished"
 
@@ -107,7 +107,7 @@ def test_a_wrong_option_is_refused_before_a_pixel_is_read(nuclei, options, error
         segment(NeverRead((50, 60)), nuclei, **options)
 
 
-def test_numbers_of_numpy_do(nuclei, image):
+def test_numpy_numbers_are_accepted(nuclei, image):
     settings = InferenceSettings(tile=np.int64(64), batch=np.uint8(2), threshold=np.float32(0.5))
     assert settings == InferenceSettings(tile=64, batch=2)
     assert type(settings.tile) is int
@@ -124,7 +124,7 @@ def test_numbers_of_numpy_do(nuclei, image):
     ],
     ids=repr,
 )
-def test_what_is_no_checkpoint_is_refused(ask, given, message):
+def test_other_objects_than_checkpoints_are_refused(ask, given, message):
     with pytest.raises(TypeError, match=message):
         ask(NeverRead((50, 60)), given)
 
@@ -147,7 +147,7 @@ def test_an_image_that_cannot_be_segmented_is_refused_before_a_pixel_is_read(
         segment(NeverRead(shape, dtype), nuclei)
 
 
-def test_every_event_is_told_and_regions_carry_probabilities_on_request(nuclei, image):
+def test_all_events_are_passed_on_and_regions_have_probabilities_on_request(nuclei, image):
     events = []
     segment(image, nuclei, probabilities=True, on_event=events.append)
     assert {type(each) for each in events} == {Progress, Region}
@@ -162,7 +162,7 @@ def test_every_event_is_told_and_regions_carry_probabilities_on_request(nuclei, 
     assert not any(isinstance(each, Notice) for each in events)
 
 
-def test_an_error_in_a_listener_ends_the_job_and_arrives(nuclei, image):
+def test_an_error_in_a_callback_ends_the_job_and_is_raised(nuclei, image):
     def failing(event):
         raise ZeroDivisionError
 
@@ -170,7 +170,7 @@ def test_an_error_in_a_listener_ends_the_job_and_arrives(nuclei, image):
         segment(image, nuclei, on_event=failing)
 
 
-def test_the_finest_level_of_a_pyramid_counts():
+def test_the_finest_level_of_a_pyramid_is_used():
     levels = [np.zeros((64, 64)), np.zeros((32, 32))]
     assert finest_level(levels) is levels[0]
     assert finest_level(tuple(levels)) is levels[0]
@@ -183,13 +183,13 @@ def test_the_finest_level_of_a_pyramid_counts():
     ("classes", "separate", "dtype"),
     [(1, False, "u1"), (256, False, "u1"), (257, False, "u2"), (1, True, "u2"), (257, True, "u2")],
 )
-def test_a_result_starts_in_the_type_it_will_probably_need(classes, separate, dtype):
+def test_the_initial_type_of_labels_fits_classes_or_objects(classes, separate, dtype):
     checkpoint = initialize_checkpoint(num_classes=classes)
     settings = InferenceSettings(clean_up=CleanUp(separate=separate))
-    assert np.dtype(first_label_type(checkpoint, settings)) == np.dtype(dtype)
+    assert np.dtype(initial_label_dtype(checkpoint, settings)) == np.dtype(dtype)
 
 
-def test_the_image_is_left_alone(nuclei, image):
+def test_the_image_is_not_changed(nuclei, image):
     before = image.copy()
     frozen = image.view()
     frozen.setflags(write=False)

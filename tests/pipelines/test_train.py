@@ -32,7 +32,7 @@ def planes():
     return {key: rng.random((1, *SHAPE)).astype(np.float32) for key in "ab"}
 
 
-def test_no_pixel_is_learned_and_held_out(planes):
+def test_no_pixel_is_both_trained_on_and_held_out(planes):
     record = Record().updated({"a": painted(12), "b": painted(3)})
     learned, tested = labeled_slices(record, planes)
     assert [each.name for each in learned] == ["a", "b"]
@@ -41,7 +41,7 @@ def test_no_pixel_is_learned_and_held_out(planes):
         assert not ((one.target != UNLABELED) & (other.target != UNLABELED)).any()
 
 
-def test_pages_with_new_paint_are_drawn_more_often(planes):
+def test_patches_with_new_annotations_are_drawn_more_often(planes):
     record = Record().updated({"a": painted(2), "b": painted(2)}, every=0)
     learned, _ = labeled_slices(record.updated({"a": painted(2), "b": painted(3)}, every=0), planes)
     weights = {each.name: each.weight for each in learned}
@@ -49,7 +49,7 @@ def test_pages_with_new_paint_are_drawn_more_often(planes):
     assert not next(each for each in learned if each.name == "a").recent.any()
 
 
-def test_slices_know_what_the_first_strokes_of_each_class_painted():
+def test_slices_have_the_pixels_of_the_first_strokes_of_every_class():
     target = np.full((40, 40), UNLABELED, np.int16)
     target[2:5, 2:9] = 1
     record = Record().updated({"a": target.copy()}, every=0)
@@ -69,7 +69,7 @@ def test_slices_know_what_the_first_strokes_of_each_class_painted():
     assert (a.first_strokes == ((a.target != UNLABELED) & (np.arange(20) < 10)[:, None])).all()
 
 
-def test_a_network_is_taught_with_strokes_of_two_classes(planes):
+def test_a_network_learns_from_strokes_of_two_classes(planes):
     target = painted(4)
     both = np.where(painted(4, 0, 20) == 0, np.int16(0), target)
     learned, _ = labeled_slices(Record().updated({"a": both}), planes)
@@ -91,7 +91,7 @@ def test_a_network_is_taught_with_strokes_of_two_classes(planes):
     assert taught.checkpoint.history[-1]["parent_title"] == parent.title
 
 
-def test_slices_of_an_image_stay_together_whatever_files_are_called():
+def test_slices_of_an_image_stay_together_for_all_file_names():
     nothing = np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.int16)
     apart = [LabeledSlice(f"cell [{i}].tif", *nothing) for i in range(6)]
     learned, held_out = split(apart, 0.2, seed=0)

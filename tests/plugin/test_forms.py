@@ -1,4 +1,4 @@
-"""Forms edit one value and give it back unchanged."""
+"""Forms show a value, and return it unchanged."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def steps(config):
 
 
 @pytest.mark.parametrize("teacher", ["ema", "initial", "probe", "consensus"])
-def test_who_teaches_unpainted_pixels_round_trips(qapp, teacher):
+def test_the_pseudo_label_teacher_round_trips(qapp, teacher):
     form = TrainForm()
     form.set_value(TrainingSettings(PRESETS["scribbles"].replace(teacher=teacher)))
     assert form.value().config.teacher == teacher
 
 
-def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):
+def test_starting_from_nothing_selects_its_own_preset(qapp):
     form = TrainForm()
     usual, fresh = PRESETS["scribbles"], PRESETS["scribbles-from-nothing"]
     chosen(form._start, "nothing")
@@ -83,7 +83,7 @@ def test_a_start_from_nothing_brings_its_own_settings_and_takes_them_away(qapp):
     assert (config.learning_rate, steps(config)) == (usual.learning_rate, steps(usual))
 
 
-def test_a_preset_that_was_chosen_stays_whatever_is_started_from(qapp):
+def test_a_chosen_preset_does_not_depend_on_the_initial_weights(qapp):
     form = TrainForm()
     chosen(form._presets, "seed-dice")
     chosen(form._start, "nothing")
@@ -130,19 +130,19 @@ def checkpoint():
     ],
     ids=["activation", "branches", "head", "intensity", "size", "zoom", "norm", "classes"],
 )
-def test_details_tell_overrides_that_a_checkpoint_takes(qtbot, checkpoint, act, expected):
+def test_changed_details_are_valid_overrides(qtbot, checkpoint, act, expected):
     form = DetailsForm()
     qtbot.addWidget(form)
     form.show_checkpoint(checkpoint)
-    told = []
-    form.changed.connect(told.append)
+    emitted = []
+    form.changed.connect(emitted.append)
     act(form)
-    assert told == [expected]
+    assert emitted == [expected]
     form.show_checkpoint(checkpoint.override(**expected))
-    assert told == [expected]
+    assert emitted == [expected]
 
 
-def test_a_device_that_is_not_there_cannot_be_chosen_and_says_why(qtbot):
+def test_an_unavailable_device_is_disabled_with_a_reason(qtbot):
     combo = DeviceCombo("cuda")
     qtbot.addWidget(combo)
     assert combo.currentData() == "cuda"
@@ -180,7 +180,7 @@ def test_axes_are_shown_with_their_sizes_and_can_be_changed(qtbot):
     assert "rows" in form.problem
 
 
-def test_the_first_channel_chosen_feeds_every_input(qtbot):
+def test_the_first_chosen_channel_feeds_all_inputs(qtbot):
     form = form_for(qtbot, (4, 20, 30), axis_labels=("c", "y", "x"))
     box = form._channels[0]
     box.setCurrentIndex(box.findData(2))
@@ -189,34 +189,34 @@ def test_the_first_channel_chosen_feeds_every_input(qtbot):
     assert form.problem == ""
 
 
-def test_three_channels_feed_three_inputs_without_a_question(qtbot):
+def test_three_channels_feed_three_inputs_by_default(qtbot):
     form = form_for(qtbot, (3, 20, 30), axis_labels=("c", "y", "x"))
     assert form.channels == (0, 1, 2)
     assert form.problem == ""
 
 
-def test_small_unnamed_axes_are_asked_for(qtbot):
+def test_small_unnamed_axes_have_to_be_chosen(qtbot):
     form = form_for(qtbot, (3, 20, 30))
     assert "slices or channels" in form.problem
 
 
-def test_rgb_has_no_question(qtbot):
+def test_rgb_images_need_no_choice(qtbot):
     form = form_for(qtbot, (20, 30, 3), rgb=True)
     assert (form.axes, form.problem) == ("YXC", "")
 
 
 @pytest.fixture
 def details(qtbot):
-    """Return a form, and a function that shows a checkpoint in it; what it tells is kept."""
+    """Return a form and the list of overrides that it emits."""
     form = DetailsForm()
     qtbot.addWidget(form)
-    told = []
-    form.changed.connect(told.append)
-    return form, told
+    emitted = []
+    form.changed.connect(emitted.append)
+    return form, emitted
 
 
-def test_passing_through_the_fields_changes_nothing(details, checkpoint):
-    form, told = details
+def test_unchanged_fields_emit_nothing(details, checkpoint):
+    form, emitted = details
     norm = {"mean": (0.1, 0.2, 0.3), "std": (1, 2, 3)}
     odd = checkpoint.override(intensity="range", low=0, high=0.00123, **norm)
     form.show_checkpoint(odd)
@@ -224,38 +224,38 @@ def test_passing_through_the_fields_changes_nothing(details, checkpoint):
         field.editingFinished.emit()
     for box in (form._activation, form._norm, form._intensity, form._native):
         box.activated.emit(box.currentIndex())
-    assert told == []
+    assert emitted == []
     assert form._high.text() == "0.00123"
 
 
-def test_a_range_may_be_moved_one_end_after_the_other(details, checkpoint):
-    form, told = details
+def test_both_limits_of_a_range_may_be_changed_one_after_the_other(details, checkpoint):
+    form, emitted = details
     form.show_checkpoint(checkpoint.override(intensity="range", low=0, high=255))
     form._low.setValue(300)
     form._low.editingFinished.emit()
-    assert told == []
+    assert emitted == []
     form._high.setValue(400)
     form._high.editingFinished.emit()
-    assert told == [{"low": 300, "high": 400}]
+    assert emitted == [{"low": 300, "high": 400}]
 
 
-def test_class_names_with_commas_survive_between_semicolons(details):
+def test_class_names_with_commas_are_separated_by_semicolons(details):
     several = napari_emcad.initialize_checkpoint(num_classes=3).override(
         classes=["cell, round", "wall"]
     )
-    form, told = details
+    form, emitted = details
     form.show_checkpoint(several)
     assert form._classes.text() == "cell, round; wall"
     form._classes.setText("cell, long; wall")
     form._classes.editingFinished.emit()
-    assert told == [{"classes": ["cell, long", "wall"]}]
-    renamed = several.override(**told[0])
+    assert emitted == [{"classes": ["cell, long", "wall"]}]
+    renamed = several.override(**emitted[0])
     assert [each.color for each in renamed.classes] == [each.color for each in several.classes]
 
 
-def test_the_wheel_changes_nothing_without_focus(qtbot, details, checkpoint):
-    """A panel is scrolled with the wheel; what lies under it stays as it is."""
-    form, told = details
+def test_the_mouse_wheel_changes_no_value_without_focus(qtbot, details, checkpoint):
+    """Scrolling a panel with the wheel does not change the widgets under the mouse."""
+    form, emitted = details
     form.show_checkpoint(checkpoint)
     form.show()
     for field in (form._activation, form._inputs, form._low, form._height, DeviceCombo()):
@@ -276,10 +276,10 @@ def test_the_wheel_changes_nothing_without_focus(qtbot, details, checkpoint):
             QApplication.sendEvent(field, event)
         after = field.currentIndex() if hasattr(field, "currentIndex") else field.value()
         assert after == before
-    assert told == []
+    assert emitted == []
 
 
-def test_a_long_axis_name_keeps_its_size_in_sight(qtbot):
+def test_the_size_of_an_axis_with_a_long_name_is_visible(qtbot):
     form = form_for(qtbot, (7, 20, 30), axis_labels=("a_very_long_axis_name", "y", "x"))
     captions = [each.text() for each in form.findChildren(QLabel)]
     assert "Axis a_ve…name (7)" in captions

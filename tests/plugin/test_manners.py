@@ -218,4 +218,4 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
 def test_markup_in_a_title_is_shown_as_it_is(panel):
     panel.session.open(panel.session.checkpoint.override(title="<b>T</b>", description="<i>d</i>"))
     assert panel._title.textFormat() == Qt.TextFormat.PlainText
-    assert panel.model.panel._about.textFormat() == Qt.TextFormat.PlainText
+    assert panel.model.panel._description.textFormat() == Qt.TextFormat.PlainText

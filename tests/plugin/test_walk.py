@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.interactive.project import AnnotationProject
-from napari_emcad.plugin.layers.geometry import unwrapped
+from napari_emcad.plugin.layers.geometry import unwrap
 
 STEPS = 60
 SEEDS = range(3)
@@ -303,7 +303,7 @@ def check(panel, lessons):
     assert (session.running is not None) == panel.runner.running
     assert session.versions.current.checkpoint is session.checkpoint
     assert set(session.project.entries) == {each.key for each in panel.annotations.pairs}
-    assert unwrapped(panel.context.image_input.layer) is panel.segment.panel._followed
+    assert unwrap(panel.context.image_input.layer) is panel.segment.panel._followed
     learned, tested = lessons
     for place in learned:
         assert not (learned[place] & tested[place]).any()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.detect_rule import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.pipelines.evaluate import ImageScore, Ranked
+    from napari_emcad.pipelines.evaluate import Ranked
+    from napari_emcad.pipelines.scores import ImageScore
 
     FilePair = tuple[Path, Path]
 
@@ -103,13 +104,13 @@ def _score(
     args: argparse.Namespace, pairs: Sequence[FilePair], checkpoint: Checkpoint
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
-    from napari_emcad.pipelines.evaluate import compare, keep_worst
+    from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst
 
     scores: list[ImageScore] = []
     mask_values: list[MaskValues] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    cases = compare(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
+    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)

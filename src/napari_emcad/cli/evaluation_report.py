@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.pipelines.evaluate import ImageScore, Ranked
+    from napari_emcad.pipelines.evaluate import Ranked
+    from napari_emcad.pipelines.scores import ImageScore
 
 _HEADS = ("Dice", "IoU", "precision", "recall")
 _COUNTS = ("true_positive", "false_positive", "false_negative")
@@ -23,9 +24,9 @@ _COUNTS = ("true_positive", "false_positive", "false_negative")
 
 def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
     """Return all scores as plain values for JSON; an undefined distance is None."""
-    from napari_emcad.pipelines.evaluate import METRICS, mean_over_images, pooled
+    from napari_emcad.pipelines.scores import METRICS, mean_over_images, pool_scores
 
-    names, totals = _class_names(checkpoint), pooled(scores)
+    names, totals = _class_names(checkpoint), pool_scores(scores)
     units = {score.unit for score in scores}
     same_unit = len(units) == 1
     return {
@@ -69,7 +70,7 @@ def print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
 def write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     """Write a row per image and class."""
     from napari_emcad.io.images.write import write_file
-    from napari_emcad.pipelines.evaluate import METRICS
+    from napari_emcad.pipelines.scores import METRICS
 
     table = io.StringIO()
     writer = csv.writer(table)
@@ -100,7 +101,7 @@ def write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Che
 
 
 def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
-    from napari_emcad.pipelines.evaluate import METRICS
+    from napari_emcad.pipelines.scores import METRICS
 
     return {
         "name": score.name,
@@ -117,7 +118,7 @@ def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
 
 def _mean_distance(distances: Sequence[float], same_unit: bool) -> dict[str, Any]:
     """Return the mean of the defined distances and their number; None if units differ."""
-    from napari_emcad.pipelines.evaluate import mean_of_defined
+    from napari_emcad.pipelines.scores import mean_of_defined
 
     mean, number = mean_of_defined(distances if same_unit else [])
     return {"hd95": _none_if_nan(mean), "hd95_images": number}
@@ -125,9 +126,9 @@ def _mean_distance(distances: Sequence[float], same_unit: bool) -> dict[str, Any
 
 def _figures(row: dict[str, Any]) -> str:
     """Return the columns of a row of the table."""
-    from napari_emcad.pipelines.evaluate import METRICS, told_distance
+    from napari_emcad.pipelines.scores import METRICS, format_distance
 
-    distance = "-" if row.get("hd95") is None else told_distance(row["hd95"], row["unit"])
+    distance = "-" if row.get("hd95") is None else format_distance(row["hd95"], row["unit"])
     return "".join(f"  {row[metric]:>9.4f}" for metric in METRICS) + f"  {distance:>10}"
 
 

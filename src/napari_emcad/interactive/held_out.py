@@ -15,7 +15,7 @@ from napari_emcad.inference.probabilities import class_probabilities
 from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
 from napari_emcad.inference.uncertainty import entropy
 from napari_emcad.interactive.annotation_conflicts import patch_keys
-from napari_emcad.pipelines.stage_maps import stage_maps_job
+from napari_emcad.pipelines.stage_maps_job import stage_maps_job
 
 if TYPE_CHECKING:
     import threading

@@ -19,7 +19,7 @@ from napari_emcad.interactive.suggest_ranking import (
     evenly_spaced,
     grouped_by_slice,
 )
-from napari_emcad.pipelines.stage_maps import stage_maps_job
+from napari_emcad.pipelines.stage_maps_job import stage_maps_job
 
 if TYPE_CHECKING:
     import threading

@@ -1,7 +1,4 @@
-"""What can be asked of an image and a checkpoint, from Python, a terminal or a window.
-
-To segment it; to see what the network does inside is in `napari_emcad.pipelines.stage_maps`.
-"""
+"""Segmentation: an image and a checkpoint in, labels out."""
 
 from __future__ import annotations
 
@@ -15,6 +12,8 @@ import numpy as np
 
 from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
+from napari_emcad.inference.jobs import run_job
+from napari_emcad.pipelines.memory import check_fits_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -27,23 +26,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
-    """A finished segmentation.
+    """The result of `segment`.
 
     Attributes
     ----------
     labels
-        The image's spatial shape; class k is k and the background 0 (uint8, or uint16 for more
-        than 255 classes), or objects are 1, 2, … if they were separated (uint16, or uint32 for
-        more than 65,535 objects).
+        Labels in the image's spatial shape: the number of the class, 0 for the background (uint8,
+        or uint16 for more than 255 classes); or the number of the object if objects were separated
+        (uint16, or uint32 for more than 65,535 objects).
     probabilities
-        ``(K, …)`` float32 if asked for, else None. K is the channels of the network's heads: one
-        for a binary network (of its class 1), else one per class with the background first.
+        Probabilities ``(K, …)`` as float32, or None if they were not requested. K is 1 for a binary
+        network (class 1), else the number of classes including the background, which comes first.
     axes
-        A letter per axis of `labels`.
+        One letter per axis of `labels`.
     classes
         Names and colors of classes 1, 2, …
     summary
-        How the job went; see there for the class of each separated object.
+        Summary of the job, with the class of every separated object.
     """
 
     labels: NDArray[Any]
@@ -71,62 +70,63 @@ def segment(
     Parameters
     ----------
     image
-        A numpy, dask or zarr array, or anything like it; of a multiscale pyramid (a list of
-        arrays) the first, finest level counts. Lazy arrays are read slice by slice.
+        A numpy, dask, zarr or similar array; of a multiscale pyramid (a list of arrays) the first,
+        finest level is used. Lazy arrays are read slice by slice.
     checkpoint
-        What to segment with.
+        Checkpoint to segment with.
     axes
-        A letter per axis: Y and X, C for channels, any other (Z, T, …) stacks slices. None
-        guesses where only one reading is sensible.
+        One letter per axis: Y and X, C for channels, any other letter (Z, T, …) for stacked slices.
+        None infers the axes if only one interpretation is sensible.
     device
         ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
     channels
-        For each input of the network the image's channel, None for an empty one; a single channel
-        feeds all.
+        Channel of the image for every input of the network, None for an empty input; a single
+        number feeds all inputs.
     scope
-        The part to segment; labels outside stay 0.
+        Part of the image to segment; labels outside of it are 0.
     settings
-        How to compute; `device` counts, not the one in here.
+        Settings of the inference; its device is replaced by `device`.
     stop
-        Set it from another thread to end after the current batch and get what is done.
+        Ends the segmentation after the current batch when it is set from another thread; the result
+        is then incomplete.
     on_event
-        Called with each `Progress`, `Notice` and `Region` as it comes.
+        Called with every `Progress`, `Notice` and `Region`.
     **options
         Single fields of `InferenceSettings`, such as ``probabilities=True`` or ``tile=1024``.
 
     Returns
     -------
     Segmentation
-        Its labels have the image's shape without the channel axis.
+        The labels have the image's shape without the channel axis.
 
     Raises
     ------
     AxesError
         If axes or channels are ambiguous or do not fit.
     TypeError
-        If the pixels are not real numbers, the checkpoint is none (a path for instance), or an
+        If the pixels are not real numbers, the checkpoint is not a `Checkpoint` (but a path), or an
         option is unknown.
     ValueError
-        If the image is empty, an option is out of bounds, the device is not there, the result is
-        larger than this computer's memory, or the network's answer is not finite.
+        If the image is empty, an option is out of bounds, the device is not available, the result
+        is larger than this computer's memory, or the output of the network is not finite.
     MemoryError
-        If memory is short even for the smallest tile.
+        If there is not enough memory for the smallest tile.
     """
     check_checkpoint(checkpoint)
-    settings = settings_of(settings, options, device)
+    settings = merge_settings(settings, options, device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_memory(slices.spatial_shape, checkpoint, settings)
     job = segment_job(slices, checkpoint, settings, stop or threading.Event())
-    return _collected(job, slices, checkpoint, settings, on_event)
+    return _collect(job, slices, checkpoint, settings, on_event)
 
 
 def check_checkpoint(checkpoint: object) -> None:
-    """Refuse what is no checkpoint, a path for instance.
+    """Check that an argument is a checkpoint.
 
     Raises
     ------
     TypeError
-        It says how to get one.
+        If it is not (but a path); the message says how to get a checkpoint.
     """
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
@@ -136,19 +136,19 @@ def check_checkpoint(checkpoint: object) -> None:
     if not isinstance(checkpoint, Checkpoint):
         raise TypeError(
             f"The checkpoint is of type {type(checkpoint).__name__}; take one from "
-            f"read_checkpoint, bundled_checkpoint or start_checkpoint."
+            f"read_checkpoint, bundled_checkpoint or initialize_checkpoint."
         )
 
 
-def settings_of(
+def merge_settings(
     settings: InferenceSettings | None, options: Mapping[str, Any], device: str
 ) -> InferenceSettings:
-    """Return settings with single options and a device set.
+    """Return settings with a device and single options replaced.
 
     Raises
     ------
     TypeError
-        If they are no settings, or an option is unknown.
+        If `settings` is not an `InferenceSettings`, or an option is unknown.
     ValueError
         If an option is out of bounds.
     """
@@ -164,56 +164,29 @@ def slices_for(
     channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
 ) -> Slices:
-    """Return the image as slices for a checkpoint's network; see `segment` for what is raised."""
+    """Return the image as slices for a checkpoint's network; raises the errors of `segment`."""
     return as_slices(finest_level(image), checkpoint.config.input_channels, axes, channels, scope)
 
 
 def check_memory(
     shape: tuple[int, ...], checkpoint: Checkpoint, settings: InferenceSettings
 ) -> None:
-    """Refuse a segmentation that cannot fit into this computer's memory.
+    """Check that a result of this spatial shape fits into this computer's memory.
 
     Raises
     ------
     ValueError
-        It says how much is needed.
+        If it does not; the message says how much is needed.
     """
-    size = np.dtype(first_label_type(checkpoint, settings)).itemsize
+    size = np.dtype(initial_label_dtype(checkpoint, settings)).itemsize
     size += 4 * checkpoint.config.num_classes if settings.probabilities else 0
-    refuse_more_than_memory(size * prod(shape))
-
-
-def refuse_more_than_memory(needed: int) -> None:
-    """Refuse a result of so many bytes if this computer has fewer.
-
-    Raises
-    ------
-    ValueError
-        It says how much is needed.
-    """
-    there = _memory()
-    if there and needed > there:
-        raise ValueError(
-            f"The result would need {_gib(needed)}, this computer has {_gib(there)}; take a "
-            f"coarser resolution or a part of the image."
-        )
-
-
-def _memory() -> int | None:
-    """Return the bytes of this computer's memory, where it says."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:,.0f} GiB"
+    check_fits_memory(size * prod(shape))
 
 
 def finest_level(image: Any) -> Any:
-    """Return the first level of a multiscale pyramid, and anything else as it is."""
-    is_pyramid = isinstance(image, (list, tuple)) and all(hasattr(each, "shape") for each in image)
+    """Return the first level of a multiscale pyramid; other arguments are returned unchanged."""
+    is_list = isinstance(image, (list, tuple))
+    is_pyramid = is_list and all(hasattr(level, "shape") for level in image)
     return image[0] if is_pyramid and image else image
 
 
@@ -224,11 +197,27 @@ def segment_job(
     stop: threading.Event,
     object_classes: Sequence[int] = (),
 ) -> Generator[Event, None, Summary]:
-    """Return the job that segments these slices; torch is imported when it first runs.
+    """Segment slices; torch is imported when the job starts.
 
-    It yields a `Region` per tile, `Progress` per batch and a `Notice` where something needs to be
-    said, and returns a `Summary`. Separated objects are numbered on from `object_classes`, the
-    classes of those that the result has already.
+    Parameters
+    ----------
+    slices
+        Slices of the image.
+    checkpoint, settings
+        Model and settings of the inference.
+    stop
+        Ends the job after the current batch.
+    object_classes
+        Classes of the objects that the result has already; new objects get the following numbers.
+
+    Yields
+    ------
+    Region, Progress, Notice
+        A region per tile, progress after every batch, and remarks for the user.
+
+    Returns
+    -------
+    Summary
     """
     from napari_emcad.inference.segment import describe_memory_errors, segment_slices
 
@@ -242,41 +231,41 @@ def segment_job(
         )
 
 
-def _collected(
+def _collect(
     job: Generator[Event, None, Summary],
     slices: Slices,
     checkpoint: Checkpoint,
     settings: InferenceSettings,
     on_event: Callable[[Event], object] | None,
 ) -> Segmentation:
-    labels = np.zeros(slices.spatial_shape, first_label_type(checkpoint, settings))
-    chances: NDArray[np.float32] | None = None
+    """Run a job and return its regions as one segmentation."""
+    labels = np.zeros(slices.spatial_shape, initial_label_dtype(checkpoint, settings))
+    probabilities: NDArray[np.float32] | None = None
     if settings.probabilities:
         shape = (checkpoint.config.num_classes, *slices.spatial_shape)
-        chances = np.zeros(shape, np.float32)
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as ended:
-            summary: Summary = ended.value
-            break
+        probabilities = np.zeros(shape, np.float32)
+
+    def collect(event: Event) -> None:
+        nonlocal labels
         if isinstance(event, Region):
-            labels = placed(labels, event)
-            if chances is not None and event.probabilities is not None:
-                chances[(slice(None), *event.where)] = event.probabilities
+            labels = write_region(labels, event)
+            if probabilities is not None and event.probabilities is not None:
+                probabilities[(slice(None), *event.where)] = event.probabilities
         if on_event is not None:
             on_event(event)
-    return Segmentation(labels, chances, slices.spatial_axes, checkpoint.classes, summary)
+
+    summary = run_job(job, collect)
+    return Segmentation(labels, probabilities, slices.spatial_axes, checkpoint.classes, summary)
 
 
-def first_label_type(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
-    """Return the type that a result starts with; `placed` widens it when objects need more."""
+def initial_label_dtype(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
+    """Return the type of an empty result; `write_region` widens it if objects need more."""
     wide = settings.clean_up.separate or checkpoint.config.num_classes > 256
     return np.uint16 if wide else np.uint8
 
 
-def placed(labels: NDArray[Any], region: Region) -> NDArray[Any]:
-    """Write a region into labels, in place unless they are too narrow for it, and return them."""
+def write_region(labels: NDArray[Any], region: Region) -> NDArray[Any]:
+    """Write a region into labels and return them; they are copied if their type is too small."""
     if region.labels.dtype.itemsize > labels.dtype.itemsize:
         labels = labels.astype(region.labels.dtype)
     labels[region.where] = region.labels

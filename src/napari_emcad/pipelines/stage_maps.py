@@ -1,4 +1,4 @@
-"""What a network does inside, slice by slice when asked for."""
+"""Stage maps of an image: attention gates, features and predictions inside the network."""
 
 from __future__ import annotations
 
@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_emcad.inference.events import Notice, Progress, Summary
+from napari_emcad.inference.events import Notice, Progress
 from napari_emcad.inference.stage_maps.keys import (
     MapKey,
     StageMap,
-    count_channels,
     parse_map_keys,
 )
 from napari_emcad.inference.uncertainty import as_temperature
-from napari_emcad.model.config import STAGES, STRIDES
-from napari_emcad.pipelines.segment import (
-    check_checkpoint,
-    refuse_more_than_memory,
-    settings_of,
-    slices_for,
-)
+from napari_emcad.pipelines.segment import check_checkpoint, merge_settings, slices_for
+from napari_emcad.pipelines.stage_maps_job import check_maps, stage_maps_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,18 +34,18 @@ if TYPE_CHECKING:
 
 
 class StageMaps:
-    """The maps of an image's slices; each is computed when it is asked for.
+    """The maps of an image, computed slice by slice on access; made by `stage_maps`.
 
-    Made by `stage_maps`. ``inspection[0]`` is the first slice, ``inspection[t, z]`` one by its
-    position along the stacked axes; iterating goes through all of them. The last slice is kept,
-    and the colors of features are those that the first one asked for was given.
+    ``maps[0]`` are the maps of the first slice, ``maps[t, z]`` those of a position along the
+    stacked axes; iteration yields all slices in order. The maps of the last slice are cached. All
+    slices use the feature colors that were fitted to the first computed one.
     """
 
     def __init__(
         self,
         slices: Slices,
         checkpoint: Checkpoint,
-        wanted: tuple[MapKey, ...],
+        keys: tuple[MapKey, ...],
         settings: InferenceSettings,
         temperature: float,
         stop: threading.Event,
@@ -59,7 +53,7 @@ class StageMaps:
     ) -> None:
         self._slices = slices
         self._checkpoint = checkpoint
-        self._wanted = wanted
+        self._keys = keys
         self._settings = settings
         self._temperature = temperature
         self._stop = stop
@@ -71,31 +65,31 @@ class StageMaps:
     @property
     def names(self) -> tuple[str, ...]:
         """Short names of the maps."""
-        return tuple(map(str, self._wanted))
+        return tuple(map(str, self._keys))
 
     @property
     def indices(self) -> Sequence[Index]:
-        """Position of each slice along the stacked axes; one empty position for a flat image."""
+        """Positions of all slices along the stacked axes; one empty position for a 2-D image."""
         return cast("Sequence[Index]", self._slices.indices)
 
     @property
     def stacked_axes(self) -> str:
-        """A letter for each number of such a position."""
-        return "".join(each for each in self._slices.spatial_axes if each not in "YX")
+        """Letters of the stacked axes."""
+        return "".join(axis for axis in self._slices.spatial_axes if axis not in "YX")
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of a slice in pixels, as far as it is looked at."""
+        """Height and width of the slices in pixels, within the scope."""
         return self._slices.height, self._slices.width
 
     @property
     def rows_first(self) -> bool:
-        """Whether rows come before columns in the image's order, which is that of the maps."""
+        """Whether Y comes before X in the image, and so in the maps."""
         return not self._slices.transposed
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """What is looked into."""
+        """Checkpoint whose maps are computed."""
         return self._checkpoint
 
     def __len__(self) -> int:
@@ -112,27 +106,28 @@ class StageMaps:
         IndexError
             If there is no such slice.
         InterruptedError
-            If it was stopped before the slice was complete.
+            If `stop` was set before the slice was complete.
         MemoryError
-            If memory is short even for the smallest tile.
+            If there is not enough memory for the smallest tile.
         NotFinite
-            If the network answers NaN or infinity.
+            If the output of the network is not finite.
         """
         position = self._position(index)
         if self._last is None or self._last[0] != position:
-            self._last = None
-            self._last = position, self._looked(position)
+            self._last = None  # free its memory first
+            self._last = position, self._compute(position)
         return dict(self._last[1])
 
     def picture(self, index: int | Index, largest: int = 1024) -> NDArray[Any]:
-        """Return a slice to look at, ``(C, H, W)``: every n-th pixel of the channels that count.
+        """Return a slice with every n-th pixel, ``(C, H, W)``, of the channels that are used.
 
         Parameters
         ----------
         index
-            As for the maps.
+            Number or position of the slice.
         largest
-            Rows or columns, so many at most (or twice as many, less one); 1 or more.
+            Desired size of the longer side, 1 or more; the result has fewer than twice as many
+            rows and columns.
 
         Raises
         ------
@@ -160,33 +155,33 @@ class StageMaps:
             raise IndexError(f"There is no slice {index} among the {len(self)}.")
         return index
 
-    def _looked(self, position: Index) -> dict[str, StageMap]:
-        from napari_emcad.inference.segment import describe_memory_errors  # torch
+    def _compute(self, position: Index) -> dict[str, StageMap]:
+        from napari_emcad.inference.segment import describe_memory_errors  # imports torch
 
         if self._network is None:
             with describe_memory_errors():
                 self._network = self._checkpoint.network()
-        one = replace(self._slices, scope=replace(self._slices.scope, index=position))
+        single = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = stage_maps_job(
-            one,
+            single,
             self._checkpoint,
-            self._wanted,
+            self._keys,
             self._settings,
             self._stop,
             temperature=self._temperature,
             colors=self._colors,
             network=self._network,
         )
-        found: SliceMaps | None = None
+        slice_maps: SliceMaps | None = None
         for event in job:
             if not isinstance(event, (Progress, Notice)):
-                found = event
+                slice_maps = event
             elif self._on_event is not None:
                 self._on_event(event)
-        if found is None:
+        if slice_maps is None:
             raise InterruptedError(f"Stopped before slice {position} was complete.")
-        self._colors = found.colors
-        return {str(each.key): each for each in found.maps}
+        self._colors = slice_maps.colors
+        return {str(stage_map.key): stage_map for stage_map in slice_maps.maps}
 
 
 def stage_maps(
@@ -204,105 +199,56 @@ def stage_maps(
     on_event: OnEvent | None = None,
     **options: Any,
 ) -> StageMaps:
-    """See what a network does inside, on an image of any size, rank and type.
+    """Return maps of the inside of a network, for an image of any size, rank and type.
 
-    Nothing is computed before a slice is asked for: ``inspect(image, checkpoint)[0]["gate:2"]``.
+    Maps are computed when a slice is accessed: ``stage_maps(image, checkpoint)[0]["gate:2"]``.
 
     Parameters
     ----------
     image
-        As for `segment`.
+        Image as for `segment`.
     checkpoint
-        What to look into.
+        Checkpoint whose maps are computed.
     maps
         Short names: kinds (``"gate"``), kinds of a stage (``"gate:2"``), of a class
-        (``"probability:4:1"``) or a channel (``"decoder:1:17"``); ``"all"`` is every kind but
-        ``"flip_disagreement"``. See `MapKey` for what they show.
+        (``"probability:4:1"``) or a channel (``"decoder:1:17"``); ``"all"`` stands for every kind
+        except ``"flip_disagreement"``. See `MapKey` for their meaning.
     axes, device, channels, scope
         As for `segment`.
     settings
-        Device, tile, overlap and precision count. Tiles begin on multiples of 32 of the network's
-        pixels, and maps are blended where they overlap.
+        Settings of the inference, of which device, tile, overlap and precision are used. Tiles
+        begin at multiples of 32 pixels of the network's input; maps are blended where tiles
+        overlap.
     temperature
-        What logits are divided by for entropy, disagreement and flip_disagreement.
+        Divisor of the logits for entropy, disagreement and flip_disagreement.
     stop
-        Set it from another thread to end after the current tile.
+        Ends the computation after the current tile when it is set from another thread.
     on_event
-        Called with each `Progress` and `Notice` as it comes.
+        Called with every `Progress` and `Notice`.
     **options
         Single fields of `InferenceSettings`, such as ``tile=1024``.
 
     Returns
     -------
-    Inspection
-        Its slices are dictionaries of `StageMap` by short name.
+    StageMaps
+        A sequence of slices; every slice is a dictionary of `StageMap` by short name.
 
     Raises
     ------
     AxesError
         If axes or channels are ambiguous or do not fit.
     TypeError
-        If the pixels are not real numbers, the checkpoint is none (a path for instance), or an
+        If the pixels are not real numbers, the checkpoint is not a `Checkpoint` (but a path), or an
         option is unknown.
     ValueError
         If the image is empty, there is no such map, stage, class or channel, an option is out of
         bounds, or the maps of one slice are larger than this computer's memory.
     """
     check_checkpoint(checkpoint)
-    settings = settings_of(settings, options, device)
-    wanted = parse_map_keys(maps, checkpoint.config)
+    settings = merge_settings(settings, options, device)
+    keys = parse_map_keys(maps, checkpoint.config)
     temperature = as_temperature(temperature)
     slices = slices_for(image, checkpoint, axes, channels, scope)
-    check_maps(slices, checkpoint, wanted)
-    given = (temperature, stop or threading.Event(), on_event)
-    return StageMaps(slices, checkpoint, wanted, settings, *given)
-
-
-def check_maps(slices: Slices, checkpoint: Checkpoint, wanted: Iterable[MapKey]) -> None:
-    """Refuse maps of one slice that cannot fit into this computer's memory.
-
-    Raises
-    ------
-    ValueError
-        It says how much is needed.
-    """
-    preprocessing = checkpoint.preprocessing
-    height, width = preprocessing.size or (
-        preprocessing.zoom * each for each in (slices.height, slices.width)
-    )
-    results = {str(key): count_channels(key, checkpoint.config) / key.stride**2 for key in wanted}
-    classes = checkpoint.config.num_classes
-    heads = {f"head {n}": classes / STRIDES[n] ** 2 for n in STAGES}
-    views = {"views": 4 * classes / STRIDES[1] ** 2}
-    computed = [key for key in wanted if key.spec.heads(key.map_stage, checkpoint.head)]
-    compared = [key for key in wanted if key.spec.views > 1]
-    held = results | (heads if computed else {}) | (views if compared else {})
-    refuse_more_than_memory(round(4 * sum(held.values()) * height * width))
-
-
-def stage_maps_job(
-    slices: Slices,
-    checkpoint: Checkpoint,
-    wanted: tuple[MapKey, ...],
-    settings: InferenceSettings,
-    stop: threading.Event,
-    *,
-    temperature: float = 1.0,
-    colors: Mapping[MapKey, PcaColors] | None = None,
-    network: PvtEmcad | None = None,
-) -> Generator[Progress | Notice | SliceMaps, None, Summary]:
-    """Return the job that looks inside; torch is imported when it first runs.
-
-    It yields `Progress` per tile, `SliceMaps` per slice and a `Notice` where something needs to be
-    said, and returns a `Summary`. Hand the colors of an `SliceMaps` to the next job for the same
-    ones, and a network of this checkpoint to spare building it.
-    """
-    from napari_emcad.inference.segment import describe_memory_errors
-    from napari_emcad.inference.stage_maps.extract import extract_stage_maps
-    from napari_emcad.inference.stage_maps.request import MapRequest
-
-    request = MapRequest(wanted, checkpoint.head, temperature, colors or {})
-    how = checkpoint.preprocessing
-    with describe_memory_errors():
-        network = checkpoint.network() if network is None else network
-        return (yield from extract_stage_maps(network, slices, how, request, settings, stop))
+    check_maps(slices, checkpoint, keys)
+    stop = stop or threading.Event()
+    return StageMaps(slices, checkpoint, keys, settings, temperature, stop, on_event)

@@ -1,4 +1,4 @@
-"""What the manifest names besides the panel: the checkpoint reader and the sample images."""
+"""The checkpoint reader and the sample images of the napari manifest."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ LayerData = tuple[Any, ...]
 def checkpoint_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
     """Return a reader that opens a checkpoint in the panel; None for a folder.
 
-    A file that turns out to be none is claimed as well: the panel says what it is instead.
+    Files that turn out to be no checkpoints are accepted as well: the panel then shows why they
+    cannot be opened.
     """
-    first = Path(path if isinstance(path, str) else path[0])
+    first = _first_path(path)
     return None if first.is_dir() else _open_in_panel
 
 
 def _open_in_panel(path: str | list[str]) -> list[LayerData]:
-    """Open the checkpoint in the current viewer's panel; there is no layer to add."""
+    """Open a checkpoint in the panel of the current viewer; returns napari's "no layer"."""
     import napari
 
     from napari_emcad.plugin.widget import show_panel
 
     viewer = napari.current_viewer()
     if viewer is not None:
-        show_panel(viewer).model.controller.open_file(
-            Path(path if isinstance(path, str) else path[0])
-        )
+        show_panel(viewer).model.controller.open_file(_first_path(path))
     return [(None,)]
+
+
+def _first_path(path: str | list[str]) -> Path:
+    return Path(path if isinstance(path, str) else path[0])
 
 
 def sample_dark() -> list[LayerData]:

@@ -1,4 +1,4 @@
-"""What the user set in napari's preferences, and the files that were opened lately."""
+"""The plugin's settings in napari's preferences, and the recently opened files."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _PLUGIN = "napari-emcad"
 
 
 def inference_settings() -> InferenceSettings:
-    """Return the settings that a new panel starts with."""
-    chosen = _group("inference")
+    """Return the initial settings of a new panel."""
+    group = _group("inference")
     names = ("device", "tile", "overlap", "full_precision")
-    return InferenceSettings(**{name: getattr(chosen, name) for name in names if chosen})
+    return InferenceSettings(**{name: getattr(group, name) for name in names if group})
 
 
-def opens_bundled() -> bool:
-    """Whether the bundled model is opened with the panel."""
+def open_bundled_at_start() -> bool:
+    """Return whether the bundled model is opened together with the panel."""
     return bool(getattr(_group("checkpoints"), "open_bundled", True))
 
 
 def recent_files() -> list[Path]:
-    """Return the checkpoints opened lately that are still there, the last one first."""
+    """Return the recently opened checkpoints that still exist, the latest first."""
     stored = _store().value("recent", [], list) or []
     return [path for path in map(Path, stored) if path.is_file()][: _recent_count()]
 
 
-def remember(path: Path) -> None:
-    """Put a checkpoint in front of the recent ones."""
-    others = [each for each in recent_files() if each != path]
-    _store().setValue("recent", [str(each) for each in [path, *others]][: _recent_count()])
+def add_recent_file(path: Path) -> None:
+    """Put a checkpoint at the front of the recent files."""
+    others = [other for other in recent_files() if other != path]
+    _store().setValue("recent", list(map(str, [path, *others]))[: _recent_count()])
 
 
 def _recent_count() -> int:
@@ -42,7 +42,7 @@ def _recent_count() -> int:
 
 
 def _group(name: str) -> Any:
-    """Return a group of napari's settings for this plugin; None where it is not installed in it."""
+    """Return a group of the plugin's settings in napari; None if napari does not have them."""
     try:
         return getattr(get_plugin_settings(_PLUGIN), name)
     except (KeyError, AttributeError):

@@ -15,7 +15,7 @@ from napari_emcad.interactive.session import Session
 from napari_emcad.plugin.annotations.pairs import AnnotationLayers
 from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
-from napari_emcad.plugin.layers.geometry import unwrapped
+from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.layers.image_input import ImageInput
 from napari_emcad.plugin.layers.results import Results
 from napari_emcad.plugin.model.tab import ModelTab
@@ -24,7 +24,7 @@ from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.job_runner import JobRunner
 from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.segment.tab import SegmentTab
-from napari_emcad.plugin.settings import inference_settings, opens_bundled
+from napari_emcad.plugin.settings import inference_settings, open_bundled_at_start
 from napari_emcad.plugin.stages.layers import StageLayers
 from napari_emcad.plugin.stages.tab import StagesTab
 from napari_emcad.plugin.teach.tab import TeachTab
@@ -57,7 +57,7 @@ _MAPS: WeakKeyDictionary[Any, StageLayers] = WeakKeyDictionary()
 
 def session_of(viewer: napari.viewer.Viewer) -> Session:
     """Return the session of a viewer, or of a proxy of it."""
-    return _SESSIONS.setdefault(unwrapped(viewer), Session())
+    return _SESSIONS.setdefault(unwrap(viewer), Session())
 
 
 def show_panel(viewer: napari.viewer.Viewer) -> EmcadWidget:
@@ -89,7 +89,7 @@ class EmcadWidget(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self.viewer = unwrapped(napari_viewer)
+        self.viewer = unwrap(napari_viewer)
         self.session = session_of(self.viewer)
         self._closed, self._close_requested = False, False
         self._warmed_up: set[str] = set()
@@ -100,7 +100,7 @@ class EmcadWidget(QWidget):
         self._connect()
         self._show_title(self.session.checkpoint)
         QTimer.singleShot(0, self._list_layers)
-        if self.session.checkpoint is None and opens_bundled():
+        if self.session.checkpoint is None and open_bundled_at_start():
             QTimer.singleShot(0, self._open_bundled)
         QTimer.singleShot(_WARM_UP_MS, JobThread(partial(_import, _WARM_UP_MODULE)).start)
         QTimer.singleShot(0, self.autosave.search)

@@ -30,7 +30,7 @@ from napari_emcad.inference.stage_maps.extract import OutOfMemory
 from napari_emcad.inference.stage_maps.grid import make_grid
 from napari_emcad.inference.stage_maps.keys import parse_map_keys
 from napari_emcad.inference.uncertainty import entropy, mutual_information
-from napari_emcad.pipelines.stage_maps import stage_maps_job
+from napari_emcad.pipelines.stage_maps_job import stage_maps_job
 
 STRIDES = {4: 32, 3: 16, 2: 8, 1: 4}
 STAGES = tuple(STRIDES)

@@ -15,7 +15,8 @@ from napari.layers import Image, Labels
 import napari_emcad
 from napari_emcad.interactive.annotated_patches import read_window
 from napari_emcad.plugin.annotations.layer import new_annotation
-from napari_emcad.plugin.layers.geometry import carried, unwrapped, without_channels
+from napari_emcad.plugin.layers.channel_axis import broadcast_channels, without_channels
+from napari_emcad.plugin.layers.geometry import unwrap
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits
             history.append(numbers.copy())
             future = []
         assert np.shares_memory(numbers, labels.data)
-        assert np.array_equal(labels.data, carried(numbers, axes, image.data.shape))
+        assert np.array_equal(labels.data, broadcast_channels(numbers, axes, image.data.shape))
 
 
 def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qtbot):
@@ -498,7 +499,9 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     )
     for module in ("layer", "fit"):
         monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 250 * 2)
-    monkeypatch.setattr("napari_emcad.pipelines.segment._memory", lambda: image.data.size - 1)
+    monkeypatch.setattr(
+        "napari_emcad.pipelines.memory._physical_memory", lambda: image.data.size - 1
+    )
     panel = tiny(viewer)
     viewer.dims.set_current_step(0, 2)
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
@@ -547,7 +550,7 @@ def test_a_training_without_a_prediction_says_why(huge, qtbot):
         say(message, error),
     )
     train(huge, qtbot)
-    assert "No prediction is shown: What is on screen lies beside the annotation." in said
+    assert "No prediction is shown: The visible part lies outside of the annotation." in said
     assert len(huge.session.versions) == 2
 
 
@@ -607,12 +610,12 @@ def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbo
     other.name = "one"
     settle(panel, qtbot)
     for tab in (panel.teach, panel.segment, panel.stages):
-        assert unwrapped(tab.panel._image._box.value) is other
+        assert unwrap(tab.panel._image._box.value) is other
     assert panel.segment.panel._axes.axes == "ZYX"
     viewer.layers.remove(other)
     settle(panel, qtbot)
     for tab in (panel.teach, panel.segment, panel.stages):
-        assert unwrapped(tab.panel._image._box.value) is one
+        assert unwrap(tab.panel._image._box.value) is one
     assert panel.segment.panel._axes.axes == "YX"
     press(qtbot, panel.teach.panel._new)
     assert annotation(panel).ndim == 2

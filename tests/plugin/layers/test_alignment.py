@@ -10,16 +10,18 @@ from napari.layers import Image, Labels
 from placements import placed_images
 
 import napari_emcad
-from napari_emcad.plugin.layers.geometry import geometry, levels
+from napari_emcad.plugin.layers.geometry import layer_geometry, levels
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 @settings(max_examples=40, deadline=None)
 @given(placed_images(), st.sampled_from([0, 1]))
-def test_every_pixel_center_lands_where_the_image_has_it(image, number):
+def test_pixel_centers_of_image_and_result_coincide(image, number):
     level = levels(image)[number]
-    result = Labels(np.zeros(level.array.shape, np.uint8), **geometry(image, (0, 1, 2), level))
-    factor = np.asarray(level.coarseness)
+    result = Labels(
+        np.zeros(level.array.shape, np.uint8), **layer_geometry(image, (0, 1, 2), level)
+    )
+    factor = np.asarray(level.downsampling)
     for pixel in ((0, 0, 0), (5, 3, 7), (2, 15, 11)):
         fine = np.asarray(pixel) * factor + (factor - 1) / 2
         np.testing.assert_allclose(
@@ -42,7 +44,7 @@ def test_a_dropped_axis_leaves_the_others_in_place(data):
         units=("pixel", "um", "um"),
     )
     (level,) = levels(whole)
-    place = geometry(whole, (1, 2), level)
+    place = layer_geometry(whole, (1, 2), level)
     result = Labels(np.zeros((32, 48), np.uint8), **place)
     for pixel in ((0, 0), (31, 47)):
         np.testing.assert_allclose(
@@ -52,10 +54,10 @@ def test_a_dropped_axis_leaves_the_others_in_place(data):
     assert [str(unit) for unit in result.units] == ["micrometer", "micrometer"]
 
 
-def test_plain_attributes_stay_plain():
+def test_scale_and_rotation_are_copied_instead_of_an_affine():
     """What the user wrote is what the result says, not an equivalent affine."""
     image = Image(np.zeros((8, 9)), scale=(2, 3), translate=(1, 4), rotate=30, shear=[0.1])
-    place = geometry(image, (0, 1), levels(image)[0])
+    place = layer_geometry(image, (0, 1), levels(image)[0])
     np.testing.assert_allclose(place["scale"], image.scale)
     np.testing.assert_allclose(place["translate"], image.translate)
     np.testing.assert_allclose(place["rotate"], image.rotate)
@@ -64,10 +66,10 @@ def test_plain_attributes_stay_plain():
 
 
 @pytest.mark.parametrize("factor", [2, 4, 32])
-def test_coarse_grids_have_the_half_pixel_term(factor):
+def test_coarse_levels_are_shifted_by_half_a_pixel(factor):
     fine = np.zeros((64, 64), np.uint8)
     image = Image([fine, fine[::factor, ::factor]], multiscale=True, scale=(0.5, 0.5))
-    place = geometry(image, (0, 1), levels(image)[1])
+    place = layer_geometry(image, (0, 1), levels(image)[1])
     np.testing.assert_allclose(place["scale"], 0.5 * factor)
     np.testing.assert_allclose(place["translate"], 0.5 * (factor - 1) / 2)
 
@@ -85,7 +87,7 @@ def test_a_result_follows_an_image_that_was_moved(panel, finish):
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
 
 
-def test_slices_meet_their_own_slider_where_channels_come_after_them(viewer, dock, finish, nuclei):
+def test_slices_follow_their_slider_if_channels_come_after_them(viewer, dock, finish, nuclei):
     """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
     dim = (nuclei * 0.5).astype(np.uint8)
     planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]

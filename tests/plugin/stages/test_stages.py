@@ -23,11 +23,11 @@ from napari_emcad.model.network import PvtEmcad
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.stages.cache import RecentMaps
-from napari_emcad.plugin.stages.layers import placed_map
+from napari_emcad.plugin.stages.map_layer import place_map
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest
 
 STRIDE = 4 / 1.5
-"""Of stage 1, in the image's pixels: the bundled model enlarges."""
+"""Image pixels per map pixel of stage 1; the bundled model enlarges images."""
 
 FEW = StageChoices(stages=(4, 1), kinds=("probability",))
 
@@ -39,7 +39,7 @@ def click(qtbot, panel):
 
 @pytest.fixture
 def shown(finish, qtbot):
-    """Return a function that waits for the job and the layers it becomes."""
+    """Return a function that waits for the job and its layers."""
 
     def shown(panel):
         finish(panel)
@@ -50,7 +50,7 @@ def shown(finish, qtbot):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Return an event; until it is set, the network does not answer."""
+    """Return an event; the network waits until it is set."""
     opened, answers = threading.Event(), PvtEmcad.forward_intermediates
 
     def forward_intermediates(self, x):
@@ -93,10 +93,10 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     values = np.zeros([int(each) for each in shape], np.float32)
     offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
     found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
-    data, place = placed_map(_request(image, level, z), found)
+    data, place = place_map(_request(image, level, z), found)
     layer = Image(data, **place)
     (top, bottom), (left, right) = found.extent
-    coarse = np.asarray(level.coarseness)
+    coarse = np.asarray(level.downsampling)
     for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
         fine = np.array([z, y, x]) * coarse + (coarse - 1) / 2
         corner = np.array([0, 0 if y == top else shape[0], 0 if x == left else shape[1]]) - 0.5
@@ -121,7 +121,7 @@ def _request(image, level, z):
 def test_channels_between_slices_and_rows_keep_the_slices_in_place(
     viewer, dock, shown, qtbot, nuclei
 ):
-    """napari counts axes from the last one, so a map needs the channel axis that lies inside."""
+    """napari aligns axes from the last one, so a map needs a channel axis between others."""
     image = np.stack([np.stack([nuclei, nuclei // 2])] * 6)
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(3, 1, 1, 1))
     viewer.dims.set_current_step(0, 4)
@@ -140,7 +140,9 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
 # -- what is shown
 
 
-def test_maps_are_those_of_inspect_at_their_own_resolution(panel, shown, qtbot, nuclei):
+def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
+    panel, shown, qtbot, nuclei
+):
     panel.stages.panel.set_value(
         StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "delta"))
     )
@@ -177,7 +179,7 @@ def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, sh
     assert not stages.bars.isVisibleTo(stages)
 
 
-def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nuclei):
+def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
@@ -199,7 +201,7 @@ def test_a_second_look_updates_the_layers_and_no_other(panel, shown, qtbot, nucl
     np.testing.assert_array_equal(duplicate.data, kept)
 
 
-def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtbot):
+def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbot):
     labels = panel.viewer.add_labels(np.zeros((96, 128), np.uint8), name="paint")
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
@@ -216,14 +218,14 @@ def test_the_user_keeps_their_selection_and_maps_are_no_images(panel, shown, qtb
         assert [each.name for each in combo._box.choices] == ["nuclei"]
 
 
-def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
+def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, qtbot):
     kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
     shown(panel)
     grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
     before = (grid.enabled, grid.shape, grid.stride)
-    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     assert grid.enabled
     assert all(layer.visible for layer in maps(panel).values())
     places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
@@ -237,13 +239,13 @@ def test_side_by_side_makes_rows_of_stages_and_goes_back(panel, shown, qtbot):
     qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
 
 
-def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, shown, qtbot):
-    """Many that leave a grid at once end some OpenGL drivers, and each costs a collection."""
+def test_maps_are_removed_one_by_one(panel, shown, qtbot):
+    """Removing many layers of a grid at once crashes some OpenGL drivers."""
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
     click(qtbot, panel)
     shown(panel)
     layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
-    qtbot.mouseClick(panel.stages.panel._beside, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     counts, frozen = [len(layers)], []
     layers.events.removed.connect(lambda _: counts.append(len(layers)))
     layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
@@ -257,16 +259,16 @@ def test_maps_leave_one_by_one_so_that_the_window_is_drawn_in_between(panel, sho
     shown(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
-    assert panel.stages.controller._layers.beside
+    assert panel.stages.controller._layers.is_grid
     assert all(frozen)
     assert gc.get_freeze_count() == 0
 
 
-def test_naparis_own_grid_button_counts(panel, shown, qtbot):
+def test_the_grid_button_of_napari_is_followed(panel, shown, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
-    grid, button = panel.viewer.canvas.grid, panel.stages.panel._beside
+    grid, button = panel.viewer.canvas.grid, panel.stages.panel._side_by_side
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     grid.enabled = False
@@ -305,7 +307,7 @@ def test_bars_alone_can_be_removed(panel, shown, qtbot):
 # -- what changes meanwhile
 
 
-def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
+def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
     shown(panel)
@@ -323,7 +325,7 @@ def test_other_data_of_the_image_are_told_and_read_no_more(panel, shown, qtbot):
     assert "image has changed" in panel.stages.panel._status.text()
 
 
-def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot):
+def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, shown, qtbot):
     click(qtbot, stack)
     shown(stack)
     stack.stages.cursor._position = (4.0, 25 * 0.5, 54 * 0.5)
@@ -339,7 +341,7 @@ def test_numbers_under_a_cursor_that_rests_follow_the_slider(stack, shown, qtbot
     )
 
 
-def test_an_image_beside_the_screen_is_not_what_is_seen(panel, shown, qtbot):
+def test_an_image_outside_of_the_screen_has_no_visible_part(panel, shown, qtbot):
     scope = panel.stages.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
@@ -380,8 +382,8 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
     np.testing.assert_array_equal(layer.data, first)
 
 
-def test_late_answers_are_dropped(stack, shown, qtbot, gate):
-    """H8: the slice on screen when the answer comes is the one that is shown."""
+def test_late_results_are_dropped(stack, shown, qtbot, gate):
+    """H8: maps are shown for the slice that is visible when they arrive."""
     gate.set()
     click(qtbot, stack)
     shown(stack)
@@ -398,7 +400,7 @@ def test_late_answers_are_dropped(stack, shown, qtbot, gate):
     assert set(places) == {10}
 
 
-def test_the_window_does_not_stand_still_while_following(stack, shown, qtbot):
+def test_the_window_stays_responsive_while_following(stack, shown, qtbot):
     """H3."""
     click(qtbot, stack)
     shown(stack)
@@ -413,7 +415,7 @@ def test_the_window_does_not_stand_still_while_following(stack, shown, qtbot):
     assert np.percentile(np.diff(beats), 99) < 0.05
 
 
-def test_the_cache_forgets_what_was_not_looked_at_for_longest():
+def test_the_cache_drops_the_least_recently_used_slice():
     key, size = MapKey("gate", 1), 1000
     found = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
     cache = RecentMaps(3 * size)
@@ -430,7 +432,7 @@ def test_the_cache_forgets_what_was_not_looked_at_for_longest():
 # -- the cursor
 
 
-def test_the_stages_under_the_cursor(stack, shown, qtbot):
+def test_the_readout_shows_all_stages_at_the_cursor(stack, shown, qtbot):
     stack._tabs.setCurrentWidget(stack.stages.panel)
     click(qtbot, stack)
     shown(stack)
@@ -456,7 +458,7 @@ def test_the_stages_under_the_cursor(stack, shown, qtbot):
 # -- bad input
 
 
-def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
+def test_show_is_disabled_with_a_reason(viewer, dock, qtbot, nuclei):
     panel = dock(viewer)
     stages_controller, stages = panel.stages.controller, panel.stages.panel
     stages_controller.show()
@@ -472,7 +474,7 @@ def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     stages.set_value(StageChoices((1,), ("decoder",), channels=(4000,)))
     stages_controller.show()
     assert "There is no channel 4000" in stages._reason.text()
-    stages._channels.setText("three")
+    stages._maps._channels.setText("three")
     stages_controller.show()
     assert "numbers" in stages._reason.text()
     assert not stages._show.isEnabled()
@@ -486,7 +488,7 @@ def test_reasons_not_to_look(viewer, dock, qtbot, nuclei):
     [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error):
+def test_an_error_enables_the_buttons_again(panel, shown, qtbot, monkeypatch, error):
     """H1, H20."""
     panel.stages.panel.set_value(FEW)
     with monkeypatch.context() as broken:
@@ -507,7 +509,7 @@ def test_an_error_gives_the_buttons_back(panel, shown, qtbot, monkeypatch, error
     assert len(maps(panel)) == 2
 
 
-def test_stop_leaves_the_maps_and_follows_no_longer(stack, shown, qtbot, gate):
+def test_stop_keeps_the_maps_and_ends_following(stack, shown, qtbot, gate):
     stack.segment.panel._advanced._tile.setValue(64)
     gate.set()
     click(qtbot, stack)
@@ -525,7 +527,9 @@ def test_stop_leaves_the_maps_and_follows_no_longer(stack, shown, qtbot, gate):
 
 
 @pytest.mark.parametrize("what", ["deleted", "replaced"])
-def test_the_image_is_not_what_it_was_when_the_job_ends(panel, shown, qtbot, gate, nuclei, what):
+def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
+    panel, shown, qtbot, gate, nuclei, what
+):
     """H7."""
     click(qtbot, panel)
     image = panel.viewer.layers["nuclei"]
@@ -540,13 +544,13 @@ def test_the_image_is_not_what_it_was_when_the_job_ends(panel, shown, qtbot, gat
     assert "dropped" in panel.job_bar.message
 
 
-def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
+def test_a_class_that_no_longer_exists_is_not_chosen(panel, shown, qtbot):
     from napari_emcad.io.checkpoints.heads import with_class_names
 
     checkpoint = panel.session.checkpoint
     panel.session.open(with_class_names(checkpoint, ["nucleus", "cell"]))
     stages = panel.stages.panel
-    titles = [stages._class.itemText(n) for n in range(stages._class.count())]
+    titles = [stages._maps._class.itemText(n) for n in range(stages._maps._class.count())]
     assert titles == ["nucleus", "cell", "background"]
     stages.set_value(StageChoices((1,), ("probability",), part=2))
     click(qtbot, panel)
@@ -561,8 +565,8 @@ def test_a_class_that_is_gone_is_not_chosen(panel, shown, qtbot):
     assert list(maps(panel)) == ["probability:1"]
 
 
-def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
-    """H5: and nothing of ours listens to the viewer any more."""
+def test_closing_the_dock_ends_a_running_job(panel, viewer, qtbot, gate):
+    """H5: all callbacks are disconnected from the viewer."""
     click(qtbot, panel)
     thread = panel.runner._job.thread
     viewer.window.remove_dock_widget(panel.parent())
@@ -574,8 +578,8 @@ def test_closing_the_dock_mid_job_ends_it(panel, viewer, qtbot, gate):
     assert maps(panel) == {}
 
 
-def test_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
-    """RGB, a coarse level, columns before rows: each map lies on the pixels it is of."""
+def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
+    """RGB, a coarse level, columns before rows: maps lie exactly on the image."""
     color = np.stack([nuclei] * 3, -1)
     rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
     panel = dock(viewer)
@@ -609,16 +613,14 @@ def test_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
 
 
 def networks():
-    """Return which networks are alive; those of other tests' windows may be among them."""
+    """Return the networks in memory; windows of other tests may have some."""
     gc.collect()
     return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
-def test_the_network_goes_when_the_slider_is_followed_no_longer(
-    stack, shown, qtbot, monkeypatch, ending
-):
-    """H15: while following it stays for the next slice; after Stop or an error it has no use."""
+def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypatch, ending):
+    """H15: it is kept for the next slice while following, but not after Stop or an error."""
     before, answers = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
     shown(stack)
@@ -641,7 +643,7 @@ def test_the_network_goes_when_the_slider_is_followed_no_longer(
     assert networks() <= before
 
 
-def test_the_network_goes_when_following_is_switched_off_between_two_slices(stack, shown, qtbot):
+def test_the_network_is_freed_when_following_is_switched_off_between_slices(stack, shown, qtbot):
     before = networks()
     click(qtbot, stack)
     shown(stack)

@@ -1,4 +1,4 @@
-"""The Suggest row of the Stages tab: places to paint, stepped through on the canvas."""
+"""The Suggest buttons of the Stages tab, which step through regions to annotate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def press(qtbot, button):
 def suggest(panel, qtbot, finish):
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    press(qtbot, panel.stages.panel._suggest)
+    press(qtbot, panel.stages.panel.suggest._suggest)
     finish(panel)
 
 
-def place(panel):
-    return panel.stages.panel._place.text()
+def position_text(panel):
+    return panel.stages.panel.suggest._position.text()
 
 
 def annotate(panel, qtbot):
@@ -50,22 +50,24 @@ def large(viewer, dock, nuclei):
     return dock(viewer)
 
 
-def test_choices_of_maps_do_not_decide_about_places(large, qtbot):
+def test_suggest_does_not_depend_on_the_chosen_maps(large, qtbot):
     panel = large.stages.panel
     panel.set_value(StageChoices((), ()))
     large.stages.controller.show()
     large.stages.suggesting.show()
     assert not panel._show.isEnabled()
-    assert panel._suggest.isEnabled()
+    assert panel.suggest._suggest.isEnabled()
 
 
 @pytest.mark.parametrize("change", ["image", "data", "gone", "model"])
-def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish, nuclei):
+def test_regions_are_dropped_when_their_image_or_model_changes(
+    change, large, qtbot, finish, nuclei
+):
     viewer = large.viewer
     image = viewer.layers["stack"]
     other = viewer.add_image(nuclei, name="other")
     suggest(large, qtbot, finish)
-    assert place(large)
+    assert position_text(large)
     if change == "image":
         large.context.image_input.set_layer(other)
     elif change == "data":
@@ -74,11 +76,11 @@ def test_places_go_with_what_they_were_suggested_of(change, large, qtbot, finish
         viewer.layers.remove(image)
     else:
         large.session.open(large.session.checkpoint.override(title="another"))
-    qtbot.waitUntil(lambda: not place(large), timeout=10_000)
+    qtbot.waitUntil(lambda: not position_text(large), timeout=10_000)
     assert not large.stages.suggesting._regions
 
 
-def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
+def test_the_zoom_shows_a_region_with_its_surroundings(large, qtbot, finish):
     camera, canvas = large.viewer.scene.camera, large.viewer.canvas
     suggest(large, qtbot, finish)
     first = large.stages.suggesting._regions[0]
@@ -93,42 +95,42 @@ def test_a_place_is_neither_a_dot_nor_all_that_is_seen(large, qtbot, finish):
     assert camera.zoom == pytest.approx(kept)
 
 
-def test_places_are_stepped_through_and_painted_ones_leave(large, qtbot, finish):
+def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     panel, viewer = large, large.viewer
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
     found = list(panel.stages.suggesting._regions)
     assert len(found) > 2
-    assert place(panel) == f"1 of {len(found)}"
+    assert position_text(panel) == f"1 of {len(found)}"
     assert list(viewer.layers) == layers
     center = viewer.scene.camera.center
     assert center[1:] == tuple(0.5 * each for each in found[0].center)
 
-    press(qtbot, panel.stages.panel._on)
-    assert place(panel) == f"2 of {len(found)}"
+    press(qtbot, panel.stages.panel.suggest._next)
+    assert position_text(panel) == f"2 of {len(found)}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
     viewer.dims.set_current_step(0, 2)
-    press(qtbot, panel.stages.panel._back)
+    press(qtbot, panel.stages.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
-    press(qtbot, panel.stages.panel._back)
-    assert place(panel) == f"{len(found)} of {len(found)}"
+    press(qtbot, panel.stages.panel.suggest._previous)
+    assert position_text(panel) == f"{len(found)} of {len(found)}"
 
-    press(qtbot, panel.stages.panel._on)
+    press(qtbot, panel.stages.panel.suggest._next)
     y, x = map(int, found[0].center)
     labels.data[1, y, x] = 1
-    press(qtbot, panel.stages.panel._on)
-    assert place(panel) == f"1 of {len(found) - 1}"
+    press(qtbot, panel.stages.panel.suggest._next)
+    assert position_text(panel) == f"1 of {len(found) - 1}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
 
     labels.data[1] = 1
-    press(qtbot, panel.stages.panel._on)
-    assert place(panel) == ""
+    press(qtbot, panel.stages.panel.suggest._next)
+    assert position_text(panel) == ""
     suggest(panel, qtbot, finish)
-    assert place(panel) == ""
+    assert position_text(panel) == ""
 
 
-def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
+def test_regions_of_a_coarse_level_are_annotated_in_pixels_of_the_finest_level(
     viewer, dock, nuclei, qtbot, finish
 ):
     rng = np.random.default_rng(0)
@@ -149,12 +151,12 @@ def test_places_of_a_coarse_level_are_painted_and_left_in_the_finest_pixels(
     assert panel.stages.suggesting._regions
 
 
-def test_an_image_that_is_gone_has_no_places(large, qtbot, finish):
+def test_a_removed_image_has_no_regions(large, qtbot, finish):
     suggest(large, qtbot, finish)
     assert large.stages.suggesting._regions
     large.viewer.layers.clear()
     large.stages.suggesting.step(1)
-    assert place(large) == ""
+    assert position_text(large) == ""
     large.stages.suggesting.suggest()
     assert "image" in large.job_bar._message.text()
 
@@ -180,13 +182,13 @@ def test_a_window_of_paint_is_that_of_the_whole_slice():
 def choose_stack(panel):
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    reach = panel.stages.panel._reach
-    reach.setCurrentIndex(reach.findText("whole stack"))
+    choice = panel.stages.panel.suggest._range
+    choice.setCurrentIndex(choice.findText("whole stack"))
 
 
 @pytest.fixture
 def uneven(viewer, dock, nuclei):
-    """Return a panel on slice 0 of five, of which 1 and 4 are doubtful."""
+    """Return a panel on slice 0 of five, of which 1 and 4 are uncertain."""
     rng = np.random.default_rng(0)
     plane = np.tile(nuclei, (2, 2))
     noisy = plane // 4 + rng.integers(0, 40, (192, 256), np.uint8)
@@ -196,11 +198,11 @@ def uneven(viewer, dock, nuclei):
     return dock(viewer)
 
 
-def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
+def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     panel, viewer = uneven, uneven.viewer
     labels = annotate(panel, qtbot)
     suggest(panel, qtbot, finish)
-    assert place(panel) == ""
+    assert position_text(panel) == ""
     assert panel.job_bar.message == "No uncertain region was found."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
@@ -211,27 +213,27 @@ def test_places_of_a_whole_stack_bring_their_slice(uneven, qtbot, finish):
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == each.index
         assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
-        press(qtbot, panel.stages.panel._on)
+        press(qtbot, panel.stages.panel.suggest._next)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
-    press(qtbot, panel.stages.panel._on)
+    press(qtbot, panel.stages.panel.suggest._next)
     left = [each for each in found if each.index != (visited[0],)]
-    assert place(panel).endswith(f"of {len(left)}")
+    assert position_text(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
 
 def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
     panel, stages = uneven, uneven.stages.panel
     choose_stack(panel)
-    assert stages._reach.isVisibleTo(stages)
-    assert stages._reach.isEnabled()
+    assert stages.suggest._range.isVisibleTo(stages)
+    assert stages.suggest._range.isEnabled()
     flat = panel.viewer.add_image(nuclei, name="flat")
     panel.context.image_input.set_layer(flat)
     panel.stages.controller.show()
     panel.stages.suggesting.show()
-    assert not stages._reach.isVisibleTo(stages)
+    assert not stages.suggest._range.isVisibleTo(stages)
     suggest(panel, qtbot, finish)
     assert panel.stages.suggesting._current.stages.image is flat
     assert panel.stages.suggesting._current.search.slices.scope.index == ()
@@ -268,6 +270,6 @@ def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, erro
         choose_stack(uneven)
         suggest(uneven, qtbot, finish)
     assert uneven.job_bar.message
-    assert place(uneven) == ""
+    assert position_text(uneven) == ""
     suggest(uneven, qtbot, finish)
-    assert place(uneven)
+    assert position_text(uneven)

@@ -22,7 +22,7 @@ from napari_emcad.interactive.calibrate import (
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.stages.request import StageChoices
-from napari_emcad.plugin.widgets.bar_plot import COLOR
+from napari_emcad.plugin.widgets.plot import ACCENT_COLOR
 from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
 
 NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
@@ -254,12 +254,12 @@ def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
     assert len(before) == np.count_nonzero(found.before.pixels)
     places = product(range(drawn.width()), range(drawn.height()))
     colors = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert colors.count(COLOR) > 8 * len(after)  # dots are filled
+    assert colors.count(ACCENT_COLOR) > 8 * len(after)  # dots are filled
     plot.show_calibration(None)
     drawn = plot.grab().toImage()
     places = product(range(drawn.width()), range(drawn.height()))
     bare = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert bare.count(COLOR) < colors.count(COLOR)
+    assert bare.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
 
 
 # -- whether further strokes help

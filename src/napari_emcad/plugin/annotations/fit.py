@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.plugin.annotations.layer import LARGEST, corner_of
-from napari_emcad.plugin.layers.geometry import (
-    carried,
-    carried_axes,
-    levels,
-    without_channels,
-)
+from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, without_channels
+from napari_emcad.plugin.layers.geometry import levels
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
@@ -51,7 +47,7 @@ def why_not_paintable(layer: Labels, image: Image, axes: str) -> str:
         A letter per axis of the image layer, without the color axis of RGB.
     """
     data = layer.data
-    if layer.ndim < len(carried_axes(axes)):
+    if layer.ndim < len(layer_axes(axes)):
         return (
             f"“{layer.name}” has no axis for the channels of “{image.name}”, so napari shows other "
             f"slices of it: it is used as it is. Paint on a New annotation."
@@ -76,23 +72,23 @@ def share_channels(layer: Labels, axes: str) -> None:
     no_channels = layer.multiscale or _spatial_shape(layer, axes) is None
     if no_channels or _channels_share_memory(layer.data, axes):
         return
-    sizes = dict(zip(carried_axes(axes), layer.data.shape, strict=True))
+    sizes = dict(zip(layer_axes(axes), layer.data.shape, strict=True))
     shape = [sizes.get(axis, 1) for axis in range(len(axes))]
-    shared = carried(np.array(without_channels(layer.data, axes)), axes, shape)
+    shared = broadcast_channels(np.array(without_channels(layer.data, axes)), axes, shape)
     if np.array_equal(np.asarray(layer.data), shared):
         layer.data = shared
 
 
 def _spatial_shape(layer: Labels, axes: str) -> tuple[int, ...] | None:
     """Return the shape of an annotation without channels; None if its axes do not fit."""
-    if layer.ndim not in (len(axes.replace("C", "")), len(carried_axes(axes))):
+    if layer.ndim not in (len(axes.replace("C", "")), len(layer_axes(axes))):
         return None
     return tuple(without_channels(layer.data, axes).shape)
 
 
 def _channels_share_memory(data: Any, axes: str) -> bool:
     """Return whether an array has one memory for all channels, if it has a channel axis."""
-    kept = carried_axes(axes)
+    kept = layer_axes(axes)
     if data.ndim != len(kept):
         return True
     strides = getattr(data, "strides", None) or (1,) * data.ndim

@@ -11,14 +11,8 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_emcad.annotation.detect_rule import DetectedRule, change_meaning, detect_rule
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_counts
-from napari_emcad.plugin.layers.geometry import (
-    carried,
-    carried_axes,
-    geometry,
-    levels,
-    visible_range,
-    with_channels,
-)
+from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, with_channels
+from napari_emcad.plugin.layers.geometry import layer_geometry, levels, visible_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +54,8 @@ def new_annotation(image: Image, axes: str) -> Labels:
     -------
     Labels
         uint8, of the image's finest level. Channels share its memory: a channel axis behind another
-        axis is kept (see `layers.geometry.carried`), others are left out. Of an image of more than
-        2²⁸ pixels the layer covers the visible rows and columns, and of a stack that is still too
+        axis is kept (see `layers.channel_axis`), others are left out. Of an image of more than 2²⁸
+        pixels the layer covers the visible rows and columns, and of a stack that is still too
         large then, the slices around the visible one.
 
     Raises
@@ -75,7 +69,7 @@ def new_annotation(image: Image, axes: str) -> Labels:
     shape = tuple(finest.array.shape[axis] for axis in kept)
     corner, size = _covered_part(image, kept, spatial, shape)
     annotation = Labels(
-        carried(np.zeros(size, np.uint8), axes[: image.ndim], finest.array.shape),
+        broadcast_channels(np.zeros(size, np.uint8), axes[: image.ndim], finest.array.shape),
         name=f"{image.name} annotation",
         opacity=_OPACITY,
         metadata={_KEY: {"kind": "annotation", "corner": list(corner)}},
@@ -89,7 +83,7 @@ def placement(image: Image, axes: str, corner: Sequence[int]) -> dict[str, Any]:
     """Return scale, translate and the like of an annotation that starts at a corner of an image."""
     own_axes = axes[: image.ndim]
     first = with_channels(corner, own_axes) if len(corner) else ()
-    return geometry(image, carried_axes(own_axes), levels(image)[0], first)
+    return layer_geometry(image, layer_axes(own_axes), levels(image)[0], first)
 
 
 def _covered_part(

@@ -20,7 +20,8 @@ from napari_emcad.plugin.annotations.layer import (
     set_class_colors,
     store_rule,
 )
-from napari_emcad.plugin.layers.geometry import is_open, levels, without_channels
+from napari_emcad.plugin.layers.channel_axis import without_channels
+from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.layers.image_identity import IMAGE_IDENTITY
 from napari_emcad.plugin.layers.scope import Window
 

@@ -22,7 +22,8 @@ from napari_emcad.io.autosave import (
 from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
-from napari_emcad.plugin.layers.geometry import carried, carried_axes, is_open
+from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
+from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
@@ -280,8 +281,8 @@ def _with_channels(saved: SavedAnnotation) -> Any:
     axes, shape = saved.metadata["axes"], saved.metadata.get("shape", saved.labels.shape)
     if len(shape) == saved.labels.ndim:
         return saved.labels
-    sizes = dict(zip(carried_axes(axes), shape, strict=True))
-    return carried(saved.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
+    sizes = dict(zip(layer_axes(axes), shape, strict=True))
+    return broadcast_channels(saved.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
 
 
 def _search_job(root: Path) -> Generator[Any, None, list[Recovery]]:

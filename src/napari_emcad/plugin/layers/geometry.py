@@ -1,4 +1,4 @@
-"""napari layers to our values and back, and nothing else."""
+"""Reads napari layers, and computes where a result layer lies."""
 
 from __future__ import annotations
 
@@ -8,27 +8,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
 from napari.utils.transforms import CompositeAffine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_emcad.io.checkpoints.classes import ClassLabel
-
-_UNKNOWN_COLOR = "#ffffff"
 _CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
+_STACK_LETTERS = "ZTSPQRUVWABDEFGHIJKLMNO"
 
 
 @dataclass(frozen=True, slots=True)
 class AxisInfo:
-    """One axis of an image layer: its name, its entries, and what it probably is.
+    """One axis of an image layer.
 
-    `role` is Y, X, C, S (a stack of slices), or "" where only the user can tell.
+    Attributes
+    ----------
+    name
+        Label of the axis in napari.
+    size
+        Number of entries along the axis.
+    role
+        Y, X, C, S (a stack of slices), or "" if only the user can decide.
     """
 
     name: str
@@ -38,26 +42,34 @@ class AxisInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """One resolution of an image layer: its array and how many times coarser each axis is."""
+    """One resolution of an image layer.
+
+    Attributes
+    ----------
+    array
+        Array of the level.
+    downsampling
+        Factor of each axis relative to the finest level; 1 for the finest level.
+    """
 
     array: Any
-    coarseness: tuple[float, ...]
+    downsampling: tuple[float, ...]
 
 
-def unwrapped(thing: Any) -> Any:
-    """Return the viewer or layer behind napari's proxy, which is not identical with it."""
-    return getattr(thing, "__wrapped__", thing)
+def unwrap(proxy: Any) -> Any:
+    """Return the viewer or layer behind napari's public proxy, to compare it by identity."""
+    return getattr(proxy, "__wrapped__", proxy)
 
 
 def levels(layer: Image) -> tuple[Level, ...]:
-    """Return the resolutions of a layer, finest first; one for most layers."""
+    """Return the resolutions of a layer, finest first; most layers have one."""
     arrays = list(layer.data) if layer.multiscale else [layer.data]
     finest = np.array(arrays[0].shape[: layer.ndim], float)
     return tuple(Level(a, tuple(finest / a.shape[: layer.ndim])) for a in arrays)
 
 
 def axes_of(layer: Image) -> tuple[AxisInfo, ...]:
-    """Return the axes of a layer as far as they can be told, without the color axis of RGB."""
+    """Return the axes of a layer with guessed roles, without the color axis of RGB images."""
     shape = levels(layer)[0].array.shape[: layer.ndim]
     names = [str(name) for name in layer.axis_labels]
     spatial = ["Y", "X"]
@@ -69,23 +81,23 @@ def axes_of(layer: Image) -> tuple[AxisInfo, ...]:
 
 
 def _leading_role(name: str, size: int) -> str:
-    """Return what a leading axis is; 2 to 4 unnamed entries might be channels or slices."""
-    named = not name.startswith("-") and not name.lstrip("-").isdigit()
+    """Return the role of a leading axis; 2 to 4 unnamed entries may be channels or slices."""
+    has_name = not name.startswith("-") and not name.lstrip("-").isdigit()
     if name.lower() in _CHANNEL_NAMES:
         return "C"
-    return "S" if named or size == 1 or size > 4 else ""
+    return "S" if has_name or size == 1 or size > 4 else ""
 
 
-def letters(roles: Sequence[str], rgb: bool) -> str:
-    """Return axes as `napari_emcad.segment` takes them, a distinct letter for each stacked axis."""
-    spare = iter("ZTSPQRUVWABDEFGHIJKLMNO")
+def axes_string(roles: Sequence[str], rgb: bool) -> str:
+    """Return axes for `napari_emcad.segment`, with a distinct letter for each stacked axis."""
+    spare = iter(_STACK_LETTERS)
     return "".join(next(spare) if role == "S" else role for role in roles) + "C" * rgb
 
 
 def slice_index(
     viewer: ViewerModel, layer: Image, stacked: Sequence[int]
 ) -> tuple[int, ...] | None:
-    """Return where the sliders stand along a layer's stacked axes; None if beside the image."""
+    """Return the slider positions along a layer's stacked axes; None if outside of the image."""
     point = np.asarray(viewer.dims.point)[-layer.ndim :]
     position = np.round(np.asarray(layer.world_to_data(point))).astype(int)
     shape = levels(layer)[0].array.shape
@@ -95,151 +107,88 @@ def slice_index(
 
 
 def is_in_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> bool:
-    """Return whether some of a layer's rows and columns are on screen, in the 2-D view."""
+    """Return whether some rows and columns of a layer are visible in the 2-D view."""
     point = np.asarray(viewer.dims.point, float)
     displayed = list(viewer.dims.displayed)
     point[displayed] = viewer.scene.camera.center[-len(displayed) :]
     center = np.asarray(layer.world_to_data(point[-layer.ndim :]))
     shape = levels(layer)[0].array.shape
     for axis in plane:
-        first, last = layer.corner_pixels[:, axis]  # napari moves them into the layer
+        first, last = layer.corner_pixels[:, axis]  # napari clips them to the layer
         if first == last and shape[axis] > 1 and not -1 < center[axis] < shape[axis]:
             return False
     return True
 
 
 def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
-    """Return the part of an axis that is on screen, as a half-open range of a level's pixels."""
-    shown = levels(layer)[layer.data_level if layer.multiscale else 0].coarseness[axis]
-    first, last = layer.corner_pixels[:, axis] * shown / level.coarseness[axis]
+    """Return the visible part of an axis as a half-open range of pixels of a level."""
+    displayed = levels(layer)[layer.data_level if layer.multiscale else 0].downsampling[axis]
+    first, last = layer.corner_pixels[:, axis] * displayed / level.downsampling[axis]
     size = level.array.shape[axis]
     start = min(max(int(np.floor(first)), 0), size - 1)
-    stop = int(np.ceil(last + shown / level.coarseness[axis]))
+    stop = int(np.ceil(last + displayed / level.downsampling[axis]))
     return start, min(max(stop, start + 1), size)
 
 
-def carried_axes(axes: str) -> tuple[int, ...]:
-    """Return the axes of an image that a layer on it has: all but channels that come first.
-
-    napari lines layers up from their last axis on. A channel axis behind another one is therefore
-    carried along, see `carried`; without it slices would meet the slider of the channels.
-
-    Parameters
-    ----------
-    axes
-        A letter per axis of the layer, without the color axis of RGB.
-    """
-    first = len(axes) - len(axes.lstrip("C"))
-    return tuple(range(first, len(axes)))
-
-
-def carried(array: NDArray[Any], axes: str, shape: Sequence[int]) -> NDArray[Any]:
-    """Return spatial numbers with the channel axis that a layer carries along.
-
-    Parameters
-    ----------
-    array
-        Without channels.
-    axes
-        A letter per axis of the image layer.
-    shape
-        Of the image layer's array along these.
-
-    Returns
-    -------
-    NDArray
-        The same memory: every channel shows the same numbers, and painting one paints all.
-    """
-    kept = carried_axes(axes)
-    if len(kept) == array.ndim:
-        return array
-    sizes, strides = iter(array.shape), iter(array.strides)
-    held = [(shape[i], 0) if axes[i] == "C" else (next(sizes), next(strides)) for i in kept]
-    wide, steps = zip(*held, strict=True)
-    return np.lib.stride_tricks.as_strided(array, wide, steps, writeable=True)
-
-
-def without_channels(array: Any, axes: str) -> Any:
-    """Return the numbers of a layer without the channels that it carries along, as a view.
-
-    Parameters
-    ----------
-    array
-        Of a layer on an image.
-    axes
-        A letter per axis of the image layer.
-    """
-    kept = carried_axes(axes)
-    if array.ndim != len(kept):
-        return array
-    return array[tuple(0 if axes[i] == "C" else slice(None) for i in kept)]
-
-
-def with_channels(position: Sequence[Any], axes: str, channel: Any = 0) -> tuple[Any, ...]:
-    """Return a spatial position as one of a layer that carries the channels of `axes` along."""
-    spatial = iter(position)
-    return tuple(channel if axes[i] == "C" else next(spatial) for i in carried_axes(axes))
-
-
-def geometry(
+def layer_geometry(
     layer: Image,
-    kept: Sequence[int],
+    axes: Sequence[int],
     level: Level,
     corner: Sequence[float] = (),
     factor: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Return where a result lies: everything spatial that a layer of it needs.
+    """Return the spatial arguments of a result layer: scale, translation, units and so on.
 
     Parameters
     ----------
     layer
-        What was segmented.
-    kept
-        Axes of the layer that the result has; channels are dropped.
+        Source image.
+    axes
+        Axes of the source that the result has; other axes are dropped.
     level
-        The resolution it was segmented at. A pixel of a coarse level covers several fine ones;
-        its center is theirs.
+        Resolution of the source. A pixel of a coarse level covers several fine ones, and has the
+        same center.
     corner
-        Where the center of the result's first pixel lies, in pixels of the level; () at its corner.
+        Center of the result's first pixel, in pixels of the level; () is the level's corner.
     factor
-        How many pixels of the level each of the result's covers; () for one.
+        Size of the result's pixels in pixels of the level; () is 1.
     """
-    axes = list(kept)
-    fine = np.array([level.coarseness[axis] for axis in axes])
-    whole = CompositeAffine(layer.scale, layer.translate, rotate=layer.rotate, shear=layer.shear)
-    part = whole.set_slice(axes)
+    kept = list(axes)
+    fine = np.array([level.downsampling[axis] for axis in kept])
+    source = CompositeAffine(layer.scale, layer.translate, rotate=layer.rotate, shear=layer.shear)
+    part = source.set_slice(kept)
     offset = (fine - 1) / 2 + fine * (np.asarray(corner) if len(corner) else 0)
     coarse = fine * (np.asarray(factor) if len(factor) else 1)
-    moved = np.asarray(part.translate) + part.linear_matrix @ offset
+    translate = np.asarray(part.translate) + part.linear_matrix @ offset
     result = CompositeAffine(
-        np.asarray(part.scale) * coarse, moved, rotate=part.rotate, shear=part.shear
+        np.asarray(part.scale) * coarse, translate, rotate=part.rotate, shear=part.shear
     )
     return {
         "scale": result.scale,
         "translate": result.translate,
         "rotate": result.rotate,
         "shear": result.shear,
-        "affine": _remainder(layer, whole, result, axes, coarse, offset),
-        "units": tuple(layer.units[axis] for axis in axes),
-        "axis_labels": tuple(layer.axis_labels[axis] for axis in axes),
+        "affine": _residual_affine(layer, source, result, kept, coarse, offset),
+        "units": tuple(layer.units[axis] for axis in kept),
+        "axis_labels": tuple(layer.axis_labels[axis] for axis in kept),
     }
 
 
-def _remainder(
+def _residual_affine(
     layer: Image,
-    whole: CompositeAffine,
+    source: CompositeAffine,
     result: CompositeAffine,
     axes: list[int],
     coarse: NDArray[np.float64],
     offset: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the affine that makes the result lie exactly on the layer.
+    """Return the affine matrix that makes the result lie exactly on the layer.
 
-    It is the layer's own, without dropped axes; only where a rotation or shear runs into a
-    dropped axis does it differ.
+    It is the layer's own matrix without dropped axes, unless a rotation or shear involves a
+    dropped axis.
     """
     affine = np.asarray(layer.affine.affine_matrix)
-    world = affine @ np.asarray(whole.affine_matrix)
+    world = affine @ np.asarray(source.affine_matrix)
     rows = [*axes, -1]
     grid = np.diag([*coarse, 1.0])
     grid[:-1, -1] = offset
@@ -249,38 +198,16 @@ def _remainder(
     return plain if np.allclose(exact, plain, rtol=1e-12, atol=1e-12) else exact
 
 
-def label_colors(classes: Sequence[ClassLabel]) -> DirectLabelColormap:
-    """Return the colors of classes 1, 2, … for a Labels layer."""
-    colors: dict[int | None, str] = {None: _UNKNOWN_COLOR, 0: "transparent"}
-    colors |= {k: each.color for k, each in enumerate(classes, start=1)}
-    return DirectLabelColormap(color_dict=colors)
-
-
-def class_features(classes: Sequence[ClassLabel]) -> dict[str, list[Any]]:
-    """Return the names of classes, as the status bar shows them."""
-    names = ["background", *(each.name for each in classes)]
-    return {"index": list(range(len(names))), "class": names}
-
-
-def object_features(
-    classes: Sequence[ClassLabel], object_classes: Mapping[int, int]
-) -> dict[str, list[Any]]:
-    """Return the class name of each separated object, by its number."""
-    names = ["background", *(classes[k - 1].name for k in object_classes.values())]
-    return {"index": [0, *object_classes], "class": names}
-
-
 def is_open(viewer: ViewerModel, layer: Layer | Labels | None) -> bool:
-    """Whether a layer is still in the viewer; by identity, names change."""
-    return layer is not None and any(each is layer for each in viewer.layers)
+    """Return whether a layer is still in the viewer; by identity, since names change."""
+    return layer is not None and any(other is layer for other in viewer.layers)
 
 
 @contextmanager
-def heap_put_aside() -> Iterator[None]:
-    """Keep the garbage collector off what exists already.
+def freeze_heap() -> Iterator[None]:
+    """Exclude all present objects from garbage collection while a layer is removed.
 
-    napari collects the whole heap with every layer that it removes, which takes 0.7 s with torch
-    in it.
+    napari collects garbage whenever it removes a layer, which takes 0.7 s once torch is loaded.
     """
     gc.freeze()
     try:

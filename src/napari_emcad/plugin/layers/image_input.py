@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from psygnal import Signal
 
-from napari_emcad.plugin.layers.geometry import unwrapped
+from napari_emcad.plugin.layers.geometry import unwrap
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -105,7 +105,7 @@ class ImageInput:
 
     def set_layer(self, layer: Image | None) -> None:
         """Choose another image."""
-        layer = unwrapped(layer)
+        layer = unwrap(layer)
         if layer is not self._layer:
             self._layer = layer
             self.layer_changed.emit(layer)

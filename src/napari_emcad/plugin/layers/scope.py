@@ -1,4 +1,4 @@
-"""The part of an image that is segmented: a slice, the view, everything."""
+"""The part of an image to segment: the visible slice, its visible part, or everything."""
 
 from __future__ import annotations
 
@@ -17,49 +17,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of an image along its spatial axes, in pixels of its finest level."""
+    """A box in an image.
+
+    Attributes
+    ----------
+    corner, shape
+        First pixel and size along the spatial axes, in pixels of the finest level.
+    """
 
     corner: tuple[int, ...]
     shape: tuple[int, ...]
 
-    def cut(self, scope: Scope, axes: str) -> Scope:
-        """Return what of a scope of one slice lies in here.
+    def crop(self, scope: Scope, axes: str) -> Scope:
+        """Return the part of a single-slice scope that lies in this window.
 
         Raises
         ------
         ValueError
-            If nothing does.
+            If they do not overlap.
         """
         spatial = axes.replace("C", "")
-        starts, sizes = (
-            dict(zip(spatial, each, strict=True)) for each in (self.corner, self.shape)
-        )
-        place = zip(scope.index or (), (a for a in spatial if a not in "YX"), strict=True)
-        within = all(0 <= at - starts[a] < sizes[a] for at, a in place)
+        starts = dict(zip(spatial, self.corner, strict=True))
+        sizes = dict(zip(spatial, self.shape, strict=True))
+        position = zip(scope.index or (), (a for a in spatial if a not in "YX"), strict=True)
+        within = all(0 <= index - starts[axis] < sizes[axis] for index, axis in position)
         ranges = []
-        for letter, chosen in (("Y", scope.rows), ("X", scope.columns)):
-            first, last = starts[letter], starts[letter] + sizes[letter]
+        for axis, chosen in (("Y", scope.rows), ("X", scope.columns)):
+            first, last = starts[axis], starts[axis] + sizes[axis]
             low, high = (first, last) if chosen is None else chosen
             ranges.append((max(first, low), min(last, high)))
         if not within or any(first >= last for first, last in ranges):
-            raise ValueError("What is on screen lies beside the annotation.")
+            raise ValueError("The visible part lies outside of the annotation.")
         return Scope(scope.index, *ranges)
 
 
 def scope_of(viewer: ViewerModel, layer: Image, options: SegmentOptions) -> Scope:
-    """Return the part of an image that is meant.
+    """Return the part of an image that the options select.
 
     Raises
     ------
     ValueError
-        If it is not on screen.
+        If it is not visible; the message is for the user.
     """
     if options.scope == "layer":
         return Scope()
-    stacked = [i for i, letter in enumerate(options.axes[: layer.ndim]) if letter not in "CYX"]
+    stacked = [i for i, axis in enumerate(options.axes[: layer.ndim]) if axis not in "CYX"]
     index = slice_index(viewer, layer, stacked)
     if index is None:
-        raise ValueError("The sliders stand beside the image; move them onto it.")
+        raise ValueError("The sliders are outside of the image; move them into it.")
     if options.scope == "slice":
         return Scope(index)
     y, x = options.axes.index("Y"), options.axes.index("X")
@@ -70,10 +75,10 @@ def scope_of(viewer: ViewerModel, layer: Image, options: SegmentOptions) -> Scop
 
 def _check_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> None:
     if viewer.dims.ndisplay != 2:
-        raise ValueError("What I see needs the 2-D view; press the cube button to leave 3-D.")
+        raise ValueError("“What I see” needs the 2-D view; press the cube button to leave 3-D.")
     offset = viewer.dims.ndim - layer.ndim
-    shown = {axis - offset for axis in viewer.dims.displayed}
-    if shown != set(plane):
-        raise ValueError("What I see needs rows and columns on screen; roll the axes back.")
+    displayed = {axis - offset for axis in viewer.dims.displayed}
+    if displayed != set(plane):
+        raise ValueError("“What I see” needs rows and columns on screen; roll the axes back.")
     if not is_in_view(viewer, layer, plane):
         raise ValueError("Nothing of the image is on screen; move it there.")

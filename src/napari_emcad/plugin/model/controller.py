@@ -10,8 +10,8 @@ from qtpy.QtCore import QObject
 from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.plugin.settings import remember
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.settings import add_recent_file
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -61,10 +61,10 @@ class ModelController(QObject):
         path = path.absolute()
 
         def opened(checkpoint: Checkpoint) -> None:
-            remember(path)
+            add_recent_file(path)
             self._session.open(checkpoint)
 
-        self._start(f"Opening {shortened(path.name)}", lambda: read_checkpoint(path), opened)
+        self._start(f"Opening {shorten(path.name)}", lambda: read_checkpoint(path), opened)
 
     def save_file(self, path: Path) -> None:
         """Write the open model with the details that were filled in."""
@@ -76,7 +76,7 @@ class ModelController(QObject):
         def saved(_: None) -> None:
             if path.suffix.lower() == ".safetensors":
                 self._context.show_message(f"Saved as {path}.")
-                remember(path)
+                add_recent_file(path)
                 self._show()
             else:
                 self._context.show_message(f"Saved as {path}; {_NOT_STORED}")
@@ -100,7 +100,7 @@ class ModelController(QObject):
 
     def _write(self, checkpoint: Checkpoint, path: Path, saved: Callable[[None], object]) -> None:
         work = partial(write_checkpoint, checkpoint, path)
-        self._start(f"Saving {shortened(path.name)}", work, saved)
+        self._start(f"Saving {shorten(path.name)}", work, saved)
 
     def _start(self, verb: str, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
         running = self._session.running

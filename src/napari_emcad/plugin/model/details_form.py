@@ -1,4 +1,4 @@
-"""What a checkpoint's file does not say, for the user to fill in."""
+"""The form for the details of a checkpoint that its file may lack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ _NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 class DetailsForm(QWidget):
     """Edits activation, branches, prediction, preprocessing and class names of a checkpoint.
 
-    `changed` carries the overrides for `Checkpoint.override`, `revert_requested` asks for none.
+    Signals
+    -------
+    changed
+        The user changed details, given as arguments of `Checkpoint.override`.
+    revert_requested
+        The user wants the details of the file back.
     """
 
     changed = Signal(dict)
@@ -43,19 +48,19 @@ class DetailsForm(QWidget):
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
         self._zoom = decimal(*ZOOMS, step=0.25)
-        self._zoom.setToolTip("How much larger the network sees the image; small objects want it")
+        self._zoom.setToolTip("Factor by which images are enlarged, for small objects")
         self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
         self._classes = QLineEdit()
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
         self._revert = QPushButton("As in the file")
-        self._revert.setToolTip("Takes back everything that was filled in here")
+        self._revert.setToolTip("Undoes all changes of this form")
         self._revert.clicked.connect(self.revert_requested)
-        self._several, self._separator = False, ","
+        self._multiclass, self._separator = False, ","
         self._build()
         self._connect()
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Show what is set now."""
+        """Show the details of a checkpoint."""
         config, pixels = checkpoint.config, checkpoint.preprocessing
         for box, value in (
             (self._activation, config.activation),
@@ -74,19 +79,19 @@ class DetailsForm(QWidget):
         self._zoom.setValue(pixels.zoom)
         self._height.setValue(height)
         self._width.setValue(width)
-        names = [each.name for each in checkpoint.classes]
-        self._several = len(names) > 1
+        names = [label.name for label in checkpoint.classes]
+        self._multiclass = len(names) > 1
         self._separator = ";" if any("," in name for name in names) else ","
         self._classes.setText(f"{self._separator} ".join(names))
         self._enable()
-        self._shown = self._said()
+        self._shown = self._values()
 
     def _show_norm(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         self._norm.clear()
         for title, values in _NORMS.items():
             self._norm.addItem(title, values)
         if (mean, std) not in _NORMS.values():
-            self._norm.addItem(f"mean {_listed(mean)}; std {_listed(std)}", (mean, std))
+            self._norm.addItem(f"mean {_join(mean)}; std {_join(std)}", (mean, std))
         listed = [tuple(self._norm.itemData(i)) for i in range(self._norm.count())]
         self._norm.setCurrentIndex(listed.index((mean, std)))
 
@@ -114,48 +119,47 @@ class DetailsForm(QWidget):
             (self._inputs, "input_channels"),
             (self._over, "over"),
         ):
-            box.activated.connect(lambda _, b=box, n=name: self._tell({n: b.currentData()}))
-        self._intensity.activated.connect(lambda _: self._tell(self._new_intensity()))
+            box.activated.connect(lambda _, b=box, n=name: self._emit({n: b.currentData()}))
+        self._intensity.activated.connect(lambda _: self._emit(self._new_intensity()))
         for box in (self._low, self._high):
-            box.editingFinished.connect(lambda: self._tell(self._range()))
+            box.editingFinished.connect(lambda: self._emit(self._range()))
         self._norm.activated.connect(
-            lambda _: self._tell(dict(zip(("mean", "std"), self._norm.currentData(), strict=True)))
+            lambda _: self._emit(dict(zip(("mean", "std"), self._norm.currentData(), strict=True)))
         )
-        self._native.activated.connect(lambda _: self._tell(self._sizes()))
+        self._native.activated.connect(lambda _: self._emit(self._sizes()))
         for side in (self._height, self._width, self._zoom):
-            side.editingFinished.connect(lambda: self._tell(self._sizes()))
-        self._classes.editingFinished.connect(self._tell_classes)
+            side.editingFinished.connect(lambda: self._emit(self._sizes()))
+        self._classes.editingFinished.connect(lambda: self._emit({"classes": self._names()}))
 
     def _new_intensity(self) -> dict[str, Any]:
+        """Return another kind of intensity with its default range."""
         intensity = self._intensity.currentData()
         if intensity == self._shown.get("intensity"):
             return {}
-        usual = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}.get(intensity)
-        low_high = dict(zip(("low", "high"), usual, strict=True)) if usual else {}
-        return {"intensity": intensity, **low_high}
+        default = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}.get(intensity)
+        limits = dict(zip(("low", "high"), default, strict=True)) if default else {}
+        return {"intensity": intensity, **limits}
 
     def _range(self) -> dict[str, float]:
-        """Return both ends, or nothing while one of them still has to follow the other."""
+        """Return both limits, or nothing until the user has changed the second one as well."""
         low, high = self._low.value(), self._high.value()
         return {"low": low, "high": high} if low < high else {}
 
     def _sizes(self) -> dict[str, Any]:
-        """Return what the network sees: slices enlarged, or brought to one size."""
+        """Return the size of the network's input: enlarged slices, or one fixed size."""
         if self._native.currentData():
             return {"size": None, "zoom": self._zoom.value()}
         return {"size": (self._height.value(), self._width.value()), "zoom": 1.0}
 
-    def _tell_classes(self) -> None:
-        self._tell({"classes": self._names()})
-
     def _names(self) -> list[str]:
-        said = self._classes.text()
-        separator = ";" if ";" in said else self._separator
-        names = said.split(separator) if self._several else [said]
-        return [each.strip() for each in names if each.strip()]
+        """Return the class names; the name of a single class may contain separators."""
+        line = self._classes.text()
+        separator = ";" if ";" in line else self._separator
+        names = line.split(separator) if self._multiclass else [line]
+        return [name.strip() for name in names if name.strip()]
 
-    def _said(self) -> dict[str, Any]:
-        """Return everything that the form says now."""
+    def _values(self) -> dict[str, Any]:
+        """Return the values of all fields."""
         mean, std = self._norm.currentData()
         return {
             "activation": self._activation.currentData(),
@@ -172,8 +176,8 @@ class DetailsForm(QWidget):
             "classes": self._names(),
         }
 
-    def _tell(self, overrides: dict[str, Any]) -> None:
-        """Tell what was changed; passing through a field without changing it says nothing."""
+    def _emit(self, overrides: dict[str, Any]) -> None:
+        """Emit `changed`, unless the user left the fields as they were."""
         self._enable()
         if any(self._shown.get(name) != value for name, value in overrides.items()):
             self.changed.emit(overrides)
@@ -189,6 +193,7 @@ class DetailsForm(QWidget):
         self._high.setEnabled(intensity != "none")
 
 
-def _listed(numbers: tuple[float, ...]) -> str:
-    different = numbers if len(set(numbers)) > 1 else numbers[:1]
-    return ", ".join(f"{each:g}" for each in different)
+def _join(numbers: tuple[float, ...]) -> str:
+    """Return numbers as a text, or a single one if they are equal."""
+    shown = numbers if len(set(numbers)) > 1 else numbers[:1]
+    return ", ".join(f"{number:g}" for number in shown)

@@ -1,4 +1,4 @@
-"""The Model panel: which checkpoint is open, what it is, and what its file does not say."""
+"""The fields of the Model tab: the open checkpoint and its details."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.settings import recent_files
-from napari_emcad.plugin.widgets.helpers import combo, folded, scrolled, text
+from napari_emcad.plugin.widgets.helpers import collapsible, combo, scrollable, text
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -30,18 +30,20 @@ BUNDLED = "Bundled: nuclei, B0"
 
 
 class ModelPanel(QWidget):
-    """Chooses a checkpoint and shows it; it opens nothing itself.
+    """Shows the open checkpoint and lets the user choose another one; it opens nothing itself.
 
     Signals
     -------
-    bundled_requested, file_requested
-        The user chose the bundled model, or a file by its path.
+    bundled_requested
+        The user chose the bundled model.
+    file_requested
+        The user chose the file of this path.
     save_requested
-        The user wants the open checkpoint written to a path.
+        The user wants to write the open checkpoint to this path.
     overridden
-        The user filled in what the file does not say, as overrides.
+        The user changed details, given as arguments of `Checkpoint.override`.
     revert_requested
-        The user wants all that taken back.
+        The user wants the details of the file back.
     """
 
     bundled_requested = Signal()
@@ -53,19 +55,19 @@ class ModelPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._choice = combo()
-        self._choice.setToolTip("The bundled model, or a file opened lately")
-        self._choice.activated.connect(self._chosen)
+        self._choice.setToolTip("The bundled model, or a recently opened file")
+        self._choice.activated.connect(self._choose)
         self._open = QPushButton("Open …")
         self._open.setToolTip(
-            "A published .pth or our .safetensors; dropping one on napari works too"
+            "A published .pth or a .safetensors; you can also drop the file on napari"
         )
         self._open.clicked.connect(self._ask_file)
         self._save = QPushButton("Save a copy …")
         self._save.setToolTip(
-            "With all that is said here, as .safetensors; or as .pth for other code"
+            "With all details shown here, as .safetensors; or as .pth for other code"
         )
         self._save.clicked.connect(self._ask_save)
-        self._about, self._remarks = text(), text()
+        self._description, self._notes = text(), text()
         self._card = QWidget()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
@@ -80,28 +82,27 @@ class ModelPanel(QWidget):
         self._save.setEnabled(checkpoint is not None)
         if checkpoint is None:
             return
-        self._about.setText(checkpoint.description)
-        self._about.setVisible(bool(checkpoint.description))
-        self._remarks.setText(usage_notes(checkpoint))
-        self._remarks.setVisible(bool(self._remarks.text()))
+        self._description.setText(checkpoint.description)
+        self._description.setVisible(bool(checkpoint.description))
+        self._notes.setText(usage_notes(checkpoint))
+        self._notes.setVisible(bool(self._notes.text()))
         self._details.show_checkpoint(checkpoint)
         self._show_card(checkpoint)
 
     def _show_card(self, checkpoint: Checkpoint) -> None:
-        fresh = QWidget()
-        grid = QGridLayout(fresh)
+        card = QWidget()
+        grid = QGridLayout(card)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
         for row, (caption, value) in enumerate(model_card(checkpoint)):
-            shown = _colored(checkpoint) if caption == "Classes" else escape(value)
+            html = _classes_html(checkpoint) if caption == "Classes" else escape(value)
+            label = text(html.replace("\n", "<br>"), rich=True)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(
-                text(shown.replace("\n", "<br>"), rich=True), row, 1, Qt.AlignmentFlag.AlignTop
-            )
-        fresh.setToolTip(escape(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}"))
-        self._body.layout().replaceWidget(self._card, fresh)
+            grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignTop)
+        card.setToolTip(escape(f"sha256 {checkpoint.origin.sha256}\n{checkpoint.origin.path}"))
+        self._body.layout().replaceWidget(self._card, card)
         self._card.deleteLater()
-        self._card = fresh
+        self._card = card
 
     def _list_choices(self, checkpoint: Checkpoint | None) -> None:
         self._choice.clear()
@@ -114,24 +115,24 @@ class ModelPanel(QWidget):
         self._choice.setCurrentIndex(self._index_of(checkpoint))
 
     def _index_of(self, checkpoint: Checkpoint | None) -> int:
-        """Return the entry of the open checkpoint; one that has none gets it."""
+        """Return the row of the open checkpoint, which is added if missing; -1 for none."""
         if checkpoint is None or checkpoint.origin.format == "new":
             return -1
         if is_bundled(checkpoint):
             return 0
-        here = Path(checkpoint.origin.path)
-        paths = [self._choice.itemData(i) for i in range(self._choice.count())]
-        if here not in paths:
-            self._choice.addItem(here.name, here)
-            paths.append(here)
-        return paths.index(here)
+        path = Path(checkpoint.origin.path)
+        listed = [self._choice.itemData(i) for i in range(self._choice.count())]
+        if path not in listed:
+            self._choice.addItem(path.name, path)
+            listed.append(path)
+        return listed.index(path)
 
     def show_running(self, running: bool) -> None:
-        """Open and save nothing while a job runs."""
-        for each in (self._choice, self._open, self._save):
-            each.setEnabled(not running)
+        """Disable opening and saving while a job runs."""
+        for widget in (self._choice, self._open, self._save):
+            widget.setEnabled(not running)
 
-    def _chosen(self, index: int) -> None:
+    def _choose(self, index: int) -> None:
         path = self._choice.itemData(index)
         if path is None:
             self.bundled_requested.emit()
@@ -149,8 +150,8 @@ class ModelPanel(QWidget):
             self, "Save a copy of the model", "model.safetensors", f"{native};;{published}"
         )
         if name:
-            path, usual = Path(name), ".pth" if kind == published else ".safetensors"
-            self.save_requested.emit(path if path.suffix else path.with_suffix(usual))
+            path, suffix = Path(name), ".pth" if kind == published else ".safetensors"
+            self.save_requested.emit(path if path.suffix else path.with_suffix(suffix))
 
     def _build(self) -> None:
         top = QHBoxLayout()
@@ -160,18 +161,18 @@ class ModelPanel(QWidget):
         self._body = QWidget()
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
-        details = folded("Preprocessing and details", self._details)
-        for widget in (self._about, self._card, self._remarks, details, self._save):
+        details = collapsible("Preprocessing and details", self._details)
+        for widget in (self._description, self._card, self._notes, details, self._save):
             body.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
-        column.addWidget(scrolled(self._body), 1)
+        column.addWidget(scrollable(self._body), 1)
 
 
-def _colored(checkpoint: Checkpoint) -> str:
-    """Return the classes as rich text, each behind a square of its color."""
+def _classes_html(checkpoint: Checkpoint) -> str:
+    """Return the classes as rich text: a square of the color, number and name."""
     return "\n".join(
-        f'<span style="color:{escape(each.color)}">■</span> {k} {escape(each.name)}'
-        for k, each in enumerate(checkpoint.classes, start=1)
+        f'<span style="color:{escape(label.color)}">■</span> {k} {escape(label.name)}'
+        for k, label in enumerate(checkpoint.classes, start=1)
     )

@@ -1,4 +1,4 @@
-"""How a segmentation is computed: the settings that most people leave alone."""
+"""The form for advanced settings of the inference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 
 class AdvancedForm(QWidget):
-    """Edits one `InferenceSettings`; device and object separation are chosen elsewhere."""
+    """Edits an `InferenceSettings`; device and object separation are chosen elsewhere.
+
+    Parameters
+    ----------
+    settings
+        Initial settings.
+
+    Signals
+    -------
+    changed
+        A setting has changed.
+    """
 
     changed = Signal()
 
@@ -29,7 +40,7 @@ class AdvancedForm(QWidget):
         self._threshold = decimal(0.01, 0.99, 0.05)
         self._stretch = QCheckBox("stretch probabilities")
         self._stretch.setToolTip(
-            "As published evaluations do; finds at least one object pixel in every slice"
+            "As in published evaluations; every slice gets at least one object pixel"
         )
         self._full_precision = QCheckBox("full precision on GPUs")
         self._fill_holes = spin(0, 10**6, 10, "px", off="off")
@@ -56,7 +67,7 @@ class AdvancedForm(QWidget):
         )
 
     def set_value(self, settings: InferenceSettings) -> None:
-        """Show other settings."""
+        """Show settings."""
         self._settings = settings
         self._tile.setValue(settings.tile)
         self._overlap.setValue(settings.overlap)
@@ -70,8 +81,16 @@ class AdvancedForm(QWidget):
         self._largest.setChecked(settings.clean_up.largest_component)
         self._neck.setValue(settings.clean_up.neck)
 
-    def suit(self, binary: bool, tiled: bool) -> None:
-        """Enable what means something for this network."""
+    def enable_fields(self, binary: bool, tiled: bool) -> None:
+        """Enable the settings that have an effect.
+
+        Parameters
+        ----------
+        binary
+            Whether the network has one class.
+        tiled
+            Whether images are cut into tiles.
+        """
         self._threshold.setEnabled(binary)
         self._stretch.setEnabled(binary)
         self._tile.setEnabled(tiled)

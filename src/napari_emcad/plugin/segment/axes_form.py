@@ -1,4 +1,4 @@
-"""What each axis of an image is, and which of its channels feed the network."""
+"""The form for the roles of an image's axes, and the channels that the network receives."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, letters, levels
-from napari_emcad.plugin.widgets.helpers import caption, combo, form, shortened, text
+from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, axes_string, levels
+from napari_emcad.plugin.widgets.helpers import caption, combo, form, shorten, text
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -20,7 +20,13 @@ _UNSET, _EMPTY = -2, -1
 
 
 class AxesForm(QWidget):
-    """Shows the axes of an image layer with their sizes and lets the user say what they are."""
+    """Shows the axes of an image layer and lets the user choose their roles.
+
+    Signals
+    -------
+    changed
+        The user chose another role or channel.
+    """
 
     changed = Signal()
 
@@ -34,7 +40,15 @@ class AxesForm(QWidget):
         self._form = form(self)
 
     def show_layer(self, layer: Image | None, inputs: int) -> None:
-        """Show a layer's axes, for a network with so many inputs."""
+        """Show the axes of a layer.
+
+        Parameters
+        ----------
+        layer
+            Image layer; None for none.
+        inputs
+            Number of input channels of the network.
+        """
         self._clear()
         self._inputs = inputs
         if layer is not None:
@@ -44,34 +58,34 @@ class AxesForm(QWidget):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """Y, X, C, S or "" of each axis."""
+        """Role of every axis: Y, X, C, S (slices) or "" (not chosen)."""
         if not self._roles:
             return tuple(axis.role for axis in self._axes)
         return tuple(box.currentData() for box in self._roles)
 
     @property
     def axes(self) -> str:
-        """The axes as `napari_emcad.segment` takes them; only without a `problem`."""
-        return letters(self.roles, self._rgb)
+        """Axes for `napari_emcad.segment`; valid if there is no `problem`."""
+        return axes_string(self.roles, self._rgb)
 
     @property
     def channels(self) -> tuple[int | None, ...] | None:
-        """For each input the channel, None for an empty one; None where there is no choice."""
+        """Channel of every network input, None for an empty one; None if there is no choice."""
         if not self._channels:
             return None
         chosen = [box.currentData() for box in self._channels]
-        return tuple(None if each == _EMPTY else each for each in chosen)
+        return tuple(None if channel == _EMPTY else channel for channel in chosen)
 
     @property
     def problem(self) -> str:
-        """Why these axes cannot be used, or ""."""
+        """Reason why the axes cannot be used, or ""."""
         roles = self.roles
         for axis, role in zip(self._axes, roles, strict=True):
             if not role:
-                return f"Say whether axis {axis.name} ({axis.size}) is slices or channels."
+                return f"Choose whether axis {axis.name} ({axis.size}) is slices or channels."
         for role, name in (("Y", "rows"), ("X", "columns")):
             if roles.count(role) != 1:
-                return f"One axis must be {name}; now {roles.count(role)} are."
+                return f"Exactly one axis must be {name}; now {roles.count(role)} are."
         if roles.count("C") > 1:
             return "Only one axis can be channels."
         if any(box.currentData() == _UNSET for box in self._channels):
@@ -85,14 +99,14 @@ class AxesForm(QWidget):
 
     def _show_axes(self, shape: tuple[int, ...]) -> None:
         sizes = " × ".join(str(axis.size) for axis in self._axes)
-        kind = f", {'RGB' if shape[-1] == 3 else 'RGBA'}" if self._rgb else ""
-        self._form.addRow(caption("Size"), text(f"{sizes} pixels{kind}"))
+        colors = f", {'RGB' if shape[-1] == 3 else 'RGBA'}" if self._rgb else ""
+        self._form.addRow(caption("Size"), text(f"{sizes} pixels{colors}"))
         if len(self._axes) < 3:
             return
         for axis in self._axes:
             self._roles.append(self._role_combo(axis.role))
             self._form.addRow(
-                caption(f"Axis {shortened(axis.name, 8)} ({axis.size})"), self._roles[-1]
+                caption(f"Axis {shorten(axis.name, 8)} ({axis.size})"), self._roles[-1]
             )
 
     def _role_combo(self, role: str) -> QComboBox:
@@ -129,7 +143,7 @@ class AxesForm(QWidget):
         return box
 
     def _channel_chosen(self, channel: int) -> None:
-        """Let the first choice feed every input: gray is repeated unless the user goes on."""
+        """Use the first chosen channel for all inputs; the user may change the others."""
         for box in self._channels:
             if box.currentData() == _UNSET:
                 box.setCurrentIndex(box.findData(channel))

@@ -11,13 +11,13 @@ from napari_emcad.inference.events import Region, Summary
 from napari_emcad.pipelines.segment import segment_job
 from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.segment.request import segment_request
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
 
-    from napari_emcad.plugin.layers.results import Result
+    from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.segment.panel import SegmentPanel
@@ -63,7 +63,7 @@ class SegmentController(QObject):
             return
         objects, settings = result.object_classes, options.settings
         self._context.runner.run(
-            f"Segmenting {shortened(layer.name)}",
+            f"Segmenting {shorten(layer.name)}",
             lambda stop: segment_job(slices, checkpoint, settings, stop, objects),
             lambda outcome: self._ended(result, outcome),
             lambda event: result.fill(event) if isinstance(event, Region) else None,
@@ -124,7 +124,7 @@ class SegmentController(QObject):
 
     def _connect(self) -> None:
         self._panel.run_requested.connect(self.run)
-        self._panel.device.asked.connect(self._query_devices)
+        self._panel.device.opened.connect(self._query_devices)
         self._input.changed.connect(self.show)
         self._session.checkpoint_changed.connect(self._show_checkpoint)
         self._session.running_changed.connect(self.show)

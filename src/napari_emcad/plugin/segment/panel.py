@@ -13,7 +13,7 @@ from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
-from napari_emcad.plugin.widgets.helpers import caption, combo, folded, form, scrolled, text
+from napari_emcad.plugin.widgets.helpers import caption, collapsible, combo, form, scrollable, text
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SegmentPanel(QWidget):
         """Adapt the fields to a network."""
         before, self._checkpoint = self._checkpoint, checkpoint
         binary = checkpoint.config.num_classes == 1
-        self._advanced.suit(binary, tiled=checkpoint.preprocessing.size is None)
+        self._advanced.enable_fields(binary, tiled=checkpoint.preprocessing.size is None)
         if before is None or before.config.input_channels != checkpoint.config.input_channels:
             self._show_layer(self._input.layer)
 
@@ -174,7 +174,7 @@ class SegmentPanel(QWidget):
         rows.setLayout(self._rows)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrolled(rows, folded("Advanced", self._advanced)), 1)
+        column.addWidget(scrollable(rows, collapsible("Advanced", self._advanced)), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self._run)

@@ -1,4 +1,4 @@
-"""From what the user chose to what a job needs, checked before anything starts."""
+"""Turns the user's choices into the input of a segmentation job, and checks them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_emcad.pipelines.segment import check_memory, slices_for
 from napari_emcad.plugin.layers.geometry import levels
-from napari_emcad.plugin.layers.results import Target, moved
 from napari_emcad.plugin.layers.scope import Window, scope_of
+from napari_emcad.plugin.layers.target import Target, relative_to
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -26,27 +26,33 @@ def segment_request(
     kind: Literal["segmentation", "prediction"] = "segmentation",
     window: Window | None = None,
 ) -> tuple[Slices, Target]:
-    """Return the slices to segment, and where the result belongs.
+    """Return the slices to segment, and the target of the result.
 
     Parameters
     ----------
-    viewer, layer, choices, checkpoint
-        What is on screen, the image, and how it is segmented.
+    viewer
+        Viewer whose sliders and camera select the visible part.
+    layer
+        Image to segment.
+    options
+        Axes, channels, level, scope and settings.
+    checkpoint
+        Model to segment with.
     kind
-        Of the result.
+        Kind of the result.
     window
-        The only part that the result covers, of an image in its finest resolution and one slice;
-        None for all of it.
+        Part of the image that the result covers, if the scope is (part of) one slice at the
+        finest level; None for all of it.
 
     Raises
     ------
     ValueError, TypeError
-        If the choices cannot be run; the message is for the user.
+        If the segmentation is not possible; the message is for the user.
     """
     level = levels(layer)[options.level]
     scope = scope_of(viewer, layer, options)
     if window is not None:
-        scope = window.cut(scope, options.axes)
+        scope = window.crop(scope, options.axes)
     slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
     corner = () if window is None else window.corner
     shape = slices.spatial_shape if window is None else window.shape
@@ -68,7 +74,7 @@ def segment_request(
 
 
 def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
-    """Return where the only slice of a request lies in its result, whole."""
-    place = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
-    whole = tuple(slice(None) if isinstance(each, slice) else each for each in place)
-    return moved(whole, corner)
+    """Return the position of the only slice, with all rows and columns, in the result."""
+    where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))
+    plane = tuple(slice(None) if isinstance(index, slice) else index for index in where)
+    return relative_to(plane, corner)

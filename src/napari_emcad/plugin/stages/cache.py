@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.pipelines.stage_maps import stage_maps_job
+from napari_emcad.pipelines.stage_maps_job import stage_maps_job
 
 if TYPE_CHECKING:
     import threading

@@ -11,7 +11,7 @@ from superqt.utils import qdebounced, qthrottled
 from napari_emcad.inference.events import Progress
 from napari_emcad.plugin.stages.cache import StageMapCache
 from napari_emcad.plugin.stages.request import StageRequest, stage_request
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     from napari_emcad.interactive.session import Ticket
@@ -108,7 +108,7 @@ class StagesController(QObject):
     def _start(self, cache: StageMapCache, request: StageRequest, following: bool) -> None:
         self._superseded = False
         ticket = self._context.runner.run(
-            f"Computing maps of {shortened(request.name)}",
+            f"Computing maps of {shorten(request.name)}",
             lambda stop: cache.job(request, stop),
             lambda outcome: self._ended(request, cache, outcome, following),
             lambda event: self._arrived(request, cache, event, following),
@@ -217,7 +217,7 @@ class StagesController(QObject):
             self._session.running is not None,
             any(letter not in "CYX" for letter in axes),
             bool(self._layers.layers) or self._presenter.has_bars,
-            self._layers.beside,
+            self._layers.is_grid,
         )
 
     def layers_changed(self) -> None:

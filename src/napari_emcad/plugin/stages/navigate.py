@@ -54,7 +54,7 @@ def _world_position(
     request: StageRequest, region: SuggestedRegion, pixel: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Return the world coordinates of a pixel (row, column) of the region's slice."""
-    stacked, coarseness = iter(region.index), request.level.coarseness
+    stacked, downsampling = iter(region.index), request.level.downsampling
     point = []
     for axis, letter in enumerate(request.axes[: request.image.ndim]):
         if letter in "YX":
@@ -62,5 +62,5 @@ def _world_position(
         elif letter == "C":
             point.append(0.0)
         else:
-            point.append(next(stacked) * coarseness[axis] + (coarseness[axis] - 1) / 2)
+            point.append(next(stacked) * downsampling[axis] + (downsampling[axis] - 1) / 2)
     return np.asarray(request.image.data_to_world(point))

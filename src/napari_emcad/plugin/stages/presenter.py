@@ -77,7 +77,7 @@ class MapPresenter(QObject):
     def is_present(self, request: StageRequest) -> bool:
         """Return whether the image of a request is open and has as many axes as before."""
         image = request.image
-        return is_open(self._viewer, image) and image.ndim == len(request.level.coarseness)
+        return is_open(self._viewer, image) and image.ndim == len(request.level.downsampling)
 
     def show(self, request: StageRequest, maps: Maps) -> None:
         """Show maps; their layers are made one by one, so that the window stays responsive."""
@@ -123,7 +123,7 @@ class MapPresenter(QObject):
         elif request.shows_uncertainty and request.temperature != self._session.temperature:
             parts.append("The model was calibrated since; press Show for its uncertainty.")
         self._panel.show_status(" ".join(parts))
-        self._panel.show_probed(request.class_name)
+        self._panel.show_cursor_class(request.class_name)
 
     def _on_image_data(self, _: object = None) -> None:
         request = self._request

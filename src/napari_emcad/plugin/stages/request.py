@@ -1,4 +1,4 @@
-"""From what the Stages panel says to what its job needs, and where a map belongs."""
+"""The maps that the user has chosen, and the input of the job that computes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_emcad.inference.stage_maps.keys import MapKey, parse_map_keys
 from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.model.config import STAGES
 from napari_emcad.pipelines.segment import slices_for
-from napari_emcad.pipelines.stage_maps import check_maps
+from napari_emcad.pipelines.stage_maps_job import check_maps
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.scope import scope_of
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StageChoices:
-    """What the panel says.
+    """The maps that are chosen on the Stages tab.
 
     Attributes
     ----------
     stages
-        4 … 1, those that are shown.
+        Numbers of the decoder stages, from 4 (deepest) to 1.
     kinds
-        What is shown of each.
+        Kinds of maps.
     part
-        A class, 0 the background; of no account for a binary network.
+        Class of the maps that have one, 0 is the background; ignored for binary networks.
     channels
-        Of features; empty for colors.
+        Channels of feature maps; empty for colors by PCA.
     """
 
     stages: tuple[int, ...]
@@ -51,22 +51,22 @@ class StageChoices:
     channels: tuple[int, ...] = ()
 
     def keys(self, config: ModelConfig) -> tuple[MapKey, ...]:
-        """Return the maps that are meant, in the order in which they stand side by side.
+        """Return the keys of the chosen maps, in the order of the grid.
 
-        Kinds that stage 4 does not have come first: beside the image, or a map of doubt, they make
-        a row of four.
+        Kinds with three stages come first: together with the image, or a map of uncertainty, they
+        fill a row of four.
 
         Raises
         ------
         ValueError
             If nothing is chosen, or the network has no such class or channel.
         """
-        keys = [key for kind in _in_rows(self.kinds) for key in self._of(kind, config)]
+        keys = [key for kind in _grid_order(self.kinds) for key in self._keys_of(kind, config)]
         if not keys:
             raise ValueError("Choose what to show.")
         return parse_map_keys(keys, config)
 
-    def _of(self, kind: str, config: ModelConfig) -> list[MapKey]:
+    def _keys_of(self, kind: str, config: ModelConfig) -> list[MapKey]:
         spec = map_spec(kind)
         if not spec.stages:
             return [MapKey(kind)]
@@ -78,7 +78,7 @@ class StageChoices:
         return [MapKey(kind, n, part) for part in parts for n in spec.stages if n in self.stages]
 
     def under_cursor(self, config: ModelConfig) -> tuple[MapKey, ...]:
-        """Return the probabilities of all stages, for the pixel under the cursor."""
+        """Return the keys of the probabilities of all stages, which are read at the cursor."""
         return tuple(MapKey("probability", n, _part(self.part, config)) for n in STAGES)
 
 
@@ -86,42 +86,46 @@ def _part(part: int, config: ModelConfig) -> int | None:
     return None if config.num_classes == 1 else part
 
 
-def _in_rows(kinds: tuple[str, ...]) -> list[str]:
-    """Return kinds so that those of four stages and those of three fill rows of four."""
+def _grid_order(kinds: tuple[str, ...]) -> list[str]:
+    """Sort kinds so that those with three and four stages fill rows of four.
+
+    The image completes the first row of three stages; maps of the whole network (uncertainty)
+    complete the others.
+    """
     by_count: dict[int, list[str]] = {3: [], 4: [], 0: []}
     for kind in kinds:
         by_count[len(map_spec(kind).stages)].append(kind)
-    rows, doubts = by_count[3][:1], by_count[0]
+    order, fillers = by_count[3][:1], by_count[0]
     for kind in by_count[3][1:]:
-        rows += [*doubts[:1], kind]
-        doubts = doubts[1:]
-    return [*rows, *by_count[4], *doubts]
+        order += [*fillers[:1], kind]
+        fillers = fillers[1:]
+    return [*order, *by_count[4], *fillers]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StageRequest:
-    """A look at one slice, as it was when the job began.
+    """The input of a job that computes maps of one slice, as it was when the job began.
 
     Attributes
     ----------
     image
-        Its layer; only for its place in the world.
+        Image layer.
     name
-        Its name.
+        Name of the image layer.
     axes
-        A letter per axis of its array.
+        One letter per axis of the layer's data.
     level
-        The resolution.
+        Resolution of the image.
     slices
         The slice.
     shown
-        The maps that become layers.
+        Maps that become layers.
     under_cursor
-        The probabilities that are read under the cursor.
+        Probabilities that are read at the cursor.
     class_name
-        Of the class that is shown; "" where there is one alone.
+        Name of the chosen class; "" for binary networks.
     checkpoint, settings, temperature
-        What it is computed with.
+        Model, settings of the inference and temperature of the uncertainty.
     """
 
     image: Image
@@ -138,103 +142,105 @@ class StageRequest:
 
     @property
     def computed(self) -> tuple[MapKey, ...]:
-        """Every map that is needed."""
+        """All maps that are computed."""
         return tuple(dict.fromkeys((*self.shown, *self.under_cursor)))
 
     @property
     def shows_uncertainty(self) -> bool:
-        """Whether a map that is shown depends on the temperature."""
+        """Whether a shown map depends on the temperature."""
         return any(key.spec.group == "uncertainty" for key in self.shown)
 
     @property
     def index(self) -> Index:
-        """The slice's position along the stacked axes."""
+        """Position of the slice along the stacked axes."""
         index: Index = self.slices.indices[0]
         return index
 
     def continues(self, other: StageRequest) -> bool:
-        """Whether it differs in the slice alone."""
-        ours, theirs = self.slices, other.slices
+        """Return whether two requests differ at most in the slice."""
+        mine, others = self.slices, other.slices
         return (
             self.image is other.image
-            and ours.image is theirs.image
+            and mine.image is others.image
             and self.checkpoint is other.checkpoint
-            and (ours.axes, ours.channels) == (theirs.axes, theirs.channels)
-            and (ours.scope.rows, ours.scope.columns) == (theirs.scope.rows, theirs.scope.columns)
+            and (mine.axes, mine.channels) == (others.axes, others.channels)
+            and (mine.scope.rows, mine.scope.columns) == (others.scope.rows, others.scope.columns)
             and (self.settings, self.shown) == (other.settings, other.shown)
             and self.temperature == other.temperature
-            and self.level.coarseness == other.level.coarseness
+            and self.level.downsampling == other.level.downsampling
         )
 
     def equals(self, other: StageRequest) -> bool:
-        """Return whether another request has the same maps, of the same slice."""
+        """Return whether two requests have the same maps of the same slice."""
         return self.continues(other) and self.index == other.index
 
     def position(self, point: Any) -> NDArray[np.float64]:
-        """Return where a point of the world lies, in pixels of the level."""
+        """Return the position of a world point, in pixels of the level."""
         data = np.asarray(self.image.world_to_data(np.asarray(point)[-self.image.ndim :]))
-        coarse = np.asarray(self.level.coarseness)
-        place: NDArray[np.float64] = (data - (coarse - 1) / 2) / coarse
-        return place
+        factor = np.asarray(self.level.downsampling)
+        position: NDArray[np.float64] = (data - (factor - 1) / 2) / factor
+        return position
 
-    def value_at(self, found: StageMap, point: Any) -> float | None:
-        """Return what a map of one number says at a point of the world; None beside it."""
-        if found.factor is None or found.offset is None:
+    def value_at(self, stage_map: StageMap, point: Any) -> float | None:
+        """Return the value of a scalar map at a world point; None outside of the map."""
+        if stage_map.factor is None or stage_map.offset is None:
             return None
-        place = self.position(point)
-        stacked = [i for i, axis in enumerate(self.axes[: len(place)]) if axis not in "CYX"]
-        if tuple(np.round(place[stacked]).astype(int).tolist()) != self.index:
+        position = self.position(point)
+        stacked = [i for i, axis in enumerate(self.axes[: len(position)]) if axis not in "CYX"]
+        if tuple(np.round(position[stacked]).astype(int).tolist()) != self.index:
             return None
-        plane = [i for i, axis in enumerate(self.axes[: len(place)]) if axis in "YX"]
-        pixel = np.round((place[plane] - found.offset) / found.factor).astype(int)
-        if (pixel < 0).any() or (pixel >= found.values.shape).any():
+        plane = [i for i, axis in enumerate(self.axes[: len(position)]) if axis in "YX"]
+        pixel = np.round((position[plane] - stage_map.offset) / stage_map.factor).astype(int)
+        if (pixel < 0).any() or (pixel >= stage_map.values.shape).any():
             return None
-        return float(found.values[tuple(pixel)])
+        return float(stage_map.values[tuple(pixel)])
 
 
 def stage_request(
     viewer: ViewerModel,
     layer: Image,
-    choices: SegmentOptions,
+    options: SegmentOptions,
     stages: StageChoices,
     checkpoint: Checkpoint,
     temperature: float = 1.0,
 ) -> StageRequest:
-    """Return what to look at.
+    """Return the request of the chosen maps.
 
     Parameters
     ----------
-    viewer, layer
-        The image, and whose sliders say which slice.
-    choices
-        Axes, channels, resolution, scope and settings.
+    viewer
+        Viewer whose sliders select the slice.
+    layer
+        Image layer.
+    options
+        Axes, channels, level, scope and settings.
     stages
-        What is shown.
+        Chosen maps.
     checkpoint
-        What is looked into.
+        Model whose maps are computed.
     temperature
-        For maps of doubt.
+        Temperature of the maps of uncertainty.
 
     Raises
     ------
     ValueError, TypeError
-        If it cannot be done; the message is for the user.
+        If the maps cannot be computed; the message is for the user.
     """
-    level = levels(layer)[choices.level]
-    scope = scope_of(viewer, layer, choices)
-    slices = slices_for(level.array, checkpoint, choices.axes, choices.channels, scope)
+    level = levels(layer)[options.level]
+    scope = scope_of(viewer, layer, options)
+    slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
     shown = stages.keys(checkpoint.config)
     request = StageRequest(
         image=layer,
         name=layer.name,
-        axes=choices.axes,
+        axes=options.axes,
         level=level,
         slices=slices,
         shown=shown,
         under_cursor=stages.under_cursor(checkpoint.config),
         class_name=class_names(checkpoint).get(stages.part, ""),
         checkpoint=checkpoint,
-        settings=choices.settings,
+        settings=options.settings,
         temperature=temperature if any(key.spec.group == "uncertainty" for key in shown) else 1.0,
     )
     check_maps(slices, checkpoint, request.computed)
@@ -242,7 +248,8 @@ def stage_request(
 
 
 def class_names(checkpoint: Checkpoint) -> dict[int, str]:
-    """Return the classes whose probability can be asked for; none where there is one alone."""
+    """Return the names of all classes by number; empty for binary networks."""
     if checkpoint.config.num_classes == 1:
         return {}
-    return {k: each.name for k, each in enumerate(checkpoint.classes, start=1)} | {0: "background"}
+    names = {k: label.name for k, label in enumerate(checkpoint.classes, start=1)}
+    return names | {0: "background"}

@@ -15,7 +15,7 @@ from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.stages.navigate import go_to_region
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest, stage_request
-from napari_emcad.plugin.widgets.helpers import shortened
+from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
-    from napari_emcad.plugin.stages.panel import StagesPanel
+    from napari_emcad.plugin.stages.suggest_box import SuggestBox
 
 _SHOW_MS = 80
 _ENTROPY = StageChoices((), ("entropy",))
@@ -49,13 +49,13 @@ class SuggestController(QObject):
         Shared state of the panel.
     annotations
         Annotation layers; annotated regions are not suggested.
-    panel
-        Fields of the Stages tab.
+    box
+        Buttons of the Stages tab.
     """
 
-    def __init__(self, context: Context, annotations: AnnotationLayers, panel: StagesPanel) -> None:
-        super().__init__(panel)
-        self._context, self._annotations, self._panel = context, annotations, panel
+    def __init__(self, context: Context, annotations: AnnotationLayers, box: SuggestBox) -> None:
+        super().__init__(box)
+        self._context, self._annotations, self._box = context, annotations, box
         self._viewer, self._session = context.viewer, context.session
         self._input = context.image_input
         self._current: _Request | None = None
@@ -74,7 +74,7 @@ class SuggestController(QObject):
             self._context.show_message(str(error), error=True)
             return
         self._context.runner.run(
-            f"Searching uncertain regions of {shortened(request.stages.name)}",
+            f"Searching uncertain regions of {shorten(request.stages.name)}",
             lambda stop: suggest_job(request.search, stop),
             lambda outcome: self._ended(request, outcome),
         )
@@ -160,7 +160,7 @@ class SuggestController(QObject):
             self._show_region()
 
     def _show_region(self) -> None:
-        self._panel.show_suggested(self._at + 1, len(self._regions))
+        self._box.show_position(self._at + 1, len(self._regions))
         if self._current is not None:
             go_to_region(self._viewer, self._current.stages, self._regions[self._at])
 
@@ -171,7 +171,7 @@ class SuggestController(QObject):
         if self._current is not None:
             self._current.stages.image.events.data.disconnect(self._forget)
         self._current, self._regions, self._at = None, [], 0
-        self._panel.show_suggested(0, 0)
+        self._box.show_position(0, 0)
 
     # -- state of the tab
 
@@ -180,9 +180,9 @@ class SuggestController(QObject):
         try:
             self._stage_request()
         except (ValueError, TypeError) as error:
-            self._panel.show_suggest(str(error))
+            self._box.show_reason(str(error))
         else:
-            self._panel.show_suggest("")
+            self._box.show_reason("")
 
     def layers_changed(self) -> None:
         """Forget regions whose image was removed."""
@@ -205,8 +205,8 @@ class SuggestController(QObject):
     # -- connections
 
     def _connect(self) -> None:
-        self._panel.suggest_requested.connect(self.suggest)
-        self._panel.step_requested.connect(self.step)
+        self._box.requested.connect(self.suggest)
+        self._box.step_requested.connect(self.step)
         self._input.layer_changed.connect(self._image_chosen)
         self._input.changed.connect(self.show_soon)
         self._session.checkpoint_changed.connect(self._checkpoint_changed)

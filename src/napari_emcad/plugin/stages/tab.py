@@ -41,7 +41,7 @@ class StagesTab:
         self.presenter = MapPresenter(context, layers, self.panel)
         self.cursor = CursorReadout(context, self.presenter, self.panel)
         self.controller = StagesController(context, layers, self.presenter, self.panel)
-        self.suggesting = SuggestController(context, annotations, self.panel)
+        self.suggesting = SuggestController(context, annotations, self.panel.suggest)
         self.calibrating = CalibrateController(context, annotations, self.panel.calibration)
         self._session = context.session
         self._session.checkpoint_changed.connect(self._show_checkpoint)

@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.plugin.annotations.layer import change_layer_meaning, new_annotation
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
-from napari_emcad.plugin.layers.geometry import unwrapped
+from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.teach.correction import copy_prediction
 from napari_emcad.plugin.teach.labels_watcher import LabelsWatcher
 
@@ -88,7 +88,7 @@ class AnnotationController(QObject):
         """Use a Labels layer as the annotation of the chosen image."""
         image, options = self._chosen_image()
         if image is not None and options is not None:
-            self._add(image, unwrapped(labels), options)
+            self._add(image, unwrap(labels), options)
 
     def choose(self, key: Hashable | None) -> None:
         """Make an annotation the current one; None for none."""
@@ -179,7 +179,7 @@ class AnnotationController(QObject):
         if pair is None:
             self._context.show_message("There is no visible prediction.", error=True)
             return
-        result = self._context.results.classes_of(pair.image)
+        result = self._context.results.class_result_of(pair.image)
         slices = self._preview.visible_part(pair)
         try:
             count = copy_prediction(pair, result, slices, self._session.project)
@@ -196,7 +196,7 @@ class AnnotationController(QObject):
     def prediction(self) -> Labels | None:
         """The layer with the prediction of the current image."""
         pair = self.pair
-        result = None if pair is None else self._context.results.classes_of(pair.image)
+        result = None if pair is None else self._context.results.class_result_of(pair.image)
         return None if result is None else result.layer
 
     def toggle(self, which: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox
 
-from napari_emcad.plugin.widgets.helpers import steady
+from napari_emcad.plugin.widgets.helpers import require_focus_for_wheel
 from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class AnnotationTable(RowTable):
 
     def _meaning_box(self) -> QComboBox:
         box = QComboBox()
-        steady(box)
+        require_focus_for_wheel(box)
         for key, title in _MEANINGS.items():
             box.addItem(title, key)
             box.setItemData(box.count() - 1, _TIPS[key], Qt.ItemDataRole.ToolTipRole)

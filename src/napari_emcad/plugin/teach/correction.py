@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.plugin.annotations.layer import corner_of
-from napari_emcad.plugin.layers.geometry import with_channels
+from napari_emcad.plugin.layers.channel_axis import with_channels
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.interactive.project import AnnotationProject
     from napari_emcad.plugin.annotations.pairs import AnnotationPair
-    from napari_emcad.plugin.layers.results import Result
+    from napari_emcad.plugin.layers.result import Result
 
 _MOST_PIXELS = 2**22
 """Largest number of pixels that are copied at once; napari stores all of them for undo."""

@@ -19,7 +19,7 @@ from napari_emcad.plugin.teach.class_table import ClassTable
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.teach.version_list import VersionList
-from napari_emcad.plugin.widgets.helpers import caption, folded, form, row, scrolled, text
+from napari_emcad.plugin.widgets.helpers import caption, collapsible, form, row, scrollable, text
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 from napari_emcad.plugin.widgets.loss_plot import LossPlot
 
@@ -173,14 +173,14 @@ class TeachPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(
-            scrolled(
+            scrollable(
                 top,
                 self.annotations,
                 self._remark,
                 self.classes,
                 below,
                 self.form,
-                folded("Versions", self.versions),
+                collapsible("Versions", self.versions),
             ),
             1,
         )

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers, AnnotationPair
     from napari_emcad.plugin.layers.image_input import ScopeName
-    from napari_emcad.plugin.layers.results import Result, Target
+    from napari_emcad.plugin.layers.result import Result
+    from napari_emcad.plugin.layers.target import Target
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
 

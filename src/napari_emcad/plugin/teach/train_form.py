@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
-from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, folded, form, spin
+from napari_emcad.interactive.task import Start, TrainingSettings
+from napari_emcad.plugin.widgets.helpers import caption, collapsible, combo, decimal, form, spin
 from napari_emcad.training.config import LossName, SupervisionName, TeacherName
 from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.settings import parse_settings
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QComboBox
 
     from napari_emcad.training.config import Trainable
-
-from napari_emcad.interactive.task import Start, TrainingSettings
 
 _STARTS: dict[str, Start] = {
     "the open model": "model",
@@ -60,7 +59,13 @@ _MOST_STEPS = 100_000
 
 
 class TrainForm(QWidget):
-    """Edits a `TrainingSettings`."""
+    """Edits a `TrainingSettings`.
+
+    Signals
+    -------
+    changed
+        A value has changed.
+    """
 
     changed = Signal()
 
@@ -189,7 +194,7 @@ class TrainForm(QWidget):
             ("Further", self._more),
         ):
             advanced.addRow(caption(title), field)
-        rows.addRow(folded("Advanced", inner))
+        rows.addRow(collapsible("Advanced", inner))
         self._presets.setCurrentIndex(self._presets.findData(_STROKES))
 
     def _connect(self) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
-    from napari_emcad.plugin.layers.results import Result
+    from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.teach.preview import Preview

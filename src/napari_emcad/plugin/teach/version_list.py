@@ -44,13 +44,15 @@ class VersionList(QWidget):
         self._hint = text()
         self._hint.setVisible(False)
         self._use = QPushButton("Use")
-        self._use.setToolTip("Use this version for segmentation and training; no other is lost")
+        self._use.setToolTip(
+            "Use this version for segmentation and training; the others stay in the list"
+        )
         self._compare = QPushButton("Compare")
         self._compare.setToolTip("Shows its prediction of the visible part in a new layer")
         self._save = QPushButton("Save …")
         self._save.setToolTip("Writes a checkpoint with classes, preprocessing and history")
-        self._use.clicked.connect(lambda: self.use_requested.emit(self._chosen()))
-        self._compare.clicked.connect(lambda: self.compare_requested.emit(self._chosen()))
+        self._use.clicked.connect(lambda: self.use_requested.emit(self._selected()))
+        self._compare.clicked.connect(lambda: self.compare_requested.emit(self._selected()))
         self._save.clicked.connect(self._ask_path)
         buttons = QHBoxLayout()
         for button in (self._use, self._compare, self._save):
@@ -64,7 +66,7 @@ class VersionList(QWidget):
 
     def show_versions(self, versions: Versions) -> None:
         """Show versions; the one in use is marked."""
-        chosen = self._chosen()
+        chosen = self._selected()
         self._versions, self._current = list(versions)[::-1], versions.current
         with QSignalBlocker(self._rows):
             self._rows.set_count(len(self._versions))
@@ -102,18 +104,18 @@ class VersionList(QWidget):
         self._rows.put(row, 2, f"{version.strokes:,}" if version.strokes else "", "strokes so far")
         self._rows.put(row, 3, score, details)
 
-    def _chosen(self) -> Version | None:
+    def _selected(self) -> Version | None:
         row = self._rows.currentRow()
         return self._versions[row] if 0 <= row < len(self._versions) else None
 
     def _enable(self) -> None:
-        chosen = self._chosen()
+        chosen = self._selected()
         self._use.setEnabled(chosen is not None and chosen is not self._current and not self._busy)
         self._compare.setEnabled(chosen is not None and not self._busy)
         self._save.setEnabled(chosen is not None and not self._busy)
 
     def _ask_path(self) -> None:
-        version = self._chosen()
+        version = self._selected()
         if version is None:
             return
         proposed = f"{version.checkpoint.classes[0].name} v{version.number}.safetensors"

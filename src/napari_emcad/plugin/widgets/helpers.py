@@ -1,4 +1,4 @@
-"""Small pieces that give the panels one look."""
+"""Makes small widgets with the same appearance and behavior on all tabs."""
 
 from __future__ import annotations
 
@@ -25,77 +25,93 @@ if TYPE_CHECKING:
 
 _CAPTION_WIDTH = 88
 _SPIN_WIDTH = 72
-_SHORTEST_CHOICE = 8
-"""Letters; a combo box shrinks to this rather than push the panel wider than its dock."""
+_COMBO_LETTERS = 8
+"""Width to which a combo box may shrink, so that it does not make the panel wider than its dock."""
 
 
-class _OnlyWithFocus(QObject):
-    """Keeps the mouse wheel, which scrolls the panel, from changing values on its way."""
+class _WheelFilter(QObject):
+    """Prevents that scrolling the panel changes the values of the widgets under the mouse."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Pass a wheel event on unless the widget was clicked before."""
+        """Ignore wheel events unless the widget has the focus."""
         if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
             event.ignore()
             return True
         return False
 
 
-def steady(widget: QWidget) -> None:
-    """Let the wheel change a widget only when it has the focus."""
+def require_focus_for_wheel(widget: QWidget) -> None:
+    """Let the mouse wheel change a widget only if it has the focus."""
     widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_OnlyWithFocus(widget))
+    widget.installEventFilter(_WheelFilter(widget))
 
 
-def shortened(name: str, letters: int = 32) -> str:
-    """Return a name in one line, without its middle if it is long."""
+def shorten(name: str, letters: int = 32) -> str:
+    """Return a name in one line of at most `letters` characters and "…" in place of the middle."""
     name, half = " ".join(name.split()), letters // 2
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
 def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
-    """Return a combo box that holds values behind titles, and shrinks with its panel."""
+    """Return a combo box that shrinks with its panel.
+
+    Parameters
+    ----------
+    items
+        Values by title.
+    """
     box = QComboBox()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(_SHORTEST_CHOICE)
-    steady(box)
+    box.setMinimumContentsLength(_COMBO_LETTERS)
+    require_focus_for_wheel(box)
     for title, value in (items or {}).items():
         box.addItem(title, value)
     return box
 
 
 def spin(low: int, high: int, step: int = 1, suffix: str = "", off: str = "") -> QSpinBox:
-    """Return a box for whole numbers; `off` is what its lowest value means."""
+    """Return a spin box for integers.
+
+    Parameters
+    ----------
+    low, high, step
+        Range and step.
+    suffix
+        Unit.
+    off
+        Text that is shown in place of the lowest value.
+    """
     box = QSpinBox()
     box.setMinimumWidth(_SPIN_WIDTH)
     box.setRange(low, high)
     box.setSingleStep(step)
     box.setSuffix(f" {suffix}" if suffix else "")
     box.setSpecialValueText(off)
-    steady(box)
+    require_focus_for_wheel(box)
     return box
 
 
 class _Decimal(QDoubleSpinBox):
-    """Shows as many decimals as its number has."""
+    """Shows no more decimals than the number has."""
 
     def textFromValue(self, value: float) -> str:
-        """Return the number in its shortest form."""
+        """Return the shortest form of a number."""
         return f"{value:.10g}"
 
 
 def decimal(low: float, high: float, step: float = 1.0) -> QDoubleSpinBox:
-    """Return a box for numbers."""
+    """Return a spin box for decimal numbers."""
     box = _Decimal()
     box.setDecimals(9)
     box.setMinimumWidth(_SPIN_WIDTH)
     box.setRange(low, high)
     box.setSingleStep(step)
-    steady(box)
+    require_focus_for_wheel(box)
     return box
 
 
 def form(owner: QWidget | None = None) -> QFormLayout:
-    """Return a form without margins whose fields fill the row."""
+    """Return a form layout without margins, whose fields fill their rows."""
     layout = QFormLayout() if owner is None else QFormLayout(owner)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -103,14 +119,14 @@ def form(owner: QWidget | None = None) -> QFormLayout:
 
 
 def caption(title: str) -> QLabel:
-    """Return the label of a row, as wide as those of other forms above and below."""
+    """Return the label of a row; labels of all forms have the same width."""
     label = QLabel(title)
     label.setMinimumWidth(_CAPTION_WIDTH)
     return label
 
 
 def text(value: str = "", rich: bool = False) -> QLabel:
-    """Return words that wrap and can be copied; a long one does not widen the panel."""
+    """Return a label that wraps and can be copied; long words do not widen the panel."""
     label = QLabel()
     label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
     label.setText(value)
@@ -121,55 +137,55 @@ def text(value: str = "", rich: bool = False) -> QLabel:
 
 
 def row(*widgets: QWidget) -> QWidget:
-    """Return widgets side by side, of one width."""
+    """Return widgets side by side, of equal width."""
     holder = QWidget()
     holder.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
     layout = QHBoxLayout(holder)
     layout.setContentsMargins(0, 0, 0, 0)
-    for each in widgets:
-        layout.addWidget(each, 1)
+    for widget in widgets:
+        layout.addWidget(widget, 1)
     return holder
 
 
-def folded(title: str, content: QWidget) -> QCollapsible:
-    """Return a section that opens on a click."""
+def collapsible(title: str, content: QWidget) -> QCollapsible:
+    """Return a closed section that opens on a click."""
     section = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     section.layout().setContentsMargins(0, 0, 0, 0)
     section.addWidget(content)
     return section
 
 
-def scrolled(*content: QWidget) -> QScrollArea:
-    """Return widgets above each other that scroll up and down, never sideways."""
-    inside = QWidget()
-    column = QVBoxLayout(inside)
-    for each in content:
-        column.addWidget(each)
+def scrollable(*content: QWidget) -> QScrollArea:
+    """Return a vertical scroll area with widgets below each other."""
+    holder = QWidget()
+    column = QVBoxLayout(holder)
+    for widget in content:
+        column.addWidget(widget)
     column.addStretch()
-    area = _Scrolled(inside)
+    area = _VerticalScrollArea(holder)
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(inside)
+    area.setWidget(holder)
     return area
 
 
-class _Scrolled(QScrollArea):
-    """Is never narrower than its content, however that changes."""
+class _VerticalScrollArea(QScrollArea):
+    """A scroll area that is never narrower than its content."""
 
-    def __init__(self, inside: QWidget) -> None:
+    def __init__(self, content: QWidget) -> None:
         super().__init__()
-        self._inside = inside
-        inside.installEventFilter(self)
+        self._content = content
+        content.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the content's size."""
+        """Update the minimum size when the layout of the content changes."""
         if event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return False
 
     def minimumSizeHint(self) -> QSize:
-        """Return the content's width with a scroll bar beside it."""
+        """Return the width of the content and a scroll bar."""
         bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
-        least = super().minimumSizeHint()
-        return QSize(self._inside.minimumSizeHint().width() + bar + 4, least.height())
+        height = super().minimumSizeHint().height()
+        return QSize(self._content.minimumSizeHint().width() + bar + 4, height)

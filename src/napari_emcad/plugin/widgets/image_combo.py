@@ -9,8 +9,8 @@ from magicgui.widgets import create_widget
 from napari.layers import Image
 from qtpy.QtWidgets import QComboBox
 
-from napari_emcad.plugin.layers.geometry import unwrapped
-from napari_emcad.plugin.widgets.helpers import steady
+from napari_emcad.plugin.layers.geometry import unwrap
+from napari_emcad.plugin.widgets.helpers import require_focus_for_wheel
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -25,7 +25,7 @@ class ImageCombo:
     Parameters
     ----------
     image_input
-        Its layer is shown, and set when the user chooses another one.
+        Image input whose layer is shown, and set when the user chooses another one.
     """
 
     def __init__(self, image_input: ImageInput) -> None:
@@ -55,12 +55,13 @@ class ImageCombo:
 
     def _show(self, layer: Image | None) -> None:
         for choice in self._box.choices:
-            if unwrapped(choice) is layer and self._box.value is not choice:
+            if unwrap(choice) is layer and self._box.value is not choice:
                 with self._box.changed.blocked():
                     self._box.value = choice
 
 
 def _layer_box() -> Any:
+    """Return magicgui's combo box of Image layers, without stage maps."""
     _, options = get_widget_class(annotation=Image)
     all_images = options["choices"]
 
@@ -69,7 +70,7 @@ def _layer_box() -> Any:
 
     box = create_widget(annotation=Image, options={"nullable": False, "choices": images})
     native = box.native.findChild(QComboBox) or box.native
-    steady(native)
+    require_focus_for_wheel(native)
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
 

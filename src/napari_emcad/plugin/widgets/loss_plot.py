@@ -1,13 +1,23 @@
-"""How a training goes: its loss and the score of what is held out, drawn while it runs."""
+"""Draws the loss of a running training, and the Dice of held-out pixels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QPointF, QRectF
+from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPen
+
+from napari_emcad.plugin.widgets.plot import (
+    GRID_VALUES,
+    LEFT,
+    RIGHT,
+    Plot,
+    draw_grid_line,
+    draw_line,
+    faded,
+    height_of,
+)
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
@@ -16,41 +26,43 @@ if TYPE_CHECKING:
 
 LOSS, SCORE = "#f39c12", "#2ecc71"
 _HEIGHT = 88
-_SMOOTHED = 0.85
-"""Share of the mean so far in each point of the loss."""
+_SMOOTHING = 0.85
+"""Weight of the mean of earlier losses in the smoothed loss."""
 
-_ROBUST = 98
-"""Percentile of the losses that the axis ends at, so that a spike does not flatten the rest."""
+_TOP_PERCENTILE = 98
+"""Percentile of the losses at the top of the axis, so that a spike does not flatten the rest."""
+
+_DOT_RADIUS = 2.2
 
 
-class LossPlot(QWidget):
-    """Draws losses of steps on the left axis and scores 0 … 1 on the right one."""
+class LossPlot(Plot):
+    """Draws losses of steps on the left axis and scores from 0 to 1 on the right axis."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("Smoothed loss of every step; Dice on held-out pixels")
         self._total = 0
         self._losses: Points = []
         self._scores: Points = []
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip("Loss of each step, smoothed; Dice of what is held out")
-
-    def sizeHint(self) -> QSize:
-        """Return a low strip."""
-        return QSize(200, _HEIGHT)
 
     def clear(self, total: int = 0) -> None:
-        """Begin anew, for so many steps; 0 if their number is not known."""
+        """Start a new plot.
+
+        Parameters
+        ----------
+        total
+            Number of steps of the training; 0 if it is not known.
+        """
         self._total, self._losses, self._scores = total, [], []
         self.update()
 
     def add_loss(self, step: int, loss: float) -> None:
         """Add the loss of a step."""
         before = self._losses[-1][1] if self._losses else loss
-        self._losses.append((step, _SMOOTHED * before + (1 - _SMOOTHED) * loss))
+        self._losses.append((step, _SMOOTHING * before + (1 - _SMOOTHING) * loss))
         self.update()
 
     def add_score(self, step: int, score: float) -> None:
-        """Add a score that was reached after a step."""
+        """Add the score after a step."""
         self._scores.append((step, score))
         self.update()
 
@@ -60,71 +72,61 @@ class LossPlot(QWidget):
         return not self._losses
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw."""
+        """Draw axes, losses and scores."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ink = self.palette().color(QPalette.ColorRole.WindowText)
         metrics = QFontMetrics(painter.font())
-        high = self._highest()
-        left, right = (
-            metrics.horizontalAdvance(f"{high:.2f}") + 6,
-            metrics.horizontalAdvance("0.0") + 6,
-        )
+        top = self._top()
+        left = metrics.horizontalAdvance(f"{top:.2f}") + 6
+        right = metrics.horizontalAdvance("0.0") + 6
         area = QRectF(left, metrics.height() + 4, self.width() - left - right, 0)
         area.setBottom(self.height() - 6)
-        self._draw_frame(painter, area, ink, high)
-        self._draw_line(painter, area, [(x, y / high) for x, y in self._losses], LOSS)
-        self._draw_line(painter, area, self._scores, SCORE, dots=True)
+        self._draw_axes(painter, area, top)
+        self._draw_titles(painter, QRectF(area.left(), 0, area.width(), area.top() - 2))
+        self._draw_curve(painter, area, [(x, y / top) for x, y in self._losses], LOSS)
+        self._draw_curve(painter, area, self._scores, SCORE, dots=True)
 
-    def _highest(self) -> float:
+    def _content_height(self) -> int:
+        return _HEIGHT
+
+    def _top(self) -> float:
+        """Return the loss at the top of the axis."""
         values = [loss for _, loss in self._losses]
-        return float(np.percentile(values, _ROBUST)) * 1.05 or 1.0 if values else 1.0
+        return float(np.percentile(values, _TOP_PERCENTILE)) * 1.05 or 1.0 if values else 1.0
 
-    def _last(self) -> float:
+    def _last_step(self) -> float:
         steps = [x for x, _ in (*self._losses, *self._scores)]
         return max(self._total, *steps, 1)
 
-    def _draw_frame(self, painter: QPainter, area: QRectF, ink: QColor, high: float) -> None:
-        faint = QColor(ink)
-        faint.setAlphaF(0.2)
-        painter.setPen(QPen(faint, 1))
-        for share in (0.0, 0.5, 1.0):
-            y = area.bottom() - share * area.height()
-            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-        for share in (0.0, 1.0):
-            y = area.bottom() - share * area.height()
-            row = QRectF(0, y - 10, self.width(), 20)
+    def _draw_axes(self, painter: QPainter, area: QRectF, top: float) -> None:
+        painter.setPen(QPen(faded(self._text_color, 0.2), 1))
+        for value in GRID_VALUES:
+            draw_grid_line(painter, area, value)
+        for value in (0.0, 1.0):
+            y = height_of(area, value) - 10
             painter.setPen(QColor(LOSS))
-            number = QRectF(0, y - 10, area.left() - 4, 20)
-            painter.drawText(number, _at(Qt.AlignmentFlag.AlignRight), f"{share * high:.2f}")
+            painter.drawText(QRectF(0, y, area.left() - 4, 20), RIGHT, f"{value * top:.2f}")
             painter.setPen(QColor(SCORE))
-            painter.drawText(row, _at(Qt.AlignmentFlag.AlignRight), f"{share:.0f}")
-        title = QRectF(area.left(), 0, area.width(), area.top() - 2)
+            painter.drawText(QRectF(0, y, self.width(), 20), RIGHT, f"{value:.0f}")
+
+    def _draw_titles(self, painter: QPainter, area: QRectF) -> None:
         painter.setPen(QColor(LOSS))
-        painter.drawText(title, _at(Qt.AlignmentFlag.AlignLeft), "loss")
+        painter.drawText(area, LEFT, "loss")
         painter.setPen(QColor(SCORE))
-        painter.drawText(title, _at(Qt.AlignmentFlag.AlignRight), "Dice, held out")
+        painter.drawText(area, RIGHT, "Dice, held out")
 
-    def _draw_line(
-        self, painter: QPainter, area: QRectF, points: Points, color: str, dots: bool = False
+    def _draw_curve(
+        self, painter: QPainter, area: QRectF, values: Points, color: str, dots: bool = False
     ) -> None:
-        if not points:
+        if not values:
             return
-        last = self._last()
-        placed = [
-            QPointF(
-                area.left() + x / last * area.width(),
-                area.bottom() - min(max(y, 0.0), 1.05) * area.height(),
-            )
-            for x, y in points
+        last = self._last_step()
+        points = [
+            QPointF(area.left() + x / last * area.width(), height_of(area, min(max(y, 0.0), 1.05)))
+            for x, y in values
         ]
-        painter.setPen(QPen(QColor(color), 1.6))
-        painter.drawPolyline(QPolygonF(placed))
-        if dots or len(placed) == 1:
+        draw_line(painter, points, QColor(color), 1.6)
+        if dots or len(points) == 1:
             painter.setBrush(QColor(color))
-            for each in placed:
-                painter.drawEllipse(each, 2.2, 2.2)
-
-
-def _at(side: Qt.AlignmentFlag) -> int:
-    return int((side | Qt.AlignmentFlag.AlignVCenter).value)
+            for point in points:
+                painter.drawEllipse(point, _DOT_RADIUS, _DOT_RADIUS)

@@ -1,4 +1,4 @@
-"""A small table of rows, as the teach panel has several: as high as its rows, up to a limit."""
+"""A table that is as high as its rows, up to a limit."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ROW = 24
+_ROW_HEIGHT = 24
 
 
 class RowTable(QTableWidget):
-    """Rows that are chosen as a whole; some columns share the room that others leave.
+    """A table in which the user selects whole rows.
 
     Parameters
     ----------
     titles
-        Of the columns.
+        Titles of the columns.
     wide
-        Which columns share the room.
+        Numbers of the columns that share the remaining width.
     most
-        Rows that are shown before it scrolls.
+        Largest number of rows that are shown without scrolling.
     """
 
     def __init__(self, titles: Sequence[str], wide: Sequence[int] = (0,), most: int = 5) -> None:
@@ -31,7 +31,7 @@ class RowTable(QTableWidget):
         self._most = most
         self.setHorizontalHeaderLabels(list(titles))
         self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(_ROW)
+        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -43,25 +43,25 @@ class RowTable(QTableWidget):
         header.setMinimumSectionSize(24)
         for column in range(len(titles)):
             mode = QHeaderView.ResizeMode.ResizeToContents
-            header.setSectionResizeMode(
-                column, QHeaderView.ResizeMode.Stretch if column in wide else mode
-            )
-        self._fit()
+            if column in wide:
+                mode = QHeaderView.ResizeMode.Stretch
+            header.setSectionResizeMode(column, mode)
+        self._fit_height()
 
     def fix_width(self, column: int, width: int) -> None:
-        """Give a column this width, for what is no text."""
+        """Set the width of a column that has no text."""
         self.horizontalHeader().setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
         self.setColumnWidth(column, width)
 
     def set_count(self, count: int) -> None:
-        """Have so many rows."""
+        """Set the number of rows."""
         self.setRowCount(count)
-        self._fit()
+        self._fit_height()
 
     def put(
         self, row: int, column: int, value: str, tip: str = "", editable: bool = False
     ) -> QTableWidgetItem:
-        """Show a text in a cell; numbers stand at the right."""
+        """Show a text in a cell and return its item; numbers are aligned to the right."""
         item = self.item(row, column)
         if item is None:
             item = QTableWidgetItem()
@@ -86,8 +86,8 @@ class RowTable(QTableWidget):
     def _height(self) -> int:
         rows = min(max(self.rowCount(), 1), self._most)
         header = self.horizontalHeader().sizeHint().height()
-        return int(header + rows * _ROW + 2 * self.frameWidth() + 2)
+        return int(header + rows * _ROW_HEIGHT + 2 * self.frameWidth() + 2)
 
-    def _fit(self) -> None:
+    def _fit_height(self) -> None:
         self.setFixedHeight(self._height())
         self.updateGeometry()

@@ -1,0 +1,181 @@
+"""Scores of predictions by class: overlap of pixels and Hausdorff distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isnan, nan
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.annotation.label_rules import BACKGROUND, mask_255_to_1, refuse_negative
+from napari_emcad.io.images.pixel_size import PIXEL
+from napari_emcad.training.metrics import Scores, hausdorff95, score, sum_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+METRICS = ("dice", "iou", "precision", "recall")
+"""Properties of `Scores` that are reported."""
+
+DISTANCE_AXES = "ZYX"
+"""Axes along which distances are measured; positions along others (time) are compared in pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScore:
+    """The scores of one image by class, numbered from 1.
+
+    Attributes
+    ----------
+    name
+        Name of the image file.
+    by_class
+        Pixel counts, with their metrics.
+    hd95
+        95th percentile of the Hausdorff distance in `unit`, see
+        `napari_emcad.training.metrics.hausdorff95`; NaN if truth or prediction are empty.
+    unit
+        Unit of length; ``"pixel"`` if the pixel size is not known along all axes.
+    """
+
+    name: str
+    by_class: Mapping[int, Scores]
+    hd95: Mapping[int, float] = field(default_factory=dict)
+    unit: str = PIXEL
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of one of `METRICS` over the classes."""
+        return fmean(getattr(scores, metric) for scores in self.by_class.values())
+
+    @property
+    def mean_hd95(self) -> float:
+        """Mean distance over the classes for which it is defined; NaN if there is none."""
+        return mean_of_defined(self.hd95.values())[0]
+
+
+def class_scores(predicted: NDArray[Any], truth: NDArray[Any], classes: int) -> dict[int, Scores]:
+    """Return the scores of every class by its number, from 1.
+
+    Parameters
+    ----------
+    predicted
+        Class labels.
+    truth
+        Class labels of the same shape; with one class all values except 0 are the object.
+    classes
+        Number of classes without the background.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the truth has a value that is not a class.
+    """
+    return overlap_by_class(
+        as_class_labels(predicted, classes), as_class_labels(truth, classes), classes
+    )
+
+
+def overlap_by_class(
+    predicted: NDArray[Any], truth: NDArray[Any], classes: int
+) -> dict[int, Scores]:
+    """Return the scores of every class of labels that are classes, see `as_class_labels`."""
+    return {k: score(predicted == k, truth == k) for k in range(1, classes + 1)}
+
+
+def class_hd95(
+    predicted: NDArray[Any],
+    truth: NDArray[Any],
+    classes: int,
+    axes: str,
+    scale: Mapping[str, float],
+) -> dict[int, float]:
+    """Return the Hausdorff distance (95th percentile) of every class by its number, from 1.
+
+    Parameters
+    ----------
+    predicted, truth
+        Class labels of the same shape.
+    classes
+        Number of classes without the background.
+    axes
+        One letter per axis. Distances are measured along Z, Y and X; the positions along other
+        axes (time) are compared one by one, and their defined distances averaged.
+    scale
+        Pixel size by axis; 1 for missing axes.
+
+    Returns
+    -------
+    dict
+        NaN for classes that are empty in prediction or truth.
+    """
+    others = [axis for axis, letter in enumerate(axes) if letter not in DISTANCE_AXES]
+    spacing = [scale.get(letter, 1.0) for letter in axes if letter in DISTANCE_AXES]
+    first = range(len(others))
+    predicted, truth = np.moveaxis(predicted, others, first), np.moveaxis(truth, others, first)
+    positions = list(np.ndindex(predicted.shape[: len(others)]))
+    distances = {
+        k: [_distance(predicted[at] == k, truth[at] == k, spacing) for at in positions]
+        for k in range(1, classes + 1)
+    }
+    return {k: mean_of_defined(values)[0] for k, values in distances.items()}
+
+
+def _distance(
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: Sequence[float]
+) -> float:
+    if not predicted.any() and not truth.any():
+        return nan
+    return hausdorff95(predicted, truth, spacing)
+
+
+def mean_over_images(scores: Iterable[ImageScore], metric: str) -> float:
+    """Return the mean over images of a metric, which is averaged over the classes of an image."""
+    return fmean(image.mean(metric) for image in scores)
+
+
+def mean_of_defined(distances: Iterable[float]) -> tuple[float, int]:
+    """Return the mean of the distances that are not NaN (NaN without any), and their number."""
+    defined = [distance for distance in distances if not isnan(distance)]
+    return (fmean(defined) if defined else nan), len(defined)
+
+
+def pool_scores(scores: Iterable[ImageScore]) -> dict[int, Scores]:
+    """Return the scores of every class, from the pixels of all images together."""
+    images = list(scores)
+    return {k: sum_scores(image.by_class[k] for image in images) for k in images[0].by_class}
+
+
+def format_distance(distance: float, unit: str) -> str:
+    """Return a distance with its unit as a text, or "undefined"."""
+    if isnan(distance):
+        return "undefined"
+    number = f"{distance:.3g}" if 0 < distance < 1 else f"{distance:.2f}"
+    return f"{number} {'px' if unit == PIXEL else unit}"
+
+
+def as_class_labels(labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Return labels whose values are classes.
+
+    With one class, all values except 0 become 1; with several, a mask of 0 and 255 becomes 0 and
+    1.
+
+    Raises
+    ------
+    ValueError
+        If a value is not a class.
+    """
+    if classes == 1:
+        refuse_negative(labels)
+        return np.asarray(labels != 0, np.uint8)
+    labels = mask_255_to_1(labels) if classes < BACKGROUND else labels
+    unknown = [value for value in np.unique(labels).tolist() if not 0 <= value <= classes]
+    if unknown:
+        value = max(unknown, key=abs)
+        raise ValueError(
+            f"the labels contain the value {value}; the network has classes 1 to {classes}."
+        )
+    return labels
