@@ -51,7 +51,7 @@ def map_panel(stage_map: StageMap, size: Size, image_size: Size, corner: Size) -
     image_size
         Height and width of the image in pixels.
     corner
-        First row and column of the image in the coordinates of the map.
+        First row and column of the image, in the pixels that `StageMap.offset` counts from.
     """
     values = stage_map.values
     if values.ndim == 3 and not stage_map.key.is_rgb:
