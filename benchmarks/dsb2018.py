@@ -27,7 +27,7 @@ from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dat
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import evaluate
 from napari_emcad.pipelines.scores import METRICS
-from napari_emcad.pipelines.train import teach
+from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.events import EpochEnd, Snapshot
 from napari_emcad.training.presets import PRESETS
 
@@ -136,7 +136,7 @@ def trained(
         held_out = held_out[:4]
     run = TrainingRun(chosen.train)
     state = run.load({}) if run.has_state else None
-    job = teach(start, slices, held_out, config, threading.Event(), state=state)
+    job = train_job(start, slices, held_out, config, threading.Event(), state=state)
     while True:
         try:
             event = next(job)

@@ -91,7 +91,7 @@ def main() -> None:
     start = started(chosen.start)
     runs = [
         one_seed(seed, chosen, start)
-        for seed in range(chosen.first_strokes, chosen.first_strokes + chosen.seeds)
+        for seed in range(chosen.first, chosen.first + chosen.seeds)
     ]
     figures = summary(runs)
     print(json.dumps(figures) if chosen.json else table(figures))
@@ -144,9 +144,9 @@ def suggested(now: Round) -> Square:
     painted = AnnotatedImage("stack", "stack", slices, labels, LabelRule())
     shape, settings = (height, width), InferenceSettings()
     found = ended(
-        suggest_job(SuggestSearch(slices, shape, checkpoint, settings, painted=painted), Event())
+        suggest_job(SuggestSearch(slices, shape, checkpoint, settings, annotated=painted), Event())
     )
-    for first in found.found[:1]:
+    for first in found.regions[:1]:
         return names[first.index[0]], slice(*first.rows), slice(*first.columns)
     return at_random(now)
 
