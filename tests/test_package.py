@@ -119,8 +119,12 @@ def test_the_distribution_has_its_entry_points():
 
 def test_the_distribution_does_not_require_napari_itself():
     required = metadata.requires("napari-emcad") or []
-    plain = [each for each in required if "extra ==" not in each]
-    assert not [each for each in plain if each.startswith(("napari", "pyqt", "PyQt", "PySide"))]
+    plain = [requirement for requirement in required if "extra ==" not in requirement]
+    assert not [
+        requirement
+        for requirement in plain
+        if requirement.startswith(("napari", "pyqt", "PyQt", "PySide"))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +152,9 @@ def test_the_panel_is_a_widget_and_in_the_layers_segment_menu(manifest):
     assert item.command == widget.command == "napari-emcad.panel"
     commands = [command.id for command in contributions.commands]
     assert len(set(commands)) == len(commands)
-    assert {widget.command, *(each.command for each in contributions.sample_data)} <= set(commands)
+    assert {widget.command, *(sample.command for sample in contributions.sample_data)} <= set(
+        commands
+    )
 
 
 def test_the_reader_claims_checkpoints_alone(manifest):

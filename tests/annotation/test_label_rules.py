@@ -108,7 +108,7 @@ def test_what_was_detected_can_be_read(values, classes):
     assert found.max() <= classes
 
 
-def mask_of(*pieces, shape=(40, 40)):
+def mask_with_squares(*pieces, shape=(40, 40)):
     """Return a mask with squares (value, row, column) of four pixels a side."""
     mask = np.zeros(shape, np.int64)
     for value, row, column in pieces:
@@ -117,22 +117,26 @@ def mask_of(*pieces, shape=(40, 40)):
 
 
 def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
-    mask = mask_of((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
+    mask = mask_with_squares((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
     assert mask_values(mask) == MaskValues((1, 2, 9, 10**9), 3)
-    assert mask_values(mask_of()) == MaskValues((), 0)
+    assert mask_values(mask_with_squares()) == MaskValues((), 0)
 
 
 def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
     rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
-    few, many = mask_values(mask_of(*rows[:3])), mask_values(mask_of(*rows))
+    few, many = mask_values(mask_with_squares(*rows[:3])), mask_values(mask_with_squares(*rows))
     assert look_like_instances([few, many])
     assert look_like_instances([many])
     assert not look_like_instances([few, few])
     assert not look_like_instances([])
-    assert not look_like_instances([mask_values(mask_of())])
+    assert not look_like_instances([mask_values(mask_with_squares())])
 
 
 def test_classes_are_not_taken_for_counted_objects():
     cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
-    assert not look_like_instances([mask_values(mask_of(*cells)), mask_values(mask_of(*cells[:2]))])
-    assert not look_like_instances([mask_values(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])
+    assert not look_like_instances(
+        [mask_values(mask_with_squares(*cells)), mask_values(mask_with_squares(*cells[:2]))]
+    )
+    assert not look_like_instances(
+        [mask_values(mask_with_squares((k, 0, 0))) for k in (1, 2, 3, 4, 5)]
+    )

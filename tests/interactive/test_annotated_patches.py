@@ -43,12 +43,12 @@ def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, sha
     part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
     whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int)))
     seen = np.zeros(slices.spatial_shape, int)
-    for key, page in found.items():
+    for key, patch in found.items():
         where = slices.where(key.index, key.rows, key.columns)
         expected, counted = whole[where], seen[where]
         counted += 1
-        assert np.array_equal(page, expected.T if slices.transposed else expected)
-        assert (page != UNLABELED).any()
+        assert np.array_equal(patch, expected.T if slices.transposed else expected)
+        assert (patch != UNLABELED).any()
     assert seen.max(initial=0) <= 1
     assert (seen[whole != UNLABELED] == 1).all()
 
@@ -78,7 +78,7 @@ def annotations(numbers, names=("image", "image")):
 def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
     numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
     record = Record()
-    learned, tested = np.zeros((2, 3, 12, 30), bool)
+    learned, validated = np.zeros((2, 3, 12, 30), bool)
     for which, z, x, value in strokes:
         numbers[which][z, 3:5, x : x + 3] = value
         sources = annotations(numbers)
@@ -86,17 +86,17 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
         chosen = [sources[n] for n in sorted(enabled)]
         lesson = merged_record(chosen, record)
         said = {}
-        for key, page in lesson.patches.items():
+        for key, patch in lesson.patches.items():
             (z,) = key.index
-            learned[z] |= page.training_target() != UNLABELED
-            tested[z] |= page.validation_target() != UNLABELED
-            for y, x in np.argwhere(page.target != UNLABELED).tolist():
-                said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
-        assert not (learned & tested).any()
+            learned[z] |= patch.training_target() != UNLABELED
+            validated[z] |= patch.validation_target() != UNLABELED
+            for y, x in np.argwhere(patch.target != UNLABELED).tolist():
+                said.setdefault((z, y, x), set()).add(int(patch.target[y, x]))
+        assert not (learned & validated).any()
         assert all(len(classes) == 1 for classes in said.values())
         painted = [numbers[n] for n in sorted(enabled)]
         for (z, y, x), classes in said.items():
-            last = [each[z, y, x] for each in painted if each[z, y, x]][-1]
+            last = [labels[z, y, x] for labels in painted if labels[z, y, x]][-1]
             assert classes == {0 if last == 255 else last}
         count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
         sentence = conflict_message(chosen, record)

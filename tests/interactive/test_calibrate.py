@@ -43,29 +43,31 @@ def cells(shape=(160, 224), seed=0):
     return (60 * truth + random.integers(0, 60, shape)).astype(np.uint8), truth.astype(np.int16)
 
 
-def held(truth, key, classes=2, share=0.2, seed=1):
+def page_with_held_out_pixels(truth, key, classes=2, share=0.2, seed=1):
     """Return a page on which pixels of each class are held out here and there."""
     random = np.random.default_rng(seed)
-    rows, columns = (slice(*each) for each in (key.rows, key.columns))
+    rows, columns = (slice(*bounds) for bounds in (key.rows, key.columns))
     part = truth[rows, columns] % classes
     known = random.uniform(size=part.shape) < share
     target = np.where(known, part, UNLABELED).astype(np.int16)
     return AnnotatedPatch(target, known.astype(np.uint16), known)
 
 
-def lesson(image, truth, checkpoint, axes="YX", pages=None):
+def annotated_source(image, truth, checkpoint, axes="YX", patches=None):
     """Return a source and a record of some pages of it, as rows, columns and index."""
     slices = slices_for(image, checkpoint, axes)
     source = AnnotatedImage("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
     whole = ((), (0, slices.height), (0, slices.width))
-    keys = [PatchKey("a", "a", *each) for each in pages or [whole]]
+    keys = [PatchKey("a", "a", *bounds) for bounds in patches or [whole]]
     planes = {k: truth[k.index] if k.index else truth for k in keys}
     planes = {k: v.T if slices.transposed else v for k, v in planes.items()}
     classes = max(checkpoint.config.num_classes, 2)
-    return source, Record({k: held(v, k, classes) for k, v in planes.items()}, 1)
+    return source, Record(
+        {k: page_with_held_out_pixels(v, k, classes) for k, v in planes.items()}, 1
+    )
 
 
-def ended(job):
+def run_job(job):
     events = []
     while True:
         try:
@@ -74,9 +76,9 @@ def ended(job):
             return end.value, events
 
 
-def ask(checkpoint, source, record, given=CPU, **options):
+def predict_held_out(checkpoint, source, record, given=CPU, **options):
     stop = threading.Event()
-    return ended(held_out_predictions(checkpoint, [source], record, given, stop, **options))[0]
+    return run_job(held_out_predictions(checkpoint, [source], record, given, stop, **options))[0]
 
 
 def expected(image, checkpoint, record, axes="YX"):
@@ -85,11 +87,11 @@ def expected(image, checkpoint, record, axes="YX"):
         image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
     ).probabilities
     found = []
-    for key, page in record.patches.items():
+    for key, patch in record.patches.items():
         part = said[(slice(None), *key.index)]
         part = part.swapaxes(1, 2) if axes.index("X") < axes.index("Y") else part
         part = part[:, slice(*key.rows), slice(*key.columns)]
-        found.append(part[:, page.held_out])
+        found.append(part[:, patch.held_out])
     together = np.concatenate(found, 1)
     return np.concatenate([1 - together, together]) if len(together) == 1 else together
 
@@ -99,26 +101,26 @@ def expected(image, checkpoint, record, axes="YX"):
 def test_it_sees_what_a_segmentation_sees(bundled, head, how):
     image, truth = cells()
     checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
-    source, record = lesson(image, truth, checkpoint)
-    answers = ask(checkpoint, source, record)
+    source, record = annotated_source(image, truth, checkpoint)
+    answers = predict_held_out(checkpoint, source, record)
     wanted = expected(image, checkpoint, record)
     said = class_probabilities(answers.logits)
     assert np.abs(said - wanted).mean() < 0.01
     assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
-    page = next(iter(record.patches.values()))
-    np.testing.assert_array_equal(answers.classes, page.target[page.held_out])
+    patch = next(iter(record.patches.values()))
+    np.testing.assert_array_equal(answers.classes, patch.target[patch.held_out])
 
 
 def test_stacks_with_columns_first_and_several_classes(two_classes):
     checkpoint = read_checkpoint(two_classes)
     image, truth = cells()
     image, truth = (
-        np.stack([np.roll(each.T, 9 * z, 0) for z in range(3)]) for each in (image, truth)
+        np.stack([np.roll(array.T, 9 * z, 0) for z in range(3)]) for array in (image, truth)
     )
     truth[:, ::2] *= 2
-    pages = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
-    source, record = lesson(image, truth, checkpoint, "ZXY", pages)
-    answers = ask(checkpoint, source, record)
+    patches = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
+    source, record = annotated_source(image, truth, checkpoint, "ZXY", patches)
+    answers = predict_held_out(checkpoint, source, record)
     assert len(answers.logits) == 3
     wanted = expected(image, checkpoint, record, "ZXY")
     np.testing.assert_allclose(class_probabilities(answers.logits), wanted, atol=0.02)
@@ -130,9 +132,9 @@ def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
     checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
     image, truth = cells((1000, 400))
     image[:500] //= 3
-    pages = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
-    source, record = lesson(image, truth, checkpoint, pages=pages)
-    answers = ask(checkpoint, source, record)
+    patches = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
+    source, record = annotated_source(image, truth, checkpoint, patches=patches)
+    answers = predict_held_out(checkpoint, source, record)
     wanted = expected(image, checkpoint, record)
     assert np.abs(class_probabilities(answers.logits) - wanted).mean() < 0.01
 
@@ -140,15 +142,15 @@ def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
 def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
     image, truth = cells()
     truth = np.roll(truth, 3, 1)  # it is not always right
-    source, record = lesson(image, truth, bundled)
+    source, record = annotated_source(image, truth, bundled)
     tensors = {
-        name: 2 * each if name.startswith("heads.") else each
-        for name, each in bundled.tensors.items()
+        name: 2 * tensor if name.startswith("heads.") else tensor
+        for name, tensor in bundled.tensors.items()
     }
     surer = replace(bundled, tensors=tensors)
     one, two = (
-        ended(calibrate_job(each, [source], record, CPU, threading.Event()))[0]
-        for each in (bundled, surer)
+        run_job(calibrate_job(checkpoint, [source], record, CPU, threading.Event()))[0]
+        for checkpoint in (bundled, surer)
     )
     assert two.temperature == pytest.approx(2 * one.temperature, rel=0.01)
     assert two.checkpoint is surer
@@ -162,8 +164,8 @@ def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
 def test_progress_and_stop(bundled):
     image, truth = cells()
     stack, truth = np.stack([image] * 5), np.stack([truth] * 5)
-    pages = [((z,), (0, 160), (0, 224)) for z in range(5)]
-    source, record = lesson(stack, truth, bundled, "ZYX", pages)
+    patches = [((z,), (0, 160), (0, 224)) for z in range(5)]
+    source, record = annotated_source(stack, truth, bundled, "ZYX", patches)
     stop = threading.Event()
     job = calibrate_job(bundled, [source], record, CPU, stop)
     seen = []
@@ -173,18 +175,18 @@ def test_progress_and_stop(bundled):
         seen.append((event.done, event.total))
     assert seen == [(0, 5), (1, 5)]
     stop.set()
-    assert ended(job)[0] is None
-    flat, only = lesson(image, truth[0], bundled)
+    assert run_job(job)[0] is None
+    flat, only = annotated_source(image, truth[0], bundled)
     fine = replace(CPU, tile=96)
-    events = ended(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
-    assert len({each.done for each in events}) > 4  # a single page tells of its tiles
+    events = run_job(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
+    assert len({event.done for event in events}) > 4  # a single page tells of its tiles
 
 
 def test_of_very_many_pixels_every_nth_is_asked(bundled):
     image, truth = cells()
-    source, record = lesson(image, truth, bundled)
-    whole = ask(bundled, source, record)
-    some = ask(bundled, source, record, most_pixels=1000)
+    source, record = annotated_source(image, truth, bundled)
+    whole = predict_held_out(bundled, source, record)
+    some = predict_held_out(bundled, source, record, most_pixels=1000)
     every = -(-len(whole.classes) // 1000)
     np.testing.assert_array_equal(some.classes, whole.classes[::every])
     np.testing.assert_allclose(some.logits, whole.logits[:, ::every])
@@ -218,11 +220,11 @@ def test_too_little_is_said_in_plain_words(record, word):
 
 def test_too_little_is_refused(bundled):
     image, truth = cells()
-    source, _ = lesson(image, truth, bundled)
+    source, _ = annotated_source(image, truth, bundled)
     with pytest.raises(ValueError, match="held-out strokes"):
-        ended(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
+        run_job(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
     with pytest.raises(ValueError, match="No pixel is held out"):
-        ask(bundled, source, Record())
+        predict_held_out(bundled, source, Record())
 
 
 def test_a_network_that_is_always_right_is_told_nothing(bundled):

@@ -48,7 +48,7 @@ def familiarity_of(task):
     return task_familiarity(read_planes(task, PlaneCache()), PlaneCache())
 
 
-def painted(strokes, values):
+def labels_with_strokes(strokes, values):
     """Return 96 × 128 labels with so many strokes of each value."""
     labels = np.zeros((96, 128), np.uint8)
     for place in range(strokes):
@@ -57,15 +57,15 @@ def painted(strokes, values):
     return labels
 
 
-def trained_before(labels, config=CONFIG):
+def run_live_update(labels, config=CONFIG):
     """Return what came of one live update."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = scan_annotations([source], Record(), 1)
     task = training_task(checkpoint, (source,), record, config, "cpu")
-    tutor = LiveTrainer(checkpoint, config, "cpu")
-    job = tutor.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
+    live_trainer = LiveTrainer(checkpoint, config, "cpu")
+    job = live_trainer.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
     while True:
         try:
             next(job)
@@ -85,15 +85,15 @@ def trained_before(labels, config=CONFIG):
     ],
 )
 def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
-    seen, learn = [], Trainer.step
+    recorded, learn = [], Trainer.step
 
-    def noted(self, batch, share=1.0, seed=0, ramp=1.0):
-        seen.append((share, ramp))
+    def recording(self, batch, share=1.0, seed=0, ramp=1.0):
+        recorded.append((share, ramp))
         return learn(self, batch, share, seed, ramp)
 
-    monkeypatch.setattr(Trainer, "learn", noted)
-    update = trained_before(painted(strokes, values), CONFIG.replace(teacher=teacher))
-    assert seen == [(pytest.approx(share), ramp)]
+    monkeypatch.setattr(Trainer, "step", recording)
+    update = run_live_update(labels_with_strokes(strokes, values), CONFIG.replace(teacher=teacher))
+    assert recorded == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
 
@@ -158,7 +158,7 @@ def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, r
         except StopIteration as ended:
             config = ended.value.checkpoint.history[-1]["config"]
             break
-    told = [each.text for each in events if isinstance(each, Notice)]
+    told = [event.text for event in events if isinstance(event, Notice)]
     assert config["teacher"] == ("initial" if right else "probe")
     assert len(told) == (0 if right else 1)
 
@@ -197,15 +197,15 @@ def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
         earlier = scan_annotations(list(images), task.record, 2)
         numbers[80:84, 5:40] = 1
         record = scan_annotations(list(images), earlier, 2)
-        met = familiarity_of(replace(task, images=images, record=record))
-        assert met.is_familiar
-        assert met.is_mixed == mixed, met
+        familiarity = familiarity_of(replace(task, images=images, record=record))
+        assert familiarity.is_familiar
+        assert familiarity.is_mixed == mixed, familiarity
 
 
 def test_later_strokes_do_not_count_as_first_ones(nucleus):
     task = task_on(nucleus, right=True)
     numbers = task.images[0].labels
-    before = {key: each.copy() for key, each in task.record.first_strokes().items()}
+    before = {key: mask.copy() for key, mask in task.record.first_strokes().items()}
     numbers[80:84, 5:40] = 1
     later = scan_annotations(list(task.images), task.record, 2)
     after = later.first_strokes()
@@ -225,7 +225,7 @@ def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus
     assert validation_interval(crops.replace(validate_every=9999), few, many, zoom) == 9999
 
 
-class Desk:
+class Workspace:
     """An image, what is painted on it, and what becomes of that look after look."""
 
     def __init__(self, shape, checkpoint, rule=None, patch_size=PATCH_SIZE):
@@ -258,28 +258,30 @@ class Desk:
 def test_no_pixel_of_the_network_is_ever_learned_and_tested(size, block, strokes):
     """Resized slices, windows of large ones, and both together."""
     checkpoint = napari_emcad.bundled_checkpoint().override(size=size)
-    desk = Desk((40, 60), checkpoint, patch_size=block)
-    learned, tested = {}, {}
+    workspace = Workspace((40, 60), checkpoint, patch_size=block)
+    learned, validated = {}, {}
     for y, x, length, value in strokes:
-        desk.numbers[y : y + 2, x : x + length] = value
-        task = desk.task()
+        workspace.numbers[y : y + 2, x : x + length] = value
+        task = workspace.task()
         for key in task.record.patches:
             alone = replace(task, record=task.record.subset([key]))
-            for seen, found in zip((learned, tested), slices_of(alone, desk.cache), strict=True):
-                for each in found:
-                    assert each.planes.shape[1:] == each.target.shape
-                    before = seen.get(key, False)
-                    seen[key] = before | (each.target != UNLABELED)
-    for page in learned.keys() & tested.keys():
-        assert not (learned[page] & tested[page]).any()
+            for recorded, found in zip(
+                (learned, validated), slices_of(alone, workspace.cache), strict=True
+            ):
+                for part in found:
+                    assert part.planes.shape[1:] == part.target.shape
+                    before = recorded.get(key, False)
+                    recorded[key] = before | (part.target != UNLABELED)
+    for patch in learned.keys() & validated.keys():
+        assert not (learned[patch] & validated[patch]).any()
 
 
 def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
     checkpoint = napari_emcad.bundled_checkpoint().override(size=(48, 96))
-    desk = Desk((96, 128), checkpoint, patch_size=32)
-    desk.numbers[::5, ::7] = 1
-    (learned, tested) = slices_of(desk.task(), desk.cache)
-    assert {each.target.shape for each in (*learned, *tested)} == {(16, 24)}
+    workspace = Workspace((96, 128), checkpoint, patch_size=32)
+    workspace.numbers[::5, ::7] = 1
+    (learned, validated) = slices_of(workspace.task(), workspace.cache)
+    assert {part.target.shape for part in (*learned, *validated)} == {(16, 24)}
 
 
 def run(job):
@@ -292,60 +294,64 @@ def run(job):
             return told, ended.value
 
 
-def desk_with(kind):
+def workspace_of_kind(kind):
     """Return a desk: a resized network, windows of a large image, or both."""
     start = napari_emcad.bundled_checkpoint()
     if kind != "windows":
         start = start.override(size=(64, 96))
     shape = (2, 96, 128) if kind == "windows" else (96, 128)
-    desk = Desk(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
+    workspace = Workspace(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
     for place in range(12):
         column = 2 + 10 * place
         for row, value in ((10, 1), (50, 255)):
-            desk.numbers[..., row : row + 6, column : column + 6] = value
-            desk.task()
-    return desk
+            workspace.numbers[..., row : row + 6, column : column + 6] = value
+            workspace.task()
+    return workspace
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_a_training_and_an_update_learn_and_score_every_patch(kind):
-    desk = desk_with(kind)
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
-    learned, tested = slices_of(task, desk.cache)
+    workspace = workspace_of_kind(kind)
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
+    learned, validated = slices_of(task, workspace.cache)
     assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
-    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), stop))
-    assert sum(isinstance(each, StepEnd) for each in told) == 2
-    (end,) = trained_before.course.epochs
+    events, result = run(fine_tune_job(task, workspace.cache, VisibleRegion(), stop))
+    assert sum(isinstance(event, StepEnd) for event in events) == 2
+    (end,) = result.course.epochs
     assert 0 <= end.dice <= 1
-    assert all(np.isfinite(each).all() for each in trained_before.checkpoint.tensors.values())
-    tutor = LiveTrainer(desk.checkpoint, CONFIG, "cpu")
-    _, update = run(tutor.update(task, desk.cache, VisibleRegion(), 0.0, stop))
+    assert all(np.isfinite(tensor).all() for tensor in result.checkpoint.tensors.values())
+    live_trainer = LiveTrainer(workspace.checkpoint, CONFIG, "cpu")
+    _, update = run(live_trainer.update(task, workspace.cache, VisibleRegion(), 0.0, stop))
     assert update.score is not None
-    assert sum(int((each.target != UNLABELED).sum()) for each in tested) > 0
+    assert sum(int((part.target != UNLABELED).sum()) for part in validated) > 0
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
     """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
-    desk = desk_with(kind)
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
+    workspace = workspace_of_kind(kind)
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
     patches = {
-        key: replace(page, target=np.where(page.held_out, np.int16(2), page.target))
-        for key, page in task.record.patches.items()
+        key: replace(patch, target=np.where(patch.held_out, np.int16(2), patch.target))
+        for key, patch in task.record.patches.items()
     }
-    record, seen = replace(task.record, patches=patches), set()
+    record, recorded = replace(task.record, patches=patches), set()
 
     def learn(self, batch, *_, **__):
-        seen.update(batch.target.unique().tolist())
+        recorded.update(batch.target.unique().tolist())
         return 0.0
 
     monkeypatch.setattr(Trainer, "step", learn)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
-    run(fine_tune_job(replace(task, record=record), desk.cache, VisibleRegion(), threading.Event()))
-    assert seen == {UNLABELED, 0, 1}
-    _, tested = slices_of(replace(task, record=record), desk.cache)
-    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNLABELED, 2}
+    run(
+        fine_tune_job(
+            replace(task, record=record), workspace.cache, VisibleRegion(), threading.Event()
+        )
+    )
+    assert recorded == {UNLABELED, 0, 1}
+    _, validated = slices_of(replace(task, record=record), workspace.cache)
+    assert {k for part in validated for k in np.unique(part.target).tolist()} == {UNLABELED, 2}
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
@@ -355,13 +361,13 @@ def test_masks_of_several_classes_are_learned_whole(values):
     for k, value in enumerate(values):
         labels[24 * k : 24 * (k + 1)] = value
     rule = detect_rule(value_counts(labels), 3).rule
-    desk = Desk((96, 128), start, rule)
-    desk.numbers[...] = labels
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
+    workspace = Workspace((96, 128), start, rule)
+    workspace.numbers[...] = labels
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     assert task.record.pixel_counts == dict.fromkeys(range(4), 24 * 128)
     assert set(task.record.held_out_counts) == set(range(4))
     assert not task.record.why_no_score()
-    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), threading.Event()))
-    assert trained_before.checkpoint.config.num_classes == 4
-    assert trained_before.course.epochs[-1].dice is not None
-    assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))
+    events, result = run(fine_tune_job(task, workspace.cache, VisibleRegion(), threading.Event()))
+    assert result.checkpoint.config.num_classes == 4
+    assert result.course.epochs[-1].dice is not None
+    assert all(np.isfinite(event.loss) for event in events if isinstance(event, StepEnd))

@@ -29,13 +29,13 @@ def version(number, dice, strokes=None, held_out=1000, how="trained", uncertaint
     return Version(number, how, model, painted, score, held_out, uncertainty=uncertainty)
 
 
-def sitting(*scores, **given):
+def versions_with_scores(*scores, **given):
     """Return versions, the opened one first."""
-    taught = [version(n, dice, **given) for n, dice in enumerate(scores, 2)]
-    return [version(1, None, 0, 0, "opened"), *taught]
+    trained = [version(n, dice, **given) for n, dice in enumerate(scores, 2)]
+    return [version(1, None, 0, 0, "opened"), *trained]
 
 
-def told(versions, why=""):
+def hint_for(versions, why=""):
     return progress_message(versions, versions[-1], why)
 
 
@@ -59,12 +59,12 @@ def told(versions, why=""):
     ],
 )
 def test_trends_in_words(scores, words):
-    assert re.search(words, told(sitting(*scores)))
+    assert re.search(words, hint_for(versions_with_scores(*scores)))
 
 
 def test_without_a_score_it_says_why():
-    assert told(sitting()) == ""
-    assert told(sitting(None), "Paint more.") == (
+    assert hint_for(versions_with_scores()) == ""
+    assert hint_for(versions_with_scores(None), "Paint more.") == (
         "Whether strokes help cannot be judged yet. Paint more."
     )
     assert progress_message([], None) == ""
@@ -72,29 +72,35 @@ def test_without_a_score_it_says_why():
 
 def test_scores_of_other_pixels_are_said_to_be():
     versions = [version(n, 0.5 + n / 10, held_out=300 * n) for n in (1, 2, 3)]
-    assert "different held-out pixels (300, 600, 900)" in told(versions)
-    assert "chance" not in told(versions)
-    assert "Measured on 1,000 held-out pixels." in told(sitting(0.5, 0.6))
-    assert "leave much to chance" in told(sitting(0.5, 0.6, held_out=120))
+    assert "different held-out pixels (300, 600, 900)" in hint_for(versions)
+    assert "chance" not in hint_for(versions)
+    assert "Measured on 1,000 held-out pixels." in hint_for(versions_with_scores(0.5, 0.6))
+    assert "leave much to chance" in hint_for(versions_with_scores(0.5, 0.6, held_out=120))
 
 
 def test_doubt_is_told_where_both_ends_have_it():
-    versions = sitting(0.5, 0.6, 0.7, uncertainty=0.3)
-    assert "Mean uncertainty there: 0.30 → 0.30." in told(versions)
-    assert "doubt" not in told([*versions, version(9, 0.8, how="live")])
+    versions = versions_with_scores(0.5, 0.6, 0.7, uncertainty=0.3)
+    assert "Mean uncertainty there: 0.30 → 0.30." in hint_for(versions)
+    assert "doubt" not in hint_for([*versions, version(9, 0.8, how="live")])
 
 
 def test_training_again_on_the_same_strokes_or_one_more_is_no_step():
     strokes = (10, 10, 11, 12, 13, 15, 16)
-    versions = [version(n, 0.5 + n / 50, each) for n, each in enumerate(strokes, 1)]
-    assert [each.strokes for each in compared_versions(versions, versions[-1])] == [10, 13, 16]
+    versions = [
+        version(n, 0.5 + n / 50, strokes_so_far) for n, strokes_so_far in enumerate(strokes, 1)
+    ]
+    assert [version.strokes for version in compared_versions(versions, versions[-1])] == [
+        10,
+        13,
+        16,
+    ]
     assert compared_versions(versions, versions[-1])[0] is versions[1]
-    assert told(versions[:3]).startswith("Dice 0.56 on")
+    assert hint_for(versions[:3]).startswith("Dice 0.56 on")
 
 
 def test_masks_grow_by_what_is_held_out():
     versions = [version(n, 0.5 + n / 50, 0, held_out=1000 + 150 * n) for n in range(1, 6)]
-    assert [each.held_out for each in compared_versions(versions, versions[-1])] == [
+    assert [version.held_out for version in compared_versions(versions, versions[-1])] == [
         1150,
         1450,
         1750,
@@ -102,12 +108,12 @@ def test_masks_grow_by_what_is_held_out():
 
 
 def test_only_what_led_to_the_current_version_counts():
-    first = sitting(0.6, 0.7)
+    first = versions_with_scores(0.6, 0.7)
     reopened = [*first, version(4, None, 0, 0, "opened"), version(5, 0.9), version(6, 0.95)]
-    assert [each.number for each in compared_versions(reopened, reopened[-1])] == [5, 6]
-    assert [each.number for each in compared_versions(reopened, first[-1])] == [2, 3]
+    assert [version.number for version in compared_versions(reopened, reopened[-1])] == [5, 6]
+    assert [version.number for version in compared_versions(reopened, first[-1])] == [2, 3]
     more = [*first, version(4, 0.2, classes=2)]
-    assert [each.number for each in compared_versions(more, more[-1])] == [4]
+    assert [version.number for version in compared_versions(more, more[-1])] == [4]
 
 
 @given(
@@ -116,15 +122,15 @@ def test_only_what_led_to_the_current_version_counts():
     )
 )
 def test_any_sitting_has_words_that_fit_its_scores(drawn):
-    versions = [version(n, *each) for n, each in enumerate(drawn, 1)]
+    versions = [version(n, *drawn_values) for n, drawn_values in enumerate(drawn, 1)]
     current = versions[-1] if versions else None
     steps, said = compared_versions(versions, current), progress_message(versions, current)
-    scores = [each.score.dice for each in steps]
+    scores = [version.score.dice for version in steps]
     assert len(steps) <= 3
-    assert [each.number for each in steps] == sorted(each.number for each in steps)
+    assert [version.number for version in steps] == sorted(version.number for version in steps)
     for a, b in pairwise(steps):
         assert b.strokes >= GROWTH * a.strokes or b.held_out >= GROWTH * a.held_out
-    assert all(f"{each:.2f}" in said for each in scores)
+    assert all(f"{score:.2f}" in said for score in scores)
     assert ("predicted correctly" in said) == (bool(scores) and scores[-1] >= PERFECT)
     if len(scores) > 1 and scores[-1] < PERFECT:
         best = max(scores[:-1])

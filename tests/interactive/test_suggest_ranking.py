@@ -22,7 +22,7 @@ from napari_emcad.interactive.suggest_ranking import (
 
 
 @st.composite
-def doubted(draw, index=()):
+def uncertain_slices(draw, index=()):
     height, width = draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     coarse = draw(st.sampled_from([1, 4]))
@@ -43,25 +43,27 @@ def overlap(a, b):
 
 
 @settings(deadline=None)
-@given(doubted(), st.integers(1, 40), st.integers(0, 9))
+@given(uncertain_slices(), st.integers(1, 40), st.integers(0, 9))
 def test_squares_are_inside_apart_unpainted_and_in_order(one, size, most):
     found = suggest_regions([one], size, most)
     height, width = one.target.shape
     assert len(found) <= most
-    for each in found:
-        (top, bottom), (left, right) = each.rows, each.columns
+    for region in found:
+        (top, bottom), (left, right) = region.rows, region.columns
         assert 0 <= top < bottom <= height
         assert 0 <= left < right <= width
         assert (bottom - top, right - left) == (min(size, height), min(size, width))
         assert (one.target[top:bottom, left:right] == UNLABELED).all()
-        assert 0 < each.score <= 1
+        assert 0 < region.score <= 1
     assert not any(overlap(a, b) for a, b in combinations(found, 2))
-    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
+    assert [region.score for region in found] == sorted(
+        (region.score for region in found), reverse=True
+    )
     assert found == suggest_regions([one], size, most)
 
 
 @settings(deadline=None)
-@given(doubted(), st.integers(1, 40))
+@given(uncertain_slices(), st.integers(1, 40))
 def test_what_was_suggested_and_painted_leaves_the_list(one, size):
     for first in suggest_regions([one], size, 1):
         painted = one.target.copy()
@@ -69,7 +71,7 @@ def test_what_was_suggested_and_painted_leaves_the_list(one, size):
         after = suggest_regions(
             [UncertainSlice(one.index, one.uncertainty, painted, one.features)], size, 9
         )
-        assert not any(overlap(first, each) for each in after)
+        assert not any(overlap(first, region) for region in after)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, np.nan])
@@ -174,22 +176,24 @@ def test_places_come_slice_by_slice(drawn):
     ]
     ordered = grouped_by_slice(found)
     assert sorted(ordered, key=found.index) == found
-    slices = list(dict.fromkeys(each.index for each in ordered))
+    slices = list(dict.fromkeys(region.index for region in ordered))
     assert slices == best_slices(found)
-    assert [each.index for each in ordered] == [
-        each.index for z in slices for each in found if each.index == z
+    assert [region.index for region in ordered] == [
+        region.index for z in slices for region in found if region.index == z
     ]
     for z in slices:
-        uses = [each.score for each in ordered if each.index == z]
+        uses = [region.score for region in ordered if region.index == z]
         assert uses == sorted(uses, reverse=True)
 
 
 @settings(deadline=None)
-@given(st.lists(doubted(), max_size=3), st.integers(4, 40))
+@given(st.lists(uncertain_slices(), max_size=3), st.integers(4, 40))
 def test_slices_may_come_one_by_one(slices, size):
-    alike = [UncertainSlice((n,), each.uncertainty, each.target) for n, each in enumerate(slices)]
+    alike = [
+        UncertainSlice((n,), drawn.uncertainty, drawn.target) for n, drawn in enumerate(slices)
+    ]
     squares = RegionRanking(size)
     assert squares.best() == []
-    for each in alike:
-        squares.add(each)
+    for uncertain in alike:
+        squares.add(uncertain)
     assert squares.best(4) == suggest_regions(alike, size, 4)

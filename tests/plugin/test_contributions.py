@@ -22,7 +22,7 @@ def panels(viewer):
 def test_layers_segment_has_the_panel_and_a_second_click_hides_it(viewer, qtbot):
     app = get_app_model()
     items = app.menus.get_menu("napari/layers/segment")
-    (command,) = {each.command.id for each in items if "emcad" in each.command.id}
+    (command,) = {item.command.id for item in items if "emcad" in item.command.id}
     app.commands.execute_command(command).result()
     (panel,) = panels(viewer)
     assert session_of(viewer) is panel.session

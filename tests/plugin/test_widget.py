@@ -13,7 +13,7 @@ def click(qtbot, panel):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if each._type_string == "labels"]
+    return [layer for layer in panel.viewer.layers if layer._type_string == "labels"]
 
 
 def test_run_equals_the_python_function(panel, finish, qtbot, nuclei):
@@ -172,9 +172,9 @@ def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
     assert count >= 2
     assert layer.data.dtype == np.uint16
     assert len(layer.features) == count + 1
-    chances = [each for each in panel.viewer.layers if "probability" in each.name]
-    assert len(chances) == 1
-    assert 0 < chances[0].data.max() <= 1
+    probabilities = [layer for layer in panel.viewer.layers if "probability" in layer.name]
+    assert len(probabilities) == 1
+    assert 0 < probabilities[0].data.max() <= 1
 
 
 def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):

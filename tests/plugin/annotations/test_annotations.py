@@ -7,7 +7,17 @@ import threading
 
 import numpy as np
 import pytest
-from driving import GROUND, OBJECTS, PATIENCE_MS, annotation, press, quick, settle, stroke, train
+from driving import (
+    BACKGROUND,
+    OBJECT_STARTS,
+    TIMEOUT_MS,
+    annotation,
+    press,
+    quick,
+    stroke,
+    train,
+    wait_until_idle,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels
@@ -85,7 +95,7 @@ def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits
             corners = [[*place[:-2], y, x] for y, x in ((0, 0), (0, 6), (7, 6))]
             labels.paint_polygon(corners, value)
         elif how == "setitem":
-            labels.data_setitem(tuple(np.array([each, each]) for each in place), value)
+            labels.data_setitem(tuple(np.array([n, n]) for n in place), value)
         elif how == "undo" and len(history) > 1:
             labels.undo()
             future.append(history.pop())
@@ -108,7 +118,7 @@ def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qt
     for z, c, k in ((1, 1, 1), (2, 0, 0)):
         viewer.dims.set_current_step((0, 1), (z, c))
         stroke(panel, k, (z, c, 24, 30))
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
         value = 1 if k else 255
         for channel in (0, 1):
             viewer.dims.set_current_step(1, channel)
@@ -131,7 +141,7 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     viewer.dims.set_current_step((0, 1), (1, 1))
     panel.teach.preview.refresh()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     said = viewer.layers["cells prediction"].data[1, 0]
     assert said.any()
     press(qtbot, panel.teach.panel._correct)
@@ -147,9 +157,9 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     """H23."""
     panel = channels_within
     stroke(panel, 1, (1, 1, 24, 30))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.autosave.save()
-    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
     (path,) = panel.autosave._folder.folder.glob("paint-*")
     with np.load(path) as kept:
         assert tuple(kept["shape"]) == (3, 96, 128)
@@ -157,9 +167,9 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=TIMEOUT_MS)
     press(qtbot, again.recovery._restore)
-    settle(again, qtbot)
+    wait_until_idle(again, qtbot)
     (pair,) = again.annotations.pairs
     assert np.array_equal(pair.labels.data, annotation(panel).data)
     pair.labels.paint((0, 1, 50, 50), 1)
@@ -170,7 +180,7 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     """napari's Duplicate layer copies the numbers of every channel."""
     panel, viewer = channels_within, channels_within.viewer
     stroke(panel, 1, (1, 1, 24, 30))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     data, meta, _ = annotation(panel).as_layer_data_tuple()
     copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
     viewer.layers.remove(annotation(panel))
@@ -184,11 +194,11 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     assert "“odd” does not fit “cells”: its channels hold different" in panel.job_bar.message
     assert annotation(panel) is copied
     copied.data = np.array(copied.data)  # as other plugins do
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     copied.paint((2, 0, 70, 70), 1)
     assert copied.data[2, 1, 70, 70] == 1
     copied.data = odd
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert "its channels hold different values" in panel.teach.panel._reason.text()
 
@@ -201,7 +211,7 @@ def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_wit
     mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
     layer = viewer.add_labels(mine, name="mine")
     panel.teach.annotating.use_layer(layer)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "no axis for the channels" in panel.teach.panel._remark.text()
     assert set(panel.session.project.record.pixel_counts) == {0, 1}
     panel.teach.annotating.paint(1)
@@ -224,19 +234,19 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
     image = viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
-    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+    for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
         stroke(panel, k, at)
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     painted = panel.session.project.record.pixel_counts
     image.data = np.zeros(other, np.uint8)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     reason = panel.teach.panel._reason.text()
     assert "“nuclei annotation” no longer fits “nuclei”" in reason
     assert said in reason
     assert not panel.teach.panel._train.isEnabled()
     panel.teach.training.train()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert len(panel.session.versions) == 1
     panel.teach.annotating.paint(1)
     assert said in panel.job_bar.message
@@ -246,9 +256,9 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
         panel.autosave.save,
     ):
         do()
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     image.data = nuclei
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert panel.session.project.record.pixel_counts == painted
     assert panel.teach.panel._train.isEnabled()
@@ -265,11 +275,11 @@ def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
     for name in ("one", "two"):
         panel.context.image_input.set_layer(viewer.layers[name])
         press(qtbot, panel.teach.panel._new)
-        for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+        for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
             stroke(panel, k, at)
-            settle(panel, qtbot)
+            wait_until_idle(panel, qtbot)
     viewer.layers["one"].data = nuclei[:40]
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "“one”" in panel.teach.training.why_not()
     panel.session.project.change_entry(next(iter(panel.session.project.entries)), enabled=False)
     assert not panel.teach.training.why_not()
@@ -288,11 +298,11 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
         assert keys[-1] != id(annotation(panel))  # an address is given to others later
         annotation(panel).data[value, :value] = 1
         annotation(panel).refresh()
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
         panel.autosave.save()
-        qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
         viewer.layers.remove(annotation(panel))
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     assert len(set(keys)) == 4
     found = sorted(panel.autosave._folder.folder.glob("paint-*"))
     assert len(found) == 4
@@ -306,11 +316,11 @@ def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
     assert labels.data.shape == nuclei.shape
 
 
-def everything(record):
+def training_and_validation_pixels(record):
     """Return where a record's only place is learned and held out."""
-    pages = list(record.patches.values())
-    learned = np.any([page.training_target() >= 0 for page in pages], axis=0)
-    return learned, np.any([page.validation_target() >= 0 for page in pages], axis=0)
+    patches = list(record.patches.values())
+    learned = np.any([patch.training_target() >= 0 for patch in patches], axis=0)
+    return learned, np.any([patch.validation_target() >= 0 for patch in patches], axis=0)
 
 
 def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
@@ -324,16 +334,16 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
         for row in range(8, 88, 16):
             for k in (1, 0):
                 stroke(panel, k, (row + 8 * k, 20), 40)
-                settle(panel, qtbot)
+                wait_until_idle(panel, qtbot)
     record = panel.session.project.record
-    learned, tested = everything(record)
-    assert tested.any()
-    assert not (learned & tested).any()
+    learned, validated = training_and_validation_pixels(record)
+    assert validated.any()
+    assert not (learned & validated).any()
     assert not panel.teach.training.conflict_message()
     first, second = panel.annotations.pairs
     second.labels.data[first.labels.data == 1] = 255
     second.labels.refresh()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     count = int((first.labels.data == 1).sum())
     said = panel.teach.panel._score.text()
@@ -353,29 +363,29 @@ def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qt
     for column in range(5, 118, 12):
         for k, row in ((1, 24), (0, 60)):
             stroke(panel, k, (row, column), 2)
-            settle(panel, qtbot)
+            wait_until_idle(panel, qtbot)
     train(panel, qtbot)
-    learned, tested = everything(panel.session.project.record)
-    assert tested.any()
+    learned, validated = training_and_validation_pixels(panel.session.project.record)
+    assert validated.any()
     if how != "image":
         viewer.layers.remove(annotation(panel))
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     if how != "annotation":
         viewer.layers.remove("nuclei")
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
         viewer.add_image(nuclei, name="again")
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     press(qtbot, panel.teach.panel._new)
     for row in (24, 60):
         stroke(panel, 1, (row, 0), 120)
-        settle(panel, qtbot)
-    now = everything(panel.session.project.record)
+        wait_until_idle(panel, qtbot)
+    now = training_and_validation_pixels(panel.session.project.record)
     assert not (now[1] & learned).any()
-    assert not (now[0] & tested).any()
-    assert (now[0] | now[1])[tested].all()
+    assert not (now[0] & validated).any()
+    assert (now[0] | now[1])[validated].all()
 
 
-def means(panel, meaning):
+def choose_meaning(panel, meaning):
     """Say in the list what the only annotation's numbers mean, as the user does."""
     panel.teach.view.show()
     box = panel.teach.panel.annotations.cellWidget(0, 2)
@@ -388,17 +398,17 @@ def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, t
     panel = tiny(viewer)
     mask = (nuclei > 100).astype(np.uint8) * 255
     panel.teach.annotating.use_layer(viewer.add_labels(mask, name="mine"))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     bright = int((nuclei > 100).sum())
     book, remark = panel.session.project, panel.teach.panel._remark
-    means(panel, "scribbles")
-    settle(panel, qtbot)
+    choose_meaning(panel, "scribbles")
+    wait_until_idle(panel, qtbot)
     assert book.record.pixel_counts == {0: bright}
     assert "255 is background now" in remark.text()
     panel.teach.annotating.paint(1)
     assert viewer.layers["mine"].selected_label == 1
-    means(panel, "mask")
-    settle(panel, qtbot)
+    choose_meaning(panel, "mask")
+    wait_until_idle(panel, qtbot)
     assert book.record.pixel_counts == {0: nuclei.size - bright, 1: bright}
     assert not panel.teach.training.queue.problem
 
@@ -423,7 +433,7 @@ def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot)
 
 
 @pytest.fixture
-def held_back(monkeypatch):
+def predictions_wait(monkeypatch):
     """Return an event; until it is set, predictions wait for their stop."""
     from napari_emcad.plugin.teach import preview
 
@@ -445,20 +455,20 @@ def with_strokes(viewer, tiny, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
-    for at, k in ((OBJECTS[0], 1), (GROUND[0], 0)):
+    for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
         stroke(panel, k, at)
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     return panel
 
 
 @pytest.mark.parametrize("by", ["key", "button", "update"])
 def test_a_training_takes_the_place_of_the_prediction_after_one(
-    viewer, tiny, qtbot, nuclei, held_back, by
+    viewer, tiny, qtbot, nuclei, predictions_wait, by
 ):
     """Alt+T right after a training begins another one, whatever is being predicted."""
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     panel.teach.training.train()
-    qtbot.waitUntil(held_back.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(predictions_wait.begun.is_set, timeout=TIMEOUT_MS)
     assert panel.session.running.verb == "Predicting"
     panel.teach.view.show()
     if by == "key":
@@ -467,26 +477,26 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
         button = panel.teach.panel._train if by == "button" else panel.teach.panel._update
         assert button.isEnabled()
         press(qtbot, button)
-    qtbot.waitUntil(lambda: len(panel.session.versions) == 3, timeout=PATIENCE_MS)
-    held_back.set()
-    settle(panel, qtbot)
+    qtbot.waitUntil(lambda: len(panel.session.versions) == 3, timeout=TIMEOUT_MS)
+    predictions_wait.set()
+    wait_until_idle(panel, qtbot)
     assert "Predicting" not in panel.job_bar.message
     assert panel.session.running is None
 
 
-def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, held_back):
+def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, predictions_wait):
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     ticket = panel.session.begin("Segmenting nuclei")
     panel.teach.training.train()
     assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
     panel.session.end(ticket)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert len(panel.session.versions) == 1
     panel.teach.preview.compare(panel.session.versions.current)
     panel.teach.training.train()
     assert "Predicting: wait" in panel.job_bar.message
-    held_back.set()
-    settle(panel, qtbot)
+    predictions_wait.set()
+    wait_until_idle(panel, qtbot)
     assert len(panel.session.versions) == 1
 
 
@@ -508,7 +518,7 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     press(qtbot, panel.teach.panel._new)
     for at, k in ((24, 30), 1), ((60, 20), 0):
         stroke(panel, k, (1, *at))
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     return panel
 
 
@@ -525,7 +535,7 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
         wanted = np.add(place, corner)
         assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
     huge.teach.preview.refresh()
-    settle(huge, qtbot)
+    wait_until_idle(huge, qtbot)
     index = 2 - corner[0]
     said = found.data[index]
     assert said.any()
@@ -563,16 +573,16 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
     for k, value in enumerate(values):
         mask[20 + 24 * k : 40 + 24 * k] = value
     panel.teach.annotating.use_layer(viewer.add_labels(mask.copy(), name="mine"))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     remark = panel.teach.panel._remark
     assert ("single objects" if values[0] == 1 else "85 is class 1") in remark.text()
-    means(panel, "mask")
-    settle(panel, qtbot)
+    choose_meaning(panel, "mask")
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert "add a class" in panel.teach.panel._reason.text()
     for _ in range(2):
         press(qtbot, panel.teach.panel.classes._add)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     record = panel.session.project.record
     assert record.pixel_counts == {k: int((mask == v).sum()) for k, v in enumerate((0, *values))}
     assert set(record.held_out_counts) == set(range(4))
@@ -589,7 +599,7 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
 def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     stroke(panel, 1, (1, 1, 24, 30))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))
         search = panel.stages.suggesting._request().search
@@ -606,14 +616,14 @@ def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbo
     panel = tiny(viewer)
     panel.context.image_input.set_layer(other)
     panel.context.image_input.set_layer(other)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     other.name = "one"
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     for tab in (panel.teach, panel.segment, panel.stages):
         assert unwrap(tab.panel._image._box.value) is other
     assert panel.segment.panel._axes.axes == "ZYX"
     viewer.layers.remove(other)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     for tab in (panel.teach, panel.segment, panel.stages):
         assert unwrap(tab.panel._image._box.value) is one
     assert panel.segment.panel._axes.axes == "YX"
@@ -625,9 +635,9 @@ def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtb
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
-    means(panel, "objects")
+    choose_meaning(panel, "objects")
     press(qtbot, panel.teach.panel.classes._add)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "cannot hold class 2" in panel.job_bar.message
     panel.teach.annotating.paint(1)
     assert annotation(panel).mode == "paint"

@@ -81,7 +81,7 @@ def test_a_result_follows_an_image_that_was_moved(panel, finish):
     image.scale, image.translate, image.units = (0.3, 0.3), (5, 6), ("um", "um")
     panel.segment.controller.run()
     finish(panel)
-    (layer,) = [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    (layer,) = [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
     np.testing.assert_allclose(layer.scale, (0.3, 0.3))
     np.testing.assert_allclose(layer.translate, (5, 6))
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
@@ -113,6 +113,6 @@ def test_slices_follow_their_slider_if_channels_come_after_them(viewer, dock, fi
             assert layer.get_value(point, world=True) == wanted[z, y, x]
     layer.paint((1, 0, 5, 5), 1)
     assert layer.data[1, 1, 5, 5] == 1
-    chances = next(each for each in viewer.layers if "probability" in each.name)
-    assert chances.data.shape == image.shape
-    assert np.array_equal(chances.data[:, 0] > 0.5, wanted > 0)
+    probabilities = next(layer for layer in viewer.layers if "probability" in layer.name)
+    assert probabilities.data.shape == image.shape
+    assert np.array_equal(probabilities.data[:, 0] > 0.5, wanted > 0)

@@ -90,7 +90,7 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     level = levels(image)[number]
     height, width = level.array.shape[1:]
     shape = (-(-height // stride), -(-width // stride))
-    values = np.zeros([int(each) for each in shape], np.float32)
+    values = np.zeros([int(side) for side in shape], np.float32)
     offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
     found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
     data, place = place_map(_request(image, level, z), found)
@@ -207,7 +207,7 @@ def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbo
     click(qtbot, panel)
     shown(panel)
     assert panel.viewer.layers.selection.active is labels
-    names = [each.name for each in panel.viewer.layers]
+    names = [layer.name for layer in panel.viewer.layers]
     assert names == [
         "nuclei",
         "nuclei · stage 4 · probability",
@@ -215,7 +215,7 @@ def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbo
         "paint",
     ]
     for combo in (panel.stages.panel._image, panel.segment.panel._image):
-        assert [each.name for each in combo._box.choices] == ["nuclei"]
+        assert [choice.name for choice in combo._box.choices] == ["nuclei"]
 
 
 def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, qtbot):
@@ -236,7 +236,7 @@ def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, q
         assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
-    qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
+    qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=10_000)
 
 
 def test_maps_are_removed_one_by_one(panel, shown, qtbot):
@@ -446,7 +446,7 @@ def test_the_readout_shows_all_stages_at_the_cursor(stack, shown, qtbot):
         callback(stack.viewer, Event)
     expected = {}
     for n, times in {4: 8, 3: 4, 2: 2, 1: 1}.items():
-        y, x = (int((each + 0.5) / (STRIDE * times)) for each in (25, 54))
+        y, x = (int((pixel + 0.5) / (STRIDE * times)) for pixel in (25, 54))
         expected[n] = maps[MapKey("probability", n)].values[y, x]
     assert readout.values == pytest.approx(expected)
     for outside in ((4.0, -9.0, 0.0), (6.0, 12.0, 27.0)):
@@ -615,7 +615,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
 def networks():
     """Return the networks in memory; windows of other tests may have some."""
     gc.collect()
-    return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
+    return {id(obj) for obj in gc.get_objects() if type(obj) is PvtEmcad}
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])

@@ -105,11 +105,11 @@ def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     assert position_text(panel) == f"1 of {len(found)}"
     assert list(viewer.layers) == layers
     center = viewer.scene.camera.center
-    assert center[1:] == tuple(0.5 * each for each in found[0].center)
+    assert center[1:] == tuple(0.5 * region for region in found[0].center)
 
     press(qtbot, panel.stages.panel.suggest._next)
     assert position_text(panel) == f"2 of {len(found)}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in found[1].center)
     viewer.dims.set_current_step(0, 2)
     press(qtbot, panel.stages.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
@@ -121,7 +121,7 @@ def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     labels.data[1, y, x] = 1
     press(qtbot, panel.stages.panel.suggest._next)
     assert position_text(panel) == f"1 of {len(found) - 1}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in found[1].center)
 
     labels.data[1] = 1
     press(qtbot, panel.stages.panel.suggest._next)
@@ -143,7 +143,7 @@ def test_regions_of_a_coarse_level_are_annotated_in_pixels_of_the_finest_level(
     suggest(panel, qtbot, finish)
     first = panel.stages.suggesting._regions[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.center)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * position for position in first.center)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
@@ -207,19 +207,19 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     choose_stack(panel)
     suggest(panel, qtbot, finish)
     found = list(panel.stages.suggesting._regions)
-    assert {each.index for each in found} == {(1,), (4,)}
+    assert {region.index for region in found} == {(1,), (4,)}
     visited = []
-    for each in found:
+    for region in found:
         visited.append(viewer.dims.current_step[0])
-        assert (visited[-1],) == each.index
-        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
+        assert (visited[-1],) == region.index
+        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in region.center)
         press(qtbot, panel.stages.panel.suggest._next)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
     press(qtbot, panel.stages.panel.suggest._next)
-    left = [each for each in found if each.index != (visited[0],)]
+    left = [region for region in found if region.index != (visited[0],)]
     assert position_text(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
@@ -253,9 +253,9 @@ def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, m
     panel.session.job_event.connect(lambda _, event: told.append(event))
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
+    assert [(event.done, event.total) for event in told] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
-    assert {each.index for each in panel.stages.suggesting._regions} == {(1,)}
+    assert {region.index for region in panel.stages.suggesting._regions} == {(1,)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from driving import annotation, maps, press, quick, settle, train
+from driving import annotation, maps, press, quick, train, wait_until_idle
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
@@ -26,14 +26,14 @@ from napari_emcad.plugin.widgets.plot import ACCENT_COLOR
 from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
 
 NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
-GROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
+BACKGROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
 
 
 @pytest.fixture
-def painted(panel, qtbot):
+def panel_with_annotation(panel, qtbot):
     """Return the panel with five strokes of each class, one in five of them wrong in part."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     quick(panel)
     press(qtbot, panel.teach.panel._new)
     panel._tabs.setCurrentWidget(panel.stages.panel)
@@ -42,15 +42,15 @@ def painted(panel, qtbot):
     return panel
 
 
-def paint(panel, qtbot, count=5):
-    for k, places in ((1, NUCLEI), (0, GROUND)):
+def draw_strokes(panel, qtbot, count=5):
+    for k, places in ((1, NUCLEI), (0, BACKGROUND)):
         panel.teach.annotating.paint(k)
         labels = annotation(panel)
         labels.brush_size = 3
         for n, (y, x) in enumerate(places[:count]):
             for step in range(10 + 8 * (n == 4)):
                 labels.paint((y, x + step), labels.selected_label)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
 
 
 def box(panel):
@@ -60,15 +60,15 @@ def box(panel):
 def calibrate(panel, qtbot):
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.calibrating.show()
 
 
-def look(panel, qtbot):
+def show_maps(panel, qtbot):
     panel.stages.panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
     panel.stages.controller.show()
     qtbot.mouseClick(panel.stages.panel._show, Qt.MouseButton.LeftButton)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
 
@@ -80,10 +80,12 @@ def entropies(panel, temperature):
     return found[0]["entropy"].values
 
 
-def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted, qtbot):
-    panel = painted
-    paint(panel, qtbot)
-    look(panel, qtbot)
+def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
+    panel_with_annotation, qtbot
+):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
+    show_maps(panel, qtbot)
     calibrate(panel, qtbot)
     found, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
     assert found.pixels == sum(held_out.values())
@@ -98,7 +100,7 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     assert "press Show for its uncertainty" in told.text()
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
-    look(panel, qtbot)
+    show_maps(panel, qtbot)
     assert f"temperature {found.temperature:.2g}" in told.text()
     wanted = entropies(panel, found.temperature)
     np.testing.assert_allclose(maps(panel)["entropy"].data, wanted, atol=1e-4)
@@ -109,55 +111,55 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted,
     assert panel.session.temperature == 1
     assert "temperature 1 again" in box(panel).shown_text
     assert not box(panel).plot.isVisibleTo(box(panel))
-    look(panel, qtbot)
+    show_maps(panel, qtbot)
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
     panel.teach.training.go_to(next(iter(panel.session.versions)))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.calibrating.show()
     assert panel.session.temperature == found.temperature
     assert box(panel).shown_text == str(found)
 
 
-def test_suggestions_use_the_temperature(painted, qtbot):
-    panel = painted
-    paint(panel, qtbot)
+def test_suggestions_use_the_temperature(panel_with_annotation, qtbot):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
     assert panel.stages.suggesting._request().stages.temperature == panel.session.temperature != 1
 
 
-def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
-    panel = painted
+def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotation, qtbot, nuclei):
+    panel = panel_with_annotation
     panel.viewer.layers.clear()
     stack = np.stack([nuclei] * 5)
     panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.viewer.dims.set_current_step(0, 0)
     panel.teach.annotating.new_annotation()
     labels = annotation(panel)
-    for value, places in ((1, NUCLEI), (255, GROUND)):
+    for value, places in ((1, NUCLEI), (255, BACKGROUND)):
         for n, (y, x) in enumerate(places):
             labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
     panel.teach.training.queue.scan()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.panel._follow.setChecked(True)
-    look(panel, qtbot)
+    show_maps(panel, qtbot)
     before = maps(panel)["entropy"].data.copy()
     calibrate(panel, qtbot)
     qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "temperature" in panel.stages.panel._status.text()
 
 
-def test_what_is_missing_is_said(painted, qtbot):
-    panel = painted
+def test_what_is_missing_is_said(panel_with_annotation, qtbot):
+    panel = panel_with_annotation
     panel.stages.calibrating.show()
     assert "Teach tab" in box(panel).shown_text
     assert not box(panel)._button.isEnabled()
-    paint(panel, qtbot, 2)
+    draw_strokes(panel, qtbot, 2)
     panel.stages.calibrating.show()
     assert "five strokes" in box(panel).shown_text
-    paint(panel, qtbot)
+    draw_strokes(panel, qtbot)
     panel.stages.calibrating.show()
     assert box(panel).shown_text == ""
     assert box(panel)._button.isEnabled()
@@ -166,16 +168,16 @@ def test_what_is_missing_is_said(painted, qtbot):
     assert "train it first" in box(panel).shown_text
     panel.stages.calibrating.calibrate()
     assert "train it first" in panel.job_bar.message
-    names = [each.name for each in panel.session.project.classes]
+    names = [label.name for label in panel.session.project.classes]
     panel.session.open(with_class_names(panel.session.checkpoint, names))
     calibrate(panel, qtbot)
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
 
 
-def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
+def test_stop_and_errors_leave_doubt_as_it_was(panel_with_annotation, qtbot, monkeypatch):
     """H1, H20."""
-    panel = painted
-    paint(panel, qtbot)
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
     answers = PvtEmcad.forward_intermediates
     with monkeypatch.context() as broken:
 
@@ -200,9 +202,11 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     assert panel.session.calibration is not None
 
 
-def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, viewer, dock):
-    panel = painted
-    paint(panel, qtbot)
+def test_a_panel_that_is_opened_again_knows_the_temperature(
+    panel_with_annotation, qtbot, viewer, dock
+):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
     found = panel.session.calibration
     viewer.window.remove_dock_widget(panel.parent())
@@ -213,10 +217,16 @@ def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, view
     assert again.session.temperature == found.temperature
 
 
-def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, monkeypatch):
+def test_closing_the_dock_while_it_calibrates_ends_it(
+    panel_with_annotation, qtbot, viewer, monkeypatch
+):
     """H5."""
-    panel, answers, opened = painted, PvtEmcad.forward_intermediates, threading.Event()
-    paint(panel, qtbot)
+    panel, answers, opened = (
+        panel_with_annotation,
+        PvtEmcad.forward_intermediates,
+        threading.Event(),
+    )
+    draw_strokes(panel, qtbot)
 
     def forward_intermediates(self, x):
         assert opened.wait(60)
@@ -265,7 +275,7 @@ def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
 # -- whether further strokes help
 
 
-def returned(job):
+def result_of(job):
     while True:
         try:
             next(job)
@@ -278,13 +288,13 @@ def shown_hint(panel):
     return panel.teach.panel.versions.hint
 
 
-def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
-    panel = painted
+def test_versions_say_whether_strokes_help(panel_with_annotation, qtbot, monkeypatch):
+    panel = panel_with_annotation
     panel._tabs.setCurrentWidget(panel.teach.panel)
     assert shown_hint(panel) == ""
-    paint(panel, qtbot, 2)
+    draw_strokes(panel, qtbot, 2)
     assert "cannot be judged yet" in shown_hint(panel)
-    paint(panel, qtbot)
+    draw_strokes(panel, qtbot)
     train(panel, qtbot)
     first = panel.session.versions.current
     assert f"Dice {first.score.dice:.2f} on {first.held_out:,}" in shown_hint(panel)
@@ -296,14 +306,14 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
         InferenceSettings(device="cpu"),
         threading.Event(),
     )
-    assert first.uncertainty == pytest.approx(returned(job).mean_entropy, abs=1e-3)
+    assert first.uncertainty == pytest.approx(result_of(job).mean_entropy, abs=1e-3)
     scores = panel.teach.panel.versions._rows
     assert f"mean uncertainty there {first.uncertainty:.2f}" in scores.item(0, 3).toolTip()
 
     panel.teach.annotating.paint(1)
     for y, x in ((75, 40), (52, 88)):
         annotation(panel).paint((y, x), 1)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     train(panel, qtbot)
     second = panel.session.versions.current
     assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
@@ -312,14 +322,16 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
         in shown_hint(panel)
     )
     panel.teach.training.go_to(first)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert shown_hint(panel).startswith("Dice ")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
-def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkeypatch, error):
-    panel = painted
-    paint(panel, qtbot)
+def test_no_training_is_lost_because_doubt_cannot_be_told(
+    panel_with_annotation, qtbot, monkeypatch, error
+):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
 
     def forward_intermediates(*_):
         raise type(error)(*error.args)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 from driving import (
-    GROUND,
-    OBJECTS,
-    PATIENCE_MS,
+    BACKGROUND,
+    OBJECT_STARTS,
+    TIMEOUT_MS,
     annotation,
     networks,
     prediction,
     press,
     quick,
-    settle,
     stroke,
     strokes,
     train,
+    wait_until_idle,
 )
 from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
@@ -35,7 +35,7 @@ from napari_emcad.training.trainer import Trainer
 def teach(panel, qtbot):
     """Return the panel with its Teach tab open, tiny steps, and one annotation."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     quick(panel, steps=2)
     press(qtbot, panel.teach.panel._new)
     return panel
@@ -69,12 +69,12 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     assert "Trained" in teach.job_bar.message
     assert prediction(teach) is not None
     press(qtbot, teach.segment.panel._run)
-    settle(teach, qtbot)
-    result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
+    wait_until_idle(teach, qtbot)
+    result = next(layer for layer in teach.viewer.layers if layer.name.endswith("segmentation"))
     expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
     assert np.array_equal(result.data, expected.labels)
     teach.model.controller.save_version(trained, tmp_path / "mine.safetensors")
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     saved = read_checkpoint(tmp_path / "mine.safetensors")
     assert saved.parent == before.origin.sha256
     assert saved.history[-1]["event"] == "trained on 1 slice"
@@ -111,11 +111,11 @@ def test_the_button_says_what_is_missing(panel, qtbot):
     assert "annotation layer" in said.text()
     assert not panel.teach.panel._train.isEnabled()
     press(qtbot, panel.teach.panel._new)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert "strokes" in said.text()
-    stroke(panel, 1, OBJECTS[0])
-    settle(panel, qtbot)
+    stroke(panel, 1, OBJECT_STARTS[0])
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert panel.teach.panel._train.isEnabled()
     assert "second class" in panel.teach.panel._score.text()
@@ -128,12 +128,12 @@ def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
     for button, versions in ((teach.job_bar._cancel, 1), (teach.job_bar._stop, 2)):
         gate.clear()
         gate.begun.clear()
-        qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=PATIENCE_MS)
+        qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=TIMEOUT_MS)
         press(qtbot, teach.teach.panel._train)
-        qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+        qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
         press(qtbot, button)
         gate.set()
-        settle(teach, qtbot)
+        wait_until_idle(teach, qtbot)
         assert len(teach.session.versions) == versions
     assert teach.session.versions.current.how == "trained"
     assert next(iter(teach.session.versions)).checkpoint is before
@@ -165,11 +165,11 @@ def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, mo
     strokes(teach, qtbot)
     threads, learn = set(), Trainer.step
 
-    def noted(self, *args, **kwargs):
+    def recording(self, *args, **kwargs):
         threads.add(threading.current_thread())
         return learn(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "step", noted)
+    monkeypatch.setattr(Trainer, "step", recording)
     ticks = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
@@ -197,7 +197,7 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     """H7."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     layers = {
         "image": teach.viewer.layers["nuclei"],
         "annotation": annotation(teach),
@@ -205,7 +205,7 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     }
     teach.viewer.layers.remove(layers[which])
     gate.set()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert len(teach.session.versions) == 2
     teach.teach.view.show()
     assert (teach.teach.annotating.pair is None) == (which != "prediction")
@@ -215,12 +215,12 @@ def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
     """H7."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     image = teach.viewer.layers["nuclei"]
     image.name, image.visible = "renamed", False
     teach.viewer.layers.move(0, len(teach.viewer.layers) - 1)
     gate.set()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert len(teach.session.versions) == 2
     assert next(iter(teach.session.project.entries.values())).name == "renamed"
 
@@ -229,7 +229,7 @@ def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
     """H5, H26: the job ends after its step and nothing of it stays."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     session, thread = teach.session, teach.runner._job.thread
     teach.viewer.window.remove_dock_widget(teach.parent())
     gate.set()
@@ -246,10 +246,10 @@ def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_
     panel = dock(viewer)
     panel._tabs.setCurrentWidget(panel.teach.panel)
     press(qtbot, panel.teach.panel._new)
-    stroke(panel, 1, OBJECTS[0])
-    settle(panel, qtbot)
+    stroke(panel, 1, OBJECT_STARTS[0])
+    wait_until_idle(panel, qtbot)
     panel.autosave.save()
-    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
     folder = panel.autosave._folder.folder
     panel.session.begin("Training something")
     viewer.close()
@@ -272,21 +272,21 @@ def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
     before = networks()
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
-    tutor = teach.teach.training._live_trainer
-    assert tutor is not None
+    wait_until_idle(teach, qtbot)
+    live_trainer = teach.teach.training._live_trainer
+    assert live_trainer is not None
     versions = len(teach.session.versions)
-    stroke(teach, 1, OBJECTS[1])
-    qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=PATIENCE_MS)
-    settle(teach, qtbot)
-    assert teach.teach.training._live_trainer is tutor
-    del tutor
+    stroke(teach, 1, OBJECT_STARTS[1])
+    qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=TIMEOUT_MS)
+    wait_until_idle(teach, qtbot)
+    assert teach.teach.training._live_trainer is live_trainer
+    del live_trainer
     assert teach.session.versions.current.how == "live"
     assert teach.session.versions.current.strokes == 3
     teach.teach.view.show()
     assert teach.teach.panel._live.text() == "Live: waits for strokes"
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert networks() <= before
 
 
@@ -296,41 +296,41 @@ def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
     gate.clear()
     gate.begun.clear()
     press(qtbot, teach.teach.panel._update)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     teach.teach.view.show()
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(lambda: not teach.teach.training.queue._scanner.scanning, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not teach.teach.training.queue._scanner.scanning, timeout=TIMEOUT_MS)
     assert teach.teach.training.updating
     gate.set()
-    settle(teach, qtbot)
-    assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
+    wait_until_idle(teach, qtbot)
+    assert [version.how for version in teach.session.versions] == ["opened", "live", "trained"]
 
 
 def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     count = len(teach.session.versions)
     ticket = teach.session.begin("Segmenting something")
-    stroke(teach, 1, OBJECTS[1])
-    settle(teach, qtbot)
+    stroke(teach, 1, OBJECT_STARTS[1])
+    wait_until_idle(teach, qtbot)
     assert teach.teach.training.pending
     teach.session.end(ticket)
-    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
-    settle(teach, qtbot)
+    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=TIMEOUT_MS)
+    wait_until_idle(teach, qtbot)
 
 
 def test_another_model_takes_the_tutor_away(teach, qtbot):
     """H8: an update never goes on from a model that is not open any more."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._update)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     first = next(iter(teach.session.versions))
     teach.teach.training.go_to(first)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.session.checkpoint is first.checkpoint
     press(qtbot, teach.teach.panel._update)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.session.checkpoint.parent == first.checkpoint.origin.sha256
     assert len(teach.session.checkpoint.history) == len(first.checkpoint.history) + 1
 
@@ -339,10 +339,10 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
     assert annotation(teach).selected_label == 2
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     train(teach, qtbot)
-    assert [each.name for each in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
+    assert [label.name for label in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
     assert teach.session.checkpoint.config.num_classes == 3
     colors = prediction(teach).colormap.color_dict
     assert 2 in colors
@@ -353,7 +353,7 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
     before = teach.session.checkpoint
     teach.teach.classes.rename(1, "cell")
     start = teach.teach.training._task()[0].checkpoint
-    assert [each.name for each in start.classes] == ["cell"]
+    assert [label.name for label in start.classes] == ["cell"]
     for name in before.tensors:
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
 
@@ -361,12 +361,12 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
 def test_a_removed_class_leaves_its_paint(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     before = annotation(teach).data.copy()
     teach.teach.panel.classes.show_current(2)
     press(qtbot, teach.teach.panel.classes._remove)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert np.array_equal(annotation(teach).data, before)
     assert set(teach.session.project.record.pixel_counts) == {0, 1}
 
@@ -375,8 +375,8 @@ def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
     """H12: nobody paints, or copies, what counts no more."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     train(teach, qtbot)
     prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
     teach.teach.classes.remove(2)
@@ -412,7 +412,7 @@ def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
     panel.teach.annotating.use_layer(mask)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "mask"
     assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
@@ -427,7 +427,7 @@ def test_objects_are_one_class(panel, qtbot, nuclei):
     numbered, _ = ndimage.label(nuclei > 100)
     mine = panel.viewer.add_labels(numbered, name="mine")
     panel.teach.annotating.use_layer(mine)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "objects"
     assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
@@ -454,13 +454,13 @@ def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtb
     mask.setflags(write=False)
     mine = panel.viewer.add_labels(mask, name="mine")
     panel.teach.annotating.use_layer(mine)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert panel.session.project.record.pixel_counts
     panel.teach.annotating.paint(1)
     assert "read-only" in panel.job_bar.message
     assert mine.mode != "paint"
     panel.teach.preview.refresh()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.annotating.correct()
     assert "read-only" in panel.job_bar.message
 
@@ -480,7 +480,7 @@ def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, 
 def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
     annotation(teach).data[10:14, 10:30] = 9
     annotation(teach).refresh()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     teach.teach.view.show()
     assert "9" in teach.teach.panel._reason.text()
     assert not teach.teach.panel._train.isEnabled()
@@ -508,7 +508,7 @@ def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
     strokes(panel, qtbot)
     train(panel, qtbot)
     weights = panel.session.checkpoint.tensors.values()
-    assert all(np.isfinite(each).all() for each in weights)
+    assert all(np.isfinite(tensor).all() for tensor in weights)
     assert len(panel.session.versions) == 2
 
 
@@ -531,7 +531,7 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
     assert labels.axis_labels == image.axis_labels
     for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
         stroke(panel, k, at)
-        settle(panel, qtbot)
+        wait_until_idle(panel, qtbot)
     assert {key.index for key in panel.session.project.record.patches} == {(1,), (3,)}
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
@@ -552,9 +552,9 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     viewer.add_layer(made)
     panel.teach.annotating.use_layer(made)
     stroke(panel, 1, (5, 5))
-    settle(panel, qtbot)
-    (page,) = panel.session.project.record.patches.values()
-    rows, columns = np.nonzero(page.target == 1)
+    wait_until_idle(panel, qtbot)
+    (patch,) = panel.session.project.record.patches.values()
+    rows, columns = np.nonzero(patch.target == 1)
     assert rows.min() >= corner[0]
     assert columns.min() >= corner[1]
 
@@ -576,7 +576,7 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
     before = panel.session.project.record
     panel.session.open(napari_emcad.initialize_checkpoint(num_classes=1, input_channels=1))
     panel.teach.training.train()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "Segment tab" in panel.job_bar.message
     assert panel.session.project.record is before
     choose(3)
@@ -608,14 +608,14 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     train(teach, qtbot)
     painted = annotation(teach).data.copy()
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=TIMEOUT_MS)
     press(qtbot, again.recovery._restore)
-    settle(again, qtbot)
+    wait_until_idle(again, qtbot)
     (pair,) = again.annotations.pairs
     assert np.array_equal(pair.labels.data, painted)
     assert "chosen again" in again.job_bar.message
@@ -631,22 +631,22 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     strokes(teach, qtbot)
     train(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=TIMEOUT_MS)
     ticket = again.session.begin("Opening something")
     press(qtbot, again.recovery._restore)
     assert "after that" in again.job_bar.message
     assert not again.annotations.pairs
     again.session.end(ticket)
     press(qtbot, again.recovery._restore)
-    settle(again, qtbot)
+    wait_until_idle(again, qtbot)
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.project.classes == teach.session.project.classes
     assert set(again.session.project.record.pixel_counts) == {0, 1, 2}
@@ -654,20 +654,20 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
 
 
 def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
-    stroke(teach, 1, OBJECTS[0])
-    settle(teach, qtbot)
-    sitting = type(teach.autosave._folder)
+    stroke(teach, 1, OBJECT_STARTS[0])
+    wait_until_idle(teach, qtbot)
+    folder_type = type(teach.autosave._folder)
     with monkeypatch.context() as full:
 
         def save_annotation(*_):
             raise OSError("No space left on device")
 
-        full.setattr(sitting, "save_annotation", save_annotation)
+        full.setattr(folder_type, "save_annotation", save_annotation)
         teach.autosave.save()
-        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
         assert "No space left" in teach.job_bar.message
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     assert list(teach.autosave._folder.folder.glob("paint-*"))
 
 
@@ -682,7 +682,7 @@ def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teac
         assert teach.session.versions.current.base is filled
         assert teach.teach.training._task()[0].base.preprocessing == filled.preprocessing
     teach.teach.training.go_to(next(iter(teach.session.versions)))
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.teach.training._task()[0].base is None
 
 
@@ -690,12 +690,12 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
     strokes(teach, qtbot)
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
-    count = len([each for each in teach.viewer.layers if isinstance(each, Labels)])
+    count = len([layer for layer in teach.viewer.layers if isinstance(layer, Labels)])
     teach.teach.preview.compare(first)
-    settle(teach, qtbot)
-    found = [each for each in teach.viewer.layers if isinstance(each, Labels)]
+    wait_until_idle(teach, qtbot)
+    found = [layer for layer in teach.viewer.layers if isinstance(layer, Labels)]
     assert len(found) == count + 1
-    assert any("version 1" in each.name for each in found)
+    assert any("version 1" in layer.name for layer in found)
     assert teach.session.versions.current is not first
 
 

@@ -24,13 +24,13 @@ def click(qtbot, panel):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    return [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
 
 
 def networks():
     """Return every network that is alive."""
     gc.collect()
-    return [each for each in gc.get_objects() if type(each) is PvtEmcad]
+    return [obj for obj in gc.get_objects() if type(obj) is PvtEmcad]
 
 
 def headless(image, **options):
@@ -157,7 +157,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
 
     stop_pressed = threading.Event()
     monkeypatch.setattr(PvtEmcad, "predict", predict)
-    before = {id(each) for each in networks()}
+    before = {id(identity) for identity in networks()}
     click(qtbot, stack)
     qtbot.waitUntil(lambda: len(answered) == 2, timeout=60_000)
     assert stack.job_bar._strip.isVisibleTo(stack)
@@ -171,7 +171,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
     assert layer.data[:2].any(axis=(1, 2)).all()
     assert not layer.data[2:].any()
     assert "Stopped after 2 of 6 slices" in stack.job_bar.message
-    assert {id(each) for each in networks()} <= before
+    assert {id(identity) for identity in networks()} <= before
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])

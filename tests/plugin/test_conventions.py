@@ -26,11 +26,11 @@ def run(qtbot, finish):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    return [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
 
 
-def chances(panel):
-    return [each for each in panel.viewer.layers if "probability" in each.name]
+def probability_layers(panel):
+    return [layer for layer in panel.viewer.layers if "probability" in layer.name]
 
 
 def choose_scope(panel, name):
@@ -70,7 +70,7 @@ def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, ru
     choose_scope(panel, "layer")
     for _ in range(2):
         run(panel)
-    per_slice = [set(np.unique(each)) - {0} for each in layer.data]
+    per_slice = [set(np.unique(plane)) - {0} for plane in layer.data]
     assert sum(map(len, per_slice)) == len(set.union(*per_slice)) == 5 * count
 
 
@@ -98,7 +98,7 @@ def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(
     keep = panel.segment.panel._advanced._probabilities
     keep.setChecked(True)
     run(panel)
-    (old,) = chances(panel)
+    (old,) = probability_layers(panel)
     values = old.data.copy()
     keep.setChecked(False)
     panel.model.controller.override({"head": "sum"})
@@ -106,10 +106,10 @@ def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(
     np.testing.assert_array_equal(old.data, values)
     panel.viewer.layers.remove(old)
     run(panel)
-    assert chances(panel) == []
+    assert probability_layers(panel) == []
     keep.setChecked(True)
     run(panel)
-    (new,) = chances(panel)
+    (new,) = probability_layers(panel)
     assert new is not old
 
 
@@ -144,7 +144,7 @@ def test_replaced_data_is_noticed(panel, nuclei):
     layer = panel.viewer.layers["nuclei"]
     layer.data = np.stack([nuclei] * 7)
     axes = panel.segment.panel._axes
-    assert [each.size for each in axes._axes] == [7, *nuclei.shape]
+    assert [axis.size for axis in axes._axes] == [7, *nuclei.shape]
     assert panel.segment.panel._run.isEnabled()
     assert panel.context.image_input.options.scope == "slice"
 
