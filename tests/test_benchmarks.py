@@ -53,13 +53,13 @@ def test_without_splits_everything_is_test_data(folder):
     assert 0 < figures["all"]["dice"] <= 1
 
 
-def test_a_simulated_annotator_teaches_network_and_forest(folder):
+def test_a_simulated_annotator_trains_network_and_random_forest(folder):
     figures = run_benchmark("scribbles.py", "--data", folder, "--no-full")
     assert {"scribbles", "forest", "network before"} <= set(figures)
     assert 0 <= figures["forest"]["2"]["mean"] <= 1
 
 
-def test_suggested_places_are_compared_with_others(folder):
+def test_suggested_regions_are_compared_with_random_ones(folder):
     figures = run_benchmark("suggest.py", "--data", folder)
     assert {"suggested", "random", "error", "before"} == set(figures)
     assert len({figures[name]["2"]["mean"] for name in ("suggested", "random", "error")}) == 1
@@ -72,14 +72,14 @@ def test_step_times_are_compared(folder):
     assert figures["pvt_v2_b0"]["ours_peak_mib"] > 0
 
 
-def test_seeing_inside_is_compared_with_segmenting(folder):
+def test_stage_maps_are_compared_with_segmenting(folder):
     figures = run_benchmark("inside.py", "--data", folder)
     for case in figures.values():
         assert case["ratio"] == pytest.approx(case["inside_s"] / case["segment_s"])
         assert case["kept_bytes"] == 0
 
 
-def test_a_student_follows_a_teacher_and_goes_on(folder, tmp_path):
+def test_distillation_runs_and_can_be_resumed(folder, tmp_path):
     figures = run_benchmark("pretrain.py", "--data", folder, "--out", tmp_path)
     assert figures["crops"] > 0
     assert set(figures["unexplained"]) == {"4", "8", "16", "32"}
@@ -91,11 +91,11 @@ def test_a_student_follows_a_teacher_and_goes_on(folder, tmp_path):
     assert again["unexplained"] == pytest.approx(figures["unexplained"], rel=1e-3)
 
 
-def test_a_student_learns_from_textures_alone():
+def test_distillation_runs_on_synthetic_textures():
     assert run_benchmark("pretrain.py")["crops"] > 0
 
 
-def test_a_folder_without_images_is_one_sentence(tmp_path):
+def test_a_folder_without_images_gives_one_message(tmp_path):
     command = [sys.executable, str(BENCHMARKS / "dsb2018.py"), "--data", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 2

@@ -60,7 +60,7 @@ def test_a_network_needs_no_napari():
     assert loaded.isdisjoint({"napari", "qtpy", "PyQt6"})
 
 
-def test_every_public_name_arrives_from_its_home():
+def test_every_public_name_is_imported_from_its_module():
     for name in napari_emcad.__all__:
         found = getattr(napari_emcad, name)
         assert found.__name__ == name
@@ -138,7 +138,7 @@ def test_every_command_of_the_manifest_can_be_imported(manifest):
     manifest.validate_imports()
 
 
-def test_the_validator_of_npe2_is_content():
+def test_npe2_validates_the_manifest():
     pytest.importorskip("napari")
     command = [sys.executable, "-m", "npe2", "validate", "napari_emcad", "--imports"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -157,7 +157,7 @@ def test_the_panel_is_a_widget_and_in_the_layers_segment_menu(manifest):
     )
 
 
-def test_the_reader_claims_checkpoints_alone(manifest):
+def test_the_reader_accepts_checkpoints_only(manifest):
     (reader,) = manifest.contributions.readers
     assert sorted(reader.filename_patterns) == ["*.pt", "*.pth", "*.safetensors"]
     assert not reader.accepts_directories
@@ -170,7 +170,7 @@ def test_the_settings_of_the_manifest_agree_with_the_settings_of_a_job(manifest)
         assert told.default == getattr(settings, name), name
 
 
-def test_floors_know_only_those_beneath():
+def test_layers_import_only_lower_layers():
     checker = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if checker is None or not (ROOT / "pyproject.toml").is_file():
         pytest.skip("import-linter is not installed")

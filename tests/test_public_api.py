@@ -97,7 +97,7 @@ def test_create_model_returns_a_fresh_module():
         (lambda c: napari_emcad.evaluate([disc(9, 9)[0]], [np.zeros((3, 3), int)], c), "shape"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_message(bundled, call, message):
+def test_invalid_arguments_are_refused_with_a_message(bundled, call, message):
     with pytest.raises(ValueError, match=message):
         call(bundled)
 

@@ -19,7 +19,7 @@ from napari_emcad.annotation.label_rules import (
 MEANINGS = ("scribbles", "mask", "objects")
 
 
-def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
+def test_255_of_a_mask_is_background_once_its_meaning_is_scribbles():
     labels = np.array([[0, 255, 255]], np.uint8)
     counts = value_counts(labels)
     mask = detect_rule(counts, 1).rule
@@ -39,7 +39,7 @@ def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
     st.sampled_from(MEANINGS),
     st.dictionaries(st.integers(1, 3), st.integers(UNLABELED, 3), max_size=3),
 )
-def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first, moved):
+def test_0_and_255_follow_the_rule_after_any_change_of_meaning(said, values, first, moved):
     counts = dict.fromkeys({0, *values}, 5)
     rule = LabelRule(first, tuple(moved.items()))
     for meaning in said:
@@ -57,7 +57,7 @@ def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first,
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_a_layer_without_255_has_nothing_to_be_told(meaning):
+def test_a_layer_without_255_needs_no_reason(meaning):
     assert not change_meaning(LabelRule("mask"), meaning, {0: 5, 1: 5}, 1).reason
 
 
@@ -72,7 +72,7 @@ def test_gray_levels_of_a_mask_are_classes_in_their_order(values):
         target_of(labels, found.rule, len(values) - 1)
 
 
-def test_numbers_that_count_are_classes_once_it_is_said():
+def test_numbered_labels_are_classes_once_their_meaning_is_mask():
     labels = np.array([[0, 1, 2, 3]], np.uint8)
     counts = value_counts(labels)
     objects = detect_rule(counts, 1).rule

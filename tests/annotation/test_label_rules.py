@@ -37,7 +37,7 @@ def test_value_k_is_class_k_everywhere(values, scribbles):
         assert meant == (value or (UNLABELED if scribbles else 0))
 
 
-def test_in_scribbles_255_is_background_and_0_unpainted():
+def test_in_scribbles_255_is_background_and_0_unlabeled():
     found = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
     assert found.tolist() == [[UNLABELED, 1, 0]]
 
@@ -47,7 +47,7 @@ def test_objects_are_all_of_class_1():
     assert found.tolist() == [[0, 1, 1]]
 
 
-def test_a_moved_value_stands_for_another_class_or_for_the_background():
+def test_a_remapped_value_is_another_class_or_the_background():
     rule = LabelRule("scribbles", ((7, 1), (2, 0)))
     assert target_of(array(0, 7, 2, 1), rule, 1).tolist() == [[UNLABELED, 1, 0, 1]]
 
@@ -86,9 +86,7 @@ def test_a_rule_is_checked():
         ({0: 90, 1: 3, 2: 3, 3: 3}, 1, "objects", False),
     ],
 )
-def test_layers_made_elsewhere_are_read_sensibly_or_the_user_is_asked(
-    counts, classes, meaning, sure
-):
+def test_the_rule_of_a_foreign_layer_is_detected_with_its_certainty(counts, classes, meaning, sure):
     found = detect_rule(counts, classes)
     assert (found.rule.meaning, found.certain) == (meaning, sure)
     assert found.reason.endswith(".")
@@ -101,7 +99,7 @@ def test_a_mask_of_0_and_255_is_class_1_and_never_background():
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), CLASSES)
-def test_what_was_detected_can_be_read(values, classes):
+def test_every_detected_rule_can_be_applied(values, classes):
     labels = array(*values, dtype=np.uint16)
     found = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
     assert found.min() >= UNLABELED
@@ -116,13 +114,13 @@ def mask_with_squares(*pieces, shape=(40, 40)):
     return mask
 
 
-def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
+def test_mask_values_are_counted_with_their_connected_components():
     mask = mask_with_squares((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
     assert mask_values(mask) == MaskValues((1, 2, 9, 10**9), 3)
     assert mask_values(mask_with_squares()) == MaskValues((), 0)
 
 
-def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
+def test_connected_values_of_different_number_look_like_instances():
     rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
     few, many = mask_values(mask_with_squares(*rows[:3])), mask_values(mask_with_squares(*rows))
     assert look_like_instances([few, many])
@@ -132,7 +130,7 @@ def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
     assert not look_like_instances([mask_values(mask_with_squares())])
 
 
-def test_classes_are_not_taken_for_counted_objects():
+def test_classes_do_not_look_like_instances():
     cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
     assert not look_like_instances(
         [mask_values(mask_with_squares(*cells)), mask_values(mask_with_squares(*cells[:2]))]

@@ -39,7 +39,7 @@ EDITS = st.lists(
 
 @settings(deadline=None)
 @given(EDITS, st.booleans())
-def test_a_pixel_that_was_learned_is_never_tested_while_it_keeps_its_value(paintings, masks):
+def test_a_training_pixel_is_never_held_out_while_it_keeps_its_value(paintings, masks):
     record, target = Record(), unlabeled()
     learned = np.zeros(SHAPE, bool)
     for strokes in paintings:
@@ -58,7 +58,7 @@ def test_a_pixel_that_was_learned_is_never_tested_while_it_keeps_its_value(paint
         assert np.array_equal(patch.scan > 0, target != UNLABELED)
 
 
-def test_every_fifth_stroke_of_a_class_is_held_out_whichever_page_it_is_on():
+def test_every_fifth_stroke_of_a_class_is_held_out_across_patches():
     record = Record().updated(
         {"a": with_strokes(unlabeled(), 1, 0, 7), "b": with_strokes(unlabeled(), 1, 0, 8)}
     )
@@ -67,7 +67,7 @@ def test_every_fifth_stroke_of_a_class_is_held_out_whichever_page_it_is_on():
     assert record.held_out_counts[1] * HOLD_OUT_EVERY == record.pixel_counts[1]
 
 
-def test_a_stroke_keeps_its_part_when_it_grows():
+def test_a_growing_stroke_keeps_its_assignment():
     target = with_strokes(unlabeled(), 1, 0, HOLD_OUT_EVERY)
     record = Record().updated({"a": target})
     held = record.patches["a"].held_out.copy()
@@ -77,14 +77,14 @@ def test_a_stroke_keeps_its_part_when_it_grows():
     assert grown[held].all()
 
 
-def test_only_new_pixels_are_new():
+def test_new_pixels_are_those_of_the_last_update():
     record = Record().updated({"a": with_strokes(unlabeled(), 1, 0, 2)}, every=0)
     record = record.updated({"a": with_strokes(unlabeled(), 1, 0, 3)}, every=0)
     assert record.new_pixels("a").sum() == 4
     assert not record.updated({"a": with_strokes(unlabeled(), 1, 0, 3)}).new_pixels("a").any()
 
 
-def test_erased_paint_is_forgotten_and_a_page_that_left_as_well():
+def test_erased_strokes_and_removed_patches_are_forgotten():
     record = Record().updated({"a": with_strokes(unlabeled(), 1, 0, 9)}).updated({"a": unlabeled()})
     assert record.pixel_counts == {}
     assert record.updated({}).patches == {}
@@ -113,7 +113,7 @@ def test_a_score_needs_strokes_of_every_class():
     assert enough.why_no_score() == ""
 
 
-def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
+def test_pixels_are_counted_once_by_the_update(monkeypatch):
     target = with_strokes(with_strokes(unlabeled(), 1, 0, 10), 0, 10, 10)
     record = Record().updated({"a": target, "b": target})
     monkeypatch.setattr(np, "unique", None)
@@ -141,7 +141,7 @@ def test_pixels_are_counted_with_the_look_and_not_by_whoever_asks(monkeypatch):
     st.booleans(),
     st.booleans(),
 )
-def test_no_pixel_is_ever_learned_and_tested_whatever_becomes_of_its_paint(acts, masks, always):
+def test_no_pixel_is_both_trained_on_and_held_out_after_any_edits(acts, masks, always):
     """Two pages of one place are painted, erased, painted over, taken away and brought back."""
     record, locations = Record(), {"a": "here", "b": "here"}
     targets, there = {"a": unlabeled(), "b": unlabeled()}, {"a", "b"}
@@ -186,12 +186,12 @@ def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
     ).held_out_counts == {0: 4}
 
 
-def test_a_stroke_over_much_of_a_page_is_never_held_out_as_a_whole():
+def test_a_stroke_over_most_of_a_patch_is_held_out_in_part():
     record = Record(strokes={1: HOLD_OUT_EVERY - 1}).updated({"a": np.full(SHAPE, 1, np.int16)})
     assert record.patches["a"].held_out.mean() == pytest.approx(1 / HOLD_OUT_EVERY, abs=0.05)
 
 
-def test_paint_over_what_was_learned_says_why_it_has_no_score():
+def test_strokes_on_training_pixels_give_a_reason_for_the_missing_score():
     both = with_strokes(with_strokes(unlabeled(), 1, 0, HOLD_OUT_EVERY - 1), 0, 20, HOLD_OUT_EVERY)
     record = Record().updated({"a": both}).frozen_split().updated({"a": unlabeled()})
     again = record.updated(

@@ -32,7 +32,7 @@ def scenes(draw):
 
 @settings(deadline=None, max_examples=150)
 @given(scenes(), st.integers(1, 9), st.integers(0, 2**31), st.sampled_from([0.02, 0.5, 1]))
-def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, share):
+def test_every_annotated_pixel_is_in_one_patch_at_its_position(scene, block, seed, share):
     axes, shape, corner, size = scene
     rng = np.random.default_rng(seed)
     labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
@@ -103,7 +103,7 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
         assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(enabled) == 2)
 
 
-def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
+def test_annotations_of_two_images_are_independent():
     numbers = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
     sources = annotations(numbers, ("one", "other"))
     record = scan_annotations(sources, Record(), 2)
@@ -111,7 +111,7 @@ def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
     assert merged_record(sources, record).pixel_counts == {1: 360, 2: 360}
 
 
-def test_a_renamed_image_keeps_its_pages():
+def test_a_renamed_image_keeps_its_patches():
     numbers = [np.full((12, 30), 1, np.uint8)]
     record = scan_annotations(annotations(numbers, ("one",)), Record(), 2)
     renamed = scan_annotations(annotations(numbers, ("other",)), record, 2)

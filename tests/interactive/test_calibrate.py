@@ -98,7 +98,7 @@ def expected(image, checkpoint, record, axes="YX"):
 
 @pytest.mark.parametrize("head", ["finest", "sum"])
 @pytest.mark.parametrize("how", [{}, {"zoom": 1.0}, {"size": (96, 160), "zoom": 1.0}])
-def test_it_sees_what_a_segmentation_sees(bundled, head, how):
+def test_held_out_predictions_equal_those_of_segment(bundled, head, how):
     image, truth = cells()
     checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
     source, record = annotated_source(image, truth, checkpoint)
@@ -127,7 +127,7 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
 
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
-def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
+def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
     """Percentiles are those of the slice, not of its dark end; edges see what is around."""
     checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
     image, truth = cells((1000, 400))
@@ -139,7 +139,7 @@ def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
     assert np.abs(class_probabilities(answers.logits) - wanted).mean() < 0.01
 
 
-def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
+def test_doubled_logits_double_the_temperature(bundled):
     image, truth = cells()
     truth = np.roll(truth, 3, 1)  # it is not always right
     source, record = annotated_source(image, truth, bundled)
@@ -182,7 +182,7 @@ def test_progress_and_stop(bundled):
     assert len({event.done for event in events}) > 4  # a single page tells of its tiles
 
 
-def test_of_very_many_pixels_every_nth_is_asked(bundled):
+def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
     image, truth = cells()
     source, record = annotated_source(image, truth, bundled)
     whole = predict_held_out(bundled, source, record)
@@ -212,13 +212,13 @@ def _record(*counts):
         (_record((200, 30), (200, FEWEST_PIXELS - 30)), ""),
     ],
 )
-def test_too_little_is_said_in_plain_words(record, word):
+def test_too_few_pixels_give_a_reason(record, word):
     said = why_not_calibrate(record)
     assert word in said
     assert bool(said) == bool(word)
 
 
-def test_too_little_is_refused(bundled):
+def test_calibration_without_held_out_pixels_is_refused(bundled):
     image, truth = cells()
     source, _ = annotated_source(image, truth, bundled)
     with pytest.raises(ValueError, match="held-out strokes"):
@@ -227,7 +227,7 @@ def test_too_little_is_refused(bundled):
         predict_held_out(bundled, source, Record())
 
 
-def test_a_network_that_is_always_right_is_told_nothing(bundled):
+def test_a_network_without_errors_is_not_calibrated(bundled):
     answers = HeldOutPredictions(
         np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16)
     )
@@ -237,7 +237,7 @@ def test_a_network_that_is_always_right_is_told_nothing(bundled):
     assert "right on all 3 held-out pixels" in str(found)
 
 
-def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
+def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
     answers = HeldOutPredictions(
         np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16)
     )
@@ -262,7 +262,7 @@ def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
     assert ("Train it first" in said) == (wrong > 5)
 
 
-def test_answers_that_are_not_finite_make_no_calibration(bundled):
+def test_logits_that_are_not_finite_are_refused(bundled):
     answers = HeldOutPredictions(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
     with pytest.raises(ValueError, match="not finite"):
         fit_calibration(bundled, answers)
@@ -270,7 +270,7 @@ def test_answers_that_are_not_finite_make_no_calibration(bundled):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 200), st.floats(0.1, 20), st.integers(0, 999))
-def test_any_answers_make_a_calibration(count, size, spread, seed):
+def test_any_finite_logits_can_be_calibrated(count, size, spread, seed):
     random = np.random.default_rng(seed)
     logits = (random.standard_normal((count, size)) * spread).astype(np.float32)
     classes = random.integers(0, max(count, 2), size).astype(np.int16)

@@ -84,7 +84,9 @@ def run_live_update(labels, config=CONFIG):
         ("initial", 1, (1, 255), 1.0, 1.0),
     ],
 )
-def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
+def test_a_live_update_uses_the_loss_weights_of_a_training(
+    monkeypatch, teacher, strokes, values, share, ramp
+):
     recorded, learn = [], Trainer.step
 
     def recording(self, batch, share=1.0, seed=0, ramp=1.0):
@@ -97,7 +99,7 @@ def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, val
     assert update.steps == 1
 
 
-def test_who_teaches_unpainted_pixels_follows_what_is_known():
+def test_the_pseudo_label_teacher_depends_on_strokes_and_familiarity():
     assert adapted_config(CONFIG, 2, 20) is CONFIG
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "initial"
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.85)).teacher == "probe"
@@ -149,7 +151,7 @@ def nucleus():
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
+def test_an_accurate_model_is_its_own_pseudo_label_teacher(nucleus, right):
     events, task = [], task_on(nucleus, right)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), threading.Event())
     while True:
@@ -163,7 +165,7 @@ def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, r
     assert len(told) == (0 if right else 1)
 
 
-def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
+def test_familiarity_is_measured_with_the_opened_model(nucleus):
     task = task_on(nucleus, right=True)
     blank = replace(task.checkpoint, tensors={k: 0 * v for k, v in task.checkpoint.tensors.items()})
     assert familiarity_of(task).accuracy > 0.9
@@ -172,7 +174,7 @@ def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
     assert familiarity_of(became).accuracy > 0.9
 
 
-def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
+def test_the_agreement_of_probe_and_model_depends_on_the_strokes(nucleus):
     """Where the model is right and strokes mislead a probe, they do not agree."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement > 0.8
@@ -185,7 +187,7 @@ def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
         assert least <= before.agreement(learned, task.checkpoint.preprocessing) <= most
 
 
-def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
+def test_unfamiliar_patches_are_detected(nucleus, monkeypatch):
     """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement_elsewhere == 1
@@ -202,7 +204,7 @@ def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
         assert familiarity.is_mixed == mixed, familiarity
 
 
-def test_later_strokes_do_not_count_as_first_ones(nucleus):
+def test_later_strokes_do_not_change_the_first_strokes(nucleus):
     task = task_on(nucleus, right=True)
     numbers = task.images[0].labels
     before = {key: mask.copy() for key, mask in task.record.first_strokes().items()}
@@ -255,7 +257,7 @@ class Workspace:
         max_size=25,
     ),
 )
-def test_no_pixel_of_the_network_is_ever_learned_and_tested(size, block, strokes):
+def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
     """Resized slices, windows of large ones, and both together."""
     checkpoint = napari_emcad.bundled_checkpoint().override(size=size)
     workspace = Workspace((40, 60), checkpoint, patch_size=block)
@@ -310,7 +312,7 @@ def workspace_of_kind(kind):
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
-def test_a_training_and_an_update_learn_and_score_every_patch(kind):
+def test_training_and_live_update_use_and_score_every_patch(kind):
     workspace = workspace_of_kind(kind)
     task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     learned, validated = slices_of(task, workspace.cache)
@@ -328,7 +330,7 @@ def test_a_training_and_an_update_learn_and_score_every_patch(kind):
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
-def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
+def test_no_batch_contains_held_out_pixels(kind, monkeypatch):
     """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
     workspace = workspace_of_kind(kind)
     task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
@@ -355,7 +357,7 @@ def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
-def test_masks_of_several_classes_are_learned_whole(values):
+def test_masks_of_several_classes_are_used_completely(values):
     start = with_class_names(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
     labels = np.zeros((96, 128), np.uint8)
     for k, value in enumerate(values):

@@ -58,11 +58,11 @@ def hint_for(versions, why=""):
         ((0.70, 0.84, 0.70), "fallen .*use version 3"),
     ],
 )
-def test_trends_in_words(scores, words):
+def test_messages_describe_the_trend_of_the_scores(scores, words):
     assert re.search(words, hint_for(versions_with_scores(*scores)))
 
 
-def test_without_a_score_it_says_why():
+def test_a_missing_score_gives_the_reason():
     assert hint_for(versions_with_scores()) == ""
     assert hint_for(versions_with_scores(None), "Paint more.") == (
         "Whether strokes help cannot be judged yet. Paint more."
@@ -70,7 +70,7 @@ def test_without_a_score_it_says_why():
     assert progress_message([], None) == ""
 
 
-def test_scores_of_other_pixels_are_said_to_be():
+def test_scores_on_different_held_out_pixels_are_marked():
     versions = [version(n, 0.5 + n / 10, held_out=300 * n) for n in (1, 2, 3)]
     assert "different held-out pixels (300, 600, 900)" in hint_for(versions)
     assert "chance" not in hint_for(versions)
@@ -78,13 +78,13 @@ def test_scores_of_other_pixels_are_said_to_be():
     assert "leave much to chance" in hint_for(versions_with_scores(0.5, 0.6, held_out=120))
 
 
-def test_doubt_is_told_where_both_ends_have_it():
+def test_the_mean_uncertainty_is_shown_if_both_versions_have_it():
     versions = versions_with_scores(0.5, 0.6, 0.7, uncertainty=0.3)
     assert "Mean uncertainty there: 0.30 → 0.30." in hint_for(versions)
     assert "doubt" not in hint_for([*versions, version(9, 0.8, how="live")])
 
 
-def test_training_again_on_the_same_strokes_or_one_more_is_no_step():
+def test_versions_with_hardly_more_strokes_are_not_compared():
     strokes = (10, 10, 11, 12, 13, 15, 16)
     versions = [
         version(n, 0.5 + n / 50, strokes_so_far) for n, strokes_so_far in enumerate(strokes, 1)
@@ -98,7 +98,7 @@ def test_training_again_on_the_same_strokes_or_one_more_is_no_step():
     assert hint_for(versions[:3]).startswith("Dice 0.56 on")
 
 
-def test_masks_grow_by_what_is_held_out():
+def test_the_growth_of_masks_is_measured_by_held_out_pixels():
     versions = [version(n, 0.5 + n / 50, 0, held_out=1000 + 150 * n) for n in range(1, 6)]
     assert [version.held_out for version in compared_versions(versions, versions[-1])] == [
         1150,
@@ -107,7 +107,7 @@ def test_masks_grow_by_what_is_held_out():
     ]
 
 
-def test_only_what_led_to_the_current_version_counts():
+def test_only_ancestors_of_the_current_version_are_compared():
     first = versions_with_scores(0.6, 0.7)
     reopened = [*first, version(4, None, 0, 0, "opened"), version(5, 0.9), version(6, 0.95)]
     assert [version.number for version in compared_versions(reopened, reopened[-1])] == [5, 6]
@@ -121,7 +121,7 @@ def test_only_what_led_to_the_current_version_counts():
         st.tuples(st.none() | st.floats(0, 1), st.integers(0, 30), st.integers(1, 400)), max_size=9
     )
 )
-def test_any_sitting_has_words_that_fit_its_scores(drawn):
+def test_the_message_agrees_with_any_scores(drawn):
     versions = [version(n, *drawn_values) for n, drawn_values in enumerate(drawn, 1)]
     current = versions[-1] if versions else None
     steps, said = compared_versions(versions, current), progress_message(versions, current)

@@ -34,7 +34,7 @@ def labels_with_rows(*values):
     return labels
 
 
-def test_a_removed_class_changes_rules_and_no_pixel():
+def test_removing_a_class_changes_rules_and_no_label():
     project = AnnotationProject()
     project.add_class("border")
     project.add_class("debris")
@@ -49,7 +49,7 @@ def test_a_removed_class_changes_rules_and_no_pixel():
     assert project.record.pixel_counts == {0: 4, 1: 4, 2: 4}
 
 
-def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
+def test_a_class_added_after_a_removal_gets_an_unused_label():
     project = AnnotationProject()
     project.add_class("two")
     project.add_entry(AnnotationEntry("a", "cells", LabelRule()))
@@ -60,7 +60,7 @@ def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
     assert rule.class_of(2) == UNLABELED
 
 
-def test_objects_stay_objects_whatever_becomes_of_the_classes():
+def test_objects_stay_objects_when_classes_change():
     project = AnnotationProject()
     project.add_entry(AnnotationEntry("a", "cells", LabelRule("objects")))
     project.add_class("two")
@@ -73,7 +73,7 @@ def test_objects_stay_objects_whatever_becomes_of_the_classes():
     assert set(target_of(numbered, project.entries["a"].rule, 1)) == {1}
 
 
-def test_a_renamed_class_is_known_to_every_version(bundled):
+def test_a_renamed_class_is_recognized_in_every_version(bundled):
     project = AnnotationProject()
     project.adopt_classes(bundled.classes)
     (old,) = (label.name for label in bundled.classes)
@@ -89,7 +89,7 @@ def test_a_renamed_class_is_known_to_every_version(bundled):
     assert project.with_current_names(bundled.classes) == bundled.classes
 
 
-def test_names_are_told_apart():
+def test_duplicate_and_empty_names_are_refused():
     project = AnnotationProject()
     for taken in ("object", "Object", "background"):
         with pytest.raises(ValueError, match="already"):
@@ -110,7 +110,7 @@ def test_names_are_told_apart():
         ("\u200bcell\ufeff", "cell"),
     ],
 )
-def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
+def test_a_name_is_reduced_to_one_line_of_visible_characters(typed, name):
     project = AnnotationProject()
     project.rename_class(1, typed)
     assert names(project) == [name]
@@ -120,7 +120,7 @@ def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
             project.rename_class(2, taken)
 
 
-def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
+def test_a_name_that_is_too_long_is_refused(bundled):
     project = AnnotationProject()
     project.adopt_classes(bundled.classes)
     for change in (project.add_class, lambda name: project.rename_class(1, name)):
@@ -129,7 +129,7 @@ def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
     assert project.classes == project.with_current_names(bundled.classes) == bundled.classes
 
 
-def test_there_is_an_end_to_classes():
+def test_the_number_of_classes_is_limited():
     project = AnnotationProject()
     while len(project.classes) < MOST_CLASSES:
         project.add_class()
@@ -138,7 +138,7 @@ def test_there_is_an_end_to_classes():
         project.add_class()
 
 
-def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
+def test_the_classes_of_a_model_are_adopted_only_without_annotations(bundled):
     project = AnnotationProject()
     project.adopt_classes(bundled.classes)
     assert project.classes == bundled.classes
@@ -157,7 +157,7 @@ def test_a_late_record_is_dropped():
     assert project.record is second
 
 
-def test_what_is_missing_is_said_in_order():
+def test_missing_requirements_of_training_are_named_in_order():
     project = AnnotationProject()
     assert "annotation layer" in project.why_not_train()
     project.add_entry(AnnotationEntry("a", "cells", LabelRule(), enabled=False))
@@ -168,7 +168,7 @@ def test_what_is_missing_is_said_in_order():
     assert not project.why_not_train()
 
 
-def test_versions_keep_within_memory_what_was_opened_and_what_is_used(bundled, monkeypatch):
+def test_versions_keep_the_opened_and_the_current_one_within_memory(bundled, monkeypatch):
     versions = Versions(most_bytes=3 * _size(bundled))
     first = versions.add("opened", bundled)
     trained = versions.add("trained", bundled)

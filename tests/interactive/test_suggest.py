@@ -88,7 +88,7 @@ def expected(bundled, image, zs, annotated=None, temperature=1.0, most=MOST_REGI
     return tuple(grouped_by_slice(suggest_regions(uncertain_slices, most=most)))
 
 
-def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
+def test_regions_of_all_slices_are_ranked_together(bundled, stack):
     result, events = search_regions(bundled, stack)
     assert result.regions == expected(bundled, stack, range(7))
     assert len({region.index for region in result.regions}) > 1
@@ -98,12 +98,12 @@ def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
     assert [event.done for event in events if isinstance(event, Progress)] == list(range(7))
 
 
-def test_columns_before_rows_are_told_in_the_order_of_rows(bundled, stack):
+def test_regions_do_not_depend_on_the_order_of_rows_and_columns(bundled, stack):
     turned, _ = search_regions(bundled, np.ascontiguousarray(stack.transpose(0, 2, 1)), "ZXY")
     assert turned.regions == search_regions(bundled, stack)[0].regions
 
 
-def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
+def test_a_single_slice_has_fewer_regions_and_reports_tile_progress(bundled, stack):
     result, events = search_regions(bundled, stack[3], "YX")
     wanted = expected(bundled, stack, [3], most=5)
     assert [(region.rows, region.columns) for region in result.regions] == [
@@ -112,19 +112,19 @@ def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
     assert any(isinstance(event, Progress) for event in events)
 
 
-def test_the_temperature_counts(bundled, stack):
+def test_the_temperature_changes_the_regions(bundled, stack):
     result, _ = search_regions(bundled, stack, temperature=4.0)
     assert result.regions == expected(bundled, stack, range(7), temperature=4.0)
     assert result.regions != expected(bundled, stack, range(7))
 
 
-def test_a_long_stack_is_looked_at_here_and_there_and_that_is_said(bundled, stack):
+def test_a_long_stack_is_searched_at_evenly_spaced_slices(bundled, stack):
     result, _ = search_regions(bundled, stack, most=3)
     assert result.regions == expected(bundled, stack, (0, 3, 6))
     assert str(result) == "Searched 3 of 7 slices, evenly spaced."
 
 
-def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
+def test_stop_keeps_the_regions_of_searched_slices(bundled, stack):
     stop, slices = threading.Event(), slices_for(stack, bundled, "ZYX")
     job = suggest_job(SuggestSearch(slices, SHAPE, bundled, CPU), stop)
     for event in job:
@@ -138,13 +138,13 @@ def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
     assert str(result) == "Stopped after 2 of 7 slices."
 
 
-def test_words_for_nothing():
+def test_messages_for_an_empty_result():
     assert str(SuggestedRegions((), 1, 1, 1)) == "No uncertain region was found."
     assert str(SuggestedRegions((), 0, 1, 1)) == "Stopped."
     assert str(SuggestedRegions((), 32, 32, 900)).endswith("No uncertain region was found.")
 
 
-def test_painted_places_are_left_out(bundled, stack):
+def test_annotated_regions_are_left_out(bundled, stack):
     first = search_regions(bundled, stack)[0].regions[0]
     labels = np.zeros(stack.shape, np.uint8)
     labels[first.index[0], slice(*first.rows), slice(*first.columns)] = 1
@@ -157,7 +157,7 @@ def test_painted_places_are_left_out(bundled, stack):
         search_regions(bundled, stack, annotated=annotated)
 
 
-def test_only_the_slice_that_is_asked_for_is_read():
+def test_only_the_requested_slice_is_read():
     class OnDisk:
         shape, dtype, read = (40, 20, 30), np.dtype(np.uint8), 0
 
@@ -189,7 +189,7 @@ def test_large_slices_are_ranked_on_a_coarser_grid(bundled, large):
         assert (bottom - top, right - left) == (128, 128)
 
 
-def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(bundled, large, monkeypatch):
+def test_reading_in_bands_does_not_change_the_regions(bundled, large, monkeypatch):
     monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
     result = []
     for band in (10, 1000):
@@ -199,7 +199,7 @@ def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(bundled, large,
     assert result[0]
 
 
-def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large):
+def test_annotated_regions_of_large_slices_are_left_out(bundled, large):
     first = search_regions(bundled, large, "YX", largest_side=128)[0].regions[0]
     labels = np.zeros(large.shape, np.uint8)
     labels[first.rows[0] + 1, first.columns[0] + 1] = 1
@@ -208,7 +208,7 @@ def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large):
     assert first not in result.regions
 
 
-def test_places_of_a_coarse_resolution_are_told_in_pixels_of_the_finest(bundled, stack):
+def test_regions_of_a_coarse_level_are_in_pixels_of_the_finest_level(bundled, stack):
     here = search_regions(bundled, stack[3], "YX")[0].regions
     there = search_regions(bundled, stack[3], "YX", shape=(384, 384))[0].regions
     assert [(region.rows, region.columns) for region in there] == [

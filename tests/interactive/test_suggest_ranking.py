@@ -44,7 +44,7 @@ def overlap(a, b):
 
 @settings(deadline=None)
 @given(uncertain_slices(), st.integers(1, 40), st.integers(0, 9))
-def test_squares_are_inside_apart_unpainted_and_in_order(one, size, most):
+def test_regions_are_disjoint_unlabeled_and_sorted_by_score(one, size, most):
     found = suggest_regions([one], size, most)
     height, width = one.target.shape
     assert len(found) <= most
@@ -64,7 +64,7 @@ def test_squares_are_inside_apart_unpainted_and_in_order(one, size, most):
 
 @settings(deadline=None)
 @given(uncertain_slices(), st.integers(1, 40))
-def test_what_was_suggested_and_painted_leaves_the_list(one, size):
+def test_an_annotated_region_is_not_suggested_again(one, size):
     for first in suggest_regions([one], size, 1):
         painted = one.target.copy()
         painted[slice(*first.rows), slice(*first.columns)] = 1
@@ -75,13 +75,13 @@ def test_what_was_suggested_and_painted_leaves_the_list(one, size):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, np.nan])
-def test_nothing_is_suggested_where_nothing_is_doubtful(level):
+def test_nothing_is_suggested_without_uncertainty(level):
     target = np.full((50, 60), UNLABELED, np.int16)
     assert suggest_regions([UncertainSlice((), np.full((50, 60), level), target)]) == []
     assert suggest_regions([]) == []
 
 
-def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
+def test_the_most_uncertain_region_of_a_coarse_map_is_first():
     target = np.full((128, 160), UNLABELED, np.int16)
     uncertainty = np.zeros((32, 40))
     uncertainty[16:24, 28:36] = 1
@@ -90,7 +90,7 @@ def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
     assert found.center == (79.5, 127.5)
 
 
-def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
+def test_a_region_unlike_the_annotations_ranks_first():
     target = np.full((40, 160), UNLABELED, np.int16)
     target[20, 10] = 1
     uncertainty, features = np.zeros((40, 160)), np.zeros((1, 40, 160))
@@ -101,7 +101,7 @@ def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
     assert overlap(second, SuggestedRegion((), (0, 40), (40, 80), 0))
 
 
-def test_of_two_places_the_one_that_more_places_look_like_comes_first():
+def test_a_representative_region_ranks_first():
     target = np.full((40, 240), UNLABELED, np.int16)
     uncertainty, features = np.zeros((40, 240)), np.zeros((1, 40, 240))
     uncertainty[:, :40] = 0.55
@@ -113,7 +113,7 @@ def test_of_two_places_the_one_that_more_places_look_like_comes_first():
     assert second.columns == (0, 40)  # the others are told by the first
 
 
-def test_what_places_look_like_may_be_coarse_and_fine_at_once():
+def test_features_may_have_several_resolutions():
     target = np.full((64, 64), UNLABELED, np.int16)
     rng = np.random.default_rng(0)
     fine, coarse, uncertainty = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
@@ -134,7 +134,7 @@ def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
     assert overlap(found[0], SuggestedRegion((), (64, 128), (96, 160), 0))
 
 
-def test_slices_are_ranked_by_what_was_suggested_in_them():
+def test_slices_are_ranked_by_their_best_region():
     target = np.full((64, 64), UNLABELED, np.int16)
     stack = [
         UncertainSlice((z,), np.full((64, 64), level), target) for z, level in enumerate((0.3, 0.9))
@@ -146,7 +146,7 @@ def test_slices_are_ranked_by_what_was_suggested_in_them():
     assert best_slices([]) == []
 
 
-def test_a_square_has_pixels():
+def test_an_empty_region_size_is_refused():
     with pytest.raises(ValueError, match="1 at least"):
         suggest_regions([], 0)
 
@@ -163,13 +163,13 @@ def test_positions_are_spread_evenly_from_end_to_end(count, most):
         assert steps.max() - steps.min() <= 1
 
 
-def test_no_position_is_refused():
+def test_zero_positions_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         evenly_spaced(3, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
-def test_places_come_slice_by_slice(drawn):
+def test_regions_are_grouped_by_slice(drawn):
     found = [
         SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), score)
         for n, (z, score) in enumerate(drawn)
@@ -188,7 +188,7 @@ def test_places_come_slice_by_slice(drawn):
 
 @settings(deadline=None)
 @given(st.lists(uncertain_slices(), max_size=3), st.integers(4, 40))
-def test_slices_may_come_one_by_one(slices, size):
+def test_slices_can_be_added_one_by_one(slices, size):
     alike = [
         UncertainSlice((n,), drawn.uncertainty, drawn.target) for n, drawn in enumerate(slices)
     ]

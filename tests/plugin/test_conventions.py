@@ -38,7 +38,7 @@ def choose_scope(panel, name):
     scope.setCurrentIndex(scope.findData(name))
 
 
-def test_taking_a_detail_back_brings_everything_back(panel):
+def test_reverting_an_override_restores_the_checkpoint(panel):
     """Toggling the inputs must not leave other preprocessing behind."""
     before = panel.session.checkpoint
     panel.model.controller.override({"input_channels": 1})
@@ -52,7 +52,7 @@ def test_taking_a_detail_back_brings_everything_back(panel):
     assert panel.session.checkpoint is before
 
 
-def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, run, nuclei):
+def test_objects_of_a_stack_are_counted_once_and_have_unique_numbers(viewer, dock, run, nuclei):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
     panel.segment.panel._separate.setChecked(True)
@@ -74,7 +74,9 @@ def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, ru
     assert sum(map(len, per_slice)) == len(set.union(*per_slice)) == 5 * count
 
 
-def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, monkeypatch):
+def test_a_job_stopped_early_leaves_no_labels_of_the_previous_run(
+    viewer, dock, run, nuclei, monkeypatch
+):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
     panel.segment.panel._separate.setChecked(True)
@@ -94,7 +96,7 @@ def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, mo
     assert not layer.data[1:].any()
 
 
-def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(panel, run):
+def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_unchanged(panel, run):
     keep = panel.segment.panel._advanced._probabilities
     keep.setChecked(True)
     run(panel)
@@ -123,7 +125,7 @@ def test_a_failed_first_run_leaves_no_empty_layer(panel, run, monkeypatch):
     assert len(results(panel)) == 1
 
 
-def test_a_device_that_is_missing_turns_the_button_off(panel):
+def test_a_missing_device_disables_the_button(panel):
     device = panel.segment.panel.device
     device.setCurrentIndex(device.findData("cuda"))
     device.show_choices((DeviceChoice("cuda", "CUDA", "no driver"), DeviceChoice("cpu", "CPU")))
@@ -140,7 +142,7 @@ def test_the_same_layer_is_updated_after_the_dock_was_closed_and_opened(panel, v
     assert len(results(again)) == 1
 
 
-def test_replaced_data_is_noticed(panel, nuclei):
+def test_replaced_data_updates_the_axes(panel, nuclei):
     layer = panel.viewer.layers["nuclei"]
     layer.data = np.stack([nuclei] * 7)
     axes = panel.segment.panel._axes
@@ -149,7 +151,7 @@ def test_replaced_data_is_noticed(panel, nuclei):
     assert panel.context.image_input.options.scope == "slice"
 
 
-def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
+def test_a_result_that_exceeds_memory_is_refused_before_the_job_starts(viewer, dock):
     panel = dock(viewer)
     huge = da.zeros((200_000, 30_000, 30_000), dtype=np.uint8, chunks=(1, 30_000, 30_000))
     layer = Image(huge[:, :64, :64], name="huge", contrast_limits=(0, 1))
@@ -161,7 +163,7 @@ def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
         napari_emcad.segment(huge, checkpoint, axes="ZYX")
 
 
-def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
+def test_a_long_layer_name_does_not_widen_the_panel(viewer, dock, run, nuclei):
     viewer.add_image(nuclei, name="20240501_experiment_mouse_03_cortex_DAPI_GFP_60x_" * 4)
     panel = dock(viewer)
     before = panel.minimumSizeHint().width()
@@ -170,7 +172,7 @@ def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
     assert panel.minimumSizeHint().width() <= before
 
 
-def test_the_open_file_is_always_the_one_that_is_shown(panel, finish, tmp_path, monkeypatch):
+def test_the_combo_box_shows_the_open_file(panel, finish, tmp_path, monkeypatch):
     choice = panel.model.panel._choice
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(panel.session.checkpoint, path)
@@ -197,7 +199,7 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
     assert panel.job_bar.message == ""
 
 
-def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
+def test_an_error_message_is_shown_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
     said, answers = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
@@ -215,7 +217,7 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
     assert said
 
 
-def test_markup_in_a_title_is_shown_as_it_is(panel):
+def test_markup_in_a_title_is_shown_as_plain_text(panel):
     panel.session.open(panel.session.checkpoint.override(title="<b>T</b>", description="<i>d</i>"))
     assert panel._title.textFormat() == Qt.TextFormat.PlainText
     assert panel.model.panel._description.textFormat() == Qt.TextFormat.PlainText

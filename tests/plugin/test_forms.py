@@ -68,7 +68,7 @@ def test_the_pseudo_label_teacher_round_trips(qapp, teacher):
     assert form.value().config.teacher == teacher
 
 
-def test_starting_from_nothing_selects_its_own_preset(qapp):
+def test_random_initial_weights_select_their_own_preset(qapp):
     form = TrainForm()
     usual, fresh = PRESETS["scribbles"], PRESETS["scribbles-from-nothing"]
     choose(form._start, "nothing")

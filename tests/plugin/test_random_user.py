@@ -310,7 +310,7 @@ def check(panel, splits):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
+def test_random_actions_raise_no_error_and_keep_the_panel_consistent(
     viewer, dock, qtbot, images, splits, seed
 ):
     for name in ("flat", "within"):

@@ -73,7 +73,7 @@ def stack(viewer, dock, nuclei):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeypatch, error):
+def test_an_error_in_the_job_enables_the_button_again(panel, finish, qtbot, monkeypatch, error):
     """H1, H20: whatever is raised, the strip closes, the reason is said, the next run works."""
     with monkeypatch.context() as broken:
 
@@ -93,7 +93,9 @@ def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeyp
     assert results(panel)[0].data.any()
 
 
-def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeypatch, nuclei):
+def test_out_of_memory_is_reported_and_smaller_patches_are_used(
+    panel, finish, qtbot, monkeypatch, nuclei
+):
     """H14: smaller pieces are tried, the result is whole, the user reads what was done."""
     answers = PvtEmcad.predict
 
@@ -175,7 +177,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
+def test_closing_during_a_job_ends_it(stack, viewer, qtbot, gate, how):
     """H5: the window does not wait for the batch, which lasts until the gate is opened."""
     click(qtbot, stack)
     thread = stack.runner._job.thread
@@ -194,7 +196,9 @@ def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
     qtbot.wait(50)
 
 
-def test_source_and_result_renamed_reordered_and_hidden_mid_job(panel, finish, qtbot, gate, nuclei):
+def test_layers_may_be_renamed_reordered_and_hidden_during_the_job(
+    panel, finish, qtbot, gate, nuclei
+):
     """H7: layers are held, not looked up by name."""
     source = panel.viewer.layers["nuclei"]
     click(qtbot, panel)
@@ -208,7 +212,7 @@ def test_source_and_result_renamed_reordered_and_hidden_mid_job(panel, finish, q
     assert len(panel.viewer.layers) == 2
 
 
-def test_source_deleted_mid_job(panel, finish, qtbot, gate, nuclei):
+def test_the_image_may_be_deleted_during_the_job(panel, finish, qtbot, gate, nuclei):
     """H7: the job has what it needs."""
     click(qtbot, panel)
     panel.viewer.layers.remove("nuclei")
@@ -217,7 +221,7 @@ def test_source_deleted_mid_job(panel, finish, qtbot, gate, nuclei):
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
 
 
-def test_result_deleted_mid_job_comes_back_when_it_is_done(panel, finish, qtbot, gate, nuclei):
+def test_a_result_deleted_during_the_job_is_added_again(panel, finish, qtbot, gate, nuclei):
     """H7: a finished result is never delivered into nothing."""
     click(qtbot, panel)
     panel.viewer.layers.remove(results(panel)[0])
@@ -226,7 +230,7 @@ def test_result_deleted_mid_job_comes_back_when_it_is_done(panel, finish, qtbot,
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
 
 
-def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gate, nuclei):
+def test_a_result_belongs_to_its_image_and_model(panel, finish, qtbot, gate, nuclei):
     """H8: another image and another model in the meantime change nothing."""
     click(qtbot, panel)
     other = panel.viewer.add_image(255 - nuclei[::-1], name="other")
@@ -240,7 +244,7 @@ def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gat
     np.testing.assert_array_equal(layer.data, headless(nuclei))
 
 
-def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
+def test_the_result_of_a_slice_does_not_follow_the_slider(stack, finish, qtbot, gate):
     """H8: turning the slider mid-job does not move the result."""
     panel = stack
     panel.segment.panel._scope.setCurrentIndex(panel.segment.panel._scope.findData("slice"))
@@ -253,7 +257,7 @@ def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
     assert layer.data.any(axis=(1, 2)).nonzero()[0].tolist() == [1]
 
 
-def test_late_answers_of_a_job_given_up_reach_nobody(panel):
+def test_late_events_of_an_abandoned_job_are_ignored(panel):
     """H8: only the ticket that counts is heard."""
     session = panel.session
     heard = []
@@ -264,7 +268,7 @@ def test_late_answers_of_a_job_given_up_reach_nobody(panel):
     assert heard == []
 
 
-def test_labels_wider_than_the_layer_widen_it(panel, finish, qtbot):
+def test_large_labels_widen_the_data_type_of_the_layer(panel, finish, qtbot):
     """H11: numpy would wrap 70,000 in uint16 in silence."""
     panel.segment.panel._separate.setChecked(True)
     click(qtbot, panel)
@@ -315,7 +319,7 @@ def _odd_images():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:napari|numpy")
-def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
+def test_unusual_images_give_the_result_of_the_python_function(viewer, dock, finish, qtbot):
     """H28."""
     panel = dock(viewer)
     for name, image in _odd_images().items():
@@ -329,7 +333,7 @@ def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
         np.testing.assert_array_equal(found, headless(image, axes="YX"), err_msg=name)
 
 
-def test_a_thread_without_listeners_ends_quietly(qtbot):
+def test_an_abandoned_thread_ends_without_further_events(qtbot):
     """H5: a job given up says nothing more, and ends at its next step."""
     steps, heard = [], []
 

@@ -40,7 +40,7 @@ def test_napari_starts_and_the_dock_opens_with_the_bundled_model_without_torch()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Mesa's LLVM is Linux's")
-def test_torchs_companions_load_beside_a_canvas():
+def test_triton_and_timm_load_after_a_canvas_was_drawn():
     """H25: without the preload the process dies when timm is imported after a canvas was drawn."""
     said = run(
         """
@@ -63,7 +63,7 @@ def test_torchs_companions_load_beside_a_canvas():
 
 
 @pytest.mark.parametrize("end", ["viewer.close()", "QApplication.instance().quit()"])
-def test_closing_napari_mid_job_ends_the_process(end):
+def test_closing_napari_during_a_job_ends_the_process(end):
     """H5: the process ends after the current batch of a job that would take minutes.
 
     It is measured in CPU time, which does not depend on other work of the machine.

@@ -73,7 +73,7 @@ def shown(labels):
         max_size=12,
     ),
 )
-def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits):
+def test_edits_share_one_array_across_channels_and_can_be_undone(order, edits):
     """Brush, bucket, polygon and direct writes, in as many dimensions as napari paints in."""
     axes = "".join(order)
     sizes = dict(zip("ZCYX", (3, 2, 12, 14), strict=True))
@@ -111,7 +111,7 @@ def test_whatever_is_painted_is_in_the_one_memory_and_can_be_undone(order, edits
         assert np.array_equal(labels.data, broadcast_channels(numbers, axes, image.data.shape))
 
 
-def test_a_stroke_is_on_its_slice_whichever_channel_is_shown(channels_within, qtbot):
+def test_a_stroke_is_on_its_slice_in_every_channel(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     labels, image = annotation(panel), viewer.layers["cells"]
     assert labels.ndim == image.ndim
@@ -153,7 +153,7 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
     assert not numbers.any()
 
 
-def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make_napari_viewer):
+def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make_napari_viewer):
     """H23."""
     panel = channels_within
     stroke(panel, 1, (1, 1, 24, 30))
@@ -176,7 +176,7 @@ def test_channels_are_kept_once_and_come_back(channels_within, qtbot, dock, make
     assert pair.labels.data[0, 0, 50, 50] == 1
 
 
-def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbot):
+def test_a_duplicated_annotation_shares_its_values_across_channels(channels_within, qtbot):
     """napari's Duplicate layer copies the numbers of every channel."""
     panel, viewer = channels_within, channels_within.viewer
     stroke(panel, 1, (1, 1, 24, 30))
@@ -203,7 +203,9 @@ def test_a_copy_of_an_annotation_shares_its_channels_again(channels_within, qtbo
     assert "its channels hold different values" in panel.teach.panel._reason.text()
 
 
-def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_within, qtbot):
+def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable(
+    channels_within, qtbot
+):
     """napari shows other slices of it than of its image."""
     panel, viewer = channels_within, channels_within.viewer
     viewer.layers.remove(annotation(panel))
@@ -227,7 +229,7 @@ def test_a_layer_without_the_channels_is_learned_and_not_painted_on(channels_wit
         ((96, 129), "the image 96 × 129"),
     ],
 )
-def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
+def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     viewer, tiny, qtbot, nuclei, other, said
 ):
     """H7, H8: nothing is learned on pixels that were not painted on."""
@@ -266,7 +268,7 @@ def test_an_image_whose_data_is_replaced_is_told_and_not_learned(
     assert len(panel.session.versions) == 2
 
 
-def test_one_image_that_changed_leaves_the_others_to_train_once_it_is_unticked(
+def test_the_other_images_can_be_trained_on_once_a_changed_one_is_disabled(
     viewer, tiny, qtbot, nuclei
 ):
     for name in ("one", "two"):
@@ -311,7 +313,7 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
             assert len(kept["places"]) == count
 
 
-def test_an_annotation_of_channels_that_come_first_has_none(nuclei):
+def test_an_annotation_has_no_leading_channel_axis(nuclei):
     labels = new_annotation(Image(np.stack([nuclei] * 2)), "CYX")
     assert labels.data.shape == nuclei.shape
 
@@ -323,7 +325,7 @@ def training_and_validation_pixels(record):
     return learned, np.any([patch.validation_target() >= 0 for patch in patches], axis=0)
 
 
-def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ(
+def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
     viewer, tiny, qtbot, nuclei
 ):
     """H18."""
@@ -355,7 +357,9 @@ def test_two_annotations_of_an_image_hold_out_the_same_and_say_where_they_differ
 
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
-def test_what_was_learned_is_not_held_out_once_layers_come_back(viewer, tiny, qtbot, nuclei, how):
+def test_training_pixels_are_never_held_out_after_layers_are_added_again(
+    viewer, tiny, qtbot, nuclei, how
+):
     """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
@@ -393,7 +397,7 @@ def choose_meaning(panel, meaning):
     box.activated.emit(box.currentIndex())
 
 
-def test_a_mask_of_0_and_255_becomes_strokes_of_background_and_is_told(viewer, tiny, qtbot, nuclei):
+def test_a_mask_of_0_and_255_used_as_scribbles_makes_255_background(viewer, tiny, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     mask = (nuclei > 100).astype(np.uint8) * 255
@@ -417,7 +421,7 @@ def rename(panel, k, name):
     panel.teach.panel.classes._rows.item(k, 1).setText(name)
 
 
-def test_an_error_about_a_name_leaves_with_the_next_name_that_does(panel, qtbot):
+def test_an_error_about_a_class_name_is_cleared_by_the_next_valid_name(panel, qtbot):
     press(qtbot, panel.teach.panel._new)
     press(qtbot, panel.teach.panel.classes._add)
     rename(panel, 2, "Nucleus\n")
@@ -462,7 +466,7 @@ def with_strokes(viewer, tiny, qtbot, nuclei):
 
 
 @pytest.mark.parametrize("by", ["key", "button", "update"])
-def test_a_training_takes_the_place_of_the_prediction_after_one(
+def test_a_training_replaces_the_running_prediction(
     viewer, tiny, qtbot, nuclei, predictions_wait, by
 ):
     """Alt+T right after a training begins another one, whatever is being predicted."""
@@ -484,7 +488,7 @@ def test_a_training_takes_the_place_of_the_prediction_after_one(
     assert panel.session.running is None
 
 
-def test_what_a_training_has_to_wait_for_is_said(viewer, tiny, qtbot, nuclei, predictions_wait):
+def test_the_job_that_a_training_waits_for_is_named(viewer, tiny, qtbot, nuclei, predictions_wait):
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     ticket = panel.session.begin("Segmenting nuclei")
     panel.teach.training.train()
@@ -522,7 +526,7 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     return panel
 
 
-def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge, qtbot):
+def test_a_result_that_exceeds_memory_is_predicted_in_the_annotated_part(huge, qtbot):
     """H13."""
     viewer, labels, image = huge.viewer, annotation(huge), huge.viewer.layers["huge"]
     corner = labels.metadata["napari-emcad"]["corner"]
@@ -551,7 +555,7 @@ def test_a_result_that_exceeds_memory_is_predicted_where_its_annotation_is(huge,
     assert np.array_equal(now[~free], before[index][~free])
 
 
-def test_a_training_without_a_prediction_says_why(huge, qtbot):
+def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
     huge.viewer.dims.set_current_step(0, 0)
     said = []
     say = huge.runner.show_message
@@ -596,7 +600,7 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
         assert rule.class_of(int(annotation(panel).selected_label)) == k
 
 
-def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
+def test_suggestions_read_the_annotations_of_the_slice(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
     stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
@@ -609,7 +613,7 @@ def test_suggestions_know_what_is_painted_on_the_slice(channels_within, qtbot):
         assert (target == 1).any() == (z == 1)
 
 
-def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbot, nuclei):
+def test_a_combo_box_keeps_its_image_when_layers_are_renamed(viewer, tiny, qtbot, nuclei):
     """magicgui goes by names: the panel would show one image and read another."""
     one = viewer.add_image(nuclei, name="one")
     other = viewer.add_image(np.stack([nuclei] * 6), name="other")
@@ -631,7 +635,7 @@ def test_a_combo_box_keeps_its_image_when_names_change_places(viewer, tiny, qtbo
     assert annotation(panel).ndim == 2
 
 
-def test_an_annotation_of_objects_may_have_classes_beside_them(viewer, tiny, qtbot, nuclei):
+def test_a_class_may_be_added_beside_an_annotation_of_objects(viewer, tiny, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)

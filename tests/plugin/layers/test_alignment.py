@@ -74,7 +74,7 @@ def test_coarse_levels_are_shifted_by_half_a_pixel(factor):
     np.testing.assert_allclose(place["translate"], 0.5 * (factor - 1) / 2)
 
 
-def test_a_result_follows_an_image_that_was_moved(panel, finish):
+def test_a_result_takes_the_new_transform_of_its_image(panel, finish):
     panel.segment.controller.run()
     finish(panel)
     image = panel.viewer.layers["nuclei"]
@@ -87,7 +87,7 @@ def test_a_result_follows_an_image_that_was_moved(panel, finish):
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
 
 
-def test_slices_follow_their_slider_if_channels_come_after_them(viewer, dock, finish, nuclei):
+def test_slices_follow_their_slider_with_an_inner_channel_axis(viewer, dock, finish, nuclei):
     """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
     dim = (nuclei * 0.5).astype(np.uint8)
     planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]

@@ -341,7 +341,7 @@ def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, shown, qtbot)
     )
 
 
-def test_an_image_outside_of_the_screen_has_no_visible_part(panel, shown, qtbot):
+def test_an_image_outside_the_canvas_has_no_visible_part(panel, shown, qtbot):
     scope = panel.stages.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])

@@ -161,7 +161,7 @@ def test_a_removed_image_has_no_regions(large, qtbot, finish):
     assert "image" in large.job_bar._message.text()
 
 
-def test_a_window_of_paint_is_that_of_the_whole_slice():
+def test_a_window_of_annotations_equals_that_part_of_the_slice():
     labels = np.zeros((3, 40, 30), np.uint8)
     labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
     slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
@@ -224,7 +224,7 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     assert viewer.dims.current_step[0] == visited[-1]
 
 
-def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
+def test_the_whole_stack_can_be_chosen_for_stacks_only(uneven, qtbot, finish, nuclei):
     panel, stages = uneven, uneven.stages.panel
     choose_stack(panel)
     assert stages.suggest._range.isVisibleTo(stages)
@@ -239,7 +239,7 @@ def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuc
     assert panel.stages.suggesting._current.search.slices.scope.index == ()
 
 
-def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
+def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish, monkeypatch):
     panel, answers, seen = uneven, PvtEmcad.forward_intermediates, []
 
     def forward_intermediates(self, x):
@@ -259,7 +259,7 @@ def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, m
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
-def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, error):
+def test_an_error_enables_the_button_again(uneven, qtbot, finish, monkeypatch, error):
     """H1, H20."""
     with monkeypatch.context() as broken:
 

@@ -151,7 +151,7 @@ def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotatio
     assert "temperature" in panel.stages.panel._status.text()
 
 
-def test_what_is_missing_is_said(panel_with_annotation, qtbot):
+def test_missing_requirements_of_calibration_are_shown(panel_with_annotation, qtbot):
     panel = panel_with_annotation
     panel.stages.calibrating.show()
     assert "Teach tab" in box(panel).shown_text
@@ -174,7 +174,7 @@ def test_what_is_missing_is_said(panel_with_annotation, qtbot):
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
 
 
-def test_stop_and_errors_leave_doubt_as_it_was(panel_with_annotation, qtbot, monkeypatch):
+def test_stop_and_errors_leave_the_temperature_unchanged(panel_with_annotation, qtbot, monkeypatch):
     """H1, H20."""
     panel = panel_with_annotation
     draw_strokes(panel, qtbot)
@@ -202,9 +202,7 @@ def test_stop_and_errors_leave_doubt_as_it_was(panel_with_annotation, qtbot, mon
     assert panel.session.calibration is not None
 
 
-def test_a_panel_that_is_opened_again_knows_the_temperature(
-    panel_with_annotation, qtbot, viewer, dock
-):
+def test_a_reopened_panel_keeps_the_temperature(panel_with_annotation, qtbot, viewer, dock):
     panel = panel_with_annotation
     draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
@@ -217,9 +215,7 @@ def test_a_panel_that_is_opened_again_knows_the_temperature(
     assert again.session.temperature == found.temperature
 
 
-def test_closing_the_dock_while_it_calibrates_ends_it(
-    panel_with_annotation, qtbot, viewer, monkeypatch
-):
+def test_closing_the_dock_ends_a_calibration(panel_with_annotation, qtbot, viewer, monkeypatch):
     """H5."""
     panel, answers, opened = (
         panel_with_annotation,
@@ -246,7 +242,7 @@ def test_closing_the_dock_while_it_calibrates_ends_it(
 
 @pytest.mark.parametrize("ink", ["#f0f1f2", "#3b3a39"])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
+def test_the_plot_draws_a_dot_per_bin_in_any_theme(qtbot, ink, classes):
     random = np.random.default_rng(0)
     logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
     said = class_probabilities(logits).argmax(0)
@@ -288,7 +284,9 @@ def shown_hint(panel):
     return panel.teach.panel.versions.hint
 
 
-def test_versions_say_whether_strokes_help(panel_with_annotation, qtbot, monkeypatch):
+def test_the_version_list_shows_whether_more_strokes_help(
+    panel_with_annotation, qtbot, monkeypatch
+):
     panel = panel_with_annotation
     panel._tabs.setCurrentWidget(panel.teach.panel)
     assert shown_hint(panel) == ""
@@ -327,7 +325,7 @@ def test_versions_say_whether_strokes_help(panel_with_annotation, qtbot, monkeyp
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
-def test_no_training_is_lost_because_doubt_cannot_be_told(
+def test_an_error_in_the_uncertainty_does_not_lose_the_training(
     panel_with_annotation, qtbot, monkeypatch, error
 ):
     panel = panel_with_annotation

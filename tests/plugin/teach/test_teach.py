@@ -58,7 +58,7 @@ def gate(monkeypatch):
     opened.set()
 
 
-def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_path):
+def test_strokes_train_a_version_that_segment_uses(teach, qtbot, tmp_path):
     before = teach.session.checkpoint
     strokes(teach, qtbot)
     train(teach, qtbot)
@@ -80,7 +80,7 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     assert saved.history[-1]["event"] == "trained on 1 slice"
 
 
-def test_the_table_counts_what_was_painted(teach, qtbot):
+def test_the_table_counts_annotated_pixels(teach, qtbot):
     strokes(teach, qtbot, 2)
     record = teach.session.project.record
     labels = annotation(teach).data
@@ -90,7 +90,7 @@ def test_the_table_counts_what_was_painted(teach, qtbot):
     assert rows.item(1, 2).text() == f"{record.pixel_counts[1]:,}"
 
 
-def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
+def test_a_click_on_a_class_selects_layer_label_and_brush(teach, qtbot):
     labels = annotation(teach)
     teach.viewer.layers.selection.active = teach.viewer.layers["nuclei"]
     labels.visible, labels.mode = False, "pan_zoom"
@@ -105,7 +105,7 @@ def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
     assert rows.currentRow() == 0
 
 
-def test_the_button_says_what_is_missing(panel, qtbot):
+def test_the_reason_names_what_training_needs(panel, qtbot):
     said = panel.teach.panel._reason
     panel.teach.view.show()
     assert "annotation layer" in said.text()
@@ -121,7 +121,7 @@ def test_the_button_says_what_is_missing(panel, qtbot):
     assert "second class" in panel.teach.panel._score.text()
 
 
-def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
+def test_cancel_adds_no_version_and_stop_keeps_the_best_epoch(teach, qtbot, gate):
     strokes(teach, qtbot)
     teach.teach.panel.form._steps.setValue(500)
     before = teach.session.checkpoint
@@ -142,7 +142,7 @@ def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
 @pytest.mark.parametrize(
     "error", [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()]
 )
-def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, error):
+def test_an_error_in_the_training_loop_enables_the_buttons_again(teach, qtbot, monkeypatch, error):
     """H1, H20."""
     strokes(teach, qtbot)
     with monkeypatch.context() as broken:
@@ -160,7 +160,7 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
     assert len(teach.session.versions) == 2
 
 
-def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, monkeypatch):
+def test_training_runs_in_another_thread_and_the_window_stays_responsive(teach, qtbot, monkeypatch):
     """H2, H3, H4."""
     strokes(teach, qtbot)
     threads, learn = set(), Trainer.step
@@ -181,7 +181,7 @@ def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, mo
 
 
 @pytest.mark.slow
-def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
+def test_ten_trainings_leave_no_network_in_memory(teach, qtbot):
     """H15, H16."""
     before = networks()
     strokes(teach, qtbot)
@@ -193,7 +193,7 @@ def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
 
 
 @pytest.mark.parametrize("which", ["image", "annotation", "prediction"])
-def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
+def test_a_layer_may_be_removed_during_training(teach, qtbot, gate, which):
     """H7."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
@@ -211,7 +211,7 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     assert (teach.teach.annotating.pair is None) == (which != "prediction")
 
 
-def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
+def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, gate):
     """H7."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
@@ -225,7 +225,7 @@ def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
     assert next(iter(teach.session.project.entries.values())).name == "renamed"
 
 
-def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
+def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
     """H5, H26: the job ends after its step and nothing of it stays."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
@@ -238,7 +238,9 @@ def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
     assert len(session.versions) == 1
 
 
-def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_viewer, nuclei):
+def test_closing_one_of_two_windows_closes_its_autosave_folder(
+    dock, qtbot, make_napari_viewer, nuclei
+):
     """H5, H23: what was closed on purpose is not offered as if it were lost."""
     make_napari_viewer()
     viewer = make_napari_viewer(show=True)
@@ -257,7 +259,7 @@ def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_
     assert panel.session.running is None
 
 
-def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
+def test_a_reopened_panel_finds_its_annotations(teach, qtbot, dock):
     viewer = teach.viewer
     strokes(teach, qtbot)
     viewer.window.remove_dock_widget(teach.parent())
@@ -268,7 +270,7 @@ def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     assert again.teach.annotating.pair.labels is stroke_layer
 
 
-def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
+def test_live_mode_learns_new_strokes_and_keeps_its_trainer(teach, qtbot):
     before = networks()
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
@@ -290,7 +292,7 @@ def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
     assert networks() <= before
 
 
-def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
+def test_train_waits_for_a_running_update(teach, qtbot, gate):
     gate.set()
     strokes(teach, qtbot)
     gate.clear()
@@ -320,7 +322,7 @@ def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
     wait_until_idle(teach, qtbot)
 
 
-def test_another_model_takes_the_tutor_away(teach, qtbot):
+def test_opening_another_model_replaces_the_live_trainer(teach, qtbot):
     """H8: an update never goes on from a model that is not open any more."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._update)
@@ -358,7 +360,7 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
 
 
-def test_a_removed_class_leaves_its_paint(teach, qtbot):
+def test_removing_a_class_changes_no_label(teach, qtbot):
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
     stroke(teach, 2, BACKGROUND[2])
@@ -371,7 +373,7 @@ def test_a_removed_class_leaves_its_paint(teach, qtbot):
     assert set(teach.session.project.record.pixel_counts) == {0, 1}
 
 
-def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
+def test_a_removed_class_is_neither_painted_nor_copied(teach, qtbot):
     """H12: nobody paints, or copies, what counts no more."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
@@ -389,7 +391,7 @@ def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
     assert set(labels.data[copied]) == {1}
 
 
-def test_a_prediction_cannot_be_painted_on_and_can_be_corrected(teach, qtbot):
+def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
     """H10, H12."""
     strokes(teach, qtbot)
     train(teach, qtbot)
@@ -421,7 +423,7 @@ def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
     assert panel.session.project.record.held_out_counts
 
 
-def test_objects_are_one_class(panel, qtbot, nuclei):
+def test_numbered_objects_are_one_class(panel, qtbot, nuclei):
     from scipy import ndimage
 
     numbered, _ = ndimage.label(nuclei > 100)
@@ -440,7 +442,7 @@ def test_a_layer_of_another_size_is_refused(panel, qtbot):
     assert not panel.session.project.entries
 
 
-def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
+def test_an_annotation_of_a_removed_image_is_refused_for_another_size(teach, qtbot, nuclei):
     labels = annotation(teach)
     teach.viewer.layers.remove("nuclei")
     teach.viewer.add_image(nuclei[:50, :60], name="smaller")
@@ -449,7 +451,7 @@ def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, q
     assert not teach.session.project.entries
 
 
-def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtbot, nuclei):
+def test_a_read_only_layer_is_used_for_training_but_is_not_editable(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
     mine = panel.viewer.add_labels(mask, name="mine")
@@ -465,7 +467,7 @@ def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtb
     assert "read-only" in panel.job_bar.message
 
 
-def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, nuclei):
+def test_classes_are_painted_on_the_chosen_image_only(teach, qtbot, nuclei):
     """H12."""
     other = teach.viewer.add_image(nuclei, name="other")
     teach.context.image_input.set_layer(other)
@@ -477,7 +479,7 @@ def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, 
     assert teach.teach.annotating.pair.image.name == "nuclei"
 
 
-def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
+def test_a_label_without_a_class_is_reported(teach, qtbot):
     annotation(teach).data[10:14, 10:30] = 9
     annotation(teach).refresh()
     wait_until_idle(teach, qtbot)
@@ -492,7 +494,7 @@ def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
 
 
 @pytest.mark.parametrize("odd", ["nan", "constant", "bool"])
-def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
+def test_unusual_images_can_be_trained_on(viewer, dock, qtbot, nuclei, odd):
     """H28."""
     images = {
         "nan": np.where(nuclei > 100, np.nan, nuclei.astype(np.float32)),
@@ -512,7 +514,7 @@ def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
     assert len(panel.session.versions) == 2
 
 
-def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
+def test_a_stack_is_trained_on_its_annotated_slices(viewer, dock, qtbot, nuclei):
     stack = np.stack([nuclei] * 4)
     turned = [[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]]
     viewer.add_image(
@@ -537,7 +539,7 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
 
 
-def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbot, monkeypatch):
+def test_a_huge_image_gets_an_annotation_of_its_visible_part(viewer, dock, qtbot, monkeypatch):
     """H13."""
     for module in ("layer", "fit"):
         monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 200)
@@ -559,7 +561,9 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     assert columns.min() >= corner[1]
 
 
-def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, dock, qtbot, nuclei):
+def test_channels_are_chosen_again_for_another_model_and_annotations_stay(
+    viewer, dock, qtbot, nuclei
+):
     viewer.add_image(np.stack([nuclei] * 5), name="five", axis_labels=("c", "y", "x"))
     panel = dock(viewer)
     panel.teach.panel.form._steps.setValue(1)
@@ -584,7 +588,7 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
     assert panel.session.versions.current.how == "trained"
 
 
-def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuclei):
+def test_enabled_images_are_trained_on_together(viewer, dock, qtbot, nuclei):
     for name in ("one", "two"):
         viewer.add_image(nuclei, name=name)
     panel = dock(viewer)
@@ -602,7 +606,9 @@ def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuc
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
 
-def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, make_napari_viewer):
+def test_autosaved_work_is_offered_after_a_crash_and_restored(
+    teach, qtbot, dock, make_napari_viewer
+):
     """H23."""
     strokes(teach, qtbot)
     train(teach, qtbot)
@@ -624,7 +630,7 @@ def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, ma
     assert not again.recovery.recoveries
 
 
-def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
+def test_an_added_class_is_restored_once_no_job_runs(
     teach, qtbot, dock, make_napari_viewer, nuclei
 ):
     """H23: the model is brought back first, then the classes of what was painted."""
@@ -653,7 +659,7 @@ def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
     assert not again.recovery.recoveries
 
 
-def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
+def test_a_failed_autosave_is_tried_again(teach, qtbot, monkeypatch):
     stroke(teach, 1, OBJECT_STARTS[0])
     wait_until_idle(teach, qtbot)
     folder_type = type(teach.autosave._folder)
@@ -671,7 +677,7 @@ def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
     assert list(teach.autosave._folder.folder.glob("paint-*"))
 
 
-def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
+def test_a_version_keeps_its_base_checkpoint_with_overrides(teach, qtbot):
     strokes(teach, qtbot)
     assert teach.teach.training._task()[0].base is None
     teach.session.override(zoom=1.0)
@@ -686,7 +692,7 @@ def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teac
     assert teach.teach.training._task()[0].base is None
 
 
-def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
+def test_compare_shows_a_version_in_its_own_layer(teach, qtbot):
     strokes(teach, qtbot)
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
@@ -699,7 +705,7 @@ def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
     assert teach.session.versions.current is not first
 
 
-def test_a_training_may_start_from_nothing(teach, qtbot):
+def test_training_from_random_weights(teach, qtbot):
     strokes(teach, qtbot)
     form, before = teach.teach.panel.form, teach.session.checkpoint
     form._start.setCurrentIndex(form._start.findData("nothing"))
@@ -712,7 +718,7 @@ def test_a_training_may_start_from_nothing(teach, qtbot):
     )
 
 
-def test_an_encoder_that_cannot_be_fetched_is_one_sentence(teach, qtbot, monkeypatch):
+def test_an_encoder_that_cannot_be_downloaded_gives_one_message(teach, qtbot, monkeypatch):
     """H24: offline it says what to do, and the next training works."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
