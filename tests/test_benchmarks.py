@@ -1,4 +1,4 @@
-"""Benchmarks run on any folder of images and tell their figures as one object."""
+"""Benchmarks run on any folder of images and print their figures as one JSON object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three images with rough labels, without an index."""
+    """Return a folder of three images with rough labels, without an index."""
     folder = tmp_path_factory.mktemp("data")
     for name in ("images", "labels"):
         (folder / name).mkdir()

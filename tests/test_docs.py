@@ -1,4 +1,4 @@
-"""The documentation tells of what is there."""
+"""The documentation agrees with the repository."""
 
 from __future__ import annotations
 

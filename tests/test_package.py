@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it costs, what it offers, what it contains."""
+"""The package: modules loaded by its import, public names, distribution and manifest."""
 
 from __future__ import annotations
 

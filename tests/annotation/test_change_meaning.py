@@ -1,4 +1,4 @@
-"""A layer whose numbers are said to mean something else is read by the label rule, and told."""
+"""A change of a layer's meaning gives a new label rule, and a reason to show the user."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_layer_without_255_needs_no_reason(meaning):
 
 @pytest.mark.parametrize("values", [(85, 170, 255), (127, 255), (128, 255), (64, 128, 191, 255)])
 def test_gray_levels_of_a_mask_are_classes_in_their_order(values):
-    """A mask that was made to be looked at is never taken for objects."""
+    """Masks stored as gray levels do not have the meaning objects."""
     labels = np.array([[0, *values]], np.uint8)
     found = detect_rule(value_counts(labels), 1)
     assert f"{values[0]} is class 1, {values[1]} is class 2" in found.reason

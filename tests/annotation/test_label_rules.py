@@ -1,4 +1,4 @@
-"""The label rule: what painted numbers mean, and that none is misread in silence."""
+"""Label rules: the class of a label value, and the detection of the rule of a layer."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_every_detected_rule_can_be_applied(values, classes):
 
 
 def mask_with_squares(*pieces, shape=(40, 40)):
-    """Return a mask with squares (value, row, column) of four pixels a side."""
+    """Return a mask with squares of 4 × 4 pixels, as (value, row, column)."""
     mask = np.zeros(shape, np.int64)
     for value, row, column in pieces:
         mask[row : row + 4, column : column + 4] = value

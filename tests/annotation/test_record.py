@@ -1,4 +1,4 @@
-"""What is held out is never trained on, whatever is painted, erased and painted over."""
+"""Held-out pixels are never trained on, whatever strokes are drawn, erased and redrawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def unlabeled():
 
 
 def with_strokes(target, k, first, count):
-    """Paint strokes of 2 × 2 pixels, apart from each other."""
+    """Draw separate strokes of 2 × 2 pixels of class k; return the target."""
     for i in range(first, first + count):
         y, x = divmod(i, 14)
         target[4 * y : 4 * y + 2, 4 * x : 4 * x + 2] = k
@@ -142,7 +142,7 @@ def test_pixels_are_counted_once_by_the_update(monkeypatch):
     st.booleans(),
 )
 def test_no_pixel_is_both_trained_on_and_held_out_after_any_edits(acts, masks, always):
-    """Two pages of one place are painted, erased, painted over, taken away and brought back."""
+    """Two patches of one image are annotated, erased, redrawn, removed and added again."""
     record, locations = Record(), {"a": "here", "b": "here"}
     targets, there = {"a": unlabeled(), "b": unlabeled()}, {"a", "b"}
     learned, validated = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
@@ -178,7 +178,7 @@ def test_no_pixel_is_both_trained_on_and_held_out_after_any_edits(acts, masks, a
 def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
     everything = np.full(SHAPE, 1, np.int16)
     record = Record()
-    for _ in range(HOLD_OUT_EVERY):  # each time another draw
+    for _ in range(HOLD_OUT_EVERY):  # every update draws again
         record = record.updated({"a": everything}).updated({"a": unlabeled()})
     assert not record.split_masks["a"].assigned().any()
     assert record.updated(

@@ -1,4 +1,4 @@
-"""Every painted pixel is on one page, at its place, whatever the axes and wherever labels begin."""
+"""Every annotated pixel is in one patch at its position, for any axes and label offset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_emcad.interactive.annotation_conflicts import conflict_message, merg
 
 @st.composite
 def scenes(draw):
-    """Return axes, the image's shape, and corner and shape of what can be painted."""
+    """Draw axes, image shape, and corner and shape of the annotation layer."""
     axes = "".join(draw(st.permutations(draw(st.sampled_from(["YX", "ZYX", "TZYX", "ZYXC"])))))
     sizes = {"C": 3} | {a: draw(st.integers(1, 3)) for a in "TZ"}
     sizes |= {a: draw(st.integers(1, 40)) for a in "YX"}
@@ -54,7 +54,7 @@ def test_every_annotated_pixel_is_in_one_patch_at_its_position(scene, block, see
 
 
 def annotations(numbers, names=("image", "image")):
-    """Return annotations of one image, or of several by other names."""
+    """Return annotations of one image, or of several with different names."""
     slices = as_slices(np.zeros(numbers[0].shape, np.uint8), 3, "ZYX"[-numbers[0].ndim :])
     return [
         AnnotatedImage(key, name, slices, labels, LabelRule(), image=name)

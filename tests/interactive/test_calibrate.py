@@ -1,4 +1,4 @@
-"""A temperature fitted to held-out paint, seen as a segmentation sees it."""
+"""Temperature scaling fitted to held-out pixels, with the predictions of `segment`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bundled():
 
 
 def cells(shape=(160, 224), seed=0):
-    """Return blurred, noisy discs, and where they are."""
+    """Return noisy discs and their mask."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     random = np.random.default_rng(seed)
     truth = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
@@ -44,7 +44,7 @@ def cells(shape=(160, 224), seed=0):
 
 
 def page_with_held_out_pixels(truth, key, classes=2, share=0.2, seed=1):
-    """Return a page on which pixels of each class are held out here and there."""
+    """Return a patch with randomly scattered held-out pixels of all classes."""
     random = np.random.default_rng(seed)
     rows, columns = (slice(*bounds) for bounds in (key.rows, key.columns))
     part = truth[rows, columns] % classes
@@ -54,7 +54,7 @@ def page_with_held_out_pixels(truth, key, classes=2, share=0.2, seed=1):
 
 
 def annotated_source(image, truth, checkpoint, axes="YX", patches=None):
-    """Return a source and a record of some pages of it, as rows, columns and index."""
+    """Return an annotated image and a record of its patches (index, rows, columns)."""
     slices = slices_for(image, checkpoint, axes)
     source = AnnotatedImage("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
     whole = ((), (0, slices.height), (0, slices.width))
@@ -82,7 +82,7 @@ def predict_held_out(checkpoint, source, record, given=CPU, **options):
 
 
 def expected(image, checkpoint, record, axes="YX"):
-    """Return the probabilities that `segment` has of the held-out pixels, ``(K, n)``."""
+    """Return the probabilities by `segment` of the held-out pixels, (K, N)."""
     said = napari_emcad.segment(
         image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
     ).probabilities
@@ -128,7 +128,7 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
 def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
-    """Percentiles are those of the slice, not of its dark end; edges see what is around."""
+    """Percentiles are those of the whole slice, and patch borders have their surroundings."""
     checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
     image, truth = cells((1000, 400))
     image[:500] //= 3
@@ -141,7 +141,7 @@ def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
 
 def test_doubled_logits_double_the_temperature(bundled):
     image, truth = cells()
-    truth = np.roll(truth, 3, 1)  # it is not always right
+    truth = np.roll(truth, 3, 1)  # some predictions are wrong
     source, record = annotated_source(image, truth, bundled)
     tensors = {
         name: 2 * tensor if name.startswith("heads.") else tensor
@@ -179,7 +179,7 @@ def test_progress_and_stop(bundled):
     flat, only = annotated_source(image, truth[0], bundled)
     fine = replace(CPU, tile=96)
     events = run_job(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
-    assert len({event.done for event in events}) > 4  # a single page tells of its tiles
+    assert len({event.done for event in events}) > 4  # a single patch reports its tiles
 
 
 def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
@@ -193,7 +193,7 @@ def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
 
 
 def _record(*counts):
-    """Return a record of (painted, held out) pixels of classes 0, 1, …"""
+    """Return a record with (annotated, held out) pixels of classes 0, 1, …"""
     target = np.full((1, 4096), UNLABELED, np.int16)
     kept, at = np.zeros((1, 4096), bool), 0
     for k, (painted, out) in enumerate(counts):

@@ -1,4 +1,4 @@
-"""Strokes are learned as suits how many there are."""
+"""Fine-tuning and live updates: settings by number of strokes, familiarity, held-out pixels."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def familiarity_of(task):
 
 
 def labels_with_strokes(strokes, values):
-    """Return 96 × 128 labels with so many strokes of each value."""
+    """Return 96 × 128 labels with a number of strokes per value."""
     labels = np.zeros((96, 128), np.uint8)
     for place in range(strokes):
         for row, value in enumerate(values):
@@ -58,7 +58,7 @@ def labels_with_strokes(strokes, values):
 
 
 def run_live_update(labels, config=CONFIG):
-    """Return what came of one live update."""
+    """Run one live update and return its result."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
@@ -134,7 +134,7 @@ def test_the_pseudo_label_teacher_depends_on_strokes_and_familiarity():
 
 
 def task_on(image, right):
-    """Return the task of one stroke of each class, which the bundled model has right or wrong."""
+    """Return a task of one stroke per class that the bundled model predicts right or wrong."""
     checkpoint = napari_emcad.bundled_checkpoint()
     numbers = np.zeros(image.shape, np.uint8)
     numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
@@ -145,7 +145,7 @@ def task_on(image, right):
 
 @pytest.fixture
 def nucleus():
-    """A bright disc on the dark, which the bundled model knows."""
+    """Return a bright disc on dark background, which the bundled model segments."""
     y, x = np.mgrid[:96, :128]
     return np.where((y - 62) ** 2 + (x - 70) ** 2 < 15**2, 200, 10).astype(np.uint8)
 
@@ -175,7 +175,7 @@ def test_familiarity_is_measured_with_the_opened_model(nucleus):
 
 
 def test_the_agreement_of_probe_and_model_depends_on_the_strokes(nucleus):
-    """Where the model is right and strokes mislead a probe, they do not agree."""
+    """A probe fitted to misplaced strokes disagrees with an accurate model."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement > 0.8
     network = task.checkpoint.network().eval()
@@ -188,7 +188,7 @@ def test_the_agreement_of_probe_and_model_depends_on_the_strokes(nucleus):
 
 
 def test_unfamiliar_patches_are_detected(nucleus, monkeypatch):
-    """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
+    """Model and probe agree at the first strokes, but differ in an unfamiliar image."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement_elsewhere == 1
     strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
@@ -228,7 +228,7 @@ def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus
 
 
 class Workspace:
-    """An image, what is painted on it, and what becomes of that look after look."""
+    """An image, its annotation, and the record of the annotation across scans."""
 
     def __init__(self, shape, checkpoint, rule=None, patch_size=PATCH_SIZE):
         self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
@@ -258,7 +258,7 @@ class Workspace:
     ),
 )
 def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
-    """Resized slices, windows of large ones, and both together."""
+    """Resized slices, patches of large slices, and both."""
     checkpoint = napari_emcad.bundled_checkpoint().override(size=size)
     workspace = Workspace((40, 60), checkpoint, patch_size=block)
     learned, validated = {}, {}
@@ -287,7 +287,7 @@ def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
 
 
 def run(job):
-    """Return what a job told and what it returned."""
+    """Run a job; return its events and its result."""
     told = []
     while True:
         try:
@@ -297,7 +297,7 @@ def run(job):
 
 
 def workspace_of_kind(kind):
-    """Return a desk: a resized network, windows of a large image, or both."""
+    """Return an annotated workspace: resized slices, patches of a large image, or both."""
     start = napari_emcad.bundled_checkpoint()
     if kind != "windows":
         start = start.override(size=(64, 96))
@@ -331,7 +331,7 @@ def test_training_and_live_update_use_and_score_every_patch(kind):
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
 def test_no_batch_contains_held_out_pixels(kind, monkeypatch):
-    """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
+    """Held-out pixels get their own class, which only the validation slices may contain."""
     workspace = workspace_of_kind(kind)
     task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
     patches = {

@@ -1,4 +1,4 @@
-"""What the scores of versions say of further strokes."""
+"""Messages on whether more strokes help, from the scores of versions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def version(number, dice, strokes=None, held_out=1000, how="trained", uncertaint
 
 
 def versions_with_scores(*scores, **given):
-    """Return versions, the opened one first."""
+    """Return versions with these Dice scores, after the opened one."""
     trained = [version(n, dice, **given) for n, dice in enumerate(scores, 2)]
     return [version(1, None, 0, 0, "opened"), *trained]
 

@@ -1,4 +1,4 @@
-"""Classes, pairs and record; and a walk of the Session through random actions."""
+"""Classes, annotations and record of a project; and random actions on a Session."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _fields(checkpoint):
 
 
 class RandomSession(RuleBasedStateMachine):
-    """Random legal and illegal actions; a ValueError or RuntimeError is an answer, else is not."""
+    """Random valid and invalid actions; only ValueError and RuntimeError may be raised."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Places that are worth painting, looked for in every slice of a stack."""
+"""Suggestions of regions to annotate, searched in all slices of a stack."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bundled():
 
 @pytest.fixture(scope="module")
 def stack():
-    """Return slices of noisy blobs; in slice 2 there is nothing to doubt."""
+    """Return a stack of noisy blobs, (7, 96, 128); slice 2 is empty and certain."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[:96, :128]
     plane = 90 * (((y % 40 - 20) ** 2 + (x % 40 - 20) ** 2) < 90)
@@ -62,7 +62,7 @@ def search_regions(
 
 
 def expected(bundled, image, zs, annotated=None, temperature=1.0, most=MOST_REGIONS):
-    """Return the places of some slices of a ZYX stack, from what `stage_maps` says of them."""
+    """Return the regions of slices `zs` of a ZYX stack, computed from `stage_maps`."""
     maps = napari_emcad.stage_maps(
         image,
         bundled,
@@ -175,7 +175,7 @@ def test_only_the_requested_slice_is_read():
 
 @pytest.fixture
 def large(stack):
-    """Return a slice of twice the size, every pixel of it four times."""
+    """Return a slice of twice the size, every pixel repeated 2 × 2 times."""
     return stack[3].repeat(2, 0).repeat(2, 1)
 
 

@@ -1,4 +1,4 @@
-"""Suggested squares are inside, apart, unpainted, doubtful and in order."""
+"""Ranking of suggested regions: disjoint, unlabeled, uncertain, sorted by score."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_representative_region_ranks_first():
     first, second, _ = suggest_regions([UncertainSlice((), uncertainty, target, features)], 40, 3)
     assert {first.columns, second.columns} & {(80, 120), (160, 200)}
     assert first.columns[0] >= 80
-    assert second.columns == (0, 40)  # the others are told by the first
+    assert second.columns == (0, 40)  # the first represents the others
 
 
 def test_features_may_have_several_resolutions():

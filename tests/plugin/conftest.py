@@ -1,4 +1,4 @@
-"""A real viewer with the panel docked, and patience for what happens in threads."""
+"""Fixtures: a real viewer with the panel docked, and waits for its background threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT_MS = 60_000
 
 @pytest.fixture(autouse=True)
 def private_settings(tmp_path, monkeypatch):
-    """Recent files, preferences and recovery folder of their own for every test."""
+    """Give every test its own recent files, settings and recovery folder."""
     from qtpy.QtCore import QSettings
 
     for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):

@@ -1,4 +1,4 @@
-"""Clicks, strokes and waits that several tests of the window share."""
+"""Helpers of the window's tests: click, draw strokes, train, wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKGROUND = ((8, 60), (60, 20), (85, 100), (40, 55))
 
 
 def quick(panel, steps=1):
-    """Let a training take no time."""
+    """Choose settings with which a training takes almost no time."""
     form = panel.teach.panel.form
     form._steps.setValue(steps)
     form._batch.setValue(1)
@@ -31,7 +31,7 @@ def annotation(panel):
 
 
 def stroke(panel, k, at, length=8):
-    """Paint a short stroke of class k as the brush does."""
+    """Draw a short stroke of class k with napari's brush."""
     panel.teach.annotating.paint(k)
     labels = annotation(panel)
     for step in range(length):
@@ -39,7 +39,7 @@ def stroke(panel, k, at, length=8):
 
 
 def wait_until_idle(panel, qtbot):
-    """Wait until every stroke is scanned and no job runs."""
+    """Wait until all strokes are scanned and no job runs."""
     panel.annotations.flush()
     qtbot.waitUntil(
         lambda: panel.teach.training.queue.idle and not panel.runner.running, timeout=TIMEOUT_MS
@@ -68,7 +68,7 @@ def prediction(panel):
 
 
 def networks():
-    """Return which networks are alive; those of other tests' windows may be among them."""
+    """Return the identities of all networks in memory, including those of other tests."""
     gc.collect()
     return {id(obj) for obj in gc.get_objects() if type(obj) is PvtEmcad}
 

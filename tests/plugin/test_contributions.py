@@ -1,4 +1,4 @@
-"""Menus, palette, reader, samples and preferences, as napari shows them."""
+"""Contributions to napari: menus, command palette, reader, sample data and settings."""
 
 from __future__ import annotations
 

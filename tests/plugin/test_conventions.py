@@ -1,4 +1,4 @@
-"""What a user would take amiss, each tried on the real panel."""
+"""Conventions of a well-behaved plugin: results, messages and files on the real panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A walk at random through the Teach tab of a real window: nothing is raised, and laws hold."""
+"""Random user actions in the Teach tab of a real window: no error, and invariants hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEEDS = range(3)
 
 
 class RandomUser:
-    """Does what a user may do, in no order."""
+    """Performs random actions of a user."""
 
     def __init__(self, panel, qtbot, seed, images):
         self.panel, self.qtbot, self.images = panel, qtbot, images
@@ -44,7 +44,7 @@ class RandomUser:
         return None if pair is None else pair.labels
 
     def position(self, labels, size=1):
-        """Return a position in a layer, on what the sliders show."""
+        """Return a random position in the slice of a layer that the sliders show."""
         point = np.asarray(self.viewer.dims.point)[-labels.ndim :]
         shown = np.round(labels.world_to_data(point)).astype(int)
         position = np.clip(shown, 0, np.array(labels.data.shape) - 1)
@@ -52,7 +52,7 @@ class RandomUser:
             position[axis] = self.rng.integers(max(labels.data.shape[axis] - size, 1))
         return position
 
-    # -- painting
+    # -- annotating
 
     def do_new_annotation(self):
         if len(self.panel.annotations.pairs) < 4:
@@ -82,7 +82,7 @@ class RandomUser:
     def draw(self, labels, position):
         try:
             labels.paint(position, labels.selected_label)
-        except ValueError as error:  # a texture of napari's that was made before a turn of axes
+        except ValueError as error:  # napari's texture is older than the new axis order
             if str(error) != "Data is too large":
                 raise
 
@@ -151,7 +151,7 @@ class RandomUser:
     def do_choose_an_image(self):
         self.panel.context.image_input.set_layer(self.one_of(self.layers(Image)))
 
-    # -- teaching
+    # -- training
 
     def do_train(self):
         if self.panel.teach.panel._train.isEnabled():
@@ -229,7 +229,7 @@ class RandomUser:
             data = np.array(self.labels.data)
             self.labels.data = self.one_of([data, data, data[..., :20], data[0], data[None]])
             if self.labels is not None and self.labels.data.shape != data.shape:
-                self.reshaped.add(self.labels)  # napari keeps strokes of the other shape to undo
+                self.reshaped.add(self.labels)  # napari keeps undo history of the old shape
 
     def do_rename(self):
         layer = self.one_of(self.viewer.layers)
@@ -276,7 +276,7 @@ def images(nuclei):
 
 @pytest.fixture
 def splits(monkeypatch):
-    """Return where pixels were learned, and tested, with each lesson so far."""
+    """Return masks, by location, of all pixels trained on and of all pixels held out so far."""
     learned, validated, teach = {}, {}, AnnotationProject.freeze_split
 
     def recording(self):
@@ -335,5 +335,5 @@ def test_random_actions_raise_no_error_and_keep_the_panel_consistent(
         wait_until_idle(panel, qtbot)
         check(panel, splits)
     except BaseException:
-        print(seed, user.actions)  # noqa: T201  (how it came about)
+        print(seed, user.actions)  # noqa: T201  (to reproduce the failure)
         raise

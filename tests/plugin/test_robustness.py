@@ -1,4 +1,4 @@
-"""What breaks plugins like this one, each tried on the real panel."""
+"""Robustness: errors, memory, deleted layers, closed windows and unusual images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def results(panel):
 
 
 def networks():
-    """Return every network that is alive."""
+    """Return all networks in memory."""
     gc.collect()
     return [obj for obj in gc.get_objects() if type(obj) is PvtEmcad]
 
@@ -40,7 +40,7 @@ def headless(image, **options):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Return an event; until it is set, the network does not answer."""
+    """Return an event; predictions wait until it is set."""
     opened, answers = threading.Event(), PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
@@ -74,7 +74,7 @@ def stack(viewer, dock, nuclei):
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_in_the_job_enables_the_button_again(panel, finish, qtbot, monkeypatch, error):
-    """H1, H20: whatever is raised, the strip closes, the reason is said, the next run works."""
+    """H1, H20: after any error the progress bar is hidden, the message shown, and Run works."""
     with monkeypatch.context() as broken:
 
         def predict(*_):
@@ -96,7 +96,7 @@ def test_an_error_in_the_job_enables_the_button_again(panel, finish, qtbot, monk
 def test_out_of_memory_is_reported_and_smaller_patches_are_used(
     panel, finish, qtbot, monkeypatch, nuclei
 ):
-    """H14: smaller pieces are tried, the result is whole, the user reads what was done."""
+    """H14: smaller patches are tried, the result is complete, and the message mentions it."""
     answers = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
@@ -199,7 +199,7 @@ def test_closing_during_a_job_ends_it(stack, viewer, qtbot, gate, how):
 def test_layers_may_be_renamed_reordered_and_hidden_during_the_job(
     panel, finish, qtbot, gate, nuclei
 ):
-    """H7: layers are held, not looked up by name."""
+    """H7: layers are referenced as objects, not by name."""
     source = panel.viewer.layers["nuclei"]
     click(qtbot, panel)
     (layer,) = results(panel)
@@ -213,7 +213,7 @@ def test_layers_may_be_renamed_reordered_and_hidden_during_the_job(
 
 
 def test_the_image_may_be_deleted_during_the_job(panel, finish, qtbot, gate, nuclei):
-    """H7: the job has what it needs."""
+    """H7: the job keeps a reference to the image data."""
     click(qtbot, panel)
     panel.viewer.layers.remove("nuclei")
     gate.set()
@@ -222,7 +222,7 @@ def test_the_image_may_be_deleted_during_the_job(panel, finish, qtbot, gate, nuc
 
 
 def test_a_result_deleted_during_the_job_is_added_again(panel, finish, qtbot, gate, nuclei):
-    """H7: a finished result is never delivered into nothing."""
+    """H7: a finished result is always shown."""
     click(qtbot, panel)
     panel.viewer.layers.remove(results(panel)[0])
     gate.set()
@@ -231,7 +231,7 @@ def test_a_result_deleted_during_the_job_is_added_again(panel, finish, qtbot, ga
 
 
 def test_a_result_belongs_to_its_image_and_model(panel, finish, qtbot, gate, nuclei):
-    """H8: another image and another model in the meantime change nothing."""
+    """H8: choosing another image and another model during the job changes nothing."""
     click(qtbot, panel)
     other = panel.viewer.add_image(255 - nuclei[::-1], name="other")
     panel.context.image_input.set_layer(other)
@@ -245,7 +245,7 @@ def test_a_result_belongs_to_its_image_and_model(panel, finish, qtbot, gate, nuc
 
 
 def test_the_result_of_a_slice_does_not_follow_the_slider(stack, finish, qtbot, gate):
-    """H8: turning the slider mid-job does not move the result."""
+    """H8: moving the slider during the job does not move the result."""
     panel = stack
     panel.segment.panel._scope.setCurrentIndex(panel.segment.panel._scope.findData("slice"))
     panel.viewer.dims.set_current_step(0, 1)
@@ -258,7 +258,7 @@ def test_the_result_of_a_slice_does_not_follow_the_slider(stack, finish, qtbot, 
 
 
 def test_late_events_of_an_abandoned_job_are_ignored(panel):
-    """H8: only the ticket that counts is heard."""
+    """H8: only events of the current job are accepted."""
     session = panel.session
     heard = []
     session.job_event.connect(lambda ticket, event: heard.append(event))
@@ -269,7 +269,7 @@ def test_late_events_of_an_abandoned_job_are_ignored(panel):
 
 
 def test_large_labels_widen_the_data_type_of_the_layer(panel, finish, qtbot):
-    """H11: numpy would wrap 70,000 in uint16 in silence."""
+    """H11: in uint16, 70,000 would overflow silently."""
     panel.segment.panel._separate.setChecked(True)
     click(qtbot, panel)
     finish(panel)
@@ -334,7 +334,7 @@ def test_unusual_images_give_the_result_of_the_python_function(viewer, dock, fin
 
 
 def test_an_abandoned_thread_ends_without_further_events(qtbot):
-    """H5: a job given up says nothing more, and ends at its next step."""
+    """H5: an abandoned job emits no more events and ends at its next step."""
     steps, heard = [], []
 
     def job(stop):

@@ -1,4 +1,4 @@
-"""What a fresh process loads and how it ends; each test is a process of its own."""
+"""What a new process loads and how it ends; every test starts its own process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_napari_starts_and_the_dock_opens_with_the_bundled_model_without_torch()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Mesa's LLVM is Linux's")
 def test_triton_and_timm_load_after_a_canvas_was_drawn():
-    """H25: without the preload the process dies when timm is imported after a canvas was drawn."""
+    """H25: without the preload the process crashes if timm is imported after a canvas is drawn."""
     said = run(
         """
         import napari, numpy as np

@@ -1,4 +1,4 @@
-"""The panel in a real viewer, driven as a user would."""
+"""The panel in a real viewer, operated as by a user."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_run_is_disabled_with_a_reason_until_an_image_is_open(viewer, dock, nucl
 
 
 def test_ambiguous_axes_disable_run_until_they_are_chosen(viewer, dock):
-    """H21: three planes may be slices or channels; nobody guesses."""
+    """H21: three planes may be slices or channels; the panel does not guess."""
     panel = dock(viewer)
     viewer.add_image(np.zeros((3, 40, 40)), contrast_limits=(0, 1))
     assert not panel.segment.panel._run.isEnabled()

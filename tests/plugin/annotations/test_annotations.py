@@ -1,4 +1,4 @@
-"""Annotations lie on their images whatever the axes, and say so when they do no longer."""
+"""Annotation layers: axes, channels, replaced data, autosave, conflicts and predictions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from napari_emcad.plugin.layers.geometry import unwrap
 
 @pytest.fixture
 def tiny(dock):
-    """Return a function that docks the panel with steps that take no time."""
+    """Return a function that docks the panel with settings of a quick training."""
 
     def tiny(viewer):
         panel = dock(viewer)
@@ -43,7 +43,7 @@ def tiny(dock):
 
 @pytest.fixture
 def channels_within(viewer, tiny, nuclei):
-    """Return the panel of a ZCYX image of three slices and two channels, to be painted on."""
+    """Return the panel of an annotated ZCYX image of three slices and two channels."""
     planes = [np.roll(nuclei, 25 * z, axis=1) for z in range(3)]
     image = np.stack([np.stack([plane, plane // 2]) for plane in planes])
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
@@ -56,7 +56,7 @@ def channels_within(viewer, tiny, nuclei):
 
 
 def shown(labels):
-    """Return what is drawn of a layer."""
+    """Return the slice of a layer that is displayed."""
     return np.asarray(labels._slice.image.raw)
 
 
@@ -74,7 +74,7 @@ def shown(labels):
     ),
 )
 def test_edits_share_one_array_across_channels_and_can_be_undone(order, edits):
-    """Brush, bucket, polygon and direct writes, in as many dimensions as napari paints in."""
+    """Brush, bucket, polygon and direct writes, in 2 to 4 edited dimensions."""
     axes = "".join(order)
     sizes = dict(zip("ZCYX", (3, 2, 12, 14), strict=True))
     image = Image(np.zeros([sizes[a] for a in axes], np.uint8))
@@ -177,7 +177,7 @@ def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make
 
 
 def test_a_duplicated_annotation_shares_its_values_across_channels(channels_within, qtbot):
-    """napari's Duplicate layer copies the numbers of every channel."""
+    """napari's Duplicate layer copies the values of every channel."""
     panel, viewer = channels_within, channels_within.viewer
     stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
@@ -206,7 +206,7 @@ def test_a_duplicated_annotation_shares_its_values_across_channels(channels_with
 def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable(
     channels_within, qtbot
 ):
-    """napari shows other slices of it than of its image."""
+    """napari would show different slices of the layer and of its image."""
     panel, viewer = channels_within, channels_within.viewer
     viewer.layers.remove(annotation(panel))
     mine = np.zeros((3, 96, 128), np.uint8)
@@ -232,7 +232,7 @@ def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable
 def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     viewer, tiny, qtbot, nuclei, other, said
 ):
-    """H7, H8: nothing is learned on pixels that were not painted on."""
+    """H7, H8: no pixel is trained on that was not annotated."""
     image = viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
@@ -290,14 +290,14 @@ def test_the_other_images_can_be_trained_on_once_a_changed_one_is_disabled(
 
 
 def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbot, nuclei):
-    """H23: a number belongs to one annotation, whoever gets its address in memory later."""
+    """H23: a key belongs to one annotation even if its memory address is reused."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     keys = []
     for value in range(1, 5):
         press(qtbot, panel.teach.panel._new)
         keys.append(panel.teach.annotating.pair.key)
-        assert keys[-1] != id(annotation(panel))  # an address is given to others later
+        assert keys[-1] != id(annotation(panel))  # addresses are reused
         annotation(panel).data[value, :value] = 1
         annotation(panel).refresh()
         wait_until_idle(panel, qtbot)
@@ -319,7 +319,7 @@ def test_an_annotation_has_no_leading_channel_axis(nuclei):
 
 
 def training_and_validation_pixels(record):
-    """Return where a record's only place is learned and held out."""
+    """Return masks of the training and held-out pixels of a record with one image."""
     patches = list(record.patches.values())
     learned = np.any([patch.training_target() >= 0 for patch in patches], axis=0)
     return learned, np.any([patch.validation_target() >= 0 for patch in patches], axis=0)
@@ -360,7 +360,7 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
 def test_training_pixels_are_never_held_out_after_layers_are_added_again(
     viewer, tiny, qtbot, nuclei, how
 ):
-    """H18: fresh strokes on an image that was removed and added again are no fresh pixels."""
+    """H18: the split of an image is remembered after it is removed and added again."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
@@ -390,7 +390,7 @@ def test_training_pixels_are_never_held_out_after_layers_are_added_again(
 
 
 def choose_meaning(panel, meaning):
-    """Say in the list what the only annotation's numbers mean, as the user does."""
+    """Choose the meaning of the only annotation in the list, as a user does."""
     panel.teach.view.show()
     box = panel.teach.panel.annotations.cellWidget(0, 2)
     box.setCurrentIndex(box.findData(meaning))
@@ -438,7 +438,7 @@ def test_an_error_about_a_class_name_is_cleared_by_the_next_valid_name(panel, qt
 
 @pytest.fixture
 def predictions_wait(monkeypatch):
-    """Return an event; until it is set, predictions wait for their stop."""
+    """Return an event; predictions wait until it is set or they are stopped."""
     from napari_emcad.plugin.teach import preview
 
     opened, begun, job = threading.Event(), threading.Event(), preview.segment_job
@@ -469,7 +469,7 @@ def with_strokes(viewer, tiny, qtbot, nuclei):
 def test_a_training_replaces_the_running_prediction(
     viewer, tiny, qtbot, nuclei, predictions_wait, by
 ):
-    """Alt+T right after a training begins another one, whatever is being predicted."""
+    """Starting a training stops the prediction that follows the previous training."""
     panel = with_strokes(viewer, tiny, qtbot, nuclei)
     panel.teach.training.train()
     qtbot.waitUntil(predictions_wait.begun.is_set, timeout=TIMEOUT_MS)
@@ -506,7 +506,7 @@ def test_the_job_that_a_training_waits_for_is_named(viewer, tiny, qtbot, nuclei,
 
 @pytest.fixture
 def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
-    """Return the panel of a stack whose result this computer has no memory for, painted on."""
+    """Return the panel of an annotated stack whose result exceeds the memory."""
     tall = np.tile(nuclei, (3, 4))
     image = viewer.add_image(
         np.stack([tall] * 4), name="huge", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5)
@@ -570,7 +570,7 @@ def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
 
 @pytest.mark.parametrize("values", [(1, 2, 3), (85, 170, 255)])
 def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot, nuclei, values):
-    """From the remark to the prediction, by what the panel says and nothing else."""
+    """Follow the messages of the panel from the remark to the prediction."""
     viewer.add_image(nuclei, name="nuclei")
     panel = tiny(viewer)
     mask = np.zeros(nuclei.shape, np.uint8)
@@ -614,7 +614,7 @@ def test_suggestions_read_the_annotations_of_the_slice(channels_within, qtbot):
 
 
 def test_a_combo_box_keeps_its_image_when_layers_are_renamed(viewer, tiny, qtbot, nuclei):
-    """magicgui goes by names: the panel would show one image and read another."""
+    """magicgui finds layers by name: the panel would show one image and read another."""
     one = viewer.add_image(nuclei, name="one")
     other = viewer.add_image(np.stack([nuclei] * 6), name="other")
     panel = tiny(viewer)

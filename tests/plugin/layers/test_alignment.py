@@ -1,4 +1,4 @@
-"""Results lie exactly on their images (H9)."""
+"""Result layers are aligned with their images (H9)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_pixel_centers_of_image_and_result_coincide(image, number):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_dropped_axis_leaves_the_others_in_place(data):
-    """Channels are dropped; no rotation or shear runs into them."""
+    """The channel axis is dropped; it takes part in no rotation or shear."""
     flat = data.draw(placed_images(ndim=2))
     whole = Image(
         np.zeros((4, 32, 48), np.uint8),
@@ -55,7 +55,7 @@ def test_a_dropped_axis_leaves_the_others_in_place(data):
 
 
 def test_scale_and_rotation_are_copied_instead_of_an_affine():
-    """What the user wrote is what the result says, not an equivalent affine."""
+    """The result has the user's scale and rotation instead of an equivalent affine."""
     image = Image(np.zeros((8, 9)), scale=(2, 3), translate=(1, 4), rotate=30, shear=[0.1])
     place = layer_geometry(image, (0, 1), levels(image)[0])
     np.testing.assert_allclose(place["scale"], image.scale)
@@ -88,7 +88,7 @@ def test_a_result_takes_the_new_transform_of_its_image(panel, finish):
 
 
 def test_slices_follow_their_slider_with_an_inner_channel_axis(viewer, dock, finish, nuclei):
-    """napari lines layers up from their last axis on; a dropped inner axis would shift them."""
+    """napari aligns axes from the last one; a dropped inner axis would shift the layer."""
     dim = (nuclei * 0.5).astype(np.uint8)
     planes = [np.roll(dim, 25 * z, axis=1) for z in range(3)]
     image = np.stack([np.stack([plane, plane]) for plane in planes])

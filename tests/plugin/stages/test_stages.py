@@ -1,4 +1,4 @@
-"""The Stages tab: maps of every stage as layers that lie exactly on their image."""
+"""The Stages tab: maps of all decoder stages as layers aligned with their image."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def headless(image, checkpoint, **options):
     return stage_maps(image, checkpoint, names, device="cpu", **options)[0]
 
 
-# -- where maps lie
+# -- alignment of maps
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
@@ -137,7 +137,7 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
     np.testing.assert_allclose(layer.scale, (3, 1, STRIDE, STRIDE))
 
 
-# -- what is shown
+# -- layers of maps
 
 
 def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
@@ -255,7 +255,7 @@ def test_maps_are_removed_one_by_one(panel, shown, qtbot):
     assert len(layers) > 2
     assert not grid.enabled
     panel.stages.panel.set_value(FEW)
-    click(qtbot, panel)  # what leaves is not taken for what is shown
+    click(qtbot, panel)  # layers that are being removed do not count as shown
     shown(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
@@ -304,7 +304,7 @@ def test_bars_alone_can_be_removed(panel, shown, qtbot):
     assert panel.stages.presenter.request is None
 
 
-# -- what changes meanwhile
+# -- changes of the image and the view
 
 
 def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, qtbot):
@@ -579,7 +579,7 @@ def test_closing_the_dock_ends_a_running_job(panel, viewer, qtbot, gate):
 
 
 def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
-    """RGB, a coarse level, columns before rows: maps lie exactly on the image."""
+    """RGB, a coarse level, columns before rows: maps are aligned with the image."""
     color = np.stack([nuclei] * 3, -1)
     rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
     panel = dock(viewer)
@@ -609,7 +609,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
     np.testing.assert_allclose(odd.translate, ((STRIDE - 1) / 2, *z, (STRIDE - 1) / 2))
 
 
-# -- the network that is looked into
+# -- the network in memory
 
 
 def networks():
@@ -620,7 +620,7 @@ def networks():
 
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
 def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypatch, ending):
-    """H15: it is kept for the next slice while following, but not after Stop or an error."""
+    """H15: the network is kept while following, but not after Stop or an error."""
     before, answers = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
     shown(stack)

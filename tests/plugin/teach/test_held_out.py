@@ -1,4 +1,4 @@
-"""What held-out paint is good for: calibrated doubt, and whether further strokes help."""
+"""Uses of held-out pixels: calibrated uncertainty, and whether more strokes help."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BACKGROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
 
 @pytest.fixture
 def panel_with_annotation(panel, qtbot):
-    """Return the panel with five strokes of each class, one in five of them wrong in part."""
+    """Return the panel with one empty annotation and the Stages tab open."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
     wait_until_idle(panel, qtbot)
     quick(panel)
@@ -268,7 +268,7 @@ def test_the_plot_draws_a_dot_per_bin_in_any_theme(qtbot, ink, classes):
     assert bare.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
 
 
-# -- whether further strokes help
+# -- whether more strokes help
 
 
 def result_of(job):

@@ -1,4 +1,4 @@
-"""The loop: annotate, train, correct, go back; and what may go wrong meanwhile."""
+"""The Teach tab: annotate, train, correct, return to a version; and errors during training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from napari_emcad.training.trainer import Trainer
 
 @pytest.fixture
 def teach(panel, qtbot):
-    """Return the panel with its Teach tab open, tiny steps, and one annotation."""
+    """Return the panel with its Teach tab open, a quick training, and one annotation."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
     wait_until_idle(panel, qtbot)
     quick(panel, steps=2)
@@ -43,7 +43,7 @@ def teach(panel, qtbot):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Return an event; until it is set, no step is taken."""
+    """Return an event; training steps wait until it is set."""
     opened, learn = threading.Event(), Trainer.step
     begun = threading.Event()
 
@@ -148,7 +148,7 @@ def test_an_error_in_the_training_loop_enables_the_buttons_again(teach, qtbot, m
     with monkeypatch.context() as broken:
 
         def learn(*_, **__):
-            raise type(error)(*error.args)  # one that is kept holds the network
+            raise type(error)(*error.args)  # a stored error would keep the network alive
 
         broken.setattr(Trainer, "step", learn)
         train(teach, qtbot)
@@ -226,7 +226,7 @@ def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, g
 
 
 def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
-    """H5, H26: the job ends after its step and nothing of it stays."""
+    """H5, H26: the job ends after its current step and adds no version."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
@@ -241,7 +241,7 @@ def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
 def test_closing_one_of_two_windows_closes_its_autosave_folder(
     dock, qtbot, make_napari_viewer, nuclei
 ):
-    """H5, H23: what was closed on purpose is not offered as if it were lost."""
+    """H5, H23: work of a window closed by the user is not offered for recovery."""
     make_napari_viewer()
     viewer = make_napari_viewer(show=True)
     viewer.add_image(nuclei, name="nuclei")
@@ -323,7 +323,7 @@ def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
 
 
 def test_opening_another_model_replaces_the_live_trainer(teach, qtbot):
-    """H8: an update never goes on from a model that is not open any more."""
+    """H8: a live update starts from the open model."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._update)
     wait_until_idle(teach, qtbot)
@@ -374,7 +374,7 @@ def test_removing_a_class_changes_no_label(teach, qtbot):
 
 
 def test_a_removed_class_is_neither_painted_nor_copied(teach, qtbot):
-    """H12: nobody paints, or copies, what counts no more."""
+    """H12: a removed class is not painted and not copied from the prediction."""
     strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
     stroke(teach, 2, BACKGROUND[2])
@@ -410,7 +410,7 @@ def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
 
 
 def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
-    """A user's layer is never misread in silence."""
+    """The meaning of the user's layer is detected and shown, and its data unchanged."""
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
     panel.teach.annotating.use_layer(mask)
@@ -633,7 +633,7 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
 def test_an_added_class_is_restored_once_no_job_runs(
     teach, qtbot, dock, make_napari_viewer, nuclei
 ):
-    """H23: the model is brought back first, then the classes of what was painted."""
+    """H23: the model is restored before the classes of the annotations."""
     strokes(teach, qtbot)
     train(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
@@ -719,7 +719,7 @@ def test_training_from_random_weights(teach, qtbot):
 
 
 def test_an_encoder_that_cannot_be_downloaded_gives_one_message(teach, qtbot, monkeypatch):
-    """H24: offline it says what to do, and the next training works."""
+    """H24: offline, the message is shown and the next training works."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     strokes(teach, qtbot)
