@@ -32,19 +32,19 @@ def array(*values, dtype=np.uint8):
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())
 def test_value_k_is_class_k_everywhere(values, scribbles):
     labels = array(*values)
-    found = target_of(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
-    for value, meant in zip(values, found[0], strict=True):
+    target = target_of(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
+    for value, meant in zip(values, target[0], strict=True):
         assert meant == (value or (UNLABELED if scribbles else 0))
 
 
 def test_in_scribbles_255_is_background_and_0_unlabeled():
-    found = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
-    assert found.tolist() == [[UNLABELED, 1, 0]]
+    target = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
+    assert target.tolist() == [[UNLABELED, 1, 0]]
 
 
 def test_objects_are_all_of_class_1():
-    found = target_of(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
-    assert found.tolist() == [[0, 1, 1]]
+    target = target_of(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
+    assert target.tolist() == [[0, 1, 1]]
 
 
 def test_a_remapped_value_is_another_class_or_the_background():
@@ -58,9 +58,9 @@ def test_any_whole_number_type(dtype):
     assert target_of(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
 
 
-@pytest.mark.parametrize(("values", "said"), [((3,), "value 3 "), ((-2,), "value -2 ")])
-def test_a_value_that_is_no_class_is_named(values, said):
-    with pytest.raises(LabelValueError, match=said):
+@pytest.mark.parametrize(("values", "message"), [((3,), "value 3 "), ((-2,), "value -2 ")])
+def test_a_value_that_is_no_class_is_named(values, message):
+    with pytest.raises(LabelValueError, match=message):
         target_of(array(*values, dtype=np.int16), LabelRule("mask"), 2)
 
 
@@ -72,7 +72,7 @@ def test_a_rule_is_checked():
 
 
 @pytest.mark.parametrize(
-    ("counts", "classes", "meaning", "sure"),
+    ("counts", "classes", "meaning", "certain"),
     [
         ({}, 1, "scribbles", True),
         ({0: 100}, 3, "scribbles", True),
@@ -86,10 +86,12 @@ def test_a_rule_is_checked():
         ({0: 90, 1: 3, 2: 3, 3: 3}, 1, "objects", False),
     ],
 )
-def test_the_rule_of_a_foreign_layer_is_detected_with_its_certainty(counts, classes, meaning, sure):
-    found = detect_rule(counts, classes)
-    assert (found.rule.meaning, found.certain) == (meaning, sure)
-    assert found.reason.endswith(".")
+def test_the_rule_of_a_foreign_layer_is_detected_with_its_certainty(
+    counts, classes, meaning, certain
+):
+    detected = detect_rule(counts, classes)
+    assert (detected.rule.meaning, detected.certain) == (meaning, certain)
+    assert detected.reason.endswith(".")
 
 
 def test_a_mask_of_0_and_255_is_class_1_and_never_background():
@@ -101,9 +103,9 @@ def test_a_mask_of_0_and_255_is_class_1_and_never_background():
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), CLASSES)
 def test_every_detected_rule_can_be_applied(values, classes):
     labels = array(*values, dtype=np.uint16)
-    found = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
-    assert found.min() >= UNLABELED
-    assert found.max() <= classes
+    target = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
+    assert target.min() >= UNLABELED
+    assert target.max() <= classes
 
 
 def mask_with_squares(*pieces, shape=(40, 40)):

@@ -39,10 +39,10 @@ EDITS = st.lists(
 
 @settings(deadline=None)
 @given(EDITS, st.booleans())
-def test_a_training_pixel_is_never_held_out_while_it_keeps_its_value(paintings, masks):
+def test_a_training_pixel_is_never_held_out_while_it_keeps_its_value(edits, masks):
     record, target = Record(), unlabeled()
     learned = np.zeros(SHAPE, bool)
-    for strokes in paintings:
+    for strokes in edits:
         before = target.copy()
         for y, x, side, k in strokes:
             target[y : y + 3, x : x + side] = k
@@ -70,11 +70,11 @@ def test_every_fifth_stroke_of_a_class_is_held_out_across_patches():
 def test_a_growing_stroke_keeps_its_assignment():
     target = with_strokes(unlabeled(), 1, 0, HOLD_OUT_EVERY)
     record = Record().updated({"a": target})
-    held = record.patches["a"].held_out.copy()
+    held_out = record.patches["a"].held_out.copy()
     target = target.copy()
     target[0:2, :] = 1  # joins all of them
     grown = record.updated({"a": target}).patches["a"].held_out
-    assert grown[held].all()
+    assert grown[held_out].all()
 
 
 def test_new_pixels_are_those_of_the_last_update():
@@ -94,8 +94,8 @@ def test_masks_are_held_out_in_squares_of_every_class():
     rng = np.random.default_rng(0)
     mask = (rng.random((100, 100)) < 0.3).astype(np.int16)
     record = Record().updated({"a": mask}, masks={"a"})
-    held = record.patches["a"].held_out
-    assert held.mean() == pytest.approx(1 / HOLD_OUT_EVERY, abs=0.05)
+    held_out = record.patches["a"].held_out
+    assert held_out.mean() == pytest.approx(1 / HOLD_OUT_EVERY, abs=0.05)
     assert set(record.held_out_counts) == {0, 1}
     assert not Record().updated({"a": mask}, masks={"a"}, every=0).patches["a"].held_out.any()
 
@@ -144,22 +144,22 @@ def test_pixels_are_counted_once_by_the_update(monkeypatch):
 def test_no_pixel_is_both_trained_on_and_held_out_after_any_edits(acts, masks, always):
     """Two patches of one image are annotated, erased, redrawn, removed and added again."""
     record, locations = Record(), {"a": "here", "b": "here"}
-    targets, there = {"a": unlabeled(), "b": unlabeled()}, {"a", "b"}
+    targets, present = {"a": unlabeled(), "b": unlabeled()}, {"a", "b"}
     learned, validated = np.zeros(SHAPE, bool), np.zeros(SHAPE, bool)
     for key, y, x, side, k, then in acts:
         targets[key][y : y + 3, x : x + side] = k
         if then == "leave":
-            there.discard(key)
+            present.discard(key)
         if then == "return":
-            there.add(key)
+            present.add(key)
         if then == "wait":
             continue
         if then == "forget class" and k == 2:
             record = record.without_class(2)
             for target in targets.values():
                 target[target == 2] = UNLABELED
-        now = {other: targets[other].copy() for other in sorted(there)}
-        record = record.updated(now, there if masks else (), locations=locations)
+        targets_now = {other: targets[other].copy() for other in sorted(present)}
+        record = record.updated(targets_now, present if masks else (), locations=locations)
         if then == "teach" or always:
             record = record.frozen_split()
             for patch in record.patches.values():

@@ -38,19 +38,21 @@ def test_every_annotated_pixel_is_in_one_patch_at_its_position(scene, block, see
     labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
     slices = as_slices(np.zeros(shape, np.uint8), 3, axes, (0,) * 3 if "C" in axes else None)
     source = AnnotatedImage("a", "image", slices, labels, LabelRule(), corner, patch_size=block)
-    found = read_targets([source], 2)
-    whole = np.full(slices.spatial_shape, UNLABELED, np.int16)
+    targets = read_targets([source], 2)
+    expected_target = np.full(slices.spatial_shape, UNLABELED, np.int16)
     part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
-    whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int)))
-    seen = np.zeros(slices.spatial_shape, int)
-    for key, patch in found.items():
+    expected_target[part] = np.where(
+        labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int))
+    )
+    counts = np.zeros(slices.spatial_shape, int)
+    for key, patch in targets.items():
         where = slices.where(key.index, key.rows, key.columns)
-        expected, counted = whole[where], seen[where]
+        expected, counted = expected_target[where], counts[where]
         counted += 1
         assert np.array_equal(patch, expected.T if slices.transposed else expected)
         assert (patch != UNLABELED).any()
-    assert seen.max(initial=0) <= 1
-    assert (seen[whole != UNLABELED] == 1).all()
+    assert counts.max(initial=0) <= 1
+    assert (counts[expected_target != UNLABELED] == 1).all()
 
 
 def annotations(numbers, names=("image", "image")):
@@ -84,23 +86,23 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
         sources = annotations(numbers)
         record = scan_annotations(sources, record, 2).frozen_split()
         chosen = [sources[n] for n in sorted(enabled)]
-        lesson = merged_record(chosen, record)
-        said = {}
-        for key, patch in lesson.patches.items():
+        merged = merged_record(chosen, record)
+        classes_at = {}
+        for key, patch in merged.patches.items():
             (z,) = key.index
             learned[z] |= patch.training_target() != UNLABELED
             validated[z] |= patch.validation_target() != UNLABELED
             for y, x in np.argwhere(patch.target != UNLABELED).tolist():
-                said.setdefault((z, y, x), set()).add(int(patch.target[y, x]))
+                classes_at.setdefault((z, y, x), set()).add(int(patch.target[y, x]))
         assert not (learned & validated).any()
-        assert all(len(classes) == 1 for classes in said.values())
-        painted = [numbers[n] for n in sorted(enabled)]
-        for (z, y, x), classes in said.items():
-            last = [labels[z, y, x] for labels in painted if labels[z, y, x]][-1]
+        assert all(len(classes) == 1 for classes in classes_at.values())
+        enabled_labels = [numbers[n] for n in sorted(enabled)]
+        for (z, y, x), classes in classes_at.items():
+            last = [labels[z, y, x] for labels in enabled_labels if labels[z, y, x]][-1]
             assert classes == {0 if last == 255 else last}
         count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
-        sentence = conflict_message(chosen, record)
-        assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(enabled) == 2)
+        message = conflict_message(chosen, record)
+        assert (f"differ in {count:,} pixels" in message) == (count > 0 and len(enabled) == 2)
 
 
 def test_annotations_of_two_images_are_independent():

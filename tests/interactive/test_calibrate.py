@@ -39,8 +39,8 @@ def cells(shape=(160, 224), seed=0):
     """Return noisy discs and their mask."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     random = np.random.default_rng(seed)
-    truth = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
-    return (60 * truth + random.integers(0, 60, shape)).astype(np.uint8), truth.astype(np.int16)
+    mask = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
+    return (60 * mask + random.integers(0, 60, shape)).astype(np.uint8), mask.astype(np.int16)
 
 
 def page_with_held_out_pixels(truth, key, classes=2, share=0.2, seed=1):
@@ -57,8 +57,8 @@ def annotated_source(image, truth, checkpoint, axes="YX", patches=None):
     """Return an annotated image and a record of its patches (index, rows, columns)."""
     slices = slices_for(image, checkpoint, axes)
     source = AnnotatedImage("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
-    whole = ((), (0, slices.height), (0, slices.width))
-    keys = [PatchKey("a", "a", *bounds) for bounds in patches or [whole]]
+    complete = ((), (0, slices.height), (0, slices.width))
+    keys = [PatchKey("a", "a", *bounds) for bounds in patches or [complete]]
     planes = {k: truth[k.index] if k.index else truth for k in keys}
     planes = {k: v.T if slices.transposed else v for k, v in planes.items()}
     classes = max(checkpoint.config.num_classes, 2)
@@ -76,24 +76,26 @@ def run_job(job):
             return end.value, events
 
 
-def predict_held_out(checkpoint, source, record, given=CPU, **options):
+def predict_held_out(checkpoint, source, record, inference=CPU, **options):
     stop = threading.Event()
-    return run_job(held_out_predictions(checkpoint, [source], record, given, stop, **options))[0]
+    return run_job(held_out_predictions(checkpoint, [source], record, inference, stop, **options))[
+        0
+    ]
 
 
 def expected(image, checkpoint, record, axes="YX"):
     """Return the probabilities by `segment` of the held-out pixels, (K, N)."""
-    said = napari_emcad.segment(
+    probabilities = napari_emcad.segment(
         image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
     ).probabilities
-    found = []
+    parts = []
     for key, patch in record.patches.items():
-        part = said[(slice(None), *key.index)]
+        part = probabilities[(slice(None), *key.index)]
         part = part.swapaxes(1, 2) if axes.index("X") < axes.index("Y") else part
         part = part[:, slice(*key.rows), slice(*key.columns)]
-        found.append(part[:, patch.held_out])
-    together = np.concatenate(found, 1)
-    return np.concatenate([1 - together, together]) if len(together) == 1 else together
+        parts.append(part[:, patch.held_out])
+    all_parts = np.concatenate(parts, 1)
+    return np.concatenate([1 - all_parts, all_parts]) if len(all_parts) == 1 else all_parts
 
 
 @pytest.mark.parametrize("head", ["finest", "sum"])
@@ -102,13 +104,13 @@ def test_held_out_predictions_equal_those_of_segment(bundled, head, how):
     image, truth = cells()
     checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
     source, record = annotated_source(image, truth, checkpoint)
-    answers = predict_held_out(checkpoint, source, record)
-    wanted = expected(image, checkpoint, record)
-    said = class_probabilities(answers.logits)
-    assert np.abs(said - wanted).mean() < 0.01
-    assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
+    predictions = predict_held_out(checkpoint, source, record)
+    expected_probabilities = expected(image, checkpoint, record)
+    probabilities = class_probabilities(predictions.logits)
+    assert np.abs(probabilities - expected_probabilities).mean() < 0.01
+    assert (probabilities.argmax(0) == expected_probabilities.argmax(0)).mean() > 0.99
     patch = next(iter(record.patches.values()))
-    np.testing.assert_array_equal(answers.classes, patch.target[patch.held_out])
+    np.testing.assert_array_equal(predictions.classes, patch.target[patch.held_out])
 
 
 def test_stacks_with_columns_first_and_several_classes(two_classes):
@@ -120,10 +122,12 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
     truth[:, ::2] *= 2
     patches = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
     source, record = annotated_source(image, truth, checkpoint, "ZXY", patches)
-    answers = predict_held_out(checkpoint, source, record)
-    assert len(answers.logits) == 3
-    wanted = expected(image, checkpoint, record, "ZXY")
-    np.testing.assert_allclose(class_probabilities(answers.logits), wanted, atol=0.02)
+    predictions = predict_held_out(checkpoint, source, record)
+    assert len(predictions.logits) == 3
+    expected_probabilities = expected(image, checkpoint, record, "ZXY")
+    np.testing.assert_allclose(
+        class_probabilities(predictions.logits), expected_probabilities, atol=0.02
+    )
 
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
@@ -134,9 +138,9 @@ def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
     image[:500] //= 3
     patches = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
     source, record = annotated_source(image, truth, checkpoint, patches=patches)
-    answers = predict_held_out(checkpoint, source, record)
-    wanted = expected(image, checkpoint, record)
-    assert np.abs(class_probabilities(answers.logits) - wanted).mean() < 0.01
+    predictions = predict_held_out(checkpoint, source, record)
+    expected_probabilities = expected(image, checkpoint, record)
+    assert np.abs(class_probabilities(predictions.logits) - expected_probabilities).mean() < 0.01
 
 
 def test_doubled_logits_double_the_temperature(bundled):
@@ -168,12 +172,12 @@ def test_progress_and_stop(bundled):
     source, record = annotated_source(stack, truth, bundled, "ZYX", patches)
     stop = threading.Event()
     job = calibrate_job(bundled, [source], record, CPU, stop)
-    seen = []
-    while len(seen) < 2:
+    progress = []
+    while len(progress) < 2:
         event = next(job)
         assert isinstance(event, Progress)
-        seen.append((event.done, event.total))
-    assert seen == [(0, 5), (1, 5)]
+        progress.append((event.done, event.total))
+    assert progress == [(0, 5), (1, 5)]
     stop.set()
     assert run_job(job)[0] is None
     flat, only = annotated_source(image, truth[0], bundled)
@@ -185,21 +189,21 @@ def test_progress_and_stop(bundled):
 def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
     image, truth = cells()
     source, record = annotated_source(image, truth, bundled)
-    whole = predict_held_out(bundled, source, record)
+    every_pixel = predict_held_out(bundled, source, record)
     some = predict_held_out(bundled, source, record, most_pixels=1000)
-    every = -(-len(whole.classes) // 1000)
-    np.testing.assert_array_equal(some.classes, whole.classes[::every])
-    np.testing.assert_allclose(some.logits, whole.logits[:, ::every])
+    every = -(-len(every_pixel.classes) // 1000)
+    np.testing.assert_array_equal(some.classes, every_pixel.classes[::every])
+    np.testing.assert_allclose(some.logits, every_pixel.logits[:, ::every])
 
 
 def _record(*counts):
     """Return a record with (annotated, held out) pixels of classes 0, 1, …"""
     target = np.full((1, 4096), UNLABELED, np.int16)
-    kept, at = np.zeros((1, 4096), bool), 0
-    for k, (painted, out) in enumerate(counts):
-        target[0, at : at + painted], kept[0, at : at + out] = k, True
-        at += painted
-    return Record({"page": AnnotatedPatch(target, np.ones(target.shape, np.uint16), kept)}, 1)
+    held_out, at = np.zeros((1, 4096), bool), 0
+    for k, (annotated, out) in enumerate(counts):
+        target[0, at : at + annotated], held_out[0, at : at + out] = k, True
+        at += annotated
+    return Record({"page": AnnotatedPatch(target, np.ones(target.shape, np.uint16), held_out)}, 1)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +217,9 @@ def _record(*counts):
     ],
 )
 def test_too_few_pixels_give_a_reason(record, word):
-    said = why_not_calibrate(record)
-    assert word in said
-    assert bool(said) == bool(word)
+    message = why_not_calibrate(record)
+    assert word in message
+    assert bool(message) == bool(word)
 
 
 def test_calibration_without_held_out_pixels_is_refused(bundled):
@@ -228,22 +232,22 @@ def test_calibration_without_held_out_pixels_is_refused(bundled):
 
 
 def test_a_network_without_errors_is_not_calibrated(bundled):
-    answers = HeldOutPredictions(
+    predictions = HeldOutPredictions(
         np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16)
     )
-    found = fit_calibration(bundled, answers)
-    assert found.temperature == 1
-    assert not found.is_fitted
-    assert "right on all 3 held-out pixels" in str(found)
+    calibration = fit_calibration(bundled, predictions)
+    assert calibration.temperature == 1
+    assert not calibration.is_fitted
+    assert "right on all 3 held-out pixels" in str(calibration)
 
 
 def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
-    answers = HeldOutPredictions(
+    predictions = HeldOutPredictions(
         np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16)
     )
-    said = str(fit_calibration(bundled, answers))
-    assert "wrong on 51 of 60 held-out pixels" in said
-    assert "Train it first" in said
+    message = str(fit_calibration(bundled, predictions))
+    assert "wrong on 51 of 60 held-out pixels" in message
+    assert "Train it first" in message
 
 
 @pytest.mark.parametrize(
@@ -257,15 +261,17 @@ def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
 def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
     logits = np.full((1, 100), size, np.float32)
     classes = (np.arange(100) >= wrong).astype(np.int16)
-    said = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
-    assert words in said
-    assert ("Train it first" in said) == (wrong > 5)
+    message = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
+    assert words in message
+    assert ("Train it first" in message) == (wrong > 5)
 
 
 def test_logits_that_are_not_finite_are_refused(bundled):
-    answers = HeldOutPredictions(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
+    predictions = HeldOutPredictions(
+        np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16)
+    )
     with pytest.raises(ValueError, match="not finite"):
-        fit_calibration(bundled, answers)
+        fit_calibration(bundled, predictions)
 
 
 @settings(max_examples=60, deadline=None)
@@ -274,11 +280,18 @@ def test_any_finite_logits_can_be_calibrated(count, size, spread, seed):
     random = np.random.default_rng(seed)
     logits = (random.standard_normal((count, size)) * spread).astype(np.float32)
     classes = random.integers(0, max(count, 2), size).astype(np.int16)
-    answers = HeldOutPredictions(logits, classes)
-    found = fit_calibration(None, answers)
-    assert TEMPERATURES[0] * 0.99 <= found.temperature <= TEMPERATURES[1] * 1.01
-    assert found.before.pixels.sum() == found.after.pixels.sum() == found.pixels == size
-    assert 0 <= answers.mean_entropy <= 1
-    assert f"{size:,} held-out pixels" in str(found)
+    predictions = HeldOutPredictions(logits, classes)
+    calibration = fit_calibration(None, predictions)
+    assert TEMPERATURES[0] * 0.99 <= calibration.temperature <= TEMPERATURES[1] * 1.01
+    assert (
+        calibration.before.pixels.sum()
+        == calibration.after.pixels.sum()
+        == calibration.pixels
+        == size
+    )
+    assert 0 <= predictions.mean_entropy <= 1
+    assert f"{size:,} held-out pixels" in str(calibration)
     labels = class_probabilities(logits).argmax(0)
-    np.testing.assert_array_equal(class_probabilities(logits, found.temperature).argmax(0), labels)
+    np.testing.assert_array_equal(
+        class_probabilities(logits, calibration.temperature).argmax(0), labels
+    )

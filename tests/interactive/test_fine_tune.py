@@ -51,9 +51,9 @@ def familiarity_of(task):
 def labels_with_strokes(strokes, values):
     """Return 96 × 128 labels with a number of strokes per value."""
     labels = np.zeros((96, 128), np.uint8)
-    for place in range(strokes):
+    for number in range(strokes):
         for row, value in enumerate(values):
-            labels[10 + 30 * row : 13 + 30 * row, 5 + 15 * place : 15 + 15 * place] = value
+            labels[10 + 30 * row : 13 + 30 * row, 5 + 15 * number : 15 + 15 * number] = value
     return labels
 
 
@@ -69,8 +69,8 @@ def run_live_update(labels, config=CONFIG):
     while True:
         try:
             next(job)
-        except StopIteration as ended:
-            return ended.value
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_the_pseudo_label_teacher_depends_on_strokes_and_familiarity():
 def task_on(image, right):
     """Return a task of one stroke per class that the bundled model predicts right or wrong."""
     checkpoint = napari_emcad.bundled_checkpoint()
-    numbers = np.zeros(image.shape, np.uint8)
-    numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
-    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
+    labels = np.zeros(image.shape, np.uint8)
+    labels[10:14, 10:30], labels[60:64, 60:80] = (255, 1) if right else (1, 255)
+    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = scan_annotations([source], Record(), 2)
     return training_task(checkpoint, (source,), record, CONFIG.replace(crops_per_epoch=2), "cpu")
 
@@ -157,12 +157,12 @@ def test_an_accurate_model_is_its_own_pseudo_label_teacher(nucleus, right):
     while True:
         try:
             events.append(next(job))
-        except StopIteration as ended:
-            config = ended.value.checkpoint.history[-1]["config"]
+        except StopIteration as end:
+            config = end.value.checkpoint.history[-1]["config"]
             break
-    told = [event.text for event in events if isinstance(event, Notice)]
+    notices = [event.text for event in events if isinstance(event, Notice)]
     assert config["teacher"] == ("initial" if right else "probe")
-    assert len(told) == (0 if right else 1)
+    assert len(notices) == (0 if right else 1)
 
 
 def test_familiarity_is_measured_with_the_opened_model(nucleus):
@@ -181,23 +181,23 @@ def test_the_agreement_of_probe_and_model_depends_on_the_strokes(nucleus):
     network = task.checkpoint.network().eval()
     for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
         learned, _ = slices_of(task_on(nucleus, right), PlaneCache())
-        before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
-        assert before.agreement(learned, task.checkpoint.preprocessing) == 0
-        before.fit(learned, task.checkpoint.preprocessing)
-        assert least <= before.agreement(learned, task.checkpoint.preprocessing) <= most
+        teacher = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
+        assert teacher.agreement(learned, task.checkpoint.preprocessing) == 0
+        teacher.fit(learned, task.checkpoint.preprocessing)
+        assert least <= teacher.agreement(learned, task.checkpoint.preprocessing) <= most
 
 
 def test_unfamiliar_patches_are_detected(nucleus, monkeypatch):
     """Model and probe agree at the first strokes, but differ in an unfamiliar image."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement_elsewhere == 1
-    strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
-    for image, mixed in ((nucleus, False), (strange, True)):
+    unfamiliar = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
+    for image, mixed in ((nucleus, False), (unfamiliar, True)):
         more = slices_for(image, task.checkpoint, "YX")
-        numbers = np.zeros(image.shape, np.uint8)
-        images = (*task.images, AnnotatedImage("b", "other", more, numbers, LabelRule()))
+        labels = np.zeros(image.shape, np.uint8)
+        images = (*task.images, AnnotatedImage("b", "other", more, labels, LabelRule()))
         earlier = scan_annotations(list(images), task.record, 2)
-        numbers[80:84, 5:40] = 1
+        labels[80:84, 5:40] = 1
         record = scan_annotations(list(images), earlier, 2)
         familiarity = familiarity_of(replace(task, images=images, record=record))
         assert familiarity.is_familiar
@@ -206,9 +206,9 @@ def test_unfamiliar_patches_are_detected(nucleus, monkeypatch):
 
 def test_later_strokes_do_not_change_the_first_strokes(nucleus):
     task = task_on(nucleus, right=True)
-    numbers = task.images[0].labels
+    labels = task.images[0].labels
     before = {key: mask.copy() for key, mask in task.record.first_strokes().items()}
-    numbers[80:84, 5:40] = 1
+    labels[80:84, 5:40] = 1
     later = scan_annotations(list(task.images), task.record, 2)
     after = later.first_strokes()
     assert before.keys() == after.keys()
@@ -267,15 +267,15 @@ def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
         task = workspace.task()
         for key in task.record.patches:
             alone = replace(task, record=task.record.subset([key]))
-            for recorded, found in zip(
+            for masks, parts in zip(
                 (learned, validated), slices_of(alone, workspace.cache), strict=True
             ):
-                for part in found:
+                for part in parts:
                     assert part.planes.shape[1:] == part.target.shape
-                    before = recorded.get(key, False)
-                    recorded[key] = before | (part.target != UNLABELED)
-    for patch in learned.keys() & validated.keys():
-        assert not (learned[patch] & validated[patch]).any()
+                    before = masks.get(key, False)
+                    masks[key] = before | (part.target != UNLABELED)
+    for key_of_both in learned.keys() & validated.keys():
+        assert not (learned[key_of_both] & validated[key_of_both]).any()
 
 
 def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
@@ -288,12 +288,12 @@ def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
 
 def run(job):
     """Run a job; return its events and its result."""
-    told = []
+    events = []
     while True:
         try:
-            told.append(next(job))
-        except StopIteration as ended:
-            return told, ended.value
+            events.append(next(job))
+        except StopIteration as end:
+            return events, end.value
 
 
 def workspace_of_kind(kind):
@@ -303,8 +303,8 @@ def workspace_of_kind(kind):
         start = start.override(size=(64, 96))
     shape = (2, 96, 128) if kind == "windows" else (96, 128)
     workspace = Workspace(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
-    for place in range(12):
-        column = 2 + 10 * place
+    for number in range(12):
+        column = 2 + 10 * number
         for row, value in ((10, 1), (50, 255)):
             workspace.numbers[..., row : row + 6, column : column + 6] = value
             workspace.task()

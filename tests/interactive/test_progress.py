@@ -25,8 +25,8 @@ from napari_emcad.training.events import HeldOut
 def version(number, dice, strokes=None, held_out=1000, how="trained", uncertainty=None, classes=1):
     score = None if dice is None else HeldOut(dice, dice)
     model = SimpleNamespace(classes=("x",) * classes, tensors={})
-    painted = 5 * number if strokes is None else strokes
-    return Version(number, how, model, painted, score, held_out, uncertainty=uncertainty)
+    stroke_count = 5 * number if strokes is None else strokes
+    return Version(number, how, model, stroke_count, score, held_out, uncertainty=uncertainty)
 
 
 def versions_with_scores(*scores, **given):
@@ -124,18 +124,18 @@ def test_only_ancestors_of_the_current_version_are_compared():
 def test_the_message_agrees_with_any_scores(drawn):
     versions = [version(n, *drawn_values) for n, drawn_values in enumerate(drawn, 1)]
     current = versions[-1] if versions else None
-    steps, said = compared_versions(versions, current), progress_message(versions, current)
+    steps, message = compared_versions(versions, current), progress_message(versions, current)
     scores = [version.score.dice for version in steps]
     assert len(steps) <= 3
     assert [version.number for version in steps] == sorted(version.number for version in steps)
     for a, b in pairwise(steps):
         assert b.strokes >= GROWTH * a.strokes or b.held_out >= GROWTH * a.held_out
-    assert all(f"{score:.2f}" in said for score in scores)
-    assert ("predicted correctly" in said) == (bool(scores) and scores[-1] >= PERFECT)
+    assert all(f"{score:.2f}" in message for score in scores)
+    assert ("predicted correctly" in message) == (bool(scores) and scores[-1] >= PERFECT)
     if len(scores) > 1 and scores[-1] < PERFECT:
         best = max(scores[:-1])
-        assert ("rising" in said) == (scores[-1] > best + RISE)
-        assert ("fallen" in said) == (scores[-1] < best - FALL)
+        assert ("rising" in message) == (scores[-1] > best + RISE)
+        assert ("fallen" in message) == (scores[-1] < best - FALL)
         plateau = len(scores) == 3 and best <= scores[0] + RISE
         flat = best - FALL <= scores[-1] <= best + RISE
-        assert ("change little" in said) == (plateau and flat)
+        assert ("change little" in message) == (plateau and flat)

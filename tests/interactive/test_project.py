@@ -43,9 +43,9 @@ def test_removing_a_class_changes_rules_and_no_label():
     project.update_record(Record().updated({"a": target_of(labels, LabelRule(), 3)}))
     project.remove_class(2)
     assert names(project) == ["object", "debris"]
-    now = target_of(labels, project.entries["a"].rule, 2)
-    assert [now[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
-    assert np.array_equal(project.record.patches["a"].target, now)
+    target = target_of(labels, project.entries["a"].rule, 2)
+    assert [target[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
+    assert np.array_equal(project.record.patches["a"].target, target)
     assert project.record.pixel_counts == {0: 4, 1: 4, 2: 4}
 
 
@@ -187,9 +187,9 @@ def _size(checkpoint):
 def test_going_back_loses_no_version(bundled):
     session = Session()
     session.open(bundled)
-    taught = with_class_labels(bundled, bundled.classes)
+    trained = with_class_labels(bundled, bundled.classes)
     session.add_version(
-        "trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20
+        "trained", napari_emcad.Checkpoint(**_fields(trained)), 3, HeldOut(0.5, 0.4), 20
     )
     old, new = session.versions
     session.go_to(old)
@@ -278,15 +278,15 @@ class RandomSession(RuleBasedStateMachine):
 
     @rule()
     def look(self):
-        found = {}
+        targets = {}
         for key, pair in self.project.entries.items():
-            now = self.try_to(target_of, self.labels[key], pair.rule, len(self.project.classes))
-            if now is not None:
-                found[key] = now
-        whole = {
+            target = self.try_to(target_of, self.labels[key], pair.rule, len(self.project.classes))
+            if target is not None:
+                targets[key] = target
+        masks = {
             key for key, pair in self.project.entries.items() if pair.rule.meaning != "scribbles"
         }
-        self.project.update_record(self.project.record.updated(found, whole))
+        self.project.update_record(self.project.record.updated(targets, masks))
 
     @rule(verb=st.sampled_from(["Training", "Updating"]))
     def begin(self, verb):

@@ -57,8 +57,8 @@ def search_regions(
     while True:
         try:
             events.append(next(job))
-        except StopIteration as ended:
-            return ended.value, events
+        except StopIteration as end:
+            return end.value, events
 
 
 def expected(bundled, image, zs, annotated=None, temperature=1.0, most=MOST_REGIONS):
@@ -73,15 +73,15 @@ def expected(bundled, image, zs, annotated=None, temperature=1.0, most=MOST_REGI
         temperature=temperature,
     )
     slices = slices_for(image, bundled, "ZYX")
-    ready = Preprocessor(slices, bundled.preprocessing)
+    preprocessor = Preprocessor(slices, bundled.preprocessing)
     ranges = (0, SHAPE[0]), (0, SHAPE[1])
-    nothing = np.full(SHAPE, -1, np.int16)
+    unlabeled = np.full(SHAPE, -1, np.int16)
     uncertain_slices = [
         UncertainSlice(
             (z,),
             maps[z]["entropy"].values,
-            nothing if annotated is None else read_window(annotated, (z,), *ranges, 1),
-            (*ready.planes((z,), *ranges), *maps[z]["encoder:1"].values),
+            unlabeled if annotated is None else read_window(annotated, (z,), *ranges, 1),
+            (*preprocessor.planes((z,), *ranges), *maps[z]["encoder:1"].values),
         )
         for z in zs
     ]
@@ -105,9 +105,9 @@ def test_regions_do_not_depend_on_the_order_of_rows_and_columns(bundled, stack):
 
 def test_a_single_slice_has_fewer_regions_and_reports_tile_progress(bundled, stack):
     result, events = search_regions(bundled, stack[3], "YX")
-    wanted = expected(bundled, stack, [3], most=5)
+    expected_regions = expected(bundled, stack, [3], most=5)
     assert [(region.rows, region.columns) for region in result.regions] == [
-        (region.rows, region.columns) for region in wanted
+        (region.rows, region.columns) for region in expected_regions
     ]
     assert any(isinstance(event, Progress) for event in events)
 
@@ -131,9 +131,9 @@ def test_stop_keeps_the_regions_of_searched_slices(bundled, stack):
         if event == Progress(2, 7):
             stop.set()
             break
-    with pytest.raises(StopIteration) as ended:
+    with pytest.raises(StopIteration) as end:
         next(job)
-    result = ended.value.value
+    result = end.value.value
     assert result.regions == expected(bundled, stack, (0, 1))
     assert str(result) == "Stopped after 2 of 7 slices."
 
@@ -193,8 +193,8 @@ def test_reading_in_bands_does_not_change_the_regions(bundled, large, monkeypatc
     monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
     result = []
     for band in (10, 1000):
-        found = search_regions(bundled, large, "YX", largest_side=128, band=band)[0]
-        result.append(found.regions)
+        searched = search_regions(bundled, large, "YX", largest_side=128, band=band)[0]
+        result.append(searched.regions)
     assert result[0] == result[1]
     assert result[0]
 
@@ -209,8 +209,8 @@ def test_annotated_regions_of_large_slices_are_left_out(bundled, large):
 
 
 def test_regions_of_a_coarse_level_are_in_pixels_of_the_finest_level(bundled, stack):
-    here = search_regions(bundled, stack[3], "YX")[0].regions
-    there = search_regions(bundled, stack[3], "YX", shape=(384, 384))[0].regions
-    assert [(region.rows, region.columns) for region in there] == [
-        (tuple(4 * n for n in region.rows), tuple(3 * n for n in region.columns)) for region in here
+    fine = search_regions(bundled, stack[3], "YX")[0].regions
+    coarse = search_regions(bundled, stack[3], "YX", shape=(384, 384))[0].regions
+    assert [(region.rows, region.columns) for region in coarse] == [
+        (tuple(4 * n for n in region.rows), tuple(3 * n for n in region.columns)) for region in fine
     ]

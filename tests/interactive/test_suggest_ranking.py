@@ -45,31 +45,31 @@ def overlap(a, b):
 @settings(deadline=None)
 @given(uncertain_slices(), st.integers(1, 40), st.integers(0, 9))
 def test_regions_are_disjoint_unlabeled_and_sorted_by_score(one, size, most):
-    found = suggest_regions([one], size, most)
+    regions = suggest_regions([one], size, most)
     height, width = one.target.shape
-    assert len(found) <= most
-    for region in found:
+    assert len(regions) <= most
+    for region in regions:
         (top, bottom), (left, right) = region.rows, region.columns
         assert 0 <= top < bottom <= height
         assert 0 <= left < right <= width
         assert (bottom - top, right - left) == (min(size, height), min(size, width))
         assert (one.target[top:bottom, left:right] == UNLABELED).all()
         assert 0 < region.score <= 1
-    assert not any(overlap(a, b) for a, b in combinations(found, 2))
-    assert [region.score for region in found] == sorted(
-        (region.score for region in found), reverse=True
+    assert not any(overlap(a, b) for a, b in combinations(regions, 2))
+    assert [region.score for region in regions] == sorted(
+        (region.score for region in regions), reverse=True
     )
-    assert found == suggest_regions([one], size, most)
+    assert regions == suggest_regions([one], size, most)
 
 
 @settings(deadline=None)
 @given(uncertain_slices(), st.integers(1, 40))
 def test_an_annotated_region_is_not_suggested_again(one, size):
     for first in suggest_regions([one], size, 1):
-        painted = one.target.copy()
-        painted[slice(*first.rows), slice(*first.columns)] = 1
+        annotated = one.target.copy()
+        annotated[slice(*first.rows), slice(*first.columns)] = 1
         after = suggest_regions(
-            [UncertainSlice(one.index, one.uncertainty, painted, one.features)], size, 9
+            [UncertainSlice(one.index, one.uncertainty, annotated, one.features)], size, 9
         )
         assert not any(overlap(first, region) for region in after)
 
@@ -85,9 +85,9 @@ def test_the_most_uncertain_region_of_a_coarse_map_is_first():
     target = np.full((128, 160), UNLABELED, np.int16)
     uncertainty = np.zeros((32, 40))
     uncertainty[16:24, 28:36] = 1
-    (found, *_) = suggest_regions([UncertainSlice((), uncertainty, target)], 32)
-    assert (found.rows, found.columns) == ((64, 96), (112, 144))
-    assert found.center == (79.5, 127.5)
+    (regions, *_) = suggest_regions([UncertainSlice((), uncertainty, target)], 32)
+    assert (regions.rows, regions.columns) == ((64, 96), (112, 144))
+    assert regions.center == (79.5, 127.5)
 
 
 def test_a_region_unlike_the_annotations_ranks_first():
@@ -130,8 +130,8 @@ def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
     target = np.full((256, 256), UNLABELED, np.int16)
     uncertainty, features = rng.random((256, 256)), rng.random((2, 256, 256))
     uncertainty[64:128, 96:160] = 1
-    found = suggest_regions([UncertainSlice((), uncertainty, target, features)], 32)
-    assert overlap(found[0], SuggestedRegion((), (64, 128), (96, 160), 0))
+    regions = suggest_regions([UncertainSlice((), uncertainty, target, features)], 32)
+    assert overlap(regions[0], SuggestedRegion((), (64, 128), (96, 160), 0))
 
 
 def test_slices_are_ranked_by_their_best_region():
@@ -139,10 +139,10 @@ def test_slices_are_ranked_by_their_best_region():
     stack = [
         UncertainSlice((z,), np.full((64, 64), level), target) for z, level in enumerate((0.3, 0.9))
     ]
-    found = suggest_regions(iter(stack), 32, 8)
-    assert found[0].index == (1,)
-    assert len(found) == 8
-    assert best_slices(found) == [(1,), (0,)]
+    regions = suggest_regions(iter(stack), 32, 8)
+    assert regions[0].index == (1,)
+    assert len(regions) == 8
+    assert best_slices(regions) == [(1,), (0,)]
     assert best_slices([]) == []
 
 
@@ -170,16 +170,16 @@ def test_zero_positions_are_refused():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
 def test_regions_are_grouped_by_slice(drawn):
-    found = [
+    regions = [
         SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), score)
         for n, (z, score) in enumerate(drawn)
     ]
-    ordered = grouped_by_slice(found)
-    assert sorted(ordered, key=found.index) == found
+    ordered = grouped_by_slice(regions)
+    assert sorted(ordered, key=regions.index) == regions
     slices = list(dict.fromkeys(region.index for region in ordered))
-    assert slices == best_slices(found)
+    assert slices == best_slices(regions)
     assert [region.index for region in ordered] == [
-        region.index for z in slices for region in found if region.index == z
+        region.index for z in slices for region in regions if region.index == z
     ]
     for z in slices:
         uses = [region.score for region in ordered if region.index == z]

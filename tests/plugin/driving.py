@@ -63,8 +63,8 @@ def train(panel, qtbot):
 
 
 def prediction(panel):
-    found = [layer for layer in panel.viewer.layers if layer.name.endswith("prediction")]
-    return found[0] if found else None
+    layers = [layer for layer in panel.viewer.layers if layer.name.endswith("prediction")]
+    return layers[0] if layers else None
 
 
 def networks():

@@ -57,14 +57,14 @@ def test_objects_of_a_stack_are_counted_once_and_have_unique_numbers(viewer, doc
     panel = dock(viewer)
     panel.segment.panel._separate.setChecked(True)
     choose_scope(panel, "slice")
-    said = []
+    counts = []
     for _ in range(3):
         run(panel)
-        said.append(panel.job_bar.message.split(", ")[-1])
-    assert len(set(said)) == 1
+        counts.append(panel.job_bar.message.split(", ")[-1])
+    assert len(set(counts)) == 1
     (layer,) = results(panel)
     count = len(np.unique(layer.data)) - 1
-    assert said[0] == f"{count} objects."
+    assert counts[0] == f"{count} objects."
     assert len(layer.features) == count + 1
     assert set(layer.features["index"]) == set(np.unique(layer.data))
     choose_scope(panel, "layer")
@@ -83,11 +83,11 @@ def test_a_job_stopped_early_leaves_no_labels_of_the_previous_run(
     choose_scope(panel, "layer")
     panel.segment.panel._advanced._batch.setValue(1)
     run(panel)
-    answers = PvtEmcad.predict
+    original = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         panel.runner._job.thread.stop()
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     run(panel)
@@ -200,11 +200,11 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
 
 
 def test_an_error_message_is_shown_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
-    said, answers = [], PvtEmcad.predict
+    calls, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
-        said.append(1)
-        return answers(self, x, head, zoom)
+        calls.append(1)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
@@ -214,7 +214,7 @@ def test_an_error_message_is_shown_beside_the_progress(panel, qtbot, finish, tmp
     assert not panel.model.panel._open.isEnabled()
     finish(panel)
     assert panel.model.panel._open.isEnabled()
-    assert said
+    assert calls
 
 
 def test_markup_in_a_title_is_shown_as_plain_text(panel):

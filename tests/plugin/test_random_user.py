@@ -64,9 +64,9 @@ class RandomUser:
             return
         shape = image.data.shape[: image.ndim]
         values = self.one_of([(1,), (255,), (1, 2, 255), (85, 170, 255), tuple(range(1, 30))])
-        mine = self.rng.choice([0, *values], shape).astype(np.uint8)
-        mine[..., : shape[-1] // 2] = 0
-        self.panel.teach.annotating.use_layer(self.viewer.add_labels(mine, name="mine"))
+        values_drawn = self.rng.choice([0, *values], shape).astype(np.uint8)
+        values_drawn[..., : shape[-1] // 2] = 0
+        self.panel.teach.annotating.use_layer(self.viewer.add_labels(values_drawn, name="mine"))
 
     def do_stroke(self):
         k = int(self.rng.integers(len(self.panel.session.project.classes) + 1))
@@ -282,11 +282,11 @@ def splits(monkeypatch):
     def recording(self):
         record = teach(self)
         for key, patch in record.patches.items():
-            for seen, target in (
+            for mask, target in (
                 (learned, patch.training_target()),
                 (validated, patch.validation_target()),
             ):
-                seen[key.location] = seen.get(key.location, False) | (target != UNLABELED)
+                mask[key.location] = mask.get(key.location, False) | (target != UNLABELED)
         return record
 
     monkeypatch.setattr(AnnotationProject, "freeze_split", recording)
@@ -294,12 +294,12 @@ def splits(monkeypatch):
 
 
 def check(panel, splits):
-    session, teacher = panel.session, panel.teach.training
+    session, training = panel.session, panel.teach.training
     panel.teach.view.show()
-    free = session.running is None or session.running.preemptible
-    may = not teacher.why_not() and not panel.teach.panel.form.problem and free
+    can_start = session.running is None or session.running.preemptible
+    can_train = not training.why_not() and not panel.teach.panel.form.problem and can_start
     for button in (panel.teach.panel._train, panel.teach.panel._update):
-        assert button.isEnabled() == may
+        assert button.isEnabled() == can_train
     assert (session.running is not None) == panel.runner.running
     assert session.versions.current.checkpoint is session.checkpoint
     assert set(session.project.entries) == {pair.key for pair in panel.annotations.pairs}

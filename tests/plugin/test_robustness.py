@@ -41,11 +41,11 @@ def headless(image, **options):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; predictions wait until it is set."""
-    opened, answers = threading.Event(), PvtEmcad.predict
+    opened, original = threading.Event(), PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         assert opened.wait(60)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     yield opened
@@ -97,12 +97,12 @@ def test_out_of_memory_is_reported_and_smaller_patches_are_used(
     panel, finish, qtbot, monkeypatch, nuclei
 ):
     """H14: smaller patches are tried, the result is complete, and the message mentions it."""
-    answers = PvtEmcad.predict
+    original = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         if x.shape[-1] > 64:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     click(qtbot, panel)
@@ -113,12 +113,12 @@ def test_out_of_memory_is_reported_and_smaller_patches_are_used(
 
 def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
     """H2, H3: a network that takes its time does not hold the window up."""
-    threads, answers = [], PvtEmcad.predict
+    threads, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         threads.append(threading.current_thread())
         time.sleep(1)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     beats = []
@@ -149,13 +149,13 @@ def test_napari_is_touched_on_the_main_thread_only(panel, finish, qtbot, monkeyp
 
 def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, monkeypatch):
     """H20, H26: the button says so meanwhile, and nothing of the job stays alive."""
-    answered, answers = [], PvtEmcad.predict
+    answered, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         answered.append(len(x))
         if len(answered) == 2:
             stop_pressed.wait(30)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     stop_pressed = threading.Event()
     monkeypatch.setattr(PvtEmcad, "predict", predict)
@@ -260,12 +260,12 @@ def test_the_result_of_a_slice_does_not_follow_the_slider(stack, finish, qtbot, 
 def test_late_events_of_an_abandoned_job_are_ignored(panel):
     """H8: only events of the current job are accepted."""
     session = panel.session
-    heard = []
-    session.job_event.connect(lambda ticket, event: heard.append(event))
+    events = []
+    session.job_event.connect(lambda ticket, event: events.append(event))
     old = session.begin("Old job")
     session.end(old)
     assert not session.accept(old, "late")
-    assert heard == []
+    assert events == []
 
 
 def test_large_labels_widen_the_data_type_of_the_layer(panel, finish, qtbot):
@@ -329,13 +329,13 @@ def test_unusual_images_give_the_result_of_the_python_function(viewer, dock, fin
         click(qtbot, panel)
         finish(panel)
         assert "Segmented in" in panel.job_bar.message, (name, panel.job_bar.message)
-        found = viewer.layers[f"{name} segmentation"].data
-        np.testing.assert_array_equal(found, headless(image, axes="YX"), err_msg=name)
+        labels = viewer.layers[f"{name} segmentation"].data
+        np.testing.assert_array_equal(labels, headless(image, axes="YX"), err_msg=name)
 
 
 def test_an_abandoned_thread_ends_without_further_events(qtbot):
     """H5: an abandoned job emits no more events and ends at its next step."""
-    steps, heard = [], []
+    steps, received = [], []
 
     def job(stop):
         while not stop.is_set():
@@ -344,11 +344,11 @@ def test_an_abandoned_thread_ends_without_further_events(qtbot):
             time.sleep(0.01)
 
     thread = JobThread(job)
-    thread.yielded.connect(heard.append)
+    thread.yielded.connect(received.append)
     thread.start()
-    qtbot.waitUntil(lambda: len(heard) > 2)
+    qtbot.waitUntil(lambda: len(received) > 2)
     thread.abandon()
     assert thread.wait(5)
-    count = len(heard)
+    count = len(received)
     qtbot.wait(50)
-    assert len(heard) == count
+    assert len(received) == count

@@ -59,11 +59,11 @@ def test_an_edited_result_is_not_overwritten(panel, finish, qtbot):
     finish(panel)
     (first,) = results(panel)
     first.paint((10, 10), 1)
-    painted = first.data.copy()
+    edited = first.data.copy()
     click(qtbot, panel)
     finish(panel)
     assert len(results(panel)) == 2
-    np.testing.assert_array_equal(first.data, painted)
+    np.testing.assert_array_equal(first.data, edited)
 
 
 def test_new_layer_adds_a_second_result(panel, finish, qtbot):

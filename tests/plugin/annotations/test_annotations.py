@@ -83,19 +83,19 @@ def test_edits_share_one_array_across_channels_and_can_be_undone(order, edits):
     assert numbers.shape == tuple(sizes[a] for a in axes if a != "C")
     history, future = [numbers.copy()], []
     for how, at, value, dims in edits:
-        place = [n % size for n, size in zip(at, labels.data.shape[-4:], strict=False)]
+        position = [n % size for n, size in zip(at, labels.data.shape[-4:], strict=False)]
         labels.n_edit_dimensions = min(dims, labels.ndim)
         before = numbers.copy()
         if how == "paint":
-            labels.paint(place, value)
+            labels.paint(position, value)
         elif how == "fill":
-            labels.fill(place, value)
+            labels.fill(position, value)
         elif how == "polygon":
             labels.n_edit_dimensions = 2
-            corners = [[*place[:-2], y, x] for y, x in ((0, 0), (0, 6), (7, 6))]
+            corners = [[*position[:-2], y, x] for y, x in ((0, 0), (0, 6), (7, 6))]
             labels.paint_polygon(corners, value)
         elif how == "setitem":
-            labels.data_setitem(tuple(np.array([n, n]) for n in place), value)
+            labels.data_setitem(tuple(np.array([n, n]) for n in position), value)
         elif how == "undo" and len(history) > 1:
             labels.undo()
             future.append(history.pop())
@@ -142,15 +142,15 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
     viewer.dims.set_current_step((0, 1), (1, 1))
     panel.teach.preview.refresh()
     wait_until_idle(panel, qtbot)
-    said = viewer.layers["cells prediction"].data[1, 0]
-    assert said.any()
+    predicted = viewer.layers["cells prediction"].data[1, 0]
+    assert predicted.any()
     press(qtbot, panel.teach.panel._correct)
-    numbers = panel.teach.annotating.pair.values
-    assert np.array_equal(numbers[1] == 1, said == 1)
-    assert not numbers[[0, 2]].any()
-    assert np.array_equal(shown(annotation(panel)), numbers[1])
+    values = panel.teach.annotating.pair.values
+    assert np.array_equal(values[1] == 1, predicted == 1)
+    assert not values[[0, 2]].any()
+    assert np.array_equal(shown(annotation(panel)), values[1])
     annotation(panel).undo()
-    assert not numbers.any()
+    assert not values.any()
 
 
 def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make_napari_viewer):
@@ -161,8 +161,8 @@ def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make
     panel.autosave.save()
     qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
     (path,) = panel.autosave._folder.folder.glob("paint-*")
-    with np.load(path) as kept:
-        assert tuple(kept["shape"]) == (3, 96, 128)
+    with np.load(path) as saved:
+        assert tuple(saved["shape"]) == (3, 96, 128)
     panel.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
@@ -209,9 +209,9 @@ def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable
     """napari would show different slices of the layer and of its image."""
     panel, viewer = channels_within, channels_within.viewer
     viewer.layers.remove(annotation(panel))
-    mine = np.zeros((3, 96, 128), np.uint8)
-    mine[1, 20:24, 20:40], mine[1, 60:64, 20:40] = 1, 255
-    layer = viewer.add_labels(mine, name="mine")
+    values = np.zeros((3, 96, 128), np.uint8)
+    values[1, 20:24, 20:40], values[1, 60:64, 20:40] = 1, 255
+    layer = viewer.add_labels(values, name="mine")
     panel.teach.annotating.use_layer(layer)
     wait_until_idle(panel, qtbot)
     assert "no axis for the channels" in panel.teach.panel._remark.text()
@@ -222,7 +222,7 @@ def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "reason_part"),
     [
         ((50, 60), "the image 50 × 60"),
         ((3, 96, 128), "had 2 axes and now has 3"),
@@ -230,7 +230,7 @@ def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable
     ],
 )
 def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
-    viewer, tiny, qtbot, nuclei, other, said
+    viewer, tiny, qtbot, nuclei, other, reason_part
 ):
     """H7, H8: no pixel is trained on that was not annotated."""
     image = viewer.add_image(nuclei, name="nuclei")
@@ -239,19 +239,19 @@ def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
         stroke(panel, k, at)
         wait_until_idle(panel, qtbot)
-    painted = panel.session.project.record.pixel_counts
+    counts_before = panel.session.project.record.pixel_counts
     image.data = np.zeros(other, np.uint8)
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     reason = panel.teach.panel._reason.text()
     assert "“nuclei annotation” no longer fits “nuclei”" in reason
-    assert said in reason
+    assert reason_part in reason
     assert not panel.teach.panel._train.isEnabled()
     panel.teach.training.train()
     wait_until_idle(panel, qtbot)
     assert len(panel.session.versions) == 1
     panel.teach.annotating.paint(1)
-    assert said in panel.job_bar.message
+    assert reason_part in panel.job_bar.message
     for do in (
         panel.teach.annotating.correct,
         panel.teach.preview.refresh,
@@ -262,7 +262,7 @@ def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     image.data = nuclei
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
-    assert panel.session.project.record.pixel_counts == painted
+    assert panel.session.project.record.pixel_counts == counts_before
     assert panel.teach.panel._train.isEnabled()
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
@@ -306,11 +306,11 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbo
         viewer.layers.remove(annotation(panel))
         wait_until_idle(panel, qtbot)
     assert len(set(keys)) == 4
-    found = sorted(panel.autosave._folder.folder.glob("paint-*"))
-    assert len(found) == 4
-    for count, path in enumerate(found, start=1):
-        with np.load(path) as kept:
-            assert len(kept["places"]) == count
+    paths = sorted(panel.autosave._folder.folder.glob("paint-*"))
+    assert len(paths) == 4
+    for count, path in enumerate(paths, start=1):
+        with np.load(path) as saved:
+            assert len(saved["places"]) == count
 
 
 def test_an_annotation_has_no_leading_channel_axis(nuclei):
@@ -348,8 +348,8 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     count = int((first.labels.data == 1).sum())
-    said = panel.teach.panel._score.text()
-    assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in said
+    message = panel.teach.panel._score.text()
+    assert f"Two annotations differ in {count:,} pixels of “nuclei”; the lower one" in message
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
     panel.session.project.change_entry(second.key, enabled=False)
@@ -404,16 +404,16 @@ def test_a_mask_of_0_and_255_used_as_scribbles_makes_255_background(viewer, tiny
     panel.teach.annotating.use_layer(viewer.add_labels(mask, name="mine"))
     wait_until_idle(panel, qtbot)
     bright = int((nuclei > 100).sum())
-    book, remark = panel.session.project, panel.teach.panel._remark
+    project, remark = panel.session.project, panel.teach.panel._remark
     choose_meaning(panel, "scribbles")
     wait_until_idle(panel, qtbot)
-    assert book.record.pixel_counts == {0: bright}
+    assert project.record.pixel_counts == {0: bright}
     assert "255 is background now" in remark.text()
     panel.teach.annotating.paint(1)
     assert viewer.layers["mine"].selected_label == 1
     choose_meaning(panel, "mask")
     wait_until_idle(panel, qtbot)
-    assert book.record.pixel_counts == {0: nuclei.size - bright, 1: bright}
+    assert project.record.pixel_counts == {0: nuclei.size - bright, 1: bright}
     assert not panel.teach.training.queue.problem
 
 
@@ -533,38 +533,40 @@ def test_a_result_that_exceeds_memory_is_predicted_in_the_annotated_part(huge, q
     assert any(corner)
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
     train(huge, qtbot)
-    found = viewer.layers["huge prediction"]
-    assert found.data.shape == labels.data.shape
-    for place in ((0, 0, 0), (1, 40, 50)):
-        wanted = np.add(place, corner)
-        assert np.allclose(found.data_to_world(place), image.data_to_world(wanted))
+    result = viewer.layers["huge prediction"]
+    assert result.data.shape == labels.data.shape
+    for position in ((0, 0, 0), (1, 40, 50)):
+        image_position = np.add(position, corner)
+        assert np.allclose(result.data_to_world(position), image.data_to_world(image_position))
     huge.teach.preview.refresh()
     wait_until_idle(huge, qtbot)
     index = 2 - corner[0]
-    said = found.data[index]
-    assert said.any()
-    assert not np.delete(found.data, index, axis=0).any()
-    whole = napari_emcad.segment(image.data[2], huge.session.checkpoint, "YX").labels
-    part = whole[corner[1] :, corner[2] :][: said.shape[0], : said.shape[1]]
-    assert (part == said).mean() > 0.98
+    predicted = result.data[index]
+    assert predicted.any()
+    assert not np.delete(result.data, index, axis=0).any()
+    expected = napari_emcad.segment(image.data[2], huge.session.checkpoint, "YX").labels
+    expected_part = expected[corner[1] :, corner[2] :][: predicted.shape[0], : predicted.shape[1]]
+    assert (expected_part == predicted).mean() > 0.98
     before = labels.data.copy()
     press(qtbot, huge.teach.panel._correct)
-    now = labels.data[index]
-    free = before[index] == 0
-    assert np.array_equal(now[free & (said == 1)], np.ones((free & (said == 1)).sum()))
-    assert np.array_equal(now[~free], before[index][~free])
+    labels_after = labels.data[index]
+    unlabeled = before[index] == 0
+    assert np.array_equal(
+        labels_after[unlabeled & (predicted == 1)], np.ones((unlabeled & (predicted == 1)).sum())
+    )
+    assert np.array_equal(labels_after[~unlabeled], before[index][~unlabeled])
 
 
 def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
     huge.viewer.dims.set_current_step(0, 0)
-    said = []
-    say = huge.runner.show_message
+    messages = []
+    show_message = huge.runner.show_message
     huge.runner.show_message = lambda message, error=False: (
-        said.append(message),
-        say(message, error),
+        messages.append(message),
+        show_message(message, error),
     )
     train(huge, qtbot)
-    assert "No prediction is shown: The visible part lies outside of the annotation." in said
+    assert "No prediction is shown: The visible part lies outside of the annotation." in messages
     assert len(huge.session.versions) == 2
 
 

@@ -51,11 +51,11 @@ def shown(finish, qtbot):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; the network waits until it is set."""
-    opened, answers = threading.Event(), PvtEmcad.forward_intermediates
+    opened, original = threading.Event(), PvtEmcad.forward_intermediates
 
     def forward_intermediates(self, x):
         assert opened.wait(60)
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     yield opened
@@ -92,10 +92,10 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     shape = (-(-height // stride), -(-width // stride))
     values = np.zeros([int(side) for side in shape], np.float32)
     offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
-    found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
-    data, place = place_map(_request(image, level, z), found)
-    layer = Image(data, **place)
-    (top, bottom), (left, right) = found.extent
+    stage_map = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
+    data, transform = place_map(_request(image, level, z), stage_map)
+    layer = Image(data, **transform)
+    (top, bottom), (left, right) = stage_map.extent
     coarse = np.asarray(level.downsampling)
     for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
         fine = np.array([z, y, x]) * coarse + (coarse - 1) / 2
@@ -114,8 +114,8 @@ def _request(image, level, z):
             input_channels = 3
 
     slices = slices_for(level.array, HeldOutPredictions, "ZYX", None, Scope((z,)))
-    given = dict.fromkeys(("checkpoint", "settings"))
-    return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **given)
+    unused = dict.fromkeys(("checkpoint", "settings"))
+    return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **unused)
 
 
 def test_channels_between_slices_and_rows_keep_the_slices_in_place(
@@ -148,17 +148,17 @@ def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
     )
     click(qtbot, panel)
     shown(panel)
-    found, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
-    assert found.keys() == {name for name in expected if name != "decoder:4"}
-    for name, layer in found.items():
+    layers, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
+    assert layers.keys() == {name for name in expected if name != "decoder:4"}
+    for name, layer in layers.items():
         np.testing.assert_allclose(layer.data, expected[name].values, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(layer.scale, expected[name].factor)
         assert tuple(layer.contrast_limits) == expected[name].limits
-    assert found["gate:3"].name == "nuclei · stage 3 · gate"
-    assert found["entropy"].name == "nuclei · entropy"
-    assert found["delta:2"].colormap.name == "blue white red"
+    assert layers["gate:3"].name == "nuclei · stage 3 · gate"
+    assert layers["entropy"].name == "nuclei · entropy"
+    assert layers["delta:2"].colormap.name == "blue white red"
     assert "Computed in" in panel.job_bar.message
-    assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
+    assert [name for name, layer in layers.items() if layer.visible] == ["probability:1"]
 
 
 def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
@@ -187,7 +187,7 @@ def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
     before["probability:4"].colormap = "magma"
     duplicate = Image(before["probability:1"].data.copy(), metadata={}, name="mine")
     panel.viewer.add_layer(duplicate)
-    kept = duplicate.data.copy()
+    data_before = duplicate.data.copy()
     image = panel.viewer.layers["nuclei"]
     image.data, image.scale = 200 - nuclei[::-1], (0.5, 0.5)
     panel.context.image_input.set_layer(image)
@@ -197,8 +197,8 @@ def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
     assert all(after[name] is before[name] for name in before)
     assert after["probability:4"].colormap.name == "magma"
     np.testing.assert_allclose(after["probability:1"].scale, (STRIDE / 2, STRIDE / 2))
-    assert not np.array_equal(after["probability:1"].data, kept)
-    np.testing.assert_array_equal(duplicate.data, kept)
+    assert not np.array_equal(after["probability:1"].data, data_before)
+    np.testing.assert_array_equal(duplicate.data, data_before)
 
 
 def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbot):
@@ -228,12 +228,12 @@ def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, q
     qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     assert grid.enabled
     assert all(layer.visible for layer in maps(panel).values())
-    places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
-    assert places["nuclei"] == (0, 0)
+    positions = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
+    assert positions["nuclei"] == (0, 0)
     for n in (3, 2, 1):
-        assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · change of probability"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · gate"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · change of probability"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
     qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=10_000)
@@ -335,9 +335,9 @@ def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, shown, qtbot)
     assert not stack.stages.panel.readout.values
     click(qtbot, stack)
     shown(stack)
-    found = stack.stages.presenter.maps[MapKey("probability", 1)].values
+    values = stack.stages.presenter.maps[MapKey("probability", 1)].values
     assert stack.stages.panel.readout.values[1] == pytest.approx(
-        found[int(25.5 / STRIDE), int(54.5 / STRIDE)]
+        values[int(25.5 / STRIDE), int(54.5 / STRIDE)]
     )
 
 
@@ -357,13 +357,13 @@ def test_an_image_outside_the_canvas_has_no_visible_part(panel, shown, qtbot):
 def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, monkeypatch):
     click(qtbot, stack)
     shown(stack)
-    layer, looks, answers = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
+    layer, calls, original = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
     np.testing.assert_allclose(layer.translate, (4, (STRIDE - 1) / 4, (STRIDE - 1) / 4))
     first = layer.data.copy()
 
     def forward_intermediates(self, x):
-        looks.append(1)
-        return answers(self, x)
+        calls.append(1)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
@@ -374,11 +374,11 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
     np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
     assert "z 5" in stack.stages.panel._status.text()
     shown(stack)
-    count = len(looks)
+    count = len(calls)
     stack.viewer.dims.set_current_step(0, 2)
     qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=5_000)
     shown(stack)
-    assert len(looks) == count
+    assert len(calls) == count
     np.testing.assert_array_equal(layer.data, first)
 
 
@@ -387,8 +387,8 @@ def test_late_results_are_dropped(stack, shown, qtbot, gate):
     gate.set()
     click(qtbot, stack)
     shown(stack)
-    layer, places = maps(stack)["probability:1"], []
-    layer.events.translate.connect(lambda: places.append(layer.translate[0]))
+    layer, positions = maps(stack)["probability:1"], []
+    layer.events.translate.connect(lambda: positions.append(layer.translate[0]))
     gate.clear()
     stack.viewer.dims.set_current_step(0, 3)
     qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
@@ -397,7 +397,7 @@ def test_late_results_are_dropped(stack, shown, qtbot, gate):
     gate.set()
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
     shown(stack)
-    assert set(places) == {10}
+    assert set(positions) == {10}
 
 
 def test_the_window_stays_responsive_while_following(stack, shown, qtbot):
@@ -417,16 +417,16 @@ def test_the_window_stays_responsive_while_following(stack, shown, qtbot):
 
 def test_the_cache_drops_the_least_recently_used_slice():
     key, size = MapKey("gate", 1), 1000
-    found = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
+    stage_map = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
     cache = RecentMaps(3 * size)
     for z in range(3):
-        cache.put((z,), {key: found})
+        cache.put((z,), {key: stage_map})
     assert cache.get((0,))
-    cache.put((3,), {key: found})
+    cache.put((3,), {key: stage_map})
     assert cache.get((1,)) is None
     assert cache.get((0,))
     assert (len(cache), cache.bytes) == (3, 3 * size)
-    RecentMaps(size - 1).put((0,), {key: found})
+    RecentMaps(size - 1).put((0,), {key: stage_map})
 
 
 # -- the cursor
@@ -621,7 +621,7 @@ def networks():
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
 def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypatch, ending):
     """H15: the network is kept while following, but not after Stop or an error."""
-    before, answers = networks(), PvtEmcad.forward_intermediates
+    before, original = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
     shown(stack)
     assert len(networks() - before) == 1
@@ -633,7 +633,7 @@ def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypat
             stack.runner.stop()
         else:
             stack.stages.panel.stop_following()
-        return answers(self, x)
+        return original(self, x)
 
     stack.segment.panel._advanced._tile.setValue(64)
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)

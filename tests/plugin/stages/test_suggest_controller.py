@@ -90,9 +90,9 @@ def test_the_zoom_shows_a_region_with_its_surroundings(large, qtbot, finish):
         large.stages.suggesting._show_region()
         share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
         assert 0.09 < share < 0.61
-    kept = camera.zoom
+    zoom_before = camera.zoom
     large.stages.suggesting._show_region()
-    assert camera.zoom == pytest.approx(kept)
+    assert camera.zoom == pytest.approx(zoom_before)
 
 
 def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
@@ -100,28 +100,28 @@ def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
-    found = list(panel.stages.suggesting._regions)
-    assert len(found) > 2
-    assert position_text(panel) == f"1 of {len(found)}"
+    regions = list(panel.stages.suggesting._regions)
+    assert len(regions) > 2
+    assert position_text(panel) == f"1 of {len(regions)}"
     assert list(viewer.layers) == layers
     center = viewer.scene.camera.center
-    assert center[1:] == tuple(0.5 * region for region in found[0].center)
+    assert center[1:] == tuple(0.5 * region for region in regions[0].center)
 
     press(qtbot, panel.stages.panel.suggest._next)
-    assert position_text(panel) == f"2 of {len(found)}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in found[1].center)
+    assert position_text(panel) == f"2 of {len(regions)}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
     viewer.dims.set_current_step(0, 2)
     press(qtbot, panel.stages.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
     press(qtbot, panel.stages.panel.suggest._previous)
-    assert position_text(panel) == f"{len(found)} of {len(found)}"
+    assert position_text(panel) == f"{len(regions)} of {len(regions)}"
 
     press(qtbot, panel.stages.panel.suggest._next)
-    y, x = map(int, found[0].center)
+    y, x = map(int, regions[0].center)
     labels.data[1, y, x] = 1
     press(qtbot, panel.stages.panel.suggest._next)
-    assert position_text(panel) == f"1 of {len(found) - 1}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in found[1].center)
+    assert position_text(panel) == f"1 of {len(regions) - 1}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
 
     labels.data[1] = 1
     press(qtbot, panel.stages.panel.suggest._next)
@@ -166,13 +166,13 @@ def test_a_window_of_annotations_equals_that_part_of_the_slice():
     labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
     slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
     source = AnnotatedImage("a", "a", slices, labels, LabelRule(), (0, 10, 4))
-    whole = read_window(source, (1,), (0, 60), (0, 50), 2)
-    assert whole.shape == (60, 50)
-    assert np.count_nonzero(whole == 2) == 4 * 13
-    assert whole[40, 7] == 0
+    complete = read_window(source, (1,), (0, 60), (0, 50), 2)
+    assert complete.shape == (60, 50)
+    assert np.count_nonzero(complete == 2) == 4 * 13
+    assert complete[40, 7] == 0
     for rows, columns in (((12, 50), (2, 20)), ((0, 5), (0, 5)), ((58, 60), (40, 50))):
         part = read_window(source, (1,), rows, columns, 2)
-        assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
+        assert np.array_equal(part, complete[slice(*rows), slice(*columns)])
     assert (read_window(source, (2,), (0, 60), (0, 50), 2) == UNLABELED).all()
 
 
@@ -206,10 +206,10 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     assert panel.job_bar.message == "No uncertain region was found."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    found = list(panel.stages.suggesting._regions)
-    assert {region.index for region in found} == {(1,), (4,)}
+    regions = list(panel.stages.suggesting._regions)
+    assert {region.index for region in regions} == {(1,), (4,)}
     visited = []
-    for region in found:
+    for region in regions:
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == region.index
         assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in region.center)
@@ -219,7 +219,7 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
 
     labels.data[visited[0]] = 1
     press(qtbot, panel.stages.panel.suggest._next)
-    left = [region for region in found if region.index != (visited[0],)]
+    left = [region for region in regions if region.index != (visited[0],)]
     assert position_text(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
@@ -240,20 +240,20 @@ def test_the_whole_stack_can_be_chosen_for_stacks_only(uneven, qtbot, finish, nu
 
 
 def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish, monkeypatch):
-    panel, answers, seen = uneven, PvtEmcad.forward_intermediates, []
+    panel, original, jobs = uneven, PvtEmcad.forward_intermediates, []
 
     def forward_intermediates(self, x):
-        seen.append(panel.runner.running)
-        if len(seen) == 3:
+        jobs.append(panel.runner.running)
+        if len(jobs) == 3:
             panel.runner._job.thread.stop()
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
-    told = []
-    panel.session.job_event.connect(lambda _, event: told.append(event))
+    events = []
+    panel.session.job_event.connect(lambda _, event: events.append(event))
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    assert [(event.done, event.total) for event in told] == [(n, 5) for n in range(4)]
+    assert [(event.done, event.total) for event in events] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
     assert {region.index for region in panel.stages.suggesting._regions} == {(1,)}
 

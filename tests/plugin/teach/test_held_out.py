@@ -43,11 +43,11 @@ def panel_with_annotation(panel, qtbot):
 
 
 def draw_strokes(panel, qtbot, count=5):
-    for k, places in ((1, NUCLEI), (0, BACKGROUND)):
+    for k, starts in ((1, NUCLEI), (0, BACKGROUND)):
         panel.teach.annotating.paint(k)
         labels = annotation(panel)
         labels.brush_size = 3
-        for n, (y, x) in enumerate(places[:count]):
+        for n, (y, x) in enumerate(starts[:count]):
             for step in range(10 + 8 * (n == 4)):
                 labels.paint((y, x + step), labels.selected_label)
     wait_until_idle(panel, qtbot)
@@ -74,10 +74,10 @@ def show_maps(panel, qtbot):
 
 def entropies(panel, temperature):
     image = panel.viewer.layers["nuclei"].data
-    found = stage_maps(
+    maps_of_slices = stage_maps(
         image, panel.session.checkpoint, "entropy", device="cpu", temperature=temperature
     )
-    return found[0]["entropy"].values
+    return maps_of_slices[0]["entropy"].values
 
 
 def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
@@ -87,24 +87,24 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
     draw_strokes(panel, qtbot)
     show_maps(panel, qtbot)
     calibrate(panel, qtbot)
-    found, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
-    assert found.pixels == sum(held_out.values())
-    assert abs(found.temperature - 1) > 0.1
-    assert box(panel).shown_text == str(found)
+    calibration, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
+    assert calibration.pixels == sum(held_out.values())
+    assert abs(calibration.temperature - 1) > 0.1
+    assert box(panel).shown_text == str(calibration)
     assert box(panel).plot.isVisibleTo(box(panel))
     before, after = box(panel).plot.dots()
     assert sum(share for *_, share in before) == pytest.approx(1)
     assert before != after
     assert "Calibrated in" in panel.job_bar.message
-    told = panel.stages.panel._status
-    assert "press Show for its uncertainty" in told.text()
+    status = panel.stages.panel._status
+    assert "press Show for its uncertainty" in status.text()
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
     show_maps(panel, qtbot)
-    assert f"temperature {found.temperature:.2g}" in told.text()
-    wanted = entropies(panel, found.temperature)
-    np.testing.assert_allclose(maps(panel)["entropy"].data, wanted, atol=1e-4)
-    assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
+    assert f"temperature {calibration.temperature:.2g}" in status.text()
+    expected = entropies(panel, calibration.temperature)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, expected, atol=1e-4)
+    assert np.abs(expected - entropies(panel, 1.0)).max() > 0.01
 
     train(panel, qtbot)
     panel.stages.calibrating.show()
@@ -117,8 +117,8 @@ def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
     panel.teach.training.go_to(next(iter(panel.session.versions)))
     wait_until_idle(panel, qtbot)
     panel.stages.calibrating.show()
-    assert panel.session.temperature == found.temperature
-    assert box(panel).shown_text == str(found)
+    assert panel.session.temperature == calibration.temperature
+    assert box(panel).shown_text == str(calibration)
 
 
 def test_suggestions_use_the_temperature(panel_with_annotation, qtbot):
@@ -137,8 +137,8 @@ def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotatio
     panel.viewer.dims.set_current_step(0, 0)
     panel.teach.annotating.new_annotation()
     labels = annotation(panel)
-    for value, places in ((1, NUCLEI), (255, BACKGROUND)):
-        for n, (y, x) in enumerate(places):
+    for value, starts in ((1, NUCLEI), (255, BACKGROUND)):
+        for n, (y, x) in enumerate(starts):
             labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
     panel.teach.training.queue.scan()
     wait_until_idle(panel, qtbot)
@@ -178,12 +178,12 @@ def test_stop_and_errors_leave_the_temperature_unchanged(panel_with_annotation, 
     """H1, H20."""
     panel = panel_with_annotation
     draw_strokes(panel, qtbot)
-    answers = PvtEmcad.forward_intermediates
+    original = PvtEmcad.forward_intermediates
     with monkeypatch.context() as broken:
 
         def stopped(self, x):
             panel.runner._job.thread.stop()
-            return answers(self, x)
+            return original(self, x)
 
         broken.setattr(PvtEmcad, "forward_intermediates", stopped)
         panel.segment.panel._advanced._tile.setValue(64)
@@ -206,18 +206,18 @@ def test_a_reopened_panel_keeps_the_temperature(panel_with_annotation, qtbot, vi
     panel = panel_with_annotation
     draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
-    found = panel.session.calibration
+    calibration = panel.session.calibration
     viewer.window.remove_dock_widget(panel.parent())
     assert len(panel.session.calibration_changed) == 0
     again = dock(viewer)
     again.stages.calibrating.show()
-    assert box(again).shown_text == str(found)
-    assert again.session.temperature == found.temperature
+    assert box(again).shown_text == str(calibration)
+    assert again.session.temperature == calibration.temperature
 
 
 def test_closing_the_dock_ends_a_calibration(panel_with_annotation, qtbot, viewer, monkeypatch):
     """H5."""
-    panel, answers, opened = (
+    panel, original, opened = (
         panel_with_annotation,
         PvtEmcad.forward_intermediates,
         threading.Event(),
@@ -226,7 +226,7 @@ def test_closing_the_dock_ends_a_calibration(panel_with_annotation, qtbot, viewe
 
     def forward_intermediates(self, x):
         assert opened.wait(60)
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
@@ -245,27 +245,29 @@ def test_closing_the_dock_ends_a_calibration(panel_with_annotation, qtbot, viewe
 def test_the_plot_draws_a_dot_per_bin_in_any_theme(qtbot, ink, classes):
     random = np.random.default_rng(0)
     logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
-    said = class_probabilities(logits).argmax(0)
-    truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
-    found = fit_calibration(None, HeldOutPredictions(logits, truth))
+    predicted = class_probabilities(logits).argmax(0)
+    truth = np.where(random.uniform(size=900) < 0.7, predicted, 1 - predicted.clip(0, 1)).astype(
+        np.int16
+    )
+    calibration = fit_calibration(None, HeldOutPredictions(logits, truth))
     plot = ReliabilityPlot()
     qtbot.addWidget(plot)
     plot.setStyleSheet(f"color: {ink}")
     plot.resize(260, 160)
-    plot.show_calibration(found)
+    plot.show_calibration(calibration)
     plot.show()
     drawn = plot.grab().toImage()
     before, after = plot.dots()
-    assert len(after) == np.count_nonzero(found.after.pixels)
-    assert len(before) == np.count_nonzero(found.before.pixels)
-    places = product(range(drawn.width()), range(drawn.height()))
-    colors = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert len(after) == np.count_nonzero(calibration.after.pixels)
+    assert len(before) == np.count_nonzero(calibration.before.pixels)
+    pixels = product(range(drawn.width()), range(drawn.height()))
+    colors = [drawn.pixelColor(x, y).name() for x, y in pixels]
     assert colors.count(ACCENT_COLOR) > 8 * len(after)  # dots are filled
     plot.show_calibration(None)
     drawn = plot.grab().toImage()
-    places = product(range(drawn.width()), range(drawn.height()))
-    bare = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert bare.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
+    pixels = product(range(drawn.width()), range(drawn.height()))
+    colors_without = [drawn.pixelColor(x, y).name() for x, y in pixels]
+    assert colors_without.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
 
 
 # -- whether more strokes help
@@ -275,8 +277,8 @@ def result_of(job):
     while True:
         try:
             next(job)
-        except StopIteration as ended:
-            return ended.value
+        except StopIteration as end:
+            return end.value
 
 
 def shown_hint(panel):

@@ -106,14 +106,14 @@ def test_a_click_on_a_class_selects_layer_label_and_brush(teach, qtbot):
 
 
 def test_the_reason_names_what_training_needs(panel, qtbot):
-    said = panel.teach.panel._reason
+    reason = panel.teach.panel._reason
     panel.teach.view.show()
-    assert "annotation layer" in said.text()
+    assert "annotation layer" in reason.text()
     assert not panel.teach.panel._train.isEnabled()
     press(qtbot, panel.teach.panel._new)
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
-    assert "strokes" in said.text()
+    assert "strokes" in reason.text()
     stroke(panel, 1, OBJECT_STARTS[0])
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
@@ -395,16 +395,16 @@ def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
     """H10, H12."""
     strokes(teach, qtbot)
     train(teach, qtbot)
-    found = prediction(teach)
-    assert not found.editable
+    layer = prediction(teach)
+    assert not layer.editable
     assert teach.viewer.layers.selection.active is annotation(teach)
-    before, said = annotation(teach).data.copy(), found.data.copy()
+    before, predicted = annotation(teach).data.copy(), layer.data.copy()
     press(qtbot, teach.teach.panel._correct)
-    now = annotation(teach).data
-    assert np.array_equal(now[before > 0], before[before > 0])
-    shown = now > 0
-    wanted = np.where(said == 0, 255, said)
-    assert np.array_equal(now[shown & (before == 0)], wanted[shown & (before == 0)])
+    labels_after = annotation(teach).data
+    assert np.array_equal(labels_after[before > 0], before[before > 0])
+    copied = labels_after > 0
+    expected = np.where(predicted == 0, 255, predicted)
+    assert np.array_equal(labels_after[copied & (before == 0)], expected[copied & (before == 0)])
     annotation(teach).undo()
     assert np.array_equal(annotation(teach).data, before)
 
@@ -427,8 +427,8 @@ def test_numbered_objects_are_one_class(panel, qtbot, nuclei):
     from scipy import ndimage
 
     numbered, _ = ndimage.label(nuclei > 100)
-    mine = panel.viewer.add_labels(numbered, name="mine")
-    panel.teach.annotating.use_layer(mine)
+    layer = panel.viewer.add_labels(numbered, name="mine")
+    panel.teach.annotating.use_layer(layer)
     wait_until_idle(panel, qtbot)
     (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "objects"
@@ -454,13 +454,13 @@ def test_an_annotation_of_a_removed_image_is_refused_for_another_size(teach, qtb
 def test_a_read_only_layer_is_used_for_training_but_is_not_editable(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
-    mine = panel.viewer.add_labels(mask, name="mine")
-    panel.teach.annotating.use_layer(mine)
+    layer = panel.viewer.add_labels(mask, name="mine")
+    panel.teach.annotating.use_layer(layer)
     wait_until_idle(panel, qtbot)
     assert panel.session.project.record.pixel_counts
     panel.teach.annotating.paint(1)
     assert "read-only" in panel.job_bar.message
-    assert mine.mode != "paint"
+    assert layer.mode != "paint"
     panel.teach.preview.refresh()
     wait_until_idle(panel, qtbot)
     panel.teach.annotating.correct()
@@ -612,7 +612,7 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
     """H23."""
     strokes(teach, qtbot)
     train(teach, qtbot)
-    painted = annotation(teach).data.copy()
+    labels_before = annotation(teach).data.copy()
     teach.autosave.save()
     qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     teach.autosave._folder._held.close()  # as the end of the process does
@@ -623,7 +623,7 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
     press(qtbot, again.recovery._restore)
     wait_until_idle(again, qtbot)
     (pair,) = again.annotations.pairs
-    assert np.array_equal(pair.labels.data, painted)
+    assert np.array_equal(pair.labels.data, labels_before)
     assert "chosen again" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.project.record.pixel_counts == teach.session.project.record.pixel_counts
@@ -699,9 +699,9 @@ def test_compare_shows_a_version_in_its_own_layer(teach, qtbot):
     count = len([layer for layer in teach.viewer.layers if isinstance(layer, Labels)])
     teach.teach.preview.compare(first)
     wait_until_idle(teach, qtbot)
-    found = [layer for layer in teach.viewer.layers if isinstance(layer, Labels)]
-    assert len(found) == count + 1
-    assert any("version 1" in layer.name for layer in found)
+    layers = [layer for layer in teach.viewer.layers if isinstance(layer, Labels)]
+    assert len(layers) == count + 1
+    assert any("version 1" in layer.name for layer in layers)
     assert teach.session.versions.current is not first
 
 
@@ -710,11 +710,11 @@ def test_training_from_random_weights(teach, qtbot):
     form, before = teach.teach.panel.form, teach.session.checkpoint
     form._start.setCurrentIndex(form._start.findData("nothing"))
     train(teach, qtbot)
-    now = teach.session.checkpoint
-    assert now.preprocessing == before.preprocessing
-    assert now.classes == before.classes
+    after = teach.session.checkpoint
+    assert after.preprocessing == before.preprocessing
+    assert after.classes == before.classes
     assert not np.allclose(
-        now.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
+        after.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
     )
 
 
