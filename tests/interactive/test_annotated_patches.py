@@ -55,12 +55,12 @@ def test_every_annotated_pixel_is_in_one_patch_at_its_position(scene, block, see
     assert (counts[expected_target != UNLABELED] == 1).all()
 
 
-def annotations(numbers, names=("image", "image")):
+def annotations(label_arrays, names=("image", "image")):
     """Return annotations of one image, or of several with different names."""
-    slices = as_slices(np.zeros(numbers[0].shape, np.uint8), 3, "ZYX"[-numbers[0].ndim :])
+    slices = as_slices(np.zeros(label_arrays[0].shape, np.uint8), 3, "ZYX"[-label_arrays[0].ndim :])
     return [
         AnnotatedImage(key, name, slices, labels, LabelRule(), image=name)
-        for key, name, labels in zip("abc", names, numbers, strict=False)
+        for key, name, labels in zip("abc", names, label_arrays, strict=False)
     ]
 
 
@@ -78,12 +78,12 @@ def annotations(numbers, names=("image", "image")):
     st.sets(st.integers(0, 1), min_size=1),
 )
 def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
-    numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
+    label_arrays = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
     record = Record()
     learned, validated = np.zeros((2, 3, 12, 30), bool)
     for which, z, x, value in strokes:
-        numbers[which][z, 3:5, x : x + 3] = value
-        sources = annotations(numbers)
+        label_arrays[which][z, 3:5, x : x + 3] = value
+        sources = annotations(label_arrays)
         record = scan_annotations(sources, record, 2).frozen_split()
         chosen = [sources[n] for n in sorted(enabled)]
         merged = merged_record(chosen, record)
@@ -96,26 +96,30 @@ def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
                 classes_at.setdefault((z, y, x), set()).add(int(patch.target[y, x]))
         assert not (learned & validated).any()
         assert all(len(classes) == 1 for classes in classes_at.values())
-        enabled_labels = [numbers[n] for n in sorted(enabled)]
+        enabled_labels = [label_arrays[n] for n in sorted(enabled)]
         for (z, y, x), classes in classes_at.items():
             last = [labels[z, y, x] for labels in enabled_labels if labels[z, y, x]][-1]
             assert classes == {0 if last == 255 else last}
-        count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
+        count = int(
+            (
+                (label_arrays[0] != label_arrays[1]) & (label_arrays[0] > 0) & (label_arrays[1] > 0)
+            ).sum()
+        )
         message = conflict_message(chosen, record)
         assert (f"differ in {count:,} pixels" in message) == (count > 0 and len(enabled) == 2)
 
 
 def test_annotations_of_two_images_are_independent():
-    numbers = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
-    sources = annotations(numbers, ("one", "other"))
+    label_arrays = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
+    sources = annotations(label_arrays, ("one", "other"))
     record = scan_annotations(sources, Record(), 2)
     assert not conflict_message(sources, record)
     assert merged_record(sources, record).pixel_counts == {1: 360, 2: 360}
 
 
 def test_a_renamed_image_keeps_its_patches():
-    numbers = [np.full((12, 30), 1, np.uint8)]
-    record = scan_annotations(annotations(numbers, ("one",)), Record(), 2)
-    renamed = scan_annotations(annotations(numbers, ("other",)), record, 2)
+    label_arrays = [np.full((12, 30), 1, np.uint8)]
+    record = scan_annotations(annotations(label_arrays, ("one",)), Record(), 2)
+    renamed = scan_annotations(annotations(label_arrays, ("other",)), record, 2)
     (before,), (after,) = record.patches.values(), renamed.patches.values()
     assert after is before

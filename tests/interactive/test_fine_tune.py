@@ -87,11 +87,11 @@ def run_live_update(labels, config=CONFIG):
 def test_a_live_update_uses_the_loss_weights_of_a_training(
     monkeypatch, teacher, strokes, values, share, ramp
 ):
-    recorded, learn = [], Trainer.step
+    recorded, step = [], Trainer.step
 
     def recording(self, batch, share=1.0, seed=0, ramp=1.0):
         recorded.append((share, ramp))
-        return learn(self, batch, share, seed, ramp)
+        return step(self, batch, share, seed, ramp)
 
     monkeypatch.setattr(Trainer, "step", recording)
     update = run_live_update(labels_with_strokes(strokes, values), CONFIG.replace(teacher=teacher))
@@ -232,12 +232,12 @@ class Workspace:
 
     def __init__(self, shape, checkpoint, rule=None, patch_size=PATCH_SIZE):
         self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
-        self.numbers = np.zeros(shape, np.uint8)
+        self.labels = np.zeros(shape, np.uint8)
         rng = np.random.default_rng(0)
         image = (rng.random(shape) * 255).astype(np.uint8)
         slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
         self.source = AnnotatedImage(
-            "a", "image", slices, self.numbers, rule or LabelRule(), patch_size=patch_size
+            "a", "image", slices, self.labels, rule or LabelRule(), patch_size=patch_size
         )
         self.record, self.cache = Record(), PlaneCache()
 
@@ -263,7 +263,7 @@ def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
     workspace = Workspace((40, 60), checkpoint, patch_size=block)
     learned, validated = {}, {}
     for y, x, length, value in strokes:
-        workspace.numbers[y : y + 2, x : x + length] = value
+        workspace.labels[y : y + 2, x : x + length] = value
         task = workspace.task()
         for key in task.record.patches:
             alone = replace(task, record=task.record.subset([key]))
@@ -281,7 +281,7 @@ def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
 def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
     checkpoint = napari_emcad.bundled_checkpoint().override(size=(48, 96))
     workspace = Workspace((96, 128), checkpoint, patch_size=32)
-    workspace.numbers[::5, ::7] = 1
+    workspace.labels[::5, ::7] = 1
     (learned, validated) = slices_of(workspace.task(), workspace.cache)
     assert {part.target.shape for part in (*learned, *validated)} == {(16, 24)}
 
@@ -306,7 +306,7 @@ def workspace_of_kind(kind):
     for number in range(12):
         column = 2 + 10 * number
         for row, value in ((10, 1), (50, 255)):
-            workspace.numbers[..., row : row + 6, column : column + 6] = value
+            workspace.labels[..., row : row + 6, column : column + 6] = value
             workspace.task()
     return workspace
 
@@ -340,11 +340,11 @@ def test_no_batch_contains_held_out_pixels(kind, monkeypatch):
     }
     record, recorded = replace(task.record, patches=patches), set()
 
-    def learn(self, batch, *_, **__):
+    def step(self, batch, *_, **__):
         recorded.update(batch.target.unique().tolist())
         return 0.0
 
-    monkeypatch.setattr(Trainer, "step", learn)
+    monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
     run(
         fine_tune_job(
@@ -364,7 +364,7 @@ def test_masks_of_several_classes_are_used_completely(values):
         labels[24 * k : 24 * (k + 1)] = value
     rule = detect_rule(value_counts(labels), 3).rule
     workspace = Workspace((96, 128), start, rule)
-    workspace.numbers[...] = labels
+    workspace.labels[...] = labels
     task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     assert task.record.pixel_counts == dict.fromkeys(range(4), 24 * 128)
     assert set(task.record.held_out_counts) == set(range(4))

@@ -277,7 +277,7 @@ class RandomSession(RuleBasedStateMachine):
             self.labels[key][y : y + 2, x : x + 4] = value
 
     @rule()
-    def look(self):
+    def scan(self):
         targets = {}
         for key, pair in self.project.entries.items():
             target = self.try_to(target_of, self.labels[key], pair.rule, len(self.project.classes))
@@ -300,7 +300,7 @@ class RandomSession(RuleBasedStateMachine):
             self.session.end(self.tickets[which])
 
     @rule(how=st.sampled_from(["trained", "live"]))
-    def learn(self, how):
+    def add_version(self, how):
         if self.session.checkpoint is not None:
             adapted = with_class_labels(self.session.checkpoint, self.project.classes)
             self.session.add_version(how, adapted, 1, HeldOut(0.5, 0.3), 10)
@@ -313,13 +313,13 @@ class RandomSession(RuleBasedStateMachine):
             self.session.go_to(listed[which])
 
     @invariant()
-    def classes_have_names_of_their_own(self):
+    def class_names_are_unique(self):
         listed = names(self.project)
         assert len({name.casefold() for name in listed}) == len(listed) >= 1
         assert all(name.isprintable() for name in listed)
 
     @invariant()
-    def every_class_can_be_painted_where_there_are_strokes(self):
+    def scribbles_have_one_label_per_class(self):
         for pair in self.project.entries.values():
             if pair.rule.meaning == "scribbles":
                 values = [pair.rule.value_of(k) for k in range(len(self.project.classes) + 1)]
@@ -327,7 +327,7 @@ class RandomSession(RuleBasedStateMachine):
                 assert all(0 < value <= 255 for value in values)
 
     @invariant()
-    def no_pixel_is_learned_and_tested(self):
+    def no_pixel_is_both_trained_on_and_held_out(self):
         for patch in self.project.record.patches.values():
             assert not (
                 (patch.training_target() != UNLABELED) & (patch.validation_target() != UNLABELED)
@@ -335,14 +335,14 @@ class RandomSession(RuleBasedStateMachine):
             assert patch.target.max(initial=-1) <= len(self.project.classes)
 
     @invariant()
-    def what_is_used_is_a_version(self):
+    def the_open_checkpoint_is_the_current_version(self):
         current = self.session.versions.current
         used = self.session.checkpoint
         assert (used is None) == (current is None)
         assert current is None or current.checkpoint is used
 
     @invariant()
-    def one_job_at_most(self):
+    def at_most_one_job_runs(self):
         running = self.session.running
         assert running is None or running in self.tickets
 

@@ -14,7 +14,7 @@ OBJECT_STARTS = ((24, 30), (50, 80), (75, 40), (30, 105))
 BACKGROUND = ((8, 60), (60, 20), (85, 100), (40, 55))
 
 
-def quick(panel, steps=1):
+def choose_quick_training(panel, steps=1):
     """Choose settings with which a training takes almost no time."""
     form = panel.teach.panel.form
     form._steps.setValue(steps)
@@ -30,7 +30,7 @@ def annotation(panel):
     return panel.teach.annotating.pair.labels
 
 
-def stroke(panel, k, at, length=8):
+def draw_stroke(panel, k, at, length=8):
     """Draw a short stroke of class k with napari's brush."""
     panel.teach.annotating.paint(k)
     labels = annotation(panel)
@@ -47,12 +47,12 @@ def wait_until_idle(panel, qtbot):
     panel.teach.view.show()
 
 
-def strokes(panel, qtbot, count=1):
+def draw_strokes(panel, qtbot, count=1):
     for at in OBJECT_STARTS[:count]:
-        stroke(panel, 1, at)
+        draw_stroke(panel, 1, at)
         wait_until_idle(panel, qtbot)
     for at in BACKGROUND[:count]:
-        stroke(panel, 0, at)
+        draw_stroke(panel, 0, at)
         wait_until_idle(panel, qtbot)
 
 

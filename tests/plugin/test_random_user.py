@@ -64,9 +64,9 @@ class RandomUser:
             return
         shape = image.data.shape[: image.ndim]
         values = self.one_of([(1,), (255,), (1, 2, 255), (85, 170, 255), tuple(range(1, 30))])
-        values_drawn = self.rng.choice([0, *values], shape).astype(np.uint8)
-        values_drawn[..., : shape[-1] // 2] = 0
-        self.panel.teach.annotating.use_layer(self.viewer.add_labels(values_drawn, name="mine"))
+        label_data = self.rng.choice([0, *values], shape).astype(np.uint8)
+        label_data[..., : shape[-1] // 2] = 0
+        self.panel.teach.annotating.use_layer(self.viewer.add_labels(label_data, name="mine"))
 
     def do_stroke(self):
         k = int(self.rng.integers(len(self.panel.session.project.classes) + 1))
@@ -277,16 +277,16 @@ def images(nuclei):
 @pytest.fixture
 def splits(monkeypatch):
     """Return masks, by location, of all pixels trained on and of all pixels held out so far."""
-    learned, validated, teach = {}, {}, AnnotationProject.freeze_split
+    learned, validated, freeze_split = {}, {}, AnnotationProject.freeze_split
 
     def recording(self):
-        record = teach(self)
+        record = freeze_split(self)
         for key, patch in record.patches.items():
-            for mask, target in (
+            for masks, target in (
                 (learned, patch.training_target()),
                 (validated, patch.validation_target()),
             ):
-                mask[key.location] = mask.get(key.location, False) | (target != UNLABELED)
+                masks[key.location] = masks.get(key.location, False) | (target != UNLABELED)
         return record
 
     monkeypatch.setattr(AnnotationProject, "freeze_split", recording)

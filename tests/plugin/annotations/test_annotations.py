@@ -12,9 +12,9 @@ from driving import (
     OBJECT_STARTS,
     TIMEOUT_MS,
     annotation,
+    choose_quick_training,
+    draw_stroke,
     press,
-    quick,
-    stroke,
     train,
     wait_until_idle,
 )
@@ -35,7 +35,7 @@ def tiny(dock):
 
     def tiny(viewer):
         panel = dock(viewer)
-        quick(panel)
+        choose_quick_training(panel)
         return panel
 
     return tiny
@@ -79,13 +79,13 @@ def test_edits_share_one_array_across_channels_and_can_be_undone(order, edits):
     sizes = dict(zip("ZCYX", (3, 2, 12, 14), strict=True))
     image = Image(np.zeros([sizes[a] for a in axes], np.uint8))
     labels = new_annotation(image, axes)
-    numbers = without_channels(labels.data, axes)
-    assert numbers.shape == tuple(sizes[a] for a in axes if a != "C")
-    history, future = [numbers.copy()], []
+    label_values = without_channels(labels.data, axes)
+    assert label_values.shape == tuple(sizes[a] for a in axes if a != "C")
+    history, future = [label_values.copy()], []
     for how, at, value, dims in edits:
         position = [n % size for n, size in zip(at, labels.data.shape[-4:], strict=False)]
         labels.n_edit_dimensions = min(dims, labels.ndim)
-        before = numbers.copy()
+        before = label_values.copy()
         if how == "paint":
             labels.paint(position, value)
         elif how == "fill":
@@ -99,16 +99,16 @@ def test_edits_share_one_array_across_channels_and_can_be_undone(order, edits):
         elif how == "undo" and len(history) > 1:
             labels.undo()
             future.append(history.pop())
-            assert np.array_equal(numbers, history[-1])
+            assert np.array_equal(label_values, history[-1])
         elif how == "redo" and future:
             labels.redo()
             history.append(future.pop())
-            assert np.array_equal(numbers, history[-1])
-        if how not in ("undo", "redo") and not np.array_equal(numbers, before):
-            history.append(numbers.copy())
+            assert np.array_equal(label_values, history[-1])
+        if how not in ("undo", "redo") and not np.array_equal(label_values, before):
+            history.append(label_values.copy())
             future = []
-        assert np.shares_memory(numbers, labels.data)
-        assert np.array_equal(labels.data, broadcast_channels(numbers, axes, image.data.shape))
+        assert np.shares_memory(label_values, labels.data)
+        assert np.array_equal(labels.data, broadcast_channels(label_values, axes, image.data.shape))
 
 
 def test_a_stroke_is_on_its_slice_in_every_channel(channels_within, qtbot):
@@ -117,7 +117,7 @@ def test_a_stroke_is_on_its_slice_in_every_channel(channels_within, qtbot):
     assert labels.ndim == image.ndim
     for z, c, k in ((1, 1, 1), (2, 0, 0)):
         viewer.dims.set_current_step((0, 1), (z, c))
-        stroke(panel, k, (z, c, 24, 30))
+        draw_stroke(panel, k, (z, c, 24, 30))
         wait_until_idle(panel, qtbot)
         value = 1 if k else 255
         for channel in (0, 1):
@@ -156,7 +156,7 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
 def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make_napari_viewer):
     """H23."""
     panel = channels_within
-    stroke(panel, 1, (1, 1, 24, 30))
+    draw_stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
     panel.autosave.save()
     qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
@@ -179,7 +179,7 @@ def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make
 def test_a_duplicated_annotation_shares_its_values_across_channels(channels_within, qtbot):
     """napari's Duplicate layer copies the values of every channel."""
     panel, viewer = channels_within, channels_within.viewer
-    stroke(panel, 1, (1, 1, 24, 30))
+    draw_stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
     data, meta, _ = annotation(panel).as_layer_data_tuple()
     copied = viewer.add_layer(Labels(copy.deepcopy(data), **(meta | {"name": "copy"})))
@@ -237,7 +237,7 @@ def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
-        stroke(panel, k, at)
+        draw_stroke(panel, k, at)
         wait_until_idle(panel, qtbot)
     counts_before = panel.session.project.record.pixel_counts
     image.data = np.zeros(other, np.uint8)
@@ -278,7 +278,7 @@ def test_the_other_images_can_be_trained_on_once_a_changed_one_is_disabled(
         panel.context.image_input.set_layer(viewer.layers[name])
         press(qtbot, panel.teach.panel._new)
         for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
-            stroke(panel, k, at)
+            draw_stroke(panel, k, at)
             wait_until_idle(panel, qtbot)
     viewer.layers["one"].data = nuclei[:40]
     wait_until_idle(panel, qtbot)
@@ -335,7 +335,7 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
         press(qtbot, panel.teach.panel._new)
         for row in range(8, 88, 16):
             for k in (1, 0):
-                stroke(panel, k, (row + 8 * k, 20), 40)
+                draw_stroke(panel, k, (row + 8 * k, 20), 40)
                 wait_until_idle(panel, qtbot)
     record = panel.session.project.record
     learned, validated = training_and_validation_pixels(record)
@@ -366,7 +366,7 @@ def test_training_pixels_are_never_held_out_after_layers_are_added_again(
     press(qtbot, panel.teach.panel._new)
     for column in range(5, 118, 12):
         for k, row in ((1, 24), (0, 60)):
-            stroke(panel, k, (row, column), 2)
+            draw_stroke(panel, k, (row, column), 2)
             wait_until_idle(panel, qtbot)
     train(panel, qtbot)
     learned, validated = training_and_validation_pixels(panel.session.project.record)
@@ -381,7 +381,7 @@ def test_training_pixels_are_never_held_out_after_layers_are_added_again(
         wait_until_idle(panel, qtbot)
     press(qtbot, panel.teach.panel._new)
     for row in (24, 60):
-        stroke(panel, 1, (row, 0), 120)
+        draw_stroke(panel, 1, (row, 0), 120)
         wait_until_idle(panel, qtbot)
     now = training_and_validation_pixels(panel.session.project.record)
     assert not (now[1] & learned).any()
@@ -460,7 +460,7 @@ def with_strokes(viewer, tiny, qtbot, nuclei):
     panel = tiny(viewer)
     press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
-        stroke(panel, k, at)
+        draw_stroke(panel, k, at)
         wait_until_idle(panel, qtbot)
     return panel
 
@@ -521,7 +521,7 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
     press(qtbot, panel.teach.panel._new)
     for at, k in ((24, 30), 1), ((60, 20), 0):
-        stroke(panel, k, (1, *at))
+        draw_stroke(panel, k, (1, *at))
         wait_until_idle(panel, qtbot)
     return panel
 
@@ -604,7 +604,7 @@ def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot
 
 def test_suggestions_read_the_annotations_of_the_slice(channels_within, qtbot):
     panel, viewer = channels_within, channels_within.viewer
-    stroke(panel, 1, (1, 1, 24, 30))
+    draw_stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))

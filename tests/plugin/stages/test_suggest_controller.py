@@ -240,11 +240,11 @@ def test_the_whole_stack_can_be_chosen_for_stacks_only(uneven, qtbot, finish, nu
 
 
 def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish, monkeypatch):
-    panel, original, jobs = uneven, PvtEmcad.forward_intermediates, []
+    panel, original, running_jobs = uneven, PvtEmcad.forward_intermediates, []
 
     def forward_intermediates(self, x):
-        jobs.append(panel.runner.running)
-        if len(jobs) == 3:
+        running_jobs.append(panel.runner.running)
+        if len(running_jobs) == 3:
             panel.runner._job.thread.stop()
         return original(self, x)
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from driving import annotation, maps, press, quick, train, wait_until_idle
+from driving import annotation, choose_quick_training, maps, press, train, wait_until_idle
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
@@ -34,7 +34,7 @@ def panel_with_annotation(panel, qtbot):
     """Return the panel with one empty annotation and the Stages tab open."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
     wait_until_idle(panel, qtbot)
-    quick(panel)
+    choose_quick_training(panel)
     press(qtbot, panel.teach.panel._new)
     panel._tabs.setCurrentWidget(panel.stages.panel)
     for section in panel.stages.panel.findChildren(QCollapsible):

@@ -13,12 +13,12 @@ from driving import (
     OBJECT_STARTS,
     TIMEOUT_MS,
     annotation,
+    choose_quick_training,
+    draw_stroke,
+    draw_strokes,
     networks,
     prediction,
     press,
-    quick,
-    stroke,
-    strokes,
     train,
     wait_until_idle,
 )
@@ -36,7 +36,7 @@ def teach(panel, qtbot):
     """Return the panel with its Teach tab open, a quick training, and one annotation."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
     wait_until_idle(panel, qtbot)
-    quick(panel, steps=2)
+    choose_quick_training(panel, steps=2)
     press(qtbot, panel.teach.panel._new)
     return panel
 
@@ -44,13 +44,13 @@ def teach(panel, qtbot):
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; training steps wait until it is set."""
-    opened, learn = threading.Event(), Trainer.step
+    opened, step = threading.Event(), Trainer.step
     begun = threading.Event()
 
     def waiting(self, *args, **kwargs):
         begun.set()
         assert opened.wait(60)
-        return learn(self, *args, **kwargs)
+        return step(self, *args, **kwargs)
 
     monkeypatch.setattr(Trainer, "step", waiting)
     opened.begun = begun
@@ -60,7 +60,7 @@ def gate(monkeypatch):
 
 def test_strokes_train_a_version_that_segment_uses(teach, qtbot, tmp_path):
     before = teach.session.checkpoint
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     opened, trained = teach.session.versions
     assert (opened.how, trained.how) == ("opened", "trained")
@@ -81,7 +81,7 @@ def test_strokes_train_a_version_that_segment_uses(teach, qtbot, tmp_path):
 
 
 def test_the_table_counts_annotated_pixels(teach, qtbot):
-    strokes(teach, qtbot, 2)
+    draw_strokes(teach, qtbot, 2)
     record = teach.session.project.record
     labels = annotation(teach).data
     assert record.pixel_counts == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
@@ -114,7 +114,7 @@ def test_the_reason_names_what_training_needs(panel, qtbot):
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert "strokes" in reason.text()
-    stroke(panel, 1, OBJECT_STARTS[0])
+    draw_stroke(panel, 1, OBJECT_STARTS[0])
     wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert panel.teach.panel._train.isEnabled()
@@ -122,7 +122,7 @@ def test_the_reason_names_what_training_needs(panel, qtbot):
 
 
 def test_cancel_adds_no_version_and_stop_keeps_the_best_epoch(teach, qtbot, gate):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     teach.teach.panel.form._steps.setValue(500)
     before = teach.session.checkpoint
     for button, versions in ((teach.job_bar._cancel, 1), (teach.job_bar._stop, 2)):
@@ -144,13 +144,13 @@ def test_cancel_adds_no_version_and_stop_keeps_the_best_epoch(teach, qtbot, gate
 )
 def test_an_error_in_the_training_loop_enables_the_buttons_again(teach, qtbot, monkeypatch, error):
     """H1, H20."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     with monkeypatch.context() as broken:
 
-        def learn(*_, **__):
+        def step(*_, **__):
             raise type(error)(*error.args)  # a stored error would keep the network alive
 
-        broken.setattr(Trainer, "step", learn)
+        broken.setattr(Trainer, "step", step)
         train(teach, qtbot)
         assert teach.job_bar.message
         assert len(teach.session.versions) == 1
@@ -162,12 +162,12 @@ def test_an_error_in_the_training_loop_enables_the_buttons_again(teach, qtbot, m
 
 def test_training_runs_in_another_thread_and_the_window_stays_responsive(teach, qtbot, monkeypatch):
     """H2, H3, H4."""
-    strokes(teach, qtbot)
-    threads, learn = set(), Trainer.step
+    draw_strokes(teach, qtbot)
+    threads, step = set(), Trainer.step
 
     def recording(self, *args, **kwargs):
         threads.add(threading.current_thread())
-        return learn(self, *args, **kwargs)
+        return step(self, *args, **kwargs)
 
     monkeypatch.setattr(Trainer, "step", recording)
     ticks = []
@@ -184,7 +184,7 @@ def test_training_runs_in_another_thread_and_the_window_stays_responsive(teach, 
 def test_ten_trainings_leave_no_network_in_memory(teach, qtbot):
     """H15, H16."""
     before = networks()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     teach.teach.panel.form._steps.setValue(1)
     for _ in range(10):
         train(teach, qtbot)
@@ -195,7 +195,7 @@ def test_ten_trainings_leave_no_network_in_memory(teach, qtbot):
 @pytest.mark.parametrize("which", ["image", "annotation", "prediction"])
 def test_a_layer_may_be_removed_during_training(teach, qtbot, gate, which):
     """H7."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     layers = {
@@ -213,7 +213,7 @@ def test_a_layer_may_be_removed_during_training(teach, qtbot, gate, which):
 
 def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, gate):
     """H7."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     image = teach.viewer.layers["nuclei"]
@@ -227,7 +227,7 @@ def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, g
 
 def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
     """H5, H26: the job ends after its current step and adds no version."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     session, thread = teach.session, teach.runner._job.thread
@@ -248,7 +248,7 @@ def test_closing_one_of_two_windows_closes_its_autosave_folder(
     panel = dock(viewer)
     panel._tabs.setCurrentWidget(panel.teach.panel)
     press(qtbot, panel.teach.panel._new)
-    stroke(panel, 1, OBJECT_STARTS[0])
+    draw_stroke(panel, 1, OBJECT_STARTS[0])
     wait_until_idle(panel, qtbot)
     panel.autosave.save()
     qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
@@ -261,7 +261,7 @@ def test_closing_one_of_two_windows_closes_its_autosave_folder(
 
 def test_a_reopened_panel_finds_its_annotations(teach, qtbot, dock):
     viewer = teach.viewer
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     viewer.window.remove_dock_widget(teach.parent())
     again = dock(viewer)
     assert len(again.annotations.pairs) == 1
@@ -272,13 +272,13 @@ def test_a_reopened_panel_finds_its_annotations(teach, qtbot, dock):
 
 def test_live_mode_learns_new_strokes_and_keeps_its_trainer(teach, qtbot):
     before = networks()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
     wait_until_idle(teach, qtbot)
     live_trainer = teach.teach.training._live_trainer
     assert live_trainer is not None
     versions = len(teach.session.versions)
-    stroke(teach, 1, OBJECT_STARTS[1])
+    draw_stroke(teach, 1, OBJECT_STARTS[1])
     qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=TIMEOUT_MS)
     wait_until_idle(teach, qtbot)
     assert teach.teach.training._live_trainer is live_trainer
@@ -294,7 +294,7 @@ def test_live_mode_learns_new_strokes_and_keeps_its_trainer(teach, qtbot):
 
 def test_train_waits_for_a_running_update(teach, qtbot, gate):
     gate.set()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     gate.clear()
     gate.begun.clear()
     press(qtbot, teach.teach.panel._update)
@@ -309,12 +309,12 @@ def test_train_waits_for_a_running_update(teach, qtbot, gate):
 
 
 def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
     wait_until_idle(teach, qtbot)
     count = len(teach.session.versions)
     ticket = teach.session.begin("Segmenting something")
-    stroke(teach, 1, OBJECT_STARTS[1])
+    draw_stroke(teach, 1, OBJECT_STARTS[1])
     wait_until_idle(teach, qtbot)
     assert teach.teach.training.pending
     teach.session.end(ticket)
@@ -324,7 +324,7 @@ def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
 
 def test_opening_another_model_replaces_the_live_trainer(teach, qtbot):
     """H8: a live update starts from the open model."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._update)
     wait_until_idle(teach, qtbot)
     first = next(iter(teach.session.versions))
@@ -338,10 +338,10 @@ def test_opening_another_model_replaces_the_live_trainer(teach, qtbot):
 
 
 def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
     assert annotation(teach).selected_label == 2
-    stroke(teach, 2, BACKGROUND[2])
+    draw_stroke(teach, 2, BACKGROUND[2])
     wait_until_idle(teach, qtbot)
     train(teach, qtbot)
     assert [label.name for label in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
@@ -351,7 +351,7 @@ def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
 
 
 def test_a_renamed_class_keeps_its_head(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     before = teach.session.checkpoint
     teach.teach.classes.rename(1, "cell")
     start = teach.teach.training._task()[0].checkpoint
@@ -361,9 +361,9 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
 
 
 def test_removing_a_class_changes_no_label(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, BACKGROUND[2])
+    draw_stroke(teach, 2, BACKGROUND[2])
     wait_until_idle(teach, qtbot)
     before = annotation(teach).data.copy()
     teach.teach.panel.classes.show_current(2)
@@ -375,9 +375,9 @@ def test_removing_a_class_changes_no_label(teach, qtbot):
 
 def test_a_removed_class_is_neither_painted_nor_copied(teach, qtbot):
     """H12: a removed class is not painted and not copied from the prediction."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, BACKGROUND[2])
+    draw_stroke(teach, 2, BACKGROUND[2])
     wait_until_idle(teach, qtbot)
     train(teach, qtbot)
     prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
@@ -393,7 +393,7 @@ def test_a_removed_class_is_neither_painted_nor_copied(teach, qtbot):
 
 def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
     """H10, H12."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     layer = prediction(teach)
     assert not layer.editable
@@ -488,7 +488,7 @@ def test_a_label_without_a_class_is_reported(teach, qtbot):
     assert not teach.teach.panel._train.isEnabled()
     annotation(teach).data[10:14, 10:30] = 0
     annotation(teach).refresh()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     teach.teach.view.show()
     assert teach.teach.panel._train.isEnabled()
 
@@ -507,7 +507,7 @@ def test_unusual_images_can_be_trained_on(viewer, dock, qtbot, nuclei, odd):
     form._steps.setValue(1)
     form._crop.setValue(64)
     press(qtbot, panel.teach.panel._new)
-    strokes(panel, qtbot)
+    draw_strokes(panel, qtbot)
     train(panel, qtbot)
     weights = panel.session.checkpoint.tensors.values()
     assert all(np.isfinite(tensor).all() for tensor in weights)
@@ -532,7 +532,7 @@ def test_a_stack_is_trained_on_its_annotated_slices(viewer, dock, qtbot, nuclei)
     assert labels.units == image.units
     assert labels.axis_labels == image.axis_labels
     for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
-        stroke(panel, k, at)
+        draw_stroke(panel, k, at)
         wait_until_idle(panel, qtbot)
     assert {key.index for key in panel.session.project.record.patches} == {(1,), (3,)}
     train(panel, qtbot)
@@ -553,7 +553,7 @@ def test_a_huge_image_gets_an_annotation_of_its_visible_part(viewer, dock, qtbot
     panel = dock(viewer)
     viewer.add_layer(made)
     panel.teach.annotating.use_layer(made)
-    stroke(panel, 1, (5, 5))
+    draw_stroke(panel, 1, (5, 5))
     wait_until_idle(panel, qtbot)
     (patch,) = panel.session.project.record.patches.values()
     rows, columns = np.nonzero(patch.target == 1)
@@ -576,7 +576,7 @@ def test_channels_are_chosen_again_for_another_model_and_annotations_stay(
 
     choose(1)
     press(qtbot, panel.teach.panel._new)
-    strokes(panel, qtbot)
+    draw_strokes(panel, qtbot)
     before = panel.session.project.record
     panel.session.open(napari_emcad.initialize_checkpoint(num_classes=1, input_channels=1))
     panel.teach.training.train()
@@ -597,7 +597,7 @@ def test_enabled_images_are_trained_on_together(viewer, dock, qtbot, nuclei):
     for name in ("one", "two"):
         panel.context.image_input.set_layer(viewer.layers[name])
         press(qtbot, panel.teach.panel._new)
-        strokes(panel, qtbot)
+        draw_strokes(panel, qtbot)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
     first = next(iter(panel.session.project.entries))
@@ -610,7 +610,7 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
     teach, qtbot, dock, make_napari_viewer
 ):
     """H23."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     labels_before = annotation(teach).data.copy()
     teach.autosave.save()
@@ -634,10 +634,10 @@ def test_an_added_class_is_restored_once_no_job_runs(
     teach, qtbot, dock, make_napari_viewer, nuclei
 ):
     """H23: the model is restored before the classes of the annotations."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, BACKGROUND[2])
+    draw_stroke(teach, 2, BACKGROUND[2])
     wait_until_idle(teach, qtbot)
     teach.autosave.save()
     qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
@@ -660,7 +660,7 @@ def test_an_added_class_is_restored_once_no_job_runs(
 
 
 def test_a_failed_autosave_is_tried_again(teach, qtbot, monkeypatch):
-    stroke(teach, 1, OBJECT_STARTS[0])
+    draw_stroke(teach, 1, OBJECT_STARTS[0])
     wait_until_idle(teach, qtbot)
     folder_type = type(teach.autosave._folder)
     with monkeypatch.context() as full:
@@ -678,7 +678,7 @@ def test_a_failed_autosave_is_tried_again(teach, qtbot, monkeypatch):
 
 
 def test_a_version_keeps_its_base_checkpoint_with_overrides(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     assert teach.teach.training._task()[0].base is None
     teach.session.override(zoom=1.0)
     filled = teach.session.checkpoint
@@ -693,7 +693,7 @@ def test_a_version_keeps_its_base_checkpoint_with_overrides(teach, qtbot):
 
 
 def test_compare_shows_a_version_in_its_own_layer(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
     count = len([layer for layer in teach.viewer.layers if isinstance(layer, Labels)])
@@ -706,7 +706,7 @@ def test_compare_shows_a_version_in_its_own_layer(teach, qtbot):
 
 
 def test_training_from_random_weights(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     form, before = teach.teach.panel.form, teach.session.checkpoint
     form._start.setCurrentIndex(form._start.findData("nothing"))
     train(teach, qtbot)
@@ -722,7 +722,7 @@ def test_an_encoder_that_cannot_be_downloaded_gives_one_message(teach, qtbot, mo
     """H24: offline, the message is shown and the next training works."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     form = teach.teach.panel.form
     form._start.setCurrentIndex(form._start.findData("imagenet"))
     train(teach, qtbot)
