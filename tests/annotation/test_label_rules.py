@@ -108,10 +108,10 @@ def test_every_detected_rule_can_be_applied(values, classes):
     assert target.max() <= classes
 
 
-def mask_with_squares(*pieces, shape=(40, 40)):
+def mask_with_squares(*squares, shape=(40, 40)):
     """Return a mask with squares of 4 × 4 pixels, as (value, row, column)."""
     mask = np.zeros(shape, np.int64)
-    for value, row, column in pieces:
+    for value, row, column in squares:
         mask[row : row + 4, column : column + 4] = value
     return mask
 

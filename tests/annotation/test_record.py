@@ -175,7 +175,7 @@ def test_no_pixel_is_both_trained_on_and_held_out_after_any_edits(acts, masks, a
         assert not (both[0] & validated).any()
 
 
-def test_a_slip_that_is_taken_back_before_a_lesson_leaves_no_trace():
+def test_an_edit_undone_before_training_leaves_no_assignment():
     everything = np.full(SHAPE, 1, np.int16)
     record = Record()
     for _ in range(HOLD_OUT_EVERY):  # every update draws again

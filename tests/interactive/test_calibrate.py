@@ -151,13 +151,13 @@ def test_doubled_logits_double_the_temperature(bundled):
         name: 2 * tensor if name.startswith("heads.") else tensor
         for name, tensor in bundled.tensors.items()
     }
-    surer = replace(bundled, tensors=tensors)
+    confident = replace(bundled, tensors=tensors)
     one, two = (
         run_job(calibrate_job(checkpoint, [source], record, CPU, threading.Event()))[0]
-        for checkpoint in (bundled, surer)
+        for checkpoint in (bundled, confident)
     )
     assert two.temperature == pytest.approx(2 * one.temperature, rel=0.01)
-    assert two.checkpoint is surer
+    assert two.checkpoint is confident
     assert two.correct == one.correct < one.pixels == sum(record.held_out_counts.values())
     assert two.after.error == pytest.approx(one.after.error, abs=0.01)
     assert two.after.error < two.before.error

@@ -189,11 +189,11 @@ def test_regions_are_grouped_by_slice(drawn):
 @settings(deadline=None)
 @given(st.lists(uncertain_slices(), max_size=3), st.integers(4, 40))
 def test_slices_can_be_added_one_by_one(slices, size):
-    alike = [
+    uncertain_slices_in_order = [
         UncertainSlice((n,), drawn.uncertainty, drawn.target) for n, drawn in enumerate(slices)
     ]
-    squares = RegionRanking(size)
-    assert squares.best() == []
-    for uncertain in alike:
-        squares.add(uncertain)
-    assert squares.best(4) == suggest_regions(alike, size, 4)
+    ranking = RegionRanking(size)
+    assert ranking.best() == []
+    for uncertain in uncertain_slices_in_order:
+        ranking.add(uncertain)
+    assert ranking.best(4) == suggest_regions(uncertain_slices_in_order, size, 4)

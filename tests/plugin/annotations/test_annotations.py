@@ -30,24 +30,24 @@ from napari_emcad.plugin.layers.geometry import unwrap
 
 
 @pytest.fixture
-def tiny(dock):
+def quick_dock(dock):
     """Return a function that docks the panel with settings of a quick training."""
 
-    def tiny(viewer):
+    def quick_dock(viewer):
         panel = dock(viewer)
         choose_quick_training(panel)
         return panel
 
-    return tiny
+    return quick_dock
 
 
 @pytest.fixture
-def channels_within(viewer, tiny, nuclei):
+def channels_within(viewer, quick_dock, nuclei):
     """Return the panel of an annotated ZCYX image of three slices and two channels."""
     planes = [np.roll(nuclei, 25 * z, axis=1) for z in range(3)]
     image = np.stack([np.stack([plane, plane // 2]) for plane in planes])
     viewer.add_image(image, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     for box in panel.segment.panel._axes._channels:
         box.setCurrentIndex(box.findData(0))
     panel.segment.panel._axes.changed.emit()
@@ -55,7 +55,7 @@ def channels_within(viewer, tiny, nuclei):
     return panel
 
 
-def shown(labels):
+def displayed_slice(labels):
     """Return the slice of a layer that is displayed."""
     return np.asarray(labels._slice.image.raw)
 
@@ -124,7 +124,7 @@ def test_a_stroke_is_on_its_slice_in_every_channel(channels_within, qtbot):
             viewer.dims.set_current_step(1, channel)
             point = image.data_to_world((z, channel, 24, 30))
             assert labels.get_value(point, world=True) == value
-            assert shown(labels)[24, 30] == value
+            assert displayed_slice(labels)[24, 30] == value
     record = panel.session.project.record
     assert {key.index for key in record.patches} == {(1,), (2,)}
     pair = panel.teach.annotating.pair
@@ -148,7 +148,7 @@ def test_corrections_reach_every_channel(channels_within, qtbot):
     values = panel.teach.annotating.pair.values
     assert np.array_equal(values[1] == 1, predicted == 1)
     assert not values[[0, 2]].any()
-    assert np.array_equal(shown(annotation(panel)), values[1])
+    assert np.array_equal(displayed_slice(annotation(panel)), values[1])
     annotation(panel).undo()
     assert not values.any()
 
@@ -230,11 +230,11 @@ def test_a_layer_without_a_channel_axis_is_used_for_training_but_is_not_editable
     ],
 )
 def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
-    viewer, tiny, qtbot, nuclei, other, reason_part
+    viewer, quick_dock, qtbot, nuclei, other, reason_part
 ):
     """H7, H8: no pixel is trained on that was not annotated."""
     image = viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
         draw_stroke(panel, k, at)
@@ -269,11 +269,11 @@ def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
 
 
 def test_the_other_images_can_be_trained_on_once_a_changed_one_is_disabled(
-    viewer, tiny, qtbot, nuclei
+    viewer, quick_dock, qtbot, nuclei
 ):
     for name in ("one", "two"):
         viewer.add_image(nuclei, name=name)
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     for name in ("one", "two"):
         panel.context.image_input.set_layer(viewer.layers[name])
         press(qtbot, panel.teach.panel._new)
@@ -289,10 +289,10 @@ def test_the_other_images_can_be_trained_on_once_a_changed_one_is_disabled(
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
 
-def test_files_of_deleted_annotations_are_never_written_again(viewer, tiny, qtbot, nuclei):
+def test_files_of_deleted_annotations_are_never_written_again(viewer, quick_dock, qtbot, nuclei):
     """H23: a key belongs to one annotation even if its memory address is reused."""
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     keys = []
     for value in range(1, 5):
         press(qtbot, panel.teach.panel._new)
@@ -326,11 +326,11 @@ def training_and_validation_pixels(record):
 
 
 def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
-    viewer, tiny, qtbot, nuclei
+    viewer, quick_dock, qtbot, nuclei
 ):
     """H18."""
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     for _ in range(2):
         press(qtbot, panel.teach.panel._new)
         for row in range(8, 88, 16):
@@ -358,11 +358,11 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
 def test_training_pixels_are_never_held_out_after_layers_are_added_again(
-    viewer, tiny, qtbot, nuclei, how
+    viewer, quick_dock, qtbot, nuclei, how
 ):
     """H18: the split of an image is remembered after it is removed and added again."""
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     press(qtbot, panel.teach.panel._new)
     for column in range(5, 118, 12):
         for k, row in ((1, 24), (0, 60)):
@@ -397,9 +397,11 @@ def choose_meaning(panel, meaning):
     box.activated.emit(box.currentIndex())
 
 
-def test_a_mask_of_0_and_255_used_as_scribbles_makes_255_background(viewer, tiny, qtbot, nuclei):
+def test_a_mask_of_0_and_255_used_as_scribbles_makes_255_background(
+    viewer, quick_dock, qtbot, nuclei
+):
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     mask = (nuclei > 100).astype(np.uint8) * 255
     panel.teach.annotating.use_layer(viewer.add_labels(mask, name="mine"))
     wait_until_idle(panel, qtbot)
@@ -455,9 +457,9 @@ def predictions_wait(monkeypatch):
     opened.set()
 
 
-def with_strokes(viewer, tiny, qtbot, nuclei):
+def with_strokes(viewer, quick_dock, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     press(qtbot, panel.teach.panel._new)
     for at, k in ((OBJECT_STARTS[0], 1), (BACKGROUND[0], 0)):
         draw_stroke(panel, k, at)
@@ -467,10 +469,10 @@ def with_strokes(viewer, tiny, qtbot, nuclei):
 
 @pytest.mark.parametrize("by", ["key", "button", "update"])
 def test_a_training_replaces_the_running_prediction(
-    viewer, tiny, qtbot, nuclei, predictions_wait, by
+    viewer, quick_dock, qtbot, nuclei, predictions_wait, by
 ):
     """Starting a training stops the prediction that follows the previous training."""
-    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+    panel = with_strokes(viewer, quick_dock, qtbot, nuclei)
     panel.teach.training.train()
     qtbot.waitUntil(predictions_wait.begun.is_set, timeout=TIMEOUT_MS)
     assert panel.session.running.verb == "Predicting"
@@ -488,8 +490,10 @@ def test_a_training_replaces_the_running_prediction(
     assert panel.session.running is None
 
 
-def test_the_job_that_a_training_waits_for_is_named(viewer, tiny, qtbot, nuclei, predictions_wait):
-    panel = with_strokes(viewer, tiny, qtbot, nuclei)
+def test_the_job_that_a_training_waits_for_is_named(
+    viewer, quick_dock, qtbot, nuclei, predictions_wait
+):
+    panel = with_strokes(viewer, quick_dock, qtbot, nuclei)
     ticket = panel.session.begin("Segmenting nuclei")
     panel.teach.training.train()
     assert panel.job_bar.message == "Segmenting nuclei: wait until it has ended, or stop it."
@@ -505,7 +509,7 @@ def test_the_job_that_a_training_waits_for_is_named(viewer, tiny, qtbot, nuclei,
 
 
 @pytest.fixture
-def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
+def huge(viewer, quick_dock, qtbot, nuclei, monkeypatch):
     """Return the panel of an annotated stack whose result exceeds the memory."""
     tall = np.tile(nuclei, (3, 4))
     image = viewer.add_image(
@@ -516,7 +520,7 @@ def huge(viewer, tiny, qtbot, nuclei, monkeypatch):
     monkeypatch.setattr(
         "napari_emcad.pipelines.memory._physical_memory", lambda: image.data.size - 1
     )
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     viewer.dims.set_current_step(0, 2)
     image.corner_pixels = np.array([[2, 90, 120], [2, 229, 309]])
     press(qtbot, panel.teach.panel._new)
@@ -571,10 +575,12 @@ def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
 
 
 @pytest.mark.parametrize("values", [(1, 2, 3), (85, 170, 255)])
-def test_a_mask_of_three_classes_trains_once_there_are_three(viewer, tiny, qtbot, nuclei, values):
+def test_a_mask_of_three_classes_trains_once_there_are_three(
+    viewer, quick_dock, qtbot, nuclei, values
+):
     """Follow the messages of the panel from the remark to the prediction."""
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     mask = np.zeros(nuclei.shape, np.uint8)
     for k, value in enumerate(values):
         mask[20 + 24 * k : 40 + 24 * k] = value
@@ -615,11 +621,11 @@ def test_suggestions_read_the_annotations_of_the_slice(channels_within, qtbot):
         assert (target == 1).any() == (z == 1)
 
 
-def test_a_combo_box_keeps_its_image_when_layers_are_renamed(viewer, tiny, qtbot, nuclei):
+def test_a_combo_box_keeps_its_image_when_layers_are_renamed(viewer, quick_dock, qtbot, nuclei):
     """magicgui finds layers by name: the panel would show one image and read another."""
     one = viewer.add_image(nuclei, name="one")
     other = viewer.add_image(np.stack([nuclei] * 6), name="other")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     panel.context.image_input.set_layer(other)
     panel.context.image_input.set_layer(other)
     wait_until_idle(panel, qtbot)
@@ -637,9 +643,9 @@ def test_a_combo_box_keeps_its_image_when_layers_are_renamed(viewer, tiny, qtbot
     assert annotation(panel).ndim == 2
 
 
-def test_a_class_may_be_added_beside_an_annotation_of_objects(viewer, tiny, qtbot, nuclei):
+def test_a_class_may_be_added_beside_an_annotation_of_objects(viewer, quick_dock, qtbot, nuclei):
     viewer.add_image(nuclei, name="nuclei")
-    panel = tiny(viewer)
+    panel = quick_dock(viewer)
     press(qtbot, panel.teach.panel._new)
     choose_meaning(panel, "objects")
     press(qtbot, panel.teach.panel.classes._add)

@@ -38,14 +38,14 @@ def click(qtbot, panel):
 
 
 @pytest.fixture
-def shown(finish, qtbot):
+def wait_for_maps(finish, qtbot):
     """Return a function that waits for the job and its layers."""
 
-    def shown(panel):
+    def wait_for_maps(panel):
         finish(panel)
         qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
-    return shown
+    return wait_for_maps
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def _request(image, level, z):
 
 
 def test_channels_between_slices_and_rows_keep_the_slices_in_place(
-    viewer, dock, shown, qtbot, nuclei
+    viewer, dock, wait_for_maps, qtbot, nuclei
 ):
     """napari aligns axes from the last one, so a map needs a channel axis between others."""
     image = np.stack([np.stack([nuclei, nuclei // 2])] * 6)
@@ -130,7 +130,7 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
     panel.segment.panel._axes._channels[0].activated.emit(1)
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layer = maps(panel)["probability:1"]
     assert layer.data.shape == (1, 2, 36, 48)
     np.testing.assert_allclose(layer.translate, (12, 0, (STRIDE - 1) / 2, (STRIDE - 1) / 2))
@@ -141,13 +141,13 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
 
 
 def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
-    panel, shown, qtbot, nuclei
+    panel, wait_for_maps, qtbot, nuclei
 ):
     panel.stages.panel.set_value(
         StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "delta"))
     )
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layers, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
     assert layers.keys() == {name for name in expected if name != "decoder:4"}
     for name, layer in layers.items():
@@ -161,11 +161,11 @@ def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
     assert [name for name, layer in layers.items() if layer.visible] == ["probability:1"]
 
 
-def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
+def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, wait_for_maps, qtbot):
     stages = panel.stages.panel
     stages.set_value(StageChoices((4,), ("decoder", "channel")))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     (layer,) = maps(panel).values()
     assert layer.rgb
     assert layer.data.shape == (5, 6, 3)
@@ -173,16 +173,16 @@ def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, sh
     assert stages.bars.isVisibleTo(stages)
     stages.set_value(StageChoices((4,), ("decoder",), channels=(0, 17)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["decoder:4:0", "decoder:4:17"]
     assert maps(panel)["decoder:4:17"].name == "nuclei · stage 4 · decoder channel 17"
     assert not stages.bars.isVisibleTo(stages)
 
 
-def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
+def test_show_updates_existing_map_layers(panel, wait_for_maps, qtbot, nuclei):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     before = maps(panel)
     before["probability:4"].colormap = "magma"
     duplicate = Image(before["probability:1"].data.copy(), metadata={}, name="mine")
@@ -192,7 +192,7 @@ def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
     image.data, image.scale = 200 - nuclei[::-1], (0.5, 0.5)
     panel.context.image_input.set_layer(image)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     after = maps(panel)
     assert all(after[name] is before[name] for name in before)
     assert after["probability:4"].colormap.name == "magma"
@@ -201,11 +201,11 @@ def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
     np.testing.assert_array_equal(duplicate.data, data_before)
 
 
-def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbot):
+def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, wait_for_maps, qtbot):
     labels = panel.viewer.add_labels(np.zeros((96, 128), np.uint8), name="paint")
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert panel.viewer.layers.selection.active is labels
     names = [layer.name for layer in panel.viewer.layers]
     assert names == [
@@ -218,11 +218,11 @@ def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbo
         assert [choice.name for choice in combo._box.choices] == ["nuclei"]
 
 
-def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, qtbot):
+def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, wait_for_maps, qtbot):
     kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
     before = (grid.enabled, grid.shape, grid.stride)
     qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
@@ -239,11 +239,11 @@ def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, q
     qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=10_000)
 
 
-def test_maps_are_removed_one_by_one(panel, shown, qtbot):
+def test_maps_are_removed_one_by_one(panel, wait_for_maps, qtbot):
     """Removing many layers of a grid at once crashes some OpenGL drivers."""
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
     qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     counts, frozen = [len(layers)], []
@@ -251,12 +251,12 @@ def test_maps_are_removed_one_by_one(panel, shown, qtbot):
     layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
     panel.stages.panel.set_value(StageChoices((1,), ("probability",)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert len(layers) > 2
     assert not grid.enabled
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)  # layers that are being removed do not count as shown
-    shown(panel)
+    wait_for_maps(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
     assert panel.stages.controller._layers.is_grid
@@ -264,10 +264,10 @@ def test_maps_are_removed_one_by_one(panel, shown, qtbot):
     assert gc.get_freeze_count() == 0
 
 
-def test_the_grid_button_of_napari_is_followed(panel, shown, qtbot):
+def test_the_grid_button_of_napari_is_followed(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     grid, button = panel.viewer.canvas.grid, panel.stages.panel._side_by_side
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -280,23 +280,23 @@ def test_the_grid_button_of_napari_is_followed(panel, shown, qtbot):
     assert not grid.enabled
 
 
-def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
+def test_maps_follow_the_name_of_their_image(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     first, second = maps(panel).values()
     first.name = "mine"
     panel.viewer.layers["nuclei"].name = "of\nlines"
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert first.name == "mine"
     assert second.name.startswith("of lines · stage ")
 
 
-def test_bars_alone_can_be_removed(panel, shown, qtbot):
+def test_bars_alone_can_be_removed(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(StageChoices((4, 1), ("channel",)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     panel.stages.controller.show()
     assert panel.stages.panel._remove.isEnabled()
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
@@ -307,10 +307,10 @@ def test_bars_alone_can_be_removed(panel, shown, qtbot):
 # -- changes of the image and the view
 
 
-def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, qtbot):
+def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     image = panel.viewer.layers["nuclei"]
     panel.stages.cursor._position = (25.0, 54.0)
     panel.stages.cursor.show()
@@ -319,29 +319,29 @@ def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, 
     assert "image has changed" in panel.stages.panel._status.text()
     assert not panel.stages.panel.readout.values
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert not panel.stages.panel._status.text()
     image.data = np.zeros((3, 40, 50), np.uint8)
     assert "image has changed" in panel.stages.panel._status.text()
 
 
-def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, shown, qtbot):
+def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, wait_for_maps, qtbot):
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     stack.stages.cursor._position = (4.0, 25 * 0.5, 54 * 0.5)
     stack.stages.cursor.show()
     assert stack.stages.panel.readout.values
     stack.viewer.dims.set_current_step(0, 0)
     assert not stack.stages.panel.readout.values
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     values = stack.stages.presenter.maps[MapKey("probability", 1)].values
     assert stack.stages.panel.readout.values[1] == pytest.approx(
         values[int(25.5 / STRIDE), int(54.5 / STRIDE)]
     )
 
 
-def test_an_image_outside_the_canvas_has_no_visible_part(panel, shown, qtbot):
+def test_an_image_outside_the_canvas_has_no_visible_part(panel, wait_for_maps, qtbot):
     scope = panel.stages.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
@@ -354,9 +354,9 @@ def test_an_image_outside_the_canvas_has_no_visible_part(panel, shown, qtbot):
 # -- stacks
 
 
-def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, monkeypatch):
+def test_maps_follow_the_slider_and_come_from_the_cache(stack, wait_for_maps, qtbot, monkeypatch):
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     layer, calls, original = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
     np.testing.assert_allclose(layer.translate, (4, (STRIDE - 1) / 4, (STRIDE - 1) / 4))
     first = layer.data.copy()
@@ -373,20 +373,20 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
     )[5]
     np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
     assert "z 5" in stack.stages.panel._status.text()
-    shown(stack)
+    wait_for_maps(stack)
     count = len(calls)
     stack.viewer.dims.set_current_step(0, 2)
     qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=5_000)
-    shown(stack)
+    wait_for_maps(stack)
     assert len(calls) == count
     np.testing.assert_array_equal(layer.data, first)
 
 
-def test_late_results_are_dropped(stack, shown, qtbot, gate):
+def test_late_results_are_dropped(stack, wait_for_maps, qtbot, gate):
     """H8: maps are shown for the slice that is visible when they arrive."""
     gate.set()
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     layer, positions = maps(stack)["probability:1"], []
     layer.events.translate.connect(lambda: positions.append(layer.translate[0]))
     gate.clear()
@@ -396,21 +396,21 @@ def test_late_results_are_dropped(stack, shown, qtbot, gate):
     qtbot.wait(300)
     gate.set()
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
-    shown(stack)
+    wait_for_maps(stack)
     assert set(positions) == {10}
 
 
-def test_the_window_stays_responsive_while_following(stack, shown, qtbot):
+def test_the_window_stays_responsive_while_following(stack, wait_for_maps, qtbot):
     """H3."""
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     layer, beats, heart = maps(stack)["probability:1"], [], QTimer()
     heart.timeout.connect(lambda: beats.append(time.monotonic()))
     heart.start(2)
     for z in (3, 4):
         stack.viewer.dims.set_current_step(0, z)
         qtbot.waitUntil(lambda z=z: layer.translate[0] == 2 * z, timeout=30_000)
-        shown(stack)
+        wait_for_maps(stack)
     heart.stop()
     assert np.percentile(np.diff(beats), 99) < 0.05
 
@@ -432,10 +432,10 @@ def test_the_cache_drops_the_least_recently_used_slice():
 # -- the cursor
 
 
-def test_the_readout_shows_all_stages_at_the_cursor(stack, shown, qtbot):
+def test_the_readout_shows_all_stages_at_the_cursor(stack, wait_for_maps, qtbot):
     stack._tabs.setCurrentWidget(stack.stages.panel)
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     readout, maps = stack.stages.panel.readout, stack.stages.presenter.maps
 
     class Event:
@@ -488,7 +488,7 @@ def test_show_is_disabled_with_a_reason(viewer, dock, qtbot, nuclei):
     [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_enables_the_buttons_again(panel, shown, qtbot, monkeypatch, error):
+def test_an_error_enables_the_buttons_again(panel, wait_for_maps, qtbot, monkeypatch, error):
     """H1, H20."""
     panel.stages.panel.set_value(FEW)
     with monkeypatch.context() as broken:
@@ -498,28 +498,28 @@ def test_an_error_enables_the_buttons_again(panel, shown, qtbot, monkeypatch, er
 
         broken.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
         click(qtbot, panel)
-        shown(panel)
+        wait_for_maps(panel)
     assert panel.job_bar.message
     assert "Computed in" not in panel.job_bar.message
     assert maps(panel) == {}
     panel.stages.controller.show()
     assert panel.stages.panel._show.isEnabled()
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert len(maps(panel)) == 2
 
 
-def test_stop_keeps_the_maps_and_ends_following(stack, shown, qtbot, gate):
+def test_stop_keeps_the_maps_and_ends_following(stack, wait_for_maps, qtbot, gate):
     stack.segment.panel._advanced._tile.setValue(64)
     gate.set()
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     gate.clear()
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
     stack.runner.stop()
     gate.set()
-    shown(stack)
+    wait_for_maps(stack)
     qtbot.wait(300)
     assert not stack.stages.panel.following
     assert not stack.runner.running
@@ -528,7 +528,7 @@ def test_stop_keeps_the_maps_and_ends_following(stack, shown, qtbot, gate):
 
 @pytest.mark.parametrize("what", ["deleted", "replaced"])
 def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
-    panel, shown, qtbot, gate, nuclei, what
+    panel, wait_for_maps, qtbot, gate, nuclei, what
 ):
     """H7."""
     click(qtbot, panel)
@@ -538,13 +538,13 @@ def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
     else:
         image.data = np.stack([nuclei] * 7)
     gate.set()
-    shown(panel)
+    wait_for_maps(panel)
     qtbot.wait(50)
     assert maps(panel) == {}
     assert "dropped" in panel.job_bar.message
 
 
-def test_a_class_that_no_longer_exists_is_not_chosen(panel, shown, qtbot):
+def test_a_class_that_no_longer_exists_is_not_chosen(panel, wait_for_maps, qtbot):
     from napari_emcad.io.checkpoints.heads import with_class_names
 
     checkpoint = panel.session.checkpoint
@@ -554,14 +554,14 @@ def test_a_class_that_no_longer_exists_is_not_chosen(panel, shown, qtbot):
     assert titles == ["nucleus", "cell", "background"]
     stages.set_value(StageChoices((1,), ("probability",), part=2))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["probability:1:2"]
     assert maps(panel)["probability:1:2"].name == "nuclei · stage 1 · probability of cell"
     panel.session.open(checkpoint)
     assert "The model has changed" in stages._status.text()
     assert stages.value().part == 1
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["probability:1"]
 
 
@@ -578,7 +578,7 @@ def test_closing_the_dock_ends_a_running_job(panel, viewer, qtbot, gate):
     assert maps(panel) == {}
 
 
-def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
+def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, wait_for_maps, qtbot, nuclei):
     """RGB, a coarse level, columns before rows: maps are aligned with the image."""
     color = np.stack([nuclei] * 3, -1)
     rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
@@ -586,7 +586,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
     panel.segment.panel._level.setCurrentIndex(1)
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layer = maps(panel)["probability:1"]
     np.testing.assert_allclose(layer.scale, 2 * STRIDE)
     np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
@@ -598,7 +598,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
     panel.segment.panel._axes._roles[0].activated.emit(0)
     viewer.dims.set_point(1, 3)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     odd = maps(panel)["probability:1"]
     assert odd.data.shape == (48, 1, 36)
     expected = stage_maps(
@@ -619,11 +619,11 @@ def networks():
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
-def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypatch, ending):
+def test_the_network_is_freed_when_following_ends(stack, wait_for_maps, qtbot, monkeypatch, ending):
     """H15: the network is kept while following, but not after Stop or an error."""
     before, original = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     assert len(networks() - before) == 1
 
     def forward_intermediates(self, x):
@@ -639,14 +639,16 @@ def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypat
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: not stack.stages.panel.following, timeout=30_000)
-    shown(stack)
+    wait_for_maps(stack)
     assert networks() <= before
 
 
-def test_the_network_is_freed_when_following_is_switched_off_between_slices(stack, shown, qtbot):
+def test_the_network_is_freed_when_following_is_switched_off_between_slices(
+    stack, wait_for_maps, qtbot
+):
     before = networks()
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     assert len(networks() - before) == 1
     stack.stages.panel._follow.setChecked(False)
     qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)
