@@ -1,4 +1,4 @@
-"""What every test needs: a private configuration, and torch's companions before any canvas."""
+"""Configuration of all tests: private settings, and Triton loaded before any OpenGL canvas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small images lose more to threads than they gain
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads slow small images down
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 

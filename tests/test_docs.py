@@ -1,4 +1,4 @@
-"""The documentation tells of what is there."""
+"""The documentation agrees with the repository."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_pictures_are_there(page):
+def test_links_and_pictures_exist(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#]+)", text):
         if "://" not in target:

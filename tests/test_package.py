@@ -1,4 +1,4 @@
-"""The package as a whole: what importing it costs, what it offers, what it contains."""
+"""The package: modules loaded by its import, public names, distribution and manifest."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ HEAVY = ("torch", "timm", "torchvision", "napari", "qtpy", "PyQt6", "PySide6", "
 def loaded_by(code: str) -> set[str]:
     """Return the modules that a fresh interpreter has loaded after running code."""
     program = f"import sys\n{code}\nprint(*sys.modules)"
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
-    return set(ended.stdout.split())
+    return set(process.stdout.split())
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -60,12 +60,12 @@ def test_a_network_needs_no_napari():
     assert loaded.isdisjoint({"napari", "qtpy", "PyQt6"})
 
 
-def test_every_public_name_arrives_from_its_home():
+def test_every_public_name_is_imported_from_its_module():
     for name in napari_emcad.__all__:
-        found = getattr(napari_emcad, name)
-        assert found.__name__ == name
-        assert found.__module__ == f"napari_emcad.{napari_emcad._HOMES[name]}"
-        assert found.__doc__
+        value = getattr(napari_emcad, name)
+        assert value.__name__ == name
+        assert value.__module__ == f"napari_emcad.{napari_emcad._HOMES[name]}"
+        assert value.__doc__
 
 
 def test_public_names_are_listed_sorted_and_once():
@@ -83,8 +83,8 @@ def test_a_star_import_brings_the_public_names():
 def test_names_of_the_release_before_still_work_with_a_warning(name):
     successor = napari_emcad._DEPRECATED[name]
     with pytest.warns(FutureWarning, match=f"{name} is deprecated, use napari_emcad.{successor}"):
-        found = getattr(napari_emcad, name)
-    assert found is getattr(napari_emcad, successor)
+        value = getattr(napari_emcad, name)
+    assert value is getattr(napari_emcad, successor)
 
 
 def test_other_names_are_attribute_errors():
@@ -119,8 +119,12 @@ def test_the_distribution_has_its_entry_points():
 
 def test_the_distribution_does_not_require_napari_itself():
     required = metadata.requires("napari-emcad") or []
-    plain = [each for each in required if "extra ==" not in each]
-    assert not [each for each in plain if each.startswith(("napari", "pyqt", "PyQt", "PySide"))]
+    plain = [requirement for requirement in required if "extra ==" not in requirement]
+    assert not [
+        requirement
+        for requirement in plain
+        if requirement.startswith(("napari", "pyqt", "PyQt", "PySide"))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +138,11 @@ def test_every_command_of_the_manifest_can_be_imported(manifest):
     manifest.validate_imports()
 
 
-def test_the_validator_of_npe2_is_content():
+def test_npe2_validates_the_manifest():
     pytest.importorskip("napari")
     command = [sys.executable, "-m", "npe2", "validate", "napari_emcad", "--imports"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 def test_the_panel_is_a_widget_and_in_the_layers_segment_menu(manifest):
@@ -148,10 +152,12 @@ def test_the_panel_is_a_widget_and_in_the_layers_segment_menu(manifest):
     assert item.command == widget.command == "napari-emcad.panel"
     commands = [command.id for command in contributions.commands]
     assert len(set(commands)) == len(commands)
-    assert {widget.command, *(each.command for each in contributions.sample_data)} <= set(commands)
+    assert {widget.command, *(sample.command for sample in contributions.sample_data)} <= set(
+        commands
+    )
 
 
-def test_the_reader_claims_checkpoints_alone(manifest):
+def test_the_reader_accepts_checkpoints_only(manifest):
     (reader,) = manifest.contributions.readers
     assert sorted(reader.filename_patterns) == ["*.pt", "*.pth", "*.safetensors"]
     assert not reader.accepts_directories
@@ -160,14 +166,14 @@ def test_the_reader_claims_checkpoints_alone(manifest):
 def test_the_settings_of_the_manifest_agree_with_the_settings_of_a_job(manifest):
     settings = napari_emcad.InferenceSettings()
     inference = dict(manifest.contributions.configurations)["inference"]
-    for name, told in inference.properties.items():
-        assert told.default == getattr(settings, name), name
+    for name, setting in inference.properties.items():
+        assert setting.default == getattr(settings, name), name
 
 
-def test_floors_know_only_those_beneath():
+def test_layers_import_only_lower_layers():
     checker = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if checker is None or not (ROOT / "pyproject.toml").is_file():
         pytest.skip("import-linter is not installed")
     command = [checker, "--no-cache", "--config", str(ROOT / "pyproject.toml")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert process.returncode == 0, process.stdout + process.stderr

@@ -65,14 +65,14 @@ def test_fine_tune_learns_scribbles(bundled):
     scribbles = np.zeros(image.shape, np.uint8)
     scribbles[46:50, 60:68], scribbles[5:9, 5:25] = 1, 255
     result = napari_emcad.fine_tune([image], [scribbles], bundled, device="cpu", **TINY)
-    found = napari_emcad.segment(image, result.checkpoint, device="cpu").labels
-    assert (found == mask).mean() > 0.9
+    labels = napari_emcad.segment(image, result.checkpoint, device="cpu").labels
+    assert (labels == mask).mean() > 0.9
 
 
 def test_evaluate_scores_a_perfect_and_an_empty_result(bundled):
     image, _ = disc(48, 64)
-    found = napari_emcad.segment(image, bundled, device="cpu").labels
-    same, none = napari_emcad.evaluate([image, image], [found, 0 * found], bundled, device="cpu")
+    labels = napari_emcad.segment(image, bundled, device="cpu").labels
+    same, none = napari_emcad.evaluate([image, image], [labels, 0 * labels], bundled, device="cpu")
     assert same.mean("dice") == 1
     assert none.mean("dice") == 0
     assert same.mean_hd95 == 0
@@ -106,7 +106,7 @@ def test_create_model_returns_a_fresh_module():
         (lambda c: napari_emcad.evaluate([disc(9, 9)[0]], [np.zeros((3, 3), int)], c), "shape"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_message(bundled, call, message):
+def test_invalid_arguments_are_refused_with_a_message(bundled, call, message):
     with pytest.raises(ValueError, match=message):
         call(bundled)
 

@@ -1,4 +1,4 @@
-"""A layer whose numbers are said to mean something else is read by the label rule, and told."""
+"""A change of a layer's meaning gives a new label rule, and a reason to show the user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_emcad.annotation.label_rules import (
 MEANINGS = ("scribbles", "mask", "objects")
 
 
-def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
+def test_255_of_a_mask_is_background_once_its_meaning_is_scribbles():
     labels = np.array([[0, 255, 255]], np.uint8)
     counts = value_counts(labels)
     mask = detect_rule(counts, 1).rule
@@ -39,16 +39,16 @@ def test_255_of_a_mask_is_background_once_it_is_said_to_be_strokes():
     st.sampled_from(MEANINGS),
     st.dictionaries(st.integers(1, 3), st.integers(UNLABELED, 3), max_size=3),
 )
-def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first, moved):
+def test_0_and_255_follow_the_rule_after_any_change_of_meaning(meanings, values, first, moved):
     counts = dict.fromkeys({0, *values}, 5)
     rule = LabelRule(first, tuple(moved.items()))
-    for meaning in said:
-        found = change_meaning(rule, meaning, counts, 3)
-        before, rule = rule, found.rule
+    for meaning in meanings:
+        changed = change_meaning(rule, meaning, counts, 3)
+        before, rule = rule, changed.rule
         assert rule.meaning == meaning
         if meaning == "scribbles":
             assert (rule.class_of(0), rule.class_of(255)) == (UNLABELED, 0)
-            assert bool(found.reason) == (255 in values)
+            assert bool(changed.reason) == (255 in values)
         if meaning == "mask":
             assert rule.class_of(0) == 0
             assert rule.class_of(255) == (sorted(values).index(255) + 1 if 255 in values else 255)
@@ -57,22 +57,22 @@ def test_whatever_is_said_0_and_255_mean_what_the_rule_says(said, values, first,
 
 
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_a_layer_without_255_has_nothing_to_be_told(meaning):
+def test_a_layer_without_255_needs_no_reason(meaning):
     assert not change_meaning(LabelRule("mask"), meaning, {0: 5, 1: 5}, 1).reason
 
 
 @pytest.mark.parametrize("values", [(85, 170, 255), (127, 255), (128, 255), (64, 128, 191, 255)])
 def test_gray_levels_of_a_mask_are_classes_in_their_order(values):
-    """A mask that was made to be looked at is never taken for objects."""
+    """Masks stored as gray levels do not have the meaning objects."""
     labels = np.array([[0, *values]], np.uint8)
-    found = detect_rule(value_counts(labels), 1)
-    assert f"{values[0]} is class 1, {values[1]} is class 2" in found.reason
-    assert target_of(labels, found.rule, len(values)).tolist() == [[*range(len(values) + 1)]]
+    detected = detect_rule(value_counts(labels), 1)
+    assert f"{values[0]} is class 1, {values[1]} is class 2" in detected.reason
+    assert target_of(labels, detected.rule, len(values)).tolist() == [[*range(len(values) + 1)]]
     with pytest.raises(LabelValueError, match="add a class"):
-        target_of(labels, found.rule, len(values) - 1)
+        target_of(labels, detected.rule, len(values) - 1)
 
 
-def test_numbers_that_count_are_classes_once_it_is_said():
+def test_numbered_labels_are_classes_once_their_meaning_is_mask():
     labels = np.array([[0, 1, 2, 3]], np.uint8)
     counts = value_counts(labels)
     objects = detect_rule(counts, 1).rule

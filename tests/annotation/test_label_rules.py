@@ -1,4 +1,4 @@
-"""The label rule: what painted numbers mean, and that none is misread in silence."""
+"""Label rules: the class of a label value, and the detection of the rule of a layer."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def array(*values, dtype=np.uint8):
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.booleans())
 def test_value_k_is_class_k_everywhere(values, scribbles):
     labels = array(*values)
-    found = target_of(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
-    for value, meant in zip(values, found[0], strict=True):
+    target = target_of(labels, LabelRule("scribbles" if scribbles else "mask"), 6)
+    for value, meant in zip(values, target[0], strict=True):
         assert meant == (value or (UNLABELED if scribbles else 0))
 
 
-def test_in_scribbles_255_is_background_and_0_unpainted():
-    found = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
-    assert found.tolist() == [[UNLABELED, 1, 0]]
+def test_in_scribbles_255_is_background_and_0_unlabeled():
+    target = target_of(array(0, 1, BACKGROUND), LabelRule("scribbles"), 1)
+    assert target.tolist() == [[UNLABELED, 1, 0]]
 
 
 def test_objects_are_all_of_class_1():
-    found = target_of(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
-    assert found.tolist() == [[0, 1, 1]]
+    target = target_of(array(0, 3, 70_000, dtype=np.uint32), LabelRule("objects"), 2)
+    assert target.tolist() == [[0, 1, 1]]
 
 
-def test_a_moved_value_stands_for_another_class_or_for_the_background():
+def test_a_remapped_value_is_another_class_or_the_background():
     rule = LabelRule("scribbles", ((7, 1), (2, 0)))
     assert target_of(array(0, 7, 2, 1), rule, 1).tolist() == [[UNLABELED, 1, 0, 1]]
 
@@ -58,9 +58,9 @@ def test_any_whole_number_type(dtype):
     assert target_of(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
 
 
-@pytest.mark.parametrize(("values", "said"), [((3,), "value 3 "), ((-2,), "value -2 ")])
-def test_a_value_that_is_no_class_is_named(values, said):
-    with pytest.raises(LabelValueError, match=said):
+@pytest.mark.parametrize(("values", "message"), [((3,), "value 3 "), ((-2,), "value -2 ")])
+def test_a_value_that_is_no_class_is_named(values, message):
+    with pytest.raises(LabelValueError, match=message):
         target_of(array(*values, dtype=np.int16), LabelRule("mask"), 2)
 
 
@@ -72,7 +72,7 @@ def test_a_rule_is_checked():
 
 
 @pytest.mark.parametrize(
-    ("counts", "classes", "meaning", "sure"),
+    ("counts", "classes", "meaning", "certain"),
     [
         ({}, 1, "scribbles", True),
         ({0: 100}, 3, "scribbles", True),
@@ -86,12 +86,12 @@ def test_a_rule_is_checked():
         ({0: 90, 1: 3, 2: 3, 3: 3}, 1, "objects", False),
     ],
 )
-def test_layers_made_elsewhere_are_read_sensibly_or_the_user_is_asked(
-    counts, classes, meaning, sure
+def test_the_rule_of_a_foreign_layer_is_detected_with_its_certainty(
+    counts, classes, meaning, certain
 ):
-    found = detect_rule(counts, classes)
-    assert (found.rule.meaning, found.certain) == (meaning, sure)
-    assert found.reason.endswith(".")
+    detected = detect_rule(counts, classes)
+    assert (detected.rule.meaning, detected.certain) == (meaning, certain)
+    assert detected.reason.endswith(".")
 
 
 def test_a_mask_of_0_and_255_is_class_1_and_never_background():
@@ -101,38 +101,42 @@ def test_a_mask_of_0_and_255_is_class_1_and_never_background():
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), CLASSES)
-def test_what_was_detected_can_be_read(values, classes):
+def test_every_detected_rule_can_be_applied(values, classes):
     labels = array(*values, dtype=np.uint16)
-    found = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
-    assert found.min() >= UNLABELED
-    assert found.max() <= classes
+    target = target_of(labels, detect_rule(value_counts(labels), classes).rule, classes)
+    assert target.min() >= UNLABELED
+    assert target.max() <= classes
 
 
-def mask_of(*pieces, shape=(40, 40)):
-    """Return a mask with squares (value, row, column) of four pixels a side."""
+def mask_with_squares(*squares, shape=(40, 40)):
+    """Return a mask with squares of 4 × 4 pixels, as (value, row, column)."""
     mask = np.zeros(shape, np.int64)
-    for value, row, column in pieces:
+    for value, row, column in squares:
         mask[row : row + 4, column : column + 4] = value
     return mask
 
 
-def test_a_mask_is_told_by_its_values_and_how_many_are_in_one_piece():
-    mask = mask_of((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
+def test_mask_values_are_counted_with_their_connected_components():
+    mask = mask_with_squares((1, 0, 0), (2, 0, 4), (9, 20, 20), (9, 30, 30), (10**9, 36, 0))
     assert mask_values(mask) == MaskValues((1, 2, 9, 10**9), 3)
-    assert mask_values(mask_of()) == MaskValues((), 0)
+    assert mask_values(mask_with_squares()) == MaskValues((), 0)
 
 
-def test_numbers_of_one_piece_each_that_end_differently_are_counted_objects():
+def test_connected_values_of_different_number_look_like_instances():
     rows = [(k, 8 * (k // 5), 8 * (k % 5)) for k in range(1, 10)]
-    few, many = mask_values(mask_of(*rows[:3])), mask_values(mask_of(*rows))
+    few, many = mask_values(mask_with_squares(*rows[:3])), mask_values(mask_with_squares(*rows))
     assert look_like_instances([few, many])
     assert look_like_instances([many])
     assert not look_like_instances([few, few])
     assert not look_like_instances([])
-    assert not look_like_instances([mask_values(mask_of())])
+    assert not look_like_instances([mask_values(mask_with_squares())])
 
 
-def test_classes_are_not_taken_for_counted_objects():
+def test_classes_do_not_look_like_instances():
     cells = [(k % 3 + 1, 8 * (k // 5), 8 * (k % 5)) for k in range(20)]
-    assert not look_like_instances([mask_values(mask_of(*cells)), mask_values(mask_of(*cells[:2]))])
-    assert not look_like_instances([mask_values(mask_of((k, 0, 0))) for k in (1, 2, 3, 4, 5)])
+    assert not look_like_instances(
+        [mask_values(mask_with_squares(*cells)), mask_values(mask_with_squares(*cells[:2]))]
+    )
+    assert not look_like_instances(
+        [mask_values(mask_with_squares((k, 0, 0))) for k in (1, 2, 3, 4, 5)]
+    )

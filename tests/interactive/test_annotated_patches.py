@@ -1,4 +1,4 @@
-"""Every painted pixel is on one page, at its place, whatever the axes and wherever labels begin."""
+"""Every annotated pixel is in one patch at its position, for any axes and label offset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_emcad.interactive.annotation_conflicts import conflict_message, merg
 
 @st.composite
 def scenes(draw):
-    """Return axes, the image's shape, and corner and shape of what can be painted."""
+    """Draw axes, image shape, and corner and shape of the annotation layer."""
     axes = "".join(draw(st.permutations(draw(st.sampled_from(["YX", "ZYX", "TZYX", "ZYXC"])))))
     sizes = {"C": 3} | {a: draw(st.integers(1, 3)) for a in "TZ"}
     sizes |= {a: draw(st.integers(1, 40)) for a in "YX"}
@@ -32,33 +32,35 @@ def scenes(draw):
 
 @settings(deadline=None, max_examples=150)
 @given(scenes(), st.integers(1, 9), st.integers(0, 2**31), st.sampled_from([0.02, 0.5, 1]))
-def test_every_painted_pixel_is_on_one_page_at_its_place(scene, block, seed, share):
+def test_every_annotated_pixel_is_in_one_patch_at_its_position(scene, block, seed, share):
     axes, shape, corner, size = scene
     rng = np.random.default_rng(seed)
     labels = rng.choice([1, 2, 255], size).astype(np.uint8) * (rng.random(size) < share)
     slices = as_slices(np.zeros(shape, np.uint8), 3, axes, (0,) * 3 if "C" in axes else None)
     source = AnnotatedImage("a", "image", slices, labels, LabelRule(), corner, patch_size=block)
-    found = read_targets([source], 2)
-    whole = np.full(slices.spatial_shape, UNLABELED, np.int16)
+    targets = read_targets([source], 2)
+    expected_target = np.full(slices.spatial_shape, UNLABELED, np.int16)
     part = tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
-    whole[part] = np.where(labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int)))
-    seen = np.zeros(slices.spatial_shape, int)
-    for key, page in found.items():
+    expected_target[part] = np.where(
+        labels == 255, 0, np.where(labels == 0, UNLABELED, labels.astype(int))
+    )
+    counts = np.zeros(slices.spatial_shape, int)
+    for key, patch in targets.items():
         where = slices.where(key.index, key.rows, key.columns)
-        expected, counted = whole[where], seen[where]
+        expected, counted = expected_target[where], counts[where]
         counted += 1
-        assert np.array_equal(page, expected.T if slices.transposed else expected)
-        assert (page != UNLABELED).any()
-    assert seen.max(initial=0) <= 1
-    assert (seen[whole != UNLABELED] == 1).all()
+        assert np.array_equal(patch, expected.T if slices.transposed else expected)
+        assert (patch != UNLABELED).any()
+    assert counts.max(initial=0) <= 1
+    assert (counts[expected_target != UNLABELED] == 1).all()
 
 
-def annotations(numbers, names=("image", "image")):
-    """Return annotations of one image, or of several by other names."""
-    slices = as_slices(np.zeros(numbers[0].shape, np.uint8), 3, "ZYX"[-numbers[0].ndim :])
+def annotations(label_arrays, names=("image", "image")):
+    """Return annotations of one image, or of several with different names."""
+    slices = as_slices(np.zeros(label_arrays[0].shape, np.uint8), 3, "ZYX"[-label_arrays[0].ndim :])
     return [
         AnnotatedImage(key, name, slices, labels, LabelRule(), image=name)
-        for key, name, labels in zip("abc", names, numbers, strict=False)
+        for key, name, labels in zip("abc", names, label_arrays, strict=False)
     ]
 
 
@@ -76,44 +78,48 @@ def annotations(numbers, names=("image", "image")):
     st.sets(st.integers(0, 1), min_size=1),
 )
 def test_annotations_of_one_image_hold_out_the_same_pixels(strokes, enabled):
-    numbers = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
+    label_arrays = [np.zeros((3, 12, 30), np.uint8) for _ in range(2)]
     record = Record()
-    learned, tested = np.zeros((2, 3, 12, 30), bool)
+    learned, validated = np.zeros((2, 3, 12, 30), bool)
     for which, z, x, value in strokes:
-        numbers[which][z, 3:5, x : x + 3] = value
-        sources = annotations(numbers)
+        label_arrays[which][z, 3:5, x : x + 3] = value
+        sources = annotations(label_arrays)
         record = scan_annotations(sources, record, 2).frozen_split()
         chosen = [sources[n] for n in sorted(enabled)]
-        lesson = merged_record(chosen, record)
-        said = {}
-        for key, page in lesson.patches.items():
+        merged = merged_record(chosen, record)
+        classes_at = {}
+        for key, patch in merged.patches.items():
             (z,) = key.index
-            learned[z] |= page.training_target() != UNLABELED
-            tested[z] |= page.validation_target() != UNLABELED
-            for y, x in np.argwhere(page.target != UNLABELED).tolist():
-                said.setdefault((z, y, x), set()).add(int(page.target[y, x]))
-        assert not (learned & tested).any()
-        assert all(len(classes) == 1 for classes in said.values())
-        painted = [numbers[n] for n in sorted(enabled)]
-        for (z, y, x), classes in said.items():
-            last = [each[z, y, x] for each in painted if each[z, y, x]][-1]
+            learned[z] |= patch.training_target() != UNLABELED
+            validated[z] |= patch.validation_target() != UNLABELED
+            for y, x in np.argwhere(patch.target != UNLABELED).tolist():
+                classes_at.setdefault((z, y, x), set()).add(int(patch.target[y, x]))
+        assert not (learned & validated).any()
+        assert all(len(classes) == 1 for classes in classes_at.values())
+        enabled_labels = [label_arrays[n] for n in sorted(enabled)]
+        for (z, y, x), classes in classes_at.items():
+            last = [labels[z, y, x] for labels in enabled_labels if labels[z, y, x]][-1]
             assert classes == {0 if last == 255 else last}
-        count = int(((numbers[0] != numbers[1]) & (numbers[0] > 0) & (numbers[1] > 0)).sum())
-        sentence = conflict_message(chosen, record)
-        assert (f"differ in {count:,} pixels" in sentence) == (count > 0 and len(enabled) == 2)
+        count = int(
+            (
+                (label_arrays[0] != label_arrays[1]) & (label_arrays[0] > 0) & (label_arrays[1] > 0)
+            ).sum()
+        )
+        message = conflict_message(chosen, record)
+        assert (f"differ in {count:,} pixels" in message) == (count > 0 and len(enabled) == 2)
 
 
-def test_annotations_of_two_images_have_nothing_to_do_with_each_other():
-    numbers = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
-    sources = annotations(numbers, ("one", "other"))
+def test_annotations_of_two_images_are_independent():
+    label_arrays = [np.full((12, 30), 1, np.uint8), np.full((12, 30), 2, np.uint8)]
+    sources = annotations(label_arrays, ("one", "other"))
     record = scan_annotations(sources, Record(), 2)
     assert not conflict_message(sources, record)
     assert merged_record(sources, record).pixel_counts == {1: 360, 2: 360}
 
 
-def test_a_renamed_image_keeps_its_pages():
-    numbers = [np.full((12, 30), 1, np.uint8)]
-    record = scan_annotations(annotations(numbers, ("one",)), Record(), 2)
-    renamed = scan_annotations(annotations(numbers, ("other",)), record, 2)
+def test_a_renamed_image_keeps_its_patches():
+    label_arrays = [np.full((12, 30), 1, np.uint8)]
+    record = scan_annotations(annotations(label_arrays, ("one",)), Record(), 2)
+    renamed = scan_annotations(annotations(label_arrays, ("other",)), record, 2)
     (before,), (after,) = record.patches.values(), renamed.patches.values()
     assert after is before

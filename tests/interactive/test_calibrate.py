@@ -1,4 +1,4 @@
-"""A temperature fitted to held-out paint, seen as a segmentation sees it."""
+"""Temperature scaling fitted to held-out pixels, with the predictions of `segment`."""
 
 from __future__ import annotations
 
@@ -36,36 +36,38 @@ def bundled():
 
 
 def cells(shape=(160, 224), seed=0):
-    """Return blurred, noisy discs, and where they are."""
+    """Return noisy discs and their mask."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     random = np.random.default_rng(seed)
-    truth = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
-    return (60 * truth + random.integers(0, 60, shape)).astype(np.uint8), truth.astype(np.int16)
+    mask = ((y % 48 - 24) ** 2 + (x % 48 - 24) ** 2) < 150
+    return (60 * mask + random.integers(0, 60, shape)).astype(np.uint8), mask.astype(np.int16)
 
 
-def held(truth, key, classes=2, share=0.2, seed=1):
-    """Return a page on which pixels of each class are held out here and there."""
+def page_with_held_out_pixels(truth, key, classes=2, share=0.2, seed=1):
+    """Return a patch with randomly scattered held-out pixels of all classes."""
     random = np.random.default_rng(seed)
-    rows, columns = (slice(*each) for each in (key.rows, key.columns))
+    rows, columns = (slice(*bounds) for bounds in (key.rows, key.columns))
     part = truth[rows, columns] % classes
     known = random.uniform(size=part.shape) < share
     target = np.where(known, part, UNLABELED).astype(np.int16)
     return AnnotatedPatch(target, known.astype(np.uint16), known)
 
 
-def lesson(image, truth, checkpoint, axes="YX", pages=None):
-    """Return a source and a record of some pages of it, as rows, columns and index."""
+def annotated_source(image, truth, checkpoint, axes="YX", patches=None):
+    """Return an annotated image and a record of its patches (index, rows, columns)."""
     slices = slices_for(image, checkpoint, axes)
     source = AnnotatedImage("a", "a", slices, np.zeros(slices.spatial_shape, np.uint8), LabelRule())
-    whole = ((), (0, slices.height), (0, slices.width))
-    keys = [PatchKey("a", "a", *each) for each in pages or [whole]]
+    complete = ((), (0, slices.height), (0, slices.width))
+    keys = [PatchKey("a", "a", *bounds) for bounds in patches or [complete]]
     planes = {k: truth[k.index] if k.index else truth for k in keys}
     planes = {k: v.T if slices.transposed else v for k, v in planes.items()}
     classes = max(checkpoint.config.num_classes, 2)
-    return source, Record({k: held(v, k, classes) for k, v in planes.items()}, 1)
+    return source, Record(
+        {k: page_with_held_out_pixels(v, k, classes) for k, v in planes.items()}, 1
+    )
 
 
-def ended(job):
+def run_job(job):
     events = []
     while True:
         try:
@@ -74,84 +76,88 @@ def ended(job):
             return end.value, events
 
 
-def ask(checkpoint, source, record, given=CPU, **options):
+def predict_held_out(checkpoint, source, record, inference=CPU, **options):
     stop = threading.Event()
-    return ended(held_out_predictions(checkpoint, [source], record, given, stop, **options))[0]
+    return run_job(held_out_predictions(checkpoint, [source], record, inference, stop, **options))[
+        0
+    ]
 
 
 def expected(image, checkpoint, record, axes="YX"):
-    """Return the probabilities that `segment` has of the held-out pixels, ``(K, n)``."""
-    said = napari_emcad.segment(
+    """Return the probabilities by `segment` of the held-out pixels, (K, N)."""
+    probabilities = napari_emcad.segment(
         image, checkpoint, axes, "cpu", probabilities=True, full_precision=True
     ).probabilities
-    found = []
-    for key, page in record.patches.items():
-        part = said[(slice(None), *key.index)]
+    parts = []
+    for key, patch in record.patches.items():
+        part = probabilities[(slice(None), *key.index)]
         part = part.swapaxes(1, 2) if axes.index("X") < axes.index("Y") else part
         part = part[:, slice(*key.rows), slice(*key.columns)]
-        found.append(part[:, page.held_out])
-    together = np.concatenate(found, 1)
-    return np.concatenate([1 - together, together]) if len(together) == 1 else together
+        parts.append(part[:, patch.held_out])
+    all_parts = np.concatenate(parts, 1)
+    return np.concatenate([1 - all_parts, all_parts]) if len(all_parts) == 1 else all_parts
 
 
 @pytest.mark.parametrize("head", ["finest", "sum"])
 @pytest.mark.parametrize("how", [{}, {"zoom": 1.0}, {"size": (96, 160), "zoom": 1.0}])
-def test_it_sees_what_a_segmentation_sees(bundled, head, how):
+def test_held_out_predictions_equal_those_of_segment(bundled, head, how):
     image, truth = cells()
     checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
-    source, record = lesson(image, truth, checkpoint)
-    answers = ask(checkpoint, source, record)
-    wanted = expected(image, checkpoint, record)
-    said = class_probabilities(answers.logits)
-    assert np.abs(said - wanted).mean() < 0.01
-    assert (said.argmax(0) == wanted.argmax(0)).mean() > 0.99
-    page = next(iter(record.patches.values()))
-    np.testing.assert_array_equal(answers.classes, page.target[page.held_out])
+    source, record = annotated_source(image, truth, checkpoint)
+    predictions = predict_held_out(checkpoint, source, record)
+    expected_probabilities = expected(image, checkpoint, record)
+    probabilities = class_probabilities(predictions.logits)
+    assert np.abs(probabilities - expected_probabilities).mean() < 0.01
+    assert (probabilities.argmax(0) == expected_probabilities.argmax(0)).mean() > 0.99
+    patch = next(iter(record.patches.values()))
+    np.testing.assert_array_equal(predictions.classes, patch.target[patch.held_out])
 
 
 def test_stacks_with_columns_first_and_several_classes(two_classes):
     checkpoint = read_checkpoint(two_classes)
     image, truth = cells()
     image, truth = (
-        np.stack([np.roll(each.T, 9 * z, 0) for z in range(3)]) for each in (image, truth)
+        np.stack([np.roll(array.T, 9 * z, 0) for z in range(3)]) for array in (image, truth)
     )
     truth[:, ::2] *= 2
-    pages = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
-    source, record = lesson(image, truth, checkpoint, "ZXY", pages)
-    answers = ask(checkpoint, source, record)
-    assert len(answers.logits) == 3
-    wanted = expected(image, checkpoint, record, "ZXY")
-    np.testing.assert_allclose(class_probabilities(answers.logits), wanted, atol=0.02)
+    patches = [((z,), (0, 160), (0, 224)) for z in (2, 0)]
+    source, record = annotated_source(image, truth, checkpoint, "ZXY", patches)
+    predictions = predict_held_out(checkpoint, source, record)
+    assert len(predictions.logits) == 3
+    expected_probabilities = expected(image, checkpoint, record, "ZXY")
+    np.testing.assert_allclose(
+        class_probabilities(predictions.logits), expected_probabilities, atol=0.02
+    )
 
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
-def test_a_page_of_a_large_slice_is_prepared_as_the_slice_is(bundled, how):
-    """Percentiles are those of the slice, not of its dark end; edges see what is around."""
+def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
+    """Percentiles are those of the whole slice, and patch borders have their surroundings."""
     checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
     image, truth = cells((1000, 400))
     image[:500] //= 3
-    pages = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
-    source, record = lesson(image, truth, checkpoint, pages=pages)
-    answers = ask(checkpoint, source, record)
-    wanted = expected(image, checkpoint, record)
-    assert np.abs(class_probabilities(answers.logits) - wanted).mean() < 0.01
+    patches = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
+    source, record = annotated_source(image, truth, checkpoint, patches=patches)
+    predictions = predict_held_out(checkpoint, source, record)
+    expected_probabilities = expected(image, checkpoint, record)
+    assert np.abs(class_probabilities(predictions.logits) - expected_probabilities).mean() < 0.01
 
 
-def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
+def test_doubled_logits_double_the_temperature(bundled):
     image, truth = cells()
-    truth = np.roll(truth, 3, 1)  # it is not always right
-    source, record = lesson(image, truth, bundled)
+    truth = np.roll(truth, 3, 1)  # some predictions are wrong
+    source, record = annotated_source(image, truth, bundled)
     tensors = {
-        name: 2 * each if name.startswith("heads.") else each
-        for name, each in bundled.tensors.items()
+        name: 2 * tensor if name.startswith("heads.") else tensor
+        for name, tensor in bundled.tensors.items()
     }
-    surer = replace(bundled, tensors=tensors)
+    confident = replace(bundled, tensors=tensors)
     one, two = (
-        ended(calibrate_job(each, [source], record, CPU, threading.Event()))[0]
-        for each in (bundled, surer)
+        run_job(calibrate_job(checkpoint, [source], record, CPU, threading.Event()))[0]
+        for checkpoint in (bundled, confident)
     )
     assert two.temperature == pytest.approx(2 * one.temperature, rel=0.01)
-    assert two.checkpoint is surer
+    assert two.checkpoint is confident
     assert two.correct == one.correct < one.pixels == sum(record.held_out_counts.values())
     assert two.after.error == pytest.approx(one.after.error, abs=0.01)
     assert two.after.error < two.before.error
@@ -162,42 +168,42 @@ def test_a_network_that_is_twice_as_sure_gets_twice_the_temperature(bundled):
 def test_progress_and_stop(bundled):
     image, truth = cells()
     stack, truth = np.stack([image] * 5), np.stack([truth] * 5)
-    pages = [((z,), (0, 160), (0, 224)) for z in range(5)]
-    source, record = lesson(stack, truth, bundled, "ZYX", pages)
+    patches = [((z,), (0, 160), (0, 224)) for z in range(5)]
+    source, record = annotated_source(stack, truth, bundled, "ZYX", patches)
     stop = threading.Event()
     job = calibrate_job(bundled, [source], record, CPU, stop)
-    seen = []
-    while len(seen) < 2:
+    progress = []
+    while len(progress) < 2:
         event = next(job)
         assert isinstance(event, Progress)
-        seen.append((event.done, event.total))
-    assert seen == [(0, 5), (1, 5)]
+        progress.append((event.done, event.total))
+    assert progress == [(0, 5), (1, 5)]
     stop.set()
-    assert ended(job)[0] is None
-    flat, only = lesson(image, truth[0], bundled)
+    assert run_job(job)[0] is None
+    flat, only = annotated_source(image, truth[0], bundled)
     fine = replace(CPU, tile=96)
-    events = ended(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
-    assert len({each.done for each in events}) > 4  # a single page tells of its tiles
+    events = run_job(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
+    assert len({event.done for event in events}) > 4  # a single patch reports its tiles
 
 
-def test_of_very_many_pixels_every_nth_is_asked(bundled):
+def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
     image, truth = cells()
-    source, record = lesson(image, truth, bundled)
-    whole = ask(bundled, source, record)
-    some = ask(bundled, source, record, most_pixels=1000)
-    every = -(-len(whole.classes) // 1000)
-    np.testing.assert_array_equal(some.classes, whole.classes[::every])
-    np.testing.assert_allclose(some.logits, whole.logits[:, ::every])
+    source, record = annotated_source(image, truth, bundled)
+    every_pixel = predict_held_out(bundled, source, record)
+    some = predict_held_out(bundled, source, record, most_pixels=1000)
+    every = -(-len(every_pixel.classes) // 1000)
+    np.testing.assert_array_equal(some.classes, every_pixel.classes[::every])
+    np.testing.assert_allclose(some.logits, every_pixel.logits[:, ::every])
 
 
 def _record(*counts):
-    """Return a record of (painted, held out) pixels of classes 0, 1, …"""
+    """Return a record with (annotated, held out) pixels of classes 0, 1, …"""
     target = np.full((1, 4096), UNLABELED, np.int16)
-    kept, at = np.zeros((1, 4096), bool), 0
-    for k, (painted, out) in enumerate(counts):
-        target[0, at : at + painted], kept[0, at : at + out] = k, True
-        at += painted
-    return Record({"page": AnnotatedPatch(target, np.ones(target.shape, np.uint16), kept)}, 1)
+    held_out, at = np.zeros((1, 4096), bool), 0
+    for k, (annotated, out) in enumerate(counts):
+        target[0, at : at + annotated], held_out[0, at : at + out] = k, True
+        at += annotated
+    return Record({"page": AnnotatedPatch(target, np.ones(target.shape, np.uint16), held_out)}, 1)
 
 
 @pytest.mark.parametrize(
@@ -210,38 +216,38 @@ def _record(*counts):
         (_record((200, 30), (200, FEWEST_PIXELS - 30)), ""),
     ],
 )
-def test_too_little_is_said_in_plain_words(record, word):
-    said = why_not_calibrate(record)
-    assert word in said
-    assert bool(said) == bool(word)
+def test_too_few_pixels_give_a_reason(record, word):
+    message = why_not_calibrate(record)
+    assert word in message
+    assert bool(message) == bool(word)
 
 
-def test_too_little_is_refused(bundled):
+def test_calibration_without_held_out_pixels_is_refused(bundled):
     image, truth = cells()
-    source, _ = lesson(image, truth, bundled)
+    source, _ = annotated_source(image, truth, bundled)
     with pytest.raises(ValueError, match="held-out strokes"):
-        ended(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
+        run_job(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
     with pytest.raises(ValueError, match="No pixel is held out"):
-        ask(bundled, source, Record())
+        predict_held_out(bundled, source, Record())
 
 
-def test_a_network_that_is_always_right_is_told_nothing(bundled):
-    answers = HeldOutPredictions(
+def test_a_network_without_errors_is_not_calibrated(bundled):
+    predictions = HeldOutPredictions(
         np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16)
     )
-    found = fit_calibration(bundled, answers)
-    assert found.temperature == 1
-    assert not found.is_fitted
-    assert "right on all 3 held-out pixels" in str(found)
+    calibration = fit_calibration(bundled, predictions)
+    assert calibration.temperature == 1
+    assert not calibration.is_fitted
+    assert "right on all 3 held-out pixels" in str(calibration)
 
 
-def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
-    answers = HeldOutPredictions(
+def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
+    predictions = HeldOutPredictions(
         np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16)
     )
-    said = str(fit_calibration(bundled, answers))
-    assert "wrong on 51 of 60 held-out pixels" in said
-    assert "Train it first" in said
+    message = str(fit_calibration(bundled, predictions))
+    assert "wrong on 51 of 60 held-out pixels" in message
+    assert "Train it first" in message
 
 
 @pytest.mark.parametrize(
@@ -255,28 +261,37 @@ def test_a_network_that_is_mostly_wrong_is_to_be_trained_first(bundled):
 def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
     logits = np.full((1, 100), size, np.float32)
     classes = (np.arange(100) >= wrong).astype(np.int16)
-    said = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
-    assert words in said
-    assert ("Train it first" in said) == (wrong > 5)
+    message = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
+    assert words in message
+    assert ("Train it first" in message) == (wrong > 5)
 
 
-def test_answers_that_are_not_finite_make_no_calibration(bundled):
-    answers = HeldOutPredictions(np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16))
+def test_logits_that_are_not_finite_are_refused(bundled):
+    predictions = HeldOutPredictions(
+        np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16)
+    )
     with pytest.raises(ValueError, match="not finite"):
-        fit_calibration(bundled, answers)
+        fit_calibration(bundled, predictions)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 200), st.floats(0.1, 20), st.integers(0, 999))
-def test_any_answers_make_a_calibration(count, size, spread, seed):
+def test_any_finite_logits_can_be_calibrated(count, size, spread, seed):
     random = np.random.default_rng(seed)
     logits = (random.standard_normal((count, size)) * spread).astype(np.float32)
     classes = random.integers(0, max(count, 2), size).astype(np.int16)
-    answers = HeldOutPredictions(logits, classes)
-    found = fit_calibration(None, answers)
-    assert TEMPERATURES[0] * 0.99 <= found.temperature <= TEMPERATURES[1] * 1.01
-    assert found.before.pixels.sum() == found.after.pixels.sum() == found.pixels == size
-    assert 0 <= answers.mean_entropy <= 1
-    assert f"{size:,} held-out pixels" in str(found)
+    predictions = HeldOutPredictions(logits, classes)
+    calibration = fit_calibration(None, predictions)
+    assert TEMPERATURES[0] * 0.99 <= calibration.temperature <= TEMPERATURES[1] * 1.01
+    assert (
+        calibration.before.pixels.sum()
+        == calibration.after.pixels.sum()
+        == calibration.pixels
+        == size
+    )
+    assert 0 <= predictions.mean_entropy <= 1
+    assert f"{size:,} held-out pixels" in str(calibration)
     labels = class_probabilities(logits).argmax(0)
-    np.testing.assert_array_equal(class_probabilities(logits, found.temperature).argmax(0), labels)
+    np.testing.assert_array_equal(
+        class_probabilities(logits, calibration.temperature).argmax(0), labels
+    )

@@ -1,4 +1,4 @@
-"""Strokes are learned as suits how many there are."""
+"""Fine-tuning and live updates: settings by number of strokes, familiarity, held-out pixels."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def familiarity_of(task):
     return task_familiarity(read_planes(task, PlaneCache()), PlaneCache())
 
 
-def painted(strokes, values):
-    """Return 96 × 128 labels with so many strokes of each value."""
+def labels_with_strokes(strokes, values):
+    """Return 96 × 128 labels with a number of strokes per value."""
     labels = np.zeros((96, 128), np.uint8)
-    for place in range(strokes):
+    for number in range(strokes):
         for row, value in enumerate(values):
-            labels[10 + 30 * row : 13 + 30 * row, 5 + 15 * place : 15 + 15 * place] = value
+            labels[10 + 30 * row : 13 + 30 * row, 5 + 15 * number : 15 + 15 * number] = value
     return labels
 
 
-def trained_before(labels, config=CONFIG):
-    """Return what came of one live update."""
+def run_live_update(labels, config=CONFIG):
+    """Run one live update and return its result."""
     checkpoint = napari_emcad.bundled_checkpoint()
     image = np.random.default_rng(0).integers(0, 255, (96, 128)).astype(np.uint8)
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = scan_annotations([source], Record(), 1)
     task = training_task(checkpoint, (source,), record, config, "cpu")
-    tutor = LiveTrainer(checkpoint, config, "cpu")
-    job = tutor.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
+    live_trainer = LiveTrainer(checkpoint, config, "cpu")
+    job = live_trainer.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
     while True:
         try:
             next(job)
-        except StopIteration as ended:
-            return ended.value
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.mark.parametrize(
@@ -84,20 +84,22 @@ def trained_before(labels, config=CONFIG):
         ("initial", 1, (1, 255), 1.0, 1.0),
     ],
 )
-def test_live_mode_learns_as_a_training_would(monkeypatch, teacher, strokes, values, share, ramp):
-    seen, learn = [], Trainer.step
+def test_a_live_update_uses_the_loss_weights_of_a_training(
+    monkeypatch, teacher, strokes, values, share, ramp
+):
+    recorded, step = [], Trainer.step
 
-    def noted(self, batch, share=1.0, seed=0, ramp=1.0):
-        seen.append((share, ramp))
-        return learn(self, batch, share, seed, ramp)
+    def recording(self, batch, share=1.0, seed=0, ramp=1.0):
+        recorded.append((share, ramp))
+        return step(self, batch, share, seed, ramp)
 
-    monkeypatch.setattr(Trainer, "learn", noted)
-    update = trained_before(painted(strokes, values), CONFIG.replace(teacher=teacher))
-    assert seen == [(pytest.approx(share), ramp)]
+    monkeypatch.setattr(Trainer, "step", recording)
+    update = run_live_update(labels_with_strokes(strokes, values), CONFIG.replace(teacher=teacher))
+    assert recorded == [(pytest.approx(share), ramp)]
     assert update.steps == 1
 
 
-def test_who_teaches_unpainted_pixels_follows_what_is_known():
+def test_the_pseudo_label_teacher_depends_on_strokes_and_familiarity():
     assert adapted_config(CONFIG, 2, 20) is CONFIG
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.95)).teacher == "initial"
     assert adapted_config(CONFIG, 2, 20, Familiarity(0.85)).teacher == "probe"
@@ -132,38 +134,38 @@ def test_who_teaches_unpainted_pixels_follows_what_is_known():
 
 
 def task_on(image, right):
-    """Return the task of one stroke of each class, which the bundled model has right or wrong."""
+    """Return a task of one stroke per class that the bundled model predicts right or wrong."""
     checkpoint = napari_emcad.bundled_checkpoint()
-    numbers = np.zeros(image.shape, np.uint8)
-    numbers[10:14, 10:30], numbers[60:64, 60:80] = (255, 1) if right else (1, 255)
-    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), numbers, LabelRule())
+    labels = np.zeros(image.shape, np.uint8)
+    labels[10:14, 10:30], labels[60:64, 60:80] = (255, 1) if right else (1, 255)
+    source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = scan_annotations([source], Record(), 2)
     return training_task(checkpoint, (source,), record, CONFIG.replace(crops_per_epoch=2), "cpu")
 
 
 @pytest.fixture
 def nucleus():
-    """A bright disc on the dark, which the bundled model knows."""
+    """Return a bright disc on dark background, which the bundled model segments."""
     y, x = np.mgrid[:96, :128]
     return np.where((y - 62) ** 2 + (x - 70) ** 2 < 15**2, 200, 10).astype(np.uint8)
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_a_model_that_has_the_first_strokes_right_keeps_what_it_knows(nucleus, right):
+def test_an_accurate_model_is_its_own_pseudo_label_teacher(nucleus, right):
     events, task = [], task_on(nucleus, right)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), threading.Event())
     while True:
         try:
             events.append(next(job))
-        except StopIteration as ended:
-            config = ended.value.checkpoint.history[-1]["config"]
+        except StopIteration as end:
+            config = end.value.checkpoint.history[-1]["config"]
             break
-    told = [each.text for each in events if isinstance(each, Notice)]
+    notices = [event.text for event in events if isinstance(event, Notice)]
     assert config["teacher"] == ("initial" if right else "probe")
-    assert len(told) == (0 if right else 1)
+    assert len(notices) == (0 if right else 1)
 
 
-def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
+def test_familiarity_is_measured_with_the_opened_model(nucleus):
     task = task_on(nucleus, right=True)
     blank = replace(task.checkpoint, tensors={k: 0 * v for k, v in task.checkpoint.tensors.items()})
     assert familiarity_of(task).accuracy > 0.9
@@ -172,41 +174,41 @@ def test_the_model_that_was_opened_is_asked_and_not_what_it_became(nucleus):
     assert familiarity_of(became).accuracy > 0.9
 
 
-def test_a_probe_is_held_against_a_model_that_knows_the_images(nucleus):
-    """Where the model is right and strokes mislead a probe, they do not agree."""
+def test_the_agreement_of_probe_and_model_depends_on_the_strokes(nucleus):
+    """A probe fitted to misplaced strokes disagrees with an accurate model."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement > 0.8
     network = task.checkpoint.network().eval()
     for right, least, most in ((True, 0.8, 1.0), (False, 0.0, 0.3)):
         learned, _ = slices_of(task_on(nucleus, right), PlaneCache())
-        before = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
-        assert before.agreement(learned, task.checkpoint.preprocessing) == 0
-        before.fit(learned, task.checkpoint.preprocessing)
-        assert least <= before.agreement(learned, task.checkpoint.preprocessing) <= most
+        teacher = PseudoLabelTeacher(network, CONFIG.supervision, "probe")
+        assert teacher.agreement(learned, task.checkpoint.preprocessing) == 0
+        teacher.fit(learned, task.checkpoint.preprocessing)
+        assert least <= teacher.agreement(learned, task.checkpoint.preprocessing) <= most
 
 
-def test_pages_that_are_strange_to_a_model_are_found(nucleus, monkeypatch):
-    """It has the first strokes right, and a probe makes sense; elsewhere they differ."""
+def test_unfamiliar_patches_are_detected(nucleus, monkeypatch):
+    """Model and probe agree at the first strokes, but differ in an unfamiliar image."""
     task = task_on(nucleus, right=True)
     assert familiarity_of(task).agreement_elsewhere == 1
-    strange = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
-    for image, mixed in ((nucleus, False), (strange, True)):
+    unfamiliar = np.tile(np.repeat([200, 10], 2), (96, 32)).astype(np.uint8)
+    for image, mixed in ((nucleus, False), (unfamiliar, True)):
         more = slices_for(image, task.checkpoint, "YX")
-        numbers = np.zeros(image.shape, np.uint8)
-        images = (*task.images, AnnotatedImage("b", "other", more, numbers, LabelRule()))
+        labels = np.zeros(image.shape, np.uint8)
+        images = (*task.images, AnnotatedImage("b", "other", more, labels, LabelRule()))
         earlier = scan_annotations(list(images), task.record, 2)
-        numbers[80:84, 5:40] = 1
+        labels[80:84, 5:40] = 1
         record = scan_annotations(list(images), earlier, 2)
-        met = familiarity_of(replace(task, images=images, record=record))
-        assert met.is_familiar
-        assert met.is_mixed == mixed, met
+        familiarity = familiarity_of(replace(task, images=images, record=record))
+        assert familiarity.is_familiar
+        assert familiarity.is_mixed == mixed, familiarity
 
 
-def test_later_strokes_do_not_count_as_first_ones(nucleus):
+def test_later_strokes_do_not_change_the_first_strokes(nucleus):
     task = task_on(nucleus, right=True)
-    numbers = task.images[0].labels
-    before = {key: each.copy() for key, each in task.record.first_strokes().items()}
-    numbers[80:84, 5:40] = 1
+    labels = task.images[0].labels
+    before = {key: mask.copy() for key, mask in task.record.first_strokes().items()}
+    labels[80:84, 5:40] = 1
     later = scan_annotations(list(task.images), task.record, 2)
     after = later.first_strokes()
     assert before.keys() == after.keys()
@@ -225,17 +227,17 @@ def test_a_large_mask_that_is_held_out_is_not_validated_after_each_epoch(nucleus
     assert validation_interval(crops.replace(validate_every=9999), few, many, zoom) == 9999
 
 
-class Desk:
-    """An image, what is painted on it, and what becomes of that look after look."""
+class Workspace:
+    """An image, its annotation, and the record of the annotation across scans."""
 
     def __init__(self, shape, checkpoint, rule=None, patch_size=PATCH_SIZE):
         self.checkpoint, self.classes = checkpoint, len(checkpoint.classes)
-        self.numbers = np.zeros(shape, np.uint8)
+        self.labels = np.zeros(shape, np.uint8)
         rng = np.random.default_rng(0)
         image = (rng.random(shape) * 255).astype(np.uint8)
         slices = slices_for(image, checkpoint, "ZYX"[-len(shape) :])
         self.source = AnnotatedImage(
-            "a", "image", slices, self.numbers, rule or LabelRule(), patch_size=patch_size
+            "a", "image", slices, self.labels, rule or LabelRule(), patch_size=patch_size
         )
         self.record, self.cache = Record(), PlaneCache()
 
@@ -255,113 +257,119 @@ class Desk:
         max_size=25,
     ),
 )
-def test_no_pixel_of_the_network_is_ever_learned_and_tested(size, block, strokes):
-    """Resized slices, windows of large ones, and both together."""
+def test_no_resized_pixel_is_both_trained_on_and_held_out(size, block, strokes):
+    """Resized slices, patches of large slices, and both."""
     checkpoint = napari_emcad.bundled_checkpoint().override(size=size)
-    desk = Desk((40, 60), checkpoint, patch_size=block)
-    learned, tested = {}, {}
+    workspace = Workspace((40, 60), checkpoint, patch_size=block)
+    learned, validated = {}, {}
     for y, x, length, value in strokes:
-        desk.numbers[y : y + 2, x : x + length] = value
-        task = desk.task()
+        workspace.labels[y : y + 2, x : x + length] = value
+        task = workspace.task()
         for key in task.record.patches:
             alone = replace(task, record=task.record.subset([key]))
-            for seen, found in zip((learned, tested), slices_of(alone, desk.cache), strict=True):
-                for each in found:
-                    assert each.planes.shape[1:] == each.target.shape
-                    before = seen.get(key, False)
-                    seen[key] = before | (each.target != UNLABELED)
-    for page in learned.keys() & tested.keys():
-        assert not (learned[page] & tested[page]).any()
+            for masks, parts in zip(
+                (learned, validated), slices_of(alone, workspace.cache), strict=True
+            ):
+                for part in parts:
+                    assert part.planes.shape[1:] == part.target.shape
+                    before = masks.get(key, False)
+                    masks[key] = before | (part.target != UNLABELED)
+    for key_of_both in learned.keys() & validated.keys():
+        assert not (learned[key_of_both] & validated[key_of_both]).any()
 
 
 def test_patches_of_a_resized_slice_have_the_scale_of_the_whole_slice():
     checkpoint = napari_emcad.bundled_checkpoint().override(size=(48, 96))
-    desk = Desk((96, 128), checkpoint, patch_size=32)
-    desk.numbers[::5, ::7] = 1
-    (learned, tested) = slices_of(desk.task(), desk.cache)
-    assert {each.target.shape for each in (*learned, *tested)} == {(16, 24)}
+    workspace = Workspace((96, 128), checkpoint, patch_size=32)
+    workspace.labels[::5, ::7] = 1
+    (learned, validated) = slices_of(workspace.task(), workspace.cache)
+    assert {part.target.shape for part in (*learned, *validated)} == {(16, 24)}
 
 
 def run(job):
-    """Return what a job told and what it returned."""
-    told = []
+    """Run a job; return its events and its result."""
+    events = []
     while True:
         try:
-            told.append(next(job))
-        except StopIteration as ended:
-            return told, ended.value
+            events.append(next(job))
+        except StopIteration as end:
+            return events, end.value
 
 
-def desk_with(kind):
-    """Return a desk: a resized network, windows of a large image, or both."""
+def workspace_of_kind(kind):
+    """Return an annotated workspace: resized slices, patches of a large image, or both."""
     start = napari_emcad.bundled_checkpoint()
     if kind != "windows":
         start = start.override(size=(64, 96))
     shape = (2, 96, 128) if kind == "windows" else (96, 128)
-    desk = Desk(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
-    for place in range(12):
-        column = 2 + 10 * place
+    workspace = Workspace(shape, start, patch_size=PATCH_SIZE if kind == "resized" else 40)
+    for number in range(12):
+        column = 2 + 10 * number
         for row, value in ((10, 1), (50, 255)):
-            desk.numbers[..., row : row + 6, column : column + 6] = value
-            desk.task()
-    return desk
+            workspace.labels[..., row : row + 6, column : column + 6] = value
+            workspace.task()
+    return workspace
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
-def test_a_training_and_an_update_learn_and_score_every_patch(kind):
-    desk = desk_with(kind)
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
-    learned, tested = slices_of(task, desk.cache)
+def test_training_and_live_update_use_and_score_every_patch(kind):
+    workspace = workspace_of_kind(kind)
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
+    learned, validated = slices_of(task, workspace.cache)
     assert len(learned) >= (1 if kind == "resized" else 4)
     stop = threading.Event()
-    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), stop))
-    assert sum(isinstance(each, StepEnd) for each in told) == 2
-    (end,) = trained_before.course.epochs
+    events, result = run(fine_tune_job(task, workspace.cache, VisibleRegion(), stop))
+    assert sum(isinstance(event, StepEnd) for event in events) == 2
+    (end,) = result.course.epochs
     assert 0 <= end.dice <= 1
-    assert all(np.isfinite(each).all() for each in trained_before.checkpoint.tensors.values())
-    tutor = LiveTrainer(desk.checkpoint, CONFIG, "cpu")
-    _, update = run(tutor.update(task, desk.cache, VisibleRegion(), 0.0, stop))
+    assert all(np.isfinite(tensor).all() for tensor in result.checkpoint.tensors.values())
+    live_trainer = LiveTrainer(workspace.checkpoint, CONFIG, "cpu")
+    _, update = run(live_trainer.update(task, workspace.cache, VisibleRegion(), 0.0, stop))
     assert update.score is not None
-    assert sum(int((each.target != UNLABELED).sum()) for each in tested) > 0
+    assert sum(int((part.target != UNLABELED).sum()) for part in validated) > 0
 
 
 @pytest.mark.parametrize("kind", ["resized", "windows", "resized windows"])
-def test_no_batch_holds_what_is_held_out(kind, monkeypatch):
-    """Held-out strokes are given a class of their own; it is never learned, and alone tested."""
-    desk = desk_with(kind)
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
+def test_no_batch_contains_held_out_pixels(kind, monkeypatch):
+    """Held-out pixels get their own class, which only the validation slices may contain."""
+    workspace = workspace_of_kind(kind)
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=8, pool=None))
     patches = {
-        key: replace(page, target=np.where(page.held_out, np.int16(2), page.target))
-        for key, page in task.record.patches.items()
+        key: replace(patch, target=np.where(patch.held_out, np.int16(2), patch.target))
+        for key, patch in task.record.patches.items()
     }
-    record, seen = replace(task.record, patches=patches), set()
+    record, recorded = replace(task.record, patches=patches), set()
 
-    def learn(self, batch, *_, **__):
-        seen.update(batch.target.unique().tolist())
+    def step(self, batch, *_, **__):
+        recorded.update(batch.target.unique().tolist())
         return 0.0
 
-    monkeypatch.setattr(Trainer, "step", learn)
+    monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr("napari_emcad.training.loop.validate", lambda *_: ())
-    run(fine_tune_job(replace(task, record=record), desk.cache, VisibleRegion(), threading.Event()))
-    assert seen == {UNLABELED, 0, 1}
-    _, tested = slices_of(replace(task, record=record), desk.cache)
-    assert {k for each in tested for k in np.unique(each.target).tolist()} == {UNLABELED, 2}
+    run(
+        fine_tune_job(
+            replace(task, record=record), workspace.cache, VisibleRegion(), threading.Event()
+        )
+    )
+    assert recorded == {UNLABELED, 0, 1}
+    _, validated = slices_of(replace(task, record=record), workspace.cache)
+    assert {k for part in validated for k in np.unique(part.target).tolist()} == {UNLABELED, 2}
 
 
 @pytest.mark.parametrize("values", [(0, 1, 2, 3), (0, 85, 170, 255)])
-def test_masks_of_several_classes_are_learned_whole(values):
+def test_masks_of_several_classes_are_used_completely(values):
     start = with_class_names(napari_emcad.bundled_checkpoint(), ("a", "b", "c"))
     labels = np.zeros((96, 128), np.uint8)
     for k, value in enumerate(values):
         labels[24 * k : 24 * (k + 1)] = value
     rule = detect_rule(value_counts(labels), 3).rule
-    desk = Desk((96, 128), start, rule)
-    desk.numbers[...] = labels
-    task = desk.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
+    workspace = Workspace((96, 128), start, rule)
+    workspace.labels[...] = labels
+    task = workspace.task(CONFIG.replace(epochs=1, crops_per_epoch=2, pool=None))
     assert task.record.pixel_counts == dict.fromkeys(range(4), 24 * 128)
     assert set(task.record.held_out_counts) == set(range(4))
     assert not task.record.why_no_score()
-    told, trained_before = run(fine_tune_job(task, desk.cache, VisibleRegion(), threading.Event()))
-    assert trained_before.checkpoint.config.num_classes == 4
-    assert trained_before.course.epochs[-1].dice is not None
-    assert all(np.isfinite(each.loss) for each in told if isinstance(each, StepEnd))
+    events, result = run(fine_tune_job(task, workspace.cache, VisibleRegion(), threading.Event()))
+    assert result.checkpoint.config.num_classes == 4
+    assert result.course.epochs[-1].dice is not None
+    assert all(np.isfinite(event.loss) for event in events if isinstance(event, StepEnd))

@@ -1,4 +1,4 @@
-"""What the scores of versions say of further strokes."""
+"""Messages on whether more strokes help, from the scores of versions."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from napari_emcad.training.events import HeldOut
 def version(number, dice, strokes=None, held_out=1000, how="trained", uncertainty=None, classes=1):
     score = None if dice is None else HeldOut(dice, dice)
     model = SimpleNamespace(classes=("x",) * classes, tensors={})
-    painted = 5 * number if strokes is None else strokes
-    return Version(number, how, model, painted, score, held_out, uncertainty=uncertainty)
+    stroke_count = 5 * number if strokes is None else strokes
+    return Version(number, how, model, stroke_count, score, held_out, uncertainty=uncertainty)
 
 
-def sitting(*scores, **given):
-    """Return versions, the opened one first."""
-    taught = [version(n, dice, **given) for n, dice in enumerate(scores, 2)]
-    return [version(1, None, 0, 0, "opened"), *taught]
+def versions_with_scores(*scores, **given):
+    """Return versions with these Dice scores, after the opened one."""
+    trained = [version(n, dice, **given) for n, dice in enumerate(scores, 2)]
+    return [version(1, None, 0, 0, "opened"), *trained]
 
 
-def told(versions, why=""):
+def hint_for(versions, why=""):
     return progress_message(versions, versions[-1], why)
 
 
@@ -58,56 +58,62 @@ def told(versions, why=""):
         ((0.70, 0.84, 0.70), "fallen .*use version 3"),
     ],
 )
-def test_trends_in_words(scores, words):
-    assert re.search(words, told(sitting(*scores)))
+def test_messages_describe_the_trend_of_the_scores(scores, words):
+    assert re.search(words, hint_for(versions_with_scores(*scores)))
 
 
-def test_without_a_score_it_says_why():
-    assert told(sitting()) == ""
-    assert told(sitting(None), "Paint more.") == (
+def test_a_missing_score_gives_the_reason():
+    assert hint_for(versions_with_scores()) == ""
+    assert hint_for(versions_with_scores(None), "Paint more.") == (
         "Whether strokes help cannot be judged yet. Paint more."
     )
     assert progress_message([], None) == ""
 
 
-def test_scores_of_other_pixels_are_said_to_be():
+def test_scores_on_different_held_out_pixels_are_marked():
     versions = [version(n, 0.5 + n / 10, held_out=300 * n) for n in (1, 2, 3)]
-    assert "different held-out pixels (300, 600, 900)" in told(versions)
-    assert "chance" not in told(versions)
-    assert "Measured on 1,000 held-out pixels." in told(sitting(0.5, 0.6))
-    assert "leave much to chance" in told(sitting(0.5, 0.6, held_out=120))
+    assert "different held-out pixels (300, 600, 900)" in hint_for(versions)
+    assert "chance" not in hint_for(versions)
+    assert "Measured on 1,000 held-out pixels." in hint_for(versions_with_scores(0.5, 0.6))
+    assert "leave much to chance" in hint_for(versions_with_scores(0.5, 0.6, held_out=120))
 
 
-def test_doubt_is_told_where_both_ends_have_it():
-    versions = sitting(0.5, 0.6, 0.7, uncertainty=0.3)
-    assert "Mean uncertainty there: 0.30 → 0.30." in told(versions)
-    assert "doubt" not in told([*versions, version(9, 0.8, how="live")])
+def test_the_mean_uncertainty_is_shown_if_both_versions_have_it():
+    versions = versions_with_scores(0.5, 0.6, 0.7, uncertainty=0.3)
+    assert "Mean uncertainty there: 0.30 → 0.30." in hint_for(versions)
+    assert "doubt" not in hint_for([*versions, version(9, 0.8, how="live")])
 
 
-def test_training_again_on_the_same_strokes_or_one_more_is_no_step():
+def test_versions_with_hardly_more_strokes_are_not_compared():
     strokes = (10, 10, 11, 12, 13, 15, 16)
-    versions = [version(n, 0.5 + n / 50, each) for n, each in enumerate(strokes, 1)]
-    assert [each.strokes for each in compared_versions(versions, versions[-1])] == [10, 13, 16]
+    versions = [
+        version(n, 0.5 + n / 50, strokes_so_far) for n, strokes_so_far in enumerate(strokes, 1)
+    ]
+    assert [version.strokes for version in compared_versions(versions, versions[-1])] == [
+        10,
+        13,
+        16,
+    ]
     assert compared_versions(versions, versions[-1])[0] is versions[1]
-    assert told(versions[:3]).startswith("Dice 0.56 on")
+    assert hint_for(versions[:3]).startswith("Dice 0.56 on")
 
 
-def test_masks_grow_by_what_is_held_out():
+def test_the_growth_of_masks_is_measured_by_held_out_pixels():
     versions = [version(n, 0.5 + n / 50, 0, held_out=1000 + 150 * n) for n in range(1, 6)]
-    assert [each.held_out for each in compared_versions(versions, versions[-1])] == [
+    assert [version.held_out for version in compared_versions(versions, versions[-1])] == [
         1150,
         1450,
         1750,
     ]
 
 
-def test_only_what_led_to_the_current_version_counts():
-    first = sitting(0.6, 0.7)
+def test_only_ancestors_of_the_current_version_are_compared():
+    first = versions_with_scores(0.6, 0.7)
     reopened = [*first, version(4, None, 0, 0, "opened"), version(5, 0.9), version(6, 0.95)]
-    assert [each.number for each in compared_versions(reopened, reopened[-1])] == [5, 6]
-    assert [each.number for each in compared_versions(reopened, first[-1])] == [2, 3]
+    assert [version.number for version in compared_versions(reopened, reopened[-1])] == [5, 6]
+    assert [version.number for version in compared_versions(reopened, first[-1])] == [2, 3]
     more = [*first, version(4, 0.2, classes=2)]
-    assert [each.number for each in compared_versions(more, more[-1])] == [4]
+    assert [version.number for version in compared_versions(more, more[-1])] == [4]
 
 
 @given(
@@ -115,21 +121,21 @@ def test_only_what_led_to_the_current_version_counts():
         st.tuples(st.none() | st.floats(0, 1), st.integers(0, 30), st.integers(1, 400)), max_size=9
     )
 )
-def test_any_sitting_has_words_that_fit_its_scores(drawn):
-    versions = [version(n, *each) for n, each in enumerate(drawn, 1)]
+def test_the_message_agrees_with_any_scores(drawn):
+    versions = [version(n, *drawn_values) for n, drawn_values in enumerate(drawn, 1)]
     current = versions[-1] if versions else None
-    steps, said = compared_versions(versions, current), progress_message(versions, current)
-    scores = [each.score.dice for each in steps]
+    steps, message = compared_versions(versions, current), progress_message(versions, current)
+    scores = [version.score.dice for version in steps]
     assert len(steps) <= 3
-    assert [each.number for each in steps] == sorted(each.number for each in steps)
+    assert [version.number for version in steps] == sorted(version.number for version in steps)
     for a, b in pairwise(steps):
         assert b.strokes >= GROWTH * a.strokes or b.held_out >= GROWTH * a.held_out
-    assert all(f"{each:.2f}" in said for each in scores)
-    assert ("predicted correctly" in said) == (bool(scores) and scores[-1] >= PERFECT)
+    assert all(f"{score:.2f}" in message for score in scores)
+    assert ("predicted correctly" in message) == (bool(scores) and scores[-1] >= PERFECT)
     if len(scores) > 1 and scores[-1] < PERFECT:
         best = max(scores[:-1])
-        assert ("rising" in said) == (scores[-1] > best + RISE)
-        assert ("fallen" in said) == (scores[-1] < best - FALL)
+        assert ("rising" in message) == (scores[-1] > best + RISE)
+        assert ("fallen" in message) == (scores[-1] < best - FALL)
         plateau = len(scores) == 3 and best <= scores[0] + RISE
         flat = best - FALL <= scores[-1] <= best + RISE
-        assert ("change little" in said) == (plateau and flat)
+        assert ("change little" in message) == (plateau and flat)

@@ -1,4 +1,4 @@
-"""Classes, pairs and record; and a walk of the Session through random actions."""
+"""Classes, annotations and record of a project; and random actions on a Session."""
 
 from __future__ import annotations
 
@@ -23,80 +23,80 @@ def bundled():
     return napari_emcad.bundled_checkpoint()
 
 
-def names(book):
-    return [each.name for each in book.classes]
+def names(project):
+    return [label.name for label in project.classes]
 
 
-def painted(*values):
+def labels_with_rows(*values):
     labels = np.zeros((8, 8), np.uint8)
     for row, value in enumerate(values):
         labels[row, :4] = value
     return labels
 
 
-def test_a_removed_class_changes_rules_and_no_pixel():
-    book = AnnotationProject()
-    book.add_class("border")
-    book.add_class("debris")
-    book.add_entry(AnnotationEntry("a", "cells", LabelRule()))
-    labels = painted(1, 2, 3, 255)
-    book.update_record(Record().updated({"a": target_of(labels, LabelRule(), 3)}))
-    book.remove_class(2)
-    assert names(book) == ["object", "debris"]
-    now = target_of(labels, book.entries["a"].rule, 2)
-    assert [now[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
-    assert np.array_equal(book.record.patches["a"].target, now)
-    assert book.record.pixel_counts == {0: 4, 1: 4, 2: 4}
+def test_removing_a_class_changes_rules_and_no_label():
+    project = AnnotationProject()
+    project.add_class("border")
+    project.add_class("debris")
+    project.add_entry(AnnotationEntry("a", "cells", LabelRule()))
+    labels = labels_with_rows(1, 2, 3, 255)
+    project.update_record(Record().updated({"a": target_of(labels, LabelRule(), 3)}))
+    project.remove_class(2)
+    assert names(project) == ["object", "debris"]
+    target = target_of(labels, project.entries["a"].rule, 2)
+    assert [target[row, 0] for row in range(4)] == [1, UNLABELED, 2, 0]
+    assert np.array_equal(project.record.patches["a"].target, target)
+    assert project.record.pixel_counts == {0: 4, 1: 4, 2: 4}
 
 
-def test_a_class_after_a_removed_one_gets_a_number_that_stands_for_nothing():
-    book = AnnotationProject()
-    book.add_class("two")
-    book.add_entry(AnnotationEntry("a", "cells", LabelRule()))
-    book.remove_class(2)
-    k = book.add_class("new")
-    rule = book.entries["a"].rule
+def test_a_class_added_after_a_removal_gets_an_unused_label():
+    project = AnnotationProject()
+    project.add_class("two")
+    project.add_entry(AnnotationEntry("a", "cells", LabelRule()))
+    project.remove_class(2)
+    k = project.add_class("new")
+    rule = project.entries["a"].rule
     assert rule.value_of(k) not in (0, 1, 2, 255)
     assert rule.class_of(2) == UNLABELED
 
 
-def test_objects_stay_objects_whatever_becomes_of_the_classes():
-    book = AnnotationProject()
-    book.add_entry(AnnotationEntry("a", "cells", LabelRule("objects")))
-    book.add_class("two")
+def test_objects_stay_objects_when_classes_change():
+    project = AnnotationProject()
+    project.add_entry(AnnotationEntry("a", "cells", LabelRule("objects")))
+    project.add_class("two")
     numbered = np.arange(1, 7)
-    assert set(target_of(numbered, book.entries["a"].rule, 2)) == {1}
+    assert set(target_of(numbered, project.entries["a"].rule, 2)) == {1}
     with pytest.raises(ValueError, match="“cells” are all of class 1"):
-        book.remove_class(1)
-    assert names(book) == ["object", "two"]
-    book.remove_class(2)
-    assert set(target_of(numbered, book.entries["a"].rule, 1)) == {1}
+        project.remove_class(1)
+    assert names(project) == ["object", "two"]
+    project.remove_class(2)
+    assert set(target_of(numbered, project.entries["a"].rule, 1)) == {1}
 
 
-def test_a_renamed_class_is_known_to_every_version(bundled):
-    book = AnnotationProject()
-    book.adopt_classes(bundled.classes)
-    (old,) = (each.name for each in bundled.classes)
-    book.rename_class(1, "cell")
-    book.rename_class(1, "Cell")
-    assert [each.name for each in book.with_current_names(bundled.classes)] == ["Cell"]
-    book.add_class(old)
-    both = book.classes
-    assert book.with_current_names(both) == both
-    assert [each.name for each in book.with_current_names(bundled.classes)] == ["Cell"]
-    book.rename_class(2, "other")
-    book.rename_class(1, old)
-    assert book.with_current_names(bundled.classes) == bundled.classes
+def test_a_renamed_class_is_recognized_in_every_version(bundled):
+    project = AnnotationProject()
+    project.adopt_classes(bundled.classes)
+    (old,) = (label.name for label in bundled.classes)
+    project.rename_class(1, "cell")
+    project.rename_class(1, "Cell")
+    assert [label.name for label in project.with_current_names(bundled.classes)] == ["Cell"]
+    project.add_class(old)
+    both = project.classes
+    assert project.with_current_names(both) == both
+    assert [label.name for label in project.with_current_names(bundled.classes)] == ["Cell"]
+    project.rename_class(2, "other")
+    project.rename_class(1, old)
+    assert project.with_current_names(bundled.classes) == bundled.classes
 
 
-def test_names_are_told_apart():
-    book = AnnotationProject()
+def test_duplicate_and_empty_names_are_refused():
+    project = AnnotationProject()
     for taken in ("object", "Object", "background"):
         with pytest.raises(ValueError, match="already"):
-            book.add_class(taken)
+            project.add_class(taken)
     for empty in (" ", "\n\t", "\u200b", "\u200d", "\x00\x1b", "\u202e \u2028"):
         with pytest.raises(ValueError, match="needs a name"):
-            book.rename_class(1, empty)
+            project.rename_class(1, empty)
 
 
 @pytest.mark.parametrize(
@@ -110,65 +110,65 @@ def test_names_are_told_apart():
         ("\u200bcell\ufeff", "cell"),
     ],
 )
-def test_a_name_is_one_line_of_what_can_be_seen(typed, name):
-    book = AnnotationProject()
-    book.rename_class(1, typed)
-    assert names(book) == [name]
-    book.add_class("x")
+def test_a_name_is_reduced_to_one_line_of_visible_characters(typed, name):
+    project = AnnotationProject()
+    project.rename_class(1, typed)
+    assert names(project) == [name]
+    project.add_class("x")
     for taken in (typed, f" {typed.upper()}\n", f"{typed}\u200d"):
         with pytest.raises(ValueError, match="already"):
-            book.rename_class(2, taken)
+            project.rename_class(2, taken)
 
 
-def test_a_name_that_is_too_long_leaves_everything_as_it_was(bundled):
-    book = AnnotationProject()
-    book.adopt_classes(bundled.classes)
-    for change in (book.add_class, lambda name: book.rename_class(1, name)):
+def test_a_name_that_is_too_long_is_refused(bundled):
+    project = AnnotationProject()
+    project.adopt_classes(bundled.classes)
+    for change in (project.add_class, lambda name: project.rename_class(1, name)):
         with pytest.raises(ValueError, match="one line of at most 100 characters"):
             change("x" * 101)
-    assert book.classes == book.with_current_names(bundled.classes) == bundled.classes
+    assert project.classes == project.with_current_names(bundled.classes) == bundled.classes
 
 
-def test_there_is_an_end_to_classes():
-    book = AnnotationProject()
-    while len(book.classes) < MOST_CLASSES:
-        book.add_class()
-    assert len(set(names(book))) == MOST_CLASSES
+def test_the_number_of_classes_is_limited():
+    project = AnnotationProject()
+    while len(project.classes) < MOST_CLASSES:
+        project.add_class()
+    assert len(set(names(project))) == MOST_CLASSES
     with pytest.raises(ValueError, match="at most 64 classes"):
-        book.add_class()
+        project.add_class()
 
 
-def test_a_models_classes_are_taken_only_while_nothing_is_painted(bundled):
-    book = AnnotationProject()
-    book.adopt_classes(bundled.classes)
-    assert book.classes == bundled.classes
-    book.add_class("border")
-    book.update_record(Record().updated({"a": target_of(painted(1), LabelRule(), 2)}))
-    book.adopt_classes(bundled.classes)
-    assert names(book) == ["nucleus", "border"]
+def test_the_classes_of_a_model_are_adopted_only_without_annotations(bundled):
+    project = AnnotationProject()
+    project.adopt_classes(bundled.classes)
+    assert project.classes == bundled.classes
+    project.add_class("border")
+    project.update_record(Record().updated({"a": target_of(labels_with_rows(1), LabelRule(), 2)}))
+    project.adopt_classes(bundled.classes)
+    assert names(project) == ["nucleus", "border"]
 
 
 def test_a_late_record_is_dropped():
-    book = AnnotationProject()
-    first = Record().updated({"a": target_of(painted(1), LabelRule(), 1)})
-    second = first.updated({"a": target_of(painted(1, 1), LabelRule(), 1)})
-    book.update_record(second)
-    book.update_record(first)
-    assert book.record is second
+    project = AnnotationProject()
+    first = Record().updated({"a": target_of(labels_with_rows(1), LabelRule(), 1)})
+    second = first.updated({"a": target_of(labels_with_rows(1, 1), LabelRule(), 1)})
+    project.update_record(second)
+    project.update_record(first)
+    assert project.record is second
 
 
-def test_what_is_missing_is_said_in_order():
-    book = AnnotationProject()
-    assert "annotation layer" in book.why_not_train()
-    book.add_entry(AnnotationEntry("a", "cells", LabelRule(), enabled=False))
-    assert "Tick" in book.why_not_train()
-    book.change_entry("a", enabled=True)
-    assert "strokes" in book.why_not_train()
-    book.update_record(Record().updated({"a": target_of(painted(1), LabelRule(), 1)}))
-    assert not book.why_not_train()
+def test_missing_requirements_of_training_are_named_in_order():
+    project = AnnotationProject()
+    assert "annotation layer" in project.why_not_train()
+    project.add_entry(AnnotationEntry("a", "cells", LabelRule(), enabled=False))
+    assert "Tick" in project.why_not_train()
+    project.change_entry("a", enabled=True)
+    assert "strokes" in project.why_not_train()
+    project.update_record(Record().updated({"a": target_of(labels_with_rows(1), LabelRule(), 1)}))
+    assert not project.why_not_train()
 
 
-def test_versions_keep_within_memory_what_was_opened_and_what_is_used(bundled, monkeypatch):
+def test_versions_keep_the_opened_and_the_current_one_within_memory(bundled, monkeypatch):
     versions = Versions(most_bytes=3 * _size(bundled))
     first = versions.add("opened", bundled)
     trained = versions.add("trained", bundled)
@@ -181,15 +181,15 @@ def test_versions_keep_within_memory_what_was_opened_and_what_is_used(bundled, m
 
 
 def _size(checkpoint):
-    return sum(each.nbytes for each in checkpoint.tensors.values())
+    return sum(tensor.nbytes for tensor in checkpoint.tensors.values())
 
 
 def test_going_back_loses_no_version(bundled):
     session = Session()
     session.open(bundled)
-    taught = with_class_labels(bundled, bundled.classes)
+    trained = with_class_labels(bundled, bundled.classes)
     session.add_version(
-        "trained", napari_emcad.Checkpoint(**_fields(taught)), 3, HeldOut(0.5, 0.4), 20
+        "trained", napari_emcad.Checkpoint(**_fields(trained)), 3, HeldOut(0.5, 0.4), 20
     )
     old, new = session.versions
     session.go_to(old)
@@ -202,11 +202,11 @@ def test_going_back_loses_no_version(bundled):
 def _fields(checkpoint):
     from dataclasses import fields
 
-    return {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
+    return {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
 
 
-class Walk(RuleBasedStateMachine):
-    """Random legal and illegal actions; a ValueError or RuntimeError is an answer, else is not."""
+class RandomSession(RuleBasedStateMachine):
+    """Random valid and invalid actions; only ValueError and RuntimeError may be raised."""
 
     def __init__(self):
         super().__init__()
@@ -217,7 +217,7 @@ class Walk(RuleBasedStateMachine):
         self.training_target = {}
 
     @property
-    def book(self):
+    def project(self):
         return self.session.project
 
     def try_to(self, do, *args, **kwargs):
@@ -234,57 +234,59 @@ class Walk(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["", "a", "b", "nucleus", "background", "c d"]))
     def add_class(self, name):
-        self.try_to(self.book.add_class, name)
+        self.try_to(self.project.add_class, name)
 
     @rule(k=st.integers(-1, 6))
     def remove_class(self, k):
         before = {key: labels.copy() for key, labels in self.labels.items()}
-        self.try_to(self.book.remove_class, k)
+        self.try_to(self.project.remove_class, k)
         assert all(np.array_equal(before[key], self.labels[key]) for key in before)
         self.training_target = {}
 
     @rule(k=st.integers(-1, 6), name=st.sampled_from(["x", "y", "", "a", "A\n", "\x00"]))
     def rename_class(self, k, name):
-        self.try_to(self.book.rename_class, k, name)
+        self.try_to(self.project.rename_class, k, name)
 
     @rule(k=st.integers(-1, 6), color=st.sampled_from(["#123456", "red", ""]))
     def recolor(self, k, color):
-        self.try_to(self.book.recolor_class, k, color)
+        self.try_to(self.project.recolor_class, k, color)
 
     @rule(meaning=st.sampled_from(["scribbles", "mask", "objects"]))
     def add_entry(self, meaning):
         key = len(self.labels)
         self.labels[key] = np.zeros((12, 12), np.uint8)
-        self.book.add_entry(AnnotationEntry(key, f"image {key}", LabelRule(meaning)))
+        self.project.add_entry(AnnotationEntry(key, f"image {key}", LabelRule(meaning)))
 
     @rule(key=st.integers(0, 3))
     def remove_entry(self, key):
-        self.book.remove_entry(key)
+        self.project.remove_entry(key)
         self.labels.pop(key, None)
 
     @rule(key=st.integers(0, 3), on=st.booleans())
     def tick(self, key, on):
-        if key in self.book.entries:
-            self.book.change_entry(key, enabled=on)
+        if key in self.project.entries:
+            self.project.change_entry(key, enabled=on)
 
     @rule(key=st.integers(0, 3), k=st.integers(0, 4), y=st.integers(0, 10), x=st.integers(0, 10))
     def paint(self, key, k, y, x):
-        pair = self.book.entries.get(key)
-        if pair is None or k > len(self.book.classes):
+        pair = self.project.entries.get(key)
+        if pair is None or k > len(self.project.classes):
             return
         value = self.try_to(pair.rule.value_of, k)
         if value is not None:
             self.labels[key][y : y + 2, x : x + 4] = value
 
     @rule()
-    def look(self):
-        found = {}
-        for key, pair in self.book.entries.items():
-            now = self.try_to(target_of, self.labels[key], pair.rule, len(self.book.classes))
-            if now is not None:
-                found[key] = now
-        whole = {key for key, pair in self.book.entries.items() if pair.rule.meaning != "scribbles"}
-        self.book.update_record(self.book.record.updated(found, whole))
+    def scan(self):
+        targets = {}
+        for key, pair in self.project.entries.items():
+            target = self.try_to(target_of, self.labels[key], pair.rule, len(self.project.classes))
+            if target is not None:
+                targets[key] = target
+        masks = {
+            key for key, pair in self.project.entries.items() if pair.rule.meaning != "scribbles"
+        }
+        self.project.update_record(self.project.record.updated(targets, masks))
 
     @rule(verb=st.sampled_from(["Training", "Updating"]))
     def begin(self, verb):
@@ -298,11 +300,11 @@ class Walk(RuleBasedStateMachine):
             self.session.end(self.tickets[which])
 
     @rule(how=st.sampled_from(["trained", "live"]))
-    def learn(self, how):
+    def add_version(self, how):
         if self.session.checkpoint is not None:
-            adapted = with_class_labels(self.session.checkpoint, self.book.classes)
+            adapted = with_class_labels(self.session.checkpoint, self.project.classes)
             self.session.add_version(how, adapted, 1, HeldOut(0.5, 0.3), 10)
-            assert self.session.checkpoint.classes == self.book.classes
+            assert self.session.checkpoint.classes == self.project.classes
 
     @rule(which=st.integers(0, 8))
     def go_to(self, which):
@@ -311,43 +313,43 @@ class Walk(RuleBasedStateMachine):
             self.session.go_to(listed[which])
 
     @invariant()
-    def classes_have_names_of_their_own(self):
-        listed = names(self.book)
-        assert len({each.casefold() for each in listed}) == len(listed) >= 1
-        assert all(each.isprintable() for each in listed)
+    def class_names_are_unique(self):
+        listed = names(self.project)
+        assert len({name.casefold() for name in listed}) == len(listed) >= 1
+        assert all(name.isprintable() for name in listed)
 
     @invariant()
-    def every_class_can_be_painted_where_there_are_strokes(self):
-        for pair in self.book.entries.values():
+    def scribbles_have_one_label_per_class(self):
+        for pair in self.project.entries.values():
             if pair.rule.meaning == "scribbles":
-                values = [pair.rule.value_of(k) for k in range(len(self.book.classes) + 1)]
+                values = [pair.rule.value_of(k) for k in range(len(self.project.classes) + 1)]
                 assert len(set(values)) == len(values)
                 assert all(0 < value <= 255 for value in values)
 
     @invariant()
-    def no_pixel_is_learned_and_tested(self):
-        for page in self.book.record.patches.values():
+    def no_pixel_is_both_trained_on_and_held_out(self):
+        for patch in self.project.record.patches.values():
             assert not (
-                (page.training_target() != UNLABELED) & (page.validation_target() != UNLABELED)
+                (patch.training_target() != UNLABELED) & (patch.validation_target() != UNLABELED)
             ).any()
-            assert page.target.max(initial=-1) <= len(self.book.classes)
+            assert patch.target.max(initial=-1) <= len(self.project.classes)
 
     @invariant()
-    def what_is_used_is_a_version(self):
+    def the_open_checkpoint_is_the_current_version(self):
         current = self.session.versions.current
         used = self.session.checkpoint
         assert (used is None) == (current is None)
         assert current is None or current.checkpoint is used
 
     @invariant()
-    def one_job_at_most(self):
+    def at_most_one_job_runs(self):
         running = self.session.running
         assert running is None or running in self.tickets
 
 
 _BUNDLED = napari_emcad.bundled_checkpoint()
-TestWalk = Walk.TestCase
-TestWalk.settings = settings(
+TestRandomSession = RandomSession.TestCase
+TestRandomSession.settings = settings(
     max_examples=60,
     stateful_step_count=50,
     deadline=None,

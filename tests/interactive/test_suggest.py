@@ -1,4 +1,4 @@
-"""Places that are worth painting, looked for in every slice of a stack."""
+"""Suggestions of regions to annotate, searched in all slices of a stack."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bundled():
 
 @pytest.fixture(scope="module")
 def stack():
-    """Return slices of noisy blobs; in slice 2 there is nothing to doubt."""
+    """Return a stack of noisy blobs, (7, 96, 128); slice 2 is empty and certain."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[:96, :128]
     plane = 90 * (((y % 40 - 20) ** 2 + (x % 40 - 20) ** 2) < 90)
@@ -46,24 +46,24 @@ def stack():
     return image.astype(np.uint8)
 
 
-def looked(
-    bundled, image, axes="ZYX", painted=None, temperature=1.0, shape=None, most=None, **grid
+def search_regions(
+    bundled, image, axes="ZYX", annotated=None, temperature=1.0, shape=None, most=None, **grid
 ):
     slices = slices_for(image, bundled, axes)
     shape = shape or (slices.height, slices.width)
-    search = SuggestSearch(slices, shape, bundled, CPU, temperature, painted, **grid)
+    search = SuggestSearch(slices, shape, bundled, CPU, temperature, annotated, **grid)
     options = {} if most is None else {"most_slices": most}
     job, events = suggest_job(search, threading.Event(), **options), []
     while True:
         try:
             events.append(next(job))
-        except StopIteration as ended:
-            return ended.value, events
+        except StopIteration as end:
+            return end.value, events
 
 
-def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_REGIONS):
-    """Return the places of some slices of a ZYX stack, from what `stage_maps` says of them."""
-    inside = napari_emcad.stage_maps(
+def expected(bundled, image, zs, annotated=None, temperature=1.0, most=MOST_REGIONS):
+    """Return the regions of slices `zs` of a ZYX stack, computed from `stage_maps`."""
+    maps = napari_emcad.stage_maps(
         image,
         bundled,
         ["entropy", "encoder:1"],
@@ -73,91 +73,91 @@ def expected(bundled, image, zs, painted=None, temperature=1.0, most=MOST_REGION
         temperature=temperature,
     )
     slices = slices_for(image, bundled, "ZYX")
-    ready = Preprocessor(slices, bundled.preprocessing)
+    preprocessor = Preprocessor(slices, bundled.preprocessing)
     ranges = (0, SHAPE[0]), (0, SHAPE[1])
-    nothing = np.full(SHAPE, -1, np.int16)
-    doubted = [
+    unlabeled = np.full(SHAPE, -1, np.int16)
+    uncertain_slices = [
         UncertainSlice(
             (z,),
-            inside[z]["entropy"].values,
-            nothing if painted is None else read_window(painted, (z,), *ranges, 1),
-            (*ready.planes((z,), *ranges), *inside[z]["encoder:1"].values),
+            maps[z]["entropy"].values,
+            unlabeled if annotated is None else read_window(annotated, (z,), *ranges, 1),
+            (*preprocessor.planes((z,), *ranges), *maps[z]["encoder:1"].values),
         )
         for z in zs
     ]
-    return tuple(grouped_by_slice(suggest_regions(doubted, most=most)))
+    return tuple(grouped_by_slice(suggest_regions(uncertain_slices, most=most)))
 
 
-def test_the_places_of_all_slices_are_ranked_together(bundled, stack):
-    places, events = looked(bundled, stack)
-    assert places.regions == expected(bundled, stack, range(7))
-    assert len({each.index for each in places.regions}) > 1
-    assert (2,) not in {each.index for each in places.regions}
-    assert (places.searched, places.total, places.stopped) == (7, 7, False)
-    assert str(places) == ""
-    assert [each.done for each in events if isinstance(each, Progress)] == list(range(7))
+def test_regions_of_all_slices_are_ranked_together(bundled, stack):
+    result, events = search_regions(bundled, stack)
+    assert result.regions == expected(bundled, stack, range(7))
+    assert len({region.index for region in result.regions}) > 1
+    assert (2,) not in {region.index for region in result.regions}
+    assert (result.searched, result.total, result.stopped) == (7, 7, False)
+    assert str(result) == ""
+    assert [event.done for event in events if isinstance(event, Progress)] == list(range(7))
 
 
-def test_columns_before_rows_are_told_in_the_order_of_rows(bundled, stack):
-    turned, _ = looked(bundled, np.ascontiguousarray(stack.transpose(0, 2, 1)), "ZXY")
-    assert turned.regions == looked(bundled, stack)[0].regions
+def test_regions_do_not_depend_on_the_order_of_rows_and_columns(bundled, stack):
+    turned, _ = search_regions(bundled, np.ascontiguousarray(stack.transpose(0, 2, 1)), "ZXY")
+    assert turned.regions == search_regions(bundled, stack)[0].regions
 
 
-def test_a_single_slice_has_fewer_places_and_tells_of_its_tiles(bundled, stack):
-    places, events = looked(bundled, stack[3], "YX")
-    wanted = expected(bundled, stack, [3], most=5)
-    assert [(each.rows, each.columns) for each in places.regions] == [
-        (each.rows, each.columns) for each in wanted
+def test_a_single_slice_has_fewer_regions_and_reports_tile_progress(bundled, stack):
+    result, events = search_regions(bundled, stack[3], "YX")
+    expected_regions = expected(bundled, stack, [3], most=5)
+    assert [(region.rows, region.columns) for region in result.regions] == [
+        (region.rows, region.columns) for region in expected_regions
     ]
-    assert any(isinstance(each, Progress) for each in events)
+    assert any(isinstance(event, Progress) for event in events)
 
 
-def test_the_temperature_counts(bundled, stack):
-    places, _ = looked(bundled, stack, temperature=4.0)
-    assert places.regions == expected(bundled, stack, range(7), temperature=4.0)
-    assert places.regions != expected(bundled, stack, range(7))
+def test_the_temperature_changes_the_regions(bundled, stack):
+    result, _ = search_regions(bundled, stack, temperature=4.0)
+    assert result.regions == expected(bundled, stack, range(7), temperature=4.0)
+    assert result.regions != expected(bundled, stack, range(7))
 
 
-def test_a_long_stack_is_looked_at_here_and_there_and_that_is_said(bundled, stack):
-    places, _ = looked(bundled, stack, most=3)
-    assert places.regions == expected(bundled, stack, (0, 3, 6))
-    assert str(places) == "Searched 3 of 7 slices, evenly spaced."
+def test_a_long_stack_is_searched_at_evenly_spaced_slices(bundled, stack):
+    result, _ = search_regions(bundled, stack, most=3)
+    assert result.regions == expected(bundled, stack, (0, 3, 6))
+    assert str(result) == "Searched 3 of 7 slices, evenly spaced."
 
 
-def test_stop_keeps_the_places_of_slices_that_were_seen(bundled, stack):
+def test_stop_keeps_the_regions_of_searched_slices(bundled, stack):
     stop, slices = threading.Event(), slices_for(stack, bundled, "ZYX")
     job = suggest_job(SuggestSearch(slices, SHAPE, bundled, CPU), stop)
     for event in job:
         if event == Progress(2, 7):
             stop.set()
             break
-    with pytest.raises(StopIteration) as ended:
+    with pytest.raises(StopIteration) as end:
         next(job)
-    places = ended.value.value
-    assert places.regions == expected(bundled, stack, (0, 1))
-    assert str(places) == "Stopped after 2 of 7 slices."
+    result = end.value.value
+    assert result.regions == expected(bundled, stack, (0, 1))
+    assert str(result) == "Stopped after 2 of 7 slices."
 
 
-def test_words_for_nothing():
+def test_messages_for_an_empty_result():
     assert str(SuggestedRegions((), 1, 1, 1)) == "No uncertain region was found."
     assert str(SuggestedRegions((), 0, 1, 1)) == "Stopped."
     assert str(SuggestedRegions((), 32, 32, 900)).endswith("No uncertain region was found.")
 
 
-def test_painted_places_are_left_out(bundled, stack):
-    first = looked(bundled, stack)[0].regions[0]
+def test_annotated_regions_are_left_out(bundled, stack):
+    first = search_regions(bundled, stack)[0].regions[0]
     labels = np.zeros(stack.shape, np.uint8)
     labels[first.index[0], slice(*first.rows), slice(*first.columns)] = 1
-    painted = AnnotatedImage("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
-    places, _ = looked(bundled, stack, painted=painted)
-    assert places.regions == expected(bundled, stack, range(7), painted)
-    assert first not in places.regions
+    annotated = AnnotatedImage("a", "a", slices_for(stack, bundled, "ZYX"), labels, LabelRule())
+    result, _ = search_regions(bundled, stack, annotated=annotated)
+    assert result.regions == expected(bundled, stack, range(7), annotated)
+    assert first not in result.regions
     labels[:] = 9
     with pytest.raises(LabelValueError):
-        looked(bundled, stack, painted=painted)
+        search_regions(bundled, stack, annotated=annotated)
 
 
-def test_only_the_slice_that_is_asked_for_is_read():
+def test_only_the_requested_slice_is_read():
     class OnDisk:
         shape, dtype, read = (40, 20, 30), np.dtype(np.uint8), 0
 
@@ -175,42 +175,42 @@ def test_only_the_slice_that_is_asked_for_is_read():
 
 @pytest.fixture
 def large(stack):
-    """Return a slice of twice the size, every pixel of it four times."""
+    """Return a slice of twice the size, every pixel repeated 2 × 2 times."""
     return stack[3].repeat(2, 0).repeat(2, 1)
 
 
 def test_large_slices_are_ranked_on_a_coarser_grid(bundled, large):
-    places, _ = looked(bundled, large, "YX", largest_side=128)
-    assert places.regions
-    for each in places.regions:
-        (top, bottom), (left, right) = each.rows, each.columns
+    result, _ = search_regions(bundled, large, "YX", largest_side=128)
+    assert result.regions
+    for region in result.regions:
+        (top, bottom), (left, right) = region.rows, region.columns
         assert 0 <= top < bottom <= 192
         assert 0 <= left < right <= 256
         assert (bottom - top, right - left) == (128, 128)
 
 
-def test_what_is_read_in_bands_is_ranked_as_what_is_read_at_once(bundled, large, monkeypatch):
+def test_reading_in_bands_does_not_change_the_regions(bundled, large, monkeypatch):
     monkeypatch.setattr("napari_emcad.imaging.slices._SAMPLE", 5000)
-    places = []
+    result = []
     for band in (10, 1000):
-        found = looked(bundled, large, "YX", largest_side=128, band=band)[0]
-        places.append(found.regions)
-    assert places[0] == places[1]
-    assert places[0]
+        searched = search_regions(bundled, large, "YX", largest_side=128, band=band)[0]
+        result.append(searched.regions)
+    assert result[0] == result[1]
+    assert result[0]
 
 
-def test_paint_of_large_slices_is_found_and_its_places_left_out(bundled, large):
-    first = looked(bundled, large, "YX", largest_side=128)[0].regions[0]
+def test_annotated_regions_of_large_slices_are_left_out(bundled, large):
+    first = search_regions(bundled, large, "YX", largest_side=128)[0].regions[0]
     labels = np.zeros(large.shape, np.uint8)
     labels[first.rows[0] + 1, first.columns[0] + 1] = 1
-    painted = AnnotatedImage("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
-    places, _ = looked(bundled, large, "YX", largest_side=128, painted=painted)
-    assert first not in places.regions
+    annotated = AnnotatedImage("a", "a", slices_for(large, bundled, "YX"), labels, LabelRule())
+    result, _ = search_regions(bundled, large, "YX", largest_side=128, annotated=annotated)
+    assert first not in result.regions
 
 
-def test_places_of_a_coarse_resolution_are_told_in_pixels_of_the_finest(bundled, stack):
-    here = looked(bundled, stack[3], "YX")[0].regions
-    there = looked(bundled, stack[3], "YX", shape=(384, 384))[0].regions
-    assert [(each.rows, each.columns) for each in there] == [
-        (tuple(4 * n for n in each.rows), tuple(3 * n for n in each.columns)) for each in here
+def test_regions_of_a_coarse_level_are_in_pixels_of_the_finest_level(bundled, stack):
+    fine = search_regions(bundled, stack[3], "YX")[0].regions
+    coarse = search_regions(bundled, stack[3], "YX", shape=(384, 384))[0].regions
+    assert [(region.rows, region.columns) for region in coarse] == [
+        (tuple(4 * n for n in region.rows), tuple(3 * n for n in region.columns)) for region in fine
     ]

@@ -1,4 +1,4 @@
-"""Suggested squares are inside, apart, unpainted, doubtful and in order."""
+"""Ranking of suggested regions: disjoint, unlabeled, uncertain, sorted by score."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_emcad.interactive.suggest_ranking import (
 
 
 @st.composite
-def doubted(draw, index=()):
+def uncertain_slices(draw, index=()):
     height, width = draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     coarse = draw(st.sampled_from([1, 4]))
@@ -43,52 +43,54 @@ def overlap(a, b):
 
 
 @settings(deadline=None)
-@given(doubted(), st.integers(1, 40), st.integers(0, 9))
-def test_squares_are_inside_apart_unpainted_and_in_order(one, size, most):
-    found = suggest_regions([one], size, most)
+@given(uncertain_slices(), st.integers(1, 40), st.integers(0, 9))
+def test_regions_are_disjoint_unlabeled_and_sorted_by_score(one, size, most):
+    regions = suggest_regions([one], size, most)
     height, width = one.target.shape
-    assert len(found) <= most
-    for each in found:
-        (top, bottom), (left, right) = each.rows, each.columns
+    assert len(regions) <= most
+    for region in regions:
+        (top, bottom), (left, right) = region.rows, region.columns
         assert 0 <= top < bottom <= height
         assert 0 <= left < right <= width
         assert (bottom - top, right - left) == (min(size, height), min(size, width))
         assert (one.target[top:bottom, left:right] == UNLABELED).all()
-        assert 0 < each.score <= 1
-    assert not any(overlap(a, b) for a, b in combinations(found, 2))
-    assert [each.score for each in found] == sorted((each.score for each in found), reverse=True)
-    assert found == suggest_regions([one], size, most)
+        assert 0 < region.score <= 1
+    assert not any(overlap(a, b) for a, b in combinations(regions, 2))
+    assert [region.score for region in regions] == sorted(
+        (region.score for region in regions), reverse=True
+    )
+    assert regions == suggest_regions([one], size, most)
 
 
 @settings(deadline=None)
-@given(doubted(), st.integers(1, 40))
-def test_what_was_suggested_and_painted_leaves_the_list(one, size):
+@given(uncertain_slices(), st.integers(1, 40))
+def test_an_annotated_region_is_not_suggested_again(one, size):
     for first in suggest_regions([one], size, 1):
-        painted = one.target.copy()
-        painted[slice(*first.rows), slice(*first.columns)] = 1
+        annotated = one.target.copy()
+        annotated[slice(*first.rows), slice(*first.columns)] = 1
         after = suggest_regions(
-            [UncertainSlice(one.index, one.uncertainty, painted, one.features)], size, 9
+            [UncertainSlice(one.index, one.uncertainty, annotated, one.features)], size, 9
         )
-        assert not any(overlap(first, each) for each in after)
+        assert not any(overlap(first, region) for region in after)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, np.nan])
-def test_nothing_is_suggested_where_nothing_is_doubtful(level):
+def test_nothing_is_suggested_without_uncertainty(level):
     target = np.full((50, 60), UNLABELED, np.int16)
     assert suggest_regions([UncertainSlice((), np.full((50, 60), level), target)]) == []
     assert suggest_regions([]) == []
 
 
-def test_the_doubtful_place_comes_first_on_a_coarse_map_as_well():
+def test_the_most_uncertain_region_of_a_coarse_map_is_first():
     target = np.full((128, 160), UNLABELED, np.int16)
     uncertainty = np.zeros((32, 40))
     uncertainty[16:24, 28:36] = 1
-    (found, *_) = suggest_regions([UncertainSlice((), uncertainty, target)], 32)
-    assert (found.rows, found.columns) == ((64, 96), (112, 144))
-    assert found.center == (79.5, 127.5)
+    (regions, *_) = suggest_regions([UncertainSlice((), uncertainty, target)], 32)
+    assert (regions.rows, regions.columns) == ((64, 96), (112, 144))
+    assert regions.center == (79.5, 127.5)
 
 
-def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
+def test_a_region_unlike_the_annotations_ranks_first():
     target = np.full((40, 160), UNLABELED, np.int16)
     target[20, 10] = 1
     uncertainty, features = np.zeros((40, 160)), np.zeros((1, 40, 160))
@@ -99,7 +101,7 @@ def test_of_two_places_the_one_that_looks_like_no_paint_comes_first():
     assert overlap(second, SuggestedRegion((), (0, 40), (40, 80), 0))
 
 
-def test_of_two_places_the_one_that_more_places_look_like_comes_first():
+def test_a_representative_region_ranks_first():
     target = np.full((40, 240), UNLABELED, np.int16)
     uncertainty, features = np.zeros((40, 240)), np.zeros((1, 40, 240))
     uncertainty[:, :40] = 0.55
@@ -108,10 +110,10 @@ def test_of_two_places_the_one_that_more_places_look_like_comes_first():
     first, second, _ = suggest_regions([UncertainSlice((), uncertainty, target, features)], 40, 3)
     assert {first.columns, second.columns} & {(80, 120), (160, 200)}
     assert first.columns[0] >= 80
-    assert second.columns == (0, 40)  # the others are told by the first
+    assert second.columns == (0, 40)  # the first represents the others
 
 
-def test_what_places_look_like_may_be_coarse_and_fine_at_once():
+def test_features_may_have_several_resolutions():
     target = np.full((64, 64), UNLABELED, np.int16)
     rng = np.random.default_rng(0)
     fine, coarse, uncertainty = rng.random((64, 64)), rng.random((16, 16)), rng.random((64, 64))
@@ -128,23 +130,23 @@ def test_large_images_are_ranked_in_bounded_memory(monkeypatch):
     target = np.full((256, 256), UNLABELED, np.int16)
     uncertainty, features = rng.random((256, 256)), rng.random((2, 256, 256))
     uncertainty[64:128, 96:160] = 1
-    found = suggest_regions([UncertainSlice((), uncertainty, target, features)], 32)
-    assert overlap(found[0], SuggestedRegion((), (64, 128), (96, 160), 0))
+    regions = suggest_regions([UncertainSlice((), uncertainty, target, features)], 32)
+    assert overlap(regions[0], SuggestedRegion((), (64, 128), (96, 160), 0))
 
 
-def test_slices_are_ranked_by_what_was_suggested_in_them():
+def test_slices_are_ranked_by_their_best_region():
     target = np.full((64, 64), UNLABELED, np.int16)
     stack = [
         UncertainSlice((z,), np.full((64, 64), level), target) for z, level in enumerate((0.3, 0.9))
     ]
-    found = suggest_regions(iter(stack), 32, 8)
-    assert found[0].index == (1,)
-    assert len(found) == 8
-    assert best_slices(found) == [(1,), (0,)]
+    regions = suggest_regions(iter(stack), 32, 8)
+    assert regions[0].index == (1,)
+    assert len(regions) == 8
+    assert best_slices(regions) == [(1,), (0,)]
     assert best_slices([]) == []
 
 
-def test_a_square_has_pixels():
+def test_an_empty_region_size_is_refused():
     with pytest.raises(ValueError, match="1 at least"):
         suggest_regions([], 0)
 
@@ -161,35 +163,37 @@ def test_positions_are_spread_evenly_from_end_to_end(count, most):
         assert steps.max() - steps.min() <= 1
 
 
-def test_no_position_is_refused():
+def test_zero_positions_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         evenly_spaced(3, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.01, 1)), max_size=12))
-def test_places_come_slice_by_slice(drawn):
-    found = [
+def test_regions_are_grouped_by_slice(drawn):
+    regions = [
         SuggestedRegion((z,), (8 * n, 8 * n + 8), (0, 8), score)
         for n, (z, score) in enumerate(drawn)
     ]
-    ordered = grouped_by_slice(found)
-    assert sorted(ordered, key=found.index) == found
-    slices = list(dict.fromkeys(each.index for each in ordered))
-    assert slices == best_slices(found)
-    assert [each.index for each in ordered] == [
-        each.index for z in slices for each in found if each.index == z
+    ordered = grouped_by_slice(regions)
+    assert sorted(ordered, key=regions.index) == regions
+    slices = list(dict.fromkeys(region.index for region in ordered))
+    assert slices == best_slices(regions)
+    assert [region.index for region in ordered] == [
+        region.index for z in slices for region in regions if region.index == z
     ]
     for z in slices:
-        uses = [each.score for each in ordered if each.index == z]
+        uses = [region.score for region in ordered if region.index == z]
         assert uses == sorted(uses, reverse=True)
 
 
 @settings(deadline=None)
-@given(st.lists(doubted(), max_size=3), st.integers(4, 40))
-def test_slices_may_come_one_by_one(slices, size):
-    alike = [UncertainSlice((n,), each.uncertainty, each.target) for n, each in enumerate(slices)]
-    squares = RegionRanking(size)
-    assert squares.best() == []
-    for each in alike:
-        squares.add(each)
-    assert squares.best(4) == suggest_regions(alike, size, 4)
+@given(st.lists(uncertain_slices(), max_size=3), st.integers(4, 40))
+def test_slices_can_be_added_one_by_one(slices, size):
+    uncertain_slices_in_order = [
+        UncertainSlice((n,), drawn.uncertainty, drawn.target) for n, drawn in enumerate(slices)
+    ]
+    ranking = RegionRanking(size)
+    assert ranking.best() == []
+    for uncertain in uncertain_slices_in_order:
+        ranking.add(uncertain)
+    assert ranking.best(4) == suggest_regions(uncertain_slices_in_order, size, 4)

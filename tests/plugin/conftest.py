@@ -1,4 +1,4 @@
-"""A real viewer with the panel docked, and patience for what happens in threads."""
+"""Fixtures: a real viewer with the panel docked, and waits for its background threads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from napari_emcad.plugin.widget import EmcadWidget
 
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(autouse=True)
 def private_settings(tmp_path, monkeypatch):
-    """Recent files, preferences and recovery folder of their own for every test."""
+    """Give every test its own recent files, settings and recovery folder."""
     from qtpy.QtCore import QSettings
 
     for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
@@ -48,8 +48,8 @@ def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
 
     def dock(viewer: Viewer) -> EmcadWidget:
         panel = show_panel(viewer)
-        qtbot.waitUntil(lambda: panel.session.checkpoint is not None, timeout=PATIENCE_MS)
-        qtbot.waitUntil(lambda: not panel.runner.running, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: panel.session.checkpoint is not None, timeout=TIMEOUT_MS)
+        qtbot.waitUntil(lambda: not panel.runner.running, timeout=TIMEOUT_MS)
         return panel
 
     return dock
@@ -73,7 +73,7 @@ def finish(qtbot) -> Callable[[EmcadWidget], None]:
     """Return a function that waits until a panel's job has ended."""
 
     def finish(panel: EmcadWidget) -> None:
-        qtbot.waitUntil(lambda: not panel.runner.running, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not panel.runner.running, timeout=TIMEOUT_MS)
         assert panel.session.running is None
 
     return finish

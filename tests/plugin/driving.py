@@ -1,4 +1,4 @@
-"""Clicks, strokes and waits that several tests of the window share."""
+"""Helpers of the window's tests: click, draw strokes, train, wait."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from qtpy.QtCore import Qt
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.widgets.image_combo import is_map
 
-PATIENCE_MS = 60_000
-OBJECTS = ((24, 30), (50, 80), (75, 40), (30, 105))
-GROUND = ((8, 60), (60, 20), (85, 100), (40, 55))
+TIMEOUT_MS = 60_000
+OBJECT_STARTS = ((24, 30), (50, 80), (75, 40), (30, 105))
+BACKGROUND = ((8, 60), (60, 20), (85, 100), (40, 55))
 
 
-def quick(panel, steps=1):
-    """Let a training take no time."""
+def choose_quick_training(panel, steps=1):
+    """Choose settings with which a training takes almost no time."""
     form = panel.teach.panel.form
     form._steps.setValue(steps)
     form._batch.setValue(1)
@@ -30,50 +30,52 @@ def annotation(panel):
     return panel.teach.annotating.pair.labels
 
 
-def stroke(panel, k, at, length=8):
-    """Paint a short stroke of class k as the brush does."""
+def draw_stroke(panel, k, at, length=8):
+    """Draw a short stroke of class k with napari's brush."""
     panel.teach.annotating.paint(k)
     labels = annotation(panel)
     for step in range(length):
         labels.paint((*at[:-1], at[-1] + step), labels.selected_label)
 
 
-def settle(panel, qtbot):
-    """Wait until every stroke is scanned and no job runs."""
+def wait_until_idle(panel, qtbot):
+    """Wait until all strokes are scanned and no job runs."""
     panel.annotations.flush()
     qtbot.waitUntil(
-        lambda: panel.teach.training.queue.idle and not panel.runner.running, timeout=PATIENCE_MS
+        lambda: panel.teach.training.queue.idle and not panel.runner.running, timeout=TIMEOUT_MS
     )
     panel.teach.view.show()
 
 
-def strokes(panel, qtbot, count=1):
-    for at in OBJECTS[:count]:
-        stroke(panel, 1, at)
-        settle(panel, qtbot)
-    for at in GROUND[:count]:
-        stroke(panel, 0, at)
-        settle(panel, qtbot)
+def draw_strokes(panel, qtbot, count=1):
+    for at in OBJECT_STARTS[:count]:
+        draw_stroke(panel, 1, at)
+        wait_until_idle(panel, qtbot)
+    for at in BACKGROUND[:count]:
+        draw_stroke(panel, 0, at)
+        wait_until_idle(panel, qtbot)
 
 
 def train(panel, qtbot):
-    qtbot.waitUntil(panel.teach.panel._train.isEnabled, timeout=PATIENCE_MS)
+    qtbot.waitUntil(panel.teach.panel._train.isEnabled, timeout=TIMEOUT_MS)
     press(qtbot, panel.teach.panel._train)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
 
 
 def prediction(panel):
-    found = [each for each in panel.viewer.layers if each.name.endswith("prediction")]
-    return found[0] if found else None
+    layers = [layer for layer in panel.viewer.layers if layer.name.endswith("prediction")]
+    return layers[0] if layers else None
 
 
 def networks():
-    """Return which networks are alive; those of other tests' windows may be among them."""
+    """Return the identities of all networks in memory, including those of other tests."""
     gc.collect()
-    return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
+    return {id(obj) for obj in gc.get_objects() if type(obj) is PvtEmcad}
 
 
 def maps(panel):
     return {
-        each.metadata["napari-emcad"]["map"]: each for each in panel.viewer.layers if is_map(each)
+        layer.metadata["napari-emcad"]["map"]: layer
+        for layer in panel.viewer.layers
+        if is_map(layer)
     }

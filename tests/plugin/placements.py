@@ -1,4 +1,4 @@
-"""Image layers that lie anywhere: scaled, turned, sheared."""
+"""Hypothesis strategy of image layers with random transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Menus, palette, reader, samples and preferences, as napari shows them."""
+"""Contributions to napari: menus, command palette, reader, sample data and settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def panels(viewer):
 def test_layers_segment_has_the_panel_and_a_second_click_hides_it(viewer, qtbot):
     app = get_app_model()
     items = app.menus.get_menu("napari/layers/segment")
-    (command,) = {each.command.id for each in items if "emcad" in each.command.id}
+    (command,) = {item.command.id for item in items if "emcad" in item.command.id}
     app.commands.execute_command(command).result()
     (panel,) = panels(viewer)
     assert session_of(viewer) is panel.session
@@ -31,7 +31,7 @@ def test_layers_segment_has_the_panel_and_a_second_click_hides_it(viewer, qtbot)
     qtbot.waitUntil(lambda: not panel.runner.running, timeout=60_000)
 
 
-def test_plugins_menu_and_palette_have_it(viewer):
+def test_the_plugin_is_in_the_menu_and_the_command_palette(viewer):
     app = get_app_model()
     titles = [command.title for _, command in app.commands]
     assert any("EMCAD" in title for title in titles)
@@ -57,7 +57,7 @@ def test_samples_open(viewer, key):
     assert layer.rgb == (key == "nuclei_colour")
 
 
-def test_preferences_reach_a_new_panel(viewer, dock):
+def test_plugin_settings_apply_to_a_new_panel(viewer, dock):
     settings = get_plugin_settings("napari-emcad")
     before = settings.inference.tile, settings.inference.device
     settings.inference.tile, settings.inference.device = 1024, "cpu"
@@ -69,7 +69,7 @@ def test_preferences_reach_a_new_panel(viewer, dock):
         settings.inference.tile, settings.inference.device = before
 
 
-def test_the_bundled_model_can_be_left_closed(viewer, qtbot):
+def test_the_bundled_model_is_not_opened_if_disabled_in_the_settings(viewer, qtbot):
     from napari_emcad.plugin.widget import show_panel
 
     settings = get_plugin_settings("napari-emcad")

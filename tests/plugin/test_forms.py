@@ -51,7 +51,7 @@ def test_advanced_settings_round_trip(qapp, value):
     assert form.value() == value
 
 
-def chosen(box, data):
+def choose(box, data):
     """Choose an entry of a combo box as a user does."""
     box.setCurrentIndex(box.findData(data))
     box.activated.emit(box.currentIndex())
@@ -68,25 +68,25 @@ def test_the_pseudo_label_teacher_round_trips(qapp, teacher):
     assert form.value().config.teacher == teacher
 
 
-def test_starting_from_nothing_selects_its_own_preset(qapp):
+def test_random_initial_weights_select_their_own_preset(qapp):
     form = TrainForm()
     usual, fresh = PRESETS["scribbles"], PRESETS["scribbles-from-nothing"]
-    chosen(form._start, "nothing")
+    choose(form._start, "nothing")
     config = form.value().config
     assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, 1)
     assert steps(config) == steps(fresh)
-    chosen(form._start, "imagenet")  # an encoder that has learned is not torn down
+    choose(form._start, "imagenet")  # an encoder that has learned is not torn down
     config = form.value().config
     assert (config.learning_rate, config.encoder_rate) == (fresh.learning_rate, usual.encoder_rate)
-    chosen(form._start, "model")
+    choose(form._start, "model")
     config = form.value().config
     assert (config.learning_rate, steps(config)) == (usual.learning_rate, steps(usual))
 
 
 def test_a_chosen_preset_does_not_depend_on_the_initial_weights(qapp):
     form = TrainForm()
-    chosen(form._presets, "seed-dice")
-    chosen(form._start, "nothing")
+    choose(form._presets, "seed-dice")
+    choose(form._start, "nothing")
     assert form.value().config.learning_rate == PRESETS["seed-dice"].learning_rate
 
 
@@ -250,7 +250,7 @@ def test_class_names_with_commas_are_separated_by_semicolons(details):
     form._classes.editingFinished.emit()
     assert emitted == [{"classes": ["cell, long", "wall"]}]
     renamed = several.override(**emitted[0])
-    assert [each.color for each in renamed.classes] == [each.color for each in several.classes]
+    assert [label.color for label in renamed.classes] == [label.color for label in several.classes]
 
 
 def test_the_mouse_wheel_changes_no_value_without_focus(qtbot, details, checkpoint):
@@ -281,5 +281,5 @@ def test_the_mouse_wheel_changes_no_value_without_focus(qtbot, details, checkpoi
 
 def test_the_size_of_an_axis_with_a_long_name_is_visible(qtbot):
     form = form_for(qtbot, (7, 20, 30), axis_labels=("a_very_long_axis_name", "y", "x"))
-    captions = [each.text() for each in form.findChildren(QLabel)]
+    captions = [caption.text() for caption in form.findChildren(QLabel)]
     assert "Axis a_ve…name (7)" in captions

@@ -1,4 +1,4 @@
-"""What a fresh process loads and how it ends; each test is a process of its own."""
+"""What a new process loads and how it ends; every test starts its own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(code, seconds=90):
 
 
 def test_napari_starts_and_the_dock_opens_with_the_bundled_model_without_torch():
-    said = run(
+    output = run(
         """
         import sys, napari
         from qtpy.QtWidgets import QApplication
@@ -36,13 +36,13 @@ def test_napari_starts_and_the_dock_opens_with_the_bundled_model_without_torch()
         viewer.close()
         """
     )
-    assert said.strip().endswith("False")
+    assert output.strip().endswith("False")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Mesa's LLVM is Linux's")
-def test_torchs_companions_load_beside_a_canvas():
-    """H25: without the preload the process dies when timm is imported after a canvas was drawn."""
-    said = run(
+def test_triton_and_timm_load_after_a_canvas_was_drawn():
+    """H25: without the preload the process crashes if timm is imported after a canvas is drawn."""
+    output = run(
         """
         import napari, numpy as np
         from qtpy.QtWidgets import QApplication
@@ -59,16 +59,16 @@ def test_torchs_companions_load_beside_a_canvas():
         viewer.close()
         """
     )
-    assert "Segmented in" in said
+    assert "Segmented in" in output
 
 
 @pytest.mark.parametrize("end", ["viewer.close()", "QApplication.instance().quit()"])
-def test_closing_napari_mid_job_ends_the_process(end):
+def test_closing_napari_during_a_job_ends_the_process(end):
     """H5: the process ends after the current batch of a job that would take minutes.
 
     It is measured in CPU time, which does not depend on other work of the machine.
     """
-    said = run(
+    output = run(
         f"""
         import atexit, sys, time, napari, numpy as np
         atexit.register(lambda: print("exit", time.process_time(), flush=True))
@@ -95,6 +95,6 @@ def test_closing_napari_mid_job_ends_the_process(end):
         print("ended", flush=True)
         """
     )
-    closed, ended, left = said.splitlines()
+    closed, ended, left = output.splitlines()
     assert ended == "ended"
     assert float(left.split()[1]) - float(closed.split()[1]) < 8

@@ -1,4 +1,4 @@
-"""The panel in a real viewer, driven as a user would."""
+"""The panel in a real viewer, operated as by a user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def click(qtbot, panel):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if each._type_string == "labels"]
+    return [layer for layer in panel.viewer.layers if layer._type_string == "labels"]
 
 
 def test_run_equals_the_python_function(panel, finish, qtbot, nuclei):
@@ -29,7 +29,7 @@ def test_run_equals_the_python_function(panel, finish, qtbot, nuclei):
     assert "Segmented in" in panel.job_bar.message
 
 
-def test_run_is_off_with_a_reason_until_there_is_an_image(viewer, dock, nuclei):
+def test_run_is_disabled_with_a_reason_until_an_image_is_open(viewer, dock, nuclei):
     panel = dock(viewer)
     assert not panel.segment.panel._run.isEnabled()
     assert panel.segment.panel._reason.text() == "Open an image first."
@@ -39,8 +39,8 @@ def test_run_is_off_with_a_reason_until_there_is_an_image(viewer, dock, nuclei):
     assert panel.segment.panel._reason.text() == "Open an image first."
 
 
-def test_ambiguous_axes_are_asked_for_before_a_run(viewer, dock):
-    """H21: three planes may be slices or channels; nobody guesses."""
+def test_ambiguous_axes_disable_run_until_they_are_chosen(viewer, dock):
+    """H21: three planes may be slices or channels; the panel does not guess."""
     panel = dock(viewer)
     viewer.add_image(np.zeros((3, 40, 40)), contrast_limits=(0, 1))
     assert not panel.segment.panel._run.isEnabled()
@@ -54,19 +54,19 @@ def test_running_again_updates_the_layer(panel, finish, qtbot):
     assert len(results(panel)) == 1
 
 
-def test_a_changed_result_is_left_alone(panel, finish, qtbot):
+def test_an_edited_result_is_not_overwritten(panel, finish, qtbot):
     click(qtbot, panel)
     finish(panel)
     (first,) = results(panel)
     first.paint((10, 10), 1)
-    painted = first.data.copy()
+    edited = first.data.copy()
     click(qtbot, panel)
     finish(panel)
     assert len(results(panel)) == 2
-    np.testing.assert_array_equal(first.data, painted)
+    np.testing.assert_array_equal(first.data, edited)
 
 
-def test_a_new_layer_on_request(panel, finish, qtbot):
+def test_new_layer_adds_a_second_result(panel, finish, qtbot):
     click(qtbot, panel)
     finish(panel)
     panel.segment.panel._new_layer.setChecked(True)
@@ -75,7 +75,7 @@ def test_a_new_layer_on_request(panel, finish, qtbot):
     assert len(results(panel)) == 2
 
 
-def test_no_undo_reaches_into_a_result(panel, finish, qtbot):
+def test_undo_does_not_restore_an_old_result(panel, finish, qtbot):
     """H10: Ctrl+Z after a second run must not bring old pixels back."""
     for _ in range(2):
         click(qtbot, panel)
@@ -86,7 +86,7 @@ def test_no_undo_reaches_into_a_result(panel, finish, qtbot):
     np.testing.assert_array_equal(layer.data, before)
 
 
-def test_stack_slice_by_slice_and_whole(viewer, dock, finish, qtbot, nuclei):
+def test_one_slice_and_then_the_whole_stack(viewer, dock, finish, qtbot, nuclei):
     stack = np.stack([nuclei, nuclei[::-1], nuclei[:, ::-1], nuclei, nuclei // 2])
     viewer.add_image(stack, name="stack")
     panel = dock(viewer)
@@ -127,7 +127,7 @@ def test_channels_are_mapped(viewer, dock, finish, qtbot, nuclei):
     assert result.ndim == layer.ndim - 1
 
 
-def test_rgb_and_multiscale(viewer, dock, finish, qtbot, nuclei):
+def test_a_coarse_level_of_an_rgb_pyramid(viewer, dock, finish, qtbot, nuclei):
     """H22: the color axis of an RGB layer is not a dimension."""
     color = np.repeat(np.repeat(np.repeat(nuclei, 2, 0), 2, 1)[..., None], 3, 2)
     pyramid = [color, color[::2, ::2]]
@@ -142,7 +142,7 @@ def test_rgb_and_multiscale(viewer, dock, finish, qtbot, nuclei):
     np.testing.assert_allclose(layer.translate, (0.25, 0.25))
 
 
-def test_what_i_see(make_napari_viewer, dock, finish, qtbot, nuclei):
+def test_the_visible_part_is_segmented(make_napari_viewer, dock, finish, qtbot, nuclei):
     viewer = make_napari_viewer(show=True)
     viewer.add_image(np.tile(nuclei, (6, 6)))
     panel = dock(viewer)
@@ -162,7 +162,7 @@ def test_what_i_see(make_napari_viewer, dock, finish, qtbot, nuclei):
     assert columns.max() < 400
 
 
-def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
+def test_objects_are_numbered_and_probabilities_are_a_layer(panel, finish, qtbot):
     panel.segment.panel._separate.setChecked(True)
     panel.segment.panel._advanced._probabilities.setChecked(True)
     click(qtbot, panel)
@@ -172,9 +172,9 @@ def test_objects_get_numbers_and_probabilities_a_layer(panel, finish, qtbot):
     assert count >= 2
     assert layer.data.dtype == np.uint16
     assert len(layer.features) == count + 1
-    chances = [each for each in panel.viewer.layers if "probability" in each.name]
-    assert len(chances) == 1
-    assert 0 < chances[0].data.max() <= 1
+    probabilities = [layer for layer in panel.viewer.layers if "probability" in layer.name]
+    assert len(probabilities) == 1
+    assert 0 < probabilities[0].data.max() <= 1
 
 
 def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):
@@ -190,7 +190,7 @@ def test_class_names_and_overrides_reach_the_next_run(panel, finish, qtbot):
     assert "must be below" in panel.job_bar.message
 
 
-def test_open_a_file_and_keep_it_among_the_recent_ones(panel, finish, tmp_path):
+def test_an_opened_file_is_listed_among_the_recent_files(panel, finish, tmp_path):
     path = tmp_path / "mine.safetensors"
     panel.model.controller.save_file(path)
     finish(panel)
@@ -205,7 +205,7 @@ def test_open_a_file_and_keep_it_among_the_recent_ones(panel, finish, tmp_path):
     assert choices.currentIndex() == 0
 
 
-def test_a_wrong_file_is_named_and_nothing_changes(panel, finish, tmp_path):
+def test_an_unreadable_file_is_reported_and_the_model_stays_open(panel, finish, tmp_path):
     path = tmp_path / "notes.pth"
     path.write_text("hello")
     before = panel.session.checkpoint

@@ -1,4 +1,4 @@
-"""Examples that open a window; napari.run is left to the user."""
+"""Examples that open a window; none calls napari.run."""
 
 from __future__ import annotations
 

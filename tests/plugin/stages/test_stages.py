@@ -1,4 +1,4 @@
-"""The Stages tab: maps of every stage as layers that lie exactly on their image."""
+"""The Stages tab: maps of all decoder stages as layers aligned with their image."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def click(qtbot, panel):
 
 
 @pytest.fixture
-def shown(finish, qtbot):
+def wait_for_maps(finish, qtbot):
     """Return a function that waits for the job and its layers."""
 
-    def shown(panel):
+    def wait_for_maps(panel):
         finish(panel)
         qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
-    return shown
+    return wait_for_maps
 
 
 @pytest.fixture
 def gate(monkeypatch):
     """Return an event; the network waits until it is set."""
-    opened, answers = threading.Event(), PvtEmcad.forward_intermediates
+    opened, original = threading.Event(), PvtEmcad.forward_intermediates
 
     def forward_intermediates(self, x):
         assert opened.wait(60)
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     yield opened
@@ -80,7 +80,7 @@ def headless(image, checkpoint, **options):
     return stage_maps(image, checkpoint, names, device="cpu", **options)[0]
 
 
-# -- where maps lie
+# -- alignment of maps
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
@@ -90,12 +90,12 @@ def test_the_world_extent_of_a_map_is_exact(image, number, stride, z):
     level = levels(image)[number]
     height, width = level.array.shape[1:]
     shape = (-(-height // stride), -(-width // stride))
-    values = np.zeros([int(each) for each in shape], np.float32)
+    values = np.zeros([int(side) for side in shape], np.float32)
     offset = ((stride - 1) / 2 + 3, (stride - 1) / 2)
-    found = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
-    data, place = place_map(_request(image, level, z), found)
-    layer = Image(data, **place)
-    (top, bottom), (left, right) = found.extent
+    stage_map = StageMap(MapKey("gate", 1), values, (stride, stride), offset, (0.0, 1.0))
+    data, transform = place_map(_request(image, level, z), stage_map)
+    layer = Image(data, **transform)
+    (top, bottom), (left, right) = stage_map.extent
     coarse = np.asarray(level.downsampling)
     for y, x in ((top, left), (top, right), (bottom, left), (bottom, right)):
         fine = np.array([z, y, x]) * coarse + (coarse - 1) / 2
@@ -114,12 +114,12 @@ def _request(image, level, z):
             input_channels = 3
 
     slices = slices_for(level.array, HeldOutPredictions, "ZYX", None, Scope((z,)))
-    given = dict.fromkeys(("checkpoint", "settings"))
-    return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **given)
+    unused = dict.fromkeys(("checkpoint", "settings"))
+    return StageRequest(image, "image", "ZYX", level, slices, (), (), "", **unused)
 
 
 def test_channels_between_slices_and_rows_keep_the_slices_in_place(
-    viewer, dock, shown, qtbot, nuclei
+    viewer, dock, wait_for_maps, qtbot, nuclei
 ):
     """napari aligns axes from the last one, so a map needs a channel axis between others."""
     image = np.stack([np.stack([nuclei, nuclei // 2])] * 6)
@@ -130,42 +130,42 @@ def test_channels_between_slices_and_rows_keep_the_slices_in_place(
     panel.segment.panel._axes._channels[0].activated.emit(1)
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layer = maps(panel)["probability:1"]
     assert layer.data.shape == (1, 2, 36, 48)
     np.testing.assert_allclose(layer.translate, (12, 0, (STRIDE - 1) / 2, (STRIDE - 1) / 2))
     np.testing.assert_allclose(layer.scale, (3, 1, STRIDE, STRIDE))
 
 
-# -- what is shown
+# -- layers of maps
 
 
 def test_maps_equal_those_of_the_python_function_at_their_own_resolution(
-    panel, shown, qtbot, nuclei
+    panel, wait_for_maps, qtbot, nuclei
 ):
     panel.stages.panel.set_value(
         StageChoices((4, 3, 2, 1), ("probability", "gate", "entropy", "disagreement", "delta"))
     )
     click(qtbot, panel)
-    shown(panel)
-    found, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
-    assert found.keys() == {name for name in expected if name != "decoder:4"}
-    for name, layer in found.items():
+    wait_for_maps(panel)
+    layers, expected = maps(panel), headless(nuclei, panel.session.checkpoint)
+    assert layers.keys() == {name for name in expected if name != "decoder:4"}
+    for name, layer in layers.items():
         np.testing.assert_allclose(layer.data, expected[name].values, atol=1e-5, err_msg=name)
         np.testing.assert_allclose(layer.scale, expected[name].factor)
         assert tuple(layer.contrast_limits) == expected[name].limits
-    assert found["gate:3"].name == "nuclei · stage 3 · gate"
-    assert found["entropy"].name == "nuclei · entropy"
-    assert found["delta:2"].colormap.name == "blue white red"
+    assert layers["gate:3"].name == "nuclei · stage 3 · gate"
+    assert layers["entropy"].name == "nuclei · entropy"
+    assert layers["delta:2"].colormap.name == "blue white red"
     assert "Computed in" in panel.job_bar.message
-    assert [name for name, layer in found.items() if layer.visible] == ["probability:1"]
+    assert [name for name, layer in layers.items() if layer.visible] == ["probability:1"]
 
 
-def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, shown, qtbot):
+def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, wait_for_maps, qtbot):
     stages = panel.stages.panel
     stages.set_value(StageChoices((4,), ("decoder", "channel")))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     (layer,) = maps(panel).values()
     assert layer.rgb
     assert layer.data.shape == (5, 6, 3)
@@ -173,41 +173,41 @@ def test_features_are_colors_or_channels_and_channel_attention_is_bars(panel, sh
     assert stages.bars.isVisibleTo(stages)
     stages.set_value(StageChoices((4,), ("decoder",), channels=(0, 17)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["decoder:4:0", "decoder:4:17"]
     assert maps(panel)["decoder:4:17"].name == "nuclei · stage 4 · decoder channel 17"
     assert not stages.bars.isVisibleTo(stages)
 
 
-def test_show_updates_existing_map_layers(panel, shown, qtbot, nuclei):
+def test_show_updates_existing_map_layers(panel, wait_for_maps, qtbot, nuclei):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     before = maps(panel)
     before["probability:4"].colormap = "magma"
     duplicate = Image(before["probability:1"].data.copy(), metadata={}, name="mine")
     panel.viewer.add_layer(duplicate)
-    kept = duplicate.data.copy()
+    data_before = duplicate.data.copy()
     image = panel.viewer.layers["nuclei"]
     image.data, image.scale = 200 - nuclei[::-1], (0.5, 0.5)
     panel.context.image_input.set_layer(image)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     after = maps(panel)
     assert all(after[name] is before[name] for name in before)
     assert after["probability:4"].colormap.name == "magma"
     np.testing.assert_allclose(after["probability:1"].scale, (STRIDE / 2, STRIDE / 2))
-    assert not np.array_equal(after["probability:1"].data, kept)
-    np.testing.assert_array_equal(duplicate.data, kept)
+    assert not np.array_equal(after["probability:1"].data, data_before)
+    np.testing.assert_array_equal(duplicate.data, data_before)
 
 
-def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbot):
+def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, wait_for_maps, qtbot):
     labels = panel.viewer.add_labels(np.zeros((96, 128), np.uint8), name="paint")
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert panel.viewer.layers.selection.active is labels
-    names = [each.name for each in panel.viewer.layers]
+    names = [layer.name for layer in panel.viewer.layers]
     assert names == [
         "nuclei",
         "nuclei · stage 4 · probability",
@@ -215,35 +215,35 @@ def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, shown, qtbo
         "paint",
     ]
     for combo in (panel.stages.panel._image, panel.segment.panel._image):
-        assert [each.name for each in combo._box.choices] == ["nuclei"]
+        assert [choice.name for choice in combo._box.choices] == ["nuclei"]
 
 
-def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, shown, qtbot):
+def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, wait_for_maps, qtbot):
     kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     grid, layers = panel.viewer.canvas.grid, panel.viewer.layers
     before = (grid.enabled, grid.shape, grid.stride)
     qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     assert grid.enabled
     assert all(layer.visible for layer in maps(panel).values())
-    places = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
-    assert places["nuclei"] == (0, 0)
+    positions = {layer.name: grid.position(n, layers) for n, layer in enumerate(layers)}
+    assert positions["nuclei"] == (0, 0)
     for n in (3, 2, 1):
-        assert places[f"nuclei · stage {n} · gate"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · change of probability"][1] == 4 - n
-        assert places[f"nuclei · stage {n} · probability"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · gate"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · change of probability"][1] == 4 - n
+        assert positions[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
-    qtbot.waitUntil(lambda: [each.name for each in layers] == ["nuclei"], timeout=10_000)
+    qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=10_000)
 
 
-def test_maps_are_removed_one_by_one(panel, shown, qtbot):
+def test_maps_are_removed_one_by_one(panel, wait_for_maps, qtbot):
     """Removing many layers of a grid at once crashes some OpenGL drivers."""
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), ("probability", "gate")))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layers, grid = panel.viewer.layers, panel.viewer.canvas.grid
     qtbot.mouseClick(panel.stages.panel._side_by_side, Qt.MouseButton.LeftButton)
     counts, frozen = [len(layers)], []
@@ -251,12 +251,12 @@ def test_maps_are_removed_one_by_one(panel, shown, qtbot):
     layers.events.removed.connect(lambda _: frozen.append(gc.get_freeze_count() > 0))
     panel.stages.panel.set_value(StageChoices((1,), ("probability",)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert len(layers) > 2
     assert not grid.enabled
     panel.stages.panel.set_value(FEW)
-    click(qtbot, panel)  # what leaves is not taken for what is shown
-    shown(panel)
+    click(qtbot, panel)  # layers that are being removed do not count as shown
+    wait_for_maps(panel)
     qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
     assert len(layers) == 3
     assert panel.stages.controller._layers.is_grid
@@ -264,10 +264,10 @@ def test_maps_are_removed_one_by_one(panel, shown, qtbot):
     assert gc.get_freeze_count() == 0
 
 
-def test_the_grid_button_of_napari_is_followed(panel, shown, qtbot):
+def test_the_grid_button_of_napari_is_followed(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     grid, button = panel.viewer.canvas.grid, panel.stages.panel._side_by_side
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -280,23 +280,23 @@ def test_the_grid_button_of_napari_is_followed(panel, shown, qtbot):
     assert not grid.enabled
 
 
-def test_maps_follow_the_name_of_their_image(panel, shown, qtbot):
+def test_maps_follow_the_name_of_their_image(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     first, second = maps(panel).values()
     first.name = "mine"
     panel.viewer.layers["nuclei"].name = "of\nlines"
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert first.name == "mine"
     assert second.name.startswith("of lines · stage ")
 
 
-def test_bars_alone_can_be_removed(panel, shown, qtbot):
+def test_bars_alone_can_be_removed(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(StageChoices((4, 1), ("channel",)))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     panel.stages.controller.show()
     assert panel.stages.panel._remove.isEnabled()
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
@@ -304,13 +304,13 @@ def test_bars_alone_can_be_removed(panel, shown, qtbot):
     assert panel.stages.presenter.request is None
 
 
-# -- what changes meanwhile
+# -- changes of the image and the view
 
 
-def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, qtbot):
+def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, wait_for_maps, qtbot):
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     image = panel.viewer.layers["nuclei"]
     panel.stages.cursor._position = (25.0, 54.0)
     panel.stages.cursor.show()
@@ -319,29 +319,29 @@ def test_other_image_data_are_reported_and_the_readout_is_cleared(panel, shown, 
     assert "image has changed" in panel.stages.panel._status.text()
     assert not panel.stages.panel.readout.values
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert not panel.stages.panel._status.text()
     image.data = np.zeros((3, 40, 50), np.uint8)
     assert "image has changed" in panel.stages.panel._status.text()
 
 
-def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, shown, qtbot):
+def test_the_readout_of_a_resting_cursor_follows_the_slider(stack, wait_for_maps, qtbot):
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     stack.stages.cursor._position = (4.0, 25 * 0.5, 54 * 0.5)
     stack.stages.cursor.show()
     assert stack.stages.panel.readout.values
     stack.viewer.dims.set_current_step(0, 0)
     assert not stack.stages.panel.readout.values
     click(qtbot, stack)
-    shown(stack)
-    found = stack.stages.presenter.maps[MapKey("probability", 1)].values
+    wait_for_maps(stack)
+    values = stack.stages.presenter.maps[MapKey("probability", 1)].values
     assert stack.stages.panel.readout.values[1] == pytest.approx(
-        found[int(25.5 / STRIDE), int(54.5 / STRIDE)]
+        values[int(25.5 / STRIDE), int(54.5 / STRIDE)]
     )
 
 
-def test_an_image_outside_of_the_screen_has_no_visible_part(panel, shown, qtbot):
+def test_an_image_outside_the_canvas_has_no_visible_part(panel, wait_for_maps, qtbot):
     scope = panel.stages.panel._scope
     scope.setCurrentIndex(scope.findData("view"))
     panel.viewer.layers["nuclei"].corner_pixels = np.array([[95, 127], [95, 127]])
@@ -354,16 +354,16 @@ def test_an_image_outside_of_the_screen_has_no_visible_part(panel, shown, qtbot)
 # -- stacks
 
 
-def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, monkeypatch):
+def test_maps_follow_the_slider_and_come_from_the_cache(stack, wait_for_maps, qtbot, monkeypatch):
     click(qtbot, stack)
-    shown(stack)
-    layer, looks, answers = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
+    wait_for_maps(stack)
+    layer, calls, original = maps(stack)["probability:1"], [], PvtEmcad.forward_intermediates
     np.testing.assert_allclose(layer.translate, (4, (STRIDE - 1) / 4, (STRIDE - 1) / 4))
     first = layer.data.copy()
 
     def forward_intermediates(self, x):
-        looks.append(1)
-        return answers(self, x)
+        calls.append(1)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
@@ -373,22 +373,22 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, shown, qtbot, mon
     )[5]
     np.testing.assert_allclose(layer.data[0], expected["probability:1"].values, atol=1e-5)
     assert "z 5" in stack.stages.panel._status.text()
-    shown(stack)
-    count = len(looks)
+    wait_for_maps(stack)
+    count = len(calls)
     stack.viewer.dims.set_current_step(0, 2)
     qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=5_000)
-    shown(stack)
-    assert len(looks) == count
+    wait_for_maps(stack)
+    assert len(calls) == count
     np.testing.assert_array_equal(layer.data, first)
 
 
-def test_late_results_are_dropped(stack, shown, qtbot, gate):
+def test_late_results_are_dropped(stack, wait_for_maps, qtbot, gate):
     """H8: maps are shown for the slice that is visible when they arrive."""
     gate.set()
     click(qtbot, stack)
-    shown(stack)
-    layer, places = maps(stack)["probability:1"], []
-    layer.events.translate.connect(lambda: places.append(layer.translate[0]))
+    wait_for_maps(stack)
+    layer, positions = maps(stack)["probability:1"], []
+    layer.events.translate.connect(lambda: positions.append(layer.translate[0]))
     gate.clear()
     stack.viewer.dims.set_current_step(0, 3)
     qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
@@ -396,46 +396,46 @@ def test_late_results_are_dropped(stack, shown, qtbot, gate):
     qtbot.wait(300)
     gate.set()
     qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
-    shown(stack)
-    assert set(places) == {10}
+    wait_for_maps(stack)
+    assert set(positions) == {10}
 
 
-def test_the_window_stays_responsive_while_following(stack, shown, qtbot):
+def test_the_window_stays_responsive_while_following(stack, wait_for_maps, qtbot):
     """H3."""
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     layer, beats, heart = maps(stack)["probability:1"], [], QTimer()
     heart.timeout.connect(lambda: beats.append(time.monotonic()))
     heart.start(2)
     for z in (3, 4):
         stack.viewer.dims.set_current_step(0, z)
         qtbot.waitUntil(lambda z=z: layer.translate[0] == 2 * z, timeout=30_000)
-        shown(stack)
+        wait_for_maps(stack)
     heart.stop()
     assert np.percentile(np.diff(beats), 99) < 0.05
 
 
 def test_the_cache_drops_the_least_recently_used_slice():
     key, size = MapKey("gate", 1), 1000
-    found = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
+    stage_map = StageMap(key, np.zeros((10, 25), np.float32), (4, 4), (1.5, 1.5), (0.0, 1.0))
     cache = RecentMaps(3 * size)
     for z in range(3):
-        cache.put((z,), {key: found})
+        cache.put((z,), {key: stage_map})
     assert cache.get((0,))
-    cache.put((3,), {key: found})
+    cache.put((3,), {key: stage_map})
     assert cache.get((1,)) is None
     assert cache.get((0,))
     assert (len(cache), cache.bytes) == (3, 3 * size)
-    RecentMaps(size - 1).put((0,), {key: found})
+    RecentMaps(size - 1).put((0,), {key: stage_map})
 
 
 # -- the cursor
 
 
-def test_the_readout_shows_all_stages_at_the_cursor(stack, shown, qtbot):
+def test_the_readout_shows_all_stages_at_the_cursor(stack, wait_for_maps, qtbot):
     stack._tabs.setCurrentWidget(stack.stages.panel)
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     readout, maps = stack.stages.panel.readout, stack.stages.presenter.maps
 
     class Event:
@@ -446,7 +446,7 @@ def test_the_readout_shows_all_stages_at_the_cursor(stack, shown, qtbot):
         callback(stack.viewer, Event)
     expected = {}
     for n, times in {4: 8, 3: 4, 2: 2, 1: 1}.items():
-        y, x = (int((each + 0.5) / (STRIDE * times)) for each in (25, 54))
+        y, x = (int((pixel + 0.5) / (STRIDE * times)) for pixel in (25, 54))
         expected[n] = maps[MapKey("probability", n)].values[y, x]
     assert readout.values == pytest.approx(expected)
     for outside in ((4.0, -9.0, 0.0), (6.0, 12.0, 27.0)):
@@ -488,7 +488,7 @@ def test_show_is_disabled_with_a_reason(viewer, dock, qtbot, nuclei):
     [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_enables_the_buttons_again(panel, shown, qtbot, monkeypatch, error):
+def test_an_error_enables_the_buttons_again(panel, wait_for_maps, qtbot, monkeypatch, error):
     """H1, H20."""
     panel.stages.panel.set_value(FEW)
     with monkeypatch.context() as broken:
@@ -498,28 +498,28 @@ def test_an_error_enables_the_buttons_again(panel, shown, qtbot, monkeypatch, er
 
         broken.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
         click(qtbot, panel)
-        shown(panel)
+        wait_for_maps(panel)
     assert panel.job_bar.message
     assert "Computed in" not in panel.job_bar.message
     assert maps(panel) == {}
     panel.stages.controller.show()
     assert panel.stages.panel._show.isEnabled()
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert len(maps(panel)) == 2
 
 
-def test_stop_keeps_the_maps_and_ends_following(stack, shown, qtbot, gate):
+def test_stop_keeps_the_maps_and_ends_following(stack, wait_for_maps, qtbot, gate):
     stack.segment.panel._advanced._tile.setValue(64)
     gate.set()
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     gate.clear()
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
     stack.runner.stop()
     gate.set()
-    shown(stack)
+    wait_for_maps(stack)
     qtbot.wait(300)
     assert not stack.stages.panel.following
     assert not stack.runner.running
@@ -528,7 +528,7 @@ def test_stop_keeps_the_maps_and_ends_following(stack, shown, qtbot, gate):
 
 @pytest.mark.parametrize("what", ["deleted", "replaced"])
 def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
-    panel, shown, qtbot, gate, nuclei, what
+    panel, wait_for_maps, qtbot, gate, nuclei, what
 ):
     """H7."""
     click(qtbot, panel)
@@ -538,13 +538,13 @@ def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
     else:
         image.data = np.stack([nuclei] * 7)
     gate.set()
-    shown(panel)
+    wait_for_maps(panel)
     qtbot.wait(50)
     assert maps(panel) == {}
     assert "dropped" in panel.job_bar.message
 
 
-def test_a_class_that_no_longer_exists_is_not_chosen(panel, shown, qtbot):
+def test_a_class_that_no_longer_exists_is_not_chosen(panel, wait_for_maps, qtbot):
     from napari_emcad.io.checkpoints.heads import with_class_names
 
     checkpoint = panel.session.checkpoint
@@ -554,14 +554,14 @@ def test_a_class_that_no_longer_exists_is_not_chosen(panel, shown, qtbot):
     assert titles == ["nucleus", "cell", "background"]
     stages.set_value(StageChoices((1,), ("probability",), part=2))
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["probability:1:2"]
     assert maps(panel)["probability:1:2"].name == "nuclei · stage 1 · probability of cell"
     panel.session.open(checkpoint)
     assert "The model has changed" in stages._status.text()
     assert stages.value().part == 1
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     assert list(maps(panel)) == ["probability:1"]
 
 
@@ -578,15 +578,15 @@ def test_closing_the_dock_ends_a_running_job(panel, viewer, qtbot, gate):
     assert maps(panel) == {}
 
 
-def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, nuclei):
-    """RGB, a coarse level, columns before rows: maps lie exactly on the image."""
+def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, wait_for_maps, qtbot, nuclei):
+    """RGB, a coarse level, columns before rows: maps are aligned with the image."""
     color = np.stack([nuclei] * 3, -1)
     rgb = viewer.add_image([color, color[::2, ::2]], multiscale=True, name="pyramid", rgb=True)
     panel = dock(viewer)
     panel.segment.panel._level.setCurrentIndex(1)
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     layer = maps(panel)["probability:1"]
     np.testing.assert_allclose(layer.scale, 2 * STRIDE)
     np.testing.assert_allclose(layer.translate, STRIDE - 0.5)
@@ -598,7 +598,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
     panel.segment.panel._axes._roles[0].activated.emit(0)
     viewer.dims.set_point(1, 3)
     click(qtbot, panel)
-    shown(panel)
+    wait_for_maps(panel)
     odd = maps(panel)["probability:1"]
     assert odd.data.shape == (48, 1, 36)
     expected = stage_maps(
@@ -609,21 +609,21 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, shown, qtbot, n
     np.testing.assert_allclose(odd.translate, ((STRIDE - 1) / 2, *z, (STRIDE - 1) / 2))
 
 
-# -- the network that is looked into
+# -- the network in memory
 
 
 def networks():
     """Return the networks in memory; windows of other tests may have some."""
     gc.collect()
-    return {id(each) for each in gc.get_objects() if type(each) is PvtEmcad}
+    return {id(obj) for obj in gc.get_objects() if type(obj) is PvtEmcad}
 
 
 @pytest.mark.parametrize("ending", ["stopped", "failed", "switched off"])
-def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypatch, ending):
-    """H15: it is kept for the next slice while following, but not after Stop or an error."""
-    before, answers = networks(), PvtEmcad.forward_intermediates
+def test_the_network_is_freed_when_following_ends(stack, wait_for_maps, qtbot, monkeypatch, ending):
+    """H15: the network is kept while following, but not after Stop or an error."""
+    before, original = networks(), PvtEmcad.forward_intermediates
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     assert len(networks() - before) == 1
 
     def forward_intermediates(self, x):
@@ -633,20 +633,22 @@ def test_the_network_is_freed_when_following_ends(stack, shown, qtbot, monkeypat
             stack.runner.stop()
         else:
             stack.stages.panel.stop_following()
-        return answers(self, x)
+        return original(self, x)
 
     stack.segment.panel._advanced._tile.setValue(64)
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
     qtbot.waitUntil(lambda: not stack.stages.panel.following, timeout=30_000)
-    shown(stack)
+    wait_for_maps(stack)
     assert networks() <= before
 
 
-def test_the_network_is_freed_when_following_is_switched_off_between_slices(stack, shown, qtbot):
+def test_the_network_is_freed_when_following_is_switched_off_between_slices(
+    stack, wait_for_maps, qtbot
+):
     before = networks()
     click(qtbot, stack)
-    shown(stack)
+    wait_for_maps(stack)
     assert len(networks() - before) == 1
     stack.stages.panel._follow.setChecked(False)
     qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)

@@ -90,9 +90,9 @@ def test_the_zoom_shows_a_region_with_its_surroundings(large, qtbot, finish):
         large.stages.suggesting._show_region()
         share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
         assert 0.09 < share < 0.61
-    kept = camera.zoom
+    zoom_before = camera.zoom
     large.stages.suggesting._show_region()
-    assert camera.zoom == pytest.approx(kept)
+    assert camera.zoom == pytest.approx(zoom_before)
 
 
 def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
@@ -100,28 +100,28 @@ def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
-    found = list(panel.stages.suggesting._regions)
-    assert len(found) > 2
-    assert position_text(panel) == f"1 of {len(found)}"
+    regions = list(panel.stages.suggesting._regions)
+    assert len(regions) > 2
+    assert position_text(panel) == f"1 of {len(regions)}"
     assert list(viewer.layers) == layers
     center = viewer.scene.camera.center
-    assert center[1:] == tuple(0.5 * each for each in found[0].center)
+    assert center[1:] == tuple(0.5 * region for region in regions[0].center)
 
     press(qtbot, panel.stages.panel.suggest._next)
-    assert position_text(panel) == f"2 of {len(found)}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
+    assert position_text(panel) == f"2 of {len(regions)}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
     viewer.dims.set_current_step(0, 2)
     press(qtbot, panel.stages.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
     press(qtbot, panel.stages.panel.suggest._previous)
-    assert position_text(panel) == f"{len(found)} of {len(found)}"
+    assert position_text(panel) == f"{len(regions)} of {len(regions)}"
 
     press(qtbot, panel.stages.panel.suggest._next)
-    y, x = map(int, found[0].center)
+    y, x = map(int, regions[0].center)
     labels.data[1, y, x] = 1
     press(qtbot, panel.stages.panel.suggest._next)
-    assert position_text(panel) == f"1 of {len(found) - 1}"
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in found[1].center)
+    assert position_text(panel) == f"1 of {len(regions) - 1}"
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
 
     labels.data[1] = 1
     press(qtbot, panel.stages.panel.suggest._next)
@@ -143,7 +143,7 @@ def test_regions_of_a_coarse_level_are_annotated_in_pixels_of_the_finest_level(
     suggest(panel, qtbot, finish)
     first = panel.stages.suggesting._regions[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
-    assert viewer.scene.camera.center[1:] == tuple(0.5 * each for each in first.center)
+    assert viewer.scene.camera.center[1:] == tuple(0.5 * position for position in first.center)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
@@ -161,18 +161,18 @@ def test_a_removed_image_has_no_regions(large, qtbot, finish):
     assert "image" in large.job_bar._message.text()
 
 
-def test_a_window_of_paint_is_that_of_the_whole_slice():
+def test_a_window_of_annotations_equals_that_part_of_the_slice():
     labels = np.zeros((3, 40, 30), np.uint8)
     labels[1, 5:9, 7:20], labels[1, 30, 3] = 2, 255
     slices = as_slices(np.zeros((3, 60, 50), np.uint8), 3, "ZYX")
     source = AnnotatedImage("a", "a", slices, labels, LabelRule(), (0, 10, 4))
-    whole = read_window(source, (1,), (0, 60), (0, 50), 2)
-    assert whole.shape == (60, 50)
-    assert np.count_nonzero(whole == 2) == 4 * 13
-    assert whole[40, 7] == 0
+    complete = read_window(source, (1,), (0, 60), (0, 50), 2)
+    assert complete.shape == (60, 50)
+    assert np.count_nonzero(complete == 2) == 4 * 13
+    assert complete[40, 7] == 0
     for rows, columns in (((12, 50), (2, 20)), ((0, 5), (0, 5)), ((58, 60), (40, 50))):
         part = read_window(source, (1,), rows, columns, 2)
-        assert np.array_equal(part, whole[slice(*rows), slice(*columns)])
+        assert np.array_equal(part, complete[slice(*rows), slice(*columns)])
     assert (read_window(source, (2,), (0, 60), (0, 50), 2) == UNLABELED).all()
 
 
@@ -206,25 +206,25 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     assert panel.job_bar.message == "No uncertain region was found."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    found = list(panel.stages.suggesting._regions)
-    assert {each.index for each in found} == {(1,), (4,)}
+    regions = list(panel.stages.suggesting._regions)
+    assert {region.index for region in regions} == {(1,), (4,)}
     visited = []
-    for each in found:
+    for region in regions:
         visited.append(viewer.dims.current_step[0])
-        assert (visited[-1],) == each.index
-        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in each.center)
+        assert (visited[-1],) == region.index
+        assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in region.center)
         press(qtbot, panel.stages.panel.suggest._next)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
     press(qtbot, panel.stages.panel.suggest._next)
-    left = [each for each in found if each.index != (visited[0],)]
+    left = [region for region in regions if region.index != (visited[0],)]
     assert position_text(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
 
-def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuclei):
+def test_the_whole_stack_can_be_chosen_for_stacks_only(uneven, qtbot, finish, nuclei):
     panel, stages = uneven, uneven.stages.panel
     choose_stack(panel)
     assert stages.suggest._range.isVisibleTo(stages)
@@ -239,27 +239,27 @@ def test_the_whole_stack_is_a_choice_for_stacks_alone(uneven, qtbot, finish, nuc
     assert panel.stages.suggesting._current.search.slices.scope.index == ()
 
 
-def test_a_search_can_be_stopped_and_says_how_far_it_is(uneven, qtbot, finish, monkeypatch):
-    panel, answers, seen = uneven, PvtEmcad.forward_intermediates, []
+def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish, monkeypatch):
+    panel, original, running_jobs = uneven, PvtEmcad.forward_intermediates, []
 
     def forward_intermediates(self, x):
-        seen.append(panel.runner.running)
-        if len(seen) == 3:
+        running_jobs.append(panel.runner.running)
+        if len(running_jobs) == 3:
             panel.runner._job.thread.stop()
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
-    told = []
-    panel.session.job_event.connect(lambda _, event: told.append(event))
+    events = []
+    panel.session.job_event.connect(lambda _, event: events.append(event))
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    assert [(each.done, each.total) for each in told] == [(n, 5) for n in range(4)]
+    assert [(event.done, event.total) for event in events] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
-    assert {each.index for each in panel.stages.suggesting._regions} == {(1,)}
+    assert {region.index for region in panel.stages.suggesting._regions} == {(1,)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
-def test_an_error_gives_the_button_back(uneven, qtbot, finish, monkeypatch, error):
+def test_an_error_enables_the_button_again(uneven, qtbot, finish, monkeypatch, error):
     """H1, H20."""
     with monkeypatch.context() as broken:
 

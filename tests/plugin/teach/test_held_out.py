@@ -1,4 +1,4 @@
-"""What held-out paint is good for: calibrated doubt, and whether further strokes help."""
+"""Uses of held-out pixels: calibrated uncertainty, and whether more strokes help."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from driving import annotation, maps, press, quick, settle, train
+from driving import annotation, choose_quick_training, maps, press, train, wait_until_idle
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
@@ -26,15 +26,15 @@ from napari_emcad.plugin.widgets.plot import ACCENT_COLOR
 from napari_emcad.plugin.widgets.reliability_plot import ReliabilityPlot
 
 NUCLEI = ((18, 26), (30, 26), (26, 100), (44, 76), (56, 76))
-GROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
+BACKGROUND = ((4, 50), (8, 60), (60, 20), (85, 100), (90, 4))
 
 
 @pytest.fixture
-def painted(panel, qtbot):
-    """Return the panel with five strokes of each class, one in five of them wrong in part."""
+def panel_with_annotation(panel, qtbot):
+    """Return the panel with one empty annotation and the Stages tab open."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
-    settle(panel, qtbot)
-    quick(panel)
+    wait_until_idle(panel, qtbot)
+    choose_quick_training(panel)
     press(qtbot, panel.teach.panel._new)
     panel._tabs.setCurrentWidget(panel.stages.panel)
     for section in panel.stages.panel.findChildren(QCollapsible):
@@ -42,15 +42,15 @@ def painted(panel, qtbot):
     return panel
 
 
-def paint(panel, qtbot, count=5):
-    for k, places in ((1, NUCLEI), (0, GROUND)):
+def draw_strokes(panel, qtbot, count=5):
+    for k, starts in ((1, NUCLEI), (0, BACKGROUND)):
         panel.teach.annotating.paint(k)
         labels = annotation(panel)
         labels.brush_size = 3
-        for n, (y, x) in enumerate(places[:count]):
+        for n, (y, x) in enumerate(starts[:count]):
             for step in range(10 + 8 * (n == 4)):
                 labels.paint((y, x + step), labels.selected_label)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
 
 
 def box(panel):
@@ -60,104 +60,106 @@ def box(panel):
 def calibrate(panel, qtbot):
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
     press(qtbot, box(panel)._button)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.calibrating.show()
 
 
-def look(panel, qtbot):
+def show_maps(panel, qtbot):
     panel.stages.panel.set_value(StageChoices((1,), ("entropy", "disagreement")))
     panel.stages.controller.show()
     qtbot.mouseClick(panel.stages.panel._show, Qt.MouseButton.LeftButton)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
 
 
 def entropies(panel, temperature):
     image = panel.viewer.layers["nuclei"].data
-    found = stage_maps(
+    maps_of_slices = stage_maps(
         image, panel.session.checkpoint, "entropy", device="cpu", temperature=temperature
     )
-    return found[0]["entropy"].values
+    return maps_of_slices[0]["entropy"].values
 
 
-def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(painted, qtbot):
-    panel = painted
-    paint(panel, qtbot)
-    look(panel, qtbot)
+def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
+    panel_with_annotation, qtbot
+):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
+    show_maps(panel, qtbot)
     calibrate(panel, qtbot)
-    found, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
-    assert found.pixels == sum(held_out.values())
-    assert abs(found.temperature - 1) > 0.1
-    assert box(panel).shown_text == str(found)
+    calibration, held_out = panel.session.calibration, panel.session.project.record.held_out_counts
+    assert calibration.pixels == sum(held_out.values())
+    assert abs(calibration.temperature - 1) > 0.1
+    assert box(panel).shown_text == str(calibration)
     assert box(panel).plot.isVisibleTo(box(panel))
     before, after = box(panel).plot.dots()
     assert sum(share for *_, share in before) == pytest.approx(1)
     assert before != after
     assert "Calibrated in" in panel.job_bar.message
-    told = panel.stages.panel._status
-    assert "press Show for its uncertainty" in told.text()
+    status = panel.stages.panel._status
+    assert "press Show for its uncertainty" in status.text()
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
-    look(panel, qtbot)
-    assert f"temperature {found.temperature:.2g}" in told.text()
-    wanted = entropies(panel, found.temperature)
-    np.testing.assert_allclose(maps(panel)["entropy"].data, wanted, atol=1e-4)
-    assert np.abs(wanted - entropies(panel, 1.0)).max() > 0.01
+    show_maps(panel, qtbot)
+    assert f"temperature {calibration.temperature:.2g}" in status.text()
+    expected = entropies(panel, calibration.temperature)
+    np.testing.assert_allclose(maps(panel)["entropy"].data, expected, atol=1e-4)
+    assert np.abs(expected - entropies(panel, 1.0)).max() > 0.01
 
     train(panel, qtbot)
     panel.stages.calibrating.show()
     assert panel.session.temperature == 1
     assert "temperature 1 again" in box(panel).shown_text
     assert not box(panel).plot.isVisibleTo(box(panel))
-    look(panel, qtbot)
+    show_maps(panel, qtbot)
     np.testing.assert_allclose(maps(panel)["entropy"].data, entropies(panel, 1.0), atol=1e-4)
 
     panel.teach.training.go_to(next(iter(panel.session.versions)))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.calibrating.show()
-    assert panel.session.temperature == found.temperature
-    assert box(panel).shown_text == str(found)
+    assert panel.session.temperature == calibration.temperature
+    assert box(panel).shown_text == str(calibration)
 
 
-def test_suggestions_use_the_temperature(painted, qtbot):
-    panel = painted
-    paint(panel, qtbot)
+def test_suggestions_use_the_temperature(panel_with_annotation, qtbot):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
     assert panel.stages.suggesting._request().stages.temperature == panel.session.temperature != 1
 
 
-def test_maps_that_follow_the_slider_follow_the_temperature(painted, qtbot, nuclei):
-    panel = painted
+def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotation, qtbot, nuclei):
+    panel = panel_with_annotation
     panel.viewer.layers.clear()
     stack = np.stack([nuclei] * 5)
     panel.viewer.add_image(stack, name="stack", axis_labels=("z", "y", "x"))
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.viewer.dims.set_current_step(0, 0)
     panel.teach.annotating.new_annotation()
     labels = annotation(panel)
-    for value, places in ((1, NUCLEI), (255, GROUND)):
-        for n, (y, x) in enumerate(places):
+    for value, starts in ((1, NUCLEI), (255, BACKGROUND)):
+        for n, (y, x) in enumerate(starts):
             labels.data[0, y : y + 3, x : x + 10 + 8 * (n == 4)] = value
     panel.teach.training.queue.scan()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.stages.panel._follow.setChecked(True)
-    look(panel, qtbot)
+    show_maps(panel, qtbot)
     before = maps(panel)["entropy"].data.copy()
     calibrate(panel, qtbot)
     qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "temperature" in panel.stages.panel._status.text()
 
 
-def test_what_is_missing_is_said(painted, qtbot):
-    panel = painted
+def test_missing_requirements_of_calibration_are_shown(panel_with_annotation, qtbot):
+    panel = panel_with_annotation
     panel.stages.calibrating.show()
     assert "Teach tab" in box(panel).shown_text
     assert not box(panel)._button.isEnabled()
-    paint(panel, qtbot, 2)
+    draw_strokes(panel, qtbot, 2)
     panel.stages.calibrating.show()
     assert "five strokes" in box(panel).shown_text
-    paint(panel, qtbot)
+    draw_strokes(panel, qtbot)
     panel.stages.calibrating.show()
     assert box(panel).shown_text == ""
     assert box(panel)._button.isEnabled()
@@ -166,22 +168,22 @@ def test_what_is_missing_is_said(painted, qtbot):
     assert "train it first" in box(panel).shown_text
     panel.stages.calibrating.calibrate()
     assert "train it first" in panel.job_bar.message
-    names = [each.name for each in panel.session.project.classes]
+    names = [label.name for label in panel.session.project.classes]
     panel.session.open(with_class_names(panel.session.checkpoint, names))
     calibrate(panel, qtbot)
     assert panel.session.calibration.checkpoint is panel.session.checkpoint
 
 
-def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
+def test_stop_and_errors_leave_the_temperature_unchanged(panel_with_annotation, qtbot, monkeypatch):
     """H1, H20."""
-    panel = painted
-    paint(panel, qtbot)
-    answers = PvtEmcad.forward_intermediates
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
+    original = PvtEmcad.forward_intermediates
     with monkeypatch.context() as broken:
 
         def stopped(self, x):
             panel.runner._job.thread.stop()
-            return answers(self, x)
+            return original(self, x)
 
         broken.setattr(PvtEmcad, "forward_intermediates", stopped)
         panel.segment.panel._advanced._tile.setValue(64)
@@ -200,27 +202,31 @@ def test_stop_and_errors_leave_doubt_as_it_was(painted, qtbot, monkeypatch):
     assert panel.session.calibration is not None
 
 
-def test_a_panel_that_is_opened_again_knows_the_temperature(painted, qtbot, viewer, dock):
-    panel = painted
-    paint(panel, qtbot)
+def test_a_reopened_panel_keeps_the_temperature(panel_with_annotation, qtbot, viewer, dock):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
-    found = panel.session.calibration
+    calibration = panel.session.calibration
     viewer.window.remove_dock_widget(panel.parent())
     assert len(panel.session.calibration_changed) == 0
     again = dock(viewer)
     again.stages.calibrating.show()
-    assert box(again).shown_text == str(found)
-    assert again.session.temperature == found.temperature
+    assert box(again).shown_text == str(calibration)
+    assert again.session.temperature == calibration.temperature
 
 
-def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, monkeypatch):
+def test_closing_the_dock_ends_a_calibration(panel_with_annotation, qtbot, viewer, monkeypatch):
     """H5."""
-    panel, answers, opened = painted, PvtEmcad.forward_intermediates, threading.Event()
-    paint(panel, qtbot)
+    panel, original, opened = (
+        panel_with_annotation,
+        PvtEmcad.forward_intermediates,
+        threading.Event(),
+    )
+    draw_strokes(panel, qtbot)
 
     def forward_intermediates(self, x):
         assert opened.wait(60)
-        return answers(self, x)
+        return original(self, x)
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     qtbot.waitUntil(box(panel)._button.isEnabled, timeout=60_000)
@@ -236,41 +242,43 @@ def test_closing_the_dock_while_it_calibrates_ends_it(painted, qtbot, viewer, mo
 
 @pytest.mark.parametrize("ink", ["#f0f1f2", "#3b3a39"])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_the_plot_draws_a_dot_for_each_bin_in_any_theme(qtbot, ink, classes):
+def test_the_plot_draws_a_dot_per_bin_in_any_theme(qtbot, ink, classes):
     random = np.random.default_rng(0)
     logits = (4 * random.standard_normal((classes, 900))).astype(np.float32)
-    said = class_probabilities(logits).argmax(0)
-    truth = np.where(random.uniform(size=900) < 0.7, said, 1 - said.clip(0, 1)).astype(np.int16)
-    found = fit_calibration(None, HeldOutPredictions(logits, truth))
+    predicted = class_probabilities(logits).argmax(0)
+    truth = np.where(random.uniform(size=900) < 0.7, predicted, 1 - predicted.clip(0, 1)).astype(
+        np.int16
+    )
+    calibration = fit_calibration(None, HeldOutPredictions(logits, truth))
     plot = ReliabilityPlot()
     qtbot.addWidget(plot)
     plot.setStyleSheet(f"color: {ink}")
     plot.resize(260, 160)
-    plot.show_calibration(found)
+    plot.show_calibration(calibration)
     plot.show()
     drawn = plot.grab().toImage()
     before, after = plot.dots()
-    assert len(after) == np.count_nonzero(found.after.pixels)
-    assert len(before) == np.count_nonzero(found.before.pixels)
-    places = product(range(drawn.width()), range(drawn.height()))
-    colors = [drawn.pixelColor(x, y).name() for x, y in places]
+    assert len(after) == np.count_nonzero(calibration.after.pixels)
+    assert len(before) == np.count_nonzero(calibration.before.pixels)
+    pixels = product(range(drawn.width()), range(drawn.height()))
+    colors = [drawn.pixelColor(x, y).name() for x, y in pixels]
     assert colors.count(ACCENT_COLOR) > 8 * len(after)  # dots are filled
     plot.show_calibration(None)
     drawn = plot.grab().toImage()
-    places = product(range(drawn.width()), range(drawn.height()))
-    bare = [drawn.pixelColor(x, y).name() for x, y in places]
-    assert bare.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
+    pixels = product(range(drawn.width()), range(drawn.height()))
+    colors_without = [drawn.pixelColor(x, y).name() for x, y in pixels]
+    assert colors_without.count(ACCENT_COLOR) < colors.count(ACCENT_COLOR)
 
 
-# -- whether further strokes help
+# -- whether more strokes help
 
 
-def returned(job):
+def result_of(job):
     while True:
         try:
             next(job)
-        except StopIteration as ended:
-            return ended.value
+        except StopIteration as end:
+            return end.value
 
 
 def shown_hint(panel):
@@ -278,13 +286,15 @@ def shown_hint(panel):
     return panel.teach.panel.versions.hint
 
 
-def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
-    panel = painted
+def test_the_version_list_shows_whether_more_strokes_help(
+    panel_with_annotation, qtbot, monkeypatch
+):
+    panel = panel_with_annotation
     panel._tabs.setCurrentWidget(panel.teach.panel)
     assert shown_hint(panel) == ""
-    paint(panel, qtbot, 2)
+    draw_strokes(panel, qtbot, 2)
     assert "cannot be judged yet" in shown_hint(panel)
-    paint(panel, qtbot)
+    draw_strokes(panel, qtbot)
     train(panel, qtbot)
     first = panel.session.versions.current
     assert f"Dice {first.score.dice:.2f} on {first.held_out:,}" in shown_hint(panel)
@@ -296,14 +306,14 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
         InferenceSettings(device="cpu"),
         threading.Event(),
     )
-    assert first.uncertainty == pytest.approx(returned(job).mean_entropy, abs=1e-3)
+    assert first.uncertainty == pytest.approx(result_of(job).mean_entropy, abs=1e-3)
     scores = panel.teach.panel.versions._rows
     assert f"mean uncertainty there {first.uncertainty:.2f}" in scores.item(0, 3).toolTip()
 
     panel.teach.annotating.paint(1)
     for y, x in ((75, 40), (52, 88)):
         annotation(panel).paint((y, x), 1)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     train(panel, qtbot)
     second = panel.session.versions.current
     assert f"{first.score.dice:.2f} → {second.score.dice:.2f}" in shown_hint(panel)
@@ -312,14 +322,16 @@ def test_versions_say_whether_strokes_help(painted, qtbot, monkeypatch):
         in shown_hint(panel)
     )
     panel.teach.training.go_to(first)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert shown_hint(panel).startswith("Dice ")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
-def test_no_training_is_lost_because_doubt_cannot_be_told(painted, qtbot, monkeypatch, error):
-    panel = painted
-    paint(panel, qtbot)
+def test_an_error_in_the_uncertainty_does_not_lose_the_training(
+    panel_with_annotation, qtbot, monkeypatch, error
+):
+    panel = panel_with_annotation
+    draw_strokes(panel, qtbot)
 
     def forward_intermediates(*_):
         raise type(error)(*error.args)

@@ -1,4 +1,4 @@
-"""The loop: annotate, train, correct, go back; and what may go wrong meanwhile."""
+"""The Teach tab: annotate, train, correct, return to a version; and errors during training."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 from driving import (
-    GROUND,
-    OBJECTS,
-    PATIENCE_MS,
+    BACKGROUND,
+    OBJECT_STARTS,
+    TIMEOUT_MS,
     annotation,
+    choose_quick_training,
+    draw_stroke,
+    draw_strokes,
     networks,
     prediction,
     press,
-    quick,
-    settle,
-    stroke,
-    strokes,
     train,
+    wait_until_idle,
 )
 from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
@@ -33,24 +33,24 @@ from napari_emcad.training.trainer import Trainer
 
 @pytest.fixture
 def teach(panel, qtbot):
-    """Return the panel with its Teach tab open, tiny steps, and one annotation."""
+    """Return the panel with its Teach tab open, a quick training, and one annotation."""
     panel._tabs.setCurrentWidget(panel.teach.panel)
-    settle(panel, qtbot)
-    quick(panel, steps=2)
+    wait_until_idle(panel, qtbot)
+    choose_quick_training(panel, steps=2)
     press(qtbot, panel.teach.panel._new)
     return panel
 
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Return an event; until it is set, no step is taken."""
-    opened, learn = threading.Event(), Trainer.step
+    """Return an event; training steps wait until it is set."""
+    opened, step = threading.Event(), Trainer.step
     begun = threading.Event()
 
     def waiting(self, *args, **kwargs):
         begun.set()
         assert opened.wait(60)
-        return learn(self, *args, **kwargs)
+        return step(self, *args, **kwargs)
 
     monkeypatch.setattr(Trainer, "step", waiting)
     opened.begun = begun
@@ -58,9 +58,9 @@ def gate(monkeypatch):
     opened.set()
 
 
-def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_path):
+def test_strokes_train_a_version_that_segment_uses(teach, qtbot, tmp_path):
     before = teach.session.checkpoint
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     opened, trained = teach.session.versions
     assert (opened.how, trained.how) == ("opened", "trained")
@@ -69,19 +69,19 @@ def test_strokes_train_a_version_that_segment_uses_at_once(teach, qtbot, tmp_pat
     assert "Trained" in teach.job_bar.message
     assert prediction(teach) is not None
     press(qtbot, teach.segment.panel._run)
-    settle(teach, qtbot)
-    result = next(each for each in teach.viewer.layers if each.name.endswith("segmentation"))
+    wait_until_idle(teach, qtbot)
+    result = next(layer for layer in teach.viewer.layers if layer.name.endswith("segmentation"))
     expected = napari_emcad.segment(teach.viewer.layers["nuclei"].data, trained.checkpoint)
     assert np.array_equal(result.data, expected.labels)
     teach.model.controller.save_version(trained, tmp_path / "mine.safetensors")
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     saved = read_checkpoint(tmp_path / "mine.safetensors")
     assert saved.parent == before.origin.sha256
     assert saved.history[-1]["event"] == "trained on 1 slice"
 
 
-def test_the_table_counts_what_was_painted(teach, qtbot):
-    strokes(teach, qtbot, 2)
+def test_the_table_counts_annotated_pixels(teach, qtbot):
+    draw_strokes(teach, qtbot, 2)
     record = teach.session.project.record
     labels = annotation(teach).data
     assert record.pixel_counts == {0: int((labels == 255).sum()), 1: int((labels == 1).sum())}
@@ -90,7 +90,7 @@ def test_the_table_counts_what_was_painted(teach, qtbot):
     assert rows.item(1, 2).text() == f"{record.pixel_counts[1]:,}"
 
 
-def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
+def test_a_click_on_a_class_selects_layer_label_and_brush(teach, qtbot):
     labels = annotation(teach)
     teach.viewer.layers.selection.active = teach.viewer.layers["nuclei"]
     labels.visible, labels.mode = False, "pan_zoom"
@@ -105,35 +105,35 @@ def test_class_buttons_pick_layer_class_and_brush(teach, qtbot):
     assert rows.currentRow() == 0
 
 
-def test_the_button_says_what_is_missing(panel, qtbot):
-    said = panel.teach.panel._reason
+def test_the_reason_names_what_training_needs(panel, qtbot):
+    reason = panel.teach.panel._reason
     panel.teach.view.show()
-    assert "annotation layer" in said.text()
+    assert "annotation layer" in reason.text()
     assert not panel.teach.panel._train.isEnabled()
     press(qtbot, panel.teach.panel._new)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
-    assert "strokes" in said.text()
-    stroke(panel, 1, OBJECTS[0])
-    settle(panel, qtbot)
+    assert "strokes" in reason.text()
+    draw_stroke(panel, 1, OBJECT_STARTS[0])
+    wait_until_idle(panel, qtbot)
     panel.teach.view.show()
     assert panel.teach.panel._train.isEnabled()
     assert "second class" in panel.teach.panel._score.text()
 
 
-def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
-    strokes(teach, qtbot)
+def test_cancel_adds_no_version_and_stop_keeps_the_best_epoch(teach, qtbot, gate):
+    draw_strokes(teach, qtbot)
     teach.teach.panel.form._steps.setValue(500)
     before = teach.session.checkpoint
     for button, versions in ((teach.job_bar._cancel, 1), (teach.job_bar._stop, 2)):
         gate.clear()
         gate.begun.clear()
-        qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=PATIENCE_MS)
+        qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=TIMEOUT_MS)
         press(qtbot, teach.teach.panel._train)
-        qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+        qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
         press(qtbot, button)
         gate.set()
-        settle(teach, qtbot)
+        wait_until_idle(teach, qtbot)
         assert len(teach.session.versions) == versions
     assert teach.session.versions.current.how == "trained"
     assert next(iter(teach.session.versions)).checkpoint is before
@@ -142,15 +142,15 @@ def test_cancel_changes_nothing_and_stop_keeps_the_best(teach, qtbot, gate):
 @pytest.mark.parametrize(
     "error", [RuntimeError("shapes"), torch.OutOfMemoryError("CUDA out of memory."), MemoryError()]
 )
-def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, error):
+def test_an_error_in_the_training_loop_enables_the_buttons_again(teach, qtbot, monkeypatch, error):
     """H1, H20."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     with monkeypatch.context() as broken:
 
-        def learn(*_, **__):
-            raise type(error)(*error.args)  # one that is kept holds the network
+        def step(*_, **__):
+            raise type(error)(*error.args)  # a stored error would keep the network alive
 
-        broken.setattr(Trainer, "step", learn)
+        broken.setattr(Trainer, "step", step)
         train(teach, qtbot)
         assert teach.job_bar.message
         assert len(teach.session.versions) == 1
@@ -160,16 +160,16 @@ def test_an_error_in_the_loop_gives_the_buttons_back(teach, qtbot, monkeypatch, 
     assert len(teach.session.versions) == 2
 
 
-def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, monkeypatch):
+def test_training_runs_in_another_thread_and_the_window_stays_responsive(teach, qtbot, monkeypatch):
     """H2, H3, H4."""
-    strokes(teach, qtbot)
-    threads, learn = set(), Trainer.step
+    draw_strokes(teach, qtbot)
+    threads, step = set(), Trainer.step
 
-    def noted(self, *args, **kwargs):
+    def recording(self, *args, **kwargs):
         threads.add(threading.current_thread())
-        return learn(self, *args, **kwargs)
+        return step(self, *args, **kwargs)
 
-    monkeypatch.setattr(Trainer, "step", noted)
+    monkeypatch.setattr(Trainer, "step", recording)
     ticks = []
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
@@ -181,10 +181,10 @@ def test_it_trains_in_another_thread_and_the_window_stays_alive(teach, qtbot, mo
 
 
 @pytest.mark.slow
-def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
+def test_ten_trainings_leave_no_network_in_memory(teach, qtbot):
     """H15, H16."""
     before = networks()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     teach.teach.panel.form._steps.setValue(1)
     for _ in range(10):
         train(teach, qtbot)
@@ -193,11 +193,11 @@ def test_networks_go_after_each_of_ten_trainings(teach, qtbot):
 
 
 @pytest.mark.parametrize("which", ["image", "annotation", "prediction"])
-def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
+def test_a_layer_may_be_removed_during_training(teach, qtbot, gate, which):
     """H7."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     layers = {
         "image": teach.viewer.layers["nuclei"],
         "annotation": annotation(teach),
@@ -205,31 +205,31 @@ def test_a_layer_may_go_while_it_trains(teach, qtbot, gate, which):
     }
     teach.viewer.layers.remove(layers[which])
     gate.set()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert len(teach.session.versions) == 2
     teach.teach.view.show()
     assert (teach.teach.annotating.pair is None) == (which != "prediction")
 
 
-def test_a_renamed_and_hidden_image_trains_on(teach, qtbot, gate):
+def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, gate):
     """H7."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     image = teach.viewer.layers["nuclei"]
     image.name, image.visible = "renamed", False
     teach.viewer.layers.move(0, len(teach.viewer.layers) - 1)
     gate.set()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert len(teach.session.versions) == 2
     assert next(iter(teach.session.project.entries.values())).name == "renamed"
 
 
-def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
-    """H5, H26: the job ends after its step and nothing of it stays."""
-    strokes(teach, qtbot)
+def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
+    """H5, H26: the job ends after its current step and adds no version."""
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     session, thread = teach.session, teach.runner._job.thread
     teach.viewer.window.remove_dock_widget(teach.parent())
     gate.set()
@@ -238,18 +238,20 @@ def test_closing_the_dock_ends_a_training(teach, qtbot, gate):
     assert len(session.versions) == 1
 
 
-def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_viewer, nuclei):
-    """H5, H23: what was closed on purpose is not offered as if it were lost."""
+def test_closing_one_of_two_windows_closes_its_autosave_folder(
+    dock, qtbot, make_napari_viewer, nuclei
+):
+    """H5, H23: work of a window closed by the user is not offered for recovery."""
     make_napari_viewer()
     viewer = make_napari_viewer(show=True)
     viewer.add_image(nuclei, name="nuclei")
     panel = dock(viewer)
     panel._tabs.setCurrentWidget(panel.teach.panel)
     press(qtbot, panel.teach.panel._new)
-    stroke(panel, 1, OBJECTS[0])
-    settle(panel, qtbot)
+    draw_stroke(panel, 1, OBJECT_STARTS[0])
+    wait_until_idle(panel, qtbot)
     panel.autosave.save()
-    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
     folder = panel.autosave._folder.folder
     panel.session.begin("Training something")
     viewer.close()
@@ -257,9 +259,9 @@ def test_closing_one_of_two_windows_closes_its_sitting(dock, qtbot, make_napari_
     assert panel.session.running is None
 
 
-def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
+def test_a_reopened_panel_finds_its_annotations(teach, qtbot, dock):
     viewer = teach.viewer
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     viewer.window.remove_dock_widget(teach.parent())
     again = dock(viewer)
     assert len(again.annotations.pairs) == 1
@@ -268,115 +270,115 @@ def test_a_panel_that_is_opened_again_knows_its_pairs(teach, qtbot, dock):
     assert again.teach.annotating.pair.labels is stroke_layer
 
 
-def test_live_learns_each_stroke_and_keeps_its_tutor(teach, qtbot):
+def test_live_mode_learns_new_strokes_and_keeps_its_trainer(teach, qtbot):
     before = networks()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
-    tutor = teach.teach.training._live_trainer
-    assert tutor is not None
+    wait_until_idle(teach, qtbot)
+    live_trainer = teach.teach.training._live_trainer
+    assert live_trainer is not None
     versions = len(teach.session.versions)
-    stroke(teach, 1, OBJECTS[1])
-    qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=PATIENCE_MS)
-    settle(teach, qtbot)
-    assert teach.teach.training._live_trainer is tutor
-    del tutor
+    draw_stroke(teach, 1, OBJECT_STARTS[1])
+    qtbot.waitUntil(lambda: len(teach.session.versions) > versions, timeout=TIMEOUT_MS)
+    wait_until_idle(teach, qtbot)
+    assert teach.teach.training._live_trainer is live_trainer
+    del live_trainer
     assert teach.session.versions.current.how == "live"
     assert teach.session.versions.current.strokes == 3
     teach.teach.view.show()
     assert teach.teach.panel._live.text() == "Live: waits for strokes"
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert networks() <= before
 
 
-def test_train_waits_for_an_update_that_runs(teach, qtbot, gate):
+def test_train_waits_for_a_running_update(teach, qtbot, gate):
     gate.set()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     gate.clear()
     gate.begun.clear()
     press(qtbot, teach.teach.panel._update)
-    qtbot.waitUntil(gate.begun.is_set, timeout=PATIENCE_MS)
+    qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
     teach.teach.view.show()
     press(qtbot, teach.teach.panel._train)
-    qtbot.waitUntil(lambda: not teach.teach.training.queue._scanner.scanning, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not teach.teach.training.queue._scanner.scanning, timeout=TIMEOUT_MS)
     assert teach.teach.training.updating
     gate.set()
-    settle(teach, qtbot)
-    assert [each.how for each in teach.session.versions] == ["opened", "live", "trained"]
+    wait_until_idle(teach, qtbot)
+    assert [version.how for version in teach.session.versions] == ["opened", "live", "trained"]
 
 
 def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._live)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     count = len(teach.session.versions)
     ticket = teach.session.begin("Segmenting something")
-    stroke(teach, 1, OBJECTS[1])
-    settle(teach, qtbot)
+    draw_stroke(teach, 1, OBJECT_STARTS[1])
+    wait_until_idle(teach, qtbot)
     assert teach.teach.training.pending
     teach.session.end(ticket)
-    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=PATIENCE_MS)
-    settle(teach, qtbot)
+    qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=TIMEOUT_MS)
+    wait_until_idle(teach, qtbot)
 
 
-def test_another_model_takes_the_tutor_away(teach, qtbot):
-    """H8: an update never goes on from a model that is not open any more."""
-    strokes(teach, qtbot)
+def test_opening_another_model_replaces_the_live_trainer(teach, qtbot):
+    """H8: a live update starts from the open model."""
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._update)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     first = next(iter(teach.session.versions))
     teach.teach.training.go_to(first)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.session.checkpoint is first.checkpoint
     press(qtbot, teach.teach.panel._update)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.session.checkpoint.parent == first.checkpoint.origin.sha256
     assert len(teach.session.checkpoint.history) == len(first.checkpoint.history) + 1
 
 
 def test_an_added_class_gets_a_head_and_the_others_keep_theirs(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
     assert annotation(teach).selected_label == 2
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    draw_stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     train(teach, qtbot)
-    assert [each.name for each in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
+    assert [label.name for label in teach.session.checkpoint.classes] == ["nucleus", "class 2"]
     assert teach.session.checkpoint.config.num_classes == 3
     colors = prediction(teach).colormap.color_dict
     assert 2 in colors
 
 
 def test_a_renamed_class_keeps_its_head(teach, qtbot):
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     before = teach.session.checkpoint
     teach.teach.classes.rename(1, "cell")
     start = teach.teach.training._task()[0].checkpoint
-    assert [each.name for each in start.classes] == ["cell"]
+    assert [label.name for label in start.classes] == ["cell"]
     for name in before.tensors:
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
 
 
-def test_a_removed_class_leaves_its_paint(teach, qtbot):
-    strokes(teach, qtbot)
+def test_removing_a_class_changes_no_label(teach, qtbot):
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    draw_stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     before = annotation(teach).data.copy()
     teach.teach.panel.classes.show_current(2)
     press(qtbot, teach.teach.panel.classes._remove)
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert np.array_equal(annotation(teach).data, before)
     assert set(teach.session.project.record.pixel_counts) == {0, 1}
 
 
-def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
-    """H12: nobody paints, or copies, what counts no more."""
-    strokes(teach, qtbot)
+def test_a_removed_class_is_neither_painted_nor_copied(teach, qtbot):
+    """H12: a removed class is not painted and not copied from the prediction."""
+    draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    draw_stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     train(teach, qtbot)
     prediction(teach).data[:48], prediction(teach).data[48:] = 1, 2
     teach.teach.classes.remove(2)
@@ -389,30 +391,30 @@ def test_a_removed_class_leaves_brush_and_prediction(teach, qtbot):
     assert set(labels.data[copied]) == {1}
 
 
-def test_a_prediction_cannot_be_painted_on_and_can_be_corrected(teach, qtbot):
+def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
     """H10, H12."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
-    found = prediction(teach)
-    assert not found.editable
+    layer = prediction(teach)
+    assert not layer.editable
     assert teach.viewer.layers.selection.active is annotation(teach)
-    before, said = annotation(teach).data.copy(), found.data.copy()
+    before, predicted = annotation(teach).data.copy(), layer.data.copy()
     press(qtbot, teach.teach.panel._correct)
-    now = annotation(teach).data
-    assert np.array_equal(now[before > 0], before[before > 0])
-    shown = now > 0
-    wanted = np.where(said == 0, 255, said)
-    assert np.array_equal(now[shown & (before == 0)], wanted[shown & (before == 0)])
+    labels_after = annotation(teach).data
+    assert np.array_equal(labels_after[before > 0], before[before > 0])
+    copied = labels_after > 0
+    expected = np.where(predicted == 0, 255, predicted)
+    assert np.array_equal(labels_after[copied & (before == 0)], expected[copied & (before == 0)])
     annotation(teach).undo()
     assert np.array_equal(annotation(teach).data, before)
 
 
 def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
-    """A user's layer is never misread in silence."""
+    """The meaning of the user's layer is detected and shown, and its data unchanged."""
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
     panel.teach.annotating.use_layer(mask)
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "mask"
     assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
@@ -421,13 +423,13 @@ def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
     assert panel.session.project.record.held_out_counts
 
 
-def test_objects_are_one_class(panel, qtbot, nuclei):
+def test_numbered_objects_are_one_class(panel, qtbot, nuclei):
     from scipy import ndimage
 
     numbered, _ = ndimage.label(nuclei > 100)
-    mine = panel.viewer.add_labels(numbered, name="mine")
-    panel.teach.annotating.use_layer(mine)
-    settle(panel, qtbot)
+    layer = panel.viewer.add_labels(numbered, name="mine")
+    panel.teach.annotating.use_layer(layer)
+    wait_until_idle(panel, qtbot)
     (pair,) = panel.session.project.entries.values()
     assert pair.rule.meaning == "objects"
     assert panel.session.project.record.pixel_counts[1] == int((nuclei > 100).sum())
@@ -440,7 +442,7 @@ def test_a_layer_of_another_size_is_refused(panel, qtbot):
     assert not panel.session.project.entries
 
 
-def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, qtbot, nuclei):
+def test_an_annotation_of_a_removed_image_is_refused_for_another_size(teach, qtbot, nuclei):
     labels = annotation(teach)
     teach.viewer.layers.remove("nuclei")
     teach.viewer.add_image(nuclei[:50, :60], name="smaller")
@@ -449,23 +451,23 @@ def test_an_annotation_of_an_image_that_went_does_not_suit_another_size(teach, q
     assert not teach.session.project.entries
 
 
-def test_a_layer_that_is_read_only_is_learned_from_and_not_painted_on(panel, qtbot, nuclei):
+def test_a_read_only_layer_is_used_for_training_but_is_not_editable(panel, qtbot, nuclei):
     mask = (nuclei > 100).astype(np.uint8)
     mask.setflags(write=False)
-    mine = panel.viewer.add_labels(mask, name="mine")
-    panel.teach.annotating.use_layer(mine)
-    settle(panel, qtbot)
+    layer = panel.viewer.add_labels(mask, name="mine")
+    panel.teach.annotating.use_layer(layer)
+    wait_until_idle(panel, qtbot)
     assert panel.session.project.record.pixel_counts
     panel.teach.annotating.paint(1)
     assert "read-only" in panel.job_bar.message
-    assert mine.mode != "paint"
+    assert layer.mode != "paint"
     panel.teach.preview.refresh()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     panel.teach.annotating.correct()
     assert "read-only" in panel.job_bar.message
 
 
-def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, nuclei):
+def test_classes_are_painted_on_the_chosen_image_only(teach, qtbot, nuclei):
     """H12."""
     other = teach.viewer.add_image(nuclei, name="other")
     teach.context.image_input.set_layer(other)
@@ -477,22 +479,22 @@ def test_classes_are_never_painted_on_an_image_that_is_not_chosen(teach, qtbot, 
     assert teach.teach.annotating.pair.image.name == "nuclei"
 
 
-def test_a_number_that_stands_for_nothing_is_said(teach, qtbot):
+def test_a_label_without_a_class_is_reported(teach, qtbot):
     annotation(teach).data[10:14, 10:30] = 9
     annotation(teach).refresh()
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     teach.teach.view.show()
     assert "9" in teach.teach.panel._reason.text()
     assert not teach.teach.panel._train.isEnabled()
     annotation(teach).data[10:14, 10:30] = 0
     annotation(teach).refresh()
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     teach.teach.view.show()
     assert teach.teach.panel._train.isEnabled()
 
 
 @pytest.mark.parametrize("odd", ["nan", "constant", "bool"])
-def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
+def test_unusual_images_can_be_trained_on(viewer, dock, qtbot, nuclei, odd):
     """H28."""
     images = {
         "nan": np.where(nuclei > 100, np.nan, nuclei.astype(np.float32)),
@@ -505,14 +507,14 @@ def test_odd_images_are_learned_or_refused(viewer, dock, qtbot, nuclei, odd):
     form._steps.setValue(1)
     form._crop.setValue(64)
     press(qtbot, panel.teach.panel._new)
-    strokes(panel, qtbot)
+    draw_strokes(panel, qtbot)
     train(panel, qtbot)
     weights = panel.session.checkpoint.tensors.values()
-    assert all(np.isfinite(each).all() for each in weights)
+    assert all(np.isfinite(tensor).all() for tensor in weights)
     assert len(panel.session.versions) == 2
 
 
-def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
+def test_a_stack_is_trained_on_its_annotated_slices(viewer, dock, qtbot, nuclei):
     stack = np.stack([nuclei] * 4)
     turned = [[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]]
     viewer.add_image(
@@ -530,14 +532,14 @@ def test_a_stack_is_taught_where_it_is_painted(viewer, dock, qtbot, nuclei):
     assert labels.units == image.units
     assert labels.axis_labels == image.axis_labels
     for at, k in (((1, 24, 30), 1), ((3, 8, 60), 0)):
-        stroke(panel, k, at)
-        settle(panel, qtbot)
+        draw_stroke(panel, k, at)
+        wait_until_idle(panel, qtbot)
     assert {key.index for key in panel.session.project.record.patches} == {(1,), (3,)}
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
 
 
-def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbot, monkeypatch):
+def test_a_huge_image_gets_an_annotation_of_its_visible_part(viewer, dock, qtbot, monkeypatch):
     """H13."""
     for module in ("layer", "fit"):
         monkeypatch.setattr(f"napari_emcad.plugin.annotations.{module}.LARGEST", 200 * 200)
@@ -551,15 +553,17 @@ def test_a_huge_image_gets_an_annotation_of_what_is_on_screen(viewer, dock, qtbo
     panel = dock(viewer)
     viewer.add_layer(made)
     panel.teach.annotating.use_layer(made)
-    stroke(panel, 1, (5, 5))
-    settle(panel, qtbot)
-    (page,) = panel.session.project.record.patches.values()
-    rows, columns = np.nonzero(page.target == 1)
+    draw_stroke(panel, 1, (5, 5))
+    wait_until_idle(panel, qtbot)
+    (patch,) = panel.session.project.record.patches.values()
+    rows, columns = np.nonzero(patch.target == 1)
     assert rows.min() >= corner[0]
     assert columns.min() >= corner[1]
 
 
-def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, dock, qtbot, nuclei):
+def test_channels_are_chosen_again_for_another_model_and_annotations_stay(
+    viewer, dock, qtbot, nuclei
+):
     viewer.add_image(np.stack([nuclei] * 5), name="five", axis_labels=("c", "y", "x"))
     panel = dock(viewer)
     panel.teach.panel.form._steps.setValue(1)
@@ -572,11 +576,11 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
 
     choose(1)
     press(qtbot, panel.teach.panel._new)
-    strokes(panel, qtbot)
+    draw_strokes(panel, qtbot)
     before = panel.session.project.record
     panel.session.open(napari_emcad.initialize_checkpoint(num_classes=1, input_channels=1))
     panel.teach.training.train()
-    settle(panel, qtbot)
+    wait_until_idle(panel, qtbot)
     assert "Segment tab" in panel.job_bar.message
     assert panel.session.project.record is before
     choose(3)
@@ -584,7 +588,7 @@ def test_channels_are_chosen_again_for_another_model_and_paint_stays(viewer, doc
     assert panel.session.versions.current.how == "trained"
 
 
-def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuclei):
+def test_enabled_images_are_trained_on_together(viewer, dock, qtbot, nuclei):
     for name in ("one", "two"):
         viewer.add_image(nuclei, name=name)
     panel = dock(viewer)
@@ -593,7 +597,7 @@ def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuc
     for name in ("one", "two"):
         panel.context.image_input.set_layer(viewer.layers[name])
         press(qtbot, panel.teach.panel._new)
-        strokes(panel, qtbot)
+        draw_strokes(panel, qtbot)
     train(panel, qtbot)
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 2 slices"
     first = next(iter(panel.session.project.entries))
@@ -602,77 +606,79 @@ def test_several_images_train_together_and_ticks_choose(viewer, dock, qtbot, nuc
     assert panel.session.checkpoint.history[-1]["event"] == "trained on 1 slice"
 
 
-def test_what_a_crash_left_behind_is_offered_and_restored(teach, qtbot, dock, make_napari_viewer):
+def test_autosaved_work_is_offered_after_a_crash_and_restored(
+    teach, qtbot, dock, make_napari_viewer
+):
     """H23."""
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
-    painted = annotation(teach).data.copy()
+    labels_before = annotation(teach).data.copy()
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=TIMEOUT_MS)
     press(qtbot, again.recovery._restore)
-    settle(again, qtbot)
+    wait_until_idle(again, qtbot)
     (pair,) = again.annotations.pairs
-    assert np.array_equal(pair.labels.data, painted)
+    assert np.array_equal(pair.labels.data, labels_before)
     assert "chosen again" in again.job_bar.message
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.project.record.pixel_counts == teach.session.project.record.pixel_counts
     assert not again.recovery.recoveries
 
 
-def test_a_class_that_no_model_knew_yet_is_restored_once_nothing_runs(
+def test_an_added_class_is_restored_once_no_job_runs(
     teach, qtbot, dock, make_napari_viewer, nuclei
 ):
-    """H23: the model is brought back first, then the classes of what was painted."""
-    strokes(teach, qtbot)
+    """H23: the model is restored before the classes of the annotations."""
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
-    stroke(teach, 2, GROUND[2])
-    settle(teach, qtbot)
+    draw_stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     teach.autosave._folder._held.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
-    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(again.recovery.recoveries), timeout=TIMEOUT_MS)
     ticket = again.session.begin("Opening something")
     press(qtbot, again.recovery._restore)
     assert "after that" in again.job_bar.message
     assert not again.annotations.pairs
     again.session.end(ticket)
     press(qtbot, again.recovery._restore)
-    settle(again, qtbot)
+    wait_until_idle(again, qtbot)
     assert again.session.checkpoint.title == teach.session.checkpoint.title
     assert again.session.project.classes == teach.session.project.classes
     assert set(again.session.project.record.pixel_counts) == {0, 1, 2}
     assert not again.recovery.recoveries
 
 
-def test_what_could_not_be_kept_is_tried_again(teach, qtbot, monkeypatch):
-    stroke(teach, 1, OBJECTS[0])
-    settle(teach, qtbot)
-    sitting = type(teach.autosave._folder)
+def test_a_failed_autosave_is_tried_again(teach, qtbot, monkeypatch):
+    draw_stroke(teach, 1, OBJECT_STARTS[0])
+    wait_until_idle(teach, qtbot)
+    folder_type = type(teach.autosave._folder)
     with monkeypatch.context() as full:
 
         def save_annotation(*_):
             raise OSError("No space left on device")
 
-        full.setattr(sitting, "save_annotation", save_annotation)
+        full.setattr(folder_type, "save_annotation", save_annotation)
         teach.autosave.save()
-        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
         assert "No space left" in teach.job_bar.message
     teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
     assert list(teach.autosave._folder.folder.glob("paint-*"))
 
 
-def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teach, qtbot):
-    strokes(teach, qtbot)
+def test_a_version_keeps_its_base_checkpoint_with_overrides(teach, qtbot):
+    draw_strokes(teach, qtbot)
     assert teach.teach.training._task()[0].base is None
     teach.session.override(zoom=1.0)
     filled = teach.session.checkpoint
@@ -682,41 +688,41 @@ def test_a_model_knows_what_it_came_of_with_the_details_that_were_filled_in(teac
         assert teach.session.versions.current.base is filled
         assert teach.teach.training._task()[0].base.preprocessing == filled.preprocessing
     teach.teach.training.go_to(next(iter(teach.session.versions)))
-    settle(teach, qtbot)
+    wait_until_idle(teach, qtbot)
     assert teach.teach.training._task()[0].base is None
 
 
-def test_compare_shows_a_version_in_a_layer_of_its_own(teach, qtbot):
-    strokes(teach, qtbot)
+def test_compare_shows_a_version_in_its_own_layer(teach, qtbot):
+    draw_strokes(teach, qtbot)
     train(teach, qtbot)
     first = next(iter(teach.session.versions))
-    count = len([each for each in teach.viewer.layers if isinstance(each, Labels)])
+    count = len([layer for layer in teach.viewer.layers if isinstance(layer, Labels)])
     teach.teach.preview.compare(first)
-    settle(teach, qtbot)
-    found = [each for each in teach.viewer.layers if isinstance(each, Labels)]
-    assert len(found) == count + 1
-    assert any("version 1" in each.name for each in found)
+    wait_until_idle(teach, qtbot)
+    layers = [layer for layer in teach.viewer.layers if isinstance(layer, Labels)]
+    assert len(layers) == count + 1
+    assert any("version 1" in layer.name for layer in layers)
     assert teach.session.versions.current is not first
 
 
-def test_a_training_may_start_from_nothing(teach, qtbot):
-    strokes(teach, qtbot)
+def test_training_from_random_weights(teach, qtbot):
+    draw_strokes(teach, qtbot)
     form, before = teach.teach.panel.form, teach.session.checkpoint
     form._start.setCurrentIndex(form._start.findData("nothing"))
     train(teach, qtbot)
-    now = teach.session.checkpoint
-    assert now.preprocessing == before.preprocessing
-    assert now.classes == before.classes
+    after = teach.session.checkpoint
+    assert after.preprocessing == before.preprocessing
+    assert after.classes == before.classes
     assert not np.allclose(
-        now.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
+        after.tensors["heads.stage1.weight"], before.tensors["heads.stage1.weight"]
     )
 
 
-def test_an_encoder_that_cannot_be_fetched_is_one_sentence(teach, qtbot, monkeypatch):
-    """H24: offline it says what to do, and the next training works."""
+def test_an_encoder_that_cannot_be_downloaded_gives_one_message(teach, qtbot, monkeypatch):
+    """H24: offline, the message is shown and the next training works."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    strokes(teach, qtbot)
+    draw_strokes(teach, qtbot)
     form = teach.teach.panel.form
     form._start.setCurrentIndex(form._start.findData("imagenet"))
     train(teach, qtbot)

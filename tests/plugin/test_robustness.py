@@ -1,4 +1,4 @@
-"""What breaks plugins like this one, each tried on the real panel."""
+"""Robustness: errors, memory, deleted layers, closed windows and unusual images."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def click(qtbot, panel):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    return [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
 
 
 def networks():
-    """Return every network that is alive."""
+    """Return all networks in memory."""
     gc.collect()
-    return [each for each in gc.get_objects() if type(each) is PvtEmcad]
+    return [obj for obj in gc.get_objects() if type(obj) is PvtEmcad]
 
 
 def headless(image, **options):
@@ -40,12 +40,12 @@ def headless(image, **options):
 
 @pytest.fixture
 def gate(monkeypatch):
-    """Return an event; until it is set, the network does not answer."""
-    opened, answers = threading.Event(), PvtEmcad.predict
+    """Return an event; predictions wait until it is set."""
+    opened, original = threading.Event(), PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         assert opened.wait(60)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     yield opened
@@ -73,8 +73,8 @@ def stack(viewer, dock, nuclei):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeypatch, error):
-    """H1, H20: whatever is raised, the strip closes, the reason is said, the next run works."""
+def test_an_error_in_the_job_enables_the_button_again(panel, finish, qtbot, monkeypatch, error):
+    """H1, H20: after any error the progress bar is hidden, the message shown, and Run works."""
     with monkeypatch.context() as broken:
 
         def predict(*_):
@@ -93,14 +93,16 @@ def test_an_error_in_the_job_gives_the_button_back(panel, finish, qtbot, monkeyp
     assert results(panel)[0].data.any()
 
 
-def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeypatch, nuclei):
-    """H14: smaller pieces are tried, the result is whole, the user reads what was done."""
-    answers = PvtEmcad.predict
+def test_out_of_memory_is_reported_and_smaller_patches_are_used(
+    panel, finish, qtbot, monkeypatch, nuclei
+):
+    """H14: smaller patches are tried, the result is complete, and the message mentions it."""
+    original = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         if x.shape[-1] > 64:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     click(qtbot, panel)
@@ -111,12 +113,12 @@ def test_memory_that_runs_out_is_told_and_survived(panel, finish, qtbot, monkeyp
 
 def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
     """H2, H3: a network that takes its time does not hold the window up."""
-    threads, answers = [], PvtEmcad.predict
+    threads, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         threads.append(threading.current_thread())
         time.sleep(1)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     beats = []
@@ -147,17 +149,17 @@ def test_napari_is_touched_on_the_main_thread_only(panel, finish, qtbot, monkeyp
 
 def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, monkeypatch):
     """H20, H26: the button says so meanwhile, and nothing of the job stays alive."""
-    answered, answers = [], PvtEmcad.predict
+    answered, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         answered.append(len(x))
         if len(answered) == 2:
             stop_pressed.wait(30)
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     stop_pressed = threading.Event()
     monkeypatch.setattr(PvtEmcad, "predict", predict)
-    before = {id(each) for each in networks()}
+    before = {id(identity) for identity in networks()}
     click(qtbot, stack)
     qtbot.waitUntil(lambda: len(answered) == 2, timeout=60_000)
     assert stack.job_bar._strip.isVisibleTo(stack)
@@ -171,11 +173,11 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
     assert layer.data[:2].any(axis=(1, 2)).all()
     assert not layer.data[2:].any()
     assert "Stopped after 2 of 6 slices" in stack.job_bar.message
-    assert {id(each) for each in networks()} <= before
+    assert {id(identity) for identity in networks()} <= before
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
+def test_closing_during_a_job_ends_it(stack, viewer, qtbot, gate, how):
     """H5: the window does not wait for the batch, which lasts until the gate is opened."""
     click(qtbot, stack)
     thread = stack.runner._job.thread
@@ -194,8 +196,10 @@ def test_closing_mid_job_ends_it(stack, viewer, qtbot, gate, how):
     qtbot.wait(50)
 
 
-def test_source_and_result_renamed_reordered_and_hidden_mid_job(panel, finish, qtbot, gate, nuclei):
-    """H7: layers are held, not looked up by name."""
+def test_layers_may_be_renamed_reordered_and_hidden_during_the_job(
+    panel, finish, qtbot, gate, nuclei
+):
+    """H7: layers are referenced as objects, not by name."""
     source = panel.viewer.layers["nuclei"]
     click(qtbot, panel)
     (layer,) = results(panel)
@@ -208,8 +212,8 @@ def test_source_and_result_renamed_reordered_and_hidden_mid_job(panel, finish, q
     assert len(panel.viewer.layers) == 2
 
 
-def test_source_deleted_mid_job(panel, finish, qtbot, gate, nuclei):
-    """H7: the job has what it needs."""
+def test_the_image_may_be_deleted_during_the_job(panel, finish, qtbot, gate, nuclei):
+    """H7: the job keeps a reference to the image data."""
     click(qtbot, panel)
     panel.viewer.layers.remove("nuclei")
     gate.set()
@@ -217,8 +221,8 @@ def test_source_deleted_mid_job(panel, finish, qtbot, gate, nuclei):
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
 
 
-def test_result_deleted_mid_job_comes_back_when_it_is_done(panel, finish, qtbot, gate, nuclei):
-    """H7: a finished result is never delivered into nothing."""
+def test_a_result_deleted_during_the_job_is_added_again(panel, finish, qtbot, gate, nuclei):
+    """H7: a finished result is always shown."""
     click(qtbot, panel)
     panel.viewer.layers.remove(results(panel)[0])
     gate.set()
@@ -226,8 +230,8 @@ def test_result_deleted_mid_job_comes_back_when_it_is_done(panel, finish, qtbot,
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
 
 
-def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gate, nuclei):
-    """H8: another image and another model in the meantime change nothing."""
+def test_a_result_belongs_to_its_image_and_model(panel, finish, qtbot, gate, nuclei):
+    """H8: choosing another image and another model during the job changes nothing."""
     click(qtbot, panel)
     other = panel.viewer.add_image(255 - nuclei[::-1], name="other")
     panel.context.image_input.set_layer(other)
@@ -240,8 +244,8 @@ def test_a_result_belongs_to_what_it_was_computed_from(panel, finish, qtbot, gat
     np.testing.assert_array_equal(layer.data, headless(nuclei))
 
 
-def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
-    """H8: turning the slider mid-job does not move the result."""
+def test_the_result_of_a_slice_does_not_follow_the_slider(stack, finish, qtbot, gate):
+    """H8: moving the slider during the job does not move the result."""
     panel = stack
     panel.segment.panel._scope.setCurrentIndex(panel.segment.panel._scope.findData("slice"))
     panel.viewer.dims.set_current_step(0, 1)
@@ -253,19 +257,19 @@ def test_a_slice_stays_where_it_was_asked_for(stack, finish, qtbot, gate):
     assert layer.data.any(axis=(1, 2)).nonzero()[0].tolist() == [1]
 
 
-def test_late_answers_of_a_job_given_up_reach_nobody(panel):
-    """H8: only the ticket that counts is heard."""
+def test_late_events_of_an_abandoned_job_are_ignored(panel):
+    """H8: only events of the current job are accepted."""
     session = panel.session
-    heard = []
-    session.job_event.connect(lambda ticket, event: heard.append(event))
+    events = []
+    session.job_event.connect(lambda ticket, event: events.append(event))
     old = session.begin("Old job")
     session.end(old)
     assert not session.accept(old, "late")
-    assert heard == []
+    assert events == []
 
 
-def test_labels_wider_than_the_layer_widen_it(panel, finish, qtbot):
-    """H11: numpy would wrap 70,000 in uint16 in silence."""
+def test_large_labels_widen_the_data_type_of_the_layer(panel, finish, qtbot):
+    """H11: in uint16, 70,000 would overflow silently."""
     panel.segment.panel._separate.setChecked(True)
     click(qtbot, panel)
     finish(panel)
@@ -315,7 +319,7 @@ def _odd_images():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:napari|numpy")
-def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
+def test_unusual_images_give_the_result_of_the_python_function(viewer, dock, finish, qtbot):
     """H28."""
     panel = dock(viewer)
     for name, image in _odd_images().items():
@@ -325,13 +329,13 @@ def test_odd_images_work_as_they_do_headless(viewer, dock, finish, qtbot):
         click(qtbot, panel)
         finish(panel)
         assert "Segmented in" in panel.job_bar.message, (name, panel.job_bar.message)
-        found = viewer.layers[f"{name} segmentation"].data
-        np.testing.assert_array_equal(found, headless(image, axes="YX"), err_msg=name)
+        labels = viewer.layers[f"{name} segmentation"].data
+        np.testing.assert_array_equal(labels, headless(image, axes="YX"), err_msg=name)
 
 
-def test_a_thread_without_listeners_ends_quietly(qtbot):
-    """H5: a job given up says nothing more, and ends at its next step."""
-    steps, heard = [], []
+def test_an_abandoned_thread_ends_without_further_events(qtbot):
+    """H5: an abandoned job emits no more events and ends at its next step."""
+    steps, received = [], []
 
     def job(stop):
         while not stop.is_set():
@@ -340,11 +344,11 @@ def test_a_thread_without_listeners_ends_quietly(qtbot):
             time.sleep(0.01)
 
     thread = JobThread(job)
-    thread.yielded.connect(heard.append)
+    thread.yielded.connect(received.append)
     thread.start()
-    qtbot.waitUntil(lambda: len(heard) > 2)
+    qtbot.waitUntil(lambda: len(received) > 2)
     thread.abandon()
     assert thread.wait(5)
-    count = len(heard)
+    count = len(received)
     qtbot.wait(50)
-    assert len(heard) == count
+    assert len(received) == count

@@ -1,10 +1,10 @@
-"""A walk at random through the Teach tab of a real window: nothing is raised, and laws hold."""
+"""Random user actions in the Teach tab of a real window: no error, and invariants hold."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from driving import press, settle
+from driving import press, wait_until_idle
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
@@ -16,18 +16,18 @@ STEPS = 60
 SEEDS = range(3)
 
 
-class Walker:
-    """Does what a user may do, in no order."""
+class RandomUser:
+    """Performs random actions of a user."""
 
     def __init__(self, panel, qtbot, seed, images):
         self.panel, self.qtbot, self.images = panel, qtbot, images
         self.viewer, self.rng = panel.viewer, np.random.default_rng(seed)
-        self.done, self.reshaped = [], set()
+        self.actions, self.reshaped = [], set()
 
     def act(self):
         names = [name for name in dir(type(self)) if name.startswith("do_")]
         name = str(self.rng.choice(names))
-        self.done.append(name)
+        self.actions.append(name)
         getattr(self, name)()
         self.qtbot.wait(int(self.rng.choice([0, 0, 30, 250])))
 
@@ -36,23 +36,23 @@ class Walker:
         return things[int(self.rng.integers(len(things)))] if things else None
 
     def layers(self, kind):
-        return [each for each in self.viewer.layers if type(each) is kind]
+        return [layer for layer in self.viewer.layers if type(layer) is kind]
 
     @property
     def labels(self):
         pair = self.panel.teach.annotating.pair
         return None if pair is None else pair.labels
 
-    def place(self, labels, size=1):
-        """Return a position in a layer, on what the sliders show."""
+    def position(self, labels, size=1):
+        """Return a random position in the slice of a layer that the sliders show."""
         point = np.asarray(self.viewer.dims.point)[-labels.ndim :]
         shown = np.round(labels.world_to_data(point)).astype(int)
-        place = np.clip(shown, 0, np.array(labels.data.shape) - 1)
+        position = np.clip(shown, 0, np.array(labels.data.shape) - 1)
         for axis in (-2, -1):
-            place[axis] = self.rng.integers(max(labels.data.shape[axis] - size, 1))
-        return place
+            position[axis] = self.rng.integers(max(labels.data.shape[axis] - size, 1))
+        return position
 
-    # -- painting
+    # -- annotating
 
     def do_new_annotation(self):
         if len(self.panel.annotations.pairs) < 4:
@@ -64,9 +64,9 @@ class Walker:
             return
         shape = image.data.shape[: image.ndim]
         values = self.one_of([(1,), (255,), (1, 2, 255), (85, 170, 255), tuple(range(1, 30))])
-        mine = self.rng.choice([0, *values], shape).astype(np.uint8)
-        mine[..., : shape[-1] // 2] = 0
-        self.panel.teach.annotating.use_layer(self.viewer.add_labels(mine, name="mine"))
+        label_data = self.rng.choice([0, *values], shape).astype(np.uint8)
+        label_data[..., : shape[-1] // 2] = 0
+        self.panel.teach.annotating.use_layer(self.viewer.add_labels(label_data, name="mine"))
 
     def do_stroke(self):
         k = int(self.rng.integers(len(self.panel.session.project.classes) + 1))
@@ -74,15 +74,15 @@ class Walker:
         labels = self.labels
         if labels is None or labels.mode != "paint":
             return
-        place = self.place(labels, 10)
+        position = self.position(labels, 10)
         for _ in range(6):
-            self.draw(labels, place)
-            place[-1] = min(place[-1] + 2, labels.data.shape[-1] - 1)
+            self.draw(labels, position)
+            position[-1] = min(position[-1] + 2, labels.data.shape[-1] - 1)
 
-    def draw(self, labels, place):
+    def draw(self, labels, position):
         try:
-            labels.paint(place, labels.selected_label)
-        except ValueError as error:  # a texture of napari's that was made before a turn of axes
+            labels.paint(position, labels.selected_label)
+        except ValueError as error:  # napari's texture is older than the new axis order
             if str(error) != "Data is too large":
                 raise
 
@@ -91,14 +91,14 @@ class Walker:
     def do_write(self):
         labels = self.labels
         if labels is not None and labels.data.flags.writeable:
-            places = np.stack([self.place(labels) for _ in range(20)]).T
+            positions = np.stack([self.position(labels) for _ in range(20)]).T
             values = self.rng.choice([0, 1, 255], 20).astype(labels.data.dtype)
-            labels.data_setitem(tuple(places), values)
+            labels.data_setitem(tuple(positions), values)
 
     def do_fill(self):
         labels = self.labels
         if labels is not None and labels.data.flags.writeable and self.rng.random() < 0.3:
-            labels.fill(self.place(labels), int(self.one_of([0, 1, 255])))
+            labels.fill(self.position(labels), int(self.one_of([0, 1, 255])))
 
     def do_undo(self):
         if self.labels is not None and self.labels not in self.reshaped:
@@ -151,7 +151,7 @@ class Walker:
     def do_choose_an_image(self):
         self.panel.context.image_input.set_layer(self.one_of(self.layers(Image)))
 
-    # -- teaching
+    # -- training
 
     def do_train(self):
         if self.panel.teach.panel._train.isEnabled():
@@ -176,7 +176,7 @@ class Walker:
 
     def do_wait(self):
         self.panel.runner.stop()
-        settle(self.panel, self.qtbot)
+        wait_until_idle(self.panel, self.qtbot)
 
     def do_go_to_a_version(self):
         if self.panel.session.running is None:
@@ -221,7 +221,7 @@ class Walker:
     def do_replace_data(self):
         image = self.one_of(self.layers(Image))
         if image is not None and self.rng.random() < 0.5 and not image.rgb:
-            known = [each for each in self.images.values() if each.ndim <= image.ndim]
+            known = [array for array in self.images.values() if array.ndim <= image.ndim]
             image.data = self.one_of([self.images.get(image.name, image.data), *known])
 
     def do_replace_annotation(self):
@@ -229,7 +229,7 @@ class Walker:
             data = np.array(self.labels.data)
             self.labels.data = self.one_of([data, data, data[..., :20], data[0], data[None]])
             if self.labels is not None and self.labels.data.shape != data.shape:
-                self.reshaped.add(self.labels)  # napari keeps strokes of the other shape to undo
+                self.reshaped.add(self.labels)  # napari keeps undo history of the old shape
 
     def do_rename(self):
         layer = self.one_of(self.viewer.layers)
@@ -275,43 +275,43 @@ def images(nuclei):
 
 
 @pytest.fixture
-def lessons(monkeypatch):
-    """Return where pixels were learned, and tested, with each lesson so far."""
-    learned, tested, teach = {}, {}, AnnotationProject.freeze_split
+def splits(monkeypatch):
+    """Return masks, by location, of all pixels trained on and of all pixels held out so far."""
+    learned, validated, freeze_split = {}, {}, AnnotationProject.freeze_split
 
-    def noted(self):
-        record = teach(self)
-        for key, page in record.patches.items():
-            for seen, target in (
-                (learned, page.training_target()),
-                (tested, page.validation_target()),
+    def recording(self):
+        record = freeze_split(self)
+        for key, patch in record.patches.items():
+            for masks, target in (
+                (learned, patch.training_target()),
+                (validated, patch.validation_target()),
             ):
-                seen[key.location] = seen.get(key.location, False) | (target != UNLABELED)
+                masks[key.location] = masks.get(key.location, False) | (target != UNLABELED)
         return record
 
-    monkeypatch.setattr(AnnotationProject, "freeze_split", noted)
-    return learned, tested
+    monkeypatch.setattr(AnnotationProject, "freeze_split", recording)
+    return learned, validated
 
 
-def check(panel, lessons):
-    session, teacher = panel.session, panel.teach.training
+def check(panel, splits):
+    session, training = panel.session, panel.teach.training
     panel.teach.view.show()
-    free = session.running is None or session.running.preemptible
-    may = not teacher.why_not() and not panel.teach.panel.form.problem and free
+    can_start = session.running is None or session.running.preemptible
+    can_train = not training.why_not() and not panel.teach.panel.form.problem and can_start
     for button in (panel.teach.panel._train, panel.teach.panel._update):
-        assert button.isEnabled() == may
+        assert button.isEnabled() == can_train
     assert (session.running is not None) == panel.runner.running
     assert session.versions.current.checkpoint is session.checkpoint
-    assert set(session.project.entries) == {each.key for each in panel.annotations.pairs}
+    assert set(session.project.entries) == {pair.key for pair in panel.annotations.pairs}
     assert unwrap(panel.context.image_input.layer) is panel.segment.panel._followed
-    learned, tested = lessons
-    for place in learned:
-        assert not (learned[place] & tested[place]).any()
+    learned, validated = splits
+    for position in learned:
+        assert not (learned[position] & validated[position]).any()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
-    viewer, dock, qtbot, images, lessons, seed
+def test_random_actions_raise_no_error_and_keep_the_panel_consistent(
+    viewer, dock, qtbot, images, splits, seed
 ):
     for name in ("flat", "within"):
         viewer.add_image(images[name], name=name, **OPENED[name])
@@ -321,19 +321,19 @@ def test_whatever_is_done_nothing_is_raised_and_the_panel_is_right(
     form._steps.setValue(2)
     form._batch.setValue(1)
     form._crop.setValue(64)
-    walker = Walker(panel, qtbot, seed, images)
+    user = RandomUser(panel, qtbot, seed, images)
     try:
         for _ in range(STEPS):
-            walker.act()
-            check(panel, lessons)
+            user.act()
+            check(panel, splits)
         panel.teach.training.set_live(False)
         panel.runner.stop()
-        settle(panel, qtbot)
-        check(panel, lessons)
+        wait_until_idle(panel, qtbot)
+        check(panel, splits)
         assert panel.session.running is None
         viewer.layers.clear()
-        settle(panel, qtbot)
-        check(panel, lessons)
+        wait_until_idle(panel, qtbot)
+        check(panel, splits)
     except BaseException:
-        print(seed, walker.done)  # noqa: T201  (how it came about)
+        print(seed, user.actions)  # noqa: T201  (to reproduce the failure)
         raise

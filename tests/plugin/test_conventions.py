@@ -1,4 +1,4 @@
-"""What a user would take amiss, each tried on the real panel."""
+"""Conventions of a well-behaved plugin: results, messages and files on the real panel."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def run(qtbot, finish):
 
 
 def results(panel):
-    return [each for each in panel.viewer.layers if isinstance(each, Labels)]
+    return [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
 
 
-def chances(panel):
-    return [each for each in panel.viewer.layers if "probability" in each.name]
+def probability_layers(panel):
+    return [layer for layer in panel.viewer.layers if "probability" in layer.name]
 
 
 def choose_scope(panel, name):
@@ -38,7 +38,7 @@ def choose_scope(panel, name):
     scope.setCurrentIndex(scope.findData(name))
 
 
-def test_taking_a_detail_back_brings_everything_back(panel):
+def test_reverting_an_override_restores_the_checkpoint(panel):
     """Toggling the inputs must not leave other preprocessing behind."""
     before = panel.session.checkpoint
     panel.model.controller.override({"input_channels": 1})
@@ -52,40 +52,42 @@ def test_taking_a_detail_back_brings_everything_back(panel):
     assert panel.session.checkpoint is before
 
 
-def test_objects_are_counted_once_and_have_numbers_of_their_own(viewer, dock, run, nuclei):
+def test_objects_of_a_stack_are_counted_once_and_have_unique_numbers(viewer, dock, run, nuclei):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
     panel.segment.panel._separate.setChecked(True)
     choose_scope(panel, "slice")
-    said = []
+    counts = []
     for _ in range(3):
         run(panel)
-        said.append(panel.job_bar.message.split(", ")[-1])
-    assert len(set(said)) == 1
+        counts.append(panel.job_bar.message.split(", ")[-1])
+    assert len(set(counts)) == 1
     (layer,) = results(panel)
     count = len(np.unique(layer.data)) - 1
-    assert said[0] == f"{count} objects."
+    assert counts[0] == f"{count} objects."
     assert len(layer.features) == count + 1
     assert set(layer.features["index"]) == set(np.unique(layer.data))
     choose_scope(panel, "layer")
     for _ in range(2):
         run(panel)
-    per_slice = [set(np.unique(each)) - {0} for each in layer.data]
+    per_slice = [set(np.unique(plane)) - {0} for plane in layer.data]
     assert sum(map(len, per_slice)) == len(set.union(*per_slice)) == 5 * count
 
 
-def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, monkeypatch):
+def test_a_job_stopped_early_leaves_no_labels_of_the_previous_run(
+    viewer, dock, run, nuclei, monkeypatch
+):
     viewer.add_image(np.stack([nuclei] * 5), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
     panel.segment.panel._separate.setChecked(True)
     choose_scope(panel, "layer")
     panel.segment.panel._advanced._batch.setValue(1)
     run(panel)
-    answers = PvtEmcad.predict
+    original = PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
         panel.runner._job.thread.stop()
-        return answers(self, x, head, zoom)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     run(panel)
@@ -94,11 +96,11 @@ def test_a_job_stopped_early_leaves_no_old_numbers(viewer, dock, run, nuclei, mo
     assert not layer.data[1:].any()
 
 
-def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(panel, run):
+def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_unchanged(panel, run):
     keep = panel.segment.panel._advanced._probabilities
     keep.setChecked(True)
     run(panel)
-    (old,) = chances(panel)
+    (old,) = probability_layers(panel)
     values = old.data.copy()
     keep.setChecked(False)
     panel.model.controller.override({"head": "sum"})
@@ -106,10 +108,10 @@ def test_a_deleted_probability_layer_stays_deleted_and_an_old_one_is_left_alone(
     np.testing.assert_array_equal(old.data, values)
     panel.viewer.layers.remove(old)
     run(panel)
-    assert chances(panel) == []
+    assert probability_layers(panel) == []
     keep.setChecked(True)
     run(panel)
-    (new,) = chances(panel)
+    (new,) = probability_layers(panel)
     assert new is not old
 
 
@@ -123,7 +125,7 @@ def test_a_failed_first_run_leaves_no_empty_layer(panel, run, monkeypatch):
     assert len(results(panel)) == 1
 
 
-def test_a_device_that_is_missing_turns_the_button_off(panel):
+def test_a_missing_device_disables_the_button(panel):
     device = panel.segment.panel.device
     device.setCurrentIndex(device.findData("cuda"))
     device.show_choices((DeviceChoice("cuda", "CUDA", "no driver"), DeviceChoice("cpu", "CPU")))
@@ -140,16 +142,16 @@ def test_the_same_layer_is_updated_after_the_dock_was_closed_and_opened(panel, v
     assert len(results(again)) == 1
 
 
-def test_replaced_data_is_noticed(panel, nuclei):
+def test_replaced_data_updates_the_axes(panel, nuclei):
     layer = panel.viewer.layers["nuclei"]
     layer.data = np.stack([nuclei] * 7)
     axes = panel.segment.panel._axes
-    assert [each.size for each in axes._axes] == [7, *nuclei.shape]
+    assert [axis.size for axis in axes._axes] == [7, *nuclei.shape]
     assert panel.segment.panel._run.isEnabled()
     assert panel.context.image_input.options.scope == "slice"
 
 
-def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
+def test_a_result_that_exceeds_memory_is_refused_before_the_job_starts(viewer, dock):
     panel = dock(viewer)
     huge = da.zeros((200_000, 30_000, 30_000), dtype=np.uint8, chunks=(1, 30_000, 30_000))
     layer = Image(huge[:, :64, :64], name="huge", contrast_limits=(0, 1))
@@ -161,7 +163,7 @@ def test_what_cannot_fit_into_memory_is_said_before_it_starts(viewer, dock):
         napari_emcad.segment(huge, checkpoint, axes="ZYX")
 
 
-def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
+def test_a_long_layer_name_does_not_widen_the_panel(viewer, dock, run, nuclei):
     viewer.add_image(nuclei, name="20240501_experiment_mouse_03_cortex_DAPI_GFP_60x_" * 4)
     panel = dock(viewer)
     before = panel.minimumSizeHint().width()
@@ -170,7 +172,7 @@ def test_a_long_name_does_not_push_the_canvas_away(viewer, dock, run, nuclei):
     assert panel.minimumSizeHint().width() <= before
 
 
-def test_the_open_file_is_always_the_one_that_is_shown(panel, finish, tmp_path, monkeypatch):
+def test_the_combo_box_shows_the_open_file(panel, finish, tmp_path, monkeypatch):
     choice = panel.model.panel._choice
     path = tmp_path / "mine.safetensors"
     napari_emcad.write_checkpoint(panel.session.checkpoint, path)
@@ -197,12 +199,12 @@ def test_a_file_dropped_first_is_opened_instead_of_the_bundled_model(viewer, fin
     assert panel.job_bar.message == ""
 
 
-def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
-    said, answers = [], PvtEmcad.predict
+def test_an_error_message_is_shown_beside_the_progress(panel, qtbot, finish, tmp_path, monkeypatch):
+    calls, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
-        said.append(1)
-        return answers(self, x, head, zoom)
+        calls.append(1)
+        return original(self, x, head, zoom)
 
     monkeypatch.setattr(PvtEmcad, "predict", predict)
     qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
@@ -212,10 +214,10 @@ def test_a_refusal_stays_beside_the_progress(panel, qtbot, finish, tmp_path, mon
     assert not panel.model.panel._open.isEnabled()
     finish(panel)
     assert panel.model.panel._open.isEnabled()
-    assert said
+    assert calls
 
 
-def test_markup_in_a_title_is_shown_as_it_is(panel):
+def test_markup_in_a_title_is_shown_as_plain_text(panel):
     panel.session.open(panel.session.checkpoint.override(title="<b>T</b>", description="<i>d</i>"))
     assert panel._title.textFormat() == Qt.TextFormat.PlainText
     assert panel.model.panel._description.textFormat() == Qt.TextFormat.PlainText
