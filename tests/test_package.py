@@ -80,7 +80,7 @@ def test_a_star_import_brings_the_public_names():
 
 
 @pytest.mark.parametrize("name", sorted(napari_emcad._DEPRECATED))
-def test_names_of_the_release_before_still_work_with_a_warning(name):
+def test_deprecated_names_still_work_with_a_warning(name):
     successor = napari_emcad._DEPRECATED[name]
     with pytest.warns(FutureWarning, match=f"{name} is deprecated, use napari_emcad.{successor}"):
         value = getattr(napari_emcad, name)
@@ -109,7 +109,7 @@ def test_types_manifest_and_assets_are_packaged():
         assert package.joinpath(f"assets/nuclei_{kind}.png").is_file(), kind
 
 
-def test_the_distribution_has_its_entry_points():
+def test_the_distribution_declares_its_entry_points():
     points = metadata.distribution("napari-emcad").entry_points
     (manifest,) = points.select(group="napari.manifest")
     assert manifest.value == "napari_emcad:napari.yaml"

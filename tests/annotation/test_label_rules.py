@@ -53,7 +53,7 @@ def test_a_remapped_value_is_another_class_or_the_background():
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, ">u2"])
-def test_any_whole_number_type(dtype):
+def test_any_integer_type(dtype):
     labels = np.array([[0, 1], [1, 0]]).astype(dtype)
     assert target_of(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
 

@@ -90,7 +90,7 @@ def test_erased_strokes_and_removed_patches_are_forgotten():
     assert record.updated({}).patches == {}
 
 
-def test_masks_are_held_out_in_squares_of_every_class():
+def test_masks_are_held_out_in_blocks_of_every_class():
     rng = np.random.default_rng(0)
     mask = (rng.random((100, 100)) < 0.3).astype(np.int16)
     record = Record().updated({"a": mask}, masks={"a"})

@@ -184,7 +184,7 @@ def _size(checkpoint):
     return sum(tensor.nbytes for tensor in checkpoint.tensors.values())
 
 
-def test_going_back_loses_no_version(bundled):
+def test_returning_to_a_version_keeps_all_versions(bundled):
     session = Session()
     session.open(bundled)
     trained = with_class_labels(bundled, bundled.classes)

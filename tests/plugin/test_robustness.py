@@ -113,7 +113,7 @@ def test_out_of_memory_is_reported_and_smaller_patches_are_used(
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei, tile=96))
 
 
-def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
+def test_the_job_runs_in_another_thread(panel, finish, qtbot, monkeypatch):
     """H2, H3: the window handles events while the network computes, which waits for them here."""
     threads, alive, original = [], [], PvtEmcad.predict
     computing, handled = threading.Event(), threading.Event()
@@ -136,7 +136,7 @@ def test_the_job_runs_beside_the_main_thread(panel, finish, qtbot, monkeypatch):
     assert all(alive)
 
 
-def test_napari_is_touched_on_the_main_thread_only(panel, finish, qtbot, monkeypatch):
+def test_napari_is_changed_on_the_main_thread_only(panel, finish, qtbot, monkeypatch):
     """H6."""
     threads, refresh = set(), Labels.refresh
 
@@ -150,8 +150,8 @@ def test_napari_is_touched_on_the_main_thread_only(panel, finish, qtbot, monkeyp
     assert threads == {threading.main_thread()}
 
 
-def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, monkeypatch):
-    """H20, H26: the button says so meanwhile, and nothing of the job stays alive."""
+def test_stop_ends_after_the_batch_and_keeps_finished_slices(stack, finish, qtbot, monkeypatch):
+    """H20, H26: the button shows the pending stop, and the job leaves no network in memory."""
     answered, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
@@ -162,7 +162,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
 
     stop_pressed = threading.Event()
     monkeypatch.setattr(PvtEmcad, "predict", predict)
-    before = {id(identity) for identity in networks()}
+    before = {id(network) for network in networks()}
     click(qtbot, stack)
     qtbot.waitUntil(lambda: len(answered) == 2, timeout=60_000)
     assert stack.job_bar._strip.isVisibleTo(stack)
@@ -176,7 +176,7 @@ def test_stop_ends_within_a_batch_and_keeps_what_is_done(stack, finish, qtbot, m
     assert layer.data[:2].any(axis=(1, 2)).all()
     assert not layer.data[2:].any()
     assert "Stopped after 2 of 6 slices" in stack.job_bar.message
-    assert {id(identity) for identity in networks()} <= before
+    assert {id(network) for network in networks()} <= before
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])

@@ -76,7 +76,7 @@ def test_new_layer_adds_a_second_result(panel, finish, qtbot):
 
 
 def test_undo_does_not_restore_an_old_result(panel, finish, qtbot):
-    """H10: Ctrl+Z after a second run must not bring old pixels back."""
+    """H10: Ctrl+Z after a second run does not restore pixels of the first run."""
     for _ in range(2):
         click(qtbot, panel)
         finish(panel)

@@ -575,7 +575,7 @@ def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
 
 
 @pytest.mark.parametrize("values", [(1, 2, 3), (85, 170, 255)])
-def test_a_mask_of_three_classes_trains_once_there_are_three(
+def test_a_mask_of_three_classes_can_be_trained_on_once_the_classes_exist(
     viewer, quick_dock, qtbot, nuclei, values
 ):
     """Follow the messages of the panel from the remark to the prediction."""

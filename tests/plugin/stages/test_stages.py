@@ -538,7 +538,7 @@ def test_stop_keeps_the_maps_and_ends_following(stack, wait_for_maps, qtbot, gat
 
 
 @pytest.mark.parametrize("what", ["deleted", "replaced"])
-def test_maps_of_an_image_that_changed_meanwhile_are_dropped(
+def test_maps_of_an_image_changed_during_the_job_are_dropped(
     panel, wait_for_maps, qtbot, gate, nuclei, what
 ):
     """H7."""

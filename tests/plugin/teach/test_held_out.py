@@ -80,7 +80,7 @@ def entropies(panel, temperature):
     return maps_of_slices[0]["entropy"].values
 
 
-def test_a_temperature_is_fitted_shown_and_used_until_the_model_changes(
+def test_the_temperature_is_fitted_shown_and_used_until_the_model_changes(
     panel_with_annotation, qtbot
 ):
     panel = panel_with_annotation

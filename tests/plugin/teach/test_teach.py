@@ -410,7 +410,7 @@ def test_a_prediction_is_not_editable_and_is_copied_by_correct(teach, qtbot):
     assert np.array_equal(annotation(teach).data, before)
 
 
-def test_a_mask_of_0_and_255_is_a_mask(panel, qtbot, nuclei):
+def test_a_mask_of_0_and_255_has_the_meaning_mask(panel, qtbot, nuclei):
     """The meaning of the user's layer is detected and shown, and its data unchanged."""
     mask = panel.viewer.add_labels((nuclei > 100).astype(np.uint8) * 255, name="mine")
     before = mask.data.copy()
