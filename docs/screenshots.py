@@ -175,6 +175,7 @@ def stages(viewer: napari.Viewer) -> None:
     _wait_for(lambda: not panel.stages.controller._presenter._waiting)
     _wait(1)  # the maps follow to the slice of the first region
     _ready(panel)
+    _wait_for(lambda: not panel.stages.controller._presenter._waiting)
     viewer.reset_view()
     viewer.scene.camera.zoom *= 0.97
     for callback in viewer.mouse_move_callbacks:
