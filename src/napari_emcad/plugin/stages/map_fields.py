@@ -24,7 +24,8 @@ _GROUPS: dict[Group, str] = {
 }
 """Titles of the rows of check boxes; a row has the maps of one group."""
 
-_CLASS_MAPS_PER_ROW = 2
+_MAPS_PER_ROW = 2
+"""More are wider than the panel in large text or beside a long title."""
 
 
 class MapFields(QObject):
@@ -105,9 +106,8 @@ class MapFields(QObject):
         self._rows.addRow(QLabel("Stages"), row(*self._stages.values()))
         for group, title in _GROUPS.items():
             kinds = [kind for kind, spec in MAP_SPECS.items() if spec.group == group]
-            per_row = _CLASS_MAPS_PER_ROW if group == "class" else len(kinds)
-            for first in range(0, len(kinds), per_row):
-                boxes = row(*(self._kinds[kind] for kind in kinds[first : first + per_row]))
+            for first in range(0, len(kinds), _MAPS_PER_ROW):
+                boxes = row(*(self._kinds[kind] for kind in kinds[first : first + _MAPS_PER_ROW]))
                 self._rows.addRow(QLabel("" if first else title), boxes)
             if group == "class":
                 self._rows.addRow(QLabel("… of"), self._class)
