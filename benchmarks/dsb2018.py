@@ -1,12 +1,13 @@
-"""Dice on DSB2018-like folders, of a checkpoint or of a B0 trained from scratch here.
+"""Score a checkpoint, or a B0 trained here from scratch, on a folder laid out like DSB2018.
 
     python benchmarks/dsb2018.py --data DIR [--checkpoint FILE | --train OUT] [--quick] [--json]
 
-The network sees images one and a half times as large as they are. ``--start FILE`` goes on from a
-checkpoint (``nothing`` is the default); the schedule begins anew.
+Images are enlarged by a factor of 1.5 for the network. ``--start FILE`` starts the training from a
+checkpoint instead of random weights; the learning rate schedule starts from its beginning.
 
-DIR holds images/, labels/ and index.csv with columns id, split (train, val, test) and kind; without
-the file, or without splits, everything is test data of one kind. The test split is looked at once.
+DIR contains images/, labels/ and index.csv with the columns id, split (train, val, test) and kind;
+without index.csv, or without splits, all images are test data of one kind. The test split is used
+for the final scores only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,95 +29,104 @@ from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dat
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import evaluate
 from napari_emcad.pipelines.scores import METRICS
-from napari_emcad.pipelines.train import teach
+from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.events import EpochEnd, Snapshot
 from napari_emcad.training.presets import PRESETS
 
+if TYPE_CHECKING:
+    from napari_emcad.training.samples import LabeledSlice
+
 WEIGHTS = {"color": 1.5, "bright": 3.0}
-"""How much oftener the rare kinds are drawn, besides the root of an image's area."""
+"""Sampling weight of the rare kinds; it multiplies the square root of the relative image area."""
 
 ZOOM = 1.5
-"""Chosen by the validation images among 1, 1.25, 1.5 and 2, as is the head."""
+"""Enlargement of the images; selected on the val split among 1, 1.25, 1.5 and 2, like the head."""
 
 QUICK_IMAGES = 8
+"""Approximate number of test images with ``--quick``."""
 
 
 def main() -> None:
-    """Train if asked to, then score."""
+    """Train a network if ``--train`` is given, and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--train", type=Path, metavar="OUT", help="folder of the training")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="a checkpoint to go on from")
-    parser.add_argument("--without", metavar="KIND", help="a kind of images not to train on")
+    parser.add_argument("--train", type=Path, metavar="OUT", help="train a network in this folder")
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="checkpoint to start the training from"
+    )
+    parser.add_argument("--without", metavar="KIND", help="kind not to train on")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--rate", type=float, default=1e-3, help="largest learning rate (0.001)")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
-    parser.add_argument("--quick", action="store_true", help="a few images, a few steps")
-    parser.add_argument("--json", action="store_true", help="figures as one object")
-    chosen = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the training (0)")
+    parser.add_argument("--quick", action="store_true", help="use a few images and a few steps")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    options = parser.parse_args()
     try:
-        dataset_pairs(chosen.data)
+        dataset_pairs(options.data)
     except DatasetError as error:
         parser.error(f"--data: {error}")
-    index = read_index(chosen.data)
-    if chosen.train is not None:
-        checkpoint = trained(chosen, index)
-    elif chosen.checkpoint is not None:
-        checkpoint = napari_emcad.read_checkpoint(chosen.checkpoint)
+    index = read_index(options.data)
+    if options.train is not None:
+        checkpoint = train_b0(options, index)
+    elif options.checkpoint is not None:
+        checkpoint = napari_emcad.read_checkpoint(options.checkpoint)
     else:
         checkpoint = napari_emcad.bundled_checkpoint()
-    figures = scores(chosen, index, checkpoint)
-    print(json.dumps(figures) if chosen.json else table(figures))
+    figures = score_by_kind(options, index, checkpoint)
+    print(json.dumps(figures) if options.json else table(figures))
 
 
 def read_index(folder: Path) -> dict[str, dict[str, str]]:
-    """Return split and kind of each image by its stem."""
+    """Return the split and the kind of the images by file stem."""
     path = folder / "index.csv"
     if path.exists():
         with path.open() as file:
-            listed = {row["id"]: row for row in csv.DictReader(file)}
+            rows = {row["id"]: row for row in csv.DictReader(file)}
     else:
-        listed = {image.stem: {} for image, _ in dataset_pairs(folder)}
+        rows = {image.stem: {} for image, _ in dataset_pairs(folder)}
     return {
         name: {"split": row.get("split") or "test", "kind": row.get("kind") or "all kinds"}
-        for name, row in listed.items()
+        for name, row in rows.items()
     }
 
 
-def pairs_of(folder: Path, index: dict[str, dict[str, str]], split: str) -> list[tuple[Path, Path]]:
+def select_pairs(
+    folder: Path, index: dict[str, dict[str, str]], split: str
+) -> list[tuple[Path, Path]]:
     """Return the image and label files of a split."""
     pairs = dataset_pairs(folder)
     return [pair for pair in pairs if index.get(pair[0].stem, {}).get("split") == split]
 
 
-def scores(
-    chosen: argparse.Namespace,
+def score_by_kind(
+    options: argparse.Namespace,
     index: dict[str, dict[str, str]],
     checkpoint: napari_emcad.Checkpoint,
 ) -> dict[str, dict[str, float]]:
-    """Return each metric's mean over images, for all and for each kind."""
-    pairs = pairs_of(chosen.data, index, "test")
-    if chosen.quick:
+    """Return the mean metrics over the test images, for all images and by kind."""
+    pairs = select_pairs(options.data, index, "test")
+    if options.quick:
         pairs = pairs[:: max(len(pairs) // QUICK_IMAGES, 1)]
     by_kind = defaultdict(list)
     for (image, _), score in zip(pairs, evaluate(pairs, checkpoint), strict=True):
         for kind in ("all", index[image.stem]["kind"]):
             by_kind[kind].append(score)
     return {
-        kind: {"images": len(listed)} | {m: fmean(s.mean(m) for s in listed) for m in METRICS}
-        for kind, listed in by_kind.items()
+        kind: {"images": len(scores)}
+        | {metric: fmean(s.mean(metric) for s in scores) for metric in METRICS}
+        for kind, scores in by_kind.items()
     }
 
 
-def trained(
-    chosen: argparse.Namespace, index: dict[str, dict[str, str]]
+def train_b0(
+    options: argparse.Namespace, index: dict[str, dict[str, str]]
 ) -> napari_emcad.Checkpoint:
-    """Return a B0 trained on the train split alone, chosen by the val split."""
-    if chosen.start is None:
+    """Train a B0 on the train split; return the checkpoint of the epoch with the best val Dice."""
+    if options.start is None:
         start = napari_emcad.initialize_checkpoint(seed=1)
     else:
-        start = napari_emcad.read_checkpoint(chosen.start)
+        start = napari_emcad.read_checkpoint(options.start)
     start = start.override(
         intensity="percentile",
         low=0.5,
@@ -128,46 +139,46 @@ def trained(
         classes=["nucleus"],
     )
     config = PRESETS["from-scratch"].replace(
-        epochs=chosen.epochs, learning_rate=chosen.rate, seed=chosen.seed, scale=(0.4, 2.0)
+        epochs=options.epochs, learning_rate=options.rate, seed=options.seed, scale=(0.4, 2.0)
     )
-    slices, held_out = (slices_of(chosen, index, split, start) for split in ("train", "val"))
-    if chosen.quick:
+    training, held_out = (read_slices(options, index, split, start) for split in ("train", "val"))
+    if options.quick:
         config = config.replace(epochs=1, crops_per_epoch=32, crop=128, validate_every=1)
         held_out = held_out[:4]
-    run = TrainingRun(chosen.train)
+    run = TrainingRun(options.train)
     state = run.load({}) if run.has_state else None
-    job = teach(start, slices, held_out, config, threading.Event(), state=state)
+    job = train_job(start, training, held_out, config, threading.Event(), state=state)
     while True:
         try:
             event = next(job)
-        except StopIteration as ended:
-            checkpoint = ended.value.checkpoint
-            napari_emcad.write_checkpoint(checkpoint, chosen.train / "model.safetensors")
+        except StopIteration as end:
+            checkpoint = end.value.checkpoint
+            napari_emcad.write_checkpoint(checkpoint, options.train / "model.safetensors")
             return checkpoint
         if isinstance(event, Snapshot):
             run.save(event.state, {})
-            run.write_history([EpochEnd(**each) for each in event.state["epochs"]])
+            run.write_history([EpochEnd(**epoch) for epoch in event.state["epochs"]])
 
 
-def slices_of(
-    chosen: argparse.Namespace,
+def read_slices(
+    options: argparse.Namespace,
     index: dict[str, dict[str, str]],
     split: str,
     start: napari_emcad.Checkpoint,
-) -> list[object]:
-    """Return the slices of a split, rare kinds and large images weighing more."""
-    pairs = pairs_of(chosen.data, index, split)[: 24 if chosen.quick else None]
-    pairs = [pair for pair in pairs if index[pair[0].stem]["kind"] != chosen.without]
+) -> list[LabeledSlice]:
+    """Return the slices of a split; slices of rare kinds and large images have larger weights."""
+    pairs = select_pairs(options.data, index, split)[: 24 if options.quick else None]
+    pairs = [pair for pair in pairs if index[pair[0].stem]["kind"] != options.without]
     data = read_dataset(pairs, 3, start.preprocessing, 1, foreground=True)
-    kinds = [index[Path(each.name).stem]["kind"] for each in data.slices]
+    kinds = [index[Path(labeled.name).stem]["kind"] for labeled in data.slices]
     return [
-        replace(each, weight=WEIGHTS.get(kind, 1.0) * (each.target.size / 256**2) ** 0.5)
-        for each, kind in zip(data.slices, kinds, strict=True)
+        replace(labeled, weight=WEIGHTS.get(kind, 1.0) * (labeled.target.size / 256**2) ** 0.5)
+        for labeled, kind in zip(data.slices, kinds, strict=True)
     ]
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
-    """Return the figures as text."""
+    """Return the figures as a text table."""
     lines = [f"{'':<10} {'images':>7} " + " ".join(f"{name:>9}" for name in METRICS)]
     for kind, row in figures.items():
         cells = " ".join(f"{row[name]:>9.4f}" for name in METRICS)

@@ -1,9 +1,9 @@
-"""How fluid napari stays: its start, the dock's opening, the gaps of the event loop during a job.
+"""Measure the start of napari, the opening of the dock, and event loop gaps during a job.
 
     python benchmarks/fluid.py [--data DIR] [--quick] [--json]
 
-The image is the first one of DIR/images (else the sample of dark nuclei), repeated until it has
-17 megapixels. Needs a screen, or xvfb-run.
+The image is the first one of DIR/images (default: the sample of dark nuclei), repeated up to a size
+of 17 megapixels. Needs a display, or xvfb-run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import napari
     from numpy.typing import NDArray
+
+    from napari_emcad.plugin.widget import EmcadWidget
 
 STARTS = {
     "napari, plugin not used": "",
@@ -27,24 +30,24 @@ STARTS = {
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder with images/")
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, a smaller image")
-    parser.add_argument("--json", action="store_true", help="figures as one object")
-    chosen = parser.parse_args()
-    repeats = 2 if chosen.quick else 5
-    figures = {name: _start(code, repeats) for name, code in STARTS.items()}
-    figures |= _window(_slide(chosen.data, 2080 if chosen.quick else 6240))
-    if chosen.json:
+    parser.add_argument("--data", type=Path, help="folder that contains images/")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats and a smaller image")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    options = parser.parse_args()
+    repeats = 2 if options.quick else 5
+    figures = {name: _startup_seconds(code, repeats) for name, code in STARTS.items()}
+    figures |= _measure_window(_tiled_image(options.data, 2080 if options.quick else 6240))
+    if options.json:
         print(json.dumps(figures))
     else:
         for name, value in figures.items():
             print(f"{name:<48} {value:8.3f}")
 
 
-def _start(code: str, repeats: int) -> float:
-    """Return the median seconds until a new process has a viewer (and a dock)."""
+def _startup_seconds(code: str, repeats: int) -> float:
+    """Return the median seconds from the import of napari to an open viewer, in new processes."""
     script = (
         "import time, sys; begun = time.perf_counter(); import napari\n"
         f"viewer = napari.Viewer(show=True)\n{code}\n"
@@ -57,8 +60,8 @@ def _start(code: str, repeats: int) -> float:
     return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
-def _slide(data: Path | None, height: int) -> NDArray[Any]:
-    """Return an image repeated to a height, and a width of 2784 pixels."""
+def _tiled_image(data: Path | None, height: int) -> NDArray[Any]:
+    """Return an image, repeated to a given height and a width of 2784 pixels."""
     import numpy as np
 
     from napari_emcad.io.images.read import read_image
@@ -71,56 +74,58 @@ def _slide(data: Path | None, height: int) -> NDArray[Any]:
     return np.tile(image, (*repeats, 1) if image.ndim > 2 else repeats)[:height, :2784]
 
 
-def _window(slide: NDArray[Any]) -> dict[str, float]:
+def _measure_window(pixels: NDArray[Any]) -> dict[str, float]:
+    """Return seconds until the dock is open, gaps of the event loop, and seconds until a stop."""
     import napari
     import numpy as np
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer(show=True)
-    viewer.add_image(slide, name="slide")
+    viewer.add_image(pixels, name="slide")
     QApplication.processEvents()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     _, panel = viewer.window.add_plugin_dock_widget("napari-emcad", "EMCAD")
     QApplication.processEvents()
-    opened = time.perf_counter() - begun
+    opened = time.perf_counter() - start
     while panel.session.checkpoint is None or panel.runner.running:
         QApplication.processEvents()
-    beats: list[float] = []
-    heart = QTimer()
-    heart.timeout.connect(lambda: beats.append(time.perf_counter()))
-    heart.start(1)
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(1)
     gaps = {}
     for name in ("first job (imports torch)", "second job", "third job"):
-        beats.clear()
+        ticks.clear()
         panel.segment.controller.run()
         while panel.runner.running:
-            _rest()
-        pauses = np.diff(beats)
-        gaps[f"{name}: worst gap, s"] = float(pauses.max())
-        gaps[f"{name}: 99th percentile of gaps, s"] = float(np.percentile(pauses, 99))
-    heart.stop()
-    seconds = _end_of_job(viewer, panel)
+            _process_events()
+        intervals = np.diff(ticks)
+        gaps[f"{name}: worst gap, s"] = float(intervals.max())
+        gaps[f"{name}: 99th percentile of gaps, s"] = float(np.percentile(intervals, 99))
+    timer.stop()
+    seconds = _seconds_to_stop(viewer, panel)
     return {"dock opens, s": opened, **gaps, "stop pressed to job ended, s": seconds}
 
 
-def _rest() -> None:
-    """Handle what has come, then sleep a moment, as an event loop does."""
+def _process_events() -> None:
+    """Process pending events, then sleep for 0.5 ms so that worker threads get time."""
     from qtpy.QtWidgets import QApplication
 
     QApplication.processEvents()
     time.sleep(0.0005)
 
 
-def _end_of_job(viewer: object, panel: object) -> float:
+def _seconds_to_stop(viewer: napari.Viewer, panel: EmcadWidget) -> float:
+    """Return the seconds from stopping a job, after two steps of its progress, to its end."""
     panel.segment.controller.run()
     while panel.job_bar._progress.value() < 2:
-        _rest()
-    begun = time.perf_counter()
+        _process_events()
+    start = time.perf_counter()
     panel.runner.stop()
     while panel.runner.running:
-        _rest()
-    seconds = time.perf_counter() - begun
+        _process_events()
+    seconds = time.perf_counter() - start
     viewer.close()
     return seconds
 

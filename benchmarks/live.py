@@ -1,10 +1,10 @@
-"""Live mode: seconds from a stroke to the refreshed prediction, and gaps of the event loop.
+"""Measure Live mode: seconds from a stroke to its updated prediction, and event loop gaps.
 
     python benchmarks/live.py [--data DIR] [--strokes 12] [--quick] [--json]
 
-The image is the first one of DIR/images (else the sample of dark nuclei), cut to 512 × 512. Strokes
-of both classes take turns; each is painted with the mouse on the canvas of the real window. Needs a
-screen, or xvfb-run.
+The image is the first one of DIR/images (default: the sample of dark nuclei), cropped to 512 × 512.
+Strokes of the two classes alternate; they are drawn by mouse events on the canvas of a window.
+Needs a display, or xvfb-run.
 """
 
 from __future__ import annotations
@@ -34,30 +34,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE, LENGTH = 512, 24
-PATIENCE_S = 120
+"""Height and width of the image, and length of a stroke, in pixels."""
+
+TIMEOUT_S = 120
 NONE, LEFT = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder with images/")
+    parser.add_argument("--data", type=Path, help="folder that contains images/")
     parser.add_argument("--strokes", type=int, default=12)
-    parser.add_argument("--quick", action="store_true", help="three strokes")
-    parser.add_argument("--json", action="store_true", help="figures as one object")
-    chosen = parser.parse_args()
-    with TemporaryDirectory() as nowhere:
-        controller.recovery_root = lambda: Path(nowhere)
-        figures = measured(image(chosen.data), 3 if chosen.quick else chosen.strokes)
-    if chosen.json:
+    parser.add_argument("--quick", action="store_true", help="draw three strokes only")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        controller.recovery_root = lambda: Path(folder)
+        figures = measure(load_image(options.data), 3 if options.quick else options.strokes)
+    if options.json:
         print(json.dumps(figures))
     else:
         for name, value in figures.items():
             print(f"{name:<48} {value:8.3f}")
 
 
-def image(data: Path | None) -> NDArray[Any]:
-    """Return 512 × 512 pixels, repeated where the image is smaller."""
+def load_image(data: Path | None) -> NDArray[Any]:
+    """Return an image of 512 × 512 pixels; smaller images are repeated."""
     from napari_emcad.io.images.read import read_image
     from napari_emcad.plugin.contributions import sample_dark
 
@@ -69,8 +71,8 @@ def image(data: Path | None) -> NDArray[Any]:
     return np.tile(pixels, repeats)[:SIDE, :SIDE]
 
 
-def measured(pixels: NDArray[Any], strokes: int) -> dict[str, float]:
-    """Return the figures of one window."""
+def measure(pixels: NDArray[Any], strokes: int) -> dict[str, float]:
+    """Open a window, draw the strokes, and return the figures."""
     viewer = napari.Viewer(show=True)
     viewer.add_image(pixels, name="image", rgb=pixels.ndim == 3)
     panel = show_panel(viewer)
@@ -94,74 +96,80 @@ def measured(pixels: NDArray[Any], strokes: int) -> dict[str, float]:
 
 
 def one_stroke(viewer: napari.Viewer, panel: EmcadWidget, number: int) -> float:
-    """Paint a stroke and return how long its prediction takes."""
+    """Draw a stroke and return the seconds until the prediction includes it."""
     paint(viewer, panel, number % 2, number)
-    begun = time.perf_counter()
-    painted = int(np.count_nonzero(panel.teach.annotating.pair.labels.data))
+    start = time.perf_counter()
+    pixel_count = int(np.count_nonzero(panel.teach.annotating.pair.labels.data))
 
-    def learned() -> bool:
-        known = sum(panel.session.project.record.pixel_counts.values()) == painted
-        return known and not panel.teach.training.pending and not panel.runner.running
+    def is_learned() -> bool:
+        recorded = sum(panel.session.project.record.pixel_counts.values()) == pixel_count
+        return recorded and not panel.teach.training.pending and not panel.runner.running
 
-    wait(learned)
-    return time.perf_counter() - begun
+    wait(is_learned)
+    return time.perf_counter() - start
 
 
 def paint(viewer: napari.Viewer, panel: EmcadWidget, k: int, number: int) -> None:
-    """Draw a stroke with the mouse, along a row of its own."""
+    """Draw a stroke of class k by mouse events, at a position that depends on its number."""
     panel.teach.annotating.paint(k)
     row = 60 + 28 * number % (SIDE - 120)
     column = 90 + 61 * number % (SIDE - 220)
     canvas = viewer.window._qt_viewer.canvas
-    native, seen = canvas.native, panel.session.project.record
-    places = [spot(canvas, row, column + step) for step in range(LENGTH)]
-    send(native, QEvent.Type.MouseMove, places[0], NONE, NONE)
-    send(native, QEvent.Type.MouseButtonPress, places[0], LEFT, LEFT)
-    for place in places[1:]:
-        send(native, QEvent.Type.MouseMove, place, NONE, LEFT)
+    native, previous = canvas.native, panel.session.project.record
+    positions = [canvas_position(canvas, row, column + step) for step in range(LENGTH)]
+    send(native, QEvent.Type.MouseMove, positions[0], NONE, NONE)
+    send(native, QEvent.Type.MouseButtonPress, positions[0], LEFT, LEFT)
+    for position in positions[1:]:
+        send(native, QEvent.Type.MouseMove, position, NONE, LEFT)
         QApplication.processEvents()
-    send(native, QEvent.Type.MouseButtonRelease, places[-1], LEFT, NONE)
+    send(native, QEvent.Type.MouseButtonRelease, positions[-1], LEFT, NONE)
     if panel.teach.training.live_state is LiveState.OFF:
-        wait(lambda: panel.session.project.record is not seen)
+        wait(lambda: panel.session.project.record is not previous)
 
 
-def spot(canvas: Any, row: float, column: float) -> QPoint:
-    """Return where a pixel of the image is on the canvas."""
+def canvas_position(canvas: Any, row: float, column: float) -> QPoint:
+    """Return the position of an image pixel on the canvas."""
     x, y, _, w = canvas.view.scene.transform.map([column, row, 0, 1])
     return QPoint(round(x / w), round(y / w))
 
 
-def send(native: Any, kind: QEvent.Type, place: QPoint, button: Any, buttons: Any) -> None:
+def send(native: Any, kind: QEvent.Type, position: QPoint, button: Any, buttons: Any) -> None:
     """Send a mouse event."""
-    everywhere = QPointF(native.mapToGlobal(place))
+    global_position = QPointF(native.mapToGlobal(position))
     keys = Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(
-        native, QMouseEvent(kind, QPointF(place), everywhere, button, buttons, keys)
+        native, QMouseEvent(kind, QPointF(position), global_position, button, buttons, keys)
     )
 
 
 class Gaps:
-    """Times between two turns of the event loop, in seconds."""
+    """Record the times between two ticks of a timer in the event loop, in seconds.
+
+    Attributes
+    ----------
+    all
+        Times so far.
+    """
 
     def __init__(self) -> None:
         self.all: list[float] = []
         self._last = time.perf_counter()
         self._timer = QTimer()
-        self._timer.timeout.connect(self._turn)
+        self._timer.timeout.connect(self._tick)
         self._timer.start(2)
 
-    def _turn(self) -> None:
+    def _tick(self) -> None:
         now = time.perf_counter()
         self.all.append(now - self._last)
         self._last = now
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    """Let the window live until something has happened."""
-    end = time.monotonic() + PATIENCE_S
+    """Process events until a condition is true."""
+    end = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("the program did not get there")
+            raise TimeoutError(f"not done within {TIMEOUT_S} s")
         QApplication.processEvents()
         time.sleep(0.001)
 

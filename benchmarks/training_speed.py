@@ -1,13 +1,14 @@
-"""Step time and peak memory of training, beside a plain float32 loop of the same network.
+"""Compare step time and peak memory of training with a plain float32 loop of the same network.
 
     python benchmarks/training_speed.py [--data DIR] [--encoders NAME …] [--quick] [--json]
 
-Crops of 256², eight at once, two threads; loss and supervision are those of ``from-scratch``. The
-plain loop is what one writes first: the same network out of torch's own modules, float32, the usual
-memory order, every head enlarged and compared with torch's own loss, AdamW. Both are given the same
-crops, which are drawn beforehand; ours keeps its running mean of the weights and clips besides.
-Each measurement is a process of its own, the two take turns, and medians are reported. DIR is a
-folder like that of `dsb2018.py`; without it the crops are noise with discs, which costs the same.
+Crops of 256 x 256 pixels, batches of eight, two threads; loss and supervision are those of
+``from-scratch``. The plain loop is a straightforward implementation: the same network made of
+torch's own modules, in float32 and the default memory format, all heads enlarged and compared by
+torch's own loss, AdamW. Both loops get the same crops, which are sampled beforehand; the package's
+loop (``ours``) also averages the weights and clips gradients. Every measurement runs in a new
+process, the two loops alternate, and medians are reported. DIR is a folder as for `dsb2018.py`;
+without it the crops are noise with discs, which costs the same.
 """
 
 from __future__ import annotations
@@ -28,52 +29,57 @@ WARM_UP = 2
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--encoders", nargs="+", default=["pvt_v2_b0", "pvt_v2_b2"])
-    parser.add_argument("--quick", action="store_true", help="a few steps, once")
-    parser.add_argument("--json", action="store_true", help="figures as one object")
-    parser.add_argument("--float32", action="store_true", help="as on processors without bfloat16")
+    parser.add_argument("--quick", action="store_true", help="one step, measured once")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    parser.add_argument(
+        "--float32",
+        action="store_true",
+        help="train without bfloat16",
+    )
     parser.add_argument("--measure", nargs=2, metavar=("LOOP", "ENCODER"), help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=8, help="timed steps of a measurement (8)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each loop (5)")
-    chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.steps, chosen.rounds = 1, 1
-    if chosen.measure:
-        print(json.dumps(measured(*chosen.measure, chosen)))
+    options = parser.parse_args()
+    if options.quick:
+        options.steps, options.rounds = 1, 1
+    if options.measure:
+        print(json.dumps(measure(*options.measure, options)))
         return
-    figures = {encoder: compared(encoder, chosen) for encoder in chosen.encoders}
-    print(json.dumps(figures) if chosen.json else table(figures))
+    figures = {encoder: compare(encoder, options) for encoder in options.encoders}
+    print(json.dumps(figures) if options.json else table(figures))
 
 
-def compared(encoder: str, chosen: argparse.Namespace) -> dict[str, float]:
-    """Return medians of both loops, and the median of the rounds' ratios."""
+def compare(encoder: str, options: argparse.Namespace) -> dict[str, float]:
+    """Return the medians of both loops, and median and range of the ratios of step times."""
     rounds = [
-        {loop: in_a_process(loop, encoder, chosen) for loop in LOOPS} for _ in range(chosen.rounds)
+        {loop: measure_in_process(loop, encoder, options) for loop in LOOPS}
+        for _ in range(options.rounds)
     ]
-    ratios = [each["plain"]["step_s"] / each["ours"]["step_s"] for each in rounds]
+    ratios = [figures["plain"]["step_s"] / figures["ours"]["step_s"] for figures in rounds]
     figures = {
-        f"{loop}_{name}": median(each[loop][name] for each in rounds)
+        f"{loop}_{name}": median(figures[loop][name] for figures in rounds)
         for loop in LOOPS
         for name in ("step_s", "peak_mib")
     }
     return figures | {"faster": median(ratios), "least": min(ratios), "most": max(ratios)}
 
 
-def in_a_process(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, float]:
-    """Return what a new process measures."""
-    command = [sys.executable, __file__, "--measure", loop, encoder, "--steps", str(chosen.steps)]
-    command += ["--data", str(chosen.data)] if chosen.data else []
-    command += ["--float32"] if chosen.float32 else []
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout)
+def measure_in_process(loop: str, encoder: str, options: argparse.Namespace) -> dict[str, float]:
+    """Return the figures of one loop, measured in a new process."""
+    command = [sys.executable, __file__, "--measure", loop, encoder, "--steps", str(options.steps)]
+    command += ["--data", str(options.data)] if options.data else []
+    command += ["--float32"] if options.float32 else []
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(process.stdout)
     return figures
 
 
-def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, float]:
-    """Return the median seconds of a step, and what it adds to the memory at its peak (MiB)."""
+def measure(loop: str, encoder: str, options: argparse.Namespace) -> dict[str, float]:
+    """Return the median seconds of a step, and the increase of peak memory by training in MiB."""
     import torch
 
     import napari_emcad
@@ -84,18 +90,18 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     config = PRESETS["from-scratch"].replace(
-        batch=BATCH, crop=CROP, mixed_precision=not chosen.float32
+        batch=BATCH, crop=CROP, mixed_precision=not options.float32
     )
     start = napari_emcad.initialize_checkpoint(encoder=encoder).override(size=None)
     network = start.network(config.drop_path)
-    batches = crops(start, config, chosen.data)
-    run = Plain(network, config) if loop == "plain" else Trainer(network, config)
-    keeping = contextlib.nullcontext() if loop == "plain" else retain_freed_memory()
+    batches = crops(start, config, options.data)
+    run = PlainLoop(network, config) if loop == "plain" else Trainer(network, config)
+    memory = contextlib.nullcontext() if loop == "plain" else retain_freed_memory()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
-    warm_up = min(WARM_UP, chosen.steps)
-    with keeping:
-        for step in range(warm_up + chosen.steps):
+    warm_up = min(WARM_UP, options.steps)
+    with memory:
+        for step in range(warm_up + options.steps):
             begun = time.perf_counter()
             run.step(batches[step % len(batches)])
             seconds.append(time.perf_counter() - begun)
@@ -103,27 +109,28 @@ def measured(loop: str, encoder: str, chosen: argparse.Namespace) -> dict[str, f
     return {"step_s": median(seconds[warm_up:]), "peak_mib": peak / 1024}
 
 
-class Plain:
-    """The loop that one writes first."""
+class PlainLoop:
+    """Straightforward training loop of torch's own modules."""
 
     def __init__(self, network, config) -> None:
         import torch
 
         from napari_emcad.model.depthwise import Depthwise
 
-        Depthwise.forward = torch.nn.Conv2d.forward  # in this process
+        Depthwise.forward = torch.nn.Conv2d.forward  # the plain convolution, in this process
         self._network = network.train()
         self._optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate)
 
     def step(self, batch) -> float:
-        """Take one step and return its loss."""
+        """Take one optimizer step and return the loss."""
         from torch.nn.functional import interpolate
 
         self._optimizer.zero_grad()
         maps = [
-            interpolate(each, (CROP, CROP), mode="bilinear") for each in self._network(batch.pixels)
+            interpolate(head, (CROP, CROP), mode="bilinear") for head in self._network(batch.pixels)
         ]
-        loss = sum(self._loss(each, batch.target[:, None].float()) for each in [*maps, sum(maps)])
+        truth = batch.target[:, None].float()
+        loss = sum(self._loss(logits, truth) for logits in [*maps, sum(maps)])
         loss.backward()
         self._optimizer.step()
         return float(loss.detach())
@@ -132,13 +139,13 @@ class Plain:
     def _loss(logits, truth):
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        chance = logits.sigmoid()
-        dice = 2 * (chance * truth).sum() / (chance.sum() + truth.sum())
+        probability = logits.sigmoid()
+        dice = 2 * (probability * truth).sum() / (probability.sum() + truth.sum())
         return binary_cross_entropy_with_logits(logits, truth) + 1 - dice
 
 
 def crops(start, config, data: Path | None) -> list:
-    """Return a few batches."""
+    """Return two batches, of a folder or of discs."""
     from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
     from napari_emcad.training.sampler import Sampler
 
@@ -151,7 +158,7 @@ def crops(start, config, data: Path | None) -> list:
 
 
 def discs(seed: int):
-    """Return noise with a disc in it, and where it is."""
+    """Return a batch of noise with a disc, and the mask of the disc."""
     import torch
 
     from napari_emcad.training.samples import Batch
@@ -160,12 +167,12 @@ def discs(seed: int):
     y, x = torch.meshgrid(torch.arange(CROP), torch.arange(CROP), indexing="ij")
     target = (((y - CROP / 2) ** 2 + (x - CROP / 2) ** 2) < (CROP / 4) ** 2).long()
     noise = torch.randn((BATCH, 3, CROP, CROP), generator=random)
-    whole = target.expand(BATCH, CROP, CROP)
-    return Batch(noise + target, whole, whole < 0)
+    target_batch = target.expand(BATCH, CROP, CROP)
+    return Batch(noise + target, target_batch, target_batch < 0)
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
-    """Return the figures as text."""
+    """Return the figures as a text table."""
     lines = [
         f"{'':<10} {'plain':>9} {'ours':>9} {'faster':>24} {'peak memory, plain and ours':>30}"
     ]

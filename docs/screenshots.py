@@ -1,10 +1,9 @@
-"""Render every picture of the documentation from the running program.
+"""Render all pictures of the documentation from the running program.
 
     python docs/screenshots.py [--only NAME …] [--data DIR]
 
-With DIR, a folder of labeled images such as `benchmarks/dsb2018.py` takes, the sheet of `evaluate`
-is drawn as well.
-Needs a screen, or ``xvfb-run -s "-screen 0 1600x1200x24"``.
+With DIR, a folder of labeled images as for `benchmarks/dsb2018.py`, the sheet of `napari-emcad
+evaluate` is drawn as well. Needs a display, or ``xvfb-run -s "-screen 0 1600x1200x24"``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (bef
 import napari
 import numpy as np
 from napari.settings import get_settings
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
@@ -32,31 +31,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_NOWHERE = TemporaryDirectory()
-"""What a sitting keeps goes here, not to the user's own recovery folder."""
+_RECOVERY_FOLDER = TemporaryDirectory()
+"""Sessions are autosaved here instead of in the user's recovery folder."""
 
-HERE = Path(__file__).parent / "images"
-PATIENCE_S = 60
-STAGES_SHOWN = "probability,sum,delta,gate,channel,decoder,encoder,entropy,disagreement"
+IMAGES = Path(__file__).parent / "images"
+
+TIMEOUT_S = 300
+"""Seconds after which a scene that does not get ready is an error."""
+
+SHEET_MAPS = "probability,sum,delta,gate,channel,decoder,encoder,entropy,disagreement"
 
 
 def main() -> None:
-    """Render the pictures that were asked for."""
+    """Render the pictures that are chosen by the options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--output", type=Path, default=HERE)
-    chosen = parser.parse_args()
-    chosen.output.mkdir(parents=True, exist_ok=True)
-    for name in chosen.only:
-        _render(SCENES[name], chosen.output / f"{name}.png")
-    stages_sheet(chosen.output / "stages_sheet.png")
-    if chosen.data is not None:
-        evaluate_sheet(chosen.data, chosen.output / "evaluate_sheet.png")
+    parser.add_argument("--output", type=Path, default=IMAGES)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name in options.only:
+        _render(SCENES[name], options.output / f"{name}.png")
+    stages_sheet(options.output / "stages_sheet.png")
+    if options.data is not None:
+        evaluate_sheet(options.data, options.output / "evaluate_sheet.png")
 
 
 def evaluate_sheet(data: Path, path: Path) -> None:
-    """The worst three of the bundled model, as `napari-emcad evaluate --sheet` draws them."""
+    """Sheet of `napari-emcad evaluate`: the three worst images of the bundled model."""
     from napari_emcad.cli import main as emcad
 
     folders = ("--images", str(data / "images"), "--labels", str(data / "labels"))
@@ -64,9 +66,7 @@ def evaluate_sheet(data: Path, path: Path) -> None:
 
 
 def stages_sheet(path: Path) -> None:
-    """What `napari-emcad stages` draws of the sample of dark nuclei, a corner of it."""
-    from tempfile import TemporaryDirectory
-
+    """Sheet of `napari-emcad stages` for a corner of the sample of dark nuclei."""
     from PIL import Image
 
     from napari_emcad.cli import main as emcad
@@ -76,13 +76,14 @@ def stages_sheet(path: Path) -> None:
     with TemporaryDirectory() as folder:
         image = Path(folder) / "nuclei.tif"
         write_array(image, np.asarray(sample_dark()[0][0])[:256, :256], "YX")
-        emcad(["stages", str(image), "--output", folder, "--maps", STAGES_SHOWN])
-        drawn = Image.open(Path(folder) / "nuclei_stages.png")
-        drawn.quantize(256, kmeans=1).save(path, optimize=True)
+        emcad(["stages", str(image), "--output", folder, "--maps", SHEET_MAPS])
+        sheet = Image.open(Path(folder) / "nuclei_stages.png")
+        sheet.quantize(256, kmeans=1).save(path, optimize=True)
 
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
-    controller.recovery_root = lambda: Path(_NOWHERE.name)
+    """Play a scene in a new viewer and save a picture of its window."""
+    controller.recovery_root = lambda: Path(_RECOVERY_FOLDER.name)
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
     window = viewer.window._qt_window
@@ -97,13 +98,13 @@ def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
 
 
 def segmented(viewer: napari.Viewer) -> None:
-    """A fluorescence image after Run."""
+    """A fluorescence image after Segment."""
     panel = _panel(viewer, "nuclei_dark")
     _run(panel)
 
 
 def segmented_light(viewer: napari.Viewer) -> None:
-    """Histology in the light theme, with single objects."""
+    """Histology with numbered objects, in the light theme."""
     get_settings().appearance.theme = "light"
     panel = _panel(viewer, "nuclei_colour")
     panel.segment.panel._separate.setChecked(True)
@@ -111,13 +112,13 @@ def segmented_light(viewer: napari.Viewer) -> None:
 
 
 def model(viewer: napari.Viewer) -> None:
-    """The Model panel."""
+    """The Model tab."""
     panel = _panel(viewer, "nuclei_dark")
     panel._tabs.setCurrentWidget(panel.model.panel)
 
 
 def model_light(viewer: napari.Viewer) -> None:
-    """The Model panel with its details unfolded, in the light theme."""
+    """The Model tab with its details unfolded, in the light theme."""
     get_settings().appearance.theme = "light"
     panel = _panel(viewer, "nuclei_dark")
     panel._tabs.setCurrentWidget(panel.model.panel)
@@ -125,7 +126,7 @@ def model_light(viewer: napari.Viewer) -> None:
 
 
 def advanced(viewer: napari.Viewer) -> None:
-    """The Segment panel with Advanced unfolded, and probabilities."""
+    """The Segment tab with Advanced unfolded, and probabilities."""
     panel = _panel(viewer, "nuclei_bright")
     _unfold(panel.segment.panel)
     panel.segment.panel._advanced._probabilities.setChecked(True)
@@ -133,17 +134,17 @@ def advanced(viewer: napari.Viewer) -> None:
 
 
 def stack(viewer: napari.Viewer) -> None:
-    """A stack with channels, whose axes are shown with their sizes."""
+    """A stack with channels; the Segment tab shows its axes with their sizes."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     flat = viewer.layers[0].data[:256, :256]
-    several = np.stack([np.stack([np.roll(flat, 9 * z, 1), flat // 3]) for z in range(6)])
+    pixels = np.stack([np.stack([np.roll(flat, 9 * z, 1), flat // 3]) for z in range(6)])
     viewer.layers.clear()
-    viewer.add_image(several, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
+    viewer.add_image(pixels, name="cells", axis_labels=("z", "c", "y", "x"), scale=(2, 1, 1, 1))
     _ready(show_panel(viewer))
 
 
 def running(viewer: napari.Viewer) -> None:
-    """A large image while it fills in, tile by tile."""
+    """A large image during its segmentation, tile by tile."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     large = np.tile(viewer.layers[0].data, (5, 4))
     viewer.layers.clear()
@@ -156,23 +157,23 @@ def running(viewer: napari.Viewer) -> None:
 
 
 def stages(viewer: napari.Viewer) -> None:
-    """The Stages panel on a stack: a map, bars, the pixel under the cursor, places to paint."""
+    """The Stages tab with a stack: a map, bars, the pixel under the cursor, suggested regions."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     flat = viewer.layers[0].data[:256, :256]
     viewer.layers.clear()
-    several = np.stack([np.roll(flat, 9 * z, 1) for z in range(6)])
-    viewer.add_image(several, name="nuclei", axis_labels=("z", "y", "x"), scale=(2, 1, 1))
+    pixels = np.stack([np.roll(flat, 9 * z, 1) for z in range(6)])
+    viewer.add_image(pixels, name="nuclei", axis_labels=("z", "y", "x"), scale=(2, 1, 1))
     panel = show_panel(viewer)
     _ready(panel)
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages.panel._follow.setChecked(True)
-    _look(panel, kinds)
-    reach = panel.stages.panel.suggest._range
-    reach.setCurrentIndex(reach.findData(True))
+    _compute_maps(panel, kinds)
+    search_range = panel.stages.panel.suggest._range
+    search_range.setCurrentIndex(search_range.findData(True))
     panel.stages.panel.suggest._suggest.click()
     _ready(panel)
-    _wait_for(lambda: not panel.stages.controller._waiting)
-    _wait(1)  # the maps follow to the slice of the first place
+    _wait_for(lambda: not panel.stages.controller._presenter._waiting)
+    _wait(1)  # the maps follow to the slice of the first region
     _ready(panel)
     viewer.reset_view()
     viewer.scene.camera.zoom *= 0.97
@@ -181,19 +182,19 @@ def stages(viewer: napari.Viewer) -> None:
 
 
 def stages_beside(viewer: napari.Viewer) -> None:
-    """What the network computed inside, a stage in each column."""
+    """Stage maps beside the image, one column per stage."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     flat = viewer.layers[0].data[:256, :256]
     viewer.layers.clear()
     viewer.add_image(flat, name="nuclei")
     panel = show_panel(viewer)
     _ready(panel)
-    _look(panel, ("probability", "gate", "decoder", "delta", "entropy", "disagreement"))
+    _compute_maps(panel, ("probability", "gate", "decoder", "delta", "entropy", "disagreement"))
     panel.stages.panel._side_by_side.click()
 
 
 def calibrated(viewer: napari.Viewer) -> None:
-    """Doubt of a model that was calibrated on squares of a mask, in the light theme."""
+    """Uncertainty of a model after calibration on a mask, in the light theme."""
     get_settings().appearance.theme = "light"
     panel = _panel(viewer, "nuclei_colour")
     red = viewer.layers[0].data[..., 0]
@@ -205,22 +206,23 @@ def calibrated(viewer: napari.Viewer) -> None:
     _wait_for(panel.stages.panel.calibration._button.isEnabled)
     panel.stages.panel.calibration._button.click()
     _ready(panel)
-    _look(panel, ("entropy", "disagreement"))
+    _compute_maps(panel, ("entropy", "disagreement"))
     for area in panel.stages.panel.findChildren(QScrollArea):
         area.ensureWidgetVisible(panel.stages.panel.calibration)
 
 
-def _look(panel: EmcadWidget, kinds: tuple[str, ...]) -> None:
+def _compute_maps(panel: EmcadWidget, kinds: tuple[str, ...]) -> None:
+    """Choose maps of all stages in the Stages tab, and wait for them."""
     panel._tabs.setCurrentWidget(panel.stages.panel)
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
     _wait(0.3)
     panel.stages.panel._show.click()
     _ready(panel)
-    _wait_for(lambda: not panel.stages.controller._waiting)
+    _wait_for(lambda: not panel.stages.controller._presenter._waiting)
 
 
 def refusal(viewer: napari.Viewer) -> None:
-    """A file that is no checkpoint."""
+    """The message about a file that is not a checkpoint."""
     panel = _panel(viewer, "nuclei_dark")
     path = Path(__file__).parent / "images" / "segmented.png"
     panel.model.controller.open_file(path)
@@ -236,7 +238,7 @@ _OBJECTS = (
     ((200, 188), (212, 196)),
     ((185, 226), (199, 224)),
 )
-_GROUND = (
+_BACKGROUND = (
     ((20, 95), (25, 118)),
     ((40, 160), (44, 185)),
     ((100, 168), (120, 172)),
@@ -246,18 +248,18 @@ _GROUND = (
 )
 
 _PALE = (((144, 160), (168, 172)), ((140, 166), (150, 175)), ((160, 158), (172, 170)))
-"""Strokes of a nucleus that the bundled model misses; the first one is held out."""
+"""Strokes in a nucleus that the bundled model misses; the first one is held out."""
 
 
 def teach(viewer: napari.Viewer) -> None:
-    """Strokes of nuclei and background, before anything is trained."""
-    panel = _taught(viewer)
+    """Strokes of nuclei and background, before the first training."""
+    panel = _annotated_panel(viewer)
     panel.teach.panel._annotation.setFocus()
 
 
 def training(viewer: napari.Viewer) -> None:
-    """A training that runs: curve, time left, prediction."""
-    panel = _taught(viewer)
+    """A running training: loss curve, time left, preview."""
+    panel = _annotated_panel(viewer)
     panel.teach.panel.form._steps.setValue(200)
     panel.teach.panel._train.click()
     _wait_for(lambda: "left" in panel.job_bar.progress)
@@ -265,23 +267,23 @@ def training(viewer: napari.Viewer) -> None:
 
 
 def versions(viewer: napari.Viewer) -> None:
-    """After two trainings and an update in Live mode, in the light theme."""
+    """The version list after two trainings and an update in Live mode, in the light theme."""
     get_settings().appearance.theme = "light"
-    panel = _taught(viewer, part=4)
-    for k, strokes in ((1, _PALE[:1]), (0, _GROUND[4:5])):
-        for each in strokes:
-            _stroke(panel, k, each)
-    for further in _PALE[1:]:
+    panel = _annotated_panel(viewer, part=4)
+    for k, strokes in ((1, _PALE[:1]), (0, _BACKGROUND[4:5])):
+        for ends in strokes:
+            _stroke(panel, k, ends)
+    for first, last in _PALE[1:]:
         _train(panel)
-        _stroke(panel, 1, further)
-        _stroke(panel, 1, (further[1], further[0][:1] + further[1][1:]))
+        _stroke(panel, 1, (first, last))
+        _stroke(panel, 1, (last, (first[0], last[1])))
     count = len(panel.session.versions)
     panel.teach.panel._live.click()
     _wait_for(lambda: len(panel.session.versions) > count)
     _ready(panel)
-    for each in panel.teach.panel.findChildren(QCollapsible):
-        if each.text() == "Versions":
-            each.expand(animate=False)
+    for section in panel.teach.panel.findChildren(QCollapsible):
+        if section.text() == "Versions":
+            section.expand(animate=False)
     _wait(0.3)
     for area in panel.teach.panel.findChildren(QScrollArea):
         area.ensureWidgetVisible(panel.teach.panel.versions)
@@ -293,31 +295,31 @@ def _train(panel: EmcadWidget) -> None:
     _ready(panel)
 
 
-def _taught(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
-    """Return a panel with an annotation of some strokes."""
+def _annotated_panel(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
+    """Return a panel with strokes of both classes; `part` limits their number per class."""
     panel = _panel(viewer, "nuclei_colour")
     panel._tabs.setCurrentWidget(panel.teach.panel)
     panel.teach.panel._new.click()
-    for k, strokes in ((1, _OBJECTS), (0, _GROUND)):
-        for each in strokes[:part]:
-            _stroke(panel, k, each)
+    for k, strokes in ((1, _OBJECTS), (0, _BACKGROUND)):
+        for ends in strokes[:part]:
+            _stroke(panel, k, ends)
     _wait_for(lambda: len(panel.session.project.record.pixel_counts) == 2)
     return panel
 
 
 def _stroke(panel: EmcadWidget, k: int, ends: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    """Paint a straight stroke, and let it be noticed."""
+    """Paint a straight stroke of class k, and wait until it is in the project's record."""
     panel.teach.annotating.paint(k)
     labels = panel.teach.annotating.pair.labels
     for point in np.linspace(*ends, 24):
         labels.paint(point, labels.selected_label)
-    seen = panel.session.project.record
-    _wait_for(lambda: panel.session.project.record is not seen)
+    previous = panel.session.project.record
+    _wait_for(lambda: panel.session.project.record is not previous)
 
 
 SCENES: dict[str, Callable[[napari.Viewer], None]] = {
-    each.__name__: each
-    for each in (
+    scene.__name__: scene
+    for scene in (
         segmented,
         segmented_light,
         model,
@@ -336,7 +338,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
 }
 
 
-# -- patience
+# -- waiting
 
 
 def _panel(viewer: napari.Viewer, sample: str) -> EmcadWidget:
@@ -355,9 +357,9 @@ def _ready(panel: EmcadWidget) -> None:
     _wait_for(lambda: panel.session.checkpoint is not None and not panel.runner.running)
 
 
-def _unfold(widget: object) -> None:
-    for each in widget.findChildren(QCollapsible):
-        each.expand(animate=False)
+def _unfold(widget: QWidget) -> None:
+    for section in widget.findChildren(QCollapsible):
+        section.expand(animate=False)
 
 
 def _wait(seconds: float) -> None:
@@ -368,10 +370,10 @@ def _wait(seconds: float) -> None:
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("the program did not get there")
+            raise TimeoutError(f"the scene is not ready after {TIMEOUT_S} s")
         _wait(0.02)
 
 

@@ -78,6 +78,15 @@ def test_evaluate_scores_a_perfect_and_an_empty_result(bundled):
     assert same.mean_hd95 == 0
 
 
+@pytest.mark.parametrize("form", ["mask of 255", "numbered objects"])
+def test_evaluate_measures_distances_to_masks_and_numbered_objects(bundled, form):
+    image, _ = disc(48, 64)
+    found = napari_emcad.segment(image, bundled, device="cpu").labels
+    labels = 255 * found.astype(np.uint8) if form == "mask of 255" else 7 * found.astype(np.int32)
+    (score,) = napari_emcad.evaluate([image], [labels], bundled, device="cpu")
+    assert (score.mean("dice"), score.mean_hd95) == (1, 0)
+
+
 def test_create_model_returns_a_fresh_module():
     model = napari_emcad.create_model("pvt_v2_b0", in_channels=1, num_classes=3)
     assert isinstance(model, torch.nn.Module)

@@ -1,1 +1,1 @@
-"""Parts of `pretrain.py`: pictures, views of them, and the networks."""
+"""Parts of `pretrain.py`: pictures, augmented views, networks, optimizer, training loop."""

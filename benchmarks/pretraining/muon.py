@@ -1,4 +1,4 @@
-"""Steps for matrices whose directions all count alike."""
+"""Muon: an optimizer that orthogonalizes the updates of matrices."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MOMENTUM = 0.95
-ROUNDS = 5
-"""Of the iteration: singular values are then between 0.7 and 1.2, which is near enough."""
+"""Decay of the running mean of gradients per step."""
+
+ITERATIONS = 5
+"""Number of Newton-Schulz iterations; singular values then are about 0.7 … 1.2."""
 
 QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of x, x³ and x⁵ in each round, chosen by Jordan to be quick rather than exact."""
+"""Coefficients of x, x³ and x⁵ per iteration; Jordan chose them for speed over accuracy."""
 
-LIKE_ADAM = 0.2
-"""Root mean square of a step at rate 1; Adam's is about as large, so both take the same rate."""
+STEP_RMS = 0.2
+"""Root mean square of an update at rate 1; like that of Adam, so that both use the same rate."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon, in float32: torch's own computes in bfloat16, which many processors are slow with.
+    """Muon in float32; the one in torch computes in bfloat16, which is slow on many processors.
 
     Parameters
     ----------
     matrices
-        Weights of two axes or more; axes after the first count as one.
+        Weights with two or more axes; all axes after the first are flattened.
     lr
-        The rate.
+        Learning rate.
     weight_decay
-        As AdamW's.
+        Decoupled weight decay, as in AdamW.
 
     Notes
     -----
-    Jordan et al., Muon, 2024; sizes of steps as in Liu et al., arXiv 2502.16982.
+    Jordan et al., Muon, 2024; update scale as in Liu et al., arXiv 2502.16982.
     """
 
     def __init__(self, matrices: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
@@ -44,7 +46,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """Take a step."""
+        """Update the weights by one step."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -53,19 +55,19 @@ class Muon(torch.optim.Optimizer):
                     self.state[weight]["mean"] = torch.zeros_like(weight)
                 mean = self.state[weight]["mean"]
                 mean.lerp_(weight.grad, 1 - MOMENTUM)
-                ahead = torch.lerp(weight.grad, mean, MOMENTUM).flatten(1)
-                turned = orthogonal(ahead) * LIKE_ADAM * max(ahead.shape) ** 0.5
+                nesterov = torch.lerp(weight.grad, mean, MOMENTUM).flatten(1)
+                update = orthogonalize(nesterov) * STEP_RMS * max(nesterov.shape) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.sub_(group["lr"] * turned.reshape_as(weight))
+                weight.sub_(group["lr"] * update.reshape_as(weight))
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Return roughly the matrix ``(M, N)`` with all its singular values made 1."""
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Return a matrix ``(M, N)`` with singular values of about 1 and the same singular vectors."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     first, third, fifth = QUINTIC
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         square = x @ x.T
         x = first * x + (third * square + fifth * square @ square) @ x
     return x.T if tall else x

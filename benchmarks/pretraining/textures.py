@@ -1,6 +1,6 @@
-"""Textures that are computed: noise of all roughnesses, cells, membranes and waves, in any colors.
+"""Synthetic textures in random colors: noise, cells, membranes and waves.
 
-They look like none of the photographs and a little like what microscopes show.
+They complement photographs with patterns that are typical of microscopy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def texture(side: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a picture ``(side, side, 3)``: three fields, each with a color of its own."""
+    """Return a picture ``(side, side, 3)`` uint8, the sum of three fields in random colors."""
     fields = np.stack([field(side, random) for _ in range(3)])
-    shares = random.dirichlet((0.6, 0.6, 0.6))  # mostly one field is in front
+    shares = random.dirichlet((0.6, 0.6, 0.6))  # one field usually dominates
     colors = random.uniform(-0.6, 0.6, (3, 3)) * shares[:, None]
-    ground = random.uniform(0.1, 0.9, 3)
-    pixels = np.tensordot(fields, 2.5 * colors, (0, 0)) + ground
+    background = random.uniform(0.1, 0.9, 3)
+    pixels = np.tensordot(fields, 2.5 * colors, (0, 0)) + background
     return (255 * pixels.clip(0, 1)).astype(np.uint8)
 
 
 def field(side: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return ``(side, side)`` in -1 … 1, of a kind that is drawn; some have only two values."""
+    """Return a field ``(side, side)`` in -1 … 1 of a random kind; some are nearly binary."""
     kind = (noise, cells, waves)[random.integers(3)]
     values = kind(side, random)
     low, high = np.quantile(values, (0.01, 0.99))
@@ -37,7 +37,7 @@ def field(side: int, random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def noise(side: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return noise whose power falls with frequency, perhaps faster in one direction."""
+    """Return noise whose power falls with frequency, sometimes faster in one direction."""
     y, x = np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side), indexing="ij")
     angle, stretch = random.uniform(0, np.pi), random.choice((1.0, 1.0, 4.0))
     along = np.cos(angle) * y + np.sin(angle) * x
@@ -48,7 +48,7 @@ def noise(side: int, random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def cells(side: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return blobs around random points, walls between them, or areas of one value each."""
+    """Return a Voronoi pattern: distance to the nearest point, cell walls, or constant cells."""
     points = random.uniform(-0.1, 1.1, (random.integers(8, 200), 2)) * side
     pixels = np.stack(np.meshgrid(np.arange(side), np.arange(side), indexing="ij"), -1)
     jitter = random.uniform(0, 3) * random.standard_normal((side, side, 2))
@@ -62,10 +62,10 @@ def cells(side: int, random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def waves(side: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return stripes that smooth noise bends."""
+    """Return stripes that are distorted by noise."""
     y, x = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
     angle = random.uniform(0, np.pi)
     length = np.exp(random.uniform(np.log(4), np.log(60)))
-    bent = noise(side, random)
-    bent *= random.uniform(0, 1.5) * length / (3 * bent.std() + 1e-9)
-    return np.sin(2 * np.pi * (np.cos(angle) * y + np.sin(angle) * x + bent) / length)
+    phase = noise(side, random)
+    phase *= random.uniform(0, 1.5) * length / (3 * phase.std() + 1e-9)
+    return np.sin(2 * np.pi * (np.cos(angle) * y + np.sin(angle) * x + phase) / length)

@@ -59,7 +59,7 @@ def test_slices_have_the_pixels_of_the_first_strokes_of_every_class():
     later = np.where(target == 1, target, UNLABELED)
     record = record.updated({"a": target.copy(), "b": later}, every=0)
     learned, _ = labeled_slices(record, dict.fromkeys("ab", np.zeros((1, 40, 40), np.float32)))
-    first = {each.name: each.first for each in learned}
+    first = {each.name: each.first_strokes for each in learned}
     assert (first["a"] == ((target != UNLABELED) & (np.arange(40) < 20)[:, None])).all()
     assert not first["b"].any()
     small, _ = labeled_slices(

@@ -172,7 +172,8 @@ class Record:
         key
             Key of the patch.
         since
-            Pixels found after this scan are new; None for those of the last scan.
+            Number of a scan of the annotation layers; pixels annotated later are new. None for
+            the scan before the last one.
         """
         patch, since = self.patches[key], self.scans - 1 if since is None else since
         new: NDArray[np.bool_] = (patch.scan > since) & ~patch.held_out

@@ -33,7 +33,7 @@ def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, An
         "checkpoint": checkpoint.origin.path,
         "sha256": checkpoint.origin.sha256,
         "unit": min(units) if same_unit else None,
-        "images": [_image_row(score, names) for score in scores],
+        "images": [_scores_as_dict(score, names) for score in scores],
         "mean": {metric: mean_over_images(scores, metric) for metric in METRICS}
         | _mean_distance([score.mean_hd95 for score in scores], same_unit),
         "by_class": {
@@ -100,7 +100,8 @@ def write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Che
             print_message(f"{position} on the sheet is {row.name}.")
 
 
-def _image_row(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
+def _scores_as_dict(score: ImageScore, names: dict[int, str]) -> dict[str, Any]:
+    """Return the scores of one image, for JSON."""
     from napari_emcad.pipelines.scores import METRICS
 
     return {

@@ -48,7 +48,7 @@ def add_settings(parser: argparse.ArgumentParser, flag: str = "--set", text: str
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of a device."""
+    """Add the option --device."""
     parser.add_argument(
         "--device",
         default="auto",
@@ -58,7 +58,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_axes(parser: argparse.ArgumentParser) -> None:
-    """Add axes and channels of the images."""
+    """Add the options --axes and --channels."""
     parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")
     parser.add_argument(
         "--channels",
@@ -68,7 +68,7 @@ def add_axes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, axes and channels of its images, and how its network runs."""
+    """Add the options of commands that run a network: checkpoint, axes, channels, device."""
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
     add_settings(parser)
     add_axes(parser)
@@ -79,7 +79,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def add_inference(parser: argparse.ArgumentParser) -> None:
-    """Add a checkpoint, and how images are segmented with it."""
+    """Add the options of commands that segment images."""
     add_network(parser)
     parser.add_argument("--batch", type=int, help="tiles at once; default: by the device")
     parser.add_argument("--threshold", type=float, default=0.5, help="of a binary network (0.5)")

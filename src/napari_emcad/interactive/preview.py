@@ -85,7 +85,7 @@ class PreviewSchedule:
         self._next = clock() + _SHORTEST_PAUSE_S
 
     def __call__(self, network: PvtEmcad) -> Iterator[Region]:
-        """Yield regions of a new prediction, or nothing if the last one is recent."""
+        """Predict the visible region, tile by tile; yield nothing before the pause is over."""
         start = self._clock()
         if start < self._next:
             return

@@ -58,7 +58,7 @@ class _BlockwiseGradient(torch.autograd.Function):
 
 
 def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """Return the gradient of the weights, block by block."""
+    """Return the gradient of the kernels, in blocks of 3 × 3 of their elements."""
     side = weight.shape[-1]
     reach = side // 2
     surplus = -side % _BLOCK

@@ -98,7 +98,7 @@ def class_hd95(
     Parameters
     ----------
     predicted, truth
-        Class labels of the same shape.
+        Class labels of the same shape; with one class all values except 0 are the object.
     classes
         Number of classes without the background.
     axes
@@ -115,6 +115,7 @@ def class_hd95(
     others = [axis for axis, letter in enumerate(axes) if letter not in DISTANCE_AXES]
     spacing = [scale.get(letter, 1.0) for letter in axes if letter in DISTANCE_AXES]
     first = range(len(others))
+    predicted, truth = as_class_labels(predicted, classes), as_class_labels(truth, classes)
     predicted, truth = np.moveaxis(predicted, others, first), np.moveaxis(truth, others, first)
     positions = list(np.ndindex(predicted.shape[: len(others)]))
     distances = {

@@ -123,7 +123,10 @@ def _score_held_out(
     head: Head,
     stop: threading.Event,
 ) -> HeldOut | None:
-    """Return the scores of the held-out slices; None if none are due, or the job was stopped."""
+    """Return the mean scores of the held-out slices.
+
+    None if there are no such slices, `validate_every` skips this epoch, or the job was stopped.
+    """
     due = run.epoch % run.config.validate_every == 0 or run.step == run.total
     if not held_out or not due:
         return None

@@ -35,7 +35,7 @@ class ClassLabel:
 
     @staticmethod
     def from_dict(entry: Mapping[str, Any]) -> ClassLabel:
-        """Return the class that `to_dict` described; ``color`` is accepted for ``colour``.
+        """Return the class that `to_dict` described; the key ``colour`` may also be ``color``.
 
         Raises
         ------

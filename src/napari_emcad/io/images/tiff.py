@@ -84,6 +84,7 @@ def _axes_of(axes: str) -> str | None:
 
 
 def _decode(path: Path, series: tifffile.TiffPageSeries) -> NDArray[Any]:
+    """Return the pixels of a series; CodecError names the file if its compression is unknown."""
     try:
         pixels: NDArray[Any] = series.asarray()
     except (ValueError, NotImplementedError) as error:

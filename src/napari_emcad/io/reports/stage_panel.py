@@ -51,7 +51,7 @@ def map_panel(stage_map: StageMap, size: Size, image_size: Size, corner: Size) -
     image_size
         Height and width of the image in pixels.
     corner
-        First row and column of the image in the coordinates of the map.
+        First row and column of the image, in the pixels that `StageMap.offset` counts from.
     """
     values = stage_map.values
     if values.ndim == 3 and not stage_map.key.is_rgb:
@@ -115,7 +115,7 @@ def color_limits(stage_map: StageMap) -> tuple[float, float]:
     Signed maps have symmetric limits; all others begin and end with their smallest and largest
     value.
     """
-    if stage_map.diverging or stage_map.key.kind == "probability":
+    if stage_map.diverging or stage_map.key.spec.full_range:
         return stage_map.limits
     low, high = float(stage_map.values.min()), float(stage_map.values.max())
     return low, high if high > low else low + 1e-6

@@ -180,22 +180,22 @@ def rule_of(layer: Labels, classes: int) -> DetectedRule:
         return _stored(LabelRule.from_dict(metadata["rule"]))
     if metadata.get("kind") == "annotation":
         return _stored(LabelRule())
-    return detect_rule(value_counts(_sample(layer)), classes)
+    return detect_rule(value_counts(_sample_values(layer)), classes)
 
 
 def change_layer_meaning(
     layer: Labels, rule: LabelRule, meaning: Meaning, classes: int
 ) -> DetectedRule:
     """Return the rule of a layer after the user chose another meaning of its values."""
-    return change_meaning(rule, meaning, value_counts(_sample(layer)), classes)
+    return change_meaning(rule, meaning, value_counts(_sample_values(layer)), classes)
 
 
 def _stored(rule: LabelRule) -> DetectedRule:
     return DetectedRule(rule, certain=True, reason="As chosen before.")
 
 
-def _sample(layer: Labels) -> Any:
-    """Return the values of a layer, or of a large stack those of evenly spaced slices."""
+def _sample_values(layer: Labels) -> Any:
+    """Return pixels to guess a label rule from; of a large stack, evenly spaced slices."""
     data = layer.data
     total = int(np.prod(data.shape, dtype=float))
     if total <= _SAMPLED or data.ndim < 3:

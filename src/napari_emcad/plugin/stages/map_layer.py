@@ -56,14 +56,14 @@ class MapLayer:
 def new_map_layer(
     request: StageRequest, stage_map: StageMap, data: NDArray[Any], geometry: dict[str, Any]
 ) -> MapLayer:
-    """Return a map with a new layer, which is not in the viewer yet.
+    """Return a new layer that shows a stage map; it is not in the viewer yet.
 
     Parameters
     ----------
     request
-        Request of the map.
+        The request that the map was computed for.
     stage_map
-        The map.
+        The stage map.
     data, geometry
         Data and spatial arguments of the layer, see `place_map`.
     """

@@ -72,6 +72,7 @@ class AnnotationTable(RowTable):
                 self.setCurrentCell(-1, -1)
 
     def _show_row(self, row: int, entry: AnnotationEntry, layer_name: str) -> None:
+        """Show image, annotation layer and meaning of the values of an annotation in a row."""
         item = self.put(row, _IMAGE, entry.name)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(Qt.CheckState.Checked if entry.enabled else Qt.CheckState.Unchecked)

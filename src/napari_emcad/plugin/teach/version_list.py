@@ -53,7 +53,7 @@ class VersionList(QWidget):
         self._save.setToolTip("Writes a checkpoint with classes, preprocessing and history")
         self._use.clicked.connect(lambda: self.use_requested.emit(self._selected()))
         self._compare.clicked.connect(lambda: self.compare_requested.emit(self._selected()))
-        self._save.clicked.connect(self._ask_path)
+        self._save.clicked.connect(self._save_as)
         buttons = QHBoxLayout()
         for button in (self._use, self._compare, self._save):
             buttons.addWidget(button)
@@ -114,7 +114,8 @@ class VersionList(QWidget):
         self._compare.setEnabled(chosen is not None and not self._busy)
         self._save.setEnabled(chosen is not None and not self._busy)
 
-    def _ask_path(self) -> None:
+    def _save_as(self) -> None:
+        """Ask for a path, and request that the selected version is saved there."""
         version = self._selected()
         if version is None:
             return
