@@ -1,4 +1,4 @@
-"""Create a PVT-EMCAD network as a torch module, and look at the shapes of its four heads."""
+"""Create a PVT-EMCAD network as a torch module, and print the shapes of its four heads."""
 
 import torch
 

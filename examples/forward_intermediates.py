@@ -1,4 +1,4 @@
-"""Read what each decoder stage computed: attention, gates, maps, logits."""
+"""Read the intermediate results of the decoder stages: logits and attention gates."""
 
 import torch
 

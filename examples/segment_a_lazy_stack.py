@@ -1,4 +1,4 @@
-"""Segment a time series that is larger than memory, slice by slice, and watch it come."""
+"""Segment a lazily loaded time series slice by slice, and print the progress."""
 
 import dask.array as da
 import numpy as np
@@ -10,13 +10,13 @@ y, x = np.mgrid[:128, :128]
 disc = ((y - 64) ** 2 + (x - 50) ** 2 < 15**2) * np.uint8(150)
 
 
-def tell(event: object) -> None:
-    """Print progress."""
+def print_progress(event: object) -> None:
+    """Print the number of finished steps."""
     if isinstance(event, napari_emcad.Progress):
         print(f"{event.done} of {event.total}")
 
 
 result = napari_emcad.segment(
-    frames + disc, napari_emcad.bundled_checkpoint(), axes="TYX", on_event=tell
+    frames + disc, napari_emcad.bundled_checkpoint(), axes="TYX", on_event=print_progress
 )
 print(f"labels {result.labels.shape}, {(result.labels > 0).mean():.1%} nuclei")
