@@ -132,7 +132,7 @@ class _Page:
             left += _COLOR_BAR_WIDTH + 8
             self._draw.text((left, 58), high, _QUIET, font(_SMALL), "lm")
             left += round(font(_SMALL).getlength(high)) + 32
-        legend = "The ends of a map's colors stand below it; one block is one number."
+        legend = "The range of colors is given below every map; one block is one value."
         legend = elide(legend, right - left, _SMALL)
         self._draw.text((left, 58), legend, _QUIET, font(_SMALL), "lm")
 
