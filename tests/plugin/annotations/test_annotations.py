@@ -163,7 +163,7 @@ def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make
     (path,) = panel.autosave._folder.folder.glob("paint-*")
     with np.load(path) as saved:
         assert tuple(saved["shape"]) == (3, 96, 128)
-    panel.autosave._folder._held.close()  # as the end of the process does
+    panel.autosave._folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)

@@ -616,7 +616,7 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
     labels_before = annotation(teach).data.copy()
     teach.autosave.save()
     qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
-    teach.autosave._folder._held.close()  # as the end of the process does
+    teach.autosave._folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
@@ -642,7 +642,7 @@ def test_an_added_class_is_restored_once_no_job_runs(
     wait_until_idle(teach, qtbot)
     teach.autosave.save()
     qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
-    teach.autosave._folder._held.close()  # as the end of the process does
+    teach.autosave._folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
