@@ -100,7 +100,7 @@ def test_create_model_returns_a_fresh_module():
     [
         (lambda c: napari_emcad.train([disc(9, 9)[0]], [], c), "shorter"),
         (lambda c: napari_emcad.train([disc(9, 9)[0]], [np.zeros((3, 3), int)], c), "must agree"),
-        (lambda c: napari_emcad.train([], [], c, preset="spam"), "no preset 'spam'"),
+        (lambda c: napari_emcad.train([], [], c, preset="spam"), "no preset spam; choose one of"),
         (lambda c: napari_emcad.train([disc(9, 9)[0]], [disc(9, 9)[1] * 2], c), "class 1"),
         (lambda c: napari_emcad.fine_tune([disc(9, 9)[0]], [np.zeros((96, 128), int)], c), "are 0"),
         (lambda c: napari_emcad.evaluate([disc(9, 9)[0]], [np.zeros((3, 3), int)], c), "shape"),

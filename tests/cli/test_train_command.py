@@ -94,6 +94,8 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
+        (["--set", "name=1"], "name"),
+        (["--set", "function=1"], "function"),
         (["--preset", "fast"], "There is no preset fast; choose one of paper-polyp"),
         (["--preset", "from-scrach"], "(did you mean from-scratch?)."),
         (["--set", "epoch=3"], "epoch is no setting"),

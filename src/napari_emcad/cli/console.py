@@ -24,7 +24,7 @@ class UsageError(Exception):
     """The command line asks for something impossible; the message says what to do."""
 
 
-def as_usage_error(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def as_usage_error(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function, whose ValueError, TypeError and OSError become usage errors.
 
     Raises

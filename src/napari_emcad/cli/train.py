@@ -103,15 +103,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _training_config(args: argparse.Namespace) -> TrainingConfig:
-    from napari_emcad.training.presets import PRESETS
-    from napari_emcad.training.settings import suggest_names
+    from napari_emcad.training.presets import preset_config
 
-    if args.preset not in PRESETS:
-        raise UsageError(
-            f"There is no preset {args.preset}; choose one of {', '.join(PRESETS)}"
-            f"{suggest_names([args.preset], PRESETS)}."
-        )
-    return as_usage_error(PRESETS[args.preset].replace, **dict(args.set))
+    return as_usage_error(preset_config, args.preset, **dict(args.set))
 
 
 def _check_unused(folder: TrainingRun) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_emcad.annotation.label_rules import LabelRule
 from napari_emcad.annotation.record import Record
 from napari_emcad.inference.events import Notice
@@ -24,9 +22,10 @@ from napari_emcad.interactive.samples import read_planes
 from napari_emcad.interactive.task import training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.io.checkpoints.heads import with_class_names
-from napari_emcad.pipelines.segment import check_checkpoint, slices_for
+from napari_emcad.pipelines.arrays import pair_arrays
+from napari_emcad.pipelines.segment import check_checkpoint
 from napari_emcad.pipelines.train import train_job, trained_checkpoint
-from napari_emcad.training.presets import PRESETS
+from napari_emcad.training.presets import preset_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -146,23 +145,15 @@ def fine_tune(
         If nothing is annotated, arrays do not match, or a setting is unknown or out of bounds.
     """
     check_checkpoint(checkpoint)
-    if preset not in PRESETS:
-        raise ValueError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    config = preset_config(preset, **settings)
     start = checkpoint if classes is None else with_class_names(checkpoint, classes)
-    annotated = []
-    for number, (image, values) in enumerate(zip(images, scribbles, strict=True)):
-        slices, labels = slices_for(image, start, axes), np.asarray(values)
-        if labels.shape != slices.spatial_shape:
-            raise ValueError(
-                f"Image {number} has {slices.spatial_shape} pixels, its scribbles {labels.shape}; "
-                f"they must agree."
-            )
-        name = f"image {number}"
-        annotated.append(AnnotatedImage(number, name, slices, labels, LabelRule("scribbles")))
+    annotated = tuple(
+        AnnotatedImage(number, name, slices, labels, LabelRule("scribbles"))
+        for number, (name, slices, labels) in enumerate(pair_arrays(images, scribbles, start, axes))
+    )
     record = scan_annotations(annotated, Record(), len(start.classes)).frozen_split()
     if not record.pixel_counts:
         raise ValueError("Nothing is annotated: all scribbles are 0.")
-    config = PRESETS[preset].replace(**settings)
-    task = training_task(start, tuple(annotated), record, config, device)
+    task = training_task(start, annotated, record, config, device)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())
     return run_job(job, on_event)

@@ -16,8 +16,11 @@ from napari_emcad.pipelines.scores import ImageScore, class_hd95, class_scores
 from napari_emcad.pipelines.segment import check_checkpoint, segment, slices_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.samples import LabeledSlice
@@ -76,24 +79,15 @@ def train(
         If images and labels do not match, or a setting is unknown or out of bounds.
     """
     from napari_emcad.pipelines.train import split, train_job
-    from napari_emcad.training.presets import PRESETS
+    from napari_emcad.training.presets import preset_config
 
     check_checkpoint(checkpoint)
-    if preset not in PRESETS:
-        raise ValueError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
-    config = PRESETS[preset].replace(**settings)
+    config = preset_config(preset, **settings)
     start = checkpoint if classes is None else with_class_names(checkpoint, classes)
     slices: list[LabeledSlice] = []
-    for number, (image, truth) in enumerate(zip(images, labels, strict=True)):
-        stack = slices_for(image, start, axes)
-        values = np.asarray(truth)
-        if values.shape != stack.spatial_shape:
-            raise ValueError(
-                f"Image {number} has {stack.spatial_shape} pixels, its labels {values.shape}; "
-                f"they must agree."
-            )
+    for name, stack, values in pair_arrays(images, labels, start, axes):
         target = target_of(mask_255_to_1(values), LabelRule("mask"), len(start.classes))
-        slices += labeled_slices_of(f"image {number}", stack, target, start.preprocessing)
+        slices += labeled_slices_of(name, stack, target, start.preprocessing)
     training, validation = split(slices, held_out, config.seed)
     stop = stop or threading.Event()
     return run_job(train_job(start, training, validation, config, stop, device), on_event)
@@ -152,3 +146,23 @@ def evaluate(
         distances = class_hd95(result.labels, target, classes, result.axes, scale or {})
         scores.append(ImageScore(f"image {number}", by_class, distances, unit))
     return scores
+
+
+def pair_arrays(
+    images: Iterable[Any], labels: Iterable[Any], checkpoint: Checkpoint, axes: str | None
+) -> Iterator[tuple[str, Slices, NDArray[Any]]]:
+    """Yield a name for messages, the slices and the labels of every image.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many labels as images, or shapes do not match.
+    """
+    for number, (image, truth) in enumerate(zip(images, labels, strict=True)):
+        slices, values = slices_for(image, checkpoint, axes), np.asarray(truth)
+        if values.shape != slices.spatial_shape:
+            raise ValueError(
+                f"Image {number} has {slices.spatial_shape} pixels, its labels {values.shape}; "
+                f"they must agree."
+            )
+        yield f"image {number}", slices, values

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from napari_emcad.training.config import Augmentation, TrainingConfig
+from napari_emcad.training.settings import suggest_names
 
 _MICROSCOPY = Augmentation(
     scale=(0.5, 2.0),
@@ -90,3 +93,19 @@ PRESETS: dict[str, TrainingConfig] = {
 }
 """By name: the protocols of the EMCAD paper (``paper-…``) and of its replication (``seed-…``), and
 those of this project for masks (``from-scratch``) and for scribbles."""
+
+
+def preset_config(name: str, /, **settings: Any) -> TrainingConfig:
+    """Return the configuration of a preset with some settings of its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or a setting is unknown or out of bounds.
+    """
+    if name not in PRESETS:
+        raise ValueError(
+            f"There is no preset {name}; choose one of {', '.join(PRESETS)}"
+            f"{suggest_names([name], PRESETS)}."
+        )
+    return PRESETS[name].replace(**settings)
