@@ -11,10 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 import napari_emcad
 from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED, LabelRule, target_of
 from napari_emcad.annotation.record import Record
+from napari_emcad.interactive.calibrate import Calibration
 from napari_emcad.interactive.project import AnnotationEntry, AnnotationProject
 from napari_emcad.interactive.session import Session
 from napari_emcad.interactive.versions import Versions
-from napari_emcad.io.checkpoints.heads import with_class_labels
+from napari_emcad.io.checkpoints.heads import with_class_labels, with_class_names
+from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.training.events import HeldOut
 
 
@@ -79,14 +81,14 @@ def test_a_renamed_class_is_recognized_in_every_version(bundled):
     (old,) = (label.name for label in bundled.classes)
     project.rename_class(1, "cell")
     project.rename_class(1, "Cell")
-    assert [label.name for label in project.with_current_names(bundled.classes)] == ["Cell"]
+    assert [label.name for label in project.with_current_labels(bundled.classes)] == ["Cell"]
     project.add_class(old)
     both = project.classes
-    assert project.with_current_names(both) == both
-    assert [label.name for label in project.with_current_names(bundled.classes)] == ["Cell"]
+    assert project.with_current_labels(both) == both
+    assert [label.name for label in project.with_current_labels(bundled.classes)] == ["Cell"]
     project.rename_class(2, "other")
     project.rename_class(1, old)
-    assert project.with_current_names(bundled.classes) == bundled.classes
+    assert project.with_current_labels(bundled.classes) == bundled.classes
 
 
 def test_duplicate_and_empty_names_are_refused():
@@ -126,7 +128,7 @@ def test_a_name_that_is_too_long_is_refused(bundled):
     for change in (project.add_class, lambda name: project.rename_class(1, name)):
         with pytest.raises(ValueError, match="one line of at most 100 characters"):
             change("x" * 101)
-    assert project.classes == project.with_current_names(bundled.classes) == bundled.classes
+    assert project.classes == project.with_current_labels(bundled.classes) == bundled.classes
 
 
 def test_the_number_of_classes_is_limited():
@@ -136,6 +138,114 @@ def test_the_number_of_classes_is_limited():
     assert len(set(names(project))) == MOST_CLASSES
     with pytest.raises(ValueError, match="at most 64 classes"):
         project.add_class()
+
+
+def _annotated(session, k=1):
+    target = target_of(labels_with_rows(k), LabelRule(), len(session.project.classes))
+    session.project.update_record(Record().updated({"a": target}))
+
+
+def _heads(checkpoint):
+    return {name: t for name, t in checkpoint.tensors.items() if name.startswith("heads.")}
+
+
+def _same_tensors(one, other):
+    return all(
+        np.shares_memory(other.tensors[name], tensor) for name, tensor in one.tensors.items()
+    )
+
+
+def _keeps_heads(session, before):
+    adapted = with_class_labels(session.checkpoint, session.project.classes)
+    return _same_tensors(adapted, before)
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+def test_one_owner_of_classes_names_given_on_the_model_tab_apply_to_annotations(bundled, annotated):
+    session = Session()
+    session.open(bundled)
+    if annotated:
+        _annotated(session)
+    session.override(classes=["cell"])
+    assert names(session.project) == ["cell"]
+    assert _keeps_heads(session, bundled)
+    session.override(low=1.0, high=99.0)
+    assert (
+        [label.name for label in session.checkpoint.classes] == names(session.project) == ["cell"]
+    )
+    session.revert()
+    assert session.checkpoint is bundled
+    assert names(session.project) == ["nucleus"]
+
+
+def test_one_owner_of_classes_names_given_to_annotations_apply_to_the_model(bundled):
+    session = Session()
+    session.open(bundled)
+    seen = []
+    session.checkpoint_changed.connect(lambda checkpoint: seen.append(checkpoint.classes))
+    session.project.rename_class(1, "cell")
+    session.project.recolor_class(1, "#123456")
+    assert session.checkpoint.classes == session.project.classes == seen[-1]
+    assert session.overridden
+    assert _keeps_heads(session, bundled)
+    session.go_to(next(iter(session.versions)))
+    assert session.checkpoint.classes == session.project.classes
+    session.revert()
+    assert names(session.project) == ["nucleus"]
+
+
+def test_one_owner_of_classes_swapped_names_keep_their_heads(bundled):
+    both = with_class_names(bundled, ["a", "b"])
+    session = Session()
+    session.open(both)
+    _annotated(session)
+    session.override(classes=["b", "a"])
+    assert names(session.project) == ["b", "a"]
+    assert _keeps_heads(session, both)
+
+
+def test_one_owner_of_classes_a_model_opened_after_painting_keeps_all_its_heads(bundled):
+    session = Session()
+    session.open(bundled)
+    _annotated(session)
+    organs = ["liver", "spleen", "aorta", "stomach"]
+    opened = with_class_names(bundled, organs)
+    added = session.open(opened)
+    assert [label.name for label in added] == organs
+    assert names(session.project) == ["nucleus", *organs]
+    adapted = with_class_labels(session.checkpoint, session.project.classes)
+    for name, head in _heads(opened).items():
+        assert np.array_equal(adapted.tensors[name][2:], head[1:])
+    session.project.remove_class(5)
+    adapted = with_class_labels(session.checkpoint, session.project.classes)
+    assert [label.name for label in adapted.classes] == ["nucleus", *organs[:-1]]
+
+
+def test_one_owner_of_classes_a_name_of_two_annotated_classes_is_refused(bundled):
+    session = Session()
+    session.open(bundled)
+    session.project.add_class("cell")
+    target = np.array([[1, 1, 2, 2]] * 4, np.int16)
+    session.project.update_record(Record().updated({"a": target}))
+    before = session.checkpoint
+    with pytest.raises(CheckpointError, match="both annotated"):
+        session.override(classes=["cell"])
+    assert session.checkpoint is before
+    assert names(session.project) == ["nucleus", "cell"]
+    session.project.update_record(
+        session.project.record.updated({"a": np.where(target == 2, 2, -1).astype(np.int16)})
+    )
+    session.override(classes=["cell"])
+    assert names(session.project) == ["cell"]
+    assert _keeps_heads(session, bundled)
+
+
+def test_a_renamed_class_leaves_a_calibration_valid(bundled):
+    session = Session()
+    session.open(bundled)
+    session.set_calibration(Calibration(bundled, 1.5, None, None, 0))
+    session.project.rename_class(1, "cell")
+    assert session.temperature == 1.5
 
 
 def test_the_classes_of_a_model_are_adopted_only_without_annotations(bundled):
@@ -306,6 +416,17 @@ class RandomSession(RuleBasedStateMachine):
             self.session.add_version(how, adapted, 1, HeldOut(0.5, 0.3), 10)
             assert self.session.checkpoint.classes == self.project.classes
 
+    @rule(seed=st.integers(0, 5))
+    def override_names(self, seed):
+        if self.session.checkpoint is not None:
+            count = len(self.session.checkpoint.classes)
+            given = np.random.default_rng(seed).permutation(list("abcdefghijklmnop"))[:count]
+            self.try_to(self.session.override, classes=given.tolist())
+
+    @rule()
+    def revert(self):
+        self.try_to(self.session.revert)
+
     @rule(which=st.integers(0, 8))
     def go_to(self, which):
         listed = list(self.session.versions)
@@ -339,7 +460,13 @@ class RandomSession(RuleBasedStateMachine):
         current = self.session.versions.current
         used = self.session.checkpoint
         assert (used is None) == (current is None)
-        assert current is None or current.checkpoint is used
+        assert current is None or _same_tensors(current.checkpoint, used)
+
+    @invariant()
+    def the_project_has_every_name_of_the_open_checkpoint_or_removed_it(self):
+        checkpoint = self.session.checkpoint
+        if checkpoint is not None:
+            assert self.project.with_current_labels(checkpoint.classes) == checkpoint.classes
 
     @invariant()
     def at_most_one_job_runs(self):

@@ -17,7 +17,7 @@ from napari_emcad.interactive.class_names import check_class_name, clean_name
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from napari_emcad.annotation.label_rules import LabelRule
 
@@ -80,18 +80,74 @@ class AnnotationProject:
 
     # -- classes
 
-    def adopt_classes(self, classes: tuple[ClassLabel, ...]) -> None:
-        """Take the classes of a model, unless something is annotated with the present ones."""
-        if not self._record.pixel_counts and classes != self._classes:
-            self._renamed = {}
-            self._set_classes(classes)
+    def adopt_classes(self, classes: tuple[ClassLabel, ...]) -> tuple[ClassLabel, ...]:
+        """Take the classes of a model; return those that were added to annotated ones.
 
-    def with_current_names(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
-        """Return the classes of a model under the names that the user gave them since."""
+        If something is annotated, its classes stay, and the model's other classes are appended, so
+        that a training keeps the heads of all.
+        """
+        if not self._record.pixel_counts:
+            if classes != self._classes:
+                self._renamed = {}
+                self._set_classes(classes)
+            return ()
+        present = {label.name for label in self._classes}
+        current = self.with_current_labels(classes)
+        new = [label.name for label in current if label.name not in present]
+        self._set_classes(class_labels((*self._classes, *new)))
+        added = self._classes[len(present) :]
+        self._set_rules({key: self._rule_of_all(entry) for key, entry in self._entries.items()})
+        return added
+
+    def with_current_labels(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
+        """Return the classes of a model with the names and colors that the user gave them since."""
         labels = tuple(classes)
         names = {label.name for label in labels}
         current = {old: new for old, new in self._renamed.items() if new not in names}
-        return tuple(replace(label, name=current.get(label.name, label.name)) for label in labels)
+        known = {label.name: label for label in self._classes}
+        renamed = (replace(label, name=current.get(label.name, label.name)) for label in labels)
+        return tuple(known.get(label.name, label) for label in renamed)
+
+    def follow_labels(self, before: Sequence[ClassLabel], after: Sequence[ClassLabel]) -> None:
+        """Change names and colors of classes as those of the model were changed on the Model tab.
+
+        Parameters
+        ----------
+        before, after
+            The model's classes 1, 2, … before and after.
+
+        Raises
+        ------
+        ValueError
+            If two annotated classes would get one name; then nothing changes.
+        """
+        changed = {
+            old.name: new for old, new in zip(before, after, strict=True) if old.name != new.name
+        }
+        kept = {label.name for label in self._classes if label.name not in changed}
+        doubled = [
+            k
+            for k, label in enumerate(self._classes, start=1)
+            if label.name in changed and changed[label.name].name in kept
+        ]
+        self._check_unannotated(doubled, changed)
+        for k in reversed(doubled):
+            self.remove_class(k)
+        names = {old: new.name for old, new in changed.items()}
+        renamed = {old: names.get(new, new) for old, new in self._renamed.items()} | names
+        self._renamed = {old: new for old, new in renamed.items() if old != new}
+        recolored = {old.name: new for old, new in zip(before, after, strict=True)}
+        self._set_classes(tuple(recolored.get(label.name, label) for label in self._classes))
+
+    def _check_unannotated(self, doubled: Sequence[int], changed: Mapping[str, ClassLabel]) -> None:
+        """Refuse to give classes `doubled` the names of other classes if they are annotated."""
+        for k in doubled:
+            if self._record.pixel_counts.get(k):
+                name = self._class(k).name
+                raise ValueError(
+                    f"“{name}” and “{changed[name].name}” are both annotated and cannot have one "
+                    f"name; remove one of them on the Teach tab first."
+                )
 
     def add_class(self, name: str = "") -> int:
         """Append a class and return its number.
@@ -185,7 +241,7 @@ class AnnotationProject:
 
     def add_entry(self, entry: AnnotationEntry) -> None:
         """Add an annotation, or replace the one with its key."""
-        self._entries[entry.key] = _with_all_classes(entry, len(self._classes))
+        self._entries[entry.key] = replace(entry, rule=self._rule_of_all(entry))
         self.entries_changed.emit()
 
     def remove_entry(self, key: Hashable) -> None:
@@ -208,10 +264,17 @@ class AnnotationProject:
             rule=before.rule if rule is None else rule,
             enabled=before.enabled if enabled is None else enabled,
         )
-        after = _with_all_classes(after, len(self._classes))
+        after = replace(after, rule=self._rule_of_all(after))
         if after != before:
             self._entries[key] = after
             self.entries_changed.emit()
+
+    def _rule_of_all(self, entry: AnnotationEntry) -> LabelRule:
+        """Return the rule of an annotation with a value for each class."""
+        rule = entry.rule
+        for k in range(1, len(self._classes) + 1):
+            rule = rule.with_class(k)
+        return rule
 
     def _set_rules(self, rules: Mapping[Hashable, LabelRule]) -> None:
         entries = {key: replace(entry, rule=rules[key]) for key, entry in self._entries.items()}
@@ -245,11 +308,3 @@ class AnnotationProject:
     def why_no_score(self) -> str:
         """Return the reason why held-out pixels give no score yet, or ""."""
         return self._record.why_no_score()
-
-
-def _with_all_classes(entry: AnnotationEntry, count: int) -> AnnotationEntry:
-    """Return an annotation whose rule has a value for each of `count` classes."""
-    rule = entry.rule
-    for k in range(1, count + 1):
-        rule = rule.with_class(k)
-    return replace(entry, rule=rule)

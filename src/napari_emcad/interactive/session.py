@@ -7,7 +7,7 @@ change nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,13 @@ from psygnal import Signal
 
 from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.interactive.versions import Versions
+from napari_emcad.io.checkpoints.sniff import CheckpointError
 
 if TYPE_CHECKING:
     from napari_emcad.interactive.calibrate import Calibration
     from napari_emcad.interactive.versions import How, Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.training.events import HeldOut
 
 
@@ -74,6 +76,7 @@ class Session:
         self._running: Ticket | None = None
         self._calibration: Calibration | None = None
         self.versions, self.project = Versions(), AnnotationProject()
+        self.project.classes_changed.connect(self._classes_changed)
 
     # -- checkpoint
 
@@ -82,12 +85,21 @@ class Session:
         """The open checkpoint, with the details that the user filled in."""
         return self._checkpoint
 
-    def open(self, checkpoint: Checkpoint) -> None:
-        """Use another checkpoint; a running job keeps its own."""
-        if checkpoint is not self._checkpoint:
-            self.versions.add("opened", checkpoint)
-            self.project.adopt_classes(checkpoint.classes)
-            self._use(checkpoint)
+    def open(self, checkpoint: Checkpoint) -> tuple[ClassLabel, ...]:
+        """Use another checkpoint; a running job keeps its own.
+
+        Returns
+        -------
+        tuple
+            Its classes that were added to annotated ones; see `AnnotationProject.adopt_classes`.
+        """
+        if checkpoint is self._checkpoint:
+            return ()
+        self.versions.add("opened", checkpoint)
+        self._checkpoint = None
+        added = self.project.adopt_classes(checkpoint.classes)
+        self._use(checkpoint)
+        return added
 
     def add_version(
         self,
@@ -116,10 +128,12 @@ class Session:
 
     def _use(self, checkpoint: Checkpoint) -> None:
         self._unmodified, self._overrides = checkpoint, {}
-        self._set_checkpoint(checkpoint)
+        self._set_checkpoint(self.with_current_labels(checkpoint))
 
     def override(self, **overrides: Any) -> None:
         """Fill in details that the checkpoint's file lacks, in addition to those filled in before.
+
+        Class names apply to the project as well, and the other way round.
 
         Raises
         ------
@@ -127,21 +141,57 @@ class Session:
             If a detail does not fit; then nothing changes.
         """
         if self._unmodified is not None:
-            overrides = self._overrides | overrides
-            changed = self._unmodified.override(**overrides)
-            self._overrides = overrides
-            self._set_checkpoint(changed)
+            all_overrides = self._overrides | overrides
+            changed = self._unmodified.override(**all_overrides)
+            if "classes" not in overrides:
+                changed = self.with_current_labels(changed)
+            elif self._checkpoint is not None:
+                changed = _with_colors_of(self._checkpoint, changed)
+            self._change(changed)
+            self._overrides = all_overrides
 
     def revert(self) -> None:
-        """Remove all details that were filled in."""
-        if self._unmodified is not None and self._overrides:
+        """Remove all details that were filled in, and give classes the names of the file.
+
+        Raises
+        ------
+        CheckpointError
+            If two annotated classes would get one name; then nothing changes.
+        """
+        if self._unmodified is not None and self.overridden:
+            self._change(self._unmodified)
             self._overrides = {}
-            self._set_checkpoint(self._unmodified)
 
     @property
     def overridden(self) -> bool:
-        """Whether details were filled in."""
-        return bool(self._overrides)
+        """Whether details were filled in, or classes renamed."""
+        return self._checkpoint is not self._unmodified
+
+    def _change(self, checkpoint: Checkpoint) -> None:
+        """Use the open checkpoint with other details."""
+        before, self._checkpoint = self._checkpoint, checkpoint
+        try:
+            if before is not None:
+                self.project.follow_labels(before.classes, checkpoint.classes)
+        except ValueError as error:
+            self._checkpoint = before
+            raise CheckpointError(str(error)) from None
+        self._set_checkpoint(self.with_current_labels(checkpoint))
+
+    def with_current_labels(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return a checkpoint with the names and colors of the project's classes."""
+        labels = self.project.with_current_labels(checkpoint.classes)
+        return checkpoint if labels == checkpoint.classes else replace(checkpoint, classes=labels)
+
+    def _classes_changed(self) -> None:
+        """Show classes that were renamed in the project in the open checkpoint."""
+        before = self._checkpoint
+        if before is None or (renamed := self.with_current_labels(before)) is before:
+            return
+        calibration = self._calibration
+        if calibration is not None and calibration.checkpoint is before:
+            self._calibration = replace(calibration, checkpoint=renamed)
+        self._set_checkpoint(renamed)
 
     def _set_checkpoint(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
@@ -206,6 +256,12 @@ class Session:
         if ticket is self._running:
             self._running = None
             self.running_changed.emit(None)
+
+
+def _with_colors_of(before: Checkpoint, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose classes keep their colors although their names have changed."""
+    pairs = zip(before.classes, checkpoint.classes, strict=True)
+    return replace(checkpoint, classes=tuple(replace(new, color=old.color) for old, new in pairs))
 
 
 def wait_message(ticket: Ticket) -> str:

@@ -88,7 +88,7 @@ class Target:
             return False
         return self.kind == "prediction" or (
             self.checkpoint.origin == other.checkpoint.origin
-            and self.checkpoint.classes == other.checkpoint.classes
+            and len(self.checkpoint.classes) == len(other.checkpoint.classes)
             and self.settings.clean_up.separate == other.settings.clean_up.separate
         )
 

@@ -47,14 +47,14 @@ class ModelController(QObject):
         panel.file_requested.connect(self.open_file)
         panel.save_requested.connect(self.save_file)
         panel.overridden.connect(self.override)
-        panel.revert_requested.connect(self._session.revert)
+        panel.revert_requested.connect(self.revert)
         self._session.checkpoint_changed.connect(self._show)
         self._session.running_changed.connect(self._show_running)
         self._show()
 
     def open_bundled(self) -> None:
         """Open the bundled model."""
-        self._start("Opening the bundled model", bundled_checkpoint, self._session.open)
+        self._start("Opening the bundled model", bundled_checkpoint, self._open)
 
     def open_file(self, path: Path) -> None:
         """Open a checkpoint file; an error is shown in the panel."""
@@ -62,7 +62,7 @@ class ModelController(QObject):
 
         def opened(checkpoint: Checkpoint) -> None:
             add_recent_file(path)
-            self._session.open(checkpoint)
+            self._open(checkpoint)
 
         self._start(f"Opening {shorten(path.name)}", lambda: read_checkpoint(path), opened)
 
@@ -86,17 +86,32 @@ class ModelController(QObject):
     def save_version(self, version: Version, path: Path) -> None:
         """Write a version of the model."""
         path = path.absolute()
-        self._write(
-            version.checkpoint, path, lambda _: self._context.show_message(f"Saved as {path}.")
-        )
+        checkpoint = self._session.with_current_labels(version.checkpoint)
+        self._write(checkpoint, path, lambda _: self._context.show_message(f"Saved as {path}."))
 
     def override(self, overrides: dict[str, Any]) -> None:
         """Fill in details that the file lacks."""
+        self._change(lambda: self._session.override(**overrides))
+
+    def revert(self) -> None:
+        """Remove all details that were filled in."""
+        self._change(self._session.revert)
+
+    def _change(self, change: Callable[[], None]) -> None:
         try:
-            self._session.override(**overrides)
+            change()
         except CheckpointError as error:
             self._context.show_message(str(error), error=True)
             self._show()
+
+    def _open(self, checkpoint: Checkpoint) -> None:
+        added = self._session.open(checkpoint)
+        if added:
+            names = ", ".join(f"“{label.name}”" for label in added)
+            self._context.show_message(
+                f"Opened. Its classes {names} were added to those annotated; on the Teach tab, "
+                f"remove what the network should not learn."
+            )
 
     def _write(self, checkpoint: Checkpoint, path: Path, saved: Callable[[None], object]) -> None:
         work = partial(write_checkpoint, checkpoint, path)

@@ -86,7 +86,7 @@ class CalibrateController(QObject):
         if checkpoint is None:
             return "Open a model first."
         reason = why_not_calibrate(self._held_out(checkpoint)[1])
-        names = [label.name for label in project.with_current_names(checkpoint.classes)]
+        names = [label.name for label in project.with_current_labels(checkpoint.classes)]
         if not reason and names != [label.name for label in project.classes]:
             return "The model does not have the annotated classes: train it first."
         return reason

@@ -64,7 +64,7 @@ def _value_by_class(pair: AnnotationPair, result: Result, project: AnnotationPro
     """Return the value to paint for each predicted class; 0 if no value stands for it."""
     rule, dtype = project.entries[pair.key].rule, pair.labels.data.dtype
     names = [label.name for label in project.classes]
-    predicted = project.with_current_names(result.target.checkpoint.classes)
+    predicted = project.with_current_labels(result.target.checkpoint.classes)
     classes = [0, *(names.index(c.name) + 1 if c.name in names else None for c in predicted)]
     values = np.zeros(np.iinfo(result.labels.dtype).max + 1, dtype)
     for predicted_class, k in enumerate(classes):

@@ -85,6 +85,7 @@ class TaskBuilder:
     def _with_annotated_classes(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with heads for the annotated classes; a renamed class keeps its."""
         project = self._session.project
-        renamed = replace(checkpoint, classes=project.with_current_names(checkpoint.classes))
-        same = renamed.classes == checkpoint.classes
-        return with_class_labels(checkpoint if same else renamed, project.classes)
+        labels = project.with_current_labels(checkpoint.classes)
+        if labels != checkpoint.classes:
+            checkpoint = replace(checkpoint, classes=labels)
+        return with_class_labels(checkpoint, project.classes)
