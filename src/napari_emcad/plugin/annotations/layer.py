@@ -12,7 +12,8 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_emcad.annotation.detect_rule import DetectedRule, change_meaning, detect_rule
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_counts
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, with_channels
-from napari_emcad.plugin.layers.geometry import layer_geometry, levels, visible_range
+from napari_emcad.plugin.layers.drawn import visible_range
+from napari_emcad.plugin.layers.geometry import layer_geometry, levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

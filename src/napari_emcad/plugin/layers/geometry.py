@@ -94,42 +94,6 @@ def axes_string(roles: Sequence[str], rgb: bool) -> str:
     return "".join(next(spare) if role == "S" else role for role in roles) + "C" * rgb
 
 
-def slice_index(
-    viewer: ViewerModel, layer: Image, stacked: Sequence[int]
-) -> tuple[int, ...] | None:
-    """Return the slider positions along a layer's stacked axes; None if outside of the image."""
-    point = np.asarray(viewer.dims.point)[-layer.ndim :]
-    position = np.round(np.asarray(layer.world_to_data(point))).astype(int)
-    shape = levels(layer)[0].array.shape
-    if any(not 0 <= position[axis] < shape[axis] for axis in stacked):
-        return None
-    return tuple(int(position[axis]) for axis in stacked)
-
-
-def is_in_view(viewer: ViewerModel, layer: Image, plane: tuple[int, int]) -> bool:
-    """Return whether some rows and columns of a layer are visible in the 2-D view."""
-    point = np.asarray(viewer.dims.point, float)
-    displayed = list(viewer.dims.displayed)
-    point[displayed] = viewer.scene.camera.center[-len(displayed) :]
-    center = np.asarray(layer.world_to_data(point[-layer.ndim :]))
-    shape = levels(layer)[0].array.shape
-    for axis in plane:
-        first, last = layer.corner_pixels[:, axis]  # napari clips them to the layer
-        if first == last and shape[axis] > 1 and not -1 < center[axis] < shape[axis]:
-            return False
-    return True
-
-
-def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
-    """Return the visible part of an axis as a half-open range of pixels of a level."""
-    displayed = levels(layer)[layer.data_level if layer.multiscale else 0].downsampling[axis]
-    first, last = layer.corner_pixels[:, axis] * displayed / level.downsampling[axis]
-    size = level.array.shape[axis]
-    start = min(max(int(np.floor(first)), 0), size - 1)
-    stop = int(np.ceil(last + displayed / level.downsampling[axis]))
-    return start, min(max(stop, start + 1), size)
-
-
 def layer_geometry(
     layer: Image,
     axes: Sequence[int],

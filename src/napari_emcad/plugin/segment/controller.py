@@ -9,6 +9,7 @@ from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import Region, Summary
 from napari_emcad.pipelines.segment import segment_job
+from napari_emcad.plugin.layers.scope import thick_slice_message
 from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.segment.request import segment_request
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -62,19 +63,20 @@ class SegmentController(QObject):
             self._context.show_message("There is no memory left for the result.", error=True)
             return
         objects, settings = result.object_classes, options.settings
+        remark = thick_slice_message(self._viewer, layer, options)
         self._context.runner.run(
             f"Segmenting {shorten(layer.name)}",
             lambda stop: segment_job(slices, checkpoint, settings, stop, objects),
-            lambda outcome: self._ended(result, outcome),
+            lambda outcome: self._ended(result, outcome, remark),
             lambda event: result.fill(event) if isinstance(event, Region) else None,
             on_abandon=result.release,
         )
 
-    def _ended(self, result: Result, outcome: Outcome) -> None:
+    def _ended(self, result: Result, outcome: Outcome, remark: str) -> None:
         result.finish(outcome.result)
         if isinstance(outcome.result, Summary):
             message = _summary_message(outcome.result, outcome.seconds, result.object_count)
-            self._context.show_message(message)
+            self._context.show_message(f"{message} {remark}".strip())
         self._query_devices()
 
     # -- state of the tab

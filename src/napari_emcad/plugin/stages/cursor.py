@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
+from napari_emcad.plugin.layers.drawn import drawn_position
 from napari_emcad.plugin.stages.presenter import is_outdated
 
 if TYPE_CHECKING:
@@ -59,9 +60,10 @@ class CursorReadout(QObject):
         values: dict[int, float | None] = {}
         request, maps = self._presenter.request, self._presenter.maps
         if request is not None and self._position is not None and self._is_readable(request):
+            data = drawn_position(self._viewer, request.image, self._position)
             for key in request.under_cursor:
                 if key in maps and key.stage:
-                    values[key.stage] = request.value_at(maps[key], self._position)
+                    values[key.stage] = request.value_at(maps[key], data)
         self._panel.readout.show_values(values)
 
     def _is_readable(self, request: StageRequest) -> bool:

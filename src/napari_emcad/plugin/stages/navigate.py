@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.plugin.layers.drawn import world_position
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from numpy.typing import NDArray
@@ -29,7 +31,7 @@ def go_to_region(viewer: ViewerModel, request: StageRequest, region: SuggestedRe
     region
         Region in pixels of the image's finest level.
     """
-    world = _world_position(request, region, region.center)
+    world = _world_position(viewer, request, region, region.center)
     image, dims = request.image, viewer.dims
     offset = dims.ndim - image.ndim
     for axis, letter in enumerate(request.axes[: image.ndim]):
@@ -44,14 +46,17 @@ def go_to_region(viewer: ViewerModel, request: StageRequest, region: SuggestedRe
 def _zoom_factor(viewer: ViewerModel, request: StageRequest, region: SuggestedRegion) -> float:
     """Return the factor on the zoom that makes the region neither too small nor too large."""
     ends = zip(region.rows, region.columns, strict=True)
-    first, last = (_world_position(request, region, end) for end in ends)
+    first, last = (_world_position(viewer, request, region, end) for end in ends)
     canvas = min(viewer.canvas.viewbox_size(viewer.layers))
     share = np.linalg.norm(last - first) * viewer.scene.camera.zoom / canvas
     return float(np.clip(share, *_SHARES) / share) if share > 0 else 1.0
 
 
 def _world_position(
-    request: StageRequest, region: SuggestedRegion, pixel: tuple[float, float]
+    viewer: ViewerModel,
+    request: StageRequest,
+    region: SuggestedRegion,
+    pixel: tuple[float, float],
 ) -> NDArray[np.float64]:
     """Return the world coordinates of a pixel (row, column) of the region's slice."""
     stacked, downsampling = iter(region.index), request.level.downsampling
@@ -63,4 +68,4 @@ def _world_position(
             point.append(0.0)
         else:
             point.append(next(stacked) * downsampling[axis] + (downsampling[axis] - 1) / 2)
-    return np.asarray(request.image.data_to_world(point))
+    return world_position(viewer, request.image, point)

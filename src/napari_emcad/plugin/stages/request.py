@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -174,18 +174,17 @@ class StageRequest:
         """Return whether two requests have the same maps of the same slice."""
         return self.continues(other) and self.index == other.index
 
-    def position(self, point: Any) -> NDArray[np.float64]:
-        """Return the position of a world point, in pixels of the level."""
-        data = np.asarray(self.image.world_to_data(np.asarray(point)[-self.image.ndim :]))
+    def position(self, data: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a position in pixels of the finest level in pixels of the request's level."""
         factor = np.asarray(self.level.downsampling)
         position: NDArray[np.float64] = (data - (factor - 1) / 2) / factor
         return position
 
-    def value_at(self, stage_map: StageMap, point: Any) -> float | None:
-        """Return the value of a scalar map at a world point; None outside of the map."""
+    def value_at(self, stage_map: StageMap, data: NDArray[np.float64]) -> float | None:
+        """Return the value of a scalar map at a pixel of the finest level; None outside of it."""
         if stage_map.factor is None or stage_map.offset is None:
             return None
-        position = self.position(point)
+        position = self.position(data)
         stacked = [i for i, axis in enumerate(self.axes[: len(position)]) if axis not in "CYX"]
         if tuple(np.round(position[stacked]).astype(int).tolist()) != self.index:
             return None
