@@ -3,7 +3,8 @@
 A `Record` is updated with each scan of the annotation layers. Pixels that changed since the last
 scan are new; connected new pixels of one class are a stroke. Every fifth stroke of a class is held
 out for validation. Masks have no strokes: every fifth square of a mask is held out, and so it is
-with strokes that cover much of a patch.
+with strokes that cover much of a patch. Copied predictions are no strokes and never held out, since
+a model would be scored against itself.
 
 A pixel becomes a training or a held-out pixel when it is first annotated. The assignment can be
 revoked by erasing the pixel until a model has been trained with the record; from then on it is
@@ -75,6 +76,7 @@ class Record:
         masks: Container[Hashable] = (),
         every: int = HOLD_OUT_EVERY,
         locations: Mapping[Any, Hashable] | None = None,
+        copied: Mapping[Any, NDArray[np.bool_]] | None = None,
     ) -> Record:
         """Return the record after a new scan; patches that are no longer annotated leave it.
 
@@ -89,15 +91,25 @@ class Record:
         locations
             Location of a patch by key; patches of one location share its split mask. A key that
             is missing is its own location.
+        copied
+            Pixels of a patch that were copied from a prediction, ``(H, W)``, by key.
         """
         scan, strokes, locations = self.scans + 1, dict(self.strokes), locations or {}
+        copied = copied or {}
         split_masks = self._split_masks_without_erased(targets, locations, scan)
         patches: dict[Hashable, AnnotatedPatch] = {}
         for key, target in targets.items():
             patch, location = self.patches.get(key), locations.get(key, key)
             if patch is None or not np.array_equal(patch.target, target):
                 patch, split_masks[location] = _update_patch(
-                    patch, target, split_masks[location], scan, strokes, key in masks, every
+                    patch,
+                    target,
+                    split_masks[location],
+                    scan,
+                    strokes,
+                    key in masks,
+                    every,
+                    copied.get(key),
                 )
             patches[key] = patch
         return Record(patches, scan, strokes, split_masks, self.frozen_scan, locations)
@@ -202,6 +214,7 @@ def _update_patch(
     strokes: dict[int, int],
     is_mask: bool,
     every: int,
+    copied: NDArray[np.bool_] | None,
 ) -> tuple[AnnotatedPatch, SplitMask]:
     """Return a changed patch and its split mask; `strokes` is counted up in place."""
     if before is None or before.target.shape != target.shape:
@@ -215,7 +228,8 @@ def _update_patch(
     scans = np.where(changed, np.uint16(0), before.scan)
     scans[new] = scan
     hold_out = np.zeros(target.shape, bool)
-    chosen = _squares(new, every) if is_mask else _strokes(new, target, strokes, every)
+    drawn = new if copied is None else new & ~copied
+    chosen = _squares(drawn, every) if is_mask else _strokes(drawn, target, strokes, every)
     for pixels in chosen:
         hold_out[pixels] = True
     split_mask = split_mask.with_new(new, hold_out, scan)

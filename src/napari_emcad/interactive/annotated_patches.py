@@ -14,7 +14,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +49,9 @@ class AnnotatedImage:
         Identifies the image, which may have several annotations; None stands for `key`.
     patch_size
         Side in pixels of the patches of a slice that is longer than two of them.
+    copied
+        Values of `labels` that were copied from a prediction, 0 elsewhere: a plane (rows first) by
+        index of the slice.
     """
 
     key: Hashable
@@ -59,6 +62,7 @@ class AnnotatedImage:
     corner: tuple[int, ...] = ()
     image: Hashable = None
     patch_size: int = PATCH_SIZE
+    copied: Mapping[Index, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def corner_by_axis(self) -> dict[str, int]:
@@ -116,10 +120,11 @@ def scan_annotations(images: Sequence[AnnotatedImage], record: Record, classes: 
     LabelValueError
         If an annotated value stands for no class.
     """
-    targets = read_targets(images, classes)
+    targets, copied = read_targets(images, classes), _copied_pixels(images)
     mask_sources = {image.key for image in images if image.rule.meaning != "scribbles"}
     masks = {key for key in targets if key.source in mask_sources}
-    return record.updated(targets, masks, locations={key: key.location for key in targets})
+    locations = {key: key.location for key in targets}
+    return record.updated(targets, masks, locations=locations, copied=copied)
 
 
 def read_targets(
@@ -146,8 +151,22 @@ def read_targets(
                 values = labels[part]
                 if values.any():
                     target = target_of(values, image.rule, classes)
-                    targets[key] = _padded_to_patch(key, image, target)
+                    targets[key] = _padded_to_patch(key, image, target, UNLABELED)
     return targets
+
+
+def _copied_pixels(images: Iterable[AnnotatedImage]) -> dict[PatchKey, NDArray[np.bool_]]:
+    """Return the pixels of patches, ``(H, W)``, that still have the value that was copied."""
+    pixels = {}
+    for image in images:
+        for at in image.copied:
+            for index, labels, corner in _label_planes(image, at):
+                values = image.copied[index]
+                for key, part in _patches(image, index, labels.shape, corner):
+                    same = (values[part] != 0) & (values[part] == labels[part])
+                    if same.any():
+                        pixels[key] = _padded_to_patch(key, image, same, False)
+    return pixels
 
 
 def read_window(
@@ -233,13 +252,13 @@ def _ranges(side: int, size: int) -> list[Range]:
 
 
 def _padded_to_patch(
-    key: PatchKey, image: AnnotatedImage, target: NDArray[np.int16]
-) -> NDArray[np.int16]:
-    """Return the target of a whole patch from that of the part that the labels cover."""
+    key: PatchKey, image: AnnotatedImage, target: NDArray[Any], fill: int
+) -> NDArray[Any]:
+    """Return values of a whole patch from those of the part that the labels cover."""
     shape = key.rows[1] - key.rows[0], key.columns[1] - key.columns[0]
     if target.shape == shape:
         return target
-    padded = np.full(shape, UNLABELED, np.int16)
+    padded = np.full(shape, fill, target.dtype)
     corner = image.corner_by_axis
     top, left = max(corner["Y"] - key.rows[0], 0), max(corner["X"] - key.columns[0], 0)
     padded[top : top + target.shape[0], left : left + target.shape[1]] = target

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import AnnotationPair
+    from napari_emcad.plugin.annotations.pair import AnnotationPair
     from napari_emcad.plugin.tab import Tab
 
 _WARM_UP_MS = 1500

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.transforms import CompositeAffine
 
-from napari_emcad.plugin.annotations.layer import LARGEST, corner_of
+from napari_emcad.plugin.annotations.layer import LARGEST, corner_of, placement
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, without_channels
+from napari_emcad.plugin.layers.drawn import data_to_world, unit_factors
 from napari_emcad.plugin.layers.geometry import levels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
     from napari.layers import Image, Labels
+    from numpy.typing import NDArray
+
+_HALF_PIXEL = 0.501
+"""Distance in pixels within which a layer lies on its image."""
 
 
 def why_not_on(layer: Labels, image: Image, axes: str) -> str:
@@ -34,6 +43,60 @@ def why_not_on(layer: Labels, image: Image, axes: str) -> str:
     if within and np.prod(shape, dtype=float) > LARGEST:
         return ""
     return f"it has {_size(own_shape)} pixels, the image {_size(shape)}; they must agree"
+
+
+def misplacement(viewer: ViewerModel, layer: Labels, image: Image, axes: str) -> str:
+    """Return how a layer lies elsewhere than the pixels of the image that it annotates, or "".
+
+    Parameters
+    ----------
+    viewer
+        Viewer of both.
+    layer
+        Layer that fits the image, see `why_not_on`.
+    image
+        Image layer.
+    axes
+        Axes of the image's array.
+    """
+    expected = placement(image, axes, corner_of(layer))
+    own = CompositeAffine(
+        expected["scale"],
+        expected["translate"],
+        rotate=expected["rotate"],
+        shear=expected["shear"],
+    )
+    wanted = _in_units_of(viewer, expected["units"], expected["affine"] @ own.affine_matrix)
+    present = _in_units_of(viewer, layer.units, data_to_world(layer))
+    count = min(len(wanted), len(present)) - 1
+    wanted, present = (matrix[-count - 1 :, -count - 1 :] for matrix in (wanted, present))
+    size = np.array(layer.data.shape[-count:]) - 1
+    corners = np.array([[*(at * size), 1] for at in np.ndindex((2,) * count)]).T
+    shift = np.linalg.inv(wanted) @ present @ corners - corners
+    if np.abs(shift).max() < _HALF_PIXEL:
+        return ""
+    return _difference(present, wanted)
+
+
+def _in_units_of(
+    viewer: ViewerModel, units: Sequence[Any], to_world: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a matrix from pixels to a layer's units as one to the viewer's units."""
+    return np.diag([*(1 / unit_factors(viewer, units)), 1.0]) @ np.asarray(to_world)
+
+
+def _difference(present: NDArray[np.float64], wanted: NDArray[np.float64]) -> str:
+    """Describe how two matrices from pixels to the viewer's units differ."""
+    sizes = [np.linalg.norm(matrix[:-1, :-1], axis=0) for matrix in (present, wanted)]
+    if not np.allclose(sizes[0], sizes[1], rtol=1e-3):
+        own, others = (_size(tuple(f"{size:.4g}" for size in one)) for one in sizes)
+        return f"its pixels are {own}, those of the image {others}"
+    if not np.allclose(present[:-1, :-1], wanted[:-1, :-1], atol=1e-3 * sizes[0].max()):
+        return "it is mirrored, rotated or sheared in another way"
+    own, others = (
+        ", ".join(f"{start:.4g}" for start in matrix[:-1, -1]) for matrix in (present, wanted)
+    )
+    return f"its first pixel is at ({own}), that of the image at ({others})"
 
 
 def why_not_paintable(layer: Labels, image: Image, axes: str) -> str:
@@ -96,5 +159,5 @@ def _channels_share_memory(data: Any, axes: str) -> bool:
     return all(strides[n] == 0 or data.shape[n] == 1 for n in channel_axes)
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def _size(shape: tuple[int | str, ...]) -> str:
     return " × ".join(map(str, shape))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -10,28 +10,25 @@ from superqt.utils import qdebounced
 
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
 from napari_emcad.interactive.project import AnnotationEntry
-from napari_emcad.pipelines.segment import slices_for
-from napari_emcad.plugin.annotations.fit import share_channels, why_not_on, why_not_paintable
+from napari_emcad.plugin.annotations.copies import CopiedPixels
+from napari_emcad.plugin.annotations.fit import misplacement, share_channels, why_not_on
 from napari_emcad.plugin.annotations.layer import (
     corner_of,
     is_ours,
-    placement,
     rule_of,
     set_class_colors,
     store_rule,
 )
-from napari_emcad.plugin.layers.channel_axis import without_channels
-from napari_emcad.plugin.layers.geometry import is_open, levels
+from napari_emcad.plugin.annotations.pair import AnnotationPair, align_annotation, slices_of
+from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.image_identity import IMAGE_IDENTITY
-from napari_emcad.plugin.layers.scope import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
+    from napari.layers import Image
 
-    from napari_emcad.imaging.slices import Slices
     from napari_emcad.interactive.project import AnnotationProject
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
@@ -39,50 +36,6 @@ if TYPE_CHECKING:
 
 _PAUSE_MS = 200
 """Pause after a stroke before it is scanned."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AnnotationPair:
-    """An image layer and its annotation layer.
-
-    Attributes
-    ----------
-    image, labels
-        Image and annotation layer.
-    axes, channels
-        Axes and channels as `napari_emcad.segment` takes them.
-    """
-
-    image: Image
-    labels: Labels
-    axes: str
-    channels: Channels
-
-    @property
-    def key(self) -> Hashable:
-        """Unique key of the annotation; no other annotation ever gets it."""
-        key: Hashable = self.labels.unique_id
-        return key
-
-    @property
-    def window(self) -> Window:
-        """The part of the image that the annotation covers."""
-        shape = tuple(self.values.shape)
-        return Window(corner_of(self.labels) or (0,) * len(shape), shape)
-
-    @property
-    def layer_axes(self) -> str:
-        """A letter per axis of the image layer, without the color axis of RGB."""
-        return self.axes[:-1] if self.image.rgb else self.axes
-
-    @property
-    def values(self) -> Any:
-        """Values of the annotation along the image's spatial axes; a view of the layer's data."""
-        return without_channels(self.labels.data, self.axes)
-
-    def why_not_paintable(self) -> str:
-        """Return the reason why the annotation cannot be painted on, or ""."""
-        return why_not_paintable(self.labels, self.image, self.layer_axes)
 
 
 class AnnotationLayers(QObject):
@@ -98,6 +51,11 @@ class AnnotationLayers(QObject):
         Qt parent.
     pairs
         Annotations of a panel that was closed before, by key; changed in place.
+
+    Attributes
+    ----------
+    copies
+        Pixels that were copied from predictions.
 
     Signals
     -------
@@ -117,6 +75,7 @@ class AnnotationLayers(QObject):
         super().__init__(owner)
         self._viewer, self._project = viewer, project
         self._pairs = pairs
+        self.copies = CopiedPixels()
         self._emit_soon = qdebounced(self._emit_painted, timeout=_PAUSE_MS, parent=owner)
         viewer.layers.events.removed.connect(self._layers_removed)
         project.entries_changed.connect(self.show_rules)
@@ -169,6 +128,17 @@ class AnnotationLayers(QObject):
     def all_images(self, checkpoint: Checkpoint) -> tuple[AnnotatedImage, ...]:
         """Return all annotations to be scanned, whatever channels the network needs."""
         return self._images(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
+
+    def misplacement(self, pair: AnnotationPair) -> str:
+        """Return how an annotation lies elsewhere than its image, or ""; see `why_not` first."""
+        if why_not_on(pair.labels, pair.image, pair.axes):
+            return ""
+        return misplacement(self._viewer, pair.labels, pair.image, pair.axes)
+
+    def align(self, pair: AnnotationPair) -> None:
+        """Move an annotation onto its image, in case one of them was moved."""
+        if not self.why_not(pair) and (is_ours(pair.labels) or self.misplacement(pair)):
+            align_annotation(pair)
 
     def why_not(self, pair: AnnotationPair) -> str:
         """Return the reason why an annotation no longer fits its image, or ""."""
@@ -223,9 +193,17 @@ class AnnotationLayers(QObject):
                 slices = slices_of(replace(pair, channels=channels(pair)), checkpoint)
             except ValueError:
                 continue
-            corner, image = corner_of(pair.labels), IMAGE_IDENTITY.key(pair.image)
             images.append(
-                AnnotatedImage(key, entry.name, slices, pair.values, entry.rule, corner, image)
+                AnnotatedImage(
+                    key,
+                    entry.name,
+                    slices,
+                    pair.values,
+                    entry.rule,
+                    corner_of(pair.labels),
+                    IMAGE_IDENTITY.key(pair.image),
+                    copied=self.copies.planes(pair),
+                )
             )
         return tuple(images)
 
@@ -271,22 +249,3 @@ class AnnotationLayers(QObject):
             event.disconnect(self._emit_soon)
         for layer in (pair.image, pair.labels):
             layer.events.name.disconnect(self._renamed)
-
-
-def slices_of(pair: AnnotationPair, checkpoint: Checkpoint) -> Slices:
-    """Return the image of an annotation as slices for a checkpoint's network.
-
-    Raises
-    ------
-    ValueError
-        If its channels have to be chosen for this network.
-    """
-    return slices_for(levels(pair.image)[0].array, checkpoint, pair.axes, pair.channels)
-
-
-def align_annotation(pair: AnnotationPair) -> None:
-    """Give an annotation made by this plugin the position of its image, in case that was moved."""
-    if not is_ours(pair.labels) or pair.why_not_paintable():
-        return
-    for name, value in placement(pair.image, pair.axes, corner_of(pair.labels)).items():
-        setattr(pair.labels, name, value)

@@ -21,7 +21,7 @@ from napari_emcad.io.autosave import (
 )
 from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
-from napari_emcad.plugin.annotations.pairs import AnnotationPair
+from napari_emcad.plugin.annotations.pair import AnnotationPair
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.runner.thread import JobThread

@@ -7,7 +7,7 @@ of a rotation or shear that turns drawn axes into sliders. So do these functions
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pint
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image
-    from numpy.typing import NDArray
+    from napari.layers import Image, Layer
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_emcad.plugin.layers.geometry import Level
 
@@ -53,9 +53,7 @@ def drawn_axes(viewer: ViewerModel, layer: Image) -> tuple[int, ...]:
     return tuple(axis - offset for axis in viewer.dims.displayed if axis >= offset)
 
 
-def drawn_position(
-    viewer: ViewerModel, layer: Image, world: Sequence[float]
-) -> NDArray[np.float64]:
+def drawn_position(viewer: ViewerModel, layer: Image, world: ArrayLike) -> NDArray[np.float64]:
     """Return the position in a layer that napari draws at a point.
 
     Parameters
@@ -72,8 +70,8 @@ def drawn_position(
     NDArray
         Position in pixels of the finest level, one number per axis of the layer.
     """
-    point = np.asarray(world, float)[-layer.ndim :] * _unit_factors(viewer, layer)
-    to_world = _data_to_world(layer)
+    point = np.asarray(world, float)[-layer.ndim :] * unit_factors(viewer, layer.units)
+    to_world = data_to_world(layer)
     drawn = drawn_axes(viewer, layer)
     sliders = [axis for axis in range(layer.ndim) if axis not in drawn]
     position = np.empty(layer.ndim)
@@ -87,11 +85,9 @@ def drawn_position(
     return position
 
 
-def world_position(
-    viewer: ViewerModel, layer: Image, position: Sequence[float]
-) -> NDArray[np.float64]:
+def world_position(viewer: ViewerModel, layer: Image, position: ArrayLike) -> NDArray[np.float64]:
     """Return the point at which napari draws a position of a layer; see `drawn_position`."""
-    to_world, drawn = _data_to_world(layer), drawn_axes(viewer, layer)
+    to_world, drawn = data_to_world(layer), drawn_axes(viewer, layer)
     sliders = [axis for axis in range(layer.ndim) if axis not in drawn]
     data, world = np.asarray(position, float), np.empty(layer.ndim)
     if sliders:
@@ -100,7 +96,7 @@ def world_position(
         world[sliders] = (from_data @ [*data[sliders], 1.0])[:-1]
     rows = [*drawn, -1]
     world[list(drawn)] = (to_world[np.ix_(rows, rows)] @ [*data[list(drawn)], 1.0])[:-1]
-    return world / _unit_factors(viewer, layer)
+    return world / unit_factors(viewer, layer.units)
 
 
 def drawn_slice(
@@ -172,19 +168,22 @@ def visible_range(layer: Image, level: Level, axis: int) -> tuple[int, int]:
     return start, min(max(stop, start + 1), size)
 
 
-def _data_to_world(layer: Image) -> NDArray[np.float64]:
+def data_to_world(layer: Layer) -> NDArray[np.float64]:
     """Return the matrix from pixels to the layer's own units, ``(ndim + 1, ndim + 1)``."""
     own = CompositeAffine(layer.scale, layer.translate, rotate=layer.rotate, shear=layer.shear)
     matrix: NDArray[np.float64] = np.asarray(layer.affine.affine_matrix) @ own.affine_matrix
     return matrix
 
 
-def _unit_factors(viewer: ViewerModel, layer: Image) -> NDArray[np.float64]:
-    """Return the viewer's units in the layer's units, one per axis of the layer."""
-    units = viewer.dims.units
-    if units is None or len(units) < layer.ndim:
-        return np.ones(layer.ndim)
-    registry = pint.get_application_registry()
-    pairs = zip(units[-layer.ndim :], layer.units, strict=True)
+def unit_factors(viewer: ViewerModel, units: Sequence[Any]) -> NDArray[np.float64]:
+    """Return the viewer's units in those of a layer, one per axis of the layer.
+
+    They are 1 if layers have units that cannot be converted, which napari takes for the same.
+    """
+    world = viewer.dims.units
+    if world is None or len(world) < len(units):
+        return np.ones(len(units))
+    registry = pint.get_application_registry()  # type: ignore[no-untyped-call]
+    pairs = zip(world[-len(units) :], units, strict=True)
     factors = [registry.get_base_units(a)[0] / registry.get_base_units(b)[0] for a, b in pairs]
     return np.array(factors, float)

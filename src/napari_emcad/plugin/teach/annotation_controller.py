@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_emcad.plugin.annotations.layer import change_layer_meaning, new_annotation
-from napari_emcad.plugin.annotations.pairs import AnnotationPair
+from napari_emcad.plugin.annotations.layer import (
+    change_layer_meaning,
+    is_ours,
+    new_annotation,
+)
+from napari_emcad.plugin.annotations.pair import AnnotationPair, align_annotation
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.teach.correction import copy_prediction
 from napari_emcad.plugin.teach.labels_watcher import LabelsWatcher
@@ -56,6 +60,7 @@ class AnnotationController(QObject):
         self._viewer, self._session = context.viewer, context.session
         self._input = context.image_input
         self._key: Hashable | None = None
+        self._asked_to_move: tuple[Hashable, Hashable] | None = None
         self._watcher = LabelsWatcher(self.changed.emit)
         self._input.layer_changed.connect(self._image_changed)
         self._input.changed.connect(self._options_changed)
@@ -87,8 +92,23 @@ class AnnotationController(QObject):
     def use_layer(self, labels: Labels) -> None:
         """Use a Labels layer as the annotation of the chosen image."""
         image, options = self._chosen_image()
-        if image is not None and options is not None:
-            self._add(image, unwrap(labels), options)
+        if image is None or options is None:
+            return
+        labels = unwrap(labels)
+        pair = AnnotationPair(image, labels, options.axes, options.channels)
+        difference = "" if is_ours(labels) else self._annotations.misplacement(pair)
+        if difference and self._asked_to_move != (labels.unique_id, image.unique_id):
+            self._asked_to_move = labels.unique_id, image.unique_id
+            self._context.show_message(
+                f"“{labels.name}” does not lie on “{image.name}”: {difference}. If it has the same "
+                f"pixels, press the button again to move it onto the image.",
+                error=True,
+            )
+            return
+        self._asked_to_move = None
+        self._add(image, labels, options)
+        if difference and self.pair is not None and self.pair.labels is labels:
+            align_annotation(self.pair)
 
     def choose(self, key: Hashable | None) -> None:
         """Make an annotation the current one; None for none."""
@@ -182,13 +202,15 @@ class AnnotationController(QObject):
         result = self._context.results.class_result_of(pair.image)
         slices = self._preview.visible_part(pair)
         try:
-            count = copy_prediction(pair, result, slices, self._session.project)
+            positions, values = copy_prediction(pair, result, slices, self._session.project)
         except ValueError as error:
             self._context.show_message(str(error), error=True)
             return
+        self._annotations.copies.add(pair, positions, values)
         self._context.show_message(
-            f"{count:,} pixels copied; Ctrl+Z takes them back."
-            if count
+            f"{len(values):,} pixels copied; Ctrl+Z takes them back. They are trained on, but give "
+            f"no score."
+            if len(values)
             else "Everything on screen is annotated already."
         )
 

@@ -11,10 +11,14 @@ from napari_emcad.plugin.annotations.layer import corner_of
 from napari_emcad.plugin.layers.channel_axis import with_channels
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.interactive.project import AnnotationProject
-    from napari_emcad.plugin.annotations.pairs import AnnotationPair
+    from napari_emcad.plugin.annotations.pair import AnnotationPair
     from napari_emcad.plugin.layers.result import Result
+
+    Positions = tuple[NDArray[np.intp], ...]
 
 _MOST_PIXELS = 2**22
 """Largest number of pixels that are copied at once; napari stores all of them for undo."""
@@ -22,8 +26,8 @@ _MOST_PIXELS = 2**22
 
 def copy_prediction(
     pair: AnnotationPair, result: Result | None, slices: Slices | None, project: AnnotationProject
-) -> int:
-    """Copy a prediction to the unlabeled pixels of an annotation; return the number of pixels.
+) -> tuple[Positions, NDArray[Any]]:
+    """Copy a prediction to the unlabeled pixels of an annotation.
 
     Parameters
     ----------
@@ -35,6 +39,11 @@ def copy_prediction(
         Visible part of the image: one slice or a part of it.
     project
         Holds the value of each class.
+
+    Returns
+    -------
+    tuple
+        Positions of the copied pixels along the annotation's spatial axes, and their values.
 
     Raises
     ------
@@ -57,7 +66,7 @@ def copy_prediction(
         pair.labels.visible = True  # napari updates the drawn slice only of visible layers
         pair.labels.data_setitem(with_channels(positions, pair.layer_axes, channel), values)
         pair.labels.refresh()  # another channel may be visible than the one that was written
-    return len(values)
+    return positions, values
 
 
 def _value_by_class(pair: AnnotationPair, result: Result, project: AnnotationProject) -> Any:

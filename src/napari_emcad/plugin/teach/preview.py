@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pairs import AnnotationLayers, AnnotationPair
+    from napari_emcad.plugin.annotations.pair import AnnotationPair
+    from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.layers.image_input import ScopeName
     from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.layers.target import Target

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from napari_emcad.interactive.annotation_conflicts import conflict_message
 from napari_emcad.interactive.task import training_task
 from napari_emcad.io.checkpoints.heads import with_class_labels
-from napari_emcad.plugin.annotations.pairs import align_annotation
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -65,8 +64,7 @@ class TaskBuilder:
         """
         adapted, base = self._with_annotated_classes(checkpoint), self._base()
         for pair in self._annotations.pairs:
-            if not self._annotations.why_not(pair):
-                align_annotation(pair)
+            self._annotations.align(pair)
         images = self._annotations.enabled_images(adapted)
         if not images:
             raise ValueError(
