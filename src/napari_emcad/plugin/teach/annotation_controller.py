@@ -101,7 +101,7 @@ class AnnotationController(QObject):
             self._asked_to_move = labels.unique_id, image.unique_id
             self._context.show_message(
                 f"“{labels.name}” does not lie on “{image.name}”: {difference}. If it has the same "
-                f"pixels, press the button again to move it onto the image.",
+                f"pixels, choose it again to move it onto the image.",
                 error=True,
             )
             return
