@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,3 +78,33 @@ def finish(qtbot) -> Callable[[EmcadWidget], None]:
         assert panel.session.running is None
 
     return finish
+
+
+@pytest.fixture
+def teach(panel, qtbot) -> EmcadWidget:
+    """Return the panel with its Teach tab open, a quick training, and one annotation."""
+    from driving import choose_quick_training, press, wait_until_idle
+
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    wait_until_idle(panel, qtbot)
+    choose_quick_training(panel, steps=2)
+    press(qtbot, panel.teach.panel._new)
+    return panel
+
+
+@pytest.fixture
+def training_gate(monkeypatch):
+    """Return an event that training steps wait for; the first of them sets its `begun`."""
+    from napari_emcad.training.trainer import Trainer
+
+    opened, step = threading.Event(), Trainer.step
+    opened.begun = threading.Event()
+
+    def waiting(self, *args, **kwargs):
+        opened.begun.set()
+        assert opened.wait(60)
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(Trainer, "step", waiting)
+    yield opened
+    opened.set()

@@ -191,7 +191,7 @@ class RandomUser:
             press(self.qtbot, self.panel.segment.panel._run)
 
     def do_save(self):
-        self.panel.autosave.save()
+        self.panel.autosave.saver.save()
 
     # -- layers and dims
 

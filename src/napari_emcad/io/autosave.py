@@ -1,7 +1,8 @@
 """Autosave of annotations and model of a session, for recovery after a crash.
 
 Every session has its own folder, which it locks while it runs. A folder that is neither locked nor
-marked as closed was left behind by a crash.
+marked as closed holds work to be offered: that of a crash, or, if it is marked as ended, work that
+was in no other file when its window was closed.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
-_CLOSED, _MODEL, _ANNOTATION = "closed", "model.safetensors", "paint-{}.npz"
+_CLOSED, _ENDED = "closed", "ended"
+_MODEL, _ANNOTATION = "model.safetensors", "paint-{}.npz"
 
 _DAYS_KEPT = 14
-"""Days after which the folder of a closed session is removed."""
+"""Days after which a folder whose work was restored or dismissed is removed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +55,7 @@ class SavedAnnotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recovery:
-    """An autosave folder that a crash left behind.
+    """An autosave folder with work that is in no other file.
 
     Attributes
     ----------
@@ -65,12 +67,15 @@ class Recovery:
         Number of saved annotations.
     model
         Whether a model was saved.
+    ended
+        Whether the window was closed; False after a crash.
     """
 
     folder: Path
     modified: datetime
     annotations: int
     model: bool
+    ended: bool = False
 
 
 class AutosaveFolder:
@@ -86,6 +91,7 @@ class AutosaveFolder:
         self._root = root
         self._folder: Path | None = None
         self._lock = ExitStack()
+        self._ended = False
 
     @property
     def folder(self) -> Path | None:
@@ -94,6 +100,8 @@ class AutosaveFolder:
 
     def save_annotation(self, number: int, labels: Any, metadata: dict[str, Any]) -> None:
         """Save an annotation, in place of the previous one with this number.
+
+        An empty annotation is not saved, and the previous one is removed.
 
         Parameters
         ----------
@@ -113,6 +121,9 @@ class AutosaveFolder:
         array = np.asarray(labels)
         flat = array.reshape(-1)
         places = np.flatnonzero(flat)
+        if not len(places):
+            self._remove(_ANNOTATION.format(number))
+            return
         content = io.BytesIO()
         np.savez_compressed(
             content,
@@ -133,12 +144,39 @@ class AutosaveFolder:
         """
         write_checkpoint(checkpoint, self._create() / _MODEL)
 
-    def close(self) -> None:
-        """Mark the session as closed regularly, and unlock its folder."""
+    def remove_model(self) -> None:
+        """Remove the saved model, because it is in another file."""
+        self._remove(_MODEL)
+
+    def end(self) -> None:
+        """Mark the session as ended, and unlock its folder; what was saved there is offered again.
+
+        A folder without work is marked as closed.
+        """
+        self._ended = True
         if self._folder is not None:
             with suppress(OSError):
-                (self._folder / _CLOSED).touch()
+                has_work = bool(_annotation_files(self._folder)) or (self._folder / _MODEL).exists()
+                (self._folder / (_ENDED if has_work else _CLOSED)).touch()
         self._lock.close()
+
+    def save_last_model(self, checkpoint: Checkpoint) -> None:
+        """Save a model that arrives when the session may have ended already.
+
+        Raises
+        ------
+        OSError, CheckpointError
+            If writing fails.
+        """
+        self.save_model(checkpoint)
+        if self._ended:
+            self._remove(_CLOSED)
+            self.end()
+
+    def _remove(self, name: str) -> None:
+        if self._folder is not None:
+            with suppress(OSError):
+                (self._folder / name).unlink(missing_ok=True)
 
     def _create(self) -> Path:
         """Return the folder, created and locked by the first call."""
@@ -151,7 +189,7 @@ class AutosaveFolder:
 
 
 def find_recoveries(root: Path) -> list[Recovery]:
-    """Return what crashes left behind, the latest first; remove old folders of closed sessions.
+    """Return work that is in no other file, the latest first; remove old closed folders.
 
     Parameters
     ----------
@@ -170,7 +208,8 @@ def find_recoveries(root: Path) -> list[Recovery]:
         annotations, model = len(_annotation_files(folder)), (folder / _MODEL).exists()
         if annotations or model:
             time_modified = datetime.fromtimestamp(modified)
-            recoveries.append(Recovery(folder, time_modified, annotations, model))
+            ended = (folder / _ENDED).exists()
+            recoveries.append(Recovery(folder, time_modified, annotations, model, ended))
     return recoveries
 
 

@@ -7,13 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_emcad.interactive.session import Session
 from napari_emcad.plugin.annotations.pairs import AnnotationLayers
+from napari_emcad.plugin.autosave import controller as autosave_controller
 from napari_emcad.plugin.autosave.controller import AutosaveController
+from napari_emcad.plugin.autosave.saver import AutosaveSaver
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.layers.image_input import ImageInput
@@ -52,6 +54,7 @@ _SESSIONS: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 _PAIRS: WeakKeyDictionary[Any, dict[Any, AnnotationPair]] = WeakKeyDictionary()
 _RESULTS: WeakKeyDictionary[Any, Results] = WeakKeyDictionary()
 _MAPS: WeakKeyDictionary[Any, StageLayers] = WeakKeyDictionary()
+_SAVERS: WeakKeyDictionary[Any, AutosaveSaver] = WeakKeyDictionary()
 """State of each viewer that outlives its panel."""
 
 
@@ -91,7 +94,7 @@ class EmcadWidget(QWidget):
         super().__init__()
         self.viewer = unwrap(napari_viewer)
         self.session = session_of(self.viewer)
-        self._closed, self._close_requested = False, False
+        self._closed = False
         self._warmed_up: set[str] = set()
         self.job_bar = JobBar()
         self.runner = JobRunner(self.session, self.job_bar)
@@ -117,9 +120,13 @@ class EmcadWidget(QWidget):
     def _make_tabs(self) -> None:
         viewer, settings = self.viewer, inference_settings()
         results = _RESULTS.setdefault(viewer, Results(viewer))
-        image_input = ImageInput(settings.device)
-        self.context = context = Context(viewer, self.session, results, image_input, self.runner)
-        pairs = _PAIRS.setdefault(viewer, {})
+        image_input, pairs = ImageInput(settings.device), _PAIRS.setdefault(viewer, {})
+        if viewer not in _SAVERS:
+            root = autosave_controller.recovery_root()
+            _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+        self.context = context = Context(
+            viewer, self.session, results, image_input, self.runner, _SAVERS[viewer]
+        )
         self.annotations = AnnotationLayers(viewer, self.session.project, self, pairs)
         self.segment = SegmentTab(context, settings)
         self.teach = TeachTab(context, self.annotations)
@@ -147,11 +154,12 @@ class EmcadWidget(QWidget):
     def _connect(self) -> None:
         self.teach.bind_shortcuts(self)
         self.teach.panel.versions.save_requested.connect(self.model.controller.save_version)
-        self.teach.training.unfinished.connect(self.autosave.keep)
+        self.teach.training.unfinished.connect(self.context.saver.keep)
+        self.model.controller.written.connect(self.context.saver.forget)
+        self.context.saver.ending.connect(self.close_down)
         self.autosave.restored.connect(lambda: self.show_tab(self.teach))
         self.session.checkpoint_changed.connect(self._show_title)
         self._tabs.currentChanged.connect(self._warm_up)
-        QApplication.instance().aboutToQuit.connect(self.close_down)
 
     def show_tab(self, tab: Tab) -> None:
         """Bring a tab to the front."""
@@ -160,6 +168,7 @@ class EmcadWidget(QWidget):
     def _list_layers(self) -> None:
         if not self._closed:
             self.reset_choices()
+            self.context.saver.watch(self)
 
     def _show_title(self, checkpoint: Checkpoint | None) -> None:
         self._title.setText(checkpoint.title if checkpoint else "No model is open")
@@ -198,20 +207,7 @@ class EmcadWidget(QWidget):
         """
         if event.type() == QEvent.Type.ParentChange:
             self.close_down() if self.parent() is None else self._list_layers()
-        if event.type() == QEvent.Type.Show:
-            self.window().installEventFilter(self)
         handled: bool = super().event(event)
-        return handled
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Close down with the window; one of several windows is only hidden when it is closed."""
-        if watched is self.window() and event.type() == QEvent.Type.Close:
-            self._close_requested = True
-        elif (
-            watched is self.window() and event.type() == QEvent.Type.Hide and self._close_requested
-        ):
-            self.close_down()
-        handled: bool = super().eventFilter(watched, event)
         return handled
 
 

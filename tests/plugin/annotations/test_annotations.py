@@ -158,12 +158,12 @@ def test_channels_are_saved_once_and_restored(channels_within, qtbot, dock, make
     panel = channels_within
     draw_stroke(panel, 1, (1, 1, 24, 30))
     wait_until_idle(panel, qtbot)
-    panel.autosave.save()
-    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
-    (path,) = panel.autosave._folder.folder.glob("paint-*")
+    panel.autosave.saver.save()
+    qtbot.waitUntil(lambda: not panel.autosave.saver.saving, timeout=TIMEOUT_MS)
+    (path,) = panel.autosave.saver.folder.folder.glob("paint-*")
     with np.load(path) as saved:
         assert tuple(saved["shape"]) == (3, 96, 128)
-    panel.autosave._folder._lock.close()  # as the end of the process does
+    panel.autosave.saver.folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(panel.viewer.layers["cells"].data), name="cells")
     again = dock(viewer)
@@ -255,7 +255,7 @@ def test_an_image_with_replaced_data_is_reported_and_not_used_for_training(
     for do in (
         panel.teach.annotating.correct,
         panel.teach.preview.refresh,
-        panel.autosave.save,
+        panel.autosave.saver.save,
     ):
         do()
         wait_until_idle(panel, qtbot)
@@ -301,12 +301,12 @@ def test_files_of_deleted_annotations_are_never_written_again(viewer, quick_dock
         annotation(panel).data[value, :value] = 1
         annotation(panel).refresh()
         wait_until_idle(panel, qtbot)
-        panel.autosave.save()
-        qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
+        panel.autosave.saver.save()
+        qtbot.waitUntil(lambda: not panel.autosave.saver.saving, timeout=TIMEOUT_MS)
         viewer.layers.remove(annotation(panel))
         wait_until_idle(panel, qtbot)
     assert len(set(keys)) == 4
-    paths = sorted(panel.autosave._folder.folder.glob("paint-*"))
+    paths = sorted(panel.autosave.saver.folder.folder.glob("paint-*"))
     assert len(paths) == 4
     for count, path in enumerate(paths, start=1):
         with np.load(path) as saved:

@@ -12,7 +12,6 @@ from driving import (
     OBJECT_STARTS,
     TIMEOUT_MS,
     annotation,
-    choose_quick_training,
     draw_stroke,
     draw_strokes,
     networks,
@@ -31,30 +30,9 @@ from napari_emcad.training.trainer import Trainer
 
 
 @pytest.fixture
-def teach(panel, qtbot):
-    """Return the panel with its Teach tab open, a quick training, and one annotation."""
-    panel._tabs.setCurrentWidget(panel.teach.panel)
-    wait_until_idle(panel, qtbot)
-    choose_quick_training(panel, steps=2)
-    press(qtbot, panel.teach.panel._new)
-    return panel
-
-
-@pytest.fixture
-def gate(monkeypatch):
+def gate(training_gate):
     """Return an event; training steps wait until it is set."""
-    opened, step = threading.Event(), Trainer.step
-    begun = threading.Event()
-
-    def waiting(self, *args, **kwargs):
-        begun.set()
-        assert opened.wait(60)
-        return step(self, *args, **kwargs)
-
-    monkeypatch.setattr(Trainer, "step", waiting)
-    opened.begun = begun
-    yield opened
-    opened.set()
+    return training_gate
 
 
 def test_strokes_train_a_version_that_segment_uses(teach, qtbot, tmp_path):
@@ -227,7 +205,7 @@ def test_training_continues_when_its_image_is_renamed_and_hidden(teach, qtbot, g
 
 
 def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
-    """H5, H26: the job ends after its current step and adds no version."""
+    """H5, H26: the job ends after its current step, and what it has learned is a version."""
     draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
     qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
@@ -236,13 +214,13 @@ def test_closing_the_dock_ends_the_training(teach, qtbot, gate):
     gate.set()
     assert thread.wait(10)
     assert session.running is None
-    assert len(session.versions) == 1
+    qtbot.waitUntil(lambda: len(session.versions) == 2, timeout=TIMEOUT_MS)
 
 
 def test_closing_one_of_two_windows_closes_its_autosave_folder(
     dock, qtbot, make_napari_viewer, nuclei
 ):
-    """H5, H23: work of a window closed by the user is not offered for recovery."""
+    """H5, H23: the work of a closed window is unlocked, to be offered by the next one."""
     make_napari_viewer()
     viewer = make_napari_viewer(show=True)
     viewer.add_image(nuclei, name="nuclei")
@@ -251,12 +229,13 @@ def test_closing_one_of_two_windows_closes_its_autosave_folder(
     press(qtbot, panel.teach.panel._new)
     draw_stroke(panel, 1, OBJECT_STARTS[0])
     wait_until_idle(panel, qtbot)
-    panel.autosave.save()
-    qtbot.waitUntil(lambda: panel.autosave._thread is None, timeout=TIMEOUT_MS)
-    folder = panel.autosave._folder.folder
+    panel.autosave.saver.save()
+    qtbot.waitUntil(lambda: not panel.autosave.saver.saving, timeout=TIMEOUT_MS)
+    folder = panel.autosave.saver.folder.folder
     panel.session.begin("Training something")
     viewer.close()
-    assert (folder / "closed").exists()
+    assert (folder / "ended").exists()
+    assert not (folder / ".in-use").exists()
     assert panel.session.running is None
 
 
@@ -614,9 +593,9 @@ def test_autosaved_work_is_offered_after_a_crash_and_restored(
     draw_strokes(teach, qtbot)
     train(teach, qtbot)
     labels_before = annotation(teach).data.copy()
-    teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
-    teach.autosave._folder._lock.close()  # as the end of the process does
+    teach.autosave.saver.save()
+    qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
+    teach.autosave.saver.folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(np.asarray(teach.viewer.layers["nuclei"].data), name="nuclei")
     again = dock(viewer)
@@ -640,9 +619,9 @@ def test_an_added_class_is_restored_once_no_job_runs(
     press(qtbot, teach.teach.panel.classes._add)
     draw_stroke(teach, 2, BACKGROUND[2])
     wait_until_idle(teach, qtbot)
-    teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
-    teach.autosave._folder._lock.close()  # as the end of the process does
+    teach.autosave.saver.save()
+    qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
+    teach.autosave.saver.folder._lock.close()  # as the end of the process does
     viewer = make_napari_viewer()
     viewer.add_image(nuclei, name="nuclei")
     again = dock(viewer)
@@ -663,19 +642,19 @@ def test_an_added_class_is_restored_once_no_job_runs(
 def test_a_failed_autosave_is_tried_again(teach, qtbot, monkeypatch):
     draw_stroke(teach, 1, OBJECT_STARTS[0])
     wait_until_idle(teach, qtbot)
-    folder_type = type(teach.autosave._folder)
+    folder_type = type(teach.autosave.saver.folder)
     with monkeypatch.context() as full:
 
         def save_annotation(*_):
             raise OSError("No space left on device")
 
         full.setattr(folder_type, "save_annotation", save_annotation)
-        teach.autosave.save()
-        qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
+        teach.autosave.saver.save()
+        qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
         assert "No space left" in teach.job_bar.message
-    teach.autosave.save()
-    qtbot.waitUntil(lambda: teach.autosave._thread is None, timeout=TIMEOUT_MS)
-    assert list(teach.autosave._folder.folder.glob("paint-*"))
+    teach.autosave.saver.save()
+    qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
+    assert list(teach.autosave.saver.folder.folder.glob("paint-*"))
 
 
 def test_a_version_keeps_its_base_checkpoint_with_overrides(teach, qtbot):

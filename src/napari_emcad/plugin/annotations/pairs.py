@@ -61,9 +61,12 @@ class AnnotationLayers(QObject):
     -------
     painted
         An annotation was painted a moment ago, or layers have changed.
+    removing
+        The layer of this `AnnotationPair`, or its image, was removed; its entry still exists.
     """
 
     painted = Signal()
+    removing = Signal(object)
 
     def __init__(
         self,
@@ -234,6 +237,7 @@ class AnnotationLayers(QObject):
         for key, pair in list(self._pairs.items()):
             if not (is_open(self._viewer, pair.labels) and is_open(self._viewer, pair.image)):
                 self._unfollow(pair)
+                self.removing.emit(pair)
                 del self._pairs[key]
                 self._project.remove_entry(key)
                 self._emit_soon()

@@ -1,45 +1,33 @@
-"""Autosave: saves annotations and models, and restores them after a crash."""
+"""Offers the work of earlier sessions that is in no other file, and restores it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
+from qtpy.QtCore import QObject, QStandardPaths, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
-from napari_emcad.inference.jobs import run_job
-from napari_emcad.io.autosave import (
-    AutosaveFolder,
-    Recovery,
-    dismiss,
-    find_recoveries,
-    read_recovery,
-)
+from napari_emcad.io.autosave import Recovery, dismiss, find_recoveries, read_recovery
 from napari_emcad.io.checkpoints.classes import ClassLabel
-from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
+from napari_emcad.plugin.annotations.layer import mark
 from napari_emcad.plugin.annotations.pair import AnnotationPair
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Generator
 
     from napari.layers import Image
 
     from napari_emcad.io.autosave import SavedAnnotation
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
+    from napari_emcad.plugin.autosave.saver import AutosaveSaver
     from napari_emcad.plugin.autosave.strip import RecoveryStrip
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
-
-INTERVAL_MS = 8_000
-"""Interval between savings: the work that a crash can lose, besides the duration of a saving."""
 
 _NEW_SPLIT = (
     "Held-out strokes are chosen again: this model has learned some of them, so scores will be "
@@ -54,7 +42,7 @@ def recovery_root() -> Path:
 
 
 class AutosaveController(QObject):
-    """Saves annotations and models every few seconds, and restores those of a crashed session.
+    """Restores annotations and models of earlier sessions; what the panel does is saved meanwhile.
 
     Parameters
     ----------
@@ -86,100 +74,25 @@ class AutosaveController(QObject):
         self._context, self._annotations, self._strip = context, annotations, strip
         self._viewer, self._session = context.viewer, context.session
         self._root = root or recovery_root()
-        self._folder = AutosaveFolder(self._root)
-        self._numbers: dict[Hashable, int] = {}
-        self._painted = False
-        self._unsaved: Checkpoint | None = None
-        self._thread: JobThread | None = None
-        self._saving: tuple[bool, Checkpoint | None] = False, None
-        self._failure_shown = False
-        annotations.painted.connect(self._on_painted)
-        self._session.versions.changed.connect(self._versions_changed)
+        self._saver = context.saver
+        annotations.painted.connect(self._saver.annotations_changed)
+        annotations.removing.connect(self._saver.layer_removed)
+        self._saver.failed.connect(self._show_failure)
         strip.restore_requested.connect(self._restore_requested)
         strip.dismiss_requested.connect(dismiss)
-        self._timer = QTimer(self)
-        self._timer.setInterval(INTERVAL_MS)
-        self._timer.timeout.connect(self.save)
-        self._timer.start()
-
-    # -- saving
 
     @property
-    def folder(self) -> Path | None:
-        """Folder of this session; None while nothing was saved."""
-        return self._folder.folder
+    def saver(self) -> AutosaveSaver:
+        """Saves the work of this viewer."""
+        return self._saver
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Save a model with the next saving, such as that of a running training."""
-        self._unsaved = checkpoint
-
-    def save(self) -> None:
-        """Save in a thread what has changed since the last saving."""
-        if self._thread is not None or not (self._painted or self._unsaved is not None):
-            return
-        annotations = self._annotations_to_save() if self._painted else []
-        model, self._painted, self._unsaved = self._unsaved, False, None
-        folder = self._folder
-        self._thread = JobThread(lambda _: _save_job(folder, annotations, model))
-        self._saving = bool(annotations), model
-        self._thread.ended.connect(self._saved)
-        self._thread.start()
-
-    def _saved(self, outcome: Outcome) -> None:
-        self._thread = None
-        if not outcome.error:
-            return
-        painted, model = self._saving
-        self._painted = self._painted or painted  # the next saving tries again
-        self._unsaved = self._unsaved or model
-        if not self._failure_shown:
-            self._failure_shown = True
-            message = f"Annotations and model cannot be autosaved: {outcome.error}"
-            self._context.show_message(message, error=True)
-
-    def _on_painted(self) -> None:
-        self._painted = True
-
-    def _versions_changed(self) -> None:
-        current = self._session.versions.current
-        if current is not None and current.how != "opened":
-            self._unsaved = current.checkpoint
-
-    def _annotations_to_save(self) -> list[tuple[int, Any, dict[str, Any]]]:
-        """Return number, values and metadata of all annotations."""
-        saved = []
-        for key, entry in self._session.project.entries.items():
-            pair = self._annotations.by_key(key)
-            if pair is not None:
-                number = self._numbers.setdefault(key, len(self._numbers) + 1)
-                saved.append((number, pair.values, self._about(pair, entry.rule)))
-        return saved
-
-    def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
-        labels = pair.labels
-        return {
-            "name": labels.name,
-            "image": pair.image.name,
-            "axes": pair.axes,
-            "shape": [int(size) for size in labels.data.shape],
-            "channels": pair.channels,
-            "ours": is_ours(labels),
-            "corner": list(corner_of(labels)),
-            "rule": rule.to_dict(),
-            "classes": [(label.name, label.color) for label in self._session.project.classes],
-            "scale": list(map(float, labels.scale)),
-            "translate": list(map(float, labels.translate)),
-            "rotate": np.asarray(labels.rotate).tolist(),
-            "shear": np.asarray(labels.shear).tolist(),
-            "affine": np.asarray(labels.affine.affine_matrix).tolist(),
-            "units": [str(unit) for unit in labels.units],
-            "axis_labels": list(labels.axis_labels),
-        }
+    def _show_failure(self, message: str) -> None:
+        self._context.show_message(message, error=True)
 
     # -- restoring
 
     def search(self) -> None:
-        """Search in a thread for recoveries of crashed sessions."""
+        """Search in a thread for recoveries."""
         root = self._root
         thread = JobThread(lambda _: _search_job(root))
         thread.ended.connect(self._searched)  # a bound method: disconnected with this object
@@ -216,8 +129,10 @@ class AutosaveController(QObject):
         annotations, model, problems = read_recovery(recovery)
         if model is not None:
             self._session.open(model)
+            self._saver.keep(model)
         without_image = [a.metadata["name"] for a in annotations if not self._restore_annotation(a)]
-        if not problems:
+        self._saver.annotations_changed()  # this session keeps them from now on
+        if not problems and not without_image:
             dismiss(recovery)
         return without_image, problems
 
@@ -251,29 +166,11 @@ class AutosaveController(QObject):
         return images[0] if images and is_open(self._viewer, images[0]) else None
 
     def release(self) -> None:
-        """Save what is unsaved and close the folder; the controller is not used again."""
-        self._timer.stop()
-        self._annotations.painted.disconnect(self._on_painted)
-        self._session.versions.changed.disconnect(self._versions_changed)
-        if self._thread is not None:
-            self._thread.wait(5)
-        if self._painted or self._unsaved is not None:
-            annotations = self._annotations_to_save()
-            with suppress(OSError, ValueError):  # the window closes: no message could be shown
-                run_job(_save_job(self._folder, annotations, self._unsaved))
-        self._folder.close()
-
-
-def _save_job(
-    folder: AutosaveFolder,
-    annotations: list[tuple[int, Any, dict[str, Any]]],
-    model: Checkpoint | None,
-) -> Generator[Any, None, None]:
-    yield from ()
-    for number, values, about in annotations:
-        folder.save_annotation(number, values, about)
-    if model is not None:
-        folder.save_model(model)
+        """Disconnect from the saver, which goes on; the controller is not used again."""
+        self._saver.follow_layers()
+        self._annotations.painted.disconnect(self._saver.annotations_changed)
+        self._annotations.removing.disconnect(self._saver.layer_removed)
+        self._saver.failed.disconnect(self._show_failure)
 
 
 def _with_channels(saved: SavedAnnotation) -> Any:

@@ -1,4 +1,4 @@
-"""A strip that offers to restore the work of a crashed session."""
+"""A strip that offers to restore the work of an earlier session."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ class RecoveryStrip(QWidget):
             first = recoveries[0]
             count = f"{first.annotations} annotation{'s' if first.annotations > 1 else ''}"
             parts = [count] * bool(first.annotations) + ["a model"] * first.model
+            how = "was closed" if first.ended else "ended unexpectedly"
             self._text.setText(
-                f"napari ended unexpectedly on {first.modified:%d %B at %H:%M}; "
-                f"{' and '.join(parts)} can be restored."
+                f"napari {how} on {first.modified:%d %B at %H:%M}; "
+                f"{' and '.join(parts)}{' of it, in no file yet,' * first.ended} can be restored."
             )
             self._dismiss.setToolTip(
                 f"Does not offer it again; the files stay for two weeks in {first.folder}"

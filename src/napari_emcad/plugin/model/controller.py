@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
@@ -38,7 +38,14 @@ class ModelController(QObject):
         Shared state of the panel.
     panel
         Fields of the tab.
+
+    Signals
+    -------
+    written
+        A model as a training or an update made it; it is in a file now.
     """
+
+    written = Signal(object)
 
     def __init__(self, context: Context, panel: ModelPanel) -> None:
         super().__init__(panel)
@@ -72,8 +79,11 @@ class ModelController(QObject):
         if checkpoint is None:
             return
         path = path.absolute()
+        version = self._session.versions.current
 
         def saved(_: None) -> None:
+            if version is not None:
+                self.written.emit(version.checkpoint)
             if path.suffix.lower() == ".safetensors":
                 self._context.show_message(f"Saved as {path}.")
                 add_recent_file(path)
@@ -87,7 +97,12 @@ class ModelController(QObject):
         """Write a version of the model."""
         path = path.absolute()
         checkpoint = self._session.with_current_labels(version.checkpoint)
-        self._write(checkpoint, path, lambda _: self._context.show_message(f"Saved as {path}."))
+
+        def saved(_: None) -> None:
+            self.written.emit(version.checkpoint)
+            self._context.show_message(f"Saved as {path}.")
+
+        self._write(checkpoint, path, saved)
 
     def override(self, overrides: dict[str, Any]) -> None:
         """Fill in details that the file lacks."""

@@ -5,18 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QLineEdit, QPushButton, QWidget
 
 from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, ZOOMS
-from napari_emcad.plugin.widgets.helpers import caption, combo, decimal, form, row, spin
+from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.plugin.widgets.helpers import (
+    ERROR_COLOR,
+    caption,
+    combo,
+    decimal,
+    form,
+    list_items,
+    row,
+    spin,
+    text,
+)
 
 if TYPE_CHECKING:
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint, Origin
 
 _NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "ImageNet mean and std": (IMAGENET_MEAN, IMAGENET_STD),
     "none (0 … 1)": ((0.0,), (1.0,)),
 }
+
+
+_RANGES = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}
+"""Range of every kind of intensity, for models that had no other."""
+
+_SIDE = 352
+"""Height and width in pixels to which images are resized, for models that had no other size."""
 
 
 class DetailsForm(QWidget):
@@ -35,7 +53,10 @@ class DetailsForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._checkpoint: Checkpoint | None = None
         self._shown: dict[str, Any] = {}
+        self._origin: Origin | None = None
+        self._ranges, self._norms = dict(_RANGES), list(_NORMS.items())
         self._activation = combo({"ReLU6 (training scripts)": "relu6", "ReLU": "relu"})
         self._parallel = combo({"parallel": True, "sequential": False})
         self._head = combo({"finest head": "finest", "sum of the four heads": "sum"})
@@ -54,46 +75,85 @@ class DetailsForm(QWidget):
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
         self._revert = QPushButton("As in the file")
         self._revert.setToolTip("Undoes all changes of this form")
+        self._revert.clicked.connect(self.show_again)
         self._revert.clicked.connect(self.revert_requested)
+        self._problem = text()
+        self._problem.setStyleSheet(f"color: {ERROR_COLOR};")
+        self._problem.setVisible(False)
         self._multiclass, self._separator = False, ","
         self._build()
         self._connect()
 
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Show the details of a checkpoint."""
-        config, pixels = checkpoint.config, checkpoint.preprocessing
-        for box, value in (
-            (self._activation, config.activation),
-            (self._parallel, config.dw_parallel),
-            (self._inputs, config.input_channels),
-            (self._head, checkpoint.head),
-            (self._intensity, pixels.intensity),
-            (self._over, pixels.over),
-            (self._native, pixels.size is None),
-        ):
-            box.setCurrentIndex(box.findData(value))
-        self._low.setValue(pixels.low)
-        self._high.setValue(pixels.high)
-        self._show_norm(pixels.mean, pixels.std)
-        height, width = pixels.size or (352, 352)
-        self._zoom.setValue(pixels.zoom)
-        self._height.setValue(height)
-        self._width.setValue(width)
-        names = [label.name for label in checkpoint.classes]
+        """Show the details of a checkpoint.
+
+        Only fields whose detail has changed are set: what the user has typed into others stays.
+        """
+        origin = checkpoint.origin
+        if origin.format != "new" and origin != self._origin:
+            self._origin, self._shown, self._ranges = origin, {}, dict(_RANGES)
+            self._norms = list(_NORMS.items())
+            self._height.setValue(_SIDE)
+            self._width.setValue(_SIDE)
+        shown, self._shown = self._shown, _details(checkpoint)
+        self._checkpoint = checkpoint
+        self._ranges[self._shown["intensity"]] = self._shown["low"], self._shown["high"]
+        changed = {name for name, value in self._shown.items() if shown.get(name) != value}
+        for name, box in self._boxes().items():
+            if name in changed or not shown:
+                box.setCurrentIndex(box.findData(self._shown[name]))
+        self._show_numbers(changed, first=not shown)
+        if changed & {"mean", "std"}:
+            self._show_norm()
+        if "classes" in changed:
+            self._show_classes()
+        self._enable()
+        self._check()
+
+    def show_again(self) -> None:
+        """Show the details of the checkpoint in all fields, and forget what was typed."""
+        if self._checkpoint is not None:
+            self._shown = {}
+            self.show_checkpoint(self._checkpoint)
+
+    def _boxes(self) -> dict[str, QComboBox]:
+        """Return the combo boxes whose values are details, by the name of the detail."""
+        return {
+            "activation": self._activation,
+            "dw_parallel": self._parallel,
+            "head": self._head,
+            "input_channels": self._inputs,
+            "over": self._over,
+            "intensity": self._intensity,
+        }
+
+    def _show_numbers(self, changed: set[str], first: bool) -> None:
+        """Show range, size and zoom; fields of the kind of size that is not chosen stay."""
+        if changed & {"intensity", "low", "high"}:
+            self._low.setValue(self._shown["low"])
+            self._high.setValue(self._shown["high"])
+        size = self._shown["size"]
+        if changed & {"size", "zoom"} or first:
+            self._native.setCurrentIndex(self._native.findData(size is None))
+            if size is None or first:
+                self._zoom.setValue(self._shown["zoom"])
+            if size is not None:
+                self._height.setValue(size[0])
+                self._width.setValue(size[1])
+
+    def _show_norm(self) -> None:
+        """List the known normalizations and those that the model had since it was opened."""
+        mean, std = norm = self._shown["mean"], self._shown["std"]
+        if norm not in [values for _, values in self._norms]:
+            self._norms.append((f"mean {_join(mean)}; std {_join(std)}", norm))
+        list_items(self._norm, [(title, values, "") for title, values in self._norms])
+        self._norm.setCurrentIndex([values for _, values in self._norms].index(norm))
+
+    def _show_classes(self) -> None:
+        names = self._shown["classes"]
         self._multiclass = len(names) > 1
         self._separator = ";" if any("," in name for name in names) else ","
         self._classes.setText(f"{self._separator} ".join(names))
-        self._enable()
-        self._shown = self._values()
-
-    def _show_norm(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        self._norm.clear()
-        for title, values in _NORMS.items():
-            self._norm.addItem(title, values)
-        if (mean, std) not in _NORMS.values():
-            self._norm.addItem(f"mean {_join(mean)}; std {_join(std)}", (mean, std))
-        listed = [tuple(self._norm.itemData(i)) for i in range(self._norm.count())]
-        self._norm.setCurrentIndex(listed.index((mean, std)))
 
     def _build(self) -> None:
         rows = form(self)
@@ -109,6 +169,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Enlarged"), self._zoom)
         rows.addRow(caption("Pixels"), row(self._height, self._width))
         rows.addRow(caption("Classes"), self._classes)
+        rows.addRow(self._problem)
         rows.addRow(caption(""), self._revert)
 
     def _connect(self) -> None:
@@ -130,20 +191,20 @@ class DetailsForm(QWidget):
         for side in (self._height, self._width, self._zoom):
             side.editingFinished.connect(lambda: self._emit(self._sizes()))
         self._classes.editingFinished.connect(lambda: self._emit({"classes": self._names()}))
+        self._classes.textEdited.connect(self._check)
+        for number in (self._low, self._high, self._height, self._width, self._zoom):
+            number.valueChanged.connect(self._check)
 
     def _new_intensity(self) -> dict[str, Any]:
-        """Return another kind of intensity with its default range."""
+        """Return another kind of intensity with the last range of this model for it."""
         intensity = self._intensity.currentData()
-        if intensity == self._shown.get("intensity"):
-            return {}
-        default = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}.get(intensity)
-        limits = dict(zip(("low", "high"), default, strict=True)) if default else {}
-        return {"intensity": intensity, **limits}
+        if intensity == self._shown.get("intensity") or intensity not in self._ranges:
+            return {"intensity": intensity}
+        low, high = self._ranges[intensity]
+        return {"intensity": intensity, "low": low, "high": high}
 
     def _range(self) -> dict[str, float]:
-        """Return both limits, or nothing until the user has changed the second one as well."""
-        low, high = self._low.value(), self._high.value()
-        return {"low": low, "high": high} if low < high else {}
+        return {"low": self._low.value(), "high": self._high.value()}
 
     def _sizes(self) -> dict[str, Any]:
         """Return the size of the network's input: enlarged slices, or one fixed size."""
@@ -158,29 +219,36 @@ class DetailsForm(QWidget):
         names = line.split(separator) if self._multiclass else [line]
         return [name.strip() for name in names if name.strip()]
 
-    def _values(self) -> dict[str, Any]:
-        """Return the values of all fields."""
-        mean, std = self._norm.currentData()
-        return {
-            "activation": self._activation.currentData(),
-            "dw_parallel": self._parallel.currentData(),
-            "head": self._head.currentData(),
-            "input_channels": self._inputs.currentData(),
-            "over": self._over.currentData(),
-            "intensity": self._intensity.currentData(),
-            "low": self._low.value(),
-            "high": self._high.value(),
-            "mean": mean,
-            "std": std,
-            **self._sizes(),
-            "classes": self._names(),
-        }
-
     def _emit(self, overrides: dict[str, Any]) -> None:
-        """Emit `changed`, unless the user left the fields as they were."""
+        """Emit `changed`, unless the user left the fields as they were or they are wrong."""
         self._enable()
-        if any(self._shown.get(name) != value for name, value in overrides.items()):
+        changed = self._changed(overrides)
+        if changed and not self._problem_of(overrides):
             self.changed.emit(overrides)
+        self._check()
+
+    def _changed(self, overrides: dict[str, Any]) -> bool:
+        return any(self._shown.get(name) != value for name, value in overrides.items())
+
+    def _problem_of(self, overrides: dict[str, Any]) -> str:
+        """Return the reason why details cannot be set, or ""."""
+        low, high = overrides.get("low", 0.0), overrides.get("high", 1.0)
+        if low >= high:
+            return f"From ({low:g}) must be below To ({high:g})."
+        try:
+            if self._checkpoint is not None and self._changed(overrides):
+                self._checkpoint.override(**overrides)
+        except CheckpointError as error:
+            return str(error)
+        return ""
+
+    def _check(self, _: object = None) -> None:
+        """Show at once what is wrong with the fields; what was typed stays."""
+        fields: list[dict[str, Any]] = [{"classes": self._names()}, self._range(), self._sizes()]
+        fields += [{name: box.currentData()} for name, box in self._boxes().items()]
+        problems = [problem for field in fields if (problem := self._problem_of(field))]
+        self._problem.setText("\n".join(dict.fromkeys(problems)))
+        self._problem.setVisible(bool(problems))
 
     def _enable(self) -> None:
         native = self._native.currentData()
@@ -191,6 +259,26 @@ class DetailsForm(QWidget):
         self._over.setEnabled(intensity == "percentile")
         self._low.setEnabled(intensity != "none")
         self._high.setEnabled(intensity != "none")
+
+
+def _details(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the details of a checkpoint as arguments of `Checkpoint.override`."""
+    config, pixels = checkpoint.config, checkpoint.preprocessing
+    return {
+        "activation": config.activation,
+        "dw_parallel": config.dw_parallel,
+        "head": checkpoint.head,
+        "input_channels": config.input_channels,
+        "over": pixels.over,
+        "intensity": pixels.intensity,
+        "low": pixels.low,
+        "high": pixels.high,
+        "mean": pixels.mean,
+        "std": pixels.std,
+        "size": pixels.size,
+        "zoom": pixels.zoom,
+        "classes": [label.name for label in checkpoint.classes],
+    }
 
 
 def _join(numbers: tuple[float, ...]) -> str:

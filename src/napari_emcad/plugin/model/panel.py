@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -20,7 +20,7 @@ from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.settings import recent_files
-from napari_emcad.plugin.widgets.helpers import collapsible, combo, scrollable, text
+from napari_emcad.plugin.widgets.helpers import collapsible, combo, list_items, scrollable, text
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -69,6 +69,7 @@ class ModelPanel(QWidget):
         self._save.clicked.connect(self._ask_save)
         self._description, self._notes = text(), text()
         self._card = QWidget()
+        self._shown_card: tuple[Any, ...] = ()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
         self._details.revert_requested.connect(self.revert_requested)
@@ -90,11 +91,16 @@ class ModelPanel(QWidget):
         self._show_card(checkpoint)
 
     def _show_card(self, checkpoint: Checkpoint) -> None:
+        rows = model_card(checkpoint)
+        content = rows, checkpoint.classes, checkpoint.origin
+        if content == self._shown_card:  # else selected texts would be lost
+            return
+        self._shown_card = content
         card = QWidget()
         grid = QGridLayout(card)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setColumnStretch(1, 1)
-        for row, (caption, value) in enumerate(model_card(checkpoint)):
+        for row, (caption, value) in enumerate(rows):
             html = _classes_html(checkpoint) if caption == "Classes" else escape(value)
             label = text(html.replace("\n", "<br>"), rich=True)
             grid.addWidget(text(caption), row, 0, Qt.AlignmentFlag.AlignTop)
@@ -105,27 +111,19 @@ class ModelPanel(QWidget):
         self._card = card
 
     def _list_choices(self, checkpoint: Checkpoint | None) -> None:
-        self._choice.clear()
-        self._choice.addItem(BUNDLED, None)
-        for path in recent_files():
-            self._choice.addItem(path.name, path)
-            self._choice.setItemData(
-                self._choice.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole
-            )
-        self._choice.setCurrentIndex(self._index_of(checkpoint))
-
-    def _index_of(self, checkpoint: Checkpoint | None) -> int:
-        """Return the row of the open checkpoint, which is added if missing; -1 for none."""
-        if checkpoint is None or checkpoint.origin.format == "new":
-            return -1
-        if is_bundled(checkpoint):
-            return 0
-        path = Path(checkpoint.origin.path)
-        listed = [self._choice.itemData(i) for i in range(self._choice.count())]
-        if path not in listed:
-            self._choice.addItem(path.name, path)
-            listed.append(path)
-        return listed.index(path)
+        files = recent_files()
+        is_file, path = False, None
+        if checkpoint is not None and checkpoint.origin.format != "new":
+            is_file = True
+            path = None if is_bundled(checkpoint) else Path(checkpoint.origin.path)
+        if path is not None and path not in files:
+            files.append(path)
+        list_items(
+            self._choice, [(BUNDLED, None, ""), *((file.name, file, str(file)) for file in files)]
+        )
+        row = -1 if not is_file else 0 if path is None else 1 + files.index(path)
+        if self._choice.currentIndex() != row:
+            self._choice.setCurrentIndex(row)
 
     def show_running(self, running: bool) -> None:
         """Disable opening and saving while a job runs."""

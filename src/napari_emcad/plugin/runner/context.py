@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_emcad.interactive.session import Session
+    from napari_emcad.plugin.autosave.saver import AutosaveSaver
     from napari_emcad.plugin.layers.image_input import ImageInput
     from napari_emcad.plugin.layers.results import Results
     from napari_emcad.plugin.runner.job_runner import JobRunner
@@ -26,6 +27,8 @@ class Context:
         The chosen image, and how it is read and segmented.
     runner
         Runs jobs and shows messages.
+    saver
+        Saves the work of the viewer; it outlives the panel.
     """
 
     viewer: ViewerModel
@@ -33,6 +36,7 @@ class Context:
     results: Results
     image_input: ImageInput
     runner: JobRunner
+    saver: AutosaveSaver
 
     def show_message(self, message: str, error: bool = False) -> None:
         """Show a message to the user."""

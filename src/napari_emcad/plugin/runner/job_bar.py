@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_emcad.plugin.widgets.helpers import text
+from napari_emcad.plugin.widgets.helpers import ERROR_COLOR, text
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import Progress
@@ -68,7 +68,7 @@ class JobBar(QWidget):
         """Show a message in place of the last one; "" removes it."""
         self._message.setText(message)
         self._message.setVisible(bool(message))
-        self._message.setStyleSheet("color: #e5534b;" if error else "")
+        self._message.setStyleSheet(f"color: {ERROR_COLOR};" if error else "")
 
     def show_started(self, verb: str, cancellable: bool) -> None:
         """Show that a job has started.

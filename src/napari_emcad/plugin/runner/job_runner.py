@@ -27,6 +27,7 @@ class _RunningJob:
     on_end: Callable[[Outcome], object]
     on_event: Callable[[Any], object] | None
     on_abandon: Callable[[], object] | None
+    on_orphaned: Callable[[Outcome], object] | None
 
 
 class JobRunner(QObject):
@@ -72,6 +73,7 @@ class JobRunner(QObject):
         on_event: Callable[[Any], object] | None = None,
         *,
         on_abandon: Callable[[], object] | None = None,
+        on_orphaned: Callable[[Outcome], object] | None = None,
         preemptible: bool = False,
         cancellable: bool = False,
         quiet: bool = False,
@@ -90,6 +92,9 @@ class JobRunner(QObject):
             Called with each event of the job. `Progress` and `Notice` events are also shown.
         on_abandon
             Called instead of `on_end` if the panel is closed while the job runs.
+        on_orphaned
+            Called with the outcome when a job has ended whose panel was closed. It is called in the
+            job's thread and may use neither the panel nor napari.
         preemptible
             Whether the job may be stopped for another one that the user asks for.
         cancellable
@@ -104,7 +109,7 @@ class JobRunner(QObject):
         """
         ticket = self._session.begin(verb, preemptible)
         thread = JobThread(make_job)
-        self._job = _RunningJob(ticket, thread, on_end, on_event, on_abandon)
+        self._job = _RunningJob(ticket, thread, on_end, on_event, on_abandon, on_orphaned)
         self._cancelled = False
         if not quiet:
             self._bar.show_started(verb, cancellable)
@@ -129,7 +134,7 @@ class JobRunner(QObject):
     def abandon(self) -> None:
         """Stop listening to the running job because the panel closes; see `release`."""
         if self._job is not None:
-            self._job.thread.abandon()
+            self._job.thread.abandon(self._job.on_orphaned)
             self._bar.show_ended()
 
     def release(self) -> None:

@@ -89,7 +89,9 @@ class JobThread(QObject):
     def __init__(self, make_job: MakeJob) -> None:
         super().__init__(QCoreApplication.instance())
         self._make_job = make_job
-        self._stop = threading.Event()
+        self._stop, self._lock = threading.Event(), threading.Lock()
+        self._outcome: Outcome | None = None
+        self._on_end: Callable[[Outcome], object] | None = None
         self._thread = threading.Thread(target=self._run, name="napari-emcad job", daemon=True)
         _THREADS.add(self)
 
@@ -101,12 +103,22 @@ class JobThread(QObject):
         """Ask the job to end after its current batch."""
         self._stop.set()
 
-    def abandon(self) -> None:
-        """Ask the job to end, and disconnect its signals."""
+    def abandon(self, on_end: Callable[[Outcome], object] | None = None) -> None:
+        """Ask the job to end, and disconnect its signals.
+
+        Parameters
+        ----------
+        on_end
+            Called with the outcome, in the thread if the job still runs; None drops the outcome.
+        """
+        with self._lock:
+            outcome, self._on_end = self._outcome, on_end
         self.stop()
         for signal in (self.yielded, self.ended):
             with suppress(TypeError, RuntimeError):  # nothing is connected to it
                 signal.disconnect()
+        if outcome is not None and on_end is not None:
+            on_end(outcome)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the thread to end, if it was started; return whether it has."""
@@ -116,12 +128,18 @@ class JobThread(QObject):
 
     def _run(self) -> None:
         start = time.monotonic()
-        outcome = replace(self._outcome(), seconds=time.monotonic() - start)
-        self._emit(self.ended, outcome)
+        outcome = replace(self._run_job(), seconds=time.monotonic() - start)
+        with self._lock:
+            self._outcome, on_end, self._on_end = outcome, self._on_end, None
+        if on_end is None:
+            self._emit(self.ended, outcome)
+        else:
+            on_end(outcome)
+        del outcome
         with suppress(RuntimeError):  # the application is gone
             self.deleteLater()
 
-    def _outcome(self) -> Outcome:
+    def _run_job(self) -> Outcome:
         try:
             job = self._make_job(self._stop)
             while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
@@ -11,6 +11,8 @@ from napari_emcad.plugin.layers.geometry import AxisInfo, axes_of, axes_string, 
 from napari_emcad.plugin.widgets.helpers import caption, combo, form, shorten, text
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari.layers import Image
     from qtpy.QtWidgets import QComboBox
 
@@ -33,6 +35,7 @@ class AxesForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._rgb = False
+        self._layer: Hashable = None
         self._axes: tuple[AxisInfo, ...] = ()
         self._inputs = 3
         self._roles: list[QComboBox] = []
@@ -40,7 +43,7 @@ class AxesForm(QWidget):
         self._form = form(self)
 
     def show_layer(self, layer: Image | None, inputs: int) -> None:
-        """Show the axes of a layer.
+        """Show the axes of a layer; what was chosen for this layer stays where it is possible.
 
         Parameters
         ----------
@@ -49,12 +52,21 @@ class AxesForm(QWidget):
         inputs
             Number of input channels of the network.
         """
+        axes = () if layer is None else axes_of(layer)
+        rgb, key = layer is not None and bool(layer.rgb), getattr(layer, "unique_id", None)
+        if (key, axes, rgb, inputs) == (self._layer, self._axes, self._rgb, self._inputs):
+            return
+        names = [axis.name for axis in axes]
+        same = key == self._layer and names == [axis.name for axis in self._axes]
+        chosen = (self._roles, self._channels) if same else ([], [])
+        roles, channels = ([box.currentData() for box in boxes] for boxes in chosen)
         self._clear()
-        self._inputs = inputs
+        self._layer, self._axes, self._rgb, self._inputs = key, axes, rgb, inputs
         if layer is not None:
-            self._axes, self._rgb = axes_of(layer), bool(layer.rgb)
             self._show_axes(levels(layer)[0].array.shape)
+        _choose(self._roles, roles)
         self._show_channels()
+        _choose(self._channels, channels)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -148,3 +160,11 @@ class AxesForm(QWidget):
             if box.currentData() == _UNSET:
                 box.setCurrentIndex(box.findData(channel))
         self.changed.emit()
+
+
+def _choose(boxes: list[QComboBox], values: list[Any]) -> None:
+    """Choose values that were chosen before in as many boxes, if they are offered still."""
+    if len(boxes) == len(values):
+        for box, value in zip(boxes, values, strict=True):
+            if (row := box.findData(value)) >= 0:
+                box.setCurrentIndex(row)

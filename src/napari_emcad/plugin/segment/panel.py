@@ -13,7 +13,15 @@ from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
-from napari_emcad.plugin.widgets.helpers import caption, collapsible, combo, form, scrollable, text
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    collapsible,
+    combo,
+    form,
+    list_items,
+    scrollable,
+    text,
+)
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 
 if TYPE_CHECKING:
@@ -97,7 +105,12 @@ class SegmentPanel(QWidget):
         self._follow(None)
 
     def _show_layer(self, layer: Image | None) -> None:
+        other = layer is not self._followed
         self._follow(layer)
+        if other:  # it gets the scope and the resolution that suit it
+            with QSignalBlocker(self._level), QSignalBlocker(self._scope):
+                self._scope.clear()
+                self._level.clear()
         self._show_shape()
 
     def _follow(self, layer: Image | None) -> None:
@@ -140,19 +153,19 @@ class SegmentPanel(QWidget):
         )
 
     def _list_levels(self, layer: Image | None) -> None:
-        self._level.clear()
         shapes = [level.array.shape[: layer.ndim] for level in levels(layer)] if layer else []
-        for shape in shapes:
-            self._level.addItem(" × ".join(map(str, shape)))
+        chosen = self._level.currentIndex() if self._level.count() == len(shapes) else 0
+        list_items(self._level, [(" × ".join(map(str, shape)), None, "") for shape in shapes])
+        self._level.setCurrentIndex(chosen if shapes else -1)
         self._rows.setRowVisible(self._level, len(shapes) > 1)
 
     def _list_scopes(self, layer: Image | None) -> None:
         stack = layer is not None and layer.ndim > 2
-        self._scope.clear()
-        for key, title in _SCOPES.items():
-            if stack or key != "slice":
-                self._scope.addItem(title, key)
-        self._scope.setCurrentIndex(self._scope.findData("slice" if stack else "layer"))
+        chosen = self._scope.currentData()
+        offered = {key: title for key, title in _SCOPES.items() if stack or key != "slice"}
+        list_items(self._scope, [(title, key, "") for key, title in offered.items()])
+        default = "slice" if stack else "layer"
+        self._scope.setCurrentIndex(self._scope.findData(chosen if chosen in offered else default))
 
     def _connect(self) -> None:
         self._axes.changed.connect(self._publish)

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
 from napari_emcad.inference.stage_maps.specs import MAP_SPECS
 from napari_emcad.model.config import STAGES, STRIDES
 from napari_emcad.plugin.stages.request import StageChoices, class_names
-from napari_emcad.plugin.widgets.helpers import combo, row
+from napari_emcad.plugin.widgets.helpers import combo, list_items, row
 
 if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.specs import Group
@@ -90,9 +90,7 @@ class MapFields(QObject):
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """List the classes of a network; a class of the same name stays chosen."""
         before, names = self._class.currentText(), class_names(checkpoint)
-        self._class.clear()
-        for part, name in names.items():
-            self._class.addItem(name, part)
+        list_items(self._class, [(name, part, "") for part, name in names.items()])
         self._class.setCurrentIndex(max(self._class.findText(before), 0) if names else -1)
         self._rows.setRowVisible(self._class, bool(names))
 

@@ -66,16 +66,14 @@ class AnnotationTable(RowTable):
         """Select the annotation that is being painted."""
         rows = [row for row, entry in enumerate(self._entries) if entry.key == key]
         with QSignalBlocker(self):
-            if rows:
-                self.setCurrentCell(rows[0], _IMAGE)
-            else:
-                self.setCurrentCell(-1, -1)
+            self.select(rows[0] if rows else -1, _IMAGE)
 
     def _show_row(self, row: int, entry: AnnotationEntry, layer_name: str) -> None:
         """Show image, annotation layer and meaning of the values of an annotation in a row."""
-        item = self.put(row, _IMAGE, entry.name)
-        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-        item.setCheckState(Qt.CheckState.Checked if entry.enabled else Qt.CheckState.Unchecked)
+        item = self.put(row, _IMAGE, entry.name, checkable=True)
+        state = Qt.CheckState.Checked if entry.enabled else Qt.CheckState.Unchecked
+        if item.checkState() != state:
+            item.setCheckState(state)
         self.put(row, _ANNOTATION, layer_name)
         box = self.cellWidget(row, _MEANING)
         if not isinstance(box, QComboBox):

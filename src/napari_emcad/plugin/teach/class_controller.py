@@ -27,11 +27,14 @@ class ClassController(QObject):
     -------
     removed
         A class was removed.
+    refused
+        Number of a class, and the new name that it cannot have.
     changed
         The class table should be shown again: a change was made or refused.
     """
 
     removed = Signal()
+    refused = Signal(int, str)
     changed = Signal()
 
     def __init__(self, context: Context, annotating: AnnotationController) -> None:
@@ -47,7 +50,8 @@ class ClassController(QObject):
 
     def rename(self, k: int, name: str) -> None:
         """Rename class `k`."""
-        self._change(lambda: self._project.rename_class(k, name))
+        if not self._change(lambda: self._project.rename_class(k, name)):
+            self.refused.emit(k, name)
 
     def recolor(self, k: int, color: str) -> None:
         """Set the color of class `k`, as ``#rrggbb``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOR
 from napari_emcad.plugin.widgets.table import RowTable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _COLOR, _NAME, _PIXELS, _STROKES = range(4)
 _SWATCH = 14
+_COLOR_ROLE = Qt.ItemDataRole.UserRole
 
 
 class ClassTable(QWidget):
@@ -46,6 +48,7 @@ class ClassTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._classes: tuple[ClassLabel, ...] = ()
+        self._typed = False
         self._rows = RowTable(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
         self._rows.cellClicked.connect(self._clicked)
         self._rows.cellDoubleClicked.connect(self._double_clicked)
@@ -85,17 +88,27 @@ class ClassTable(QWidget):
     def show_current(self, k: int) -> None:
         """Select the class that is being painted; -1 for none."""
         with QSignalBlocker(self._rows):
-            if k < 0:
-                self._rows.clearSelection()
-                self._rows.setCurrentCell(-1, -1)
-            else:
-                self._rows.setCurrentCell(k, _NAME)
+            self._rows.select(k, _NAME)
         self._remove.setEnabled(k > 0 and len(self._classes) > 1)
+
+    def edit_again(self, k: int, name: str) -> None:
+        """Open the editor of a name that the user has typed and that was refused."""
+        if self._typed:
+            QTimer.singleShot(0, partial(self._open_editor, k, name))
+
+    def _open_editor(self, k: int, name: str) -> None:
+        if 0 < k < self._rows.rowCount():
+            self._rows.setCurrentCell(k, _NAME)
+            self._rows.editItem(self._rows.item(k, _NAME))
+            for editor in self._rows.findChildren(QLineEdit):
+                editor.setText(name)
 
     def _show_row(self, k: int, name: str, color: str, pixels: int, strokes: int) -> None:
         key = f" (Alt+{k})" if k < 10 else ""
         swatch = self._rows.put(k, _COLOR, "", "Double-click to change the color" if k else " ")
-        swatch.setIcon(_icon(color))
+        if swatch.data(_COLOR_ROLE) != color:
+            swatch.setData(_COLOR_ROLE, color)
+            swatch.setIcon(_icon(color))
         self._rows.put(k, _NAME, name, f"Paint {name}{key}; double-click to rename", editable=k > 0)
         self._rows.put(k, _PIXELS, f"{pixels:,}")
         self._rows.put(k, _STROKES, f"{strokes:,}")
@@ -112,6 +125,7 @@ class ClassTable(QWidget):
 
     def _changed(self, item: QTableWidgetItem) -> None:
         if item.column() == _NAME and 0 < item.row() <= len(self._classes):
+            self._typed = self._rows.editing
             self.renamed.emit(item.row(), item.text())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ class TeachPanel(QWidget):
         self._new.clicked.connect(self.annotation_requested)
         self._use = QPushButton("Use a layer")
         self._use.setToolTip("A labels layer that you have: strokes, a mask or single objects")
-        self._layers = QMenu(self._use)
+        self._layers, self._listed = QMenu(self._use), list[tuple[Hashable, str]]()
         self._use.setMenu(self._layers)
         self._correct = QPushButton("Correct the prediction")
         self._correct.setToolTip(
@@ -104,10 +105,13 @@ class TeachPanel(QWidget):
 
     def show_layers(self, layers: Sequence[Labels], has_image: bool) -> None:
         """Offer Labels layers as annotations of the chosen image, if there is one."""
-        self._layers.clear()
-        for layer in layers:
-            action = self._layers.addAction(layer.name)
-            action.triggered.connect(partial(self._emit_layer, layer))
+        listed = [(layer.unique_id, layer.name) for layer in layers]
+        if listed != self._listed:  # else the menu would close while the user reads it
+            self._listed = listed
+            self._layers.clear()
+            for layer in layers:
+                action = self._layers.addAction(layer.name)
+                action.triggered.connect(partial(self._emit_layer, layer))
         self._use.setEnabled(bool(layers) and has_image)
         self._new.setEnabled(has_image)
 

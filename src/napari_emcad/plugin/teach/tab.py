@@ -91,6 +91,7 @@ class TeachTab:
         panel.versions.use_requested.connect(training.go_to)
         panel.versions.compare_requested.connect(self.preview.compare)
         annotating.meaning_changed.connect(training.queue.scan)
+        self.classes.refused.connect(panel.classes.edit_again)
         self.classes.removed.connect(training.forget_live_trainer)
         self.classes.changed.connect(self.view.show)
 

@@ -207,7 +207,7 @@ class TrainForm(QWidget):
             field.valueChanged.connect(self.changed)
         for number in (self._steps, self._batch, self._crop, self._seed):
             number.valueChanged.connect(self.changed)
-        self._more.editingFinished.connect(self.changed)
+        self._more.textChanged.connect(self.changed)
 
     def _preset_chosen(self) -> None:
         preset = PRESETS[self._presets.currentData()]

@@ -14,8 +14,14 @@ from napari_emcad.interactive.session import wait_message
 from napari_emcad.plugin.teach.preview import finish_preview
 from napari_emcad.plugin.teach.queue import TrainingQueue
 from napari_emcad.plugin.teach.tasks import TaskBuilder
-from napari_emcad.plugin.teach.training_summary import best_epoch, training_message
-from napari_emcad.training.events import EpochEnd, HeldOut, StepEnd
+from napari_emcad.plugin.teach.training_result import (
+    add_trained,
+    add_updated,
+    keep_trained,
+    keep_updated,
+)
+from napari_emcad.plugin.teach.training_summary import training_message
+from napari_emcad.training.events import EpochEnd, StepEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,6 +210,7 @@ class TrainingController(QObject):
             lambda outcome: self._training_ended(task, result, outcome),
             lambda event: self._job_event(result, event),
             on_abandon=None if result is None else result.release,
+            on_orphaned=keep_trained(self._session, self._context.saver, task),
             cancellable=True,
         )
         self.started.emit(settings.steps)
@@ -217,19 +224,10 @@ class TrainingController(QObject):
             self._context.show_message("Cancelled; the model is as it was.")
             self._preview.refresh(quiet=True)
             return
-        fine_tuned, held_out = outcome.result, task.held_out_pixels
-        best = best_epoch(fine_tuned.result.course) if held_out else None
         self._live_trainer = None
-        self._session.add_version(
-            "trained",
-            fine_tuned.result.checkpoint,
-            task.strokes,
-            None if best is None else HeldOut(best.dice or 0.0, best.iou or 0.0),
-            held_out,
-            fine_tuned.uncertainty,
-            fine_tuned.base,
-        )
-        message = training_message(fine_tuned.result.course, best, held_out, outcome.seconds)
+        add_trained(self._session, task, outcome.result)
+        course = outcome.result.result.course
+        message = training_message(course, task.held_out_pixels, outcome.seconds)
         self._context.show_message(message)
         self._preview.refresh(quiet=True)
 
@@ -258,6 +256,7 @@ class TrainingController(QObject):
             lambda outcome: self._update_ended(task, result, outcome),
             lambda event: self._job_event(result, event),
             on_abandon=None if result is None else result.release,
+            on_orphaned=keep_updated(self._session, self._context.saver, task),
             preemptible=True,
             quiet=quiet,
         )
@@ -274,16 +273,8 @@ class TrainingController(QObject):
             self.changed.emit()
             return
         self._live_trainer, update = outcome.result
-        held_out = task.held_out_pixels if update.score is not None else 0
         self._live_checkpoint, self._live_config = update.checkpoint, task.config
-        self._session.add_version(
-            "live",
-            update.checkpoint,
-            task.strokes,
-            update.score if held_out else None,
-            held_out,
-            base=task.base or task.checkpoint,
-        )
+        add_updated(self._session, task, update)
         self.changed.emit()
 
     def release(self) -> None:

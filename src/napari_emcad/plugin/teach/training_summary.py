@@ -14,20 +14,19 @@ def best_epoch(course: Trained) -> EpochEnd | None:
     return max(scored, key=lambda epoch: epoch.dice or 0.0, default=None)
 
 
-def training_message(course: Trained, best: EpochEnd | None, held_out: int, seconds: float) -> str:
+def training_message(course: Trained, held_out: int, seconds: float) -> str:
     """Return a message for the user.
 
     Parameters
     ----------
     course
         How the training went.
-    best
-        Its best epoch on held-out pixels; None if there are no such pixels.
     held_out
         Number of held-out pixels.
     seconds
         Duration.
     """
+    best = best_epoch(course) if held_out else None
     ending = {"finished": "Trained", "stopped": "Stopped", "diverged": "Diverged"}[course.ending]
     score = "" if best is None else f" Dice {best.dice:.3f} on {held_out:,} held-out pixels."
     return f"{ending} after {seconds:.0f} s.{score} {course.remark}".strip()

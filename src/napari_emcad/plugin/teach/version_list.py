@@ -73,7 +73,7 @@ class VersionList(QWidget):
             for row, version in enumerate(self._versions):
                 self._show_row(row, version)
             rows = [row for row, version in enumerate(self._versions) if version is chosen]
-            self._rows.setCurrentCell(rows[0] if rows else -1, 1 if rows else -1)
+            self._rows.select(rows[0] if rows else -1, 1)
         self._enable()
 
     def show_hint(self, hint: str) -> None:

@@ -71,7 +71,7 @@ class TeachView(QObject):
         panel.show_layers(self._usable_layers(), self._input.layer is not None)
         running = self._session.running
         panel.show_state(
-            reason=training.why_not() or panel.form.problem,
+            reason=panel.form.problem or training.why_not(),
             score=" ".join(filter(None, [training.conflict_message(), self._score()])),
             busy=running is not None and not running.preemptible,
             live=training.live_state,

@@ -21,7 +21,10 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+ERROR_COLOR = "#e5534b"
+"""Color of messages about errors, legible in the dark and the light theme."""
 
 _CAPTION_WIDTH = 88
 _SPIN_WIDTH = 72
@@ -67,6 +70,24 @@ def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
     for title, value in (items or {}).items():
         box.addItem(title, value)
     return box
+
+
+def list_items(box: QComboBox, items: Sequence[tuple[str, Any, str]]) -> None:
+    """List items in a combo box, unless they are listed already; none is chosen then.
+
+    Parameters
+    ----------
+    items
+        Title, value and tool tip of every item.
+    """
+    role = Qt.ItemDataRole.ToolTipRole
+    rows = range(box.count())
+    if [(box.itemText(n), box.itemData(n), box.itemData(n, role) or "") for n in rows] == [*items]:
+        return
+    box.clear()
+    for title, value, tip in items:
+        box.addItem(title, value)
+        box.setItemData(box.count() - 1, tip, role)
 
 
 def spin(low: int, high: int, step: int = 1, suffix: str = "", off: str = "") -> QSpinBox:

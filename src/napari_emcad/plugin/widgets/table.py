@@ -59,21 +59,57 @@ class RowTable(QTableWidget):
         self._fit_height()
 
     def put(
-        self, row: int, column: int, value: str, tip: str = "", editable: bool = False
+        self,
+        row: int,
+        column: int,
+        value: str,
+        tip: str = "",
+        editable: bool = False,
+        checkable: bool = False,
     ) -> QTableWidgetItem:
-        """Show a text in a cell and return its item; numbers are aligned to the right."""
+        """Show a text in a cell and return its item; numbers are aligned to the right.
+
+        Only what differs is set, because Qt fills an open editor anew after every change of its
+        item. A cell that the user edits stays as it is.
+        """
         item = self.item(row, column)
         if item is None:
             item = QTableWidgetItem()
             self.setItem(row, column, item)
+        elif self.is_edited(row, column):
+            return item
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
+        if editable:
+            flags |= Qt.ItemFlag.ItemIsEditable
+        if checkable:
+            flags |= Qt.ItemFlag.ItemIsUserCheckable
+        if item.flags() != flags:
+            item.setFlags(flags)
         if item.text() != value:
             item.setText(value)
-        item.setToolTip(tip or value)
-        if value.replace(",", "").isdigit():
-            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if item.toolTip() != (tip or value):
+            item.setToolTip(tip or value)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if value.replace(",", "").isdigit() and item.textAlignment() != right:
+            item.setTextAlignment(right)
         return item
+
+    @property
+    def editing(self) -> bool:
+        """Whether the user edits a cell."""
+        return bool(self.state() == QAbstractItemView.State.EditingState)
+
+    def is_edited(self, row: int, column: int) -> bool:
+        """Return whether the user edits a cell."""
+        return self.editing and (self.currentRow(), self.currentColumn()) == (row, column)
+
+    def select(self, row: int, column: int) -> None:
+        """Select a row, -1 for none, unless the user edits a cell."""
+        if self.editing or (self.currentRow(), self.currentColumn()) == (row, column):
+            return
+        self.setCurrentCell(row, column if row >= 0 else -1)
+        if row < 0:
+            self.clearSelection()
 
     def sizeHint(self) -> QSize:
         """Return the height of the rows."""

@@ -1,0 +1,246 @@
+"""Autosave of one viewer: saves annotations and models every few seconds, and at the end."""
+
+from __future__ import annotations
+
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+from napari_emcad.inference.jobs import run_job
+from napari_emcad.io.autosave import AutosaveFolder
+from napari_emcad.plugin.annotations.layer import corner_of, is_ours
+from napari_emcad.plugin.runner.thread import JobThread
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Hashable, Mapping
+    from pathlib import Path
+
+    from qtpy.QtWidgets import QWidget
+
+    from napari_emcad.annotation.label_rules import LabelRule
+    from napari_emcad.interactive.session import Session
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.plugin.annotations.pair import AnnotationPair
+    from napari_emcad.plugin.runner.thread import Outcome
+
+    _Saved = tuple[int, Any, dict[str, Any]]
+    """Number, values and metadata of an annotation."""
+
+INTERVAL_MS = 8_000
+"""Interval between savings: the work that a crash can lose, besides the duration of a saving."""
+
+
+class AutosaveSaver(QObject):
+    """Saves annotations and models of one viewer, whether its panel is open or not.
+
+    What the user has not written to a file when the window closes is left in the folder, and
+    offered by the next panel.
+
+    Parameters
+    ----------
+    session
+        Session of the viewer.
+    pairs
+        Annotations of the viewer by key; it is read whenever something is saved.
+    root
+        Folder of all autosaved sessions.
+
+    Signals
+    -------
+    failed
+        Something could not be saved; the message is for the user. Emitted once.
+    ending
+        The window closes; the final saving follows.
+    """
+
+    failed = Signal(str)
+    ending = Signal()
+
+    def __init__(
+        self,
+        session: Session,
+        pairs: Mapping[Hashable, AnnotationPair],
+        root: Path,
+    ) -> None:
+        super().__init__()
+        self._session, self._pairs = session, pairs
+        self._folder = AutosaveFolder(root)
+        self._numbers: dict[Hashable, int] = {}
+        self._again: dict[Hashable, _Saved] = {}
+        self._painted = False
+        self._unsaved: Checkpoint | None = None
+        self._kept: Checkpoint | None = None
+        self._thread: JobThread | None = None
+        self._saving: tuple[dict[Hashable, _Saved], Checkpoint | None] = {}, None
+        self._failure_shown, self._ended = False, False
+        self._window: weakref.ref[QWidget] | None = None
+        self._close_requested = False
+        session.versions.changed.connect(self._versions_changed)
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL_MS)
+        self._timer.timeout.connect(self.save)
+        self._timer.start()
+        QApplication.instance().aboutToQuit.connect(self.end)
+
+    # -- saving
+
+    @property
+    def folder(self) -> AutosaveFolder:
+        """Folder of this session."""
+        return self._folder
+
+    @property
+    def ended(self) -> bool:
+        """Whether the window was closed."""
+        return self._ended
+
+    @property
+    def saving(self) -> bool:
+        """Whether a saving runs."""
+        return self._thread is not None
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Save a model with the next saving, such as that of a running training."""
+        self._unsaved = checkpoint
+
+    def forget(self, checkpoint: Checkpoint) -> None:
+        """Keep a model no longer, because the user has written it to a file."""
+        if checkpoint is self._unsaved:
+            self._unsaved = None
+        if checkpoint is self._kept:
+            self._kept = None
+            self._folder.remove_model()
+
+    def annotations_changed(self, _: object = None) -> None:
+        """Save the annotations with the next saving."""
+        self._painted = True
+
+    def layer_removed(self, pair: AnnotationPair) -> None:
+        """Save an annotation once more: napari removes all layers before it closes a viewer."""
+        if pair.key in self._session.project.entries:
+            self._again[pair.key] = self._to_save(pair)
+            self._painted = True
+
+    def follow_layers(self) -> None:
+        """Notice strokes from now on without a panel, which is about to close."""
+        self._painted = bool(self._pairs)
+        for pair in self._pairs.values():
+            pair.labels.events.paint.connect(self.annotations_changed)
+            pair.labels.events.data.connect(self.annotations_changed)
+
+    def save(self) -> None:
+        """Save in a thread what has changed since the last saving."""
+        if self._thread is not None or not (self._painted or self._unsaved is not None):
+            return
+        annotations = self._annotations_to_save() if self._painted else {}
+        model, self._painted, self._unsaved = self._unsaved, False, None
+        folder = self._folder
+        self._thread = JobThread(lambda _: _save_job(folder, list(annotations.values()), model))
+        self._saving = annotations, model
+        self._thread.ended.connect(self._saved)
+        self._thread.start()
+
+    def _saved(self, outcome: Outcome) -> None:
+        self._thread = None
+        (annotations, model), self._saving = self._saving, ({}, None)
+        if not outcome.error:
+            self._kept = model or self._kept
+            return
+        self._again = annotations | self._again  # the next saving tries again
+        self._painted = self._painted or bool(annotations)
+        self._unsaved = self._unsaved or model
+        if not self._failure_shown:
+            self._failure_shown = True
+            self.failed.emit(f"Annotations and model cannot be autosaved: {outcome.error}")
+
+    def _versions_changed(self) -> None:
+        current = self._session.versions.current
+        if current is not None and current.how != "opened":
+            self._unsaved = current.checkpoint
+
+    def _annotations_to_save(self) -> dict[Hashable, _Saved]:
+        """Return all annotations, and removed ones that were not saved yet, by key."""
+        again, self._again = self._again, {}
+        keys = [key for key in self._session.project.entries if key in self._pairs]
+        return again | {key: self._to_save(self._pairs[key]) for key in keys}
+
+    def _to_save(self, pair: AnnotationPair) -> _Saved:
+        number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
+        rule = self._session.project.entries[pair.key].rule
+        return number, pair.values, self._about(pair, rule)
+
+    def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
+        labels = pair.labels
+        return {
+            "name": labels.name,
+            "image": pair.image.name,
+            "axes": pair.axes,
+            "shape": [int(size) for size in labels.data.shape],
+            "channels": pair.channels,
+            "ours": is_ours(labels),
+            "corner": list(corner_of(labels)),
+            "rule": rule.to_dict(),
+            "classes": [(label.name, label.color) for label in self._session.project.classes],
+            "scale": list(map(float, labels.scale)),
+            "translate": list(map(float, labels.translate)),
+            "rotate": np.asarray(labels.rotate).tolist(),
+            "shear": np.asarray(labels.shear).tolist(),
+            "affine": np.asarray(labels.affine.affine_matrix).tolist(),
+            "units": [str(unit) for unit in labels.units],
+            "axis_labels": list(labels.axis_labels),
+        }
+
+    # -- the end
+
+    def watch(self, panel: QWidget) -> None:
+        """End with the main window of a panel; a window of several is only hidden when closed."""
+        window = panel.parentWidget()
+        while window is not None and not isinstance(window, QMainWindow):
+            window = window.parentWidget()
+        if window is not None and self._window is None:
+            self._window = weakref.ref(window)  # the window holds the viewer, and that this object
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """End when the window was closed; another event filter or napari may refuse to close it."""
+        watches = self._window is not None and watched is self._window()
+        kind = event.type() if watches else None
+        if kind == QEvent.Type.Close:
+            self._close_requested = True
+            if not watched.isVisible():  # no Hide will follow
+                self.end()
+        elif kind == QEvent.Type.Hide and self._close_requested:
+            self.end()
+        return False
+
+    def end(self) -> None:
+        """Save what is unsaved and leave the folder; the object is not used again."""
+        if self._ended:
+            return
+        self._ended = True
+        self.ending.emit()
+        self._timer.stop()
+        if self._thread is not None:
+            self._thread.wait(5)
+            self._again = self._saving[0] | self._again  # it may have failed
+            self._unsaved = self._unsaved or self._saving[1]
+        with suppress(OSError, ValueError):  # the window closes: no message could be shown
+            annotations = list(self._annotations_to_save().values())
+            run_job(_save_job(self._folder, annotations, self._unsaved))
+        self._folder.end()
+
+
+def _save_job(
+    folder: AutosaveFolder,
+    annotations: list[_Saved],
+    model: Checkpoint | None,
+) -> Generator[Any, None, None]:
+    yield from ()
+    for number, values, about in annotations:
+        folder.save_annotation(number, values, about)
+    if model is not None:
+        folder.save_model(model)
