@@ -19,7 +19,7 @@ ELSEWHERE = {
     "its first pixel": {"scale": (0.5, 0.5), "translate": (0, 20)},
     "mirrored": {"scale": (-0.5, 0.5)},
     "rotated": {"scale": (0.5, 0.5), "rotate": 90},
-    "its pixels are 0.5 × 0.5099": {"scale": (0.5, 0.5), "affine": [[1, 0.2, 0], [0, 1, 0], [0, 0, 1]]},
+    "its pixels are 0.5 × 0.5099": {"affine": [[0.5, 0.1, 0], [0, 0.5, 0], [0, 0, 1]]},
 }
 
 
