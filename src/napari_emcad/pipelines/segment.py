@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.range_cache import RangeCache
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
 
@@ -163,9 +164,15 @@ def slices_for(
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
+    finest: Any = None,
+    ranges: RangeCache | None = None,
 ) -> Slices:
-    """Return the image as slices for a checkpoint's network; raises the errors of `segment`."""
-    return as_slices(finest_level(image), checkpoint.config.input_channels, axes, channels, scope)
+    """Return the image as slices for a checkpoint's network; raises the errors of `segment`.
+
+    For `finest` and `ranges` see `as_slices`.
+    """
+    inputs = checkpoint.config.input_channels
+    return as_slices(finest_level(image), inputs, axes, channels, scope, finest, ranges)
 
 
 def check_memory(

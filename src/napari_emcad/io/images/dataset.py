@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
-from napari_emcad.imaging.intensity import normalize, value_range
+from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.folder import match_files
 from napari_emcad.io.images.labels import read_labels
@@ -227,14 +227,7 @@ def labeled_slices_of(
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
         name = f"{image} [{number}]" if several else image
-        planes = _planes(slices, slices.read(index), preprocessing)
+        planes = training_planes(slices, index, preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         labeled = LabeledSlice(name, planes, part.T if slices.transposed else part, image=image)
         yield resized_slice(labeled, preprocessing.size)
-
-
-def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return normalized planes, (C, H, W); a channel for all inputs is returned once."""
-    planes = normalize(raw, value_range(raw, preprocessing), preprocessing)
-    feeds_all = set(slices.channels.inputs) == {0}
-    return planes if feeds_all else slices.planes_to_inputs(planes)

@@ -10,7 +10,6 @@ from superqt.utils import qdebounced
 
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
 from napari_emcad.interactive.project import AnnotationEntry
-from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.annotations.fit import share_channels, why_not_on, why_not_paintable
 from napari_emcad.plugin.annotations.layer import (
     corner_of,
@@ -21,8 +20,9 @@ from napari_emcad.plugin.annotations.layer import (
     store_rule,
 )
 from napari_emcad.plugin.layers.channel_axis import without_channels
-from napari_emcad.plugin.layers.geometry import is_open, levels
+from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.image_identity import IMAGE_IDENTITY
+from napari_emcad.plugin.layers.layer_slices import layer_slices
 from napari_emcad.plugin.layers.scope import Window
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def slices_of(pair: AnnotationPair, checkpoint: Checkpoint) -> Slices:
     ValueError
         If its channels have to be chosen for this network.
     """
-    return slices_for(levels(pair.image)[0].array, checkpoint, pair.axes, pair.channels)
+    return layer_slices(pair.image, checkpoint, pair.axes, pair.channels)
 
 
 def align_annotation(pair: AnnotationPair) -> None:

@@ -45,6 +45,13 @@ class DetailsForm(QWidget):
         )
         self._low, self._high = (decimal(-1e9, 1e9) for _ in range(2))
         self._over = combo({"of each slice": "slice", "of the whole stack": "stack"})
+        self._pool = combo(
+            {"by itself, colors together": "color", "by itself": "none", "together": "all"}
+        )
+        self._pool.setToolTip(
+            "Channels that share one range of percentiles; colors are the red, green and blue of a "
+            "color picture"
+        )
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
         self._zoom = decimal(*ZOOMS, step=0.25)
@@ -69,6 +76,7 @@ class DetailsForm(QWidget):
             (self._head, checkpoint.head),
             (self._intensity, pixels.intensity),
             (self._over, pixels.over),
+            (self._pool, pixels.pool_channels),
             (self._native, pixels.size is None),
         ):
             box.setCurrentIndex(box.findData(value))
@@ -104,6 +112,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Values"), self._intensity)
         rows.addRow(caption("From … to"), row(self._low, self._high))
         rows.addRow(caption("Percentiles"), self._over)
+        rows.addRow(caption("Each channel"), self._pool)
         rows.addRow(caption("Normalize"), self._norm)
         rows.addRow(caption("Size"), self._native)
         rows.addRow(caption("Enlarged"), self._zoom)
@@ -118,6 +127,7 @@ class DetailsForm(QWidget):
             (self._head, "head"),
             (self._inputs, "input_channels"),
             (self._over, "over"),
+            (self._pool, "pool_channels"),
         ):
             box.activated.connect(lambda _, b=box, n=name: self._emit({n: b.currentData()}))
         self._intensity.activated.connect(lambda _: self._emit(self._new_intensity()))
@@ -167,6 +177,7 @@ class DetailsForm(QWidget):
             "head": self._head.currentData(),
             "input_channels": self._inputs.currentData(),
             "over": self._over.currentData(),
+            "pool_channels": self._pool.currentData(),
             "intensity": self._intensity.currentData(),
             "low": self._low.value(),
             "high": self._high.value(),
@@ -189,6 +200,7 @@ class DetailsForm(QWidget):
         self._zoom.setEnabled(native)
         intensity = self._intensity.currentData()
         self._over.setEnabled(intensity == "percentile")
+        self._pool.setEnabled(intensity == "percentile")
         self._low.setEnabled(intensity != "none")
         self._high.setEnabled(intensity != "none")
 
