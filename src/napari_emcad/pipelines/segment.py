@@ -14,6 +14,7 @@ from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.pipelines.memory import check_fits_memory
+from napari_emcad.pipelines.warn import warn_if_out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -99,6 +100,11 @@ def segment(
     -------
     Segmentation
         The labels have the image's shape without the channel axis.
+
+    Warns
+    -----
+    IntensityRangeWarning
+        If the image lies outside of the range that the model expects.
 
     Raises
     ------
@@ -254,6 +260,7 @@ def _collect(
 
     def collect(event: Event) -> None:
         nonlocal labels
+        warn_if_out_of_range(event)
         if isinstance(event, Region):
             labels = write_region(labels, event)
             if probabilities is not None and event.probabilities is not None:
