@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.axes import AxesError
+    from napari_emcad.imaging.exposure import IntensityRangeWarning
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.imaging.slices import Scope
@@ -52,6 +53,7 @@ _HOMES = {
     "CleanUp": "imaging.regions",
     "ImageScore": "pipelines.scores",
     "InferenceSettings": "inference.events",
+    "IntensityRangeWarning": "imaging.exposure",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
@@ -86,6 +88,7 @@ __all__ = [
     "CleanUp",
     "ImageScore",
     "InferenceSettings",
+    "IntensityRangeWarning",
     "MapKey",
     "ModelConfig",
     "Notice",

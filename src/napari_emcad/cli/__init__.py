@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     args = _parser().parse_args(arguments)
     try:
-        return int(args.run(args) or 0)
+        with warnings.catch_warnings():
+            _ignore_range_warnings()
+            return int(args.run(args) or 0)
     except UsageError as error:
         print_message(str(error))
         return 2
@@ -48,6 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print_message(str(error))
         return 1
+
+
+def _ignore_range_warnings() -> None:
+    """Ignore the warnings about the range of images: the terminal gets them as messages."""
+    from napari_emcad.imaging.exposure import IntensityRangeWarning
+
+    warnings.simplefilter("ignore", IntensityRangeWarning)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -115,6 +115,8 @@ def _score(
         case = as_usage_error(next, cases)
         scores.append(case.score)
         mask_values.append(case.mask_values)
+        for notice in case.notices:
+            print_message(f"{case.score.name}: {notice}")
         if args.sheet is not None:
             worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_emcad.cli.console import UsageError, as_usage_error, print_status, show_progress
+from napari_emcad.cli.console import (
+    UsageError,
+    as_usage_error,
+    print_message,
+    print_status,
+    show_progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +39,13 @@ def open_image(path: Path) -> OpenedImage:
 
 def event_printer(name: str) -> Callable[[object], None]:
     """Return a callback that prints progress and notices of a computation on the named image."""
-    from napari_emcad.inference.events import Notice, Progress
+    from napari_emcad.inference.events import Notice, Progress, RangeNotice
 
     def print_event(event: object) -> None:
         if isinstance(event, Progress):
             show_progress(f"{name}: {event.done} of {event.total}", last=event.done == event.total)
+        elif isinstance(event, RangeNotice):
+            print_message(f"{name}: {event.text}")
         elif isinstance(event, Notice):
             print_status(event.text)
 

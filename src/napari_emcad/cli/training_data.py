@@ -163,6 +163,10 @@ def _read(
     )
     for message in data.skipped:
         print_message(f"left out: {message}")
+    if data.range_notices:
+        more = len(data.range_notices) - 1
+        others = f" The same holds for {more} other image{'s' * (more > 1)}." if more else ""
+        print_message(f"{data.range_notices[0]}{others}")
     return data
 
 

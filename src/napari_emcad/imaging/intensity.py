@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
 Intensity = Literal["range", "percentile", "none"]
 Over = Literal["slice", "stack"]
+PooledChannels = Literal["color", "all", "none"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,6 +42,9 @@ class Preprocessing:
         Values or percentiles, `low` < `high`.
     over
         Pixels that percentiles are computed from: a ``"slice"``, or the whole ``"stack"``.
+    pool_channels
+        Channels that share one range of percentiles: ``"color"``, red, green and blue of a color
+        picture, while all other channels have their own; ``"all"``, or ``"none"``.
     mean, std
         Mean that is subtracted and standard deviation that is divided by afterwards; one number
         per network input, or one for all.
@@ -66,6 +70,7 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     size: tuple[int, int] | None = None
     zoom: float = 1.0
+    pool_channels: PooledChannels = "color"
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "zoom"):
@@ -83,11 +88,27 @@ class Preprocessing:
         for problem in self._problems():
             raise ValueError(problem)
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Return the preprocessing that a file describes.
+
+        Files that say nothing about `pool_channels` were written when all channels shared a range.
+        """
+        return cls(**{"pool_channels": "all", **values})
+
+    def pools(self, is_color_picture: bool) -> bool:
+        """Whether the channels that are read share one range of percentiles."""
+        return self.pool_channels == "all" or (self.pool_channels == "color" and is_color_picture)
+
     def _problems(self) -> list[str]:
         percentile = self.intensity == "percentile"
         checks = [
             (self.intensity in get_args(Intensity), "intensity must be range, percentile or none."),
             (self.over in get_args(Over), "over must be slice or stack."),
+            (
+                self.pool_channels in get_args(PooledChannels),
+                "pool_channels must be color, all or none.",
+            ),
             (np.isfinite([self.low, self.high]).all(), "low and high must be finite numbers."),
             (self.low < self.high, f"low ({self.low:g}) must be below high ({self.high:g})."),
             (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import product
-from math import prod
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,48 +11,23 @@ from napari_emcad.imaging.arrays import as_array, check_pixels
 from napari_emcad.imaging.axes import AxesError, check_axes, guess_axes
 from napari_emcad.imaging.channels import ChannelMap, luminance, map_channels
 from napari_emcad.imaging.intensity import as_numbers
-from napari_emcad.imaging.validation import as_ints, as_pair
+from napari_emcad.imaging.positions import Positions
+from napari_emcad.imaging.range_cache import RangeCache
+from napari_emcad.imaging.scope import Index as Index
+from napari_emcad.imaging.scope import Scope as Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-Index = tuple[int, ...]
 Where = tuple[int | slice, ...]
 
 _SAMPLE = 2**24
 """Most pixels that are read at once, and that percentiles are computed from."""
 
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The part of an image to work on.
-
-    Attributes
-    ----------
-    index
-        Position along the stacked axes of a single slice, a plain number where one axis is
-        stacked; None takes all slices.
-    rows, columns
-        Half-open ranges within the slices; None takes all.
-
-    Raises
-    ------
-    ValueError
-        If they are of another type.
-    """
-
-    index: Index | None = None
-    rows: tuple[int, int] | None = None
-    columns: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.index is not None:
-            object.__setattr__(self, "index", as_ints("The index of a slice", self.index))
-        for name in ("rows", "columns"):
-            if (chosen := getattr(self, name)) is not None:
-                object.__setattr__(self, name, as_pair(name, chosen))
+_MOST_READ = 2**28
+"""Most pixels of a slice that are read for percentiles; of a larger one, evenly spaced bands."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,12 +44,35 @@ class Slices:
         Channels that feed the network.
     scope
         The part of the image to work on.
+    finest
+        The finest level of the image if `image` is a coarser one; None if it is the finest.
+    ranges
+        Ranges of intensity that were computed before; all scopes and levels of an image share it.
     """
 
     image: Any
     axes: str
     channels: ChannelMap
     scope: Scope
+    finest: Any = None
+    ranges: RangeCache = field(default_factory=RangeCache)
+
+    @property
+    def whole(self) -> Slices:
+        """All slices of the finest level, whose pixels determine the ranges of intensity."""
+        image = self.image if self.finest is None else self.finest
+        return replace(self, image=image, scope=Scope(), finest=None)
+
+    @property
+    def is_color_picture(self) -> bool:
+        """Whether the planes that are read are red, green and blue of one picture."""
+        is_rgb = self.axes.endswith("YXC") and self._size("C") in (3, 4)
+        return is_rgb and self.channels.planes == (0, 1, 2)
+
+    @property
+    def covers_slices(self) -> bool:
+        """Whether the slices of the scope are complete ones of the finest level."""
+        return self.finest is None and self.scope.rows is None and self.scope.columns is None
 
     @property
     def spatial_axes(self) -> str:
@@ -89,11 +85,16 @@ class Slices:
         return tuple(self._size(letter) for letter in self.spatial_axes)
 
     @property
-    def indices(self) -> tuple[Index, ...] | _Product:
+    def indices(self) -> tuple[Index, ...] | Positions:
         """Positions of the slices along the stacked axes."""
         if self.scope.index is not None:
             return (self.scope.index,)
-        return _Product(tuple(self._size(letter) for letter in self._stacked))
+        return Positions(self.stacked_shape)
+
+    @property
+    def stacked_shape(self) -> tuple[int, ...]:
+        """Sizes of the stacked axes."""
+        return tuple(self._size(letter) for letter in self.spatial_axes if letter not in "YX")
 
     @property
     def height(self) -> int:
@@ -141,17 +142,20 @@ class Slices:
         return pixels.transpose([order.index(letter) for letter in "CYX"])
 
     def sample(self, index: Index) -> NDArray[Any]:
-        """Return pixels of one slice for percentiles: all of them, or a regular sample.
+        """Return pixels of one slice for percentiles, ``(planes, …)``: all, or a regular sample.
 
         A slice that does not fit in memory is read in bands of which every n-th pixel is kept.
         """
         if self.fits_in_memory:
             return self.read(index)
-        height = max(1, _SAMPLE // (4 * self.width))
-        step = -(-self.height * self.width * len(self.channels.planes) // _SAMPLE)
-        starts = range(0, self.height, height)
-        bands = (self.read(index, (y, min(y + height, self.height))) for y in starts)
-        return np.concatenate([band.reshape(-1)[::step] for band in bands])
+        height, planes = max(1, _SAMPLE // (4 * self.width)), len(self.channels.planes)
+        starts = np.arange(0, self.height, height)
+        most = max(_MOST_READ // (height * self.width * planes), 1)
+        if len(starts) > most:
+            starts = starts[np.linspace(0, len(starts) - 1, most).round().astype(int)]
+        step = -(-min(self.height, height * most) * self.width * planes // _SAMPLE)
+        bands = (self.read(index, (y, min(y + height, self.height))) for y in starts.tolist())
+        return np.concatenate([band.reshape(len(band), -1)[:, ::step] for band in bands], axis=1)
 
     def planes_to_inputs(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return ``(inputs, H, W)`` from normalized planes; empty inputs are 0."""
@@ -192,8 +196,7 @@ class Slices:
         AxesError
             The message says what is possible.
         """
-        sizes = tuple(self._size(letter) for letter in self._stacked)
-        index = self.scope.index
+        sizes, index = self.stacked_shape, self.scope.index
         if index is not None:
             pairs = zip(index, sizes, strict=False)
             if len(index) != len(sizes) or not all(0 <= i < size for i, size in pairs):
@@ -206,10 +209,6 @@ class Slices:
             if chosen is not None and not 0 <= chosen[0] < chosen[1] <= size:
                 raise AxesError(f"{name} {chosen} must lie within 0 … {size} and not be empty.")
 
-    @property
-    def _stacked(self) -> str:
-        return "".join(letter for letter in self.axes if letter not in "CYX")
-
     def _size(self, letter: str) -> int:
         return int(self.image.shape[self.axes.index(letter)])
 
@@ -218,24 +217,9 @@ class Slices:
         return (0, self._size(letter)) if chosen is None else chosen
 
     def _where(self, index: Index, part: dict[str, slice]) -> Where:
-        position = dict(zip(self._stacked, index, strict=True))
+        stacked = self.spatial_axes.replace("Y", "").replace("X", "")
+        position = dict(zip(stacked, index, strict=True))
         return tuple(part.get(a, position.get(a, 0)) for a in self.axes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Product:
-    """The positions of a stack as a sequence that is computed on demand."""
-
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return prod(self.shape)
-
-    def __iter__(self) -> Iterator[Index]:
-        return product(*map(range, self.shape))
-
-    def __getitem__(self, position: int) -> Index:
-        return tuple(int(i) for i in np.unravel_index(position, self.shape))
 
 
 def as_slices(
@@ -244,6 +228,8 @@ def as_slices(
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
+    finest: Any = None,
+    ranges: RangeCache | None = None,
 ) -> Slices:
     """Return an image as slices for a network; nothing is read yet.
 
@@ -261,6 +247,10 @@ def as_slices(
         Channels that feed the network, see `map_channels`.
     scope
         The part to work on; None takes the whole image.
+    finest
+        The finest level, if `image` is a coarser level of a multiscale image.
+    ranges
+        Ranges of intensity that were computed before for this image.
 
     Raises
     ------
@@ -281,6 +271,9 @@ def as_slices(
     axes = guess_axes(shape) if axes is None else check_axes(axes, shape)
     count = shape[axes.index("C")] if "C" in axes else None
     mapped = map_channels(count, inputs, channels, color=axes.endswith("YXC"))
-    slices = Slices(image, axes, mapped, Scope() if scope is None else scope)
+    scope = Scope() if scope is None else scope
+    finest = None if finest is image else finest
+    cache = RangeCache() if ranges is None else ranges
+    slices = Slices(image, axes, mapped, scope, finest, cache)
     slices.check_scope()
     return slices

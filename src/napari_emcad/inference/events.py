@@ -100,6 +100,11 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RangeNotice(Notice):
+    """A message that an image lies outside of the range that the model expects."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
     """A part of the segmentation, as good as it is so far; later regions replace earlier ones.

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.imaging.intensity import normalize, standardize, value_range
+from napari_emcad.imaging.intensity import standardize
+from napari_emcad.imaging.ranges import intensity_ranges, normalize_planes, training_planes
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from napari_emcad.imaging.intensity import Preprocessing, ValueRange
+    from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.range_cache import Ranges
     from napari_emcad.imaging.slices import Index, Slices
-
-_SLICES_FOR_RANGE = 64
-"""Number of evenly spaced slices that percentiles over a stack are computed from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +65,6 @@ class Preprocessor:
     def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
         self.slices = slices
         self.preprocessing = preprocessing
-        self._stack_range: ValueRange | None = None
-        self._slice_range: tuple[Index, ValueRange] | None = None
 
     def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; a large slice is read in bands of rows."""
@@ -82,68 +78,29 @@ class Preprocessor:
         """Yield rows of a slice as network inputs ``(inputs, h, W)``, per half-open span."""
         index = self.slices.indices[number]
         pixels = self.slices.read(index) if self.slices.fits_in_memory else None
-        values = self._range(index, pixels)
+        ranges = intensity_ranges(self.slices, index, self.preprocessing, pixels)
         for rows in spans:
             raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
-            yield self._prepare(raw, values)
+            yield self._prepare(raw, ranges)
 
     def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
         """Yield a slice resized to `size`, bilinear with anti-aliasing, aspect not kept."""
         index = self.slices.indices[number]
         raw = self.slices.read(index)
-        prepared = torch.from_numpy(self._prepare(raw, self._range(index, raw)))[None]
+        ranges = intensity_ranges(self.slices, index, self.preprocessing, raw)
+        prepared = torch.from_numpy(self._prepare(raw, ranges))[None]
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)
         yield Patch(number, 0, 0, small[0].numpy())
 
     def planes(
         self, index: Index, rows: tuple[int, int], columns: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return a window of a slice, normalized but not standardized, as training takes it.
+        """Return a window of a slice as training takes it, see `training_planes`."""
+        return training_planes(self.slices, index, self.preprocessing, rows, columns)
 
-        Parameters
-        ----------
-        index
-            Position along the stacked axes.
-        rows, columns
-            Half-open ranges of the window.
-
-        Returns
-        -------
-        NDArray
-            ``(1 or inputs, h, w)``: a single plane stays single, it feeds all inputs.
-        """
-        pixels = self.slices.read(index) if self.slices.fits_in_memory else None
-        raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
-        part = raw[:, :, slice(*columns)]
-        planes = normalize(part, self._range(index, pixels), self.preprocessing)
-        return planes if len(planes) == 1 else self.slices.planes_to_inputs(planes)
-
-    def _prepare(self, raw: NDArray[Any], values: ValueRange) -> NDArray[np.float32]:
-        planes = normalize(raw, values, self.preprocessing)
+    def _prepare(self, raw: NDArray[Any], ranges: Ranges) -> NDArray[np.float32]:
+        planes = normalize_planes(raw, ranges, self.preprocessing)
         return standardize(self.slices.planes_to_inputs(planes), self.preprocessing)
-
-    def _range(self, index: Index, pixels: NDArray[Any] | None) -> ValueRange:
-        """Return the values that become 0 and 1; `pixels` are those of the slice, if known."""
-        if self.preprocessing.intensity != "percentile":
-            return self.preprocessing.low, self.preprocessing.high
-        if self.preprocessing.over == "slice":
-            if self._slice_range is None or self._slice_range[0] != index:
-                sample = self.slices.sample(index) if pixels is None else pixels
-                self._slice_range = index, value_range(sample, self.preprocessing)
-            return self._slice_range[1]
-        if self._stack_range is None:
-            self._stack_range = self._range_over_stack()
-        return self._stack_range
-
-    def _range_over_stack(self) -> ValueRange:
-        indices = self.slices.indices
-        count = min(len(indices), _SLICES_FOR_RANGE)
-        chosen = np.unique(np.linspace(0, len(indices) - 1, count).round().astype(int))
-        step = len(chosen)
-        while gcd(step, self.slices.width) > 1:  # a common divisor would sample some columns only
-            step += 1
-        samples = [self.slices.sample(indices[i]).reshape(-1)[::step] for i in chosen]
-        return value_range(np.concatenate(samples), self.preprocessing)
 
 
 class PatchPlan(Protocol):

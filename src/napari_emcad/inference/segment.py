@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.inference.devices import (
     autocast_type,
     choose_device,
@@ -18,7 +19,14 @@ from napari_emcad.inference.devices import (
     is_out_of_memory,
     none_if_out_of_memory,
 )
-from napari_emcad.inference.events import Event, InferenceSettings, Notice, Progress, Summary
+from napari_emcad.inference.events import (
+    Event,
+    InferenceSettings,
+    Notice,
+    Progress,
+    RangeNotice,
+    Summary,
+)
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
 from napari_emcad.inference.postprocess import Postprocessor
 
@@ -101,7 +109,7 @@ def segment_slices(
     """Segment slice by slice, yielding regions as they come and progress per batch.
 
     When memory runs out the batch is halved, then the tile, and the slice is done again; a
-    `Notice` says so.
+    `Notice` says so. A `RangeNotice` says that the image is outside of the model's range.
 
     Parameters
     ----------
@@ -135,6 +143,10 @@ def segment_slices(
     postprocessor = Postprocessor(slices, settings, object_classes)
     size = _first_batch_size(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
+    mismatch = "" if settings.draft else range_mismatch(slices, preprocessing)
+    if mismatch:
+        notices.append(mismatch)
+        yield RangeNotice(mismatch)
     while True:
         plan = make_plan(slices, preprocessing, size.tile, settings.overlap)
         predict = _predictor(network, head, preprocessing.zoom, device, settings)

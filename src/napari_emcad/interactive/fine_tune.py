@@ -19,12 +19,13 @@ from napari_emcad.interactive.familiarity import (
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.preview import PreviewSchedule
 from napari_emcad.interactive.samples import read_planes
-from napari_emcad.interactive.task import training_task
+from napari_emcad.interactive.task import range_notice, training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.pipelines.arrays import pair_arrays
 from napari_emcad.pipelines.segment import check_checkpoint
 from napari_emcad.pipelines.train import train_job, trained_checkpoint
+from napari_emcad.pipelines.warn import warn_if_out_of_range
 from napari_emcad.training.presets import preset_config
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def fine_tune_job(
     """
     planes = read_planes(task, cache)
     training, held_out = planes.split()
+    if notice := range_notice(task):
+        yield notice
     familiarity = task_familiarity(planes, cache)
     if message := unfamiliar_message(familiarity):
         yield Notice(message)
@@ -156,4 +159,10 @@ def fine_tune(
         raise ValueError("Nothing is annotated: all scribbles are 0.")
     task = training_task(start, annotated, record, config, device)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())
-    return run_job(job, on_event)
+
+    def report(event: Any) -> None:
+        warn_if_out_of_range(event)
+        if on_event is not None:
+            on_event(event)
+
+    return run_job(job, report)

@@ -21,6 +21,7 @@ from napari_emcad.interactive.familiarity import (
 )
 from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.samples import read_planes
+from napari_emcad.interactive.task import range_notice
 from napari_emcad.pipelines.train import trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
@@ -131,6 +132,8 @@ class LiveTrainer:
         """
         planes = read_planes(task, cache)
         training, held_out = planes.split(self._scans)
+        if not self._updates and (notice := range_notice(task)):
+            yield notice
         yield from self._measure_familiarity(planes, cache)
         self._updates += 1
         config = self._config.replace(seed=self._config.seed + self._updates)

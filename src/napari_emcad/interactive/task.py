@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.inference.events import RangeNotice
 from napari_emcad.interactive.annotation_conflicts import merged_record
 
 if TYPE_CHECKING:
@@ -112,3 +114,11 @@ def training_task(
         Record of these and perhaps other images.
     """
     return TrainingTask(checkpoint, images, merged_record(images, record), config, device, base)
+
+
+def range_notice(task: TrainingTask) -> RangeNotice | None:
+    """Return a notice about the first annotated image outside of the model's range, or None."""
+    for image in task.images:
+        if mismatch := range_mismatch(image.slices, task.checkpoint.preprocessing):
+            return RangeNotice(f"{image.name}: {mismatch}")
+    return None

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.annotation.label_rules import LabelRule, mask_255_to_1, target_of
+from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.io.images.dataset import labeled_slices_of
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.pipelines.scores import ImageScore, class_hd95, class_scores
 from napari_emcad.pipelines.segment import check_checkpoint, segment, slices_for
+from napari_emcad.pipelines.warn import warn_about_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -86,6 +88,8 @@ def train(
     start = checkpoint if classes is None else with_class_names(checkpoint, classes)
     slices: list[LabeledSlice] = []
     for name, stack, values in pair_arrays(images, labels, start, axes):
+        if mismatch := range_mismatch(stack, start.preprocessing):
+            warn_about_range(f"{name}: {mismatch}")
         target = target_of(mask_255_to_1(values), LabelRule("mask"), len(start.classes))
         slices += labeled_slices_of(name, stack, target, start.preprocessing)
     training, validation = split(slices, held_out, config.seed)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
+from napari_emcad.inference.events import Notice
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -52,6 +54,8 @@ class Case:
         Class labels of the image's spatial shape.
     mask_values
         Values of the label file; empty if the network has several classes.
+    notices
+        Messages of the segmentation.
     """
 
     score: ImageScore
@@ -59,6 +63,7 @@ class Case:
     predicted: NDArray[Any]
     truth: NDArray[Any]
     mask_values: MaskValues = _NO_MASK_VALUES
+    notices: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -119,6 +124,8 @@ def evaluate_cases(
             if scale is not None:
                 _check_scale(scale, slices)
             truth = read_labels(labels, slices.spatial_shape)
+            notices: list[str] = []
+            options["on_event"] = partial(_collect_notice, notices)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _reshape_like(truth, predicted.shape)
             values = mask_values(truth) if classes == 1 else _NO_MASK_VALUES
@@ -133,7 +140,12 @@ def evaluate_cases(
             pixel_size, its_unit = {}, PIXEL
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, pixel_size)
         image_score = ImageScore(image.name, scores, distances, its_unit)
-        yield Case(image_score, slices, predicted, truth, values)
+        yield Case(image_score, slices, predicted, truth, values, tuple(notices))
+
+
+def _collect_notice(notices: list[str], event: object) -> None:
+    if isinstance(event, Notice):
+        notices.append(event.text)
 
 
 def keep_worst(worst: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:

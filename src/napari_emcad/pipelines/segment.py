@@ -14,12 +14,14 @@ from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.pipelines.memory import check_fits_memory
+from napari_emcad.pipelines.warn import warn_if_out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.range_cache import RangeCache
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
 
@@ -99,6 +101,11 @@ def segment(
     Segmentation
         The labels have the image's shape without the channel axis.
 
+    Warns
+    -----
+    IntensityRangeWarning
+        If the image lies outside of the range that the model expects.
+
     Raises
     ------
     AxesError
@@ -163,9 +170,15 @@ def slices_for(
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
+    finest: Any = None,
+    ranges: RangeCache | None = None,
 ) -> Slices:
-    """Return the image as slices for a checkpoint's network; raises the errors of `segment`."""
-    return as_slices(finest_level(image), checkpoint.config.input_channels, axes, channels, scope)
+    """Return the image as slices for a checkpoint's network; raises the errors of `segment`.
+
+    For `finest` and `ranges` see `as_slices`.
+    """
+    inputs = checkpoint.config.input_channels
+    return as_slices(finest_level(image), inputs, axes, channels, scope, finest, ranges)
 
 
 def check_memory(
@@ -247,6 +260,7 @@ def _collect(
 
     def collect(event: Event) -> None:
         nonlocal labels
+        warn_if_out_of_range(event)
         if isinstance(event, Region):
             labels = write_region(labels, event)
             if probabilities is not None and event.probabilities is not None:

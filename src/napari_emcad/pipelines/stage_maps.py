@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_emcad.inference.events import Notice, Progress
+from napari_emcad.inference.events import Notice, Progress, RangeNotice
 from napari_emcad.inference.stage_maps.keys import (
     MapKey,
     StageMap,
@@ -17,6 +17,7 @@ from napari_emcad.inference.stage_maps.keys import (
 from napari_emcad.inference.uncertainty import as_temperature
 from napari_emcad.pipelines.segment import check_checkpoint, merge_settings, slices_for
 from napari_emcad.pipelines.stage_maps_job import check_maps, stage_maps_job
+from napari_emcad.pipelines.warn import warn_if_out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,6 +62,7 @@ class StageMaps:
         self._network: PvtEmcad | None = None
         self._colors: Mapping[MapKey, PcaColors] = {}
         self._last: tuple[Index, dict[str, StageMap]] | None = None
+        self._warned = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,12 +178,22 @@ class StageMaps:
         for event in job:
             if not isinstance(event, (Progress, Notice)):
                 slice_maps = event
-            elif self._on_event is not None:
-                self._on_event(event)
+            else:
+                self._report(event)
         if slice_maps is None:
             raise InterruptedError(f"Stopped before slice {position} was complete.")
         self._colors = slice_maps.colors
         return {str(stage_map.key): stage_map for stage_map in slice_maps.maps}
+
+    def _report(self, event: Progress | Notice) -> None:
+        """Pass an event on; the notice about the range of an image comes once for all slices."""
+        if isinstance(event, RangeNotice):
+            if self._warned:
+                return
+            self._warned = True
+            warn_if_out_of_range(event)
+        if self._on_event is not None:
+            self._on_event(event)
 
 
 def stage_maps(

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
     free_memory,
     is_out_of_memory,
 )
-from napari_emcad.inference.events import InferenceSettings, Notice, Progress, Summary
+from napari_emcad.inference.events import (
+    InferenceSettings,
+    Notice,
+    Progress,
+    RangeNotice,
+    Summary,
+)
 from napari_emcad.inference.patches import Patch, Preprocessor
 from napari_emcad.inference.segment import SMALLEST_TILE, OutOfMemory, out_of_memory_message
 from napari_emcad.inference.stage_maps.blended import BlendedMaps
@@ -103,6 +110,8 @@ def extract_stage_maps(
     try:
         recorder = MapRecorder(network.to(device), request, device, settings.full_precision)
         preprocessor = Preprocessor(slices, preprocessing)
+        if mismatch := range_mismatch(slices, preprocessing):
+            yield RangeNotice(mismatch)
         return (yield from _extract_slices(recorder, preprocessor, settings, stop))
     finally:
         network.to(home)

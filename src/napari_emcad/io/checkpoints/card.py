@@ -23,6 +23,13 @@ _ASSUMED = {
 }
 """Captions of the settings that may be assumed."""
 
+_POOLS = {
+    "color": "of each channel unless they are one color picture",
+    "none": "of each channel",
+    "all": "of all channels together",
+}
+"""What a range of percentiles is of, by `Preprocessing.pool_channels`."""
+
 
 def model_card(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     """Return captions and texts of the rows of a model card; texts may have several lines."""
@@ -98,7 +105,8 @@ def _size(preprocessing: Preprocessing) -> str:
 def _intensity(preprocessing: Preprocessing) -> str:
     low, high = f"{preprocessing.low:g}", f"{preprocessing.high:g}"
     if preprocessing.intensity == "percentile":
-        return f"percentiles {low} … {high} of each {preprocessing.over}"
+        of_channels = _POOLS[preprocessing.pool_channels]
+        return f"percentiles {low} … {high} of each {preprocessing.over}, {of_channels}"
     return "values as they are" if preprocessing.intensity == "none" else f"values {low} … {high}"
 
 

@@ -64,9 +64,15 @@ def read_checkpoint(path: str | PathLike[str], **overrides: Any) -> Checkpoint:
 
 
 def bundled_checkpoint() -> Checkpoint:
-    """Return the checkpoint that comes with the package: nuclei, PVTv2-B0."""
+    """Return the checkpoint that comes with the package: nuclei, PVTv2-B0.
+
+    It was trained on gray images and color pictures, so stains have a range each (its file is
+    older than `Preprocessing.pool_channels`).
+    """
     with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
-        return read_checkpoint(path)
+        checkpoint = read_checkpoint(path)
+    preprocessing = replace(checkpoint.preprocessing, pool_channels="color")
+    return replace(checkpoint, preprocessing=preprocessing)
 
 
 def is_bundled(checkpoint: Checkpoint) -> bool:

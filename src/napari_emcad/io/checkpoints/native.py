@@ -100,7 +100,7 @@ def _from_metadata(metadata: Mapping[str, str], tensors: Mapping[str, NDArray[An
     return Checkpoint(
         config=ModelConfig(**content["config"]),
         tensors=tensors,
-        preprocessing=Preprocessing(**content["preprocessing"]),
+        preprocessing=Preprocessing.from_dict(content["preprocessing"]),
         classes=tuple(map(ClassLabel.from_dict, content["classes"])),
         head=content["head"],
         title=content["title"],

@@ -9,7 +9,8 @@ import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
-from napari_emcad.imaging.intensity import normalize, value_range
+from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.images.folder import match_files
 from napari_emcad.io.images.labels import read_labels
@@ -49,11 +50,14 @@ class Dataset:
         A message for every file that was left out.
     mask_values
         Values and connected components of the labels of every image.
+    range_notices
+        A message for every image that lies outside of the range that the model expects.
     """
 
     slices: tuple[LabeledSlice, ...]
     skipped: tuple[str, ...] = ()
     mask_values: tuple[MaskValues, ...] = ()
+    range_notices: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -139,6 +143,7 @@ def read_dataset(
     slices: list[LabeledSlice] = []
     all_values: list[MaskValues] = []
     skipped: list[str] = []
+    out_of_range: list[str] = []
     for image_path, label_path in pairs:
         try:
             opened = read_image(image_path)
@@ -154,12 +159,14 @@ def read_dataset(
             skipped.append(message)
         else:
             slices += image_slices
+            if mismatch := range_mismatch(stack, preprocessing):
+                out_of_range.append(f"{image_path.name}: {mismatch}")
             all_values.append(mask_values(target))
     if not slices:
         raise DatasetError(
             f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         )
-    dataset = Dataset(tuple(slices), tuple(skipped), tuple(all_values))
+    dataset = Dataset(tuple(slices), tuple(skipped), tuple(all_values), tuple(out_of_range))
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
     return dataset
@@ -227,14 +234,7 @@ def labeled_slices_of(
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
         name = f"{image} [{number}]" if several else image
-        planes = _planes(slices, slices.read(index), preprocessing)
+        planes = training_planes(slices, index, preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         labeled = LabeledSlice(name, planes, part.T if slices.transposed else part, image=image)
         yield resized_slice(labeled, preprocessing.size)
-
-
-def _planes(slices: Slices, raw: NDArray[Any], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Return normalized planes, (C, H, W); a channel for all inputs is returned once."""
-    planes = normalize(raw, value_range(raw, preprocessing), preprocessing)
-    feeds_all = set(slices.channels.inputs) == {0}
-    return planes if feeds_all else slices.planes_to_inputs(planes)

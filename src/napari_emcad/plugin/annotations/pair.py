@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.annotations.fit import why_not_paintable
 from napari_emcad.plugin.annotations.layer import corner_of, placement
 from napari_emcad.plugin.layers.channel_axis import layer_axes, without_channels
-from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.layer_slices import layer_slices
 from napari_emcad.plugin.layers.scope import Window
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def slices_of(pair: AnnotationPair, checkpoint: Checkpoint) -> Slices:
     ValueError
         If its channels have to be chosen for this network.
     """
-    return slices_for(levels(pair.image)[0].array, checkpoint, pair.axes, pair.channels)
+    return layer_slices(pair.image, checkpoint, pair.axes, pair.channels)
 
 
 def align_annotation(pair: AnnotationPair) -> None:

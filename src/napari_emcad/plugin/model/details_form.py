@@ -66,6 +66,13 @@ class DetailsForm(QWidget):
         )
         self._low, self._high = (decimal(-1e9, 1e9) for _ in range(2))
         self._over = combo({"of each slice": "slice", "of the whole stack": "stack"})
+        self._pool = combo(
+            {"by itself, colors together": "color", "by itself": "none", "together": "all"}
+        )
+        self._pool.setToolTip(
+            "Channels that share one range of percentiles; colors are the red, green and blue of a "
+            "color picture"
+        )
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
         self._zoom = decimal(*ZOOMS, step=0.25)
@@ -124,6 +131,7 @@ class DetailsForm(QWidget):
             "head": self._head,
             "input_channels": self._inputs,
             "over": self._over,
+            "pool_channels": self._pool,
             "intensity": self._intensity,
         }
 
@@ -164,6 +172,7 @@ class DetailsForm(QWidget):
         rows.addRow(caption("Values"), self._intensity)
         rows.addRow(caption("From … to"), row(self._low, self._high))
         rows.addRow(caption("Percentiles"), self._over)
+        rows.addRow(caption("Each channel"), self._pool)
         rows.addRow(caption("Normalize"), self._norm)
         rows.addRow(caption("Size"), self._native)
         rows.addRow(caption("Enlarged"), self._zoom)
@@ -179,6 +188,7 @@ class DetailsForm(QWidget):
             (self._head, "head"),
             (self._inputs, "input_channels"),
             (self._over, "over"),
+            (self._pool, "pool_channels"),
         ):
             box.activated.connect(lambda _, b=box, n=name: self._emit({n: b.currentData()}))
         self._intensity.activated.connect(lambda _: self._emit(self._new_intensity()))
@@ -257,6 +267,7 @@ class DetailsForm(QWidget):
         self._zoom.setEnabled(native)
         intensity = self._intensity.currentData()
         self._over.setEnabled(intensity == "percentile")
+        self._pool.setEnabled(intensity == "percentile")
         self._low.setEnabled(intensity != "none")
         self._high.setEnabled(intensity != "none")
 
@@ -270,6 +281,7 @@ def _details(checkpoint: Checkpoint) -> dict[str, Any]:
         "head": checkpoint.head,
         "input_channels": config.input_channels,
         "over": pixels.over,
+        "pool_channels": pixels.pool_channels,
         "intensity": pixels.intensity,
         "low": pixels.low,
         "high": pixels.high,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from napari_emcad.pipelines.segment import check_memory, slices_for
+from napari_emcad.pipelines.segment import check_memory
 from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.layer_slices import layer_slices
 from napari_emcad.plugin.layers.scope import Window, scope_of
 from napari_emcad.plugin.layers.target import Target, relative_to
 
@@ -53,7 +54,7 @@ def segment_request(
     scope = scope_of(viewer, layer, options)
     if window is not None:
         scope = window.crop(scope, options.axes)
-    slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
+    slices = layer_slices(layer, checkpoint, options.axes, options.channels, scope, options.level)
     corner = () if window is None else window.corner
     shape = slices.spatial_shape if window is None else window.shape
     check_memory(shape, checkpoint, options.settings)

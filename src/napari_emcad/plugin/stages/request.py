@@ -10,9 +10,9 @@ import numpy as np
 from napari_emcad.inference.stage_maps.keys import MapKey, parse_map_keys
 from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.model.config import STAGES
-from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.pipelines.stage_maps_job import check_maps
 from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.layer_slices import layer_slices
 from napari_emcad.plugin.layers.scope import scope_of
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def stage_request(
     """
     level = levels(layer)[options.level]
     scope = scope_of(viewer, layer, options)
-    slices = slices_for(level.array, checkpoint, options.axes, options.channels, scope)
+    slices = layer_slices(layer, checkpoint, options.axes, options.channels, scope, options.level)
     shown = stages.keys(checkpoint.config)
     request = StageRequest(
         image=layer,
