@@ -15,7 +15,7 @@ _SAMPLED = 64
 """Rows and columns of the middle slice that `image_fingerprint` reads."""
 
 _MOST_BYTES = 2**28
-"""Bytes that `checksum` reads; of a larger array it takes evenly spaced rows."""
+"""Bytes that `checksum` reads by default."""
 
 
 def image_fingerprint(array: Any) -> dict[str, Any]:
@@ -42,18 +42,20 @@ def is_image_of(fingerprint: Mapping[str, Any], array: Any) -> bool:
     return bool(image_fingerprint(array)["pixels"] == fingerprint["pixels"])
 
 
-def checksum(array: Any) -> int:
+def checksum(array: Any, most_bytes: int = _MOST_BYTES) -> int:
     """Return a checksum of the pixels of a NumPy array, to notice changes in place.
 
     Parameters
     ----------
     array
-        Array; of more than 2²⁸ bytes evenly spaced entries of its first axes are read.
+        Array of any shape.
+    most_bytes
+        Bytes to read; of a larger array evenly spaced entries along its first axes.
     """
     pixels = np.asarray(array)
     axis = 0
-    while pixels.nbytes > _MOST_BYTES and axis < pixels.ndim:
-        step = -(-pixels.nbytes // _MOST_BYTES)
+    while pixels.nbytes > most_bytes and axis < pixels.ndim:
+        step = -(-pixels.nbytes // most_bytes)
         pixels = pixels[(*[slice(None)] * axis, slice(None, None, min(step, pixels.shape[axis])))]
         axis += 1
     return zlib.crc32(np.ascontiguousarray(pixels).view(np.uint8).reshape(-1).data)

@@ -49,6 +49,8 @@ class AnnotatedImage:
         Identifies the image, which may have several annotations; None stands for `key`.
     patch_size
         Side in pixels of the patches of a slice that is longer than two of them.
+    revision
+        Number that grows when the image's pixels may have changed.
     copied
         Values of `labels` that were copied from a prediction, 0 elsewhere: a plane (rows first) by
         index of the slice.
@@ -62,6 +64,7 @@ class AnnotatedImage:
     corner: tuple[int, ...] = ()
     image: Hashable = None
     patch_size: int = PATCH_SIZE
+    revision: int = 0
     copied: Mapping[Index, NDArray[Any]] = field(default_factory=dict)
 
     @property

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.imaging.fingerprint import checksum
+from napari_emcad.imaging.ranges import intensity_ranges, training_planes
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.inference.patches import Preprocessor
     from napari_emcad.interactive.annotated_patches import AnnotatedImage, PatchKey
 
     Planes = NDArray[np.float32]
 
 
 class PlaneCache:
-    """Normalized pixels of the patches that were asked for last, so that they are read once."""
+    """Normalized pixels of the patches that were asked for last, so that they are read once.
+
+    An array in memory may be changed in place, so its planes are valid for a checksum of the pixels
+    and the range of intensities; those of other arrays are valid for a revision of the image.
+    """
 
     def __init__(self) -> None:
-        self._cached: dict[tuple[PatchKey, Preprocessing], tuple[Slices, Planes]] = {}
+        self._cached: dict[tuple[PatchKey, Preprocessing], _Cached] = {}
 
     def planes(
         self,
@@ -43,28 +51,43 @@ class PlaneCache:
         preprocessing
             Normalization of intensities.
         """
-        # Imported here because it loads torch, which the window does only in a thread.
-        from napari_emcad.inference.patches import Preprocessor
-
-        slices_by_key = {image.key: image.slices for image in images}
-        preprocessors: dict[Hashable, Preprocessor] = {}
+        image_by_key = {image.key: image for image in images}
         cached, planes_by_key = {}, {}
         for key in keys:
-            slices = slices_by_key[key.source]
+            image = image_by_key[key.source]
+            state = _state(image, key, preprocessing)
             before = self._cached.get((key, preprocessing))
-            if before is not None and _read_alike(before[0], slices):
-                planes = before[1]
+            if before is not None and before.is_valid(image.slices, state):
+                planes = before.planes
             else:
-                preprocessor = preprocessors.setdefault(
-                    key.source, Preprocessor(slices, preprocessing)
+                planes = training_planes(
+                    image.slices, key.index, preprocessing, key.rows, key.columns
                 )
-                planes = preprocessor.planes(key.index, key.rows, key.columns)
-            cached[key, preprocessing] = slices, planes
+            cached[key, preprocessing] = _Cached(image.slices, state, planes)
             planes_by_key[key] = planes
         self._cached = cached
         return planes_by_key
 
 
-def _read_alike(one: Slices, other: Slices) -> bool:
-    """Return whether two `Slices` read the same array in the same way."""
-    return one.image is other.image and (one.axes, one.channels) == (other.axes, other.channels)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cached:
+    """Planes with the array that they were read from, and its state at that time."""
+
+    slices: Slices
+    state: Hashable
+    planes: Planes
+
+    def is_valid(self, slices: Slices, state: Hashable) -> bool:
+        """Return whether the planes are those of an array in a state, read in the same way."""
+        before = self.slices
+        same_array = before.image is slices.image and before.axes == slices.axes
+        return same_array and before.channels == slices.channels and self.state == state
+
+
+def _state(image: AnnotatedImage, key: PatchKey, preprocessing: Preprocessing) -> Hashable:
+    """Return a value that differs if the normalized pixels of a patch have changed."""
+    slices = image.slices
+    if not isinstance(slices.image, np.ndarray):
+        return image.revision
+    raw = slices.read(key.index, key.rows)[:, :, slice(*key.columns)]
+    return checksum(raw), intensity_ranges(slices, key.index, preprocessing)

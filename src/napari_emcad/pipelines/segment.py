@@ -280,7 +280,7 @@ def initial_label_dtype(checkpoint: Checkpoint, settings: InferenceSettings) -> 
 
 def write_region(labels: NDArray[Any], region: Region) -> NDArray[Any]:
     """Write a region into labels and return them; they are copied if their type is too small."""
-    if region.labels.dtype.itemsize > labels.dtype.itemsize:
+    if not np.can_cast(region.labels.dtype, labels.dtype):
         labels = labels.astype(region.labels.dtype)
     labels[region.where] = region.labels
     return labels

@@ -22,6 +22,7 @@ from napari_emcad.plugin.annotations.layer import (
 from napari_emcad.plugin.annotations.pair import AnnotationPair, align_annotation, slices_of
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.image_identity import IMAGE_IDENTITY
+from napari_emcad.plugin.layers.pixel_events import pixel_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -205,6 +206,7 @@ class AnnotationLayers(QObject):
                     entry.rule,
                     corner_of(pair.labels),
                     IMAGE_IDENTITY.key(pair.image),
+                    revision=pixel_events(pair.image).revision,
                     copied=self.copies.planes(pair),
                 )
             )
@@ -212,7 +214,8 @@ class AnnotationLayers(QObject):
 
     def _events(self, pair: AnnotationPair) -> tuple[Any, ...]:
         events = pair.labels.events
-        return events.paint, events.data, events.set_data, pair.image.events.data
+        image = pixel_events(pair.image)
+        return events.paint, events.data, events.set_data, image.changed
 
     def flush(self) -> None:
         """Emit a pending `painted` at once."""

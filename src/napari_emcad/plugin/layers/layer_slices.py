@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from napari_emcad.imaging.range_cache import RangeCache
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.layers.pixel_events import pixel_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Scope, Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
-_caches: WeakKeyDictionary[Image, tuple[Any, RangeCache]] = WeakKeyDictionary()
-"""The finest array of every layer with its ranges; dropped with the layer."""
+_caches: WeakKeyDictionary[Image, tuple[Any, int, RangeCache]] = WeakKeyDictionary()
+"""Finest array, revision of the pixels and ranges of every layer; dropped with the layer."""
 
 
 def layer_slices(
@@ -55,9 +56,10 @@ def layer_slices(
 
 
 def _ranges_of(layer: Image, finest: Any) -> RangeCache:
-    """Return the ranges of a layer; new ones if its data is another array."""
-    array, ranges = _caches.get(layer, (None, RangeCache()))
-    if array is not finest:
+    """Return the ranges of a layer; new ones if its pixels may have changed."""
+    revision = pixel_events(layer).revision
+    array, its_revision, ranges = _caches.get(layer, (None, 0, RangeCache()))
+    if array is not finest or its_revision != revision:
         ranges = RangeCache()
-        _caches[layer] = finest, ranges
+        _caches[layer] = finest, revision, ranges
     return ranges

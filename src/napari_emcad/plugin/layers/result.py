@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap, label_colormap
 from superqt.utils import qthrottled
 
+from napari_emcad.imaging.fingerprint import checksum
 from napari_emcad.pipelines.segment import initial_label_dtype, write_region
 from napari_emcad.plugin.layers.class_colors import (
     class_features,
@@ -46,6 +47,7 @@ class Result:
         self.target = target
         self.object_classes: tuple[int, ...] = ()
         self.changed_by_user = False
+        self._checksum: int | None = None
         self._has_finished = False
         self._writing = False
         self._geometry = target.geometry
@@ -62,15 +64,17 @@ class Result:
 
     @property
     def reusable(self) -> bool:
-        """Whether the layer is open and the user has not changed it."""
-        return is_open(self._viewer, self.layer) and not self.changed_by_user
+        """Whether the layer is open and was not changed since the last job, also in place."""
+        if not is_open(self._viewer, self.layer) or self.changed_by_user:
+            return False
+        return self._checksum is None or self._checksum == checksum(self._labels)
 
     def begin(self, target: Target) -> None:
         """Prepare for a job."""
         if target.checkpoint.classes != self.target.checkpoint.classes:
             self.layer.colormap = label_colors(target.checkpoint.classes)
             self.layer.features = class_features(target.checkpoint.classes)
-        self.target = target
+        self.target, self._checksum = target, None
         self._update_geometry(target.geometry)
         self._clear(target)
         self._ensure_open()
@@ -81,6 +85,7 @@ class Result:
         """Write a region; the layers are redrawn a little later."""
         region = replace(region, where=relative_to(region.where, self.target.corner))
         self._writing = True
+        self._follow_conversion()
         labels = write_region(self._labels, region)
         if labels is not self._labels:
             self._labels = labels
@@ -123,6 +128,21 @@ class Result:
         """Number of objects that the last job has separated."""
         return len(self._new_objects)
 
+    def _follow_conversion(self) -> None:
+        """Write into the array that the layer has by now, if it was converted during the job.
+
+        A layer whose array cannot be written, such as a lazy one, is left to the user.
+        """
+        data = self.layer.data
+        if isinstance(data, np.ndarray) and np.may_share_memory(data, self._labels):
+            return
+        own = self.target.without_channels(data)
+        if isinstance(data, np.ndarray) and own.shape == self._labels.shape and _is_writable(data):
+            self._labels = own
+        else:
+            self.layer = self._new_layer()
+            self._ensure_open()
+
     def keep(self) -> None:
         """Leave the layers in the viewer even if they are empty."""
         self._has_finished = True
@@ -130,7 +150,10 @@ class Result:
 
     def release(self) -> None:
         """Make the layer editable; layers of an unfinished job that are empty are removed."""
+        self._follow_conversion()
         self.layer.editable = self.target.kind == "segmentation"
+        self.changed_by_user = False
+        self._checksum = checksum(self._labels)
         if self._has_finished or self._labels.any():
             self._refresh(thumbnail=True)
             return
@@ -239,6 +262,10 @@ class Result:
     def _on_edit(self, _: Any = None) -> None:
         if not self._writing:
             self.changed_by_user = True
+
+
+def _is_writable(data: NDArray[Any]) -> bool:
+    return data.flags.writeable and data.dtype.kind in "iu"
 
 
 def _nonzero_values(labels: NDArray[Any]) -> set[int]:

@@ -9,6 +9,7 @@ from napari_emcad.plugin.layers.channel_axis import (
     broadcast_channels,
     layer_axes,
     with_channels,
+    without_channels,
 )
 from napari_emcad.plugin.layers.geometry import layer_geometry
 
@@ -74,6 +75,10 @@ class Target:
     def broadcast_channels(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array of the result's shape as the data of a layer."""
         return broadcast_channels(array, self._layer_letters, self.level.array.shape)
+
+    def without_channels(self, data: Any) -> Any:
+        """Return the data of a layer of the result without a channel axis, as a view."""
+        return without_channels(data, self._layer_letters)
 
     @property
     def _layer_letters(self) -> str:

@@ -9,9 +9,8 @@ from napari_emcad.pipelines.stage_maps_job import stage_maps_job
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Hashable, Mapping
 
-    from napari_emcad.imaging.slices import Index
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.plugin.stages.request import StageRequest
 
@@ -22,7 +21,7 @@ MOST_BYTES = 256 * 2**20
 
 
 class RecentMaps:
-    """Least recently used cache of the maps of slices.
+    """Least recently used cache of the maps of slices; a key is a slice and its pixels' state.
 
     Parameters
     ----------
@@ -32,29 +31,29 @@ class RecentMaps:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._maps: OrderedDict[Index, Maps] = OrderedDict()
+        self._maps: OrderedDict[Hashable, Maps] = OrderedDict()
         self.bytes = 0
 
     def __len__(self) -> int:
         return len(self._maps)
 
-    def put(self, index: Index, maps: Maps) -> None:
+    def put(self, key: Hashable, maps: Maps) -> None:
         """Add the maps of a slice, unless they alone are too large."""
-        self._drop(index)
-        self._maps[index] = maps
+        self._drop(key)
+        self._maps[key] = maps
         self.bytes += _size(maps)
         while self.bytes > self._most_bytes:
             self._drop(next(iter(self._maps)))
 
-    def get(self, index: Index) -> Maps | None:
+    def get(self, key: Hashable) -> Maps | None:
         """Return the maps of a slice; None if they are not there."""
-        maps = self._maps.get(index)
+        maps = self._maps.get(key)
         if maps is not None:
-            self._maps.move_to_end(index)
+            self._maps.move_to_end(key)
         return maps
 
-    def _drop(self, index: Index) -> None:
-        maps = self._maps.pop(index, None)
+    def _drop(self, key: Hashable) -> None:
+        maps = self._maps.pop(key, None)
         self.bytes -= 0 if maps is None else _size(maps)
 
 

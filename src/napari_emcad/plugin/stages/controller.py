@@ -14,6 +14,8 @@ from napari_emcad.plugin.stages.request import StageRequest, stage_request
 from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari_emcad.interactive.session import Ticket
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -106,12 +108,12 @@ class StagesController(QObject):
     # -- jobs
 
     def _start(self, cache: StageMapCache, request: StageRequest, following: bool) -> None:
-        self._superseded = False
+        self._superseded, pixels = False, request.pixels_state()
         ticket = self._context.runner.run(
             f"Computing maps of {shorten(request.name)}",
             lambda stop: cache.job(request, stop),
             lambda outcome: self._ended(request, cache, outcome, following),
-            lambda event: self._arrived(request, cache, event, following),
+            lambda event: self._arrived(request, pixels, cache, event, following),
             quiet=following and self._seconds < _QUIET_S,
         )
         self._running = ticket, request
@@ -124,13 +126,18 @@ class StagesController(QObject):
         return self._running[1]
 
     def _arrived(
-        self, request: StageRequest, cache: StageMapCache, event: Any, following: bool
+        self,
+        request: StageRequest,
+        pixels: Hashable,
+        cache: StageMapCache,
+        event: Any,
+        following: bool,
     ) -> None:
         if isinstance(event, Progress):
             return
         maps = {stage_map.key: stage_map for stage_map in event.maps}
         cache.colors = event.colors
-        cache.maps.put(request.index, maps)
+        cache.maps.put((request.index, pixels), maps)
         late = cache is not self._cache or (following and self._superseded)
         if not late and self._presenter.is_present(request):
             self._presenter.show(request, maps)
@@ -181,7 +188,7 @@ class StagesController(QObject):
             return
         if self._cache is None or not request.continues(self._cache.request):
             self._cache = StageMapCache(request)
-        maps = self._cache.maps.get(request.index)
+        maps = self._cache.maps.get((request.index, request.pixels_state()))
         if maps is not None:
             self._supersede()
             self._presenter.show(request, maps)

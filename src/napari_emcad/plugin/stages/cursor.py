@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject
 
 from napari_emcad.plugin.layers.drawn import drawn_position
-from napari_emcad.plugin.stages.presenter import is_outdated
 
 if TYPE_CHECKING:
     from napari_emcad.plugin.runner.context import Context
@@ -67,7 +66,7 @@ class CursorReadout(QObject):
         self._panel.readout.show_values(values)
 
     def _is_readable(self, request: StageRequest) -> bool:
-        return self._presenter.is_present(request) and not is_outdated(request)
+        return self._presenter.is_present(request) and not self._presenter.outdated
 
     def release(self) -> None:
         """Disconnect from the viewer; the readout is not used again."""

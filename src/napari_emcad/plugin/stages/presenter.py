@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_emcad.plugin.layers.geometry import is_open, levels
+from napari_emcad.plugin.layers.pixel_events import pixel_events
 
 if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.keys import MapKey
@@ -52,6 +53,7 @@ class MapPresenter(QObject):
         self._request: StageRequest | None = None
         self._maps: Maps = {}
         self._waiting: list[MapKey] = []
+        self._outdated = False
         self._session.checkpoint_changed.connect(self.show_status)
         self._session.calibration_changed.connect(self.show_status)
 
@@ -72,7 +74,13 @@ class MapPresenter(QObject):
 
     def shows(self, request: StageRequest) -> bool:
         """Return whether the maps that are shown answer a request."""
-        return self._request is not None and request.equals(self._request)
+        shown = self._request
+        return shown is not None and not self.outdated and request.equals(shown)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the image of the maps has other pixels by now."""
+        return self._outdated or (self._request is not None and _has_other_data(self._request))
 
     def is_present(self, request: StageRequest) -> bool:
         """Return whether the image of a request is open and has as many axes as before."""
@@ -82,8 +90,8 @@ class MapPresenter(QObject):
     def show(self, request: StageRequest, maps: Maps) -> None:
         """Show maps; their layers are made one by one, so that the window stays responsive."""
         self._disconnect_image()
-        self._request, self._maps = request, maps
-        request.image.events.data.connect(self._on_image_data)
+        self._request, self._maps, self._outdated = request, maps, False
+        pixel_events(request.image).changed.connect(self._on_pixels_changed)
         bars = {f"Stage {key.stage}": maps[key].values for key in request.shown if _is_bars(key)}
         self._panel.bars.show_rows(bars)
         self._waiting = [key for key in request.shown if not _is_bars(key)]
@@ -116,7 +124,7 @@ class MapPresenter(QObject):
         parts = [f"Maps of {slice_text}."] if slice_text else []
         if request.temperature != 1 and request.shows_uncertainty:
             parts.append(f"Uncertainty is at temperature {request.temperature:.2g}.")
-        if is_outdated(request):
+        if self.outdated:
             parts = [_IMAGE_CHANGED]
         elif request.checkpoint is not self._session.checkpoint:
             parts.append("The model has changed since; press Show for its maps.")
@@ -125,10 +133,11 @@ class MapPresenter(QObject):
         self._panel.show_status(" ".join(parts))
         self._panel.show_cursor_class(request.class_name)
 
-    def _on_image_data(self, _: object = None) -> None:
+    def _on_pixels_changed(self) -> None:
         request = self._request
         if request is None:
             return
+        self._outdated = True
         self.shown.emit()
         if self.is_present(request):
             self.show_status()
@@ -153,11 +162,10 @@ class MapPresenter(QObject):
 
     def _disconnect_image(self) -> None:
         if self._request is not None:
-            self._request.image.events.data.disconnect(self._on_image_data)
+            pixel_events(self._request.image).changed.disconnect(self._on_pixels_changed)
 
 
-def is_outdated(request: StageRequest) -> bool:
-    """Return whether the image of a request has other data by now."""
+def _has_other_data(request: StageRequest) -> bool:
     return all(level.array is not request.level.array for level in levels(request.image))
 
 

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.imaging.fingerprint import checksum
 from napari_emcad.inference.stage_maps.keys import MapKey, parse_map_keys
 from napari_emcad.inference.stage_maps.specs import map_spec
 from napari_emcad.model.config import STAGES
 from napari_emcad.pipelines.stage_maps_job import check_maps
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.layer_slices import layer_slices
+from napari_emcad.plugin.layers.pixel_events import pixel_events
 from napari_emcad.plugin.layers.scope import scope_of
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari.components import ViewerModel
     from napari.layers import Image
     from numpy.typing import NDArray
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.plugin.layers.geometry import Level
     from napari_emcad.plugin.layers.image_input import SegmentOptions
+
+_MOST_BYTES = 2**24
+"""Bytes of a slice that are compared with those of cached maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,12 @@ class StageRequest:
         """Position of the slice along the stacked axes."""
         index: Index = self.slices.indices[0]
         return index
+
+    def pixels_state(self) -> Hashable:
+        """Return a value that differs if the slice has other pixels by now."""
+        if not isinstance(self.slices.image, np.ndarray):
+            return pixel_events(self.image).revision
+        return checksum(self.slices.read(self.index), _MOST_BYTES)
 
     def continues(self, other: StageRequest) -> bool:
         """Return whether two requests differ at most in the slice."""

@@ -13,6 +13,7 @@ from napari_emcad.interactive.annotated_patches import read_window
 from napari_emcad.interactive.suggest import SuggestSearch, suggest_job
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import is_open, levels
+from napari_emcad.plugin.layers.pixel_events import pixel_events
 from napari_emcad.plugin.stages.navigate import go_to_region
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest, stage_request
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -154,7 +155,7 @@ class SuggestController(QObject):
             return
         found: SuggestedRegions = outcome.result
         self._current, self._regions, self._at = request, list(found.regions), 0
-        request.stages.image.events.data.connect(self._forget)
+        pixel_events(request.stages.image).changed.connect(self._forget)
         self._context.show_message(str(found))
         if self._regions:
             self._show_region()
@@ -169,7 +170,7 @@ class SuggestController(QObject):
 
     def _forget(self, _: object = None) -> None:
         if self._current is not None:
-            self._current.stages.image.events.data.disconnect(self._forget)
+            pixel_events(self._current.stages.image).changed.disconnect(self._forget)
         self._current, self._regions, self._at = None, [], 0
         self._box.show_position(0, 0)
 
