@@ -333,6 +333,7 @@ def test_mean_dice_of_real_nuclei_equals_the_published_value(rows, tiled):
 
 
 @real
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "dice"), [("dark", 0.9182), ("color", 0.8855), ("bright", 0.7131)]
 )
