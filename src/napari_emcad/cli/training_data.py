@@ -208,7 +208,7 @@ def _classes_by_image(slices: Iterable[LabeledSlice]) -> dict[str, set[int]]:
     classes: dict[str, set[int]] = {}
     for labeled in slices:
         values = {int(value) for value in np.unique(labeled.target) if value > 0}
-        classes.setdefault(labeled.image or labeled.name, set()).update(values)
+        classes.setdefault(labeled.image_name, set()).update(values)
     return classes
 
 
@@ -218,6 +218,6 @@ def _list_names(names: Sequence[str]) -> str:
 
 
 def _count_images(slices: Sequence[LabeledSlice]) -> str:
-    images = len({labeled.image or labeled.name for labeled in slices})
+    images = len({labeled.image_name for labeled in slices})
     several_slices = f" ({len(slices)} slices)" if len(slices) > images else ""
     return f"{images} image{'s' * (images > 1)}{several_slices}"

@@ -114,15 +114,11 @@ def split(
     seed
         Seed of the random choice.
     """
-    images = sorted({_image_of(labeled) for labeled in slices})
+    images = sorted({labeled.image_name for labeled in slices})
     count = min(max(round(share * len(images)), int(share > 0)), len(images) - 1)
     chosen = set(np.random.default_rng(seed).permutation(images)[:count].tolist())
-    held_out = [labeled for labeled in slices if _image_of(labeled) in chosen]
-    return [labeled for labeled in slices if _image_of(labeled) not in chosen], held_out
-
-
-def _image_of(labeled: LabeledSlice) -> str:
-    return labeled.image or labeled.name
+    held_out = [labeled for labeled in slices if labeled.image_name in chosen]
+    return [labeled for labeled in slices if labeled.image_name not in chosen], held_out
 
 
 def trained_checkpoint(

@@ -49,6 +49,11 @@ class LabeledSlice:
     focus_class: int | None = None
     first_strokes: NDArray[np.bool_] | None = None
 
+    @property
+    def image_name(self) -> str:
+        """Name of the image that the slice is a part of, or is."""
+        return self.image or self.name
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
