@@ -43,7 +43,7 @@ CALLS = {
 
 
 def global_state():
-    numpy_state = np.random.get_state()
+    numpy_state = np.random.get_state()  # noqa: NPY002
     return {
         "torch": torch.get_rng_state().tolist(),
         "numpy": (numpy_state[1].tolist(), *numpy_state[2:]),
