@@ -117,7 +117,8 @@ def test_an_undefined_distance_is_null_and_the_mean_comes_with_its_number_of_ima
     assert [each["hd95"] for each in report["images"]] == [4.0, None, None]
     for mean in (report["mean"], report["by_class"]["nucleus"]):
         assert (mean["hd95"], mean["hd95_images"]) == (4.0, 1)
-    assert report["mean"]["dice"] == pytest.approx((0.6 + 0 + 1) / 3)
+    assert report["mean"]["dice"] == pytest.approx((0.6 + 0) / 2)
+    assert report["counted_images"] == 2
     _, out, _ = run()
     rows = out.splitlines()
     assert [row.split()[-1] for row in rows[2:4]] == ["-", "-"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import as_usage_error, print_message, print_result
@@ -25,6 +24,7 @@ _COUNTS = ("true_positive", "false_positive", "false_negative")
 def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
     """Return all scores as plain values for JSON; an undefined distance is None."""
     from napari_emcad.pipelines.scores import METRICS, mean_over_images, pool_scores
+    from napari_emcad.training.metrics import mean_score
 
     names, totals = _class_names(checkpoint), pool_scores(scores)
     units = {score.unit for score in scores}
@@ -34,11 +34,13 @@ def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, An
         "sha256": checkpoint.origin.sha256,
         "unit": min(units) if same_unit else None,
         "images": [_scores_as_dict(score, names) for score in scores],
+        "counted_images": sum(score.counts for score in scores),
         "mean": {metric: mean_over_images(scores, metric) for metric in METRICS}
         | _mean_distance([score.mean_hd95 for score in scores], same_unit),
         "by_class": {
             name: {
-                metric: fmean(getattr(s.by_class[k], metric) for s in scores) for metric in METRICS
+                metric: mean_score([{k: score.by_class[k]} for score in scores], metric)
+                for metric in METRICS
             }
             | _mean_distance([score.hd95[k] for score in scores], same_unit)
             for k, name in names.items()
@@ -64,6 +66,7 @@ def print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     print_result(f"{'':<{width}}{heads}  {'HD95':>10}")
     for name, row in rows:
         print_result(f"{name:<{width}}{_figures(row)}")
+    _print_uncounted_images(content)
     _print_undefined_distances(means, content)
 
 
@@ -131,6 +134,16 @@ def _figures(row: dict[str, Any]) -> str:
 
     distance = "-" if row.get("hd95") is None else format_distance(row["hd95"], row["unit"])
     return "".join(f"  {row[metric]:>9.4f}" for metric in METRICS) + f"  {distance:>10}"
+
+
+def _print_uncounted_images(content: dict[str, Any]) -> None:
+    """Print for how many images the means are, if not for all."""
+    total, number = len(content["images"]), content["counted_images"]
+    if 0 < number < total:
+        print_result(
+            f"The means are of {number} of {total} images; truth and prediction of the others are "
+            f"empty."
+        )
 
 
 def _print_undefined_distances(means: dict[str, dict[str, Any]], content: dict[str, Any]) -> None:

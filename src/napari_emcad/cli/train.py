@@ -125,6 +125,9 @@ def _settings_to_resume(
     args: argparse.Namespace, config: TrainingConfig, data: TrainingData
 ) -> dict[str, Any]:
     """Return the settings that must be the same when a training is resumed."""
+    from napari_emcad.io.run_folder import CONTENTS
+    from napari_emcad.training.contents import content_digests
+
     start = data.start
     return {
         "training": asdict(config),
@@ -136,6 +139,7 @@ def _settings_to_resume(
         "channels": args.channels,
         "images": [labeled.name for labeled in data.training],
         "held-out images": [labeled.name for labeled in data.held_out],
+        CONTENTS: content_digests([*data.training, *data.held_out]),
     }
 
 

@@ -100,11 +100,42 @@ def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -
     else:
         training = list(data.slices)
         held_out = list(_read(args, args.validation, start, count).slices)
+        remarks += _check_copies(training, held_out, args)
     remarks += _remarks(training, start, "to learn from")
     remarks += _remarks(held_out, start, "held out")
     if not held_out:
         remarks.append("Nothing is held out; the last epoch is kept, its score is unknown.")
     return TrainingData(start, training, held_out, tuple(remarks))
+
+
+def _check_copies(
+    training: Sequence[LabeledSlice], held_out: Sequence[LabeledSlice], args: argparse.Namespace
+) -> list[str]:
+    """Refuse validation images that are trained on as well, under any name.
+
+    Returns
+    -------
+    list of str
+        A remark if images are the same but their labels differ.
+    """
+    from napari_emcad.training.contents import find_copies, same_labels
+
+    copies = find_copies(training, held_out)
+    if not copies:
+        return []
+    exact = [pair for pair in copies if same_labels(*pair)]
+    name, original = (labeled.name for labeled in (exact or copies)[0])
+    more = f" and {len(exact or copies) - 1} more" if len(exact or copies) > 1 else ""
+    message = (
+        f"--validation {args.validation} holds images that are trained on: {name}{more} with the "
+        f"same pixels as {original} of {args.folder}. The score would be of what was learned"
+    )
+    if exact:
+        raise UsageError(
+            f"{message}; remove the copies, or leave --validation out to hold a share of the "
+            f"images out."
+        )
+    return [f"{message}, but the labels differ."]
 
 
 def describe_data(data: TrainingData) -> str:
@@ -208,7 +239,7 @@ def _classes_by_image(slices: Iterable[LabeledSlice]) -> dict[str, set[int]]:
     classes: dict[str, set[int]] = {}
     for labeled in slices:
         values = {int(value) for value in np.unique(labeled.target) if value > 0}
-        classes.setdefault(labeled.image or labeled.name, set()).update(values)
+        classes.setdefault(labeled.image_name, set()).update(values)
     return classes
 
 
@@ -218,6 +249,6 @@ def _list_names(names: Sequence[str]) -> str:
 
 
 def _count_images(slices: Sequence[LabeledSlice]) -> str:
-    images = len({labeled.image or labeled.name for labeled in slices})
+    images = len({labeled.image_name for labeled in slices})
     several_slices = f" ({len(slices)} slices)" if len(slices) > images else ""
     return f"{images} image{'s' * (images > 1)}{several_slices}"

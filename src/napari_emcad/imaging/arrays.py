@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,12 @@ def check_pixels(image: Any) -> None:
     if np.ma.is_masked(image):
         raise ValueError("The image has masked pixels; fill them first, as image.filled(0) does.")
     check_rank(tuple(image.shape))
+
+
+def array_digest(array: Any) -> str:
+    """Return a checksum of the shape, type and values of an array that NumPy can read."""
+    values = np.ascontiguousarray(array)
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.blake2b(f"{values.shape} {values.dtype.str}".encode(), digest_size=16)
+    digest.update(values.data)
+    return digest.hexdigest()

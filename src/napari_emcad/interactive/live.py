@@ -27,7 +27,7 @@ from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import Trainer, copy_weights
-from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_by_image, validate
 
 if TYPE_CHECKING:
     import threading
@@ -200,7 +200,8 @@ class LiveTrainer:
         self._next_score = end + _SCORE_PAUSE_FACTOR * (end - start)
         if len(scores) < len(held_out):
             return None
-        return HeldOut(mean_dice(pool_scores(scores)), mean_iou(pool_scores(scores)))
+        images = pool_by_image(scores, held_out)
+        return HeldOut(mean_dice(images), mean_iou(images))
 
     def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"

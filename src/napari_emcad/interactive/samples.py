@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.interactive.annotated_patches import PatchKey
 from napari_emcad.interactive.annotation_conflicts import patch_keys
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.annotation.record import Record
-    from napari_emcad.interactive.annotated_patches import PatchKey
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -124,12 +124,22 @@ def labeled_slices(
             if not (target != UNLABELED).any():
                 continue
             first = first_strokes.get(key, np.full_like(target, UNLABELED)) != UNLABELED
-            labeled = LabeledSlice(str(key), planes[key], target, weight, new, first_strokes=first)
+            labeled = LabeledSlice(
+                str(key), planes[key], target, weight, new, _image_of(key), first_strokes=first
+            )
             if size is not None and size != target.shape:
                 labeled = _without(resized_slice(labeled, size), _resized_mask(excluded(), size))
             if (labeled.target != UNLABELED).any():
                 slices.append(labeled)
     return training, held_out
+
+
+def _image_of(key: Any) -> str:
+    """Return what identifies the image of a patch; images may have the same name."""
+    if not isinstance(key, PatchKey):
+        return str(key)
+    image = key.source if key.image is None else key.image
+    return f"{key.name} ({image})"
 
 
 def _without(labeled: LabeledSlice, mask: NDArray[np.bool_]) -> LabeledSlice:

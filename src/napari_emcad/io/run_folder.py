@@ -24,6 +24,12 @@ _STATE, _HISTORY, _CURVES = "resume.pt", "history", "curves.png"
 FORMAT = 1
 """Version of the state file."""
 
+CONTENTS = "contents"
+"""Setting that has the checksums of images and labels."""
+
+_MOST_NAMES = 5
+"""Number of changed settings that are listed before the others are counted."""
+
 
 class RunError(ValueError):
     """A run folder cannot be written to or resumed; the message says why."""
@@ -132,8 +138,7 @@ class TrainingRun:
             content = torch.load(path, map_location="cpu", weights_only=True)
             state: dict[str, Any] = content["state"]
             saved = json.loads(content["about"])
-            if "training" in saved:  # settings may have names of an earlier release
-                saved["training"] = with_current_names(saved["training"])
+            saved = _with_current_settings(saved, settings)
         except Exception:  # noqa: BLE001  (torch raises errors of any type for damaged files)
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."
@@ -141,7 +146,7 @@ class TrainingRun:
         changed = _changed_settings(saved, json.loads(json.dumps(settings)))
         if changed:
             raise RunError(
-                f"{self.folder} holds a training with other {', '.join(sorted(changed))}; resume "
+                f"{self.folder} holds a training with other {_listed(changed)}; resume "
                 f"with the same{_in_brackets(changed)}, or start anew in another folder."
             )
         return state
@@ -171,6 +176,28 @@ class TrainingRun:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror}.") from None
 
 
+def _with_current_settings(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run with the names of today; an earlier release may have saved it.
+
+    Contents are compared only for images that both have; those of an old run are not known.
+    """
+    saved = dict(saved)
+    if "training" in saved:
+        saved["training"] = with_current_names(saved["training"])
+    if "preprocessing" in saved:
+        saved["preprocessing"] = {"pool_channels": "all", **saved["preprocessing"]}
+    known, now = saved.get(CONTENTS, {}), current.get(CONTENTS, {})
+    if CONTENTS in current:
+        saved[CONTENTS] = {name: known.get(name, digest) for name, digest in now.items()}
+    return saved
+
+
+def _listed(changed: dict[str, Any]) -> str:
+    """Return the names of settings, of many the first ones."""
+    names, more = sorted(changed), len(changed) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 def _changed_settings(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
     """Return the saved values of the settings that are different now; nested ones are flattened."""
     changed: dict[str, Any] = {}
@@ -184,7 +211,11 @@ def _changed_settings(saved: dict[str, Any], current: dict[str, Any]) -> dict[st
 
 
 def _in_brackets(settings: dict[str, Any]) -> str:
-    """Return the numbers and booleans among some settings as `` (name=value, …)``, or ""."""
-    short = {k: v for k, v in sorted(settings.items()) if isinstance(v, (bool, int, float))}
+    """Return the short values among some settings as `` (name=value, …)``, or ""."""
+    short = {
+        k: v
+        for k, v in sorted(settings.items())
+        if isinstance(v, (bool, int, float)) or k == "pool_channels"
+    }
     listed = ", ".join(f"{name}={json.dumps(value)}" for name, value in short.items())
     return f" ({listed})" if listed else ""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from napari_emcad.model.config import STAGES, STRIDES, ModelConfig
 from napari_emcad.model.decoder import EMCAD
 from napari_emcad.model.encoder import create_encoder
+from napari_emcad.model.fork import survive_forks
 from napari_emcad.model.intermediates import StageOutput, record_intermediates
 from napari_emcad.model.padding import crop, pad_to_multiple
 from napari_emcad.model.resize import resize, zoomed_size
@@ -43,6 +44,7 @@ class PvtEmcad(nn.Module):
 
     def __init__(self, config: ModelConfig, drop_path_rate: float = 0.0) -> None:
         super().__init__()
+        survive_forks()
         self.config = config
         self.grey_stem = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
         self.encoder = create_encoder(config.encoder, drop_path_rate)

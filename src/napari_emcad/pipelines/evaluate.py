@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
-from napari_emcad.inference.events import Notice
+from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -55,7 +54,7 @@ class Case:
     mask_values
         Values of the label file; empty if the network has several classes.
     notices
-        Messages of the segmentation.
+        Messages for the user, such as that the image is outside of the model's range.
     """
 
     score: ImageScore
@@ -124,8 +123,6 @@ def evaluate_cases(
             if scale is not None:
                 _check_scale(scale, slices)
             truth = read_labels(labels, slices.spatial_shape)
-            notices: list[str] = []
-            options["on_event"] = partial(_collect_notice, notices)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _reshape_like(truth, predicted.shape)
             values = mask_values(truth) if classes == 1 else _NO_MASK_VALUES
@@ -140,12 +137,8 @@ def evaluate_cases(
             pixel_size, its_unit = {}, PIXEL
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, pixel_size)
         image_score = ImageScore(image.name, scores, distances, its_unit)
-        yield Case(image_score, slices, predicted, truth, values, tuple(notices))
-
-
-def _collect_notice(notices: list[str], event: object) -> None:
-    if isinstance(event, Notice):
-        notices.append(event.text)
+        mismatch = range_mismatch(slices, checkpoint.preprocessing)
+        yield Case(image_score, slices, predicted, truth, values, (mismatch,) if mismatch else ())
 
 
 def keep_worst(worst: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:

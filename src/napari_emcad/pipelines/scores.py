@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_emcad.annotation.label_rules import BACKGROUND, mask_255_to_1, refuse_negative
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.training.metrics import Scores, hausdorff95, score, sum_scores
+from napari_emcad.training.metrics import Scores, hausdorff95, mean_score, score, sum_scores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,8 +48,13 @@ class ImageScore:
     unit: str = PIXEL
 
     def mean(self, metric: str) -> float:
-        """Return the mean of one of `METRICS` over the classes."""
-        return fmean(getattr(scores, metric) for scores in self.by_class.values())
+        """Return the mean of one of `METRICS` over the classes that occur; see `mean_score`."""
+        return mean_score([self.by_class], metric)
+
+    @property
+    def counts(self) -> bool:
+        """Whether a class occurs in truth or prediction, so that the image counts in means."""
+        return any(scores.occurs for scores in self.by_class.values())
 
     @property
     def mean_hd95(self) -> float:
@@ -134,8 +139,8 @@ def _distance(
 
 
 def mean_over_images(scores: Iterable[ImageScore], metric: str) -> float:
-    """Return the mean over images of a metric, which is averaged over the classes of an image."""
-    return fmean(image.mean(metric) for image in scores)
+    """Return the mean over images of one of `METRICS`, see `mean_score`."""
+    return mean_score((image.by_class for image in scores), metric)
 
 
 def mean_of_defined(distances: Iterable[float]) -> tuple[float, int]:

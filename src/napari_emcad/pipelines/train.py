@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_emcad.inference.jobs import relay_job
 from napari_emcad.io.checkpoints.checkpoint import UNTRAINED, Checkpoint, Origin
+from napari_emcad.training.contents import images_with_copies
 from napari_emcad.training.events import StepEnd, Trained, TrainingEvent
 from napari_emcad.training.loop import train
 from napari_emcad.training.trainer import Trainer
@@ -102,7 +103,7 @@ def train_job(
 def split(
     slices: Sequence[LabeledSlice], share: float, seed: int
 ) -> tuple[list[LabeledSlice], list[LabeledSlice]]:
-    """Return training slices and held-out slices; slices of one image stay together.
+    """Return training slices and held-out slices; slices of one image, and copies, stay together.
 
     Parameters
     ----------
@@ -114,15 +115,12 @@ def split(
     seed
         Seed of the random choice.
     """
-    images = sorted({_image_of(labeled) for labeled in slices})
+    groups = images_with_copies(slices)
+    images = sorted(set(groups.values()))
     count = min(max(round(share * len(images)), int(share > 0)), len(images) - 1)
     chosen = set(np.random.default_rng(seed).permutation(images)[:count].tolist())
-    held_out = [labeled for labeled in slices if _image_of(labeled) in chosen]
-    return [labeled for labeled in slices if _image_of(labeled) not in chosen], held_out
-
-
-def _image_of(labeled: LabeledSlice) -> str:
-    return labeled.image or labeled.name
+    held_out = [labeled for labeled in slices if groups[labeled.image_name] in chosen]
+    return [labeled for labeled in slices if groups[labeled.image_name] not in chosen], held_out
 
 
 def trained_checkpoint(

@@ -8,6 +8,7 @@ is done.
 from __future__ import annotations
 
 import ctypes
+import threading
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ _LARGE = 2**31 - 1
 _DEFAULT = 2**25
 """Bytes; the largest threshold that glibc's own adaptation reaches."""
 
+_users, _lock = 0, threading.Lock()
+"""Number of trainings that keep freed memory now."""
+
 
 @contextmanager
 def retain_freed_memory() -> Iterator[None]:
@@ -30,12 +34,23 @@ def retain_freed_memory() -> Iterator[None]:
     if libc is None:
         yield
         return
-    _set_thresholds(libc, _LARGE)
+    _count_users(libc, 1)
     try:
         yield
     finally:
-        _set_thresholds(libc, _DEFAULT)
-        libc.malloc_trim(0)
+        _count_users(libc, -1)
+
+
+def _count_users(libc: Any, change: int) -> None:
+    """Keep memory while a training runs, in any thread; the last one returns it."""
+    global _users
+    with _lock:
+        before, _users = _users, _users + change
+        if before == 0:
+            _set_thresholds(libc, _LARGE)
+        if _users == 0:
+            _set_thresholds(libc, _DEFAULT)
+            libc.malloc_trim(0)
 
 
 def _set_thresholds(libc: Any, size: int) -> None:

@@ -13,6 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.model.own_random import OwnRandom
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,8 +67,7 @@ class Augmenter:
         """
         image = tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(pixels)))
         mask = tv_tensors.Mask(torch.from_numpy(np.ascontiguousarray(target))[None])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with OwnRandom(seed):
             if image.shape[-1] != self._side:
                 image, mask = v2.Resize((self._side, self._side), antialias=True)(image, mask)
             image, mask = self._shape(image, mask)

@@ -19,7 +19,7 @@ from napari_emcad.training.events import (
 )
 from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import copy_weights
-from napari_emcad.training.validation import mean_dice, mean_iou, pool_scores, validate
+from napari_emcad.training.validation import mean_dice, mean_iou, pool_by_image, validate
 
 if TYPE_CHECKING:
     import threading
@@ -123,7 +123,7 @@ def _score_held_out(
     head: Head,
     stop: threading.Event,
 ) -> HeldOut | None:
-    """Return the mean scores of the held-out slices.
+    """Return the mean scores of the held-out images.
 
     None if there are no such slices, `validate_every` skips this epoch, or the job was stopped.
     """
@@ -133,9 +133,8 @@ def _score_held_out(
     scores = validate(run.trainer.averaged, held_out, preprocessing, stop, head)
     if len(scores) < len(held_out):
         return None
-    by_hand = any(source.recent is not None for source in held_out)
-    scores = pool_scores(scores) if by_hand else scores
-    return HeldOut(mean_dice(scores), mean_iou(scores))
+    images = pool_by_image(scores, held_out)
+    return HeldOut(mean_dice(images), mean_iou(images))
 
 
 class _Run:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,11 @@ class Scores:
     true_positive: int
     false_positive: int
     false_negative: int
+
+    @property
+    def occurs(self) -> bool:
+        """Whether truth or prediction have a pixel of the mask."""
+        return self.true_positive + self.false_positive + self.false_negative > 0
 
     @property
     def dice(self) -> float:
@@ -55,6 +61,30 @@ class Scores:
     def recall(self) -> float:
         """TP / (TP + FN); 1 if the truth is empty."""
         return _ratio(self.true_positive, self.true_positive + self.false_negative)
+
+
+def mean_score(images: Iterable[Mapping[int, Scores]], metric: str) -> float:
+    """Return the mean of a metric over images, of each the mean over its classes.
+
+    This is the Dice by which an epoch is chosen, of held-out pixels, and of an evaluation. A class
+    that an image has neither in truth nor in prediction does not count there: it says nothing.
+
+    Parameters
+    ----------
+    images
+        Scores by class of every image or volume, of all of its slices together.
+    metric
+        Name of a property of `Scores`.
+
+    Returns
+    -------
+    float
+        1 if no class occurs anywhere, as truth and prediction agree; 0 without images.
+    """
+    listed = list(images)
+    occurring = [[one for one in by_class.values() if one.occurs] for by_class in listed]
+    means = [fmean(getattr(one, metric) for one in scores) for scores in occurring if scores]
+    return fmean(means) if means else float(bool(listed))
 
 
 def sum_scores(scores: Iterable[Scores]) -> Scores:

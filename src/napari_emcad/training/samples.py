@@ -38,6 +38,8 @@ class LabeledSlice:
         The class on which crops are centered; None for any.
     first_strokes
         ``(H, W)`` bool, the pixels of the first strokes per class; None if there were none.
+    digest
+        Checksum of the pixels in the file; "" if it is not known.
     """
 
     name: str
@@ -48,6 +50,12 @@ class LabeledSlice:
     image: str = ""
     focus_class: int | None = None
     first_strokes: NDArray[np.bool_] | None = None
+    digest: str = ""
+
+    @property
+    def image_name(self) -> str:
+        """Name of the image that the slice is a part of, or is."""
+        return self.image or self.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.model.encoder import set_fused_attention
+from napari_emcad.model.own_random import OwnRandom
 from napari_emcad.model.precision import bfloat16_if_fast
 from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.freeze import freeze, parameter_groups
@@ -129,11 +131,12 @@ class Trainer:
         """
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
-        torch.manual_seed(seed)
         total = 0.0
+        own_random = OwnRandom(seed)
         self._optimizer.zero_grad(set_to_none=True)
         for scale in self.config.scales:
-            loss = self._loss(_resize_batch(batch, scale), ramp) / len(self.config.scales)
+            with own_random if self.config.drop_path else nullcontext():
+                loss = self._loss(_resize_batch(batch, scale), ramp) / len(self.config.scales)
             total += float(loss.detach())
             if not math.isfinite(total):
                 return total

@@ -11,11 +11,11 @@ import torch
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import standardize
 from napari_emcad.imaging.tiles import Blend, plan_tiles
-from napari_emcad.training.metrics import Scores, score, sum_scores
+from napari_emcad.training.metrics import Scores, mean_score, score, sum_scores
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -70,27 +70,34 @@ def eval_mode(network: PvtEmcad) -> Iterator[None]:
             module.training = mode
 
 
-def mean_dice(scores: Sequence[dict[int, Scores]]) -> float:
-    """Return Dice averaged over classes, then over slices; 0 without slices."""
-    return _mean(scores, "dice")
+def mean_dice(scores: Sequence[Mapping[int, Scores]]) -> float:
+    """Return the mean Dice of images, see `mean_score`."""
+    return mean_score(scores, "dice")
 
 
-def mean_iou(scores: Sequence[dict[int, Scores]]) -> float:
-    """Return IoU averaged over classes, then over slices; 0 without slices."""
-    return _mean(scores, "iou")
+def mean_iou(scores: Sequence[Mapping[int, Scores]]) -> float:
+    """Return the mean IoU of images, see `mean_score`."""
+    return mean_score(scores, "iou")
 
 
-def pool_scores(scores: Sequence[dict[int, Scores]]) -> tuple[dict[int, Scores], ...]:
-    """Return the scores of the pixels of all slices together, as if they were one slice.
+def pool_by_image(
+    scores: Sequence[Mapping[int, Scores]], slices: Sequence[LabeledSlice]
+) -> tuple[dict[int, Scores], ...]:
+    """Return the scores of every image or volume, from the pixels of all of its slices together.
 
-    Strokes need it: a slice on which only background was held out would score 1 by itself.
+    Parameters
+    ----------
+    scores
+        Scores by class of every slice, see `validate`.
+    slices
+        The slices.
     """
-    return ({k: sum_scores(one[k] for one in scores) for k in scores[0]},) if scores else ()
-
-
-def _mean(scores: Sequence[dict[int, Scores]], name: str) -> float:
-    per_slice = [np.mean([getattr(of_class, name) for of_class in s.values()]) for s in scores]
-    return float(np.mean(per_slice)) if per_slice else 0.0
+    by_image: dict[str, list[Mapping[int, Scores]]] = {}
+    for one, source in zip(scores, slices, strict=True):
+        by_image.setdefault(source.image_name, []).append(one)
+    return tuple(
+        {k: sum_scores(one[k] for one in image) for k in image[0]} for image in by_image.values()
+    )
 
 
 def predict_labels(

@@ -76,12 +76,10 @@ def _config(values: dict[str, Any]) -> ModelConfig:
 
 
 def _random(config: ModelConfig, seed: int) -> Checkpoint:
-    import torch
-
     from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.model.own_random import OwnRandom
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with OwnRandom(seed):
         weights = PvtEmcad(config).state_dict()
     return Checkpoint(
         config=config,

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_emcad.annotation.detect_rule import MaskValues, mask_values
 from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
+from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
@@ -236,5 +237,7 @@ def labeled_slices_of(
         name = f"{image} [{number}]" if several else image
         planes = training_planes(slices, index, preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
-        labeled = LabeledSlice(name, planes, part.T if slices.transposed else part, image=image)
+        part = part.T if slices.transposed else part
+        digest = array_digest(slices.read(index))
+        labeled = LabeledSlice(name, planes, part, image=image, digest=digest)
         yield resized_slice(labeled, preprocessing.size)

@@ -54,7 +54,14 @@ def write_array(
         sizes = {axis: size for axis, size in (scale or {}).items() if axis in axes}
         as_ome = bool(sizes) and set(axes) <= _OME_AXES
         metadata = {"axes": axes} | (ome_pixel_size(sizes, unit) if as_ome else {})
-        tifffile.imwrite(content, array, metadata=metadata, ome=as_ome, compression="zlib")
+        tifffile.imwrite(
+            content,
+            array,
+            photometric=_photometric(array, axes),
+            metadata=metadata,
+            ome=as_ome,
+            compression="zlib",
+        )
     elif kind == ".npy":
         np.save(content, array)
     elif kind == ".png":
@@ -78,6 +85,12 @@ def write_file(path: Path, content: bytes) -> None:
         write_bytes(path, content)
     except OSError as error:
         raise ImageFileError(f"{path} cannot be written: {first_line(error)}.") from None
+
+
+def _photometric(array: NDArray[Any], axes: str) -> str:
+    """Return what pixels are to other programs: tifffile would take 3 or 4 slices for colors."""
+    is_color = axes.endswith("YXC") and array.dtype == np.uint8 and array.shape[-1] in (3, 4)
+    return "rgb" if is_color else "minisblack"
 
 
 def _check_png(path: Path, array: NDArray[Any], axes: str) -> None:
