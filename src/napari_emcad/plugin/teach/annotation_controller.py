@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.plugin.annotations.layer import change_layer_meaning, new_annotation
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
+from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.teach.correction import copy_prediction
 from napari_emcad.plugin.teach.labels_watcher import LabelsWatcher
@@ -168,7 +169,7 @@ class AnnotationController(QObject):
             return
         if self._key != pair.key:
             self.choose(pair.key)
-        pair.labels.visible = True
+        show_layer(pair.labels, True)
         self._viewer.layers.selection.active = pair.labels
         pair.labels.mode = "paint"
         self.changed.emit()
@@ -205,7 +206,7 @@ class AnnotationController(QObject):
         if which == "annotation":
             layer = None if self.pair is None else self.pair.labels
         if layer is not None:
-            layer.visible = not layer.visible
+            show_layer(layer, not layer.visible)
         self.changed.emit()
 
     # -- following layers
