@@ -30,7 +30,7 @@ def doing(panel):
     labels = annotation(panel)
     return (
         layers.active,
-        {layer for layer in layers},
+        set(layers),
         str(labels.mode),
         int(labels.selected_label),
         labels.brush_size,
