@@ -13,6 +13,7 @@ from napari_emcad.annotation.detect_rule import DetectedRule, change_meaning, de
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_counts
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, with_channels
 from napari_emcad.plugin.layers.geometry import layer_geometry, levels, visible_range
+from napari_emcad.plugin.layers.status import accept_no_direction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,5 +220,6 @@ def set_class_colors(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabe
     for value, k in rule.remapped:
         if k == UNLABELED:
             colors[value], names[value] = _UNKNOWN_COLOR, "removed class"
+    accept_no_direction(layer)
     layer.colormap = DirectLabelColormap(color_dict=colors)
     layer.features = {"index": list(names), "class": list(names.values())}

@@ -18,6 +18,7 @@ from napari_emcad.plugin.layers.class_colors import (
     object_features,
 )
 from napari_emcad.plugin.layers.geometry import is_open
+from napari_emcad.plugin.layers.status import accept_no_direction
 from napari_emcad.plugin.layers.target import relative_to
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ class Result:
             metadata={"napari-emcad": self._provenance()},
             **self._geometry,
         )
+        accept_no_direction(layer)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer
