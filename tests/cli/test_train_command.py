@@ -221,7 +221,7 @@ def test_a_model_is_written_elsewhere_if_the_disk_is_full_at_the_end(
     monkeypatch.chdir(elsewhere)
 
     def full(path, content):
-        if path.is_relative_to(run):
+        if path.is_relative_to(run) and path.name != ".writable":  # tried before the training
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         atomic_write.write_bytes(path, content)
 
