@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -208,6 +209,30 @@ def test_a_training_goes_on_if_its_state_cannot_be_saved(folder, tmp_path, capsy
     assert "cannot be resumed from here" in capsys.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").exists()
     assert (tmp_path / "run" / "history.csv").exists()
+
+
+def test_a_model_is_written_elsewhere_if_the_disk_is_full_at_the_end(
+    folder, tmp_path, capsys, monkeypatch
+):
+    from napari_emcad.io import atomic_write
+
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+
+    def full(path, content):
+        if path.is_relative_to(run) and path.name != ".writable":  # tried before the training
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        atomic_write.write_bytes(path, content)
+
+    for module in ("run_folder", "checkpoints.files"):
+        monkeypatch.setattr(f"napari_emcad.io.{module}.write_bytes", full)
+    assert train(folder, run) == 1
+    captured = capsys.readouterr()
+    assert "No space left" in captured.err
+    assert f"The model is in {elsewhere / 'model.safetensors'} instead." in captured.err
+    assert captured.out.strip() == str(elsewhere / "model.safetensors")
+    assert napari_emcad.read_checkpoint(elsewhere / "model.safetensors").history
 
 
 def test_an_interrupted_training_can_be_resumed_to_the_same_network(

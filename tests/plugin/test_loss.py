@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 from driving import (
@@ -15,8 +18,10 @@ from driving import (
     train,
     wait_until_idle,
 )
+from qtpy.QtCore import QSettings
 
 from napari_emcad.io.autosave import find_recoveries, read_recovery
+from napari_emcad.plugin import settings
 from napari_emcad.plugin.autosave import controller
 
 
@@ -135,3 +140,73 @@ def test_a_stroke_during_the_closing_pause_is_saved(teach, qtbot):
     teach.viewer.close()
     (recovery,) = recoveries()
     assert (read_recovery(recovery)[0][0].labels == 255).any()
+
+
+# -- full disks and read-only folders
+
+
+@pytest.fixture
+def no_settings(tmp_path, monkeypatch):
+    """Let nothing be written below the recovery folder and the settings folder."""
+    file = tmp_path / "a file"
+    file.write_text("and no folder")
+    monkeypatch.setattr(controller, "recovery_root", lambda: file / "recovery")
+    for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
+        QSettings.setPath(QSettings.Format.IniFormat, scope, str(file / "config"))
+    return file
+
+
+def test_without_writable_settings_everything_else_works(
+    no_settings, teach, qtbot, finish, tmp_path
+):
+    draw_strokes(teach, qtbot)
+    teach.autosave.saver.save()
+    qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
+    assert "cannot be autosaved" in teach.job_bar.message
+    assert str(no_settings) in teach.job_bar.message
+    train(teach, qtbot)
+    assert teach.session.versions.current.how == "trained"
+    teach.model.controller.save_file(tmp_path / "mine.safetensors")
+    finish(teach)
+    assert "Saved as" in teach.job_bar.message
+    assert "config" in teach.job_bar.message  # which cannot be written
+    teach.model.controller.open_file(tmp_path / "mine.safetensors")
+    finish(teach)
+    assert teach.session.checkpoint.origin.path == str(tmp_path / "mine.safetensors")
+    assert teach.model.panel._choice.currentText() == "mine.safetensors"
+
+
+def test_a_disk_that_is_full_after_a_training_costs_no_model(
+    teach, qtbot, finish, tmp_path, monkeypatch
+):
+    draw_strokes(teach, qtbot)
+    with monkeypatch.context() as full:
+
+        def write_bytes(*_):
+            raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+        for module in ("io.autosave", "io.checkpoints.files"):
+            full.setattr(f"napari_emcad.{module}.write_bytes", write_bytes)
+        train(teach, qtbot)
+        teach.autosave.saver.save()
+        qtbot.waitUntil(lambda: not teach.autosave.saver.saving, timeout=TIMEOUT_MS)
+        assert "No space left" in teach.job_bar.message
+        version = teach.session.versions.current
+        teach.model.controller.save_version(version, tmp_path / "mine.safetensors")
+        finish(teach)
+        assert "No space left" in teach.job_bar.message
+    assert teach.session.versions.current is version
+    teach.model.controller.save_version(version, tmp_path / "mine.safetensors")
+    finish(teach)
+    assert (tmp_path / "mine.safetensors").exists()
+    teach.viewer.close()
+    assert [(r.annotations, r.model) for r in recoveries()] == [(1, False)]
+
+
+def test_recent_files_of_any_kind_do_not_prevent_a_panel(panel, monkeypatch):
+    def is_file(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    settings.add_recent_file(Path(__file__))
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert settings.recent_files() == []

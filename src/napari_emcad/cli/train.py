@@ -221,12 +221,19 @@ def _save(folder: TrainingRun, state: dict[str, Any], settings: dict[str, Any]) 
 
 def _write_result(result: TrainResult, folder: TrainingRun) -> int:
     """Write the trained checkpoint, print how the training ended, and return the exit status."""
-    from napari_emcad.io.checkpoints.files import write_checkpoint
+    from napari_emcad.io.checkpoints.rescue import write_or_rescue
+    from napari_emcad.io.run_folder import RunError
     from napari_emcad.training.events import selected_epoch
 
-    path, trained = folder.folder / _MODEL, result.course
-    as_usage_error(write_checkpoint, result.checkpoint, path)
-    as_usage_error(folder.write_history, trained.epochs)
+    trained = result.course
+    path, problem = as_usage_error(write_or_rescue, result.checkpoint, folder.folder / _MODEL)
+    if problem:
+        print_message(f"{problem} The model is in {path} instead.")
+    try:
+        folder.write_history(trained.epochs)
+    except RunError as error:
+        problem = str(error)
+        print_message(problem)
     if trained.ending == "stopped":
         print_message("stopped early; continue with --resume.")
     if trained.remark:
@@ -235,4 +242,4 @@ def _write_result(result: TrainResult, folder: TrainingRun) -> int:
     if kept is not None and kept.dice is not None:
         print_message(f"epoch {kept.epoch} is kept, Dice {kept.dice:.4f}.")
     print_result(str(path))
-    return _EXIT_STATUS[trained.ending]
+    return _EXIT_STATUS[trained.ending] or int(bool(problem))

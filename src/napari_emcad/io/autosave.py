@@ -196,21 +196,25 @@ def find_recoveries(root: Path) -> list[Recovery]:
     root
         Folder of the autosave folders of all sessions; it may be missing.
     """
-    recoveries = []
+    recoveries: list[Recovery] = []
     for folder in sorted(root.iterdir() if root.is_dir() else [], reverse=True):
-        if not folder.is_dir() or _is_locked(folder):
-            continue
-        modified = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-        if (folder / _CLOSED).exists():
-            if time.time() - modified > _DAYS_KEPT * 86400:
-                shutil.rmtree(folder, ignore_errors=True)
-            continue
-        annotations, model = len(_annotation_files(folder)), (folder / _MODEL).exists()
-        if annotations or model:
-            time_modified = datetime.fromtimestamp(modified)
-            ended = (folder / _ENDED).exists()
-            recoveries.append(Recovery(folder, time_modified, annotations, model, ended))
+        with suppress(OSError):  # a folder that cannot be read hides no other
+            if folder.is_dir() and not _is_locked(folder):
+                recoveries += _work_in(folder)
     return recoveries
+
+
+def _work_in(folder: Path) -> list[Recovery]:
+    """Return the work in an unlocked folder, if there is any; an old closed folder is removed."""
+    modified = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+    if (folder / _CLOSED).exists():
+        if time.time() - modified > _DAYS_KEPT * 86400:
+            shutil.rmtree(folder, ignore_errors=True)
+        return []
+    annotations, model = len(_annotation_files(folder)), (folder / _MODEL).exists()
+    ended = (folder / _ENDED).exists()
+    found = Recovery(folder, datetime.fromtimestamp(modified), annotations, model, ended)
+    return [found] if annotations or model else []
 
 
 def read_recovery(

@@ -27,14 +27,28 @@ def open_bundled_at_start() -> bool:
 
 def recent_files() -> list[Path]:
     """Return the recently opened checkpoints that still exist, the latest first."""
-    stored = _store().value("recent", [], list) or []
-    return [path for path in map(Path, stored) if path.is_file()][: _recent_count()]
+    try:
+        stored = _store().value("recent", [], list) or []
+    except TypeError:  # someone else has written another type
+        stored = []
+    return [path for path in map(Path, stored) if _is_file(path)][: _recent_count()]
 
 
-def add_recent_file(path: Path) -> None:
-    """Put a checkpoint at the front of the recent files."""
-    others = [other for other in recent_files() if other != path]
-    _store().setValue("recent", list(map(str, [path, *others]))[: _recent_count()])
+def add_recent_file(path: Path) -> str:
+    """Put a checkpoint at the front of the recent files; return why that failed, or ""."""
+    others, store = [other for other in recent_files() if other != path], _store()
+    store.setValue("recent", list(map(str, [path, *others]))[: _recent_count()])
+    store.sync()
+    if store.status() == QSettings.Status.NoError:
+        return ""
+    return f"It is not listed among the recent files: {store.fileName()} cannot be written."
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # of a folder that may not be searched
+        return False
 
 
 def _recent_count() -> int:

@@ -25,6 +25,7 @@ from napari_emcad.plugin.runner.context import Context
 from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.job_runner import JobRunner
 from napari_emcad.plugin.runner.thread import JobThread
+from napari_emcad.plugin.runner.whole_import import guard_imports
 from napari_emcad.plugin.segment.tab import SegmentTab
 from napari_emcad.plugin.settings import inference_settings, open_bundled_at_start
 from napari_emcad.plugin.stages.layers import StageLayers
@@ -70,6 +71,9 @@ def show_panel(viewer: napari.viewer.Viewer) -> EmcadWidget:
     dock.raise_()
     widget: EmcadWidget = panel
     return widget
+
+
+guard_imports()
 
 
 class EmcadWidget(QWidget):

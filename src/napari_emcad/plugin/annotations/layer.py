@@ -14,6 +14,7 @@ from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_coun
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, with_channels
 from napari_emcad.plugin.layers.drawn import visible_range
 from napari_emcad.plugin.layers.geometry import layer_geometry, levels
+from napari_emcad.plugin.layers.status import accept_no_direction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,5 +221,6 @@ def set_class_colors(layer: Labels, rule: LabelRule, classes: Sequence[ClassLabe
     for value, k in rule.remapped:
         if k == UNLABELED:
             colors[value], names[value] = _UNKNOWN_COLOR, "removed class"
+    accept_no_direction(layer)
     layer.colormap = DirectLabelColormap(color_dict=colors)
     layer.features = {"index": list(names), "class": list(names.values())}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     _Saved = tuple[int, Any, dict[str, Any]]
     """Number, values and metadata of an annotation."""
+
+_LOG = logging.getLogger(__name__)
 
 INTERVAL_MS = 8_000
 """Interval between savings: the work that a crash can lose, besides the duration of a saving."""
@@ -228,9 +230,11 @@ class AutosaveSaver(QObject):
             self._thread.wait(5)
             self._again = self._saving[0] | self._again  # it may have failed
             self._unsaved = self._unsaved or self._saving[1]
-        with suppress(OSError, ValueError):  # the window closes: no message could be shown
+        try:
             annotations = list(self._annotations_to_save().values())
             run_job(_save_job(self._folder, annotations, self._unsaved))
+        except (OSError, ValueError) as error:  # no message can be shown in the closing window
+            _LOG.error("Annotations and model could not be saved at the end: %s", error)
         self._folder.end()
 
 

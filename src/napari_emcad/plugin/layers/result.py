@@ -12,12 +12,14 @@ from superqt.utils import qthrottled
 
 from napari_emcad.imaging.fingerprint import checksum
 from napari_emcad.pipelines.segment import initial_label_dtype, write_region
+from napari_emcad.plugin.layers.attention import insert_layer, set_editable
 from napari_emcad.plugin.layers.class_colors import (
     class_features,
     label_colors,
     object_features,
 )
 from napari_emcad.plugin.layers.geometry import is_open
+from napari_emcad.plugin.layers.status import accept_no_direction
 from napari_emcad.plugin.layers.target import relative_to
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Result:
         self._update_geometry(target.geometry)
         self._clear(target)
         self._ensure_open()
-        self.layer.editable = False
+        set_editable(self.layer, False)
         self._begin_probabilities(target)
 
     def fill(self, region: Region) -> None:
@@ -151,7 +153,7 @@ class Result:
     def release(self) -> None:
         """Make the layer editable; layers of an unfinished job that are empty are removed."""
         self._follow_conversion()
-        self.layer.editable = self.target.kind == "segmentation"
+        set_editable(self.layer, self.target.kind == "segmentation")
         self.changed_by_user = False
         self._checksum = checksum(self._labels)
         if self._has_finished or self._labels.any():
@@ -188,19 +190,17 @@ class Result:
         elif not self._probability_layers:
             self._probability_layers = self._new_probability_layers()
             for layer in self._probability_layers:
-                self._viewer.add_layer(layer)
+                insert_layer(self._viewer, layer)
 
     def _ensure_open(self) -> None:
-        """Add the layer if it is not open; a prediction leaves the user's layer selected."""
+        """Add the layer if it is not open; a prediction right above its image."""
         if is_open(self._viewer, self.layer):
             return
         layers, source = self._viewer.layers, self.target.source
         if self.target.kind == "segmentation" or not is_open(self._viewer, source):
-            self._viewer.add_layer(self.layer)
-            return
-        selected = set(layers.selection)
-        layers.insert(layers.index(source) + 1, self.layer)
-        layers.selection = selected
+            insert_layer(self._viewer, self.layer)
+        else:
+            insert_layer(self._viewer, self.layer, layers.index(source) + 1)
 
     def _refresh(self, thumbnail: bool = False) -> None:
         for layer in (self.layer, *self._probability_layers):
@@ -231,6 +231,7 @@ class Result:
             metadata={"napari-emcad": self._provenance()},
             **self._geometry,
         )
+        accept_no_direction(layer)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer

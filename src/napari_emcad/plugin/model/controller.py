@@ -68,8 +68,10 @@ class ModelController(QObject):
         path = path.absolute()
 
         def opened(checkpoint: Checkpoint) -> None:
-            add_recent_file(path)
             self._open(checkpoint)
+            if problem := add_recent_file(path):
+                self._context.show_message(problem)
+            self._show()
 
         self._start(f"Opening {shorten(path.name)}", lambda: read_checkpoint(path), opened)
 
@@ -85,8 +87,8 @@ class ModelController(QObject):
             if version is not None:
                 self.written.emit(version.checkpoint)
             if path.suffix.lower() == ".safetensors":
-                self._context.show_message(f"Saved as {path}.")
-                add_recent_file(path)
+                message = f"Saved as {path}. {add_recent_file(path)}"
+                self._context.show_message(message.strip())
                 self._show()
             else:
                 self._context.show_message(f"Saved as {path}; {_NOT_STORED}")

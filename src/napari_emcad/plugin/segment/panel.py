@@ -161,11 +161,12 @@ class SegmentPanel(QWidget):
 
     def _list_scopes(self, layer: Image | None) -> None:
         stack = layer is not None and layer.ndim > 2
-        chosen = self._scope.currentData()
+        before, chosen = self._scope.count(), self._scope.currentData()
         offered = {key: title for key, title in _SCOPES.items() if stack or key != "slice"}
         list_items(self._scope, [(title, key, "") for key, title in offered.items()])
         default = "slice" if stack else "layer"
-        self._scope.setCurrentIndex(self._scope.findData(chosen if chosen in offered else default))
+        same = before == len(offered)
+        self._scope.setCurrentIndex(self._scope.findData(chosen if same else default))
 
     def _connect(self) -> None:
         self._axes.changed.connect(self._publish)

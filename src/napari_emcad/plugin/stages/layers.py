@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
+from napari_emcad.plugin.layers.attention import insert_layer
 from napari_emcad.plugin.layers.geometry import freeze_heap, is_open
 from napari_emcad.plugin.stages.map_layer import new_map_layer, place_map, update_map_layer
 
@@ -139,11 +140,8 @@ class StageLayers:
         best = max(request.shown, key=_priority)
         any_visible = any(layer.visible for layer in self.layers)
         map_layer.layer.visible = self.is_grid or (map_layer.key == best and not any_visible)
-        layers = self._viewer.layers
-        selected, active = set(layers.selection), layers.selection.active
-        layers.insert(self._row_of_new(request, map_layer.key), map_layer.layer)
-        layers.selection = selected
-        layers.selection.active = active
+        row = self._row_of_new(request, map_layer.key)
+        insert_layer(self._viewer, map_layer.layer, row)
         self._maps.append(map_layer)
 
     def _row_of_new(self, request: StageRequest, key: MapKey) -> int:

@@ -68,6 +68,11 @@ class MapPresenter(QObject):
         return self._maps
 
     @property
+    def waiting(self) -> bool:
+        """Whether layers of the maps are still to be made."""
+        return bool(self._waiting)
+
+    @property
     def has_bars(self) -> bool:
         """Whether channel attention is shown as bars."""
         return self._request is not None and any(map(_is_bars, self._request.shown))

@@ -12,6 +12,7 @@ from napari_emcad.plugin.annotations.layer import (
     new_annotation,
 )
 from napari_emcad.plugin.annotations.pair import AnnotationPair, align_annotation
+from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.teach.correction import copy_prediction
 from napari_emcad.plugin.teach.labels_watcher import LabelsWatcher
@@ -188,7 +189,7 @@ class AnnotationController(QObject):
             return
         if self._key != pair.key:
             self.choose(pair.key)
-        pair.labels.visible = True
+        show_layer(pair.labels, True)
         self._viewer.layers.selection.active = pair.labels
         pair.labels.mode = "paint"
         self.changed.emit()
@@ -227,7 +228,7 @@ class AnnotationController(QObject):
         if which == "annotation":
             layer = None if self.pair is None else self.pair.labels
         if layer is not None:
-            layer.visible = not layer.visible
+            show_layer(layer, not layer.visible)
         self.changed.emit()
 
     # -- following layers

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.plugin.annotations.layer import corner_of
+from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.channel_axis import with_channels
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def copy_prediction(
     positions, values = _unlabeled_pixels(pair, where, predicted)
     if len(values):
         channel = np.zeros(len(values), int)
-        pair.labels.visible = True  # napari updates the drawn slice only of visible layers
+        show_layer(pair.labels, True)  # napari updates the drawn slice only of visible layers
         pair.labels.data_setitem(with_channels(positions, pair.layer_axes, channel), values)
         pair.labels.refresh()  # another channel may be visible than the one that was written
     return positions, values
