@@ -30,7 +30,7 @@ def frozen_heap():
     import timm
     import torch
 
-    assert napari and timm and torch
+    assert all((napari, timm, torch))
     gc.collect()
     gc.freeze()
 

@@ -99,6 +99,13 @@ class LabelRule:
         unused = next(value for value in range(k, BACKGROUND) if value not in taken)
         return replace(self, remapped=(*self.remapped, (unused, k)))
 
+    def with_classes(self, count: int) -> LabelRule:
+        """Return the rule with a value for each of the classes 1 to `count`."""
+        rule = self
+        for k in range(1, count + 1):
+            rule = rule.with_class(k)
+        return rule
+
     def without_class(self, k: int, classes: int) -> LabelRule:
         """Return the rule with class `k` removed and the classes above it renumbered.
 

@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_emcad.annotation.label_rules import MOST_CLASSES
 from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.class_names import check_class_name, clean_name
+from napari_emcad.interactive.class_renames import ClassRenames
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class AnnotationProject:
         self._classes: tuple[ClassLabel, ...] = class_labels(("object",))
         self._entries: dict[Hashable, AnnotationEntry] = {}
         self._record = Record()
-        self._renamed: dict[str, str] = {}
+        self._renames = ClassRenames()
 
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
@@ -88,7 +89,7 @@ class AnnotationProject:
         """
         if not self._record.pixel_counts:
             if classes != self._classes:
-                self._renamed = {}
+                self._renames = ClassRenames()
                 self._set_classes(classes)
             return ()
         present = {label.name for label in self._classes}
@@ -96,17 +97,17 @@ class AnnotationProject:
         new = [label.name for label in current if label.name not in present]
         self._set_classes(class_labels((*self._classes, *new)))
         added = self._classes[len(present) :]
-        self._set_rules({key: self._rule_of_all(entry) for key, entry in self._entries.items()})
+        self._set_rules(
+            {
+                key: entry.rule.with_classes(len(self._classes))
+                for key, entry in self._entries.items()
+            }
+        )
         return added
 
     def with_current_labels(self, classes: Iterable[ClassLabel]) -> tuple[ClassLabel, ...]:
         """Return the classes of a model with the names and colors that the user gave them since."""
-        labels = tuple(classes)
-        names = {label.name for label in labels}
-        current = {old: new for old, new in self._renamed.items() if new not in names}
-        known = {label.name: label for label in self._classes}
-        renamed = (replace(label, name=current.get(label.name, label.name)) for label in labels)
-        return tuple(known.get(label.name, label) for label in renamed)
+        return self._renames.apply(classes, self._classes)
 
     def follow_labels(self, before: Sequence[ClassLabel], after: Sequence[ClassLabel]) -> None:
         """Change names and colors of classes as those of the model were changed on the Model tab.
@@ -130,24 +131,15 @@ class AnnotationProject:
             for k, label in enumerate(self._classes, start=1)
             if label.name in changed and changed[label.name].name in kept
         ]
-        self._check_unannotated(doubled, changed)
+        for k in doubled:
+            if self._record.pixel_counts.get(k):
+                raise ValueError(_both_annotated(self._class(k).name, changed))
         for k in reversed(doubled):
             self.remove_class(k)
         names = {old: new.name for old, new in changed.items()}
-        renamed = {old: names.get(new, new) for old, new in self._renamed.items()} | names
-        self._renamed = {old: new for old, new in renamed.items() if old != new}
+        self._renames = self._renames.then(names)
         recolored = {old.name: new for old, new in zip(before, after, strict=True)}
         self._set_classes(tuple(recolored.get(label.name, label) for label in self._classes))
-
-    def _check_unannotated(self, doubled: Sequence[int], changed: Mapping[str, ClassLabel]) -> None:
-        """Refuse to give classes `doubled` the names of other classes if they are annotated."""
-        for k in doubled:
-            if self._record.pixel_counts.get(k):
-                name = self._class(k).name
-                raise ValueError(
-                    f"“{name}” and “{changed[name].name}” are both annotated and cannot have one "
-                    f"name; remove one of them on the Teach tab first."
-                )
 
     def add_class(self, name: str = "") -> int:
         """Append a class and return its number.
@@ -187,9 +179,7 @@ class AnnotationProject:
             others = (label for label in self._classes if label.name != before)
             check_class_name(after, others)
             label = replace(self._class(k), name=after)
-            renamed = {old: after if new == before else new for old, new in self._renamed.items()}
-            renamed[before] = after
-            self._renamed = {old: new for old, new in renamed.items() if old != after}
+            self._renames = self._renames.then({before: after})
             self._set_classes((*self._classes[: k - 1], label, *self._classes[k:]))
 
     def recolor_class(self, k: int, color: str) -> None:
@@ -241,7 +231,7 @@ class AnnotationProject:
 
     def add_entry(self, entry: AnnotationEntry) -> None:
         """Add an annotation, or replace the one with its key."""
-        self._entries[entry.key] = replace(entry, rule=self._rule_of_all(entry))
+        self._entries[entry.key] = replace(entry, rule=entry.rule.with_classes(len(self._classes)))
         self.entries_changed.emit()
 
     def remove_entry(self, key: Hashable) -> None:
@@ -264,17 +254,10 @@ class AnnotationProject:
             rule=before.rule if rule is None else rule,
             enabled=before.enabled if enabled is None else enabled,
         )
-        after = replace(after, rule=self._rule_of_all(after))
+        after = replace(after, rule=after.rule.with_classes(len(self._classes)))
         if after != before:
             self._entries[key] = after
             self.entries_changed.emit()
-
-    def _rule_of_all(self, entry: AnnotationEntry) -> LabelRule:
-        """Return the rule of an annotation with a value for each class."""
-        rule = entry.rule
-        for k in range(1, len(self._classes) + 1):
-            rule = rule.with_class(k)
-        return rule
 
     def _set_rules(self, rules: Mapping[Hashable, LabelRule]) -> None:
         entries = {key: replace(entry, rule=rules[key]) for key, entry in self._entries.items()}
@@ -305,6 +288,9 @@ class AnnotationProject:
             return "Paint a few strokes first."
         return ""
 
-    def why_no_score(self) -> str:
-        """Return the reason why held-out pixels give no score yet, or ""."""
-        return self._record.why_no_score()
+
+def _both_annotated(name: str, changed: Mapping[str, ClassLabel]) -> str:
+    return (
+        f"“{name}” and “{changed[name].name}” are both annotated and cannot have one name; remove "
+        f"one of them on the Teach tab first."
+    )

@@ -100,11 +100,13 @@ class TeachView(QObject):
         if version is not None and version.score is not None:
             dice, iou = version.score.dice, version.score.iou
             return f"Dice {dice:.3f}, IoU {iou:.3f} on {version.held_out:,} held-out pixels."
-        return project.why_no_score() or "Held-out strokes are scored with the next training."
+        return (
+            project.record.why_no_score() or "Held-out strokes are scored with the next training."
+        )
 
     def _progress_hint(self) -> str:
         project, versions = self._session.project, self._session.versions
-        reason = project.why_no_score() if project.record.pixel_counts else ""
+        reason = project.record.why_no_score() if project.record.pixel_counts else ""
         return progress_message(list(versions), versions.current, reason)
 
     def _usable_layers(self) -> list[Labels]:
@@ -125,7 +127,7 @@ class TeachView(QObject):
             self._step += 1
             curve.add_loss(self._step, event.loss)
             curve.setVisible(True)
-        elif event.dice is not None and not self._session.project.why_no_score():
+        elif event.dice is not None and not self._session.project.record.why_no_score():
             curve.add_score(self._step, event.dice)
 
     def _signals(self) -> tuple[Any, ...]:
