@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_emcad.annotation.detect_rule import (
-    MaskValues,
-    detect_rule,
-    look_like_instances,
-    mask_values,
-)
+from napari_emcad.annotation.detect_rule import detect_rule
 from napari_emcad.annotation.label_rules import (
     BACKGROUND,
     UNLABELED,
@@ -21,6 +16,7 @@ from napari_emcad.annotation.label_rules import (
     target_of,
     value_counts,
 )
+from napari_emcad.annotation.mask_values import MaskValues, look_like_instances, mask_values
 
 CLASSES = st.integers(1, 6)
 
@@ -58,7 +54,7 @@ def test_any_integer_type(dtype):
     assert target_of(labels, LabelRule("mask"), 1).tolist() == [[0, 1], [1, 0]]
 
 
-@pytest.mark.parametrize(("values", "message"), [((3,), "value 3 "), ((-2,), "value -2 ")])
+@pytest.mark.parametrize(("values", "message"), [((3,), "value 3 "), ((-2, 7), "value 7 ")])
 def test_a_value_that_is_no_class_is_named(values, message):
     with pytest.raises(LabelValueError, match=message):
         target_of(array(*values, dtype=np.int16), LabelRule("mask"), 2)

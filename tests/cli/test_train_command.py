@@ -153,14 +153,14 @@ def test_other_files_in_the_output_are_not_replaced(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("foreground", [[], ["--foreground"]])
-def test_negative_labels_are_refused(foreground, folder, tmp_path, capsys):
+def test_negative_labels_are_ignored_and_named(foreground, folder, tmp_path, capsys):
     labels = sorted((folder / "labels").iterdir())[0]
     truth = np.asarray(Image.open(labels)).astype(np.int16)
     truth[0, 0] = -1
     labels.unlink()
     tifffile.imwrite(labels.with_suffix(".tif"), truth)
-    assert train(folder, tmp_path / "run", *foreground) == 2
-    assert "hold -1" in capsys.readouterr().err
+    assert train(folder, tmp_path / "run", *foreground) == 0
+    assert "ignored are the pixels whose label is below 0" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")

@@ -1,7 +1,8 @@
 """The label rule: which class a value of an annotation layer stands for.
 
-Value k is class k. In a mask 0 is the background. In a layer of scribbles 0 is unlabeled and 255
-is the background. Instance labels are a mask of class 1 whose values only number the objects.
+Value k is class k; values below 0 are unlabeled. In a mask 0 is the background. In a layer of
+scribbles 0 is unlabeled and 255 is the background. Instance labels are a mask of class 1 whose
+values only number the objects.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class LabelRule:
         remapped = dict(self.remapped)
         if value in remapped:
             return remapped[value]
+        if value < 0:
+            return UNLABELED
         if value == 0:
             return UNLABELED if self.meaning == "scribbles" else 0
         if self.meaning == "objects":
@@ -189,26 +192,6 @@ def _check(values: NDArray[np.generic], class_by_value: NDArray[np.int64], class
             f"The painted value {listed} stands for no class; there is {known}. Choose in the list "
             f"what the values mean, or add a class."
         )
-
-
-def mask_255_to_1(labels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return a mask of 0 and 255 with 255 replaced by 1, and any other labels as they are."""
-    if not set(np.unique(labels).tolist()) <= {0, BACKGROUND}:
-        return labels
-    return np.asarray(labels != 0, np.uint8)
-
-
-def refuse_negative(labels: NDArray[np.generic]) -> None:
-    """Refuse labels below 0.
-
-    Raises
-    ------
-    ValueError
-        If there are any.
-    """
-    least = int(labels.min(initial=0))
-    if least < 0:
-        raise ValueError(f"the labels hold {least}; classes are 1, 2, …, and 0 the background.")
 
 
 def value_counts(labels: NDArray[np.generic]) -> dict[int, int]:

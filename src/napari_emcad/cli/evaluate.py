@@ -22,7 +22,7 @@ from napari_emcad.io.atomic_write import resolve_links
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_emcad.annotation.detect_rule import MaskValues
+    from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.evaluate import Ranked
     from napari_emcad.pipelines.scores import ImageScore
@@ -108,6 +108,7 @@ def _score(
 
     scores: list[ImageScore] = []
     mask_values: list[MaskValues] = []
+    ignored: list[int] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
     cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
@@ -115,19 +116,25 @@ def _score(
         case = as_usage_error(next, cases)
         scores.append(case.score)
         mask_values.append(case.mask_values)
+        ignored += [count] if (count := case.ignored) else []
         for notice in case.notices:
             print_message(f"{case.score.name}: {notice}")
         if args.sheet is not None:
             worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
     _warn_about_classes(mask_values, checkpoint)
+    if ignored:
+        print_message(
+            f"ignored are the pixels whose label is below 0, or 255 beside other values: "
+            f"{sum(ignored):,} in {len(ignored)} label file{'s' * (len(ignored) > 1)}."
+        )
     return scores, worst
 
 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:
     """Print which classes of the labels a binary network lacks, unless they number objects."""
-    from napari_emcad.annotation.detect_rule import look_like_instances
     from napari_emcad.annotation.label_rules import MOST_CLASSES
+    from napari_emcad.annotation.mask_values import look_like_instances
 
     values = sorted({value for image in mask_values for value in image.values})
     if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(mask_values):

@@ -198,12 +198,17 @@ def _read(
         more = len(data.range_notices) - 1
         others = f" The same holds for {more} other image{'s' * (more > 1)}." if more else ""
         print_message(f"{data.range_notices[0]}{others}")
+    if count := data.images_with_ignored:
+        print_message(
+            f"ignored are the pixels whose label is below 0, or 255 beside other values, in "
+            f"{count} image{'s' * (count > 1)}."
+        )
     return data
 
 
 def _remark_on_instances(data: Dataset) -> list[str]:
     """Return a remark if the labels seem to number single objects."""
-    from napari_emcad.annotation.detect_rule import look_like_instances
+    from napari_emcad.annotation.mask_values import look_like_instances
 
     if not look_like_instances(data.mask_values):
         return []

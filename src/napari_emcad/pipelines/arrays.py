@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import LabelRule, mask_255_to_1, target_of
+from napari_emcad.annotation.label_rules import LabelRule, target_of
+from napari_emcad.annotation.mask_values import mask_target
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.checkpoints.heads import with_class_names
@@ -50,7 +51,8 @@ def train(
         Image arrays, as `segment` takes them.
     labels
         Integer arrays, one per image, of its shape without channels: class k is k, 0 is the
-        background, and -1 is ignored. A mask of 0 and 255 has the class 1.
+        background. Values below 0, and 255 beside other values, are ignored; a mask of 0 and 255
+        has the class 1.
     checkpoint
         Checkpoint to start from; it does not change. See `initialize_checkpoint`.
     axes
@@ -90,7 +92,8 @@ def train(
     for name, stack, values in pair_arrays(images, labels, start, axes):
         if mismatch := range_mismatch(stack, start.preprocessing):
             warn_about_range(f"{name}: {mismatch}")
-        target = target_of(mask_255_to_1(values), LabelRule("mask"), len(start.classes))
+        count = len(start.classes)
+        target = target_of(mask_target(values, count), LabelRule("mask"), count)
         slices += labeled_slices_of(name, stack, target, start.preprocessing)
     training, validation = split(slices, held_out, config.seed)
     stop = stop or threading.Event()
@@ -116,7 +119,8 @@ def evaluate(
         Image arrays, as `segment` takes them.
     labels
         Integer arrays, one per image, of its shape without channels. For a binary network all
-        values above 0 are the object, else class k is k.
+        values above 0 are the object, else class k is k. Values below 0, and 255 beside other
+        values, are ignored.
     checkpoint
         Checkpoint to evaluate.
     axes

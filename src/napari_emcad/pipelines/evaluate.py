@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.detect_rule import MaskValues, mask_values
+from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.annotation.mask_values import MaskValues, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -17,10 +18,11 @@ from napari_emcad.io.reports.evaluation_sheet import make_sheet_row
 from napari_emcad.pipelines.scores import (
     DISTANCE_AXES,
     ImageScore,
-    as_class_labels,
     class_hd95,
     format_distance,
     overlap_by_class,
+    predicted_classes,
+    true_classes,
 )
 from napari_emcad.pipelines.segment import segment, slices_for
 
@@ -50,7 +52,7 @@ class Case:
     slices
         The image.
     predicted, truth
-        Class labels of the image's spatial shape.
+        Class labels of the image's spatial shape; the truth is `UNLABELED` where it is ignored.
     mask_values
         Values of the label file; empty if the network has several classes.
     notices
@@ -63,6 +65,11 @@ class Case:
     truth: NDArray[Any]
     mask_values: MaskValues = _NO_MASK_VALUES
     notices: tuple[str, ...] = ()
+
+    @property
+    def ignored(self) -> int:
+        """Number of pixels that the label file marks to be ignored."""
+        return int(np.count_nonzero(self.truth == UNLABELED))
 
 
 def evaluate(
@@ -93,7 +100,7 @@ def evaluate_cases(
     checkpoint
         Checkpoint to evaluate. For a binary network all values above 0 are the object, which
         includes instance labels; for several classes the values are the classes (a mask of 0 and
-        255 is class 1).
+        255 is class 1). Values below 0, and 255 beside other values ("void"), are ignored.
     axes
         One letter per axis; None for the axes of the files.
     scale
@@ -125,9 +132,10 @@ def evaluate_cases(
             truth = read_labels(labels, slices.spatial_shape)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _reshape_like(truth, predicted.shape)
-            values = mask_values(truth) if classes == 1 else _NO_MASK_VALUES
-            predicted = as_class_labels(predicted, classes)
-            truth = as_class_labels(truth, classes)
+            given, truth = truth, true_classes(truth, classes)
+            kept = np.where(truth == UNLABELED, 0, given)
+            values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
+            predicted = predicted_classes(predicted, classes)
             scores = overlap_by_class(predicted, truth, classes)
         except ImageFileError:
             raise
@@ -165,7 +173,8 @@ def as_sheet_row(case: Case) -> SheetRow:
     axes = case.slices.spatial_axes
     plane = axes.index("Y"), axes.index("X")
     predicted = np.moveaxis(case.predicted, plane, (-2, -1))
-    truth = np.moveaxis(case.truth, plane, (-2, -1))
+    known = np.where(case.truth == UNLABELED, case.predicted, case.truth)
+    truth = np.moveaxis(known, plane, (-2, -1))
     wrong = np.count_nonzero(predicted != truth, axis=(-2, -1))
     index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
     stacked = axes.replace("Y", "").replace("X", "")

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import BACKGROUND, mask_255_to_1, refuse_negative
+from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.annotation.mask_values import mask_target
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.training.metrics import Scores, hausdorff95, mean_score, score, sum_scores
+from napari_emcad.training.metrics import (
+    Scores,
+    check_shapes,
+    hausdorff95,
+    mean_score,
+    score,
+    sum_scores,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +78,8 @@ def class_scores(predicted: NDArray[Any], truth: NDArray[Any], classes: int) -> 
     predicted
         Class labels.
     truth
-        Class labels of the same shape; with one class all values except 0 are the object.
+        Class labels of the same shape; with one class all values above 0 are the object. Values
+        below 0, and 255 beside other values, are ignored.
     classes
         Number of classes without the background.
 
@@ -79,16 +88,17 @@ def class_scores(predicted: NDArray[Any], truth: NDArray[Any], classes: int) -> 
     ValueError
         If the shapes differ, or the truth has a value that is not a class.
     """
-    return overlap_by_class(
-        as_class_labels(predicted, classes), as_class_labels(truth, classes), classes
-    )
+    predicted, truth = predicted_classes(predicted, classes), true_classes(truth, classes)
+    return overlap_by_class(predicted, truth, classes)
 
 
 def overlap_by_class(
     predicted: NDArray[Any], truth: NDArray[Any], classes: int
 ) -> dict[int, Scores]:
-    """Return the scores of every class of labels that are classes, see `as_class_labels`."""
-    return {k: score(predicted == k, truth == k) for k in range(1, classes + 1)}
+    """Return the scores of every class; see `predicted_classes` and `true_classes`."""
+    check_shapes(predicted, truth)
+    known = truth != UNLABELED
+    return {k: score((predicted == k) & known, truth == k) for k in range(1, classes + 1)}
 
 
 def class_hd95(
@@ -103,7 +113,7 @@ def class_hd95(
     Parameters
     ----------
     predicted, truth
-        Class labels of the same shape; with one class all values except 0 are the object.
+        Class labels of the same shape, as in `class_scores`.
     classes
         Number of classes without the background.
     axes
@@ -120,7 +130,9 @@ def class_hd95(
     others = [axis for axis, letter in enumerate(axes) if letter not in DISTANCE_AXES]
     spacing = [scale.get(letter, 1.0) for letter in axes if letter in DISTANCE_AXES]
     first = range(len(others))
-    predicted, truth = as_class_labels(predicted, classes), as_class_labels(truth, classes)
+    check_shapes(predicted, truth)
+    truth = true_classes(truth, classes)
+    predicted = np.where(truth == UNLABELED, 0, predicted_classes(predicted, classes))
     predicted, truth = np.moveaxis(predicted, others, first), np.moveaxis(truth, others, first)
     positions = list(np.ndindex(predicted.shape[: len(others)]))
     distances = {
@@ -163,25 +175,25 @@ def format_distance(distance: float, unit: str) -> str:
     return f"{number} {'px' if unit == PIXEL else unit}"
 
 
-def as_class_labels(labels: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Return labels whose values are classes.
+def predicted_classes(labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Return a segmentation whose values are classes: with one class, all objects become 1."""
+    return np.asarray(labels != 0, np.uint8) if classes == 1 else labels
 
-    With one class, all values except 0 become 1; with several, a mask of 0 and 255 becomes 0 and
-    1.
+
+def true_classes(labels: NDArray[Any], classes: int) -> NDArray[np.int16]:
+    """Return the labels of a file as classes, `UNLABELED` where they are ignored.
+
+    With one class, all values above 0 become 1; see `mask_target`.
 
     Raises
     ------
     ValueError
         If a value is not a class.
     """
-    if classes == 1:
-        refuse_negative(labels)
-        return np.asarray(labels != 0, np.uint8)
-    labels = mask_255_to_1(labels) if classes < BACKGROUND else labels
-    unknown = [value for value in np.unique(labels).tolist() if not 0 <= value <= classes]
-    if unknown:
-        value = max(unknown, key=abs)
+    target = mask_target(labels, classes, foreground=classes == 1)
+    largest = int(target.max(initial=0))
+    if largest > classes:
         raise ValueError(
-            f"the labels contain the value {value}; the network has classes 1 to {classes}."
+            f"the labels contain the value {largest}; the network has classes 1 to {classes}."
         )
-    return labels
+    return target.astype(np.int16)

@@ -110,7 +110,7 @@ def score(predicted: NDArray[Any], truth: NDArray[Any]) -> Scores:
     ValueError
         If the shapes differ.
     """
-    _check_shapes(predicted, truth)
+    check_shapes(predicted, truth)
     predicted, truth = predicted != 0, truth != 0
     both = int(np.count_nonzero(predicted & truth))
     extra, missed = np.count_nonzero(predicted) - both, np.count_nonzero(truth) - both
@@ -145,7 +145,7 @@ def hausdorff95(
     ValueError
         If the shapes differ, or the spacing is not one positive number per axis.
     """
-    _check_shapes(predicted, truth)
+    check_shapes(predicted, truth)
     steps = _steps(spacing, predicted.ndim)
     predicted, truth = predicted != 0, truth != 0
     if not (predicted.any() and truth.any()):
@@ -179,7 +179,14 @@ def _steps(spacing: Sequence[float] | None, rank: int) -> NDArray[np.float64]:
     return steps
 
 
-def _check_shapes(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
+def check_shapes(predicted: NDArray[Any], truth: NDArray[Any]) -> None:
+    """Refuse arrays of different shapes.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
     if predicted.shape != truth.shape:
         raise ValueError(f"The shapes differ: predicted {predicted.shape}, truth {truth.shape}.")
 

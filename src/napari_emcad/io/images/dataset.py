@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.detect_rule import MaskValues, mask_values
-from napari_emcad.annotation.label_rules import MOST_CLASSES, mask_255_to_1, refuse_negative
+from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
+from napari_emcad.annotation.mask_values import MaskValues, mask_target, mask_values
 from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
@@ -64,6 +64,12 @@ class Dataset:
     def classes(self) -> int:
         """Largest value of the labels, the number of classes without the background."""
         return max((value for image in self.mask_values for value in image.values), default=0)
+
+    @property
+    def images_with_ignored(self) -> int:
+        """Number of images some of whose pixels are ignored, because of labels below 0 or void."""
+        marked = (part for part in self.slices if (part.target == UNLABELED).any())
+        return len({part.image for part in marked})
 
 
 def dataset_folders(folder: Path) -> tuple[Path, Path]:
@@ -194,13 +200,8 @@ def _read_matching_labels(image: Path, labels: Path, slices: Slices) -> NDArray[
 
 
 def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
-    """Return class indices; 0 is the background."""
-    if foreground:
-        refuse_negative(labels)
-        mask: NDArray[Any] = labels != 0
-        return mask.astype(np.int16)
-    values = mask_255_to_1(labels)
-    refuse_negative(values)
+    """Return class indices; 0 is the background, `UNLABELED` is ignored."""
+    values = mask_target(labels, classes, foreground)
     largest = int(values.max(initial=0))
     if largest > MOST_CLASSES:
         raise DatasetError(

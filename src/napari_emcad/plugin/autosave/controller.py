@@ -9,12 +9,13 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, Signal
 
 from napari_emcad.annotation.label_rules import LabelRule
+from napari_emcad.imaging.fingerprint import is_image_of
 from napari_emcad.io.autosave import Recovery, dismiss, find_recoveries, read_recovery
 from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.layer import mark
 from napari_emcad.plugin.annotations.pair import AnnotationPair
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
-from napari_emcad.plugin.layers.geometry import is_open
+from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ class AutosaveController(QObject):
         parts = ["Restored."]
         if without_image:
             names = ", ".join(f"“{name}”" for name in without_image)
-            parts.append(f"Open the image of {names} and choose it with Use a layer.")
+            parts.append(
+                f"No open image has the pixels that {names} was painted on: open it, and choose "
+                f"the layer with Use a layer."
+            )
         elif recovery.model:
             parts.append(_NEW_SPLIT)
         self._context.show_message(" ".join([*parts, *problems]), error=bool(problems))
@@ -150,7 +154,7 @@ class AutosaveController(QObject):
         )
         mark(labels, about["corner"], LabelRule.from_dict(about["rule"]), about["ours"])
         self._viewer.add_layer(labels)
-        image, channels = self._open_image(about["image"]), about["channels"]
+        image, channels = self._open_image(about), about["channels"]
         if image is None:
             return False
         chosen = None if channels is None else tuple(channels)
@@ -160,10 +164,20 @@ class AutosaveController(QObject):
             return False
         return True
 
-    def _open_image(self, name: str) -> Image | None:
-        layers = [layer for layer in self._viewer.layers if layer.name == name]
-        images: list[Any] = [layer for layer in layers if type(layer).__name__ == "Image"]
-        return images[0] if images and is_open(self._viewer, images[0]) else None
+    def _open_image(self, about: dict[str, Any]) -> Image | None:
+        """Return the open image that was annotated: that with its pixels, whatever its name.
+
+        Of several, those with the same file and name come first. Annotations that were saved by
+        release 0.1 know the name alone.
+        """
+        images: list[Any] = [one for one in self._viewer.layers if type(one).__name__ == "Image"]
+        known = about["image"], about.get("path")
+        images.sort(key=lambda one: (one.source.path != known[1], one.name != known[0]))
+        if "fingerprint" not in about:
+            return next((one for one in images if one.name == known[0]), None)
+        fingerprint = about["fingerprint"]
+        same = (one for one in images if is_image_of(fingerprint, levels(one)[0].array))
+        return next(same, None)
 
     def release(self) -> None:
         """Disconnect from the saver, which goes on; the controller is not used again."""

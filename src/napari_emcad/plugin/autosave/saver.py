@@ -10,9 +10,11 @@ import numpy as np
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QMainWindow
 
+from napari_emcad.imaging.fingerprint import image_fingerprint
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.autosave import AutosaveFolder
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours
+from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.annotations.pair import AnnotationPair
     from napari_emcad.plugin.runner.thread import Outcome
 
-    _Saved = tuple[int, Any, dict[str, Any]]
-    """Number, values and metadata of an annotation."""
+    _Saved = tuple[int, Any, dict[str, Any], Any]
+    """Number, values and metadata of an annotation, and the array of its image."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -173,13 +175,14 @@ class AutosaveSaver(QObject):
     def _to_save(self, pair: AnnotationPair) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
         rule = self._session.project.entries[pair.key].rule
-        return number, pair.values, self._about(pair, rule)
+        return number, pair.values, self._about(pair, rule), levels(pair.image)[0].array
 
     def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
         labels = pair.labels
         return {
             "name": labels.name,
             "image": pair.image.name,
+            "path": pair.image.source.path,
             "axes": pair.axes,
             "shape": [int(size) for size in labels.data.shape],
             "channels": pair.channels,
@@ -244,7 +247,8 @@ def _save_job(
     model: Checkpoint | None,
 ) -> Generator[Any, None, None]:
     yield from ()
-    for number, values, about in annotations:
+    for number, values, about, image in annotations:
+        about = about | {"fingerprint": image_fingerprint(image)}
         folder.save_annotation(number, values, about)
     if model is not None:
         folder.save_model(model)
