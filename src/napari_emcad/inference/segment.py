@@ -144,8 +144,7 @@ def segment_slices(
     size = _first_batch_size(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
     checks = slices.fits_in_memory and not settings.draft
-    mismatch = range_mismatch(slices, preprocessing) if checks else ""
-    if mismatch:
+    if checks and (mismatch := range_mismatch(slices, preprocessing)):
         notices.append(mismatch)
         yield RangeNotice(mismatch)
     while True:
