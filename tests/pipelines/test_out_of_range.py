@@ -20,6 +20,7 @@ from napari_emcad import (
     train,
 )
 from napari_emcad.cli import main
+from napari_emcad.imaging import slices as slices_module
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.io.checkpoints.files import write_checkpoint
 from napari_emcad.pipelines.segment import segment_job, slices_for
@@ -80,6 +81,16 @@ def test_stage_maps_of_a_stack_say_it_once(model):
         list(maps)
     assert len(caught) == 1
     assert sum(isinstance(event, Notice) for event in notices) == 1
+
+
+def test_a_large_slice_is_checked_while_it_is_read(model, monkeypatch):
+    monkeypatch.setattr(slices_module, "_SAMPLE", 1_000)
+    for run in (segment, lambda *given: stage_maps(given[0], given[1], ["entropy"], "YX")[0]):
+        with pytest.warns(IntensityRangeWarning):
+            run(FLOATS, model, "YX")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(FLOATS * 255, model, "YX")
 
 
 def yield_all(job, events):

@@ -18,6 +18,7 @@ from napari_emcad.cli.evaluation_report import print_table, report, write_csv, w
 from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
 from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,7 @@ def _check_options(args: argparse.Namespace) -> None:
 
 def _check_output_files(args: argparse.Namespace, pairs: Sequence[FilePair]) -> None:
     outputs = [path for path in (args.csv, args.sheet) if path is not None]
-    if len({resolve_links(path) for path in outputs}) < len(outputs):
+    if len({composed(str(resolve_links(path))) for path in outputs}) < len(outputs):
         raise UsageError(f"{args.csv} cannot be the table and the sheet both; use two names.")
     check_outputs(outputs, [path for pair in pairs for path in pair], args)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError
 from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     import argparse
@@ -51,10 +52,17 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise UsageError(f"{output} cannot be written: its name is too long.")
     if os.path.isdir(output):
         raise UsageError(f"{output} is a folder; name a file in it.")
-    if output.exists() and not overwrite:
+    if _exists(output) and not overwrite:
         raise UsageError(f"{output} exists already; add --overwrite, or choose another output.")
     parent = next(path for path in resolve_links(output).parents if os.path.lexists(path))
     if not parent.is_dir():
         raise UsageError(f"{output} cannot be written: {parent} is not a folder.")
     if not os.access(parent, os.W_OK):
         raise UsageError(f"{output} cannot be written: no permission to write to {parent}.")
+
+
+def _exists(output: Path) -> bool:
+    """Whether a file of this name exists, in any of Unicode's forms of it."""
+    if output.exists() or output.name.isascii() or not output.parent.is_dir():
+        return output.exists()
+    return composed(output.name) in {composed(name) for name in os.listdir(output.parent)}

@@ -11,6 +11,7 @@ from napari_emcad.cli.images import event_printer, image_error, open_image
 from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
 from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     import argparse
@@ -119,18 +120,19 @@ def _output_files(images: Sequence[Path], output: Path) -> list[tuple[Path, Path
         if len(images) > 1:
             raise UsageError(f"{output} is one file for {len(images)} images; name a folder.")
         return [(images[0], output)]
-    stems = [path.stem for path in images]
-    return [
-        (path, output / f"{path.stem if stems.count(path.stem) == 1 else path.name}_labels.tif")
-        for path in images
+    stems = [composed(path.stem) for path in images]
+    names = [
+        path.stem if stems.count(stem) == 1 else path.name
+        for path, stem in zip(images, stems, strict=True)
     ]
+    return [(path, output / f"{name}_labels.tif") for path, name in zip(images, names, strict=True)]
 
 
 def _check_output_files(jobs: Sequence[tuple[Path, Path]], args: argparse.Namespace) -> None:
     outputs = [output for _, output in jobs]
     if args.probabilities:
         outputs += [_probabilities_file(output) for output in outputs]
-    if len({resolve_links(output) for output in outputs}) < len(outputs):
+    if len({composed(str(resolve_links(output))) for output in outputs}) < len(outputs):
         raise UsageError("Two images have the same name; segment them into different folders.")
     check_outputs(outputs, [image for image, _ in jobs], args)
 

@@ -32,6 +32,9 @@ _BLOCK, _BLOCKS = 512, 4
 _SAMPLE = 2**20
 """Most pixels of a slice that are counted; the least and largest value are those of all."""
 
+_MOST_BANDS = 64
+"""Number of bands of large slices that are looked at."""
+
 _TOLERANCE = 0.05
 """Share of the range by which a value may lie outside of a storage range."""
 
@@ -65,8 +68,35 @@ def range_mismatch(slices: Slices, preprocessing: Preprocessing) -> str:
         count = len(image.indices)
         chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES)).round().astype(int))
         sample = _pool([sample, *(_read(image, image.indices[n]) for n in chosen.tolist())])
-    problem = "" if sample.constant else _problem(sample, expected, preprocessing)
-    return _message(sample, expected, problem) if problem else ""
+    return _judge(sample, expected, preprocessing)
+
+
+class ExposureCheck:
+    """Checks the range of slices that are too large to be read twice, from the bands of a job.
+
+    Parameters
+    ----------
+    slices, preprocessing
+        Those of the job.
+    """
+
+    def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
+        expected = None if slices.fits_in_memory else _expected_range(preprocessing)
+        skipped = expected is None or _is_stored_so(slices, expected)
+        self._expected = None if skipped else expected
+        self._preprocessing = preprocessing
+        self._samples: list[_Values] = []
+
+    def add(self, band: NDArray[Any]) -> None:
+        """Add the pixels of a band, as they were read."""
+        if self._expected is not None and len(self._samples) < _MOST_BANDS:
+            self._samples.append(_values(band.reshape(-1), _SAMPLE // _MOST_BANDS))
+
+    def message(self) -> str:
+        """Return a message as `range_mismatch` does, or ""."""
+        if self._expected is None or not self._samples:
+            return ""
+        return _judge(_pool(self._samples), self._expected, self._preprocessing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,10 +136,14 @@ def _read(image: Slices, index: Index) -> _Values:
         pixels = image.read(index).reshape(-1)
     else:
         pixels = np.concatenate([block.reshape(-1) for block in _blocks(image, index)])
+    return _values(pixels, _SAMPLE)
+
+
+def _values(pixels: NDArray[Any], most: int) -> _Values:
     finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
     if not finite.size:
         return _Values(0.0, 0.0, finite)
-    step = -(-finite.size // _SAMPLE)
+    step = -(-finite.size // most)
     return _Values(float(finite.min()), float(finite.max()), finite[::step])
 
 
@@ -132,6 +166,11 @@ def _pool(samples: list[_Values]) -> _Values:
         return samples[0]
     low, high = min(sample.low for sample in known), max(sample.high for sample in known)
     return _Values(low, high, np.concatenate([sample.some for sample in known]))
+
+
+def _judge(sample: _Values, expected: ValueRange, preprocessing: Preprocessing) -> str:
+    problem = "" if sample.constant else _problem(sample, expected, preprocessing)
+    return _message(sample, expected, problem) if problem else ""
 
 
 def _problem(sample: _Values, expected: ValueRange, preprocessing: Preprocessing) -> str:

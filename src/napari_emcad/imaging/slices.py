@@ -13,6 +13,7 @@ from napari_emcad.imaging.channels import ChannelMap, luminance, map_channels
 from napari_emcad.imaging.intensity import as_numbers
 from napari_emcad.imaging.positions import Positions
 from napari_emcad.imaging.range_cache import RangeCache
+from napari_emcad.imaging.read_plane import read_plane
 from napari_emcad.imaging.scope import Index as Index
 from napari_emcad.imaging.scope import Scope as Scope
 
@@ -135,7 +136,7 @@ class Slices:
 
     def _planes(self, index: Index, rows: tuple[int, int], channels: slice) -> NDArray[Any]:
         part = {"Y": slice(*rows), "X": slice(*self._range("X")), "C": channels}
-        pixels = np.asarray(self.image[self._where(index, part)])
+        pixels = read_plane(self.image, self._where(index, part), self.axes)
         order = [letter for letter in self.axes if letter in part]
         if "C" not in order:
             pixels, order = pixels[None], ["C", *order]

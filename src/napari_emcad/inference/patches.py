@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch.nn import functional as F
 
+from napari_emcad.imaging.exposure import ExposureCheck
 from napari_emcad.imaging.intensity import standardize
 from napari_emcad.imaging.ranges import intensity_ranges, normalize_planes, training_planes
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
@@ -60,11 +61,17 @@ class Preprocessor:
         The image.
     preprocessing
         Conversion of pixels to network inputs.
+
+    Attributes
+    ----------
+    exposure
+        Whether the bands of large slices are in the range that the model expects.
     """
 
     def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
         self.slices = slices
         self.preprocessing = preprocessing
+        self.exposure = ExposureCheck(slices, preprocessing)
 
     def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row; a large slice is read in bands of rows."""
@@ -81,6 +88,8 @@ class Preprocessor:
         ranges = intensity_ranges(self.slices, index, self.preprocessing, pixels)
         for rows in spans:
             raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
+            if pixels is None:
+                self.exposure.add(raw)
             yield self._prepare(raw, ranges)
 
     def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:

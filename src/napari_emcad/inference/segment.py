@@ -143,8 +143,8 @@ def segment_slices(
     postprocessor = Postprocessor(slices, settings, object_classes)
     size = _first_batch_size(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
-    mismatch = "" if settings.draft else range_mismatch(slices, preprocessing)
-    if mismatch:
+    checks = slices.fits_in_memory and not settings.draft
+    if checks and (mismatch := range_mismatch(slices, preprocessing)):
         notices.append(mismatch)
         yield RangeNotice(mismatch)
     while True:
@@ -162,6 +162,9 @@ def segment_slices(
         size = smaller
         notices.append(_size_notice(device, size, preprocessing))
         yield Notice(notices[-1])
+    if not settings.draft and (mismatch := preprocessor.exposure.message()):
+        notices.append(mismatch)
+        yield RangeNotice(mismatch)
     title = next(choice.title for choice in device_choices() if choice.name == device.type)
     total = len(slices.indices)
     objects = tuple(postprocessor.object_classes)
@@ -253,8 +256,9 @@ def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
     if finite:
         return
     if half is not None:
+        name = str(half).removeprefix("torch.")
         raise NotFinite(
-            f"The network's output is not finite (NaN or infinity) in {_name(half)}; compute in "
+            f"The network's output is not finite (NaN or infinity) in {name}; compute in "
             f"full precision (under Advanced; full_precision=True; --full-precision)."
         )
     raise NotFinite(
@@ -262,10 +266,6 @@ def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
         "values are far from those it was trained on; use another copy of the checkpoint, or "
         "check its preprocessing."
     )
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _first_batch_size(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, target_of
+from napari_emcad.imaging.read_plane import read_plane
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -228,7 +229,8 @@ def _label_planes(
         index = tuple(by_axis[axis] + corner[axis] for axis in stacked)
         if only is not None and index != only:
             continue
-        plane = np.asarray(image.labels[tuple(by_axis.get(axis, slice(None)) for axis in axes)])
+        where = tuple(by_axis.get(axis, slice(None)) for axis in axes)
+        plane = read_plane(image.labels, where, axes)
         yield index, plane.T if image.slices.transposed else plane, (corner["Y"], corner["X"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unicodedata import category
+from unicodedata import category, normalize
 
 _KEPT = "\n\t"
 
@@ -19,3 +19,12 @@ def strip_control_characters(text: str) -> str:
     """Return a text without control characters; newlines and tabs are kept, CRLF becomes LF."""
     text = text.replace("\r\n", "\n")
     return "".join(c for c in text if c in _KEPT or not is_control(c))
+
+
+def composed(text: str) -> str:
+    """Return a name in Unicode's composed form (NFC).
+
+    File systems and programs write an accent as part of its letter or as a character of its own;
+    both are the same name.
+    """
+    return normalize("NFC", text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
+from napari_emcad.io.plain_text import composed
 from napari_emcad.io.reports.curves import draw_curves
 from napari_emcad.training.config import with_current_names
 from napari_emcad.training.events import EpochEnd, selected_epoch
@@ -137,13 +138,13 @@ class TrainingRun:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             state: dict[str, Any] = content["state"]
-            saved = json.loads(content["about"])
+            saved = _composed_names(json.loads(content["about"]))
             saved = _with_current_settings(saved, settings)
         except Exception:  # noqa: BLE001  (torch raises errors of any type for damaged files)
             raise RunError(
                 f"{path} is damaged; delete it, or start anew in another folder."
             ) from None
-        changed = _changed_settings(saved, json.loads(json.dumps(settings)))
+        changed = _changed_settings(saved, _composed_names(json.loads(json.dumps(settings))))
         if changed:
             raise RunError(
                 f"{self.folder} holds a training with other {_listed(changed)}; resume "
@@ -174,6 +175,14 @@ class TrainingRun:
             write_bytes(self.folder / name, content)
         except OSError as error:
             raise RunError(f"{self.folder / name} cannot be written: {error.strerror}.") from None
+
+
+def _composed_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with all names in Unicode's composed form."""
+    composed_settings: dict[str, Any] = json.loads(
+        composed(json.dumps(settings, ensure_ascii=False))
+    )
+    return composed_settings
 
 
 def _with_current_settings(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:

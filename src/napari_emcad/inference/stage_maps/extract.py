@@ -110,9 +110,12 @@ def extract_stage_maps(
     try:
         recorder = MapRecorder(network.to(device), request, device, settings.full_precision)
         preprocessor = Preprocessor(slices, preprocessing)
-        if mismatch := range_mismatch(slices, preprocessing):
+        if slices.fits_in_memory and (mismatch := range_mismatch(slices, preprocessing)):
             yield RangeNotice(mismatch)
-        return (yield from _extract_slices(recorder, preprocessor, settings, stop))
+        summary = yield from _extract_slices(recorder, preprocessor, settings, stop)
+        if mismatch := preprocessor.exposure.message():
+            yield RangeNotice(mismatch)
+        return summary
     finally:
         network.to(home)
         if device != home:

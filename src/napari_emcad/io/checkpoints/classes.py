@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.plain_text import is_control
+from napari_emcad.io.plain_text import composed, is_control
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,6 +61,7 @@ class ClassLabel:
                 f"{self.name[:LONGEST_NAME]!r} is not a class name: it must be one line of at "
                 f"most {LONGEST_NAME} characters."
             )
+        object.__setattr__(self, "name", composed(self.name))
         if not isinstance(self.color, str) or not re.fullmatch(_COLOR, self.color):
             raise ValueError(f"{self.color!r} is not a color such as #3498db.")
 
@@ -90,7 +91,7 @@ def class_labels(
         Previous classes. A class keeps its color, found by its name, or by its position if it was
         renamed.
     """
-    listed = list(names)
+    listed = [composed(name) if isinstance(name, str) else name for name in names]
     colors = {label.name: label.color for label in known}
     renamed = [None if label.name in listed else label.color for label in known]
     return tuple(

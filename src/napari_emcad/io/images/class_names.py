@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.images.dataset import DatasetError
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def class_names(folder: Path) -> tuple[str, ...] | None:
             f"{path} lists {names[0]} as class 1; the background is value 0 and has no place "
             f"in the list. Begin it with the name of value 1."
         )
-    return tuple(names)
+    return tuple(map(composed, names))
 
 
 def _load(path: Path) -> Any:

@@ -17,6 +17,7 @@ from napari_emcad.io.images.folder import match_files
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
+from napari_emcad.io.plain_text import composed
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def read_dataset(
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
             labels = _read_matching_labels(image_path, label_path, stack)
             target = _target(labels, classes, foreground)
-            image_slices = tuple(labeled_slices_of(image_path.name, stack, target, preprocessing))
+            name = composed(image_path.name)
+            image_slices = tuple(labeled_slices_of(name, stack, target, preprocessing))
         except (ValueError, TypeError) as error:
             named = image_path.name in str(error)
             message = str(error) if named else f"{image_path.name}: {error}"

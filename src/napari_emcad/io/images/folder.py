@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,8 @@ def image_files(folder: Path) -> list[Path]:
         raise ImageFileError(f"{folder} is not a folder; check the path.")
     visible = [path for path in folder.iterdir() if path.name[0] != "."]
     files = [path for path in visible if path.is_file() or path.suffix.lower() in FOLDERS]
-    images = sorted(path for path in files if path.suffix.lower() not in _NOT_IMAGES)
+    images = [path for path in files if path.suffix.lower() not in _NOT_IMAGES]
+    images.sort(key=lambda path: composed(str(path)))
     if not images:
         raise ImageFileError(f"{folder} has no images in it.")
     return images
@@ -79,5 +81,5 @@ def match_files(images: Path, labels: Path) -> tuple[list[tuple[Path, Path]], li
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
     stems: dict[str, list[Path]] = {}
     for path in image_files(folder):
-        stems.setdefault(path.stem, []).append(path)
+        stems.setdefault(composed(path.stem), []).append(path)
     return stems
