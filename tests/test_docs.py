@@ -45,3 +45,16 @@ def test_every_picture_is_rendered_and_used():
     for picture in (ROOT / "docs" / "images").glob("*.png"):
         assert f"def {picture.stem}(" in script, picture
         assert picture.name in pages, picture
+
+
+def test_every_hazard_has_tests_that_exist():
+    page = (ROOT / "docs" / "hazards.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("|")]
+    for *_, tests in (row for row in rows if ".py" in row[-1]):
+        named = re.findall(r"`([\w/]+\.py)`(?: `(\w+)`)?", tests)
+        assert named, tests
+        for path, test in named:
+            text = (ROOT / "tests" / path).read_text(encoding="utf-8")
+            assert f"def {test or 'test_'}" in text, (path, test)
+    numbers = {int(n) for row in rows for n in re.findall(r"H(\d+)", row[0])}
+    assert numbers == set(range(1, 29))

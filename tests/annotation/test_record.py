@@ -206,3 +206,24 @@ def test_strokes_on_training_pixels_give_a_reason_for_the_missing_score():
     assert "nothing was annotated before" in again.why_no_score()
     more = with_strokes(again.patches["a"].target.copy(), 1, 40, HOLD_OUT_EVERY)
     assert again.updated({"a": more}).why_no_score() == ""
+
+
+@pytest.mark.parametrize("masks", [set(), {"a"}])
+def test_copied_pixels_are_trained_on_but_never_held_out(masks):
+    """A prediction that is copied and not corrected gives no score."""
+    rng = np.random.default_rng(0)
+    target = np.full((60, 60), UNLABELED, np.int16)
+    for n in range(40):
+        y, x = rng.integers(0, 58, 2)
+        target[y : y + 2, x : x + 2] = n % 2
+    copied = target != UNLABELED
+    record = Record().updated({"a": target}, masks, copied={"a": copied})
+    patch = record.patches["a"]
+    assert not record.held_out_counts
+    assert np.array_equal(patch.training_target(), target)
+    assert not record.strokes or masks
+    assert record.why_no_score()
+    corrected = target.copy()
+    corrected[:30][target[:30] == 0] = 1
+    after = record.updated({"a": corrected}, masks, copied={"a": copied & (corrected == target)})
+    assert np.array_equal(after.patches["a"].held_out, np.zeros_like(copied))
