@@ -1,4 +1,4 @@
-"""The panel says when an image is outside of the model's range, and shows how channels are scaled."""
+"""The panel names images outside of the range of a model, and shows how channels are scaled."""
 
 from __future__ import annotations
 
