@@ -49,6 +49,8 @@ from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.settings import parse_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_emcad.training.config import TrainingConfig
 
 MARKS = (1, 2, 5, 10, 20)
@@ -179,8 +181,16 @@ def select_slices(
     )
     if len(data.slices) < 2:
         raise SystemExit("At least two images are needed: one to annotate and one to score.")
-    first = min(ANNOTATED, len(data.slices) // 2)
-    return list(data.slices[:first]), list(data.slices[first:])
+    slices = same_channels(data.slices)
+    first = min(ANNOTATED, len(slices) // 2)
+    return slices[:first], slices[first:]
+
+
+def same_channels(slices: Sequence[LabeledSlice]) -> list[LabeledSlice]:
+    """Return slices with equally many planes: gray ones are repeated beside color ones."""
+    most = max(len(one.planes) for one in slices)
+    repeated = [np.broadcast_to(one.planes, (most, *one.planes.shape[1:])) for one in slices]
+    return [replace(one, planes=planes) for one, planes in zip(slices, repeated, strict=True)]
 
 
 # -- the annotator

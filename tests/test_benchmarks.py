@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from safetensors.torch import load_file
 from skimage.io import imsave
 
@@ -34,6 +39,22 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Return a folder of gray images and color pictures of several sizes, in any order."""
+    folder = tmp_path_factory.mktemp("mixed")
+    image = sample_dark()[0][0]
+    for name in ("images", "labels"):
+        (folder / name).mkdir()
+    for k in range(4):
+        part = image[96 * k : 96 * k + 128, : 160 - 8 * k]
+        picture = np.stack([part, part // 2, part], axis=-1) if k in (0, 3) else part
+        imsave(folder / "images" / f"{k}.png", picture, check_contrast=False)
+        mask = (part > part.mean()).astype("uint8") * 255
+        imsave(folder / "labels" / f"{k}.png", mask, check_contrast=False)
+    return folder
+
+
 def run_benchmark(script, *arguments):
     command = [sys.executable, str(BENCHMARKS / script), "--quick", "--json", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
@@ -45,6 +66,66 @@ def test_every_script_takes_the_same_options():
     for script in BENCHMARKS.glob("*.py"):
         text = script.read_text(encoding="utf-8")
         assert all(f'"--{name}"' in text for name in ("data", "quick", "json")), script.name
+
+
+@pytest.mark.parametrize(
+    ("script", "more"),
+    [
+        ("dsb2018.py", ()),
+        ("inside.py", ()),
+        ("pretrain.py", ()),
+        ("scribbles.py", ()),
+        ("suggest.py", ()),
+        ("training_speed.py", ("--encoders", "pvt_v2_b0")),
+    ],
+)
+def test_every_script_runs_on_gray_images_beside_color_pictures(script, more, mixed):
+    assert run_benchmark(script, "--data", mixed, *more)
+
+
+def test_every_script_is_run_on_mixed_images():
+    windowed = {"fluid.py", "live.py"}
+    text = Path(__file__).read_text(encoding="utf-8")
+    scripts = {path.name for path in BENCHMARKS.glob("*.py")} - windowed
+    assert all(f'("{name}", (' in text for name in scripts), scripts
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_scripts_import_only_what_the_extra_test_installs(folder):
+    """Installed are the requirements of the package and of the extra, and theirs."""
+    scripts = sorted((BENCHMARKS.parent / folder).rglob("*.py"))
+    own = {path.stem for path in scripts} | {path.parent.name for path in scripts}
+    allowed = installed_modules("napari-emcad", {"test"}) | set(sys.stdlib_module_names) | own
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            missing = {name.split(".")[0] for name in names} - allowed
+            assert not missing, f"{path.name} imports {missing}"
+
+
+def installed_modules(project, extras):
+    """Return the top-level modules of a project with its extras and all requirements."""
+    distributions, waiting = set(), [(project, frozenset(extras))]
+    while waiting:
+        name, wanted = waiting.pop()
+        if (canonicalize_name(name), wanted) in distributions:
+            continue
+        distributions.add((canonicalize_name(name), wanted))
+        try:
+            requirements = map(Requirement, metadata.requires(name) or [])
+        except metadata.PackageNotFoundError:
+            continue
+        for one in requirements:
+            markers = [{"extra": extra} for extra in (*wanted, "")]
+            if one.marker is None or any(map(one.marker.evaluate, markers)):
+                waiting.append((one.name, frozenset(one.extras)))
+    names = {name for name, _ in distributions}
+    return {
+        module
+        for module, owners in metadata.packages_distributions().items()
+        if names & set(map(canonicalize_name, owners))
+    } | {"napari_emcad"}
 
 
 def test_without_splits_everything_is_test_data(folder):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.exposure import IntensityRangeWarning
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.regions import CleanUp
-    from napari_emcad.imaging.slices import Scope
+    from napari_emcad.imaging.scope import Scope
     from napari_emcad.inference.events import (
         InferenceSettings,
         Notice,
@@ -61,7 +61,7 @@ _HOMES = {
     "Progress": "inference.events",
     "PvtEmcad": "model.network",
     "Region": "inference.events",
-    "Scope": "imaging.slices",
+    "Scope": "imaging.scope",
     "Segmentation": "pipelines.segment",
     "StageMap": "inference.stage_maps.keys",
     "StageMaps": "pipelines.stage_maps",

@@ -99,7 +99,8 @@ class RandomUser:
 
     def do_fill(self):
         labels = self.labels
-        if labels is not None and labels.data.flags.writeable and self.rng.random() < 0.3:
+        painted = labels is not None and labels.data.flags.writeable
+        if painted and labels not in self.reshaped and self.rng.random() < 0.3:
             labels.fill(self.position(labels), int(self.one_of([0, 1, 255])))
 
     def do_undo(self):
@@ -229,7 +230,8 @@ class RandomUser:
     def do_replace_annotation(self):
         if self.labels is not None and self.rng.random() < 0.5:
             data = np.array(self.labels.data)
-            self.labels.data = self.one_of([data, data, data[..., :20], data[0], data[None]])
+            smaller = [data[..., :20], data[0]] if data.ndim > 2 else [data[..., :20]]
+            self.labels.data = self.one_of([data, data, *smaller, data[None]])
             if self.labels is not None and self.labels.data.shape != data.shape:
                 self.reshaped.add(self.labels)  # napari keeps undo history of the old shape
 
