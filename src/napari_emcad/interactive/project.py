@@ -184,8 +184,14 @@ class AnnotationProject:
     # -- annotations
 
     def add_entry(self, entry: AnnotationEntry) -> None:
-        """Add an annotation, or replace the one with its key."""
-        self._entries[entry.key] = _with_all_classes(entry, len(self._classes))
+        """Add an annotation, or replace the one with its key.
+
+        Raises
+        ------
+        ValueError
+            If there are more classes than values.
+        """
+        self._entries[entry.key] = with_all_classes(entry, len(self._classes))
         self.entries_changed.emit()
 
     def remove_entry(self, key: Hashable) -> None:
@@ -208,7 +214,8 @@ class AnnotationProject:
             rule=before.rule if rule is None else rule,
             enabled=before.enabled if enabled is None else enabled,
         )
-        after = _with_all_classes(after, len(self._classes))
+        if rule is not None:
+            after = with_all_classes(after, len(self._classes))
         if after != before:
             self._entries[key] = after
             self.entries_changed.emit()
@@ -247,8 +254,14 @@ class AnnotationProject:
         return self._record.why_no_score()
 
 
-def _with_all_classes(entry: AnnotationEntry, count: int) -> AnnotationEntry:
-    """Return an annotation whose rule has a value for each of `count` classes."""
+def with_all_classes(entry: AnnotationEntry, count: int) -> AnnotationEntry:
+    """Return an annotation whose rule has a value for each of `count` classes.
+
+    Raises
+    ------
+    ValueError
+        If there are more classes than values.
+    """
     rule = entry.rule
     for k in range(1, count + 1):
         rule = rule.with_class(k)

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
-from napari_emcad.interactive.project import AnnotationEntry
+from napari_emcad.interactive.project import AnnotationEntry, with_all_classes
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.annotations.fit import share_channels, why_not_on, why_not_paintable
 from napari_emcad.plugin.annotations.layer import (
@@ -148,17 +148,19 @@ class AnnotationLayers(QObject):
         Raises
         ------
         ValueError
-            If the annotation does not fit the image pixel by pixel.
+            If the annotation does not fit the image pixel by pixel, or has too many classes.
         """
         share_channels(pair.labels, pair.layer_axes)
         if reason := why_not_on(pair.labels, pair.image, pair.axes):
             raise ValueError(f"“{pair.labels.name}” does not fit “{pair.image.name}”: {reason}.")
         detected = rule_of(pair.labels, len(self._project.classes))
+        entry = AnnotationEntry(pair.key, pair.image.name, detected.rule)
+        with_all_classes(entry, len(self._project.classes))  # before anything changes
         is_new = pair.key not in self._pairs
         self._pairs[pair.key] = pair
         if is_new:
             self._follow(pair)
-        self._project.add_entry(AnnotationEntry(pair.key, pair.image.name, detected.rule))
+        self._project.add_entry(entry)
         self._emit_soon()
         return "" if is_ours(pair.labels) else detected.reason
 

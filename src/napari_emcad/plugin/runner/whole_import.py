@@ -91,4 +91,4 @@ class WholeImports:
 def guard_imports() -> None:
     """Guard the imports of `NO_INSTANCES` from now on; safe to call twice."""
     if not any(isinstance(finder, WholeImports) for finder in sys.meta_path):
-        sys.meta_path.insert(0, WholeImports(NO_INSTANCES))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, WholeImports(NO_INSTANCES))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_emcad.annotation.label_rules import check_class_count
 from napari_emcad.plugin.annotations.layer import change_layer_meaning, new_annotation
 from napari_emcad.plugin.annotations.pairs import AnnotationPair
 from napari_emcad.plugin.layers.attention import show_layer
@@ -76,6 +77,7 @@ class AnnotationController(QObject):
         if image is None or options is None:
             return
         try:
+            check_class_count(len(self._session.project.classes))
             labels = new_annotation(image, options.axes)
         except (ValueError, MemoryError) as error:
             message = str(error) or "There is no memory left for the annotation."
@@ -115,7 +117,12 @@ class AnnotationController(QObject):
         project = self._session.project
         rule, classes = project.entries[key].rule, len(project.classes)
         changed = change_layer_meaning(pair.labels, rule, meaning, classes)
-        project.change_entry(key, rule=changed.rule)
+        try:
+            project.change_entry(key, rule=changed.rule)
+        except ValueError as error:
+            self._context.show_message(str(error), error=True)
+            self.changed.emit()
+            return
         self.remark.emit(f"{pair.labels.name}: {changed.reason}" if changed.reason else "")
         self.meaning_changed.emit()
 
