@@ -162,7 +162,9 @@ class AnnotationController(QObject):
         """Select the annotation layer, class `k` and the brush; class 0 is the background."""
         pair = self.pair or self._annotations.of_image(self._input.layer)
         if pair is None:
-            self._context.show_message("Make an annotation layer first.", error=True)
+            message = "Make an annotation layer first."
+            holds = lambda: self._annotations.of_image(self._input.layer) is None  # noqa: E731
+            self._context.show_message(message, error=True, holds=holds)
             return
         if reason := self._annotations.why_not(pair) or pair.why_not_paintable():
             self._context.show_message(reason, error=True)
@@ -190,15 +192,15 @@ class AnnotationController(QObject):
         result = self._context.results.class_result_of(pair.image)
         slices = self._preview.visible_part(pair)
         try:
-            count = copy_prediction(pair, result, slices, self._session.project)
+            copied = copy_prediction(pair, result, slices, self._session.project)
         except ValueError as error:
             self._context.show_message(str(error), error=True)
             return
-        self._context.show_message(
-            f"{count:,} pixels copied; Ctrl+Z takes them back."
-            if count
-            else "Everything on screen is annotated already."
-        )
+        if copied.count:
+            message = f"{copied.count:,} pixels copied; Ctrl+Z takes them back."
+            self._context.show_message(message, holds=copied.is_there)
+        else:
+            self._context.show_message("Everything on screen is annotated already.")
 
     @property
     def prediction(self) -> Labels | None:
