@@ -27,6 +27,21 @@ MOST_CLASSES = 64
 """Largest number of classes; masks with more values are taken for instance labels."""
 
 
+def too_many_classes(count: int) -> str:
+    """Return the reason why an annotation cannot have so many classes."""
+    return (
+        f"An annotation can have at most {BACKGROUND - 1} classes besides the background, and this "
+        f"model has {count}: its pixels are bytes, of which 0 is unlabeled and {BACKGROUND} the "
+        f"background. Segment works with any number of classes."
+    )
+
+
+def check_class_count(count: int) -> None:
+    """Raise ValueError if an annotation cannot have so many classes."""
+    if count >= BACKGROUND:
+        raise ValueError(too_many_classes(count))
+
+
 class LabelValueError(ValueError):
     """A value of an annotation stands for no class; the message names it and the remedy."""
 
@@ -93,17 +108,30 @@ class LabelRule:
         """Return the rule with an unused value for class `k`, if it has none yet.
 
         Instance labels are all of class 1: their rule cannot have other classes.
+
+        Raises
+        ------
+        ValueError
+            If all values are taken.
         """
         if self.meaning == "objects":
             return self
         taken = {value for value, _ in self.remapped}
         if any(self.class_of(value) == k for value in (k, *taken)):
             return self
-        unused = next(value for value in range(k, BACKGROUND) if value not in taken)
+        unused = next((value for value in range(k, BACKGROUND) if value not in taken), None)
+        if unused is None:
+            raise ValueError(too_many_classes(k))
         return replace(self, remapped=(*self.remapped, (unused, k)))
 
     def with_classes(self, count: int) -> LabelRule:
-        """Return the rule with a value for each of the classes 1 to `count`."""
+        """Return the rule with a value for each of the classes 1 to `count`.
+
+        Raises
+        ------
+        ValueError
+            If there are more classes than values.
+        """
         rule = self
         for k in range(1, count + 1):
             rule = rule.with_class(k)

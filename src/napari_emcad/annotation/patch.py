@@ -27,6 +27,8 @@ class AnnotatedPatch:
         ``(H, W)`` uint16: number of the scan that found the present value first; 0 if unlabeled.
     held_out
         ``(H, W)`` bool: annotated and held out.
+    strokes
+        Number of strokes by class that are there; empty for masks.
     pixel_counts, held_out_counts
         Number of annotated and of held-out pixels by class; counted once, because the window asks
         for them often.
@@ -35,6 +37,7 @@ class AnnotatedPatch:
     target: NDArray[np.int16]
     scan: NDArray[np.uint16]
     held_out: NDArray[np.bool_]
+    strokes: Mapping[int, int] = field(default_factory=dict)
     pixel_counts: Mapping[int, int] = field(init=False)
     held_out_counts: Mapping[int, int] = field(init=False)
 
@@ -54,14 +57,15 @@ class AnnotatedPatch:
         """Return the patch with the pixels of a mask unlabeled."""
         target = np.where(mask, np.int16(UNLABELED), self.target)
         return AnnotatedPatch(
-            target, np.where(mask, np.uint16(0), self.scan), self.held_out & ~mask
+            target, np.where(mask, np.uint16(0), self.scan), self.held_out & ~mask, self.strokes
         )
 
     def without_class(self, k: int) -> AnnotatedPatch:
         """Return the patch with class `k` unlabeled and the classes above it renumbered."""
         patch = self.without_pixels(self.target == k)
         target = patch.target - (patch.target > k)
-        return AnnotatedPatch(target.astype(np.int16), patch.scan, patch.held_out)
+        strokes = {c - (c > k): n for c, n in self.strokes.items() if c != k}
+        return AnnotatedPatch(target.astype(np.int16), patch.scan, patch.held_out, strokes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
+from skimage.measure import label
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.patch import AnnotatedPatch, SplitMask
@@ -172,6 +173,12 @@ class Record:
         return _sum(patch.pixel_counts for patch in self.patches.values())
 
     @property
+    def stroke_counts(self) -> dict[int, int]:
+        """Number of strokes by class that are not erased; `strokes` counts those as well."""
+        present = _sum(patch.strokes for patch in self.patches.values())
+        return {k: min(count, self.strokes.get(k, 0)) for k, count in present.items()}
+
+    @property
     def held_out_counts(self) -> dict[int, int]:
         """Number of held-out pixels by class."""
         return _sum(patch.held_out_counts for patch in self.patches.values())
@@ -233,7 +240,9 @@ def _update_patch(
     for pixels in chosen:
         hold_out[pixels] = True
     split_mask = split_mask.with_new(new, hold_out, scan)
-    return AnnotatedPatch(target.copy(), scans, split_mask.held_out() & annotated), split_mask
+    present = {} if is_mask else _present_strokes(target, scans)
+    held_out = split_mask.held_out() & annotated
+    return AnnotatedPatch(target.copy(), scans, held_out, present), split_mask
 
 
 def _strokes(
@@ -251,6 +260,21 @@ def _strokes(
                     yield from _squares(components == number, every)
                 else:
                     yield rows + box[0].start, columns + box[1].start
+
+
+def _present_strokes(target: NDArray[np.int16], scans: NDArray[np.uint16]) -> dict[int, int]:
+    """Return the number of connected parts of one class and one scan, by class."""
+    rows, columns = np.nonzero(target != UNLABELED)
+    if not len(rows):
+        return {}
+    box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    values = scans[box].astype(np.int64) * (int(target.max()) + 1) + target[box] + 1
+    values[target[box] == UNLABELED] = 0
+    parts = label(values, background=0, connectivity=2)
+    _, first = np.unique(parts, return_index=True)
+    of_parts = target[box].ravel()[first]
+    classes, counts = np.unique(of_parts[of_parts != UNLABELED], return_counts=True)
+    return dict(zip(classes.tolist(), counts.tolist(), strict=True))
 
 
 def _squares(new: NDArray[np.bool_], every: int) -> Iterator[NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_emcad.annotation.label_rules import MOST_CLASSES
+from napari_emcad.annotation.label_rules import BACKGROUND, MOST_CLASSES
 from napari_emcad.annotation.record import Record
 from napari_emcad.interactive.class_names import check_class_name, clean_name
 from napari_emcad.interactive.class_renames import ClassRenames
@@ -95,6 +95,8 @@ class AnnotationProject:
         present = {label.name for label in self._classes}
         current = self.with_current_labels(classes)
         new = [label.name for label in current if label.name not in present]
+        if len(present) + len(new) >= BACKGROUND:
+            return ()  # a training names it
         self._set_classes(class_labels((*self._classes, *new)))
         added = self._classes[len(present) :]
         self._set_rules(
@@ -230,7 +232,13 @@ class AnnotationProject:
     # -- annotations
 
     def add_entry(self, entry: AnnotationEntry) -> None:
-        """Add an annotation, or replace the one with its key."""
+        """Add an annotation, or replace the one with its key.
+
+        Raises
+        ------
+        ValueError
+            If there are more classes than values.
+        """
         self._entries[entry.key] = replace(entry, rule=entry.rule.with_classes(len(self._classes)))
         self.entries_changed.emit()
 
@@ -254,7 +262,8 @@ class AnnotationProject:
             rule=before.rule if rule is None else rule,
             enabled=before.enabled if enabled is None else enabled,
         )
-        after = replace(after, rule=after.rule.with_classes(len(self._classes)))
+        if rule is not None:
+            after = replace(after, rule=after.rule.with_classes(len(self._classes)))
         if after != before:
             self._entries[key] = after
             self.entries_changed.emit()

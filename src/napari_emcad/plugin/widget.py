@@ -25,6 +25,7 @@ from napari_emcad.plugin.runner.context import Context
 from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.job_runner import JobRunner
 from napari_emcad.plugin.runner.thread import JobThread
+from napari_emcad.plugin.runner.warm_up import warm_up_job
 from napari_emcad.plugin.runner.whole_import import guard_imports
 from napari_emcad.plugin.segment.tab import SegmentTab
 from napari_emcad.plugin.settings import inference_settings, open_bundled_at_start
@@ -43,10 +44,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.tab import Tab
 
 _WARM_UP_MS = 1500
-"""Delay before `_WARM_UP_MODULE` is imported, so that it does not slow down the opening."""
-
-_WARM_UP_MODULE = "pandas"
-"""Imported by napari with the first Labels layer, which would freeze the window for 0.2 s."""
+"""Delay before the first Labels layer is prepared, so that it does not slow down the opening."""
 
 _WIDTH = 330
 """Initial width in pixels."""
@@ -109,7 +107,7 @@ class EmcadWidget(QWidget):
         QTimer.singleShot(0, self._list_layers)
         if self.session.checkpoint is None and open_bundled_at_start():
             QTimer.singleShot(0, self._open_bundled)
-        QTimer.singleShot(_WARM_UP_MS, JobThread(partial(_import, _WARM_UP_MODULE)).start)
+        QTimer.singleShot(_WARM_UP_MS, JobThread(warm_up_job).start)
         QTimer.singleShot(0, self.autosave.search)
 
     def sizeHint(self) -> QSize:

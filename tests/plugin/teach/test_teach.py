@@ -296,7 +296,7 @@ def test_a_stroke_during_another_job_is_learned_live_after_it(teach, qtbot):
     ticket = teach.session.begin("Segmenting something")
     draw_stroke(teach, 1, OBJECT_STARTS[1])
     wait_until_idle(teach, qtbot)
-    assert teach.teach.training.pending
+    assert teach.teach.training._pending
     teach.session.end(ticket)
     qtbot.waitUntil(lambda: len(teach.session.versions) > count, timeout=TIMEOUT_MS)
     wait_until_idle(teach, qtbot)

@@ -108,17 +108,19 @@ class AnnotationLayers(QObject):
         Raises
         ------
         ValueError
-            If the annotation does not fit the image pixel by pixel.
+            If the annotation does not fit the image pixel by pixel, or has too many classes.
         """
         share_channels(pair.labels, pair.layer_axes)
         if reason := why_not_on(pair.labels, pair.image, pair.axes):
             raise ValueError(f"“{pair.labels.name}” does not fit “{pair.image.name}”: {reason}.")
         detected = rule_of(pair.labels, len(self._project.classes))
+        entry = AnnotationEntry(pair.key, pair.image.name, detected.rule)
+        entry.rule.with_classes(len(self._project.classes))  # raises before anything changes
         is_new = pair.key not in self._pairs
         self._pairs[pair.key] = pair
         if is_new:
             self._follow(pair)
-        self._project.add_entry(AnnotationEntry(pair.key, pair.image.name, detected.rule))
+        self._project.add_entry(entry)
         self._emit_soon()
         return "" if is_ours(pair.labels) else detected.reason
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
 
     from napari_emcad.interactive.session import Session
@@ -38,6 +40,8 @@ class Context:
     runner: JobRunner
     saver: AutosaveSaver
 
-    def show_message(self, message: str, error: bool = False) -> None:
-        """Show a message to the user."""
-        self.runner.show_message(message, error)
+    def show_message(
+        self, message: str, error: bool = False, holds: Callable[[], object] | None = None
+    ) -> None:
+        """Show a message to the user; see `JobRunner.show_message`."""
+        self.runner.show_message(message, error, holds)

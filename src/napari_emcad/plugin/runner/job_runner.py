@@ -48,6 +48,7 @@ class JobRunner(QObject):
         self._session, self._bar = session, bar
         self._job: _RunningJob | None = None
         self._cancelled = False
+        self._holds: Callable[[], object] | None = None
         bar.stop_requested.connect(self.stop)
         bar.cancel_requested.connect(self.cancel)
 
@@ -61,9 +62,27 @@ class JobRunner(QObject):
         """The last message."""
         return self._bar.message
 
-    def show_message(self, message: str, error: bool = False) -> None:
-        """Show a message to the user."""
+    def show_message(
+        self, message: str, error: bool = False, holds: Callable[[], object] | None = None
+    ) -> None:
+        """Show a message to the user.
+
+        Parameters
+        ----------
+        message
+            The message; "" removes the last one.
+        error
+            Whether it is an error.
+        holds
+            Returns whether the cause of the message still exists; None if it has none that ends.
+        """
+        self._holds = holds
         self._bar.show_message(message, error)
+
+    def check_message(self) -> None:
+        """Remove the message if its cause has gone."""
+        if self._holds is not None and not self._holds():
+            self.show_message("")
 
     def run(
         self,
@@ -112,6 +131,7 @@ class JobRunner(QObject):
         self._job = _RunningJob(ticket, thread, on_end, on_event, on_abandon, on_orphaned)
         self._cancelled = False
         if not quiet:
+            self._holds = None  # the bar removes the message
             self._bar.show_started(verb, cancellable)
         # Connected to bound methods of this object, so that Qt disconnects them when it is deleted.
         thread.yielded.connect(self._on_event)

@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_emcad.plugin.layers.attention import insert_layer
 from napari_emcad.plugin.layers.geometry import freeze_heap, is_open
+from napari_emcad.plugin.stages.fast_grid import remembered_positions
 from napari_emcad.plugin.stages.map_layer import new_map_layer, place_map, update_map_layer
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class StageLayers:
         self._maps: list[MapLayer] = []
         self._being_removed: list[Image] = []
         self._grid_before: dict[str, Any] | None = None
+        self._suspended = False
 
     @property
     def layers(self) -> list[Image]:
@@ -85,7 +87,7 @@ class StageLayers:
     def is_grid(self) -> bool:
         """Whether maps are side by side; napari's own grid button may have ended it."""
         return self._grid_before is not None and (
-            self._viewer.canvas.grid.enabled or bool(self._being_removed)
+            self._viewer.canvas.grid.enabled or bool(self._being_removed) or self._suspended
         )
 
     def side_by_side(self, on: bool) -> None:
@@ -102,7 +104,7 @@ class StageLayers:
             # Disabled first: every change of an enabled grid draws it again.
             for name in reversed(_GRID_FIELDS):
                 setattr(grid, name, self._grid_before[name])
-            self._grid_before = None
+            self._grid_before, self._suspended = None, False
             self._show_one()
             self._viewer.reset_view()
 
@@ -114,8 +116,15 @@ class StageLayers:
     def _arrange(self) -> None:
         cells = sum(layer.visible for layer in self._viewer.layers)
         grid = self._viewer.canvas.grid
-        grid.stride, grid.shape = 1, (-1, min(_COLUMNS, max(cells, 1)))
-        grid.spacing, grid.enabled = _SPACING, True
+        wanted = {"stride": 1, "shape": (-1, min(_COLUMNS, max(cells, 1))), "spacing": _SPACING}
+        if grid.enabled and any(getattr(grid, name) != value for name, value in wanted.items()):
+            grid.enabled = False  # every change of an enabled grid draws it again
+        for name, value in wanted.items():
+            setattr(grid, name, value)
+        if not grid.enabled:
+            with remembered_positions(grid):
+                grid.enabled = True
+        self._suspended = False
 
     def _show_one(self) -> None:
         """Hide all maps except the selected one, or else the finest probability."""
@@ -139,6 +148,8 @@ class StageLayers:
         """Add a layer above the image and preceding maps; the user's selection stays."""
         best = max(request.shown, key=_priority)
         any_visible = any(layer.visible for layer in self.layers)
+        if self.is_grid:  # every layer that is added to an enabled grid draws all of it again
+            self._viewer.canvas.grid.enabled, self._suspended = False, True
         map_layer.layer.visible = self.is_grid or (map_layer.key == best and not any_visible)
         row = self._row_of_new(request, map_layer.key)
         insert_layer(self._viewer, map_layer.layer, row)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_emcad.annotation.label_rules import check_class_count
 from napari_emcad.plugin.annotations.layer import (
     change_layer_meaning,
     is_ours,
@@ -81,6 +82,7 @@ class AnnotationController(QObject):
         if image is None or options is None:
             return
         try:
+            check_class_count(len(self._session.project.classes))
             labels = new_annotation(image, options.axes)
         except (ValueError, MemoryError) as error:
             message = str(error) or "There is no memory left for the annotation."
@@ -135,7 +137,12 @@ class AnnotationController(QObject):
         project = self._session.project
         rule, classes = project.entries[key].rule, len(project.classes)
         changed = change_layer_meaning(pair.labels, rule, meaning, classes)
-        project.change_entry(key, rule=changed.rule)
+        try:
+            project.change_entry(key, rule=changed.rule)
+        except ValueError as error:
+            self._context.show_message(str(error), error=True)
+            self.changed.emit()
+            return
         self.remark.emit(f"{pair.labels.name}: {changed.reason}" if changed.reason else "")
         self.meaning_changed.emit()
 
@@ -175,7 +182,9 @@ class AnnotationController(QObject):
         """Select the annotation layer, class `k` and the brush; class 0 is the background."""
         pair = self.pair or self._annotations.of_image(self._input.layer)
         if pair is None:
-            self._context.show_message("Make an annotation layer first.", error=True)
+            message = "Make an annotation layer first."
+            holds = lambda: self._annotations.of_image(self._input.layer) is None  # noqa: E731
+            self._context.show_message(message, error=True, holds=holds)
             return
         if reason := self._annotations.why_not(pair) or pair.why_not_paintable():
             self._context.show_message(reason, error=True)
@@ -203,17 +212,19 @@ class AnnotationController(QObject):
         result = self._context.results.class_result_of(pair.image)
         slices = self._preview.visible_part(pair)
         try:
-            positions, values = copy_prediction(pair, result, slices, self._session.project)
+            copied = copy_prediction(pair, result, slices, self._session.project)
         except ValueError as error:
             self._context.show_message(str(error), error=True)
             return
-        self._annotations.copies.add(pair, positions, values)
-        self._context.show_message(
-            f"{len(values):,} pixels copied; Ctrl+Z takes them back. They are trained on, but give "
-            f"no score."
-            if len(values)
-            else "Everything on screen is annotated already."
-        )
+        self._annotations.copies.add(pair, copied.positions, copied.values)
+        if copied.count:
+            message = (
+                f"{copied.count:,} pixels copied; Ctrl+Z takes them back. They are trained on, but "
+                f"give no score."
+            )
+            self._context.show_message(message, holds=copied.is_there)
+        else:
+            self._context.show_message("Everything on screen is annotated already.")
 
     @property
     def prediction(self) -> Labels | None:

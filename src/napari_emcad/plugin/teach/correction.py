@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +26,39 @@ _MOST_PIXELS = 2**22
 """Largest number of pixels that are copied at once; napari stores all of them for undo."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Copied:
+    """The pixels of a prediction that were copied into an annotation.
+
+    Attributes
+    ----------
+    pair
+        Annotation and image.
+    positions, values
+        Positions along the annotation's spatial axes, and the values painted there.
+    """
+
+    pair: AnnotationPair
+    positions: tuple[Any, ...]
+    values: Any
+
+    @property
+    def count(self) -> int:
+        """Number of pixels."""
+        return len(self.values)
+
+    def is_there(self) -> bool:
+        """Return whether the pixels were not taken back."""
+        try:
+            present = np.asarray(self.pair.values[self.positions])
+        except IndexError:  # the layer has other data
+            return False
+        return bool((present == self.values).any())
+
+
 def copy_prediction(
     pair: AnnotationPair, result: Result | None, slices: Slices | None, project: AnnotationProject
-) -> tuple[Positions, NDArray[Any]]:
+) -> Copied:
     """Copy a prediction to the unlabeled pixels of an annotation.
 
     Parameters
@@ -67,7 +98,7 @@ def copy_prediction(
         show_layer(pair.labels, True)  # napari updates the drawn slice only of visible layers
         pair.labels.data_setitem(with_channels(positions, pair.layer_axes, channel), values)
         pair.labels.refresh()  # another channel may be visible than the one that was written
-    return positions, values
+    return Copied(pair, positions, values)
 
 
 def _value_by_class(pair: AnnotationPair, result: Result, project: AnnotationProject) -> Any:

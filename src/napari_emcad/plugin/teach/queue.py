@@ -66,7 +66,9 @@ class TrainingQueue(QObject):
         """Call `start` once nothing has to be waited for; show what has to be waited for."""
         running = self._session.running
         if running is not None and not running.preemptible:
-            self._context.show_message(wait_message(running), error=True)
+            self._context.show_message(
+                wait_message(running), error=True, holds=lambda: self._session.running is running
+            )
             return
         if running is not None:
             self._context.runner.stop()

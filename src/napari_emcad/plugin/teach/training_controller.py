@@ -103,6 +103,8 @@ class TrainingController(QObject):
         self._live_checkpoint: Checkpoint | None = None
         self._live_config: TrainingConfig | None = None
         self._update: Ticket | None = None
+        self._training: Ticket | None = None
+        self._session.project.entries_changed.connect(self._entries_changed)
 
     # -- state
 
@@ -114,11 +116,6 @@ class TrainingController(QObject):
         if self.updating:
             return LiveState.UPDATING
         return LiveState.PENDING if self._pending else LiveState.IDLE
-
-    @property
-    def pending(self) -> bool:
-        """Whether there are annotations that the model has not learned."""
-        return self._pending
 
     @property
     def updating(self) -> bool:
@@ -187,14 +184,19 @@ class TrainingController(QObject):
     def _task(self) -> tuple[TrainingTask, TrainingSettings] | None:
         """Return the task and the settings, or show why nothing can be learned."""
         checkpoint, running = self._session.checkpoint, self._session.running
-        reason = self.why_not() or ("" if running is None else wait_message(running))
+        reason = self.why_not()
+        if not reason and running is not None:
+            message = wait_message(running)
+            self._context.show_message(message, True, lambda: self._session.running is running)
+            return None
         try:
             if reason or checkpoint is None:
                 raise ValueError(reason)
             settings, device = self._settings(), self._context.image_input.device
             task = self._tasks.build(checkpoint, settings.config, device)
         except ValueError as error:
-            self._context.show_message(str(error), error=True)
+            holds = (lambda: self.why_not() == reason) if reason else None
+            self._context.show_message(str(error), error=True, holds=holds)
             return None
         return task, settings
 
@@ -204,7 +206,7 @@ class TrainingController(QObject):
         task, settings = built
         result = self._preview.begin(task.checkpoint)
         cache, visible = self._cache, self._preview.visible
-        self._context.runner.run(
+        self._training = self._context.runner.run(
             "Training",
             lambda stop: training_job(task, settings, cache, visible, stop),
             lambda outcome: self._training_ended(task, result, outcome),
@@ -277,7 +279,14 @@ class TrainingController(QObject):
         add_updated(self._session, task, update)
         self.changed.emit()
 
+    def _entries_changed(self) -> None:
+        """Stop a training whose annotations were all removed; what it has learned is kept."""
+        running = self._session.running
+        if running is not None and running is self._training and not self._session.project.entries:
+            self._context.runner.stop()
+
     def release(self) -> None:
         """Disconnect from the session; the controller is not used again."""
         self._live_trainer, self._live = None, False
+        self._session.project.entries_changed.disconnect(self._entries_changed)
         self.queue.release()

@@ -47,7 +47,7 @@ class TeachView(QObject):
     ) -> None:
         super().__init__(panel)
         self._viewer, self._session = context.viewer, context.session
-        self._input = context.image_input
+        self._input, self._runner = context.image_input, context.runner
         self._annotations, self._annotating = annotations, annotating
         self._training, self._panel = training, panel
         self._step = 0
@@ -64,6 +64,7 @@ class TeachView(QObject):
     def show(self, _: object = None) -> None:
         """Show the present state."""
         panel, training = self._panel, self._training
+        self._runner.check_message()
         self._show_annotations()
         panel.versions.show_versions(self._session.versions)
         panel.versions.show_hint(self._progress_hint())
@@ -84,7 +85,7 @@ class TeachView(QObject):
         panel.annotations.show_entries(list(project.entries.values()), names)
         panel.annotations.show_current(None if pair is None else pair.key)
         record = project.record
-        panel.classes.show_classes(project.classes, record.pixel_counts, record.strokes)
+        panel.classes.show_classes(project.classes, record.pixel_counts, record.stroke_counts)
         panel.classes.show_current(self._annotating.painted_class)
         prediction = self._annotating.prediction
         panel.show_visible(
