@@ -232,13 +232,7 @@ class AnnotationProject:
     # -- annotations
 
     def add_entry(self, entry: AnnotationEntry) -> None:
-        """Add an annotation, or replace the one with its key.
-
-        Raises
-        ------
-        ValueError
-            If there are more classes than values.
-        """
+        """Add an annotation, or replace the one with its key; see `LabelRule.with_classes`."""
         self._entries[entry.key] = replace(entry, rule=entry.rule.with_classes(len(self._classes)))
         self.entries_changed.emit()
 
