@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import torch
 
 import napari_emcad
-from napari_emcad.io.images.dataset import DatasetError, dataset_pairs, read_dataset
+from napari_emcad.io.datasets.read import DatasetError, dataset_pairs, read_dataset
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import evaluate
 from napari_emcad.pipelines.scores import METRICS

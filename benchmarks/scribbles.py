@@ -41,7 +41,7 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.intensity import standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import labeled_slices
-from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
+from napari_emcad.io.datasets.read import dataset_pairs, read_dataset
 from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.metrics import score
 from napari_emcad.training.presets import PRESETS

@@ -146,7 +146,7 @@ class PlainLoop:
 
 def crops(start, config, data: Path | None) -> list:
     """Return two batches, of a folder or of discs."""
-    from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
+    from napari_emcad.io.datasets.read import dataset_pairs, read_dataset
     from napari_emcad.training.sampler import Sampler
 
     if data is None:

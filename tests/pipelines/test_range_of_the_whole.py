@@ -14,7 +14,8 @@ from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.inference.patches import Preprocessor
 from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.visible_region import VisibleRegion
-from napari_emcad.io.images.dataset import dataset_pairs, read_dataset
+from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.pipelines.segment import slices_for
 
 
@@ -77,7 +78,7 @@ def test_a_folder_is_trained_on_as_its_stacks_are_segmented(tmp_path, bundled):
         (tmp_path / name).mkdir()
         tifffile.imwrite(tmp_path / name / "a.tif", array, metadata={"axes": "ZYX"}, imagej=True)
     how = bundled.override(over="stack").preprocessing
-    data = read_dataset(dataset_pairs(tmp_path), 3, how, None)
+    data = read_dataset(find_files(tmp_path).pairs, 3, how, None)
     segmented = Preprocessor(slices_for(STACK, bundled, "ZYX"), how)
     for z, labeled in enumerate(data.slices):
         (band,) = segmented.bands(z, [(0, 96)])

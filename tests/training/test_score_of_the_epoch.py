@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_emcad import bundled_checkpoint, evaluate
-from napari_emcad.io.images.dataset import labeled_slices_of
+from napari_emcad.io.datasets.read import labeled_slices_of
 from napari_emcad.pipelines.scores import ImageScore, mean_over_images
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.training.metrics import Scores, mean_score

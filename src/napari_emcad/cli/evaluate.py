@@ -15,8 +15,9 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
-from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
+from napari_emcad.cli.options import add_data, add_inference, inference_options, load_checkpoint
 from napari_emcad.cli.outputs import check_outputs
+from napari_emcad.cli.training_data import found_files
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.plain_text import composed
 
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.datasets.layouts import LabeledFile
     from napari_emcad.pipelines.evaluate import Ranked
     from napari_emcad.pipelines.scores import ImageScore
-
-    FilePair = tuple[Path, Path]
 
 _USUAL_CASES, _MOST_CASES = 8, 100
 """Usual and largest number of cases on the sheet."""
@@ -37,12 +37,7 @@ _USUAL_CASES, _MOST_CASES = 8, 100
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("evaluate", help="score a checkpoint on labeled images")
-    parser.add_argument(
-        "--images", type=Path, required=True, metavar="DIR", help="a folder of images"
-    )
-    parser.add_argument(
-        "--labels", type=Path, required=True, metavar="DIR", help="files of the images' names"
-    )
+    add_data(parser)
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per image and class")
     parser.add_argument(
@@ -50,6 +45,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--worst", type=_case_count, metavar="N", help=f"cases on the sheet ({_USUAL_CASES})"
+    )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out files that cannot be used"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     parser.add_argument(
@@ -65,12 +63,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Score the images, print a table or JSON, and write CSV and sheet if asked for."""
-    from napari_emcad.io.images.folder import pair_files
-
     _check_options(args)
-    pairs = as_usage_error(pair_files, args.images, args.labels)
+    found = found_files(args)
+    if found.problems and not args.skip_bad:
+        raise UsageError(found.problems[0])
+    for problem in found.problems:
+        print_message(f"left out: {problem}")
+    pairs = found.pairs
+    print_message(f"{found}.")
     _check_output_files(args, pairs)
     checkpoint = load_checkpoint(args.checkpoint, args.set)
+    pairs = _usable(args, pairs, checkpoint)
     scores, worst = _score(args, pairs, checkpoint)
     if args.json:
         print_json(report(scores, checkpoint))
@@ -94,15 +97,43 @@ def _check_options(args: argparse.Namespace) -> None:
         raise UsageError(f"{args.sheet}: the sheet is a PNG; its name must end in .png.")
 
 
-def _check_output_files(args: argparse.Namespace, pairs: Sequence[FilePair]) -> None:
+def _check_output_files(args: argparse.Namespace, pairs: Sequence[LabeledFile]) -> None:
     outputs = [path for path in (args.csv, args.sheet) if path is not None]
     if len({composed(str(resolve_links(path))) for path in outputs}) < len(outputs):
         raise UsageError(f"{args.csv} cannot be the table and the sheet both; use two names.")
-    check_outputs(outputs, [path for pair in pairs for path in pair], args)
+    check_outputs(outputs, [path for image, labels in pairs for path in (image, *labels)], args)
+
+
+def _usable(
+    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
+) -> list[LabeledFile]:
+    """Return the pairs that can be scored; all files are read before anything is segmented.
+
+    Raises
+    ------
+    UsageError
+        If a file cannot be used and ``--skip-bad`` is not given, or none is left.
+    """
+    from napari_emcad.io.datasets.read import SKIP_ADVICE
+    from napari_emcad.pipelines.evaluate import open_labeled
+
+    usable, channels = [], inference_options(args).get("channels")
+    for image, labels in pairs:
+        try:
+            open_labeled(image, labels, checkpoint, args.axes, channels)
+        except (ValueError, TypeError) as error:
+            if not args.skip_bad:
+                raise UsageError(f"{error} {SKIP_ADVICE}") from None
+            print_message(f"left out: {error}")
+        else:
+            usable.append((image, labels))
+    if not usable:
+        raise UsageError("No image is left to be scored.")
+    return usable
 
 
 def _score(
-    args: argparse.Namespace, pairs: Sequence[FilePair], checkpoint: Checkpoint
+    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
     from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst

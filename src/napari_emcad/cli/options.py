@@ -57,6 +57,23 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name labeled images: a folder, or two folders."""
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        help="a data set: images/ and labels/ (or masks/), or one of the other layouts",
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="a folder of images, and")
+    parser.add_argument("--labels", type=Path, metavar="DIR", help="one of label files by name")
+    parser.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="of the folder: nnunet, folders, masks-per-image, suffixes (found by itself)",
+    )
+
+
 def add_axes(parser: argparse.ArgumentParser) -> None:
     """Add the options --axes and --channels."""
     parser.add_argument("--axes", help="a letter per axis, such as ZYX or CYX; default: guessed")

@@ -17,7 +17,7 @@ from napari_emcad.cli.console import (
     print_result,
     print_status,
 )
-from napari_emcad.cli.options import add_axes, add_device, add_settings
+from napari_emcad.cli.options import add_axes, add_data, add_device, add_settings
 from napari_emcad.cli.training_data import check_folders, describe_data, read_training_data
 from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
@@ -40,9 +40,7 @@ _EXIT_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("train", help="train on a folder of images and labels")
-    parser.add_argument(
-        "folder", type=Path, help="with images/ and labels/ (or masks/), perhaps classes.yaml"
-    )
+    add_data(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--preset", default="from-scratch", help="see the user guide (from-scratch)"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.images.dataset import Dataset
+    from napari_emcad.io.datasets.layouts import FoundFiles
+    from napari_emcad.io.datasets.read import Dataset
     from napari_emcad.training.samples import LabeledSlice
 
 _MOST_NAMES = 5
@@ -50,23 +51,51 @@ def check_folders(args: argparse.Namespace) -> None:
         If a folder is missing, the output is within images or labels, the training images are the
         validation images too, or the share of held-out images is out of bounds.
     """
-    from napari_emcad.io.images.dataset import dataset_folders
-
     output = resolve_links(args.output)
-    inputs = list(as_usage_error(dataset_folders, args.folder))
+    inputs = _folders_of(found_files(args))
     if args.validation is not None:
-        validation = as_usage_error(dataset_folders, args.validation)
-        if resolve_links(validation[0]) == resolve_links(inputs[0]):
+        validation = _folders_of(found_files(args, args.validation))
+        if resolve_links(args.validation) == resolve_links(_data_folder(args)):
             raise UsageError(
                 f"--validation {args.validation} is the folder that is trained on; name another, "
                 f"or leave it out to hold a share of the images out."
             )
-        inputs += validation
-    for folder in inputs:
+        inputs |= validation
+    for folder in sorted(inputs):
         if resolve_links(folder) in (output, *output.parents):
             raise UsageError(f"{args.output} lies in {folder}, which is read; choose another.")
     if not 0 <= args.hold_out < 1:
         raise UsageError(f"--hold-out is {args.hold_out}; it must be 0 to below 1.")
+
+
+def found_files(args: argparse.Namespace, folder: Path | None = None) -> FoundFiles:
+    """Return the labeled images of the command line, or of another folder.
+
+    Raises
+    ------
+    UsageError
+        If nothing is found, or folders are named in two ways.
+    """
+    from napari_emcad.io.datasets.layouts import find_files, from_folders
+
+    named = args.images is not None, args.labels is not None
+    if any(named) and (args.folder is not None or not all(named)):
+        raise UsageError("Name a folder of a data set, or --images and --labels, not both.")
+    if folder is None and args.folder is None and not any(named):
+        raise UsageError("Name a folder of a data set, or --images and --labels.")
+    if folder is None and all(named):
+        return as_usage_error(from_folders, args.images, args.labels)
+    return as_usage_error(find_files, folder or args.folder, args.layout)
+
+
+def _data_folder(args: argparse.Namespace) -> Path:
+    """Return the folder of the training data, or that of its images."""
+    folder: Path = args.folder or args.images
+    return folder
+
+
+def _folders_of(found: FoundFiles) -> set[Path]:
+    return {path.parent for image, labels in found.pairs for path in (image, *labels)}
 
 
 def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -> TrainingData:
@@ -90,7 +119,7 @@ def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -
     from napari_emcad.pipelines.train import split
 
     names = _class_names(args)
-    data = _read(args, args.folder, start, len(names) if names else None)
+    data = _read(args, None, start, len(names) if names else None)
     count = max(data.classes, len(names or ()))
     class_names = names or tuple(label.name for label in start.classes)[:count]
     start = as_usage_error(with_class_names, start, class_names, count)
@@ -128,7 +157,7 @@ def _check_copies(
     more = f" and {len(exact or copies) - 1} more" if len(exact or copies) > 1 else ""
     message = (
         f"--validation {args.validation} holds images that are trained on: {name}{more} with the "
-        f"same pixels as {original} of {args.folder}. The score would be of what was learned"
+        f"same pixels as {original} of {_data_folder(args)}. The score would be of what was learned"
     )
     if exact:
         raise UsageError(
@@ -149,12 +178,13 @@ def describe_data(data: TrainingData) -> str:
 
 def _class_names(args: argparse.Namespace) -> tuple[str, ...] | None:
     """Return the names of the classes from ``classes.yaml``; validation must have the same."""
-    from napari_emcad.io.images.class_names import class_names
+    from napari_emcad.io.datasets.class_names import class_names
 
-    names = as_usage_error(class_names, args.folder)
+    source = _data_folder(args)
+    names = as_usage_error(class_names, source) or found_files(args).class_names
     if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
-            f"--foreground makes one class of all labels; classes.yaml of {args.folder} names "
+            f"--foreground makes one class of all labels; classes.yaml of {source} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
     validation = None if args.validation is None else as_usage_error(class_names, args.validation)
@@ -162,25 +192,28 @@ def _class_names(args: argparse.Namespace) -> tuple[str, ...] | None:
         training = "has none" if names is None else f"names {', '.join(names)}"
         raise UsageError(
             f"classes.yaml of {args.validation} names {', '.join(validation)}; that of "
-            f"{args.folder} {training}. They must be the same, as a number means one class."
+            f"{source} {training}. They must be the same, as a number means one class."
         )
     return names
 
 
 def _read(
-    args: argparse.Namespace, folder: Path, start: Checkpoint, classes: int | None
+    args: argparse.Namespace, folder: Path | None, start: Checkpoint, classes: int | None
 ) -> Dataset:
-    from napari_emcad.io.images.dataset import SKIP_ADVICE, dataset_files, read_dataset
+    from napari_emcad.io.datasets.read import SKIP_ADVICE, read_dataset
 
-    pairs, problems = as_usage_error(dataset_files, folder)
+    found = found_files(args, folder)
+    pairs, problems = found.pairs, found.problems
     if problems and not args.skip_bad:
         raise UsageError(f"{problems[0]} {SKIP_ADVICE}")
     for problem in problems:
         print_message(f"left out: {problem}")
     if not pairs:
         raise UsageError(
-            f"No image of {folder} has labels; see the user guide for the layout of the folder."
+            f"No image of {folder or _data_folder(args)} has labels; see the user guide for the "
+            f"layout of the folder."
         )
+    print_message(f"{found}.")
     data = as_usage_error(
         read_dataset,
         pairs,
@@ -195,15 +228,21 @@ def _read(
     for message in data.skipped:
         print_message(f"left out: {message}")
     if data.range_notices:
-        more = len(data.range_notices) - 1
-        others = f" The same holds for {more} other image{'s' * (more > 1)}." if more else ""
-        print_message(f"{data.range_notices[0]}{others}")
+        print_message(f"{data.range_notices[0]}{_and_others(data.range_notices)}")
+    if data.label_notes:
+        print_message(f"{data.label_notes[0]}{_and_others(data.label_notes)}")
     if count := data.images_with_ignored:
         print_message(
             f"ignored are the pixels whose label is below 0, or 255 beside other values, in "
             f"{count} image{'s' * (count > 1)}."
         )
     return data
+
+
+def _and_others(notices: Sequence[str]) -> str:
+    """Return a sentence about the notices after the first."""
+    more = len(notices) - 1
+    return f" The same holds for {more} other image{'s' * (more > 1)}." if more else ""
 
 
 def _remark_on_instances(data: Dataset) -> list[str]:

@@ -12,7 +12,7 @@ from napari_emcad.annotation.mask_values import mask_target
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.checkpoints.heads import with_class_names
-from napari_emcad.io.images.dataset import labeled_slices_of
+from napari_emcad.io.datasets.read import labeled_slices_of
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.pipelines.scores import ImageScore, class_hd95, class_scores
 from napari_emcad.pipelines.segment import check_checkpoint, segment, slices_for

@@ -10,7 +10,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
-from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read import read_image
@@ -25,6 +25,7 @@ from napari_emcad.pipelines.scores import (
     true_classes,
 )
 from napari_emcad.pipelines.segment import segment, slices_for
+from napari_emcad.training.metrics import check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.datasets.layouts import LabeledFile
     from napari_emcad.io.reports.evaluation_sheet import SheetRow
 
     Ranked = tuple[float, SheetRow]
@@ -73,7 +75,7 @@ class Case:
 
 
 def evaluate(
-    pairs: Iterable[tuple[Path, Path]],
+    pairs: Iterable[LabeledFile],
     checkpoint: Checkpoint,
     axes: str | None = None,
     **options: Any,
@@ -84,7 +86,7 @@ def evaluate(
 
 
 def evaluate_cases(
-    pairs: Iterable[tuple[Path, Path]],
+    pairs: Iterable[LabeledFile],
     checkpoint: Checkpoint,
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
@@ -96,7 +98,7 @@ def evaluate_cases(
     Parameters
     ----------
     pairs
-        Image and label files, see `napari_emcad.io.images.folder.pair_files`.
+        Image files with their label files, see `napari_emcad.io.datasets.layouts.find_files`.
     checkpoint
         Checkpoint to evaluate. For a binary network all values above 0 are the object, which
         includes instance labels; for several classes the values are the classes (a mask of 0 and
@@ -117,36 +119,91 @@ def evaluate_cases(
         If a file cannot be read.
     ValueError
         If a label file does not fit its image or the classes, `scale` lacks an axis, or an image
-        cannot be segmented; the message has the name of the file.
+        cannot be segmented; the message has the name of the image.
     """
-    classes = len(checkpoint.classes)
+    channels = options.get("channels")
     for image, labels in pairs:
-        opened = read_image(image)
-        pixel_size, its_unit = (opened.scale, opened.unit) if scale is None else (scale, unit)
+        labeled = open_labeled(image, labels, checkpoint, axes, channels)
+        slices, truth = labeled.slices, labeled.truth
+        size, its_unit = (labeled.scale, labeled.unit) if scale is None else (scale, unit)
         try:
-            slices = slices_for(
-                opened.pixels, checkpoint, axes or opened.axes, options.get("channels")
-            )
             if scale is not None:
                 _check_scale(scale, slices)
-            truth = read_labels(labels, slices.spatial_shape)
-            predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
-            truth = _reshape_like(truth, predicted.shape)
-            given, truth = truth, true_classes(truth, classes)
-            kept = np.where(truth == UNLABELED, 0, given)
-            values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
-            predicted = predicted_classes(predicted, classes)
-            scores = overlap_by_class(predicted, truth, classes)
-        except ImageFileError:
-            raise
+            result = segment(slices.image, checkpoint, slices.axes, **options)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{image.name}: {error}") from None
-        if _axes_without_size(pixel_size, slices):
-            pixel_size, its_unit = {}, PIXEL
-        distances = class_hd95(predicted, truth, classes, slices.spatial_axes, pixel_size)
+        classes = len(checkpoint.classes)
+        predicted = predicted_classes(result.labels, classes)
+        scores = overlap_by_class(predicted, truth, classes)
+        if _axes_without_size(size, slices):
+            size, its_unit = {}, PIXEL
+        distances = class_hd95(predicted, truth, classes, slices.spatial_axes, size)
         image_score = ImageScore(image.name, scores, distances, its_unit)
-        mismatch = range_mismatch(slices, checkpoint.preprocessing)
-        yield Case(image_score, slices, predicted, truth, values, (mismatch,) if mismatch else ())
+        yield Case(
+            image_score, slices, predicted, truth, labeled.mask_values, tuple(labeled.notices)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabeledImage:
+    """An image with its truth, ready to be segmented and scored.
+
+    Attributes
+    ----------
+    slices
+        The image.
+    truth
+        Class labels of its spatial shape, `UNLABELED` where they are ignored.
+    mask_values
+        Values of the label file; empty if the network has several classes.
+    scale, unit
+        Pixel size by axis, from the file.
+    notices
+        Remarks about image and labels.
+    """
+
+    slices: Slices
+    truth: NDArray[Any]
+    mask_values: MaskValues
+    scale: Mapping[str, float]
+    unit: str
+    notices: tuple[str, ...]
+
+
+def open_labeled(
+    image: Path,
+    labels: Sequence[Path],
+    checkpoint: Checkpoint,
+    axes: str | None = None,
+    channels: Sequence[int | None] | int | None = None,
+) -> LabeledImage:
+    """Read an image and its labels, and check that a checkpoint can be scored on them.
+
+    Raises
+    ------
+    ImageFileError
+        If a file cannot be read.
+    ValueError
+        If they do not fit each other or the checkpoint; the message has the name of the image.
+    """
+    classes = len(checkpoint.classes)
+    opened = read_image(image)
+    try:
+        slices = slices_for(opened.pixels, checkpoint, axes or opened.axes, channels)
+        read = read_label_files(labels, slices.spatial_shape)
+        given = _reshape_like(read.pixels, slices.spatial_shape)
+        check_shapes(np.broadcast_to(0, slices.spatial_shape), given)
+        truth = true_classes(given, classes)
+    except ImageFileError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{image.name}: {error}") from None
+    kept = np.where(truth == UNLABELED, 0, given)
+    values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
+    notices = (range_mismatch(slices, checkpoint.preprocessing), read.note)
+    return LabeledImage(
+        slices, truth, values, opened.scale, opened.unit, tuple(filter(None, notices))
+    )
 
 
 def keep_worst(worst: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:

@@ -45,6 +45,8 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     if path.suffix.lower() in _LOSSY:
         return _mask_from_jpeg(path, labels)
     axes = opened.axes or ""
+    if "C" in axes and labels.shape != shape and _is_gray(labels, axes):
+        return np.take(labels, 0, axes.index("C"))
     if "C" in axes and labels.shape != shape:
         advice = " If it is a stack, give the axes of its image with --axes." * (axes[0] == "C")
         raise ImageFileError(
@@ -68,6 +70,13 @@ def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
             f"black and white masks only)."
         )
     return np.where(gray > 127, 255, 0).astype(np.uint8)
+
+
+def _is_gray(labels: NDArray[Any], axes: str) -> bool:
+    """Return whether the color channels are equal; the fourth (of two, the second) is opacity."""
+    channels = np.moveaxis(labels, axes.index("C"), 0)
+    colors = channels[:3] if len(channels) > 2 else channels[:1]
+    return len(channels) in (2, 3, 4) and all(np.array_equal(colors[0], one) for one in colors[1:])
 
 
 def _share(pixels: NDArray[np.bool_]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.images.dataset import DatasetError
+from napari_emcad.io.datasets.read import DatasetError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import tifffile
 from PIL import Image
 
 from napari_emcad.imaging.intensity import Preprocessing
-from napari_emcad.io.images.class_names import class_names
-from napari_emcad.io.images.dataset import DatasetError, dataset_files, dataset_pairs, read_dataset
+from napari_emcad.io.datasets.class_names import class_names
+from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import DatasetError, read_dataset
 
 PERCENTILE = Preprocessing(intensity="percentile", low=0, high=100)
 
@@ -42,7 +43,7 @@ def mask(value, shape=(40, 50)):
 
 
 def read(folder, classes=1, preprocessing=PERCENTILE, inputs=3, **options):
-    return read_dataset(dataset_pairs(folder), inputs, preprocessing, classes, **options)
+    return read_dataset(find_files(folder).pairs, inputs, preprocessing, classes, **options)
 
 
 def test_gray_and_rgb_and_stacks_become_slices(folder):

@@ -13,9 +13,7 @@ from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
-from napari_emcad.io.images.folder import match_files
-from napari_emcad.io.images.labels import read_labels
-from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.plain_text import composed
 from napari_emcad.training.samples import LabeledSlice, resized_slice
@@ -27,10 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
-
-    FilePair = tuple[Path, Path]
-
-_IMAGE_FOLDERS, _LABEL_FOLDERS = ("images",), ("labels", "masks")
+    from napari_emcad.io.datasets.layouts import LabeledFile
 
 SKIP_ADVICE = "Fix it, or leave it out with --skip-bad."
 """What to do about a file that cannot be used."""
@@ -54,12 +49,15 @@ class Dataset:
         Values and connected components of the labels of every image.
     range_notices
         A message for every image that lies outside of the range that the model expects.
+    label_notes
+        A message for every image whose labels were read in an unusual way.
     """
 
     slices: tuple[LabeledSlice, ...]
     skipped: tuple[str, ...] = ()
     mask_values: tuple[MaskValues, ...] = ()
     range_notices: tuple[str, ...] = ()
+    label_notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -73,47 +71,8 @@ class Dataset:
         return len({part.image for part in marked})
 
 
-def dataset_folders(folder: Path) -> tuple[Path, Path]:
-    """Return the folders of images (``images/``) and labels (``labels/`` or ``masks/``).
-
-    Raises
-    ------
-    DatasetError
-        If one of them is missing.
-    """
-    return _subfolder(folder, _IMAGE_FOLDERS), _subfolder(folder, _LABEL_FOLDERS)
-
-
-def dataset_files(folder: Path) -> tuple[list[FilePair], list[str]]:
-    """Return the pairs of image and label file, and a message for every image without labels.
-
-    Raises
-    ------
-    DatasetError
-        If a folder is missing or empty.
-    """
-    try:
-        return match_files(*dataset_folders(folder))
-    except ImageFileError as error:
-        raise DatasetError(str(error)) from None
-
-
-def dataset_pairs(folder: Path) -> list[FilePair]:
-    """Return the pairs of image and label file of a folder as `dataset_folders` expects it.
-
-    Raises
-    ------
-    DatasetError
-        If a folder is missing or empty, or an image has no label file.
-    """
-    pairs, problems = dataset_files(folder)
-    if problems:
-        raise DatasetError(problems[0])
-    return pairs
-
-
 def read_dataset(
-    pairs: Sequence[FilePair],
+    pairs: Sequence[LabeledFile],
     inputs: int,
     preprocessing: Preprocessing,
     classes: int | None,
@@ -127,7 +86,7 @@ def read_dataset(
     Parameters
     ----------
     pairs
-        Pairs of image and label file, from `dataset_pairs`.
+        Image files with their label files, see `napari_emcad.io.datasets.layouts.find_files`.
     inputs
         Number of input channels of the network.
     preprocessing
@@ -152,12 +111,13 @@ def read_dataset(
     all_values: list[MaskValues] = []
     skipped: list[str] = []
     out_of_range: list[str] = []
-    for image_path, label_path in pairs:
+    label_notes: list[str] = []
+    for image_path, label_paths in pairs:
         try:
             opened = read_image(image_path)
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            labels = _read_matching_labels(image_path, label_path, stack)
-            target = _target(labels, classes, foreground)
+            labels = _read_matching_labels(image_path, label_paths, stack)
+            target = _target(labels.pixels, classes, foreground)
             name = composed(image_path.name)
             image_slices = tuple(labeled_slices_of(name, stack, target, preprocessing))
         except (ValueError, TypeError) as error:
@@ -171,34 +131,27 @@ def read_dataset(
             if mismatch := range_mismatch(stack, preprocessing):
                 out_of_range.append(f"{image_path.name}: {mismatch}")
             all_values.append(mask_values(target))
+            label_notes += [f"{image_path.name}: {labels.note}"] if labels.note else []
     if not slices:
         raise DatasetError(
             f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         )
-    dataset = Dataset(tuple(slices), tuple(skipped), tuple(all_values), tuple(out_of_range))
+    dataset = Dataset(
+        tuple(slices), tuple(skipped), tuple(all_values), tuple(out_of_range), tuple(label_notes)
+    )
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
     return dataset
 
 
-def _subfolder(folder: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (folder / name).is_dir():
-            return folder / name
-    raise DatasetError(
-        f"{folder} has no folder {' or '.join(names)} in it; expected are images/ and labels/ "
-        f"(or masks/) with files of the same names."
-    )
-
-
-def _read_matching_labels(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
-    array = read_labels(labels, slices.spatial_shape)
-    if array.shape != slices.spatial_shape:
+def _read_matching_labels(image: Path, labels: Sequence[Path], slices: Slices) -> ReadLabels:
+    read = read_label_files(labels, slices.spatial_shape)
+    if read.pixels.shape != slices.spatial_shape:
         raise DatasetError(
-            f"{image.name} has {slices.spatial_shape} pixels, its labels {array.shape}; "
+            f"{image.name} has {slices.spatial_shape} pixels, its labels {read.pixels.shape}; "
             f"they must agree."
         )
-    return array
+    return read
 
 
 def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:

@@ -1,0 +1,1 @@
+"""Data sets as they are distributed: images and label files in folders of any layout."""
