@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from napari_emcad.interactive.project import AnnotationProject
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
 
 
@@ -41,3 +43,9 @@ class ClassRenames:
         present = {old: new for old, new in self.names.items() if new not in names}
         renamed = (replace(label, name=present.get(label.name, label.name)) for label in labels)
         return tuple(colors.get(label.name, label) for label in renamed)
+
+
+def relabel(project: AnnotationProject, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint with the present names and colors of its classes in a project."""
+    labels = project.with_current_labels(checkpoint.classes)
+    return checkpoint if labels == checkpoint.classes else replace(checkpoint, classes=labels)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.sniff import CheckpointError
@@ -128,7 +129,7 @@ class Session:
 
     def _use(self, checkpoint: Checkpoint) -> None:
         self._unmodified, self._overrides = checkpoint, {}
-        self._set_checkpoint(self.with_current_labels(checkpoint))
+        self._set_checkpoint(relabel(self.project, checkpoint))
 
     def override(self, **overrides: Any) -> None:
         """Fill in details that the checkpoint's file lacks, in addition to those filled in before.
@@ -144,7 +145,7 @@ class Session:
             all_overrides = self._overrides | overrides
             changed = self._unmodified.override(**all_overrides)
             if "classes" not in overrides:
-                changed = self.with_current_labels(changed)
+                changed = relabel(self.project, changed)
             elif self._checkpoint is not None:
                 changed = _with_colors_of(self._checkpoint, changed)
             self._change(changed)
@@ -176,17 +177,12 @@ class Session:
         except ValueError as error:
             self._checkpoint = before
             raise CheckpointError(str(error)) from None
-        self._set_checkpoint(self.with_current_labels(checkpoint))
-
-    def with_current_labels(self, checkpoint: Checkpoint) -> Checkpoint:
-        """Return a checkpoint with the names and colors of the project's classes."""
-        labels = self.project.with_current_labels(checkpoint.classes)
-        return checkpoint if labels == checkpoint.classes else replace(checkpoint, classes=labels)
+        self._set_checkpoint(relabel(self.project, checkpoint))
 
     def _classes_changed(self) -> None:
         """Show classes that were renamed in the project in the open checkpoint."""
         before = self._checkpoint
-        if before is None or (renamed := self.with_current_labels(before)) is before:
+        if before is None or (renamed := relabel(self.project, before)) is before:
             return
         calibration = self._calibration
         if calibration is not None and calibration.checkpoint is before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,29 @@ def checkpoint_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]]
 
 
 def _open_in_panel(path: str | list[str]) -> list[LayerData]:
-    """Open a checkpoint in the panel of the current viewer; returns napari's "no layer"."""
-    import napari
-
+    """Open a checkpoint in the panel of the viewer that reads it; returns napari's "no layer"."""
     from napari_emcad.plugin.widget import show_panel
 
-    viewer = napari.current_viewer()
+    viewer = _reading_viewer()
     if viewer is not None:
         show_panel(viewer).model.controller.open_file(_first_path(path))
     return [(None,)]
+
+
+def _reading_viewer() -> Any:
+    """Return the viewer that a file was dropped on or opened in, else the current one.
+
+    napari does not tell readers for which viewer they read, but that viewer has called them.
+    """
+    import napari
+
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, napari.Viewer):
+            return owner
+        frame = frame.f_back
+    return napari.current_viewer()
 
 
 def _first_path(path: str | list[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QShortcut, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_emcad.interactive.session import Session
@@ -97,6 +97,7 @@ class EmcadWidget(QWidget):
         self.viewer = unwrap(napari_viewer)
         self.session = session_of(self.viewer)
         self._closed = False
+        self._main_shortcuts: list[QShortcut] = []
         self._warmed_up: set[str] = set()
         self.job_bar = JobBar()
         self.runner = JobRunner(self.session, self.job_bar)
@@ -171,6 +172,20 @@ class EmcadWidget(QWidget):
         if not self._closed:
             self.reset_choices()
             self.context.saver.watch(self)
+            self._follow_dock()
+
+    def _follow_dock(self) -> None:
+        """Bind the shortcuts to the main window as well while the dock is a window of its own."""
+        dock = self.parentWidget()
+        main = None if dock is None else dock.parentWidget()
+        if isinstance(dock, QDockWidget) and main is not None and not self._main_shortcuts:
+            self._main_shortcuts = self.teach.bind_shortcuts(main)
+            dock.topLevelChanged.connect(self._dock_floats)
+            self._dock_floats(dock.isFloating())
+
+    def _dock_floats(self, floats: bool) -> None:
+        for shortcut in self._main_shortcuts:
+            shortcut.setEnabled(floats)
 
     def _show_title(self, checkpoint: Checkpoint | None) -> None:
         self._title.setText(checkpoint.title if checkpoint else "No model is open")
@@ -194,6 +209,10 @@ class EmcadWidget(QWidget):
         if self._closed:
             return
         self._closed = True
+        for shortcut in self._main_shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self._main_shortcuts = []
         self.runner.abandon()
         self.autosave.release()
         for tab in self.tabs:

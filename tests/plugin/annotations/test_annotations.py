@@ -565,9 +565,9 @@ def test_a_training_without_a_prediction_reports_the_reason(huge, qtbot):
     huge.viewer.dims.set_current_step(0, 0)
     messages = []
     show_message = huge.runner.show_message
-    huge.runner.show_message = lambda message, error=False: (
+    huge.runner.show_message = lambda message, error=False, holds=None: (
         messages.append(message),
-        show_message(message, error),
+        show_message(message, error, holds),
     )
     train(huge, qtbot)
     assert "No prediction is shown: The visible part lies outside of the annotation." in messages

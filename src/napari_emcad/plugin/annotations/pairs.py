@@ -135,15 +135,11 @@ class AnnotationLayers(QObject):
         """Return all annotations to be scanned, whatever channels the network needs."""
         return self._images(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
 
-    def misplacement(self, pair: AnnotationPair) -> str:
-        """Return how an annotation lies elsewhere than its image, or ""; see `why_not` first."""
-        if why_not_on(pair.labels, pair.image, pair.axes):
-            return ""
-        return misplacement(self._viewer, pair.labels, pair.image, pair.axes)
-
     def align(self, pair: AnnotationPair) -> None:
         """Move an annotation onto its image, in case one of them was moved."""
-        if not self.why_not(pair) and (is_ours(pair.labels) or self.misplacement(pair)):
+        if not self.why_not(pair) and (
+            is_ours(pair.labels) or misplacement(self._viewer, pair.labels, pair.image, pair.axes)
+        ):
             align_annotation(pair)
 
     def why_not(self, pair: AnnotationPair) -> str:
@@ -182,7 +178,7 @@ class AnnotationLayers(QObject):
         self._project.entries_changed.disconnect(self.show_rules)
         self._project.classes_changed.disconnect(self.show_rules)
         for pair in self._pairs.values():
-            self._unfollow(pair)
+            self._follow(pair, False)
 
     def _images(
         self,
@@ -241,20 +237,15 @@ class AnnotationLayers(QObject):
     def _layers_removed(self, _: object = None) -> None:
         for key, pair in list(self._pairs.items()):
             if not (is_open(self._viewer, pair.labels) and is_open(self._viewer, pair.image)):
-                self._unfollow(pair)
+                self._follow(pair, False)
                 self.removing.emit(pair)
                 del self._pairs[key]
                 self._project.remove_entry(key)
                 self._emit_soon()
 
-    def _follow(self, pair: AnnotationPair) -> None:
-        for event in self._events(pair):
-            event.connect(self._emit_soon)
-        for layer in (pair.image, pair.labels):
-            layer.events.name.connect(self._renamed)
-
-    def _unfollow(self, pair: AnnotationPair) -> None:
-        for event in self._events(pair):
-            event.disconnect(self._emit_soon)
-        for layer in (pair.image, pair.labels):
-            layer.events.name.disconnect(self._renamed)
+    def _follow(self, pair: AnnotationPair, on: bool = True) -> None:
+        """Follow strokes, data and names of the layers of an annotation, or no longer."""
+        names = (layer.events.name for layer in (pair.image, pair.labels))
+        followed = [(event, self._emit_soon) for event in self._events(pair)]
+        for event, slot in (*followed, *((name, self._renamed) for name in names)):
+            event.connect(slot) if on else event.disconnect(slot)

@@ -228,21 +228,13 @@ class Result:
             colormap=label_colormap() if separate else label_colors(classes),
             features=None if separate else class_features(classes),
             opacity=0.5,
-            metadata={"napari-emcad": self._provenance()},
+            metadata={"napari-emcad": _provenance(self.target)},
             **self._geometry,
         )
         accept_no_direction(layer)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer
-
-    def _provenance(self) -> dict[str, str]:
-        checkpoint = self.target.checkpoint
-        return {
-            "kind": self.target.kind,
-            "model": checkpoint.title,
-            "sha256": checkpoint.origin.sha256,
-        }
 
     def _new_probability_layers(self) -> list[Image]:
         classes = self.target.checkpoint.classes
@@ -254,7 +246,7 @@ class Result:
                 colormap=Colormap([f"{label.color}00", f"{label.color}ff"], name=label.name),
                 contrast_limits=(0, 1),
                 blending="translucent",
-                metadata={"napari-emcad": self._provenance() | {"kind": "probability"}},
+                metadata={"napari-emcad": _provenance(self.target) | {"kind": "probability"}},
                 **self._geometry,
             )
             for label, array in zip(classes, self._probabilities, strict=True)
@@ -271,3 +263,9 @@ def _is_writable(data: NDArray[Any]) -> bool:
 
 def _nonzero_values(labels: NDArray[Any]) -> set[int]:
     return set(np.unique(labels).tolist()) - {0}
+
+
+def _provenance(target: Target) -> dict[str, str]:
+    """Return the metadata of a result layer: its kind and model."""
+    checkpoint = target.checkpoint
+    return {"kind": target.kind, "model": checkpoint.title, "sha256": checkpoint.origin.sha256}

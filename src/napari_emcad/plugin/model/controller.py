@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
@@ -98,7 +99,7 @@ class ModelController(QObject):
     def save_version(self, version: Version, path: Path) -> None:
         """Write a version of the model."""
         path = path.absolute()
-        checkpoint = self._session.with_current_labels(version.checkpoint)
+        checkpoint = relabel(self._session.project, version.checkpoint)
 
         def saved(_: None) -> None:
             self.written.emit(version.checkpoint)

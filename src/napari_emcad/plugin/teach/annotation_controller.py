@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.annotation.label_rules import check_class_count
+from napari_emcad.plugin.annotations.fit import misplacement, why_not_on
 from napari_emcad.plugin.annotations.layer import (
     change_layer_meaning,
     is_ours,
@@ -98,8 +99,8 @@ class AnnotationController(QObject):
         if image is None or options is None:
             return
         labels = unwrap(labels)
-        pair = AnnotationPair(image, labels, options.axes, options.channels)
-        difference = "" if is_ours(labels) else self._annotations.misplacement(pair)
+        fits = not is_ours(labels) and not why_not_on(labels, image, options.axes)
+        difference = misplacement(self._viewer, labels, image, options.axes) if fits else ""
         if difference and self._asked_to_move != (labels.unique_id, image.unique_id):
             self._asked_to_move = labels.unique_id, image.unique_id
             self._context.show_message(

@@ -51,6 +51,7 @@ class AnnotationTable(RowTable):
         self._entries: list[AnnotationEntry] = []
         self.itemChanged.connect(self._item_changed)
         self.cellClicked.connect(lambda row, _: self.chosen.emit(self._entries[row].key))
+        self.row_chosen.connect(lambda row: self.chosen.emit(self._entries[row].key))
 
     def show_entries(
         self, entries: Sequence[AnnotationEntry], layer_names: Mapping[Hashable, str]

@@ -51,6 +51,7 @@ class ClassTable(QWidget):
         self._typed = False
         self._rows = RowTable(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
         self._rows.cellClicked.connect(self._clicked)
+        self._rows.row_chosen.connect(lambda row: self._clicked(row, _NAME))
         self._rows.cellDoubleClicked.connect(self._double_clicked)
         self._rows.itemChanged.connect(self._changed)
         self._add, self._remove = QPushButton("Add class"), QPushButton("Remove")

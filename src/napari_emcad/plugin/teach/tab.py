@@ -55,8 +55,8 @@ class TeachTab:
         self.panel.reset_choices()
         self.view.show_soon()
 
-    def bind_shortcuts(self, owner: QWidget) -> None:
-        """Bind the shortcuts of the buttons to a widget."""
+    def bind_shortcuts(self, owner: QWidget) -> list[QShortcut]:
+        """Bind the shortcuts of the buttons to the window of a widget, and return them."""
         actions: dict[str, Callable[[], None]] = {
             "Alt+A": partial(self.annotating.toggle, "annotation"),
             "Alt+S": partial(self.annotating.toggle, "prediction"),
@@ -64,8 +64,11 @@ class TeachTab:
             "Alt+T": self.training.train,
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
+        shortcuts = []
         for key, action in actions.items():
-            QShortcut(QKeySequence(key), owner).activated.connect(action)
+            shortcuts.append(QShortcut(QKeySequence(key), owner))
+            shortcuts[-1].activated.connect(action)
+        return shortcuts
 
     def _paint_existing(self, k: int) -> None:
         if k <= len(self._session.project.classes):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.annotation.label_rules import check_class_count
 from napari_emcad.interactive.annotation_conflicts import conflict_message
+from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.task import training_task
 from napari_emcad.io.checkpoints.heads import with_class_labels
 
@@ -84,8 +84,7 @@ class TaskBuilder:
     def _with_annotated_classes(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return a checkpoint with heads for the annotated classes; a renamed class keeps its."""
         project = self._session.project
-        labels = project.with_current_labels(checkpoint.classes)
-        check_class_count(len({label.name for label in (*labels, *project.classes)}))
-        if labels != checkpoint.classes:
-            checkpoint = replace(checkpoint, classes=labels)
+        checkpoint = relabel(project, checkpoint)
+        names = {label.name for label in (*checkpoint.classes, *project.classes)}
+        check_class_count(len(names))
         return with_class_labels(checkpoint, project.classes)

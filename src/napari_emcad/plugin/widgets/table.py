@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qtpy.QtGui import QKeyEvent
+
 _ROW_HEIGHT = 24
+
+_CHOOSING = {Qt.Key.Key_Return, Qt.Key.Key_Enter}
+_MOVING = {
+    *(Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End),
+    *(Qt.Key.Key_PageUp, Qt.Key.Key_PageDown),
+}
 
 
 class RowTable(QTableWidget):
@@ -24,10 +32,18 @@ class RowTable(QTableWidget):
         Numbers of the columns that share the remaining width.
     most
         Largest number of rows that are shown without scrolling.
+
+    Signals
+    -------
+    row_chosen
+        Number of a row that was chosen with a key.
     """
+
+    row_chosen = Signal(int)
 
     def __init__(self, titles: Sequence[str], wide: Sequence[int] = (0,), most: int = 5) -> None:
         super().__init__(0, len(titles))
+        self.setTabKeyNavigation(False)  # Tab leaves the table
         self._most = most
         self.setHorizontalHeaderLabels(list(titles))
         self.verticalHeader().hide()
@@ -47,6 +63,17 @@ class RowTable(QTableWidget):
                 mode = QHeaderView.ResizeMode.Stretch
             header.setSectionResizeMode(column, mode)
         self._fit_height()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Choose a row with the arrow keys, Enter or Space; Space ticks a row that has a box."""
+        row, item = self.currentRow(), self.currentItem()
+        ticks = item is not None and bool(item.flags() & Qt.ItemFlag.ItemIsUserCheckable)
+        chosen = event.key() in _CHOOSING or (event.key() == Qt.Key.Key_Space and not ticks)
+        if not chosen:
+            super().keyPressEvent(event)
+        moved = event.key() in _MOVING and self.currentRow() != row
+        if (chosen or moved) and self.currentRow() >= 0 and not self.editing:
+            self.row_chosen.emit(self.currentRow())
 
     def fix_width(self, column: int, width: int) -> None:
         """Set the width of a column that has no text."""
