@@ -106,7 +106,7 @@ def test_from_a_bare_encoder_file(folder, tmp_path):
         (["--start", "no.pth"], "no such file"),
         (["--hold-out", "1"], "--hold-out is 1.0"),
         (["--resume"], "no training to resume"),
-        (["--validation", "nowhere"], "nowhere has no folder images"),
+        (["--validation", "nowhere"], "nowhere is not a folder"),
     ],
 )
 def test_usage_errors_are_one_line_and_status_2(folder, tmp_path, capsys, more, words):

@@ -69,10 +69,10 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(found.problems[0])
     for problem in found.problems:
         print_message(f"left out: {problem}")
-    pairs = found.pairs
-    print_message(f"{found}.")
+    pairs = list(found.pairs)
     _check_output_files(args, pairs)
     checkpoint = load_checkpoint(args.checkpoint, args.set)
+    print_message(f"{found}.")
     pairs = _usable(args, pairs, checkpoint)
     scores, worst = _score(args, pairs, checkpoint)
     if args.json:

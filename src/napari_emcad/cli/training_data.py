@@ -123,7 +123,8 @@ def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -
     count = max(data.classes, len(names or ()))
     class_names = names or tuple(label.name for label in start.classes)[:count]
     start = as_usage_error(with_class_names, start, class_names, count)
-    remarks = [] if names or args.foreground else _remark_on_instances(data)
+    remarks = [f"{found_files(args)}."]
+    remarks += [] if names or args.foreground else _remark_on_instances(data)
     if args.validation is None:
         training, held_out = split(data.slices, args.hold_out, seed)
     else:
@@ -213,7 +214,6 @@ def _read(
             f"No image of {folder or _data_folder(args)} has labels; see the user guide for the "
             f"layout of the folder."
         )
-    print_message(f"{found}.")
     data = as_usage_error(
         read_dataset,
         pairs,

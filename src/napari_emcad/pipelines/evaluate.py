@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.datasets.layouts import LabeledFile
     from napari_emcad.io.reports.evaluation_sheet import SheetRow
 
     Ranked = tuple[float, SheetRow]
@@ -75,7 +74,7 @@ class Case:
 
 
 def evaluate(
-    pairs: Iterable[LabeledFile],
+    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     **options: Any,
@@ -86,7 +85,7 @@ def evaluate(
 
 
 def evaluate_cases(
-    pairs: Iterable[LabeledFile],
+    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
@@ -172,7 +171,7 @@ class LabeledImage:
 
 def open_labeled(
     image: Path,
-    labels: Sequence[Path],
+    labels: Path | Sequence[Path],
     checkpoint: Checkpoint,
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,

@@ -13,7 +13,7 @@ from napari_emcad import initialize_checkpoint
 from napari_emcad.cli import main
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
 from napari_emcad.io.checkpoints.heads import with_class_names
-from napari_emcad.io.images.folder import match_files, pair_files
+from napari_emcad.io.datasets.layouts import from_folders
 from napari_emcad.io.run_folder import TrainingRun
 
 ONE, OTHER = normalize("NFC", "zellé"), normalize("NFD", "zellé")
@@ -31,15 +31,15 @@ def put(folder, *names):
 
 @pytest.mark.parametrize(("image", "label"), [(ONE, OTHER), (OTHER, ONE), (ONE, ONE)])
 def test_images_and_labels_are_paired(image, label, tmp_path):
-    pairs = pair_files(put(tmp_path / "images", image), put(tmp_path / "labels", label))
-    assert [(a.stem, b.stem) for a, b in pairs] == [(image, label)]
+    found = from_folders(put(tmp_path / "images", image), put(tmp_path / "labels", label))
+    assert [(a.stem, b.stem) for a, (b,) in found.pairs] == [(image, label)]
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):
     images, labels = put(tmp_path / "images", ONE, OTHER), put(tmp_path / "labels", ONE)
-    pairs, problems = match_files(images, labels)
-    assert not pairs
-    assert "same labels by their names" in problems[0]
+    found = from_folders(images, labels)
+    assert not found.pairs
+    assert "same labels by their names" in found.problems[0]
 
 
 def test_outputs_of_one_name_do_not_collide(tmp_path, capsys):

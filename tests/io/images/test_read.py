@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from npe2 import DynamicPlugin
 from PIL import Image
 
-from napari_emcad.io.images.folder import image_files, pair_files
+from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.read import ImageFileError, read_image
 from napari_emcad.io.images.write import write_array
@@ -484,59 +484,6 @@ def test_a_folder_below_a_file_cannot_be_written_to(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ImageFileError, match="cannot be written"):
         write_array(tmp_path / "file" / "a.tif", pixels(2, 2), "YX")
-
-
-# -- pairs
-
-
-@pytest.fixture
-def folders(tmp_path):
-    """Return a function that fills an image and a label folder with empty files."""
-
-    def fill(images: list[str], labels: list[str]):
-        for folder, names in (("images", images), ("labels", labels)):
-            (tmp_path / folder).mkdir()
-            for name in names:
-                (tmp_path / folder / name).touch()
-        return tmp_path / "images", tmp_path / "labels"
-
-    return fill
-
-
-def test_images_are_paired_with_labels_of_the_same_stem_in_order(folders):
-    found = pair_files(*folders(["b.tif", "a.png", "c.jpg"], ["c.png", "a.tif", "b.npy", "d.png"]))
-    names = [(image.name, labels.name) for image, labels in found]
-    assert names == [("a.png", "a.tif"), ("b.tif", "b.npy"), ("c.jpg", "c.png")]
-
-
-def test_files_that_are_not_images_are_skipped(folders):
-    images, labels = folders(["a.png", ".DS_Store", "notes.txt", "index.CSV"], ["a.png", "a.json"])
-    (images / "folder").mkdir()
-    assert [image.name for image, _ in pair_files(images, labels)] == ["a.png"]
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "words"),
-    [
-        (["a.png", "b.png"], ["a.png"], ["b.png", "no label files"]),
-        (["a.png"], ["a.png", "a.tif"], ["a.png", "2 label files"]),
-        ([], ["a.png"], ["no images"]),
-        (["a.png"], [], ["no images"]),
-        (["notes.txt"], ["a.png"], ["no images"]),
-    ],
-)
-def test_pairs_that_do_not_match_are_reported(images, labels, words, folders):
-    with pytest.raises(ImageFileError) as caught:
-        pair_files(*folders(images, labels))
-    for word in words:
-        assert word in sentence(caught)
-
-
-def test_a_missing_folder_is_an_error(folders, tmp_path):
-    images, labels = folders(["a.png"], ["a.png"])
-    for one, two in ((tmp_path / "no", labels), (images, tmp_path / "no"), (images / "a.png",) * 2):
-        with pytest.raises(ImageFileError, match="not a folder"):
-            pair_files(one, two)
 
 
 # -- what TIFF files are besides

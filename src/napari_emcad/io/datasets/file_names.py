@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 LABEL_SUFFIXES = (
@@ -70,32 +70,33 @@ def pair_by_name(
         Every image with its label files, and a message for every image without any.
     """
     same, suffixed = _by(stem_of, labels), _by(image_of_label, labels)
-    pairs, problems, used = [], [], {}
-    for image in images:
-        stem = stem_of(image)
-        names = (stem, stem.removesuffix(_FIRST_CHANNEL))
-        found = next((files for name in names if (files := same.get(name))), None)
-        found = found or suffixed.get(stem) or []
-        if not found:
+    pairs: list[tuple[Path, tuple[Path, ...]]] = []
+    problems: list[str] = []
+    for stem, files in _by(_case_of, images).items():
+        found = same.get(stem) or same.get(stem_of(files[0])) or suffixed.get(stem) or []
+        names = ", ".join(file.name for file in found)
+        if len(files) > 1:
+            images_found = " and ".join(file.name for file in files)
             problems.append(
-                f"{image.name} has no label files of its name in {where}; each image needs one, "
-                f"such as {stem}.png."
+                f"{images_found} have the same labels by their names; rename or remove one."
             )
-        elif found[0] in used:
+        elif not found:
             problems.append(
-                f"{used[found[0]].name} and {image.name} have the same labels by their names; "
-                f"rename or remove one."
+                f"{files[0].name} has no label files of its name in {where}; each image needs "
+                f"one, such as {stem}.png."
             )
-        elif len({image_of_label(file) for file in found}) == 1 and _are_one_kind(found, stem):
-            used[found[0]] = image
-            pairs.append((image, tuple(found)))
+        elif len(found) > 1 and stem_of(found[0]) == stem:
+            problems.append(
+                f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
+                f"each image needs one."
+            )
         else:
-            names_found = ", ".join(file.name for file in found)
-            problems.append(
-                f"{image.name} has {len(found)} label files of its name in {where}: {names_found}; "
-                f"keep one."
-            )
+            pairs.append((files[0], tuple(found)))
     return pairs, problems
+
+
+def _case_of(image: Path) -> str:
+    return stem_of(image).removesuffix(_FIRST_CHANNEL)
 
 
 def more_channels(images: Sequence[Path]) -> list[Path]:
@@ -110,14 +111,9 @@ def more_channels(images: Sequence[Path]) -> list[Path]:
     ]
 
 
-def _are_one_kind(files: Sequence[Path], stem: str) -> bool:
-    """Return whether label files are one file, or several masks of one image."""
-    return len(files) == 1 or all(stem_of(file) != stem for file in files)
-
-
-def _by(key: object, files: Iterable[Path]) -> Mapping[str, list[Path]]:
+def _by(key: Callable[[Path], str], files: Iterable[Path]) -> Mapping[str, list[Path]]:
     grouped: dict[str, list[Path]] = {}
     for file in files:
-        grouped.setdefault(key(file), []).append(file)  # type: ignore[operator]
+        grouped.setdefault(key(file), []).append(file)
     grouped.pop("", None)
     return grouped

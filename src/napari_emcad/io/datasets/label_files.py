@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -37,12 +37,14 @@ class ReadLabels:
     note: str = ""
 
 
-def read_label_files(paths: Sequence[Path], shape: tuple[int, ...] | None = None) -> ReadLabels:
+def read_label_files(
+    files: Path | Sequence[Path], shape: tuple[int, ...] | None = None
+) -> ReadLabels:
     """Read the labels of an image.
 
     Parameters
     ----------
-    paths
+    files
         A label file, or several masks of one image, whose pixels above 0 become 1.
     shape
         Shape of the image without its channels, see `read_labels`.
@@ -52,6 +54,7 @@ def read_label_files(paths: Sequence[Path], shape: tuple[int, ...] | None = None
     ImageFileError
         If a file cannot be read, or the masks have different shapes.
     """
+    paths = (files,) if isinstance(files, Path) else tuple(files)
     if len(paths) == 1:
         return without_gray_edges(read_labels(paths[0], shape))
     united: NDArray[np.uint8] | None = None

@@ -46,7 +46,8 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
         return _mask_from_jpeg(path, labels)
     axes = opened.axes or ""
     if "C" in axes and labels.shape != shape and _is_gray(labels, axes):
-        return np.take(labels, 0, axes.index("C"))
+        gray: NDArray[Any] = np.take(labels, 0, axes.index("C"))
+        return gray
     if "C" in axes and labels.shape != shape:
         advice = " If it is a stack, give the axes of its image with --axes." * (axes[0] == "C")
         raise ImageFileError(
@@ -73,8 +74,10 @@ def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _is_gray(labels: NDArray[Any], axes: str) -> bool:
-    """Return whether the color channels are equal; the fourth (of two, the second) is opacity."""
-    channels = np.moveaxis(labels, axes.index("C"), 0)
+    """Return whether the colors of a picture are equal; the last of 2 or 4 channels is opacity."""
+    if axes[-1] != "C":
+        return False
+    channels = np.moveaxis(labels, -1, 0)
     colors = channels[:3] if len(channels) > 2 else channels[:1]
     return len(channels) in (2, 3, 4) and all(np.array_equal(colors[0], one) for one in colors[1:])
 
