@@ -607,6 +607,7 @@ def test_maps_fit_color_pyramids_of_any_axis_order(viewer, dock, wait_for_maps, 
     for box, role in zip(panel.segment.panel._axes._roles, "XSY", strict=True):
         box.setCurrentIndex(box.findData(role))
     panel.segment.panel._axes._roles[0].activated.emit(0)
+    viewer.dims.order = (1, 0, 2)
     viewer.dims.set_point(1, 3)
     click(qtbot, panel)
     wait_for_maps(panel)

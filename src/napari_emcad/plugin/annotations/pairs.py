@@ -84,6 +84,7 @@ class AnnotationLayers(QObject):
         viewer.layers.events.removed.connect(self._layers_removed)
         project.entries_changed.connect(self.show_rules)
         project.classes_changed.connect(self.show_rules)
+        project.classes_changed.connect(self._emit_soon)  # values may stand for a class now
         for pair in pairs.values():
             self._follow(pair)
         self._layers_removed()
@@ -177,6 +178,7 @@ class AnnotationLayers(QObject):
         self._viewer.layers.events.removed.disconnect(self._layers_removed)
         self._project.entries_changed.disconnect(self.show_rules)
         self._project.classes_changed.disconnect(self.show_rules)
+        self._project.classes_changed.disconnect(self._emit_soon)
         for pair in self._pairs.values():
             self._follow(pair, False)
 

@@ -86,7 +86,7 @@ class Result:
     def fill(self, region: Region) -> None:
         """Write a region; the layers are redrawn a little later."""
         region = replace(region, where=relative_to(region.where, self.target.corner))
-        self._writing = True
+        self._writing, self._checksum = True, None
         self._follow_conversion()
         labels = write_region(self._labels, region)
         if labels is not self._labels:
