@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,8 @@ def stages_sheet(path: Path) -> None:
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
     """Play a scene in a new viewer and save a picture of its window."""
-    controller.recovery_root = lambda: Path(_RECOVERY_FOLDER.name)
+    recovery = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))  # no scene offers another's work
+    controller.recovery_root = lambda: recovery
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
     window = viewer.window._qt_window

@@ -111,6 +111,13 @@ def test_a_slider_beyond_the_layer_is_refused():
         scope_of(viewer, layer, options())
 
 
+def test_a_slider_between_two_slices_is_no_thick_slice():
+    layer = Image(NUMBERED, projection_mode="mean")
+    viewer = viewer_of(layer, Image(NUMBERED, translate=(0.5, 0, 0)))
+    viewer.dims.set_point(0, 20.5)
+    assert not thick_slice_message(viewer, layer, options())
+
+
 @pytest.mark.parametrize(("mode", "says"), [("none", False), ("mean", True), ("max", True)])
 def test_a_projected_thick_slice_is_reported(mode, says):
     layer = Image(NUMBERED, projection_mode=mode)

@@ -53,10 +53,11 @@ class RecoveryStrip(QWidget):
             first = recoveries[0]
             count = f"{first.annotations} annotation{'s' if first.annotations > 1 else ''}"
             parts = [count] * bool(first.annotations) + ["a model"] * first.model
-            how = "was closed" if first.ended else "ended unexpectedly"
+            work, when = " and ".join(parts), f"{first.modified:%d %B at %H:%M}"
             self._text.setText(
-                f"napari {how} on {first.modified:%d %B at %H:%M}; "
-                f"{' and '.join(parts)}{' of it, in no file yet,' * first.ended} can be restored."
+                f"When napari was closed on {when}, {work} had not been saved to a file. Restore?"
+                if first.ended
+                else f"napari ended unexpectedly on {when}; {work} can be restored."
             )
             self._dismiss.setToolTip(
                 f"Does not offer it again; the files stay for two weeks in {first.folder}"

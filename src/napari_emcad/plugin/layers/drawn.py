@@ -131,7 +131,8 @@ def drawn_slice(
         for axis in stacked
     ]
     ranges = [(int(nearest[axis]),) * 2 for axis in stacked]
-    if str(layer.projection_mode) != "none" and dims.ndisplay == 2:
+    is_thick = any(dims.margin_left) or any(dims.margin_right)
+    if is_thick and str(layer.projection_mode) != "none" and dims.ndisplay == 2:
         left = drawn_position(viewer, layer, np.subtract(dims.point, dims.margin_left))
         right = drawn_position(viewer, layer, np.add(dims.point, dims.margin_right))
         ranges = [
