@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING
 import torch
 
 import napari_emcad
-from napari_emcad.io.datasets.read import DatasetError, dataset_pairs, read_dataset
+from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import read_dataset
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.run_folder import TrainingRun
 from napari_emcad.pipelines.evaluate import evaluate
 from napari_emcad.pipelines.scores import METRICS
@@ -63,8 +65,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     options = parser.parse_args()
     try:
-        dataset_pairs(options.data)
-    except DatasetError as error:
+        find_files(options.data)
+    except ImageFileError as error:
         parser.error(f"--data: {error}")
     index = read_index(options.data)
     if options.train is not None:
@@ -84,7 +86,7 @@ def read_index(folder: Path) -> dict[str, dict[str, str]]:
         with path.open() as file:
             rows = {row["id"]: row for row in csv.DictReader(file)}
     else:
-        rows = {image.stem: {} for image, _ in dataset_pairs(folder)}
+        rows = {image.stem: {} for image, _ in find_files(folder).pairs}
     return {
         name: {"split": row.get("split") or "test", "kind": row.get("kind") or "all kinds"}
         for name, row in rows.items()
@@ -93,9 +95,9 @@ def read_index(folder: Path) -> dict[str, dict[str, str]]:
 
 def select_pairs(
     folder: Path, index: dict[str, dict[str, str]], split: str
-) -> list[tuple[Path, Path]]:
+) -> list[tuple[Path, tuple[Path, ...]]]:
     """Return the image and label files of a split."""
-    pairs = dataset_pairs(folder)
+    pairs = find_files(folder).pairs
     return [pair for pair in pairs if index.get(pair[0].stem, {}).get("split") == split]
 
 

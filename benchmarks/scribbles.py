@@ -41,7 +41,8 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.intensity import standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import labeled_slices
-from napari_emcad.io.datasets.read import dataset_pairs, read_dataset
+from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.metrics import score
 from napari_emcad.training.presets import PRESETS
@@ -168,7 +169,7 @@ def select_slices(
     options: argparse.Namespace, start: napari_emcad.Checkpoint, rng: np.random.Generator
 ) -> tuple[list[Any], list[Any]]:
     """Return the slices to annotate, and the slices of the test images."""
-    pairs = dataset_pairs(options.data)
+    pairs = find_files(options.data).pairs
     index = options.data / "index.csv"
     if options.kind is not None:
         with index.open() as file:

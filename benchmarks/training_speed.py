@@ -146,12 +146,13 @@ class PlainLoop:
 
 def crops(start, config, data: Path | None) -> list:
     """Return two batches, of a folder or of discs."""
-    from napari_emcad.io.datasets.read import dataset_pairs, read_dataset
+    from napari_emcad.io.datasets.layouts import find_files
+    from napari_emcad.io.datasets.read import read_dataset
     from napari_emcad.training.sampler import Sampler
 
     if data is None:
         return [discs(seed) for seed in range(2)]
-    pairs = dataset_pairs(data)[: 2 * BATCH]
+    pairs = find_files(data).pairs[: 2 * BATCH]
     slices = read_dataset(pairs, 3, start.preprocessing, 1, foreground=True).slices
     sampler = Sampler(slices, 3, start.preprocessing, config)
     return [sampler.batch(step) for step in range(2)]

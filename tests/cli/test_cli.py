@@ -592,7 +592,7 @@ def test_an_image_without_numbers(usage_error, folder):
         ["segment", "a.png", "--device", "tpu"],
         ["segment", "a.png", "--channels", "red"],
         ["info", "--set", "size"],
-        ["evaluate", "--images", "a"],
+        ["evaluate", "a", "--worst", "many"],
         ["convert", "a.pth"],
     ],
 )

@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> None:
     pairs = list(found.pairs)
     _check_output_files(args, pairs)
     checkpoint = load_checkpoint(args.checkpoint, args.set)
-    print_message(f"{found}.")
+    if args.folder is not None:
+        print_message(f"{found}.")
     pairs = _usable(args, pairs, checkpoint)
     scores, worst = _score(args, pairs, checkpoint)
     if args.json:
