@@ -1,4 +1,4 @@
-"""Reading image files: TIFF, PNG, JPEG, BMP and NPY, everything else with napari's readers."""
+"""Reading image files, everything unknown with the readers of napari plugins."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.io.images.file_names import extension_of
+from napari_emcad.io.images.metaimage import read_metaimage
 from napari_emcad.io.images.napari_reader import read_with_napari
+from napari_emcad.io.images.nifti import read_nifti
+from napari_emcad.io.images.nrrd_volume import read_nrrd
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.picture import read_picture
+from napari_emcad.io.images.read_options import ReadOptions
 from napari_emcad.io.images.tiff import CodecError, read_tiff
 
 if TYPE_CHECKING:
@@ -17,27 +22,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_image(path: Path) -> OpenedImage:
+def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     """Read an image file.
 
     Parameters
     ----------
     path
-        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, or anything that an installed napari
-        reader opens, folders such as ``.zarr`` included.
+        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NIfTI, MGH, Analyze, or anything that an
+        installed napari reader opens, folders such as ``.zarr`` included.
+    options
+        Choices where a file can be read in several ways.
 
     Raises
     ------
     ImageFileError
-        If the file does not exist, is damaged, or cannot be read by any reader.
+        If the file does not exist, is damaged, cannot be read by any reader, or does not have what
+        `options` choose.
     """
     if not path.exists():
         raise ImageFileError(f"{path} does not exist; check the path.")
     if not (path.is_file() or path.is_dir()):
         raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
-    kind, reader = _READERS.get("" if path.is_dir() else path.suffix.lower(), ("", None))
-    if reader is None:
-        return read_with_napari(path)
+    options = options or ReadOptions()
+    opened = _read(path, options)
+    if options.plane is not None and opened.geometry is None:
+        raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
+    return opened
+
+
+def _read(path: Path, options: ReadOptions) -> OpenedImage:
+    extension = "" if path.is_dir() else extension_of(path)
+    if extension in _VOLUME_READERS:
+        kind, read_volume = _VOLUME_READERS[extension]
+        return _call(path, kind, lambda path: read_volume(path, options))
+    kind, reader = _READERS.get(extension, ("", None))
+    return read_with_napari(path) if reader is None else _call(path, kind, reader)
+
+
+def _call(path: Path, kind: str, reader: Callable[[Path], OpenedImage]) -> OpenedImage:
+    """Call a reader, whose errors become `ImageFileError`."""
     try:
         return reader(path)
     except CodecError as error:  # another napari plugin may decode it
@@ -66,3 +89,19 @@ _READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
     ".npy": ("NPY", _read_npy),
 }
 """Name of the format and reader by file name extension."""
+
+_VOLUME_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+    ".nii": ("NIfTI", read_nifti),
+    ".nii.gz": ("NIfTI", read_nifti),
+    ".hdr": ("NIfTI or Analyze", read_nifti),
+    ".hdr.gz": ("NIfTI or Analyze", read_nifti),
+    ".img": ("NIfTI or Analyze", read_nifti),
+    ".img.gz": ("NIfTI or Analyze", read_nifti),
+    ".nrrd": ("NRRD", read_nrrd),
+    ".nhdr": ("NRRD", read_nrrd),
+    ".mha": ("MetaImage", read_metaimage),
+    ".mhd": ("MetaImage", read_metaimage),
+    ".mgz": ("MGH", read_nifti),
+    ".mgh": ("MGH", read_nifti),
+}
+"""The same for files that can be read in several ways."""
