@@ -168,6 +168,16 @@ def sliced_geometry(
     return Geometry(affine, tuple(shape), views[plane or default], header, file_shape)
 
 
+def acquired_geometry(affine: NDArray[np.float64], shape: tuple[int, ...]) -> Geometry:
+    """Return the geometry of a volume whose third axis is sliced, in the order of the file.
+
+    See `sliced_geometry` for the parameters and errors.
+    """
+    checked = sliced_geometry(affine, shape)
+    nearest = next(name for name in _PLANES if _view(checked.affine, name).order[0] == 2)
+    return Geometry(checked.affine, checked.shape, View((2, 1, 0), plane=nearest))
+
+
 def _has_inverse(affine: NDArray[np.float64]) -> bool:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or not sizes.all():

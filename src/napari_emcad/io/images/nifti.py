@@ -70,6 +70,8 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
         raise ImageFileError(f"{path}: {error}") from None
     pixels = geometry.to_view(voxels)
     axes = "CTZYX"[5 - pixels.ndim :]
+    if len(file_shape) == 2 and options.plane is None:
+        pixels, axes = pixels[0], "YX"
     if color:
         pixels = np.stack([pixels[name] for name in color], axis=-1)
         axes += "C"

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.io.images.dicom.dataset import is_dicom
+from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
+from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import extension_of
+from napari_emcad.io.images.folder import FOLDERS
 from napari_emcad.io.images.metaimage import read_metaimage
 from napari_emcad.io.images.napari_reader import read_with_napari
 from napari_emcad.io.images.nifti import read_nifti
@@ -20,6 +24,9 @@ from napari_emcad.io.images.tiff import CodecError, read_tiff
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+_DICOM = (".dcm", ".dicom", ".ima")
 
 
 def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
@@ -51,12 +58,24 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
 
 
 def _read(path: Path, options: ReadOptions) -> OpenedImage:
-    extension = "" if path.is_dir() else extension_of(path)
+    if path.is_dir():
+        return _read_folder(path, options)
+    extension = extension_of(path)
     if extension in _VOLUME_READERS:
         kind, read_volume = _VOLUME_READERS[extension]
         return _call(path, kind, lambda path: read_volume(path, options))
-    kind, reader = _READERS.get(extension, ("", None))
-    return read_with_napari(path) if reader is None else _call(path, kind, reader)
+    if extension in _READERS:
+        return _call(path, *_READERS[extension])
+    if extension in _DICOM or is_dicom(path):
+        return _call(path, "DICOM", lambda path: read_dicom_file(path, options))
+    return read_with_napari(path)
+
+
+def _read_folder(path: Path, options: ReadOptions) -> OpenedImage:
+    """Read a folder that is one image, or holds the DICOM files of one."""
+    if path.suffix.lower() in FOLDERS or not dicom_files(path):
+        return read_with_napari(path)
+    return _call(path, "DICOM", lambda path: read_dicom_folder(path, options))
 
 
 def _call(path: Path, kind: str, reader: Callable[[Path], OpenedImage]) -> OpenedImage:

@@ -9,20 +9,21 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_INTEGERS = (np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
+_INTEGERS = (np.int16, np.uint16, np.int32, np.uint32, np.int64)
 
 
 def rescale(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
     """Return ``stored * slope + intercept`` without rounding or overflow.
 
-    Whole numbers stay integers, of the smallest type that holds every number that the type of
-    `stored` can become. Others are float32 if `stored` has 16 bits at most, else float64.
+    Whole numbers stay integers, of 16 bits or as many as the largest of them needs. Others are
+    float32 if `stored` has 16 bits at most, else float64.
     """
     if slope == 1 and intercept == 0:
         return stored
     is_integer = stored.dtype.kind in "biu" and stored.dtype.itemsize <= 4
     if is_integer and float(slope).is_integer() and float(intercept).is_integer():
-        type_ = _integer_type(stored.dtype, int(slope), int(intercept))
+        limits = (int(stored.min()), int(stored.max())) if stored.size else (0, 0)
+        type_ = _integer_type(limits, int(slope), int(intercept))
         if type_ is not None:
             whole: NDArray[Any] = stored.astype(type_)
             whole *= type_(slope)
@@ -33,9 +34,8 @@ def rescale(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any
     return values.astype(np.float32) if stored.dtype.itemsize <= 2 else values
 
 
-def _integer_type(dtype: np.dtype[Any], slope: int, intercept: int) -> Any:
+def _integer_type(limits: tuple[int, int], slope: int, intercept: int) -> Any:
     """Return the smallest type for all results, `slope` and `intercept`; None if there is none."""
-    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     numbers = [int(value) * slope for value in limits]
     numbers += [number + intercept for number in numbers] + [slope, intercept, *limits]
     for type_ in _INTEGERS:

@@ -56,8 +56,10 @@ def write_result(
         write_array(path, array, axes, image.scale, image.unit)
         return
     geometry = image.geometry or _unoriented(array, axes, image.scale)
-    rank = len(geometry.shape)
-    if array.ndim < rank or array.shape[-rank:] != geometry.view_shape:
+    is_flat = geometry.view_shape[0] == 1 and array.shape[-2:] == geometry.view_shape[1:]
+    if is_flat and "Z" not in axes:
+        array = array[..., None, :, :]
+    if array.ndim < 3 or array.shape[-3:] != geometry.view_shape:
         raise ImageFileError(
             f"{path.name}: labels with the axes {axes} are not slices, rows and columns of the "
             f"image; write .tif or .npy."
