@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.images.read_options import ReadOptions
     from napari_emcad.io.reports.evaluation_sheet import SheetRow
 
     Ranked = tuple[float, SheetRow]
@@ -89,6 +90,7 @@ def evaluate_cases(
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
     unit: str = PIXEL,
+    reading: ReadOptions | None = None,
     **options: Any,
 ) -> Iterator[Case]:
     """Segment images and compare them with their label files, one after another.
@@ -108,6 +110,8 @@ def evaluate_cases(
         distances are in pixels if a file lacks one of these axes.
     unit
         Unit of `scale`.
+    reading
+        Choices where files can be read in several ways.
     **options
         Options of `napari_emcad.segment`.
 
@@ -121,7 +125,7 @@ def evaluate_cases(
     """
     classes = len(checkpoint.classes)
     for image, labels in pairs:
-        opened = read_image(image)
+        opened = read_image(image, reading)
         pixel_size, its_unit = (opened.scale, opened.unit) if scale is None else (scale, unit)
         try:
             slices = slices_for(
@@ -129,7 +133,7 @@ def evaluate_cases(
             )
             if scale is not None:
                 _check_scale(scale, slices)
-            truth = read_labels(labels, slices.spatial_shape)
+            truth = read_labels(labels, slices.spatial_shape, opened, reading)
             predicted = segment(opened.pixels, checkpoint, slices.axes, **options).labels
             truth = _reshape_like(truth, predicted.shape)
             given, truth = truth, true_classes(truth, classes)

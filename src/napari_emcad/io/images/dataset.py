@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.read_options import ReadOptions
 
     FilePair = tuple[Path, Path]
 
@@ -121,6 +123,7 @@ def read_dataset(
     skip_bad: bool = False,
     axes: str | None = None,
     channels: Sequence[int | None] | None = None,
+    options: ReadOptions | None = None,
 ) -> Dataset:
     """Read images and labels.
 
@@ -142,6 +145,8 @@ def read_dataset(
         Axes of the images, a letter per axis, if not those in the files.
     channels
         Image channel for each input of the network, None for an empty one.
+    options
+        Choices where files can be read in several ways.
 
     Raises
     ------
@@ -154,9 +159,9 @@ def read_dataset(
     out_of_range: list[str] = []
     for image_path, label_path in pairs:
         try:
-            opened = read_image(image_path)
+            opened = read_image(image_path, options)
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            labels = _read_matching_labels(image_path, label_path, stack)
+            labels = _read_matching_labels(opened, image_path, label_path, stack, options)
             target = _target(labels, classes, foreground)
             name = composed(image_path.name)
             image_slices = tuple(labeled_slices_of(name, stack, target, preprocessing))
@@ -191,8 +196,10 @@ def _subfolder(folder: Path, names: tuple[str, ...]) -> Path:
     )
 
 
-def _read_matching_labels(image: Path, labels: Path, slices: Slices) -> NDArray[Any]:
-    array = read_labels(labels, slices.spatial_shape)
+def _read_matching_labels(
+    opened: OpenedImage, image: Path, labels: Path, slices: Slices, options: ReadOptions | None
+) -> NDArray[Any]:
+    array = read_labels(labels, slices.spatial_shape, opened, options)
     if array.shape != slices.spatial_shape:
         raise DatasetError(
             f"{image.name} has {slices.spatial_shape} pixels, its labels {array.shape}; "

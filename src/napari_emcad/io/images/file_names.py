@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PACKED = (".nii.gz", ".hdr.gz", ".img.gz")
+_PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".raw.gz")
 
 _LABELS_OF = {
     ".nii": ".nii",

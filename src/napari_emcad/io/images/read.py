@@ -13,6 +13,7 @@ from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import extension_of
 from napari_emcad.io.images.folder import FOLDERS
 from napari_emcad.io.images.metaimage import read_metaimage
+from napari_emcad.io.images.named_arrays import read_hdf5, read_npz
 from napari_emcad.io.images.napari_reader import read_with_napari
 from napari_emcad.io.images.nifti import read_nifti
 from napari_emcad.io.images.nrrd_volume import read_nrrd
@@ -122,5 +123,8 @@ _VOLUME_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]
     ".mhd": ("MetaImage", read_metaimage),
     ".mgz": ("MGH", read_nifti),
     ".mgh": ("MGH", read_nifti),
+    ".h5": ("HDF5", read_hdf5),
+    ".hdf5": ("HDF5", read_hdf5),
+    ".npz": ("NPZ", read_npz),
 }
 """The same for files that can be read in several ways."""
