@@ -15,7 +15,13 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
-from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
+from napari_emcad.cli.options import (
+    add_inference,
+    add_reading,
+    inference_options,
+    load_checkpoint,
+    reading_options,
+)
 from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.plain_text import composed
@@ -60,6 +66,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--unit", help="of --spacing, such as µm")
     add_inference(parser)
+    add_reading(parser, labels=True)
     parser.set_defaults(run=run)
 
 
@@ -112,7 +119,8 @@ def _score(
     ignored: list[int] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
+    options = {"reading": reading_options(args), **scale, **inference_options(args)}
+    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **options)
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)
