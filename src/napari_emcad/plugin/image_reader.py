@@ -65,7 +65,7 @@ def _as_layer(source: ImageSource, opened: OpenedImage) -> LayerData:
     attributes["axis_labels"] = tuple(spatial)
     if opened.scale:
         attributes["scale"] = tuple(opened.scale.get(axis, 1.0) for axis in spatial)
-        known = {axis: opened.unit for axis in opened.scale}
+        known = dict.fromkeys(opened.scale, opened.unit)
         attributes["units"] = tuple(known.get(axis, "pixel") for axis in spatial)
     if opened.is_labels and "C" not in axes and opened.pixels.dtype.kind in "iu":
         return opened.pixels, attributes, "labels"
