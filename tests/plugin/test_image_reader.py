@@ -48,6 +48,26 @@ def test_the_metadata_places_the_array_where_the_image_lies(viewer, ct, tmp_path
     np.testing.assert_allclose(copy.GetSpacing(), expected.GetSpacing(), rtol=1e-5)
 
 
+def test_the_affine_is_that_of_the_transposed_array(viewer, ct, tmp_path):
+    (layer,) = viewer.open(ct, plugin="napari-emcad")
+    copy = nib.Nifti1Image(np.transpose(layer.data, (2, 1, 0)), layer.metadata["affine"])
+    expected = nib.as_closest_canonical(nib.load(ct))
+    canonical = nib.as_closest_canonical(copy)
+    np.testing.assert_array_equal(canonical.dataobj, np.asarray(expected.dataobj))
+    np.testing.assert_allclose(canonical.affine, expected.affine, atol=1e-4)
+
+
+def test_the_writer_of_napari_nifti_places_labels_where_the_image_lies(viewer, ct, tmp_path):
+    writer = pytest.importorskip("napari_nifti._writer")
+    (layer,) = viewer.open(ct, plugin="napari-emcad")
+    labels = (layer.data > 500).astype("u1")
+    writer.write_single_image(str(tmp_path / "b.nii.gz"), labels, {"metadata": layer.metadata})
+    written = nib.as_closest_canonical(nib.load(tmp_path / "b.nii.gz"))
+    expected = nib.as_closest_canonical(nib.load(ct))
+    np.testing.assert_array_equal(written.dataobj, np.asarray(expected.dataobj) > 500)
+    np.testing.assert_allclose(written.affine, expected.affine, atol=1e-4)
+
+
 def test_labels_open_as_labels_if_the_file_says_so(viewer, tmp_path):
     image = nib.Nifti1Image((VOXELS > 0).astype("u1"), OBLIQUE)
     nib.save(image, tmp_path / "mask.nii")

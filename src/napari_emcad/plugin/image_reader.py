@@ -75,18 +75,18 @@ def _as_layer(source: ImageSource, opened: OpenedImage) -> LayerData:
 def layer_metadata(source: ImageSource, opened: OpenedImage) -> dict[str, Any]:
     """Return what writers of other plugins need to save a layer where the image lies.
 
-    *affine* maps slice, row and column to RAS+ coordinates. *spacing*, *origin* and *direction* are
-    those of ITK for the array of the layer: x, y, z in LPS coordinates. *header* is that of the
-    file's library, *unit* the unit of all of them.
+    *affine* is that of nibabel for the transposed array: from column, row and slice to RAS+
+    coordinates. *spacing*, *origin* and *direction* are those of ITK for the array of the layer: x,
+    y, z in LPS coordinates. *header* is that of the file's library, *unit* the unit of all of them.
     """
     import numpy as np
 
     metadata: dict[str, Any] = {"path": str(source.path), "unit": opened.unit}
     if opened.geometry is None:
         return metadata
-    affine = opened.geometry.view_affine
+    affine = opened.geometry.view_affine[:, [2, 1, 0, 3]]
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-    matrix = lps[:3, [2, 1, 0]]
+    matrix = lps[:3, :3]
     spacing = np.linalg.norm(matrix, axis=0)
     return metadata | {
         "affine": affine,

@@ -80,6 +80,10 @@ def check_is_image(path: Path, dataset: Any) -> None:
     kind = kind_of(dataset)
     if kind in _REFUSED:
         raise ImageFileError(f"{path} is a DICOM object of the kind {kind}; {_REFUSED[kind]}.")
+    if "MOSAIC" in (dataset.get("ImageType") or ()):
+        raise ImageFileError(
+            f"{path} is a mosaic of all slices in one plane; convert it to NIfTI with dcm2niix."
+        )
     if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
         raise ImageFileError(
             f"{path} is a DICOM object of the kind {kind}, which holds no pixels; choose an image."
