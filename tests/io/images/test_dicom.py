@@ -415,6 +415,11 @@ def test_unknown_colors(tmp_path, write_series, change):
     assert change["PhotometricInterpretation"] in refusal(tmp_path / "us" / "I0000.dcm")
 
 
+def test_a_series_of_a_file(tmp_path, write_series):
+    write_series(tmp_path / "ct", volume())
+    assert "--series" in refusal(tmp_path / "ct" / "I0000.dcm", ReadOptions(series="1"))
+
+
 def test_mosaics(tmp_path, write_series):
     write_series(tmp_path / "mr", volume((1, 8, 8)), ImageType=["ORIGINAL", "PRIMARY", "MOSAIC"])
     assert "dcm2niix" in refusal(tmp_path / "mr" / "I0000.dcm")

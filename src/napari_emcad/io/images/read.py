@@ -52,10 +52,23 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     if not (path.is_file() or path.is_dir()):
         raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
     options = options or ReadOptions()
+    check_has_series(path, options.series)
     opened = _read(path, options)
     if options.plane is not None and opened.geometry is None:
         raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
     return opened
+
+
+def check_has_series(path: Path, series: str | None) -> None:
+    """Refuse a series of something that is no folder of DICOM files.
+
+    Raises
+    ------
+    ImageFileError
+        The message names the path.
+    """
+    if series is not None and not (path.is_dir() and dicom_files(path)):
+        raise ImageFileError(f"{path} is no folder of DICOM files; leave out --series {series}.")
 
 
 def _read(path: Path, options: ReadOptions) -> OpenedImage:

@@ -9,6 +9,7 @@ from napari_emcad.io.images.dicom.series import choose_series, dicom_files, find
 from napari_emcad.io.images.file_names import label_extension, stem_of
 from napari_emcad.io.images.folder import FOLDERS, image_files
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import check_has_series
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,8 +73,9 @@ def find_images(path: Path, series: str | None = None) -> FoundImages:
     Raises
     ------
     ImageFileError
-        If a folder has no images, or not the series.
+        If a folder has no images or not the series, or a series is chosen of something else.
     """
+    check_has_series(path, series)
     if not path.is_dir() or path.suffix.lower() in FOLDERS:
         return FoundImages((_file(path),))
     files = dicom_files(path)
