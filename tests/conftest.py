@@ -37,3 +37,71 @@ def two_classes(tmp_path_factory):
     started = initialize_checkpoint(num_classes=3, seed=3)
     write_checkpoint(started.override(classes=("nucleus", "debris"), size=None), path, half=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def write_series():
+    """Return a function that writes an array ``(planes, rows, columns)`` as a DICOM series."""
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    def plane(path, pixels, position, directions, spacing, **attributes):
+        import numpy as np
+
+        dataset = pydicom.Dataset()
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        uid = generate_uid()
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+        dataset.Modality, dataset.PatientID = "CT", "P1"
+        dataset.Rows, dataset.Columns = pixels.shape[:2]
+        color = pixels.ndim == 3
+        dataset.SamplesPerPixel = 3 if color else 1
+        dataset.PhotometricInterpretation = "RGB" if color else "MONOCHROME2"
+        if color:
+            dataset.PlanarConfiguration = 0
+        bits = 8 * pixels.dtype.itemsize
+        dataset.BitsAllocated = dataset.BitsStored = bits
+        dataset.HighBit = bits - 1
+        dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+        if position is not None:
+            dataset.ImagePositionPatient = [f"{value:.9g}" for value in position]
+            dataset.ImageOrientationPatient = [f"{value:.9g}" for value in np.ravel(directions)]
+        if spacing is not None:
+            dataset.PixelSpacing = list(spacing)
+        name = "OB" if bits == 8 else "OW"
+        dataset.add_new("PixelData", name, pixels.astype(pixels.dtype.newbyteorder("<")).tobytes())
+        for key, value in attributes.items():
+            setattr(dataset, key, value)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(path, enforce_file_format=True)
+        return dataset
+
+    def write_series(
+        folder,
+        array,
+        directions=((1, 0, 0), (0, 1, 0)),
+        spacing=(0.7, 0.8),
+        step=2.5,
+        origin=(-10.0, 20.0, 30.0),
+        places=None,
+        extension=".dcm",
+        first=0,
+        **attributes,
+    ):
+        import numpy as np
+
+        normal = np.cross(*directions)
+        attributes = {"SeriesInstanceUID": generate_uid(), "SeriesNumber": 1} | attributes
+        places = range(len(array)) if places is None else places
+        for number, (pixels, place) in enumerate(zip(array, places, strict=True)):
+            position = None if step is None else origin + normal * step * place
+            path = folder / f"I{(number * 7 + first) % 1000:04}{extension}"
+            plane(
+                path, pixels, position, directions, spacing, InstanceNumber=number + 1, **attributes
+            )
+        return folder
+
+    write_series.plane = plane
+    return write_series

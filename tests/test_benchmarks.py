@@ -72,6 +72,7 @@ def test_every_script_takes_the_same_options():
     ("script", "more"),
     [
         ("dsb2018.py", ()),
+        ("formats.py", ()),
         ("inside.py", ()),
         ("pretrain.py", ()),
         ("scribbles.py", ()),
@@ -182,3 +183,9 @@ def test_a_folder_without_images_gives_one_message(tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "has no folder images in it" in done.stderr.splitlines()[-1]
+
+
+def test_every_kind_of_file_is_read_right(folder):
+    figures = run_benchmark("formats.py", "--data", folder)
+    assert figures["wrong"] == 0
+    assert len(figures["files"]) == 6

@@ -157,8 +157,11 @@ def test_the_panel_is_a_widget_and_in_the_layers_segment_menu(manifest):
     )
 
 
-def test_the_reader_accepts_checkpoints_only(manifest):
-    (reader,) = manifest.contributions.readers
+def test_the_readers_accept_checkpoints_and_what_napari_cannot_open(manifest):
+    reader, images = manifest.contributions.readers
+    assert {"*.nii.gz", "*.dcm", "*.nrrd", "*.mha", "*.h5"} <= set(images.filename_patterns)
+    assert not {"*", "*.tif", "*.png"} & set(images.filename_patterns)
+    assert images.accepts_directories
     assert sorted(reader.filename_patterns) == ["*.pt", "*.pth", "*.safetensors"]
     assert not reader.accepts_directories
 

@@ -15,7 +15,14 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
-from napari_emcad.cli.options import add_data, add_inference, inference_options, load_checkpoint
+from napari_emcad.cli.options import (
+    add_data,
+    add_inference,
+    add_reading,
+    inference_options,
+    load_checkpoint,
+    reading_options,
+)
 from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.cli.training_data import found_files
 from napari_emcad.io.atomic_write import resolve_links
@@ -58,6 +65,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--unit", help="of --spacing, such as µm")
     add_inference(parser)
+    add_reading(parser, labels=True)
     parser.set_defaults(run=run)
 
 
@@ -121,7 +129,7 @@ def _usable(
     usable, channels = [], inference_options(args).get("channels")
     for image, labels in pairs:
         try:
-            open_labeled(image, labels, checkpoint, args.axes, channels)
+            open_labeled(image, labels, checkpoint, args.axes, channels, reading_options(args))
         except (ValueError, TypeError) as error:
             if not args.skip_bad:
                 raise UsageError(f"{error} {SKIP_ADVICE}") from None
@@ -144,7 +152,8 @@ def _score(
     ignored: list[int] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **scale, **inference_options(args))
+    options = {"reading": reading_options(args), **scale, **inference_options(args)}
+    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **options)
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)

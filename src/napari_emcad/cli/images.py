@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.read_options import ReadOptions
 
 _AXES_ADVICE = " Use --axes and --channels."
 
 
-def open_image(path: Path) -> OpenedImage:
+def open_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     """Read an image file, and print the note about it.
 
     Raises
@@ -31,7 +32,7 @@ def open_image(path: Path) -> OpenedImage:
     """
     from napari_emcad.io.images.read import read_image
 
-    image = as_usage_error(read_image, path)
+    image = as_usage_error(read_image, path, options)
     if image.note:
         print_status(image.note)
     return image

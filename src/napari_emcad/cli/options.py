@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import as_usage_error
+from napari_emcad.io.images.read_options import PLANES, ReadOptions
 from napari_emcad.training.settings import parse_value
 
 if TYPE_CHECKING:
@@ -82,6 +83,25 @@ def add_axes(parser: argparse.ArgumentParser) -> None:
         type=_channels,
         help="the channel for each input, such as 2,0,1; none leaves an input empty",
     )
+
+
+def add_reading(parser: argparse.ArgumentParser, labels: bool = False) -> None:
+    """Add the options for files that can be read in several ways."""
+    parser.add_argument(
+        "--slices",
+        choices=PLANES,
+        help="plane in which a volume is sliced; default: axial, of DICOM as it was acquired",
+    )
+    parser.add_argument("--series", help="of a DICOM folder: its number, description or UID")
+    parser.add_argument("--image-key", metavar="NAME", help="array of HDF5 and NPZ files")
+    if labels:
+        parser.add_argument("--label-key", metavar="NAME", help="the same for the labels")
+
+
+def reading_options(args: argparse.Namespace) -> ReadOptions:
+    """Return the choices of the user where a file can be read in several ways."""
+    label_key = getattr(args, "label_key", None)
+    return ReadOptions(args.slices, args.series, args.image_key, label_key)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import UsageError, as_usage_error, print_message, print_result
+from napari_emcad.cli.console import (
+    UsageError,
+    as_usage_error,
+    print_message,
+    print_result,
+    print_status,
+)
 from napari_emcad.cli.images import event_printer, image_error, open_image
-from napari_emcad.cli.options import add_inference, inference_options, load_checkpoint
+from napari_emcad.cli.options import (
+    add_inference,
+    add_reading,
+    inference_options,
+    load_checkpoint,
+    reading_options,
+)
 from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.images.file_names import (
+    LABEL_EXTENSIONS,
+    VOLUME_EXTENSIONS,
+    extension_of,
+    stem_of,
+)
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -19,10 +38,8 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.sources import ImageSource
     from napari_emcad.pipelines.segment import Segmentation
-
-_OUTPUT_EXTENSIONS = (".tif", ".tiff", ".png", ".npy")
-_UNSUITABLE_EXTENSIONS = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".svg", ".npz", ".h5")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,13 +52,19 @@ def add_parser(subparsers: Any) -> None:
         "--output",
         type=Path,
         default=Path(),
-        help="a folder (IMAGE_labels.tif is written there), or for one image a .tif, .png or .npy",
+        help="a folder (for IMAGE_labels and its extension), or for one image a file",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[extension[1:] for extension in LABEL_EXTENSIONS],
+        help="of the labels; default: that of the image for volumes, nii.gz for DICOM, else tif",
     )
     parser.add_argument(
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     add_inference(parser)
+    add_reading(parser)
     parser.add_argument(
         "--separate", action="store_true", help="number the objects, touching ones separately"
     )
@@ -53,15 +76,15 @@ def run(args: argparse.Namespace) -> int:
     """Segment images one after another; one that fails is reported and skipped."""
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     options = inference_options(args)
-    jobs = _output_files(_image_files(args.images), args.output)
+    jobs = _output_files(_image_sources(args), args.output, args.format)
     _check_output_files(jobs, args)
     failed = 0
-    for path, output in jobs:
+    for source, output in jobs:
         try:
-            image = open_image(path)
+            image = open_image(source.path, replace(reading_options(args), series=source.series))
             _check_dimensions(image, output)
             result = segment_image(
-                path.name,
+                source.name,
                 image,
                 checkpoint,
                 args.axes or image.axes,
@@ -97,44 +120,58 @@ def segment_image(
         raise image_error(name, error) from error
 
 
-def _image_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the image files, also those in folders; a Zarr folder is one image."""
-    from napari_emcad.io.images.folder import FOLDERS, image_files
+def _image_sources(args: argparse.Namespace) -> list[ImageSource]:
+    """Return the images, also those in folders; a Zarr folder or a DICOM series is one image."""
+    from napari_emcad.io.images.sources import find_images
 
-    images: list[Path] = []
-    for path in paths:
-        is_folder = path.is_dir() and path.suffix.lower() not in FOLDERS
-        images += as_usage_error(image_files, path) if is_folder else [path]
-    return images
+    sources: list[ImageSource] = []
+    for path in args.images:
+        found = as_usage_error(find_images, path, args.series)
+        for note in found.notes:
+            print_status(note)
+        sources += found.sources
+    return sources
 
 
-def _output_files(images: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
+def _output_files(
+    sources: Sequence[ImageSource], output: Path, format_: str | None
+) -> list[tuple[ImageSource, Path]]:
     """Return every image with the file for its labels."""
-    extension = output.suffix.lower()
-    is_folder = os.path.isdir(output)
-    if extension in _UNSUITABLE_EXTENSIONS and not is_folder:
-        raise UsageError(
-            f"{output}: labels cannot be written as {extension}; use .tif, .png or .npy."
-        )
-    if extension in _OUTPUT_EXTENSIONS and not is_folder:
-        if len(images) > 1:
-            raise UsageError(f"{output} is one file for {len(images)} images; name a folder.")
-        return [(images[0], output)]
-    stems = [composed(path.stem) for path in images]
+    if not os.path.isdir(output) and (output.suffix or extension_of(output)):
+        return [(sources[0], _output_file(sources, output, format_))]
+    stems = [composed(source.stem) for source in sources]
     names = [
-        path.stem if stems.count(stem) == 1 else path.name
-        for path, stem in zip(images, stems, strict=True)
+        source.stem if stems.count(stem) == 1 else source.name
+        for source, stem in zip(sources, stems, strict=True)
     ]
-    return [(path, output / f"{name}_labels.tif") for path, name in zip(images, names, strict=True)]
+    return [
+        (source, output / f"{name}_labels{f'.{format_}' if format_ else source.label_extension}")
+        for source, name in zip(sources, names, strict=True)
+    ]
 
 
-def _check_output_files(jobs: Sequence[tuple[Path, Path]], args: argparse.Namespace) -> None:
+def _output_file(sources: Sequence[ImageSource], output: Path, format_: str | None) -> Path:
+    """Return the file that the user names, which must have a known extension."""
+    extension = extension_of(output)
+    if extension not in LABEL_EXTENSIONS:
+        raise UsageError(
+            f"{output}: labels cannot be written as {extension}; use one of "
+            f"{', '.join(LABEL_EXTENSIONS)}, or create the folder of this name first."
+        )
+    if len(sources) > 1:
+        raise UsageError(f"{output} is one file for {len(sources)} images; name a folder.")
+    if format_ is not None and extension != f".{format_}":
+        raise UsageError(f"{output} does not end in .{format_}; leave out --format.")
+    return output
+
+
+def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse.Namespace) -> None:
     outputs = [output for _, output in jobs]
     if args.probabilities:
         outputs += [_probabilities_file(output) for output in outputs]
     if len({composed(str(resolve_links(output))) for output in outputs}) < len(outputs):
         raise UsageError("Two images have the same name; segment them into different folders.")
-    check_outputs(outputs, [image for image, _ in jobs], args)
+    check_outputs(outputs, [source.path for source, _ in jobs], args)
 
 
 def _check_dimensions(image: OpenedImage, output: Path) -> None:
@@ -145,15 +182,18 @@ def _check_dimensions(image: OpenedImage, output: Path) -> None:
 
 
 def _write_result(result: Segmentation, output: Path, image: OpenedImage) -> None:
-    from napari_emcad.io.images.write import write_array
+    from napari_emcad.io.images.write_labels import write_result
 
-    pixel_size = image.scale, image.unit
-    as_usage_error(write_array, output, result.labels, result.axes, *pixel_size)
+    names = () if result.summary.object_classes else [label.name for label in result.classes]
+    as_usage_error(write_result, output, result.labels, result.axes, image, names)
     if result.probabilities is not None:
         path, axes = _probabilities_file(output), f"C{result.axes}"
-        as_usage_error(write_array, path, result.probabilities, axes, *pixel_size)
+        as_usage_error(write_result, path, result.probabilities, axes, image)
 
 
 def _probabilities_file(output: Path) -> Path:
     """Return the file for the probabilities beside that for the labels."""
-    return output.with_name(output.stem.removesuffix("_labels") + "_probabilities.tif")
+    extension = extension_of(output)
+    kind = extension if extension in VOLUME_EXTENSIONS else ".tif"
+    kind = ".nii.gz" if extension == ".mgz" else kind
+    return output.with_name(f"{stem_of(output).removesuffix('_labels')}_probabilities{kind}")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_result
 from napari_emcad.cli.images import event_printer, image_error, open_image
-from napari_emcad.cli.options import add_network, load_checkpoint
+from napari_emcad.cli.options import add_network, add_reading, load_checkpoint, reading_options
 from napari_emcad.cli.outputs import check_outputs
+from napari_emcad.io.images.file_names import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     add_network(parser)
+    add_reading(parser)
     parser.set_defaults(run=run)
 
 
@@ -56,10 +58,10 @@ def run(args: argparse.Namespace) -> None:
     """Compute the maps of one slice, write them, and draw the contact sheet."""
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     keys = _map_keys(args.maps, args.only_class, checkpoint)
-    image = open_image(args.image)
+    image = open_image(args.image, reading_options(args))
     stage_maps = _stage_maps(args, checkpoint, keys, image)
     index = _chosen_slice(stage_maps, args.slice, args.image)
-    stem = "_".join([args.image.stem, *map(str, index)])
+    stem = "_".join([stem_of(args.image), *map(str, index)])
     sheet_file = args.output / f"{stem}_stages.png"
     map_files = _map_files(args.output, stem, keys)
     check_outputs(dict.fromkeys([*map_files.values(), sheet_file]), [args.image], args)

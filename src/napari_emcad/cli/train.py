@@ -17,7 +17,7 @@ from napari_emcad.cli.console import (
     print_result,
     print_status,
 )
-from napari_emcad.cli.options import add_axes, add_data, add_device, add_settings
+from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
 from napari_emcad.cli.training_data import check_folders, describe_data, read_training_data
 from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
@@ -73,6 +73,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="resume the training in --output")
     add_axes(parser)
+    add_reading(parser, labels=True)
     add_device(parser)
     parser.set_defaults(run=run)
 

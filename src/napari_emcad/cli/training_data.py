@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_message
+from napari_emcad.cli.options import reading_options
 from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ def _read(
         args.skip_bad,
         args.axes,
         args.channels,
+        reading_options(args),
     )
     for message in data.skipped:
         print_message(f"left out: {message}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.images.read_options import ReadOptions
     from napari_emcad.io.reports.evaluation_sheet import SheetRow
 
     Ranked = tuple[float, SheetRow]
@@ -90,6 +91,7 @@ def evaluate_cases(
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
     unit: str = PIXEL,
+    reading: ReadOptions | None = None,
     **options: Any,
 ) -> Iterator[Case]:
     """Segment images and compare them with their label files, one after another.
@@ -109,6 +111,8 @@ def evaluate_cases(
         distances are in pixels if a file lacks one of these axes.
     unit
         Unit of `scale`.
+    reading
+        Choices where files can be read in several ways.
     **options
         Options of `napari_emcad.segment`.
 
@@ -122,7 +126,7 @@ def evaluate_cases(
     """
     channels = options.get("channels")
     for image, labels in pairs:
-        labeled = open_labeled(image, labels, checkpoint, axes, channels)
+        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading)
         slices, truth = labeled.slices, labeled.truth
         size, its_unit = (labeled.scale, labeled.unit) if scale is None else (scale, unit)
         try:
@@ -175,6 +179,7 @@ def open_labeled(
     checkpoint: Checkpoint,
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
+    reading: ReadOptions | None = None,
 ) -> LabeledImage:
     """Read an image and its labels, and check that a checkpoint can be scored on them.
 
@@ -186,10 +191,10 @@ def open_labeled(
         If they do not fit each other or the checkpoint; the message has the name of the image.
     """
     classes = len(checkpoint.classes)
-    opened = read_image(image)
+    opened = read_image(image, reading)
     try:
         slices = slices_for(opened.pixels, checkpoint, axes or opened.axes, channels)
-        read = read_label_files(labels, slices.spatial_shape)
+        read = read_label_files(labels, slices.spatial_shape, opened, reading)
         given = _reshape_like(read.pixels, slices.spatial_shape)
         check_shapes(np.broadcast_to(0, slices.spatial_shape), given)
         truth = true_classes(given, classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from napari_emcad.io.images import file_names
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -24,20 +25,14 @@ LABEL_SUFFIXES = (
 )
 """Words that data sets append to the name of an image for its label file."""
 
-_ENDINGS = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
-"""File endings of two parts."""
-
 _SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
+_OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
 
 
 def stem_of(path: Path) -> str:
-    """Return the name of a file without its ending, which may have two parts, composed (NFC)."""
-    name = composed(path.name)
-    for ending in _ENDINGS:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return composed(path.stem)
+    """Return the name of a file without its extension and ``.ome``, composed (NFC)."""
+    return composed(_OME.sub("", file_names.stem_of(path)))
 
 
 def image_of_label(path: Path) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.read_options import ReadOptions
+
 _MOST_LEVELS, _LEAST_WHITE = 6, 0.5
 """Most gray levels of a mask of classes beside 0 and 255, and the least share of 255 among its
 pixels above 0 if it is one of black and white with gray edges."""
@@ -38,7 +41,10 @@ class ReadLabels:
 
 
 def read_label_files(
-    files: Path | Sequence[Path], shape: tuple[int, ...] | None = None
+    files: Path | Sequence[Path],
+    shape: tuple[int, ...] | None = None,
+    image: OpenedImage | None = None,
+    options: ReadOptions | None = None,
 ) -> ReadLabels:
     """Read the labels of an image.
 
@@ -46,8 +52,8 @@ def read_label_files(
     ----------
     files
         A label file, or several masks of one image, whose pixels above 0 become 1.
-    shape
-        Shape of the image without its channels, see `read_labels`.
+    shape, image, options
+        As for `read_labels`.
 
     Raises
     ------
@@ -56,10 +62,10 @@ def read_label_files(
     """
     paths = (files,) if isinstance(files, Path) else tuple(files)
     if len(paths) == 1:
-        return without_gray_edges(read_labels(paths[0], shape))
+        return without_gray_edges(read_labels(paths[0], shape, image, options))
     united: NDArray[np.uint8] | None = None
     for path in paths:
-        mask = without_gray_edges(read_labels(path, shape)).pixels > 0
+        mask = without_gray_edges(read_labels(path, shape, image, options)).pixels > 0
         if united is not None and united.shape != mask.shape:
             raise ImageFileError(
                 f"{path.name} has {mask.shape} pixels, {paths[0].name} {united.shape}; masks of "

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.io.datasets.layouts import LabeledFile
+    from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.read_options import ReadOptions
 
 SKIP_ADVICE = "Fix it, or leave it out with --skip-bad."
 """What to do about a file that cannot be used."""
@@ -80,6 +82,7 @@ def read_dataset(
     skip_bad: bool = False,
     axes: str | None = None,
     channels: Sequence[int | None] | None = None,
+    options: ReadOptions | None = None,
 ) -> Dataset:
     """Read images and labels.
 
@@ -101,6 +104,8 @@ def read_dataset(
         Axes of the images, a letter per axis, if not those in the files.
     channels
         Image channel for each input of the network, None for an empty one.
+    options
+        Choices where files can be read in several ways.
 
     Raises
     ------
@@ -114,9 +119,9 @@ def read_dataset(
     label_notes: list[str] = []
     for image_path, label_paths in pairs:
         try:
-            opened = read_image(image_path)
+            opened = read_image(image_path, options)
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            labels = _read_matching_labels(image_path, label_paths, stack)
+            labels = _read_matching_labels(opened, image_path, label_paths, stack, options)
             target = _target(labels.pixels, classes, foreground)
             name = composed(image_path.name)
             image_slices = tuple(labeled_slices_of(name, stack, target, preprocessing))
@@ -144,8 +149,14 @@ def read_dataset(
     return dataset
 
 
-def _read_matching_labels(image: Path, labels: Sequence[Path], slices: Slices) -> ReadLabels:
-    read = read_label_files(labels, slices.spatial_shape)
+def _read_matching_labels(
+    opened: OpenedImage,
+    image: Path,
+    labels: Sequence[Path],
+    slices: Slices,
+    options: ReadOptions | None,
+) -> ReadLabels:
+    read = read_label_files(labels, slices.spatial_shape, opened, options)
     if read.pixels.shape != slices.spatial_shape:
         raise DatasetError(
             f"{image.name} has {slices.spatial_shape} pixels, its labels {read.pixels.shape}; "

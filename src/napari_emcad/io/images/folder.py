@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_emcad.io.images.file_names import extension_of, stem_of
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
 FOLDERS = (".zarr", ".n5")
 """Extensions of folders that are one image."""
+
+_HEADERS = {
+    ".img": (".hdr",),
+    ".img.gz": (".hdr", ".hdr.gz"),
+    ".raw": (".mhd", ".nhdr"),
+    ".zraw": (".mhd",),
+    ".raw.gz": (".nhdr",),
+}
+"""Extensions of the files that describe the pixels in a file."""
 
 _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", ".db", ".ini"}
 
@@ -28,8 +38,19 @@ def image_files(folder: Path) -> list[Path]:
         raise ImageFileError(f"{folder} is not a folder; check the path.")
     visible = [path for path in folder.iterdir() if path.name[0] != "."]
     files = [path for path in visible if path.is_file() or path.suffix.lower() in FOLDERS]
-    images = [path for path in files if path.suffix.lower() not in _NOT_IMAGES]
+    names = {path.name.lower() for path in files}
+    images = [
+        path
+        for path in files
+        if path.suffix.lower() not in _NOT_IMAGES and not _is_part(path, names)
+    ]
     images.sort(key=lambda path: composed(str(path)))
     if not images:
         raise ImageFileError(f"{folder} has no images in it.")
     return images
+
+
+def _is_part(path: Path, names: set[str]) -> bool:
+    """Return whether a file holds the pixels of another one that describes them."""
+    headers = _HEADERS.get(extension_of(path), ())
+    return any(f"{stem_of(path)}{header}".lower() in names for header in headers)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
+from napari_emcad.io.images.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_emcad.io.images.opened_image import OpenedImage
 
 _LOSSY = (".jpg", ".jpeg")
 
@@ -20,7 +24,12 @@ _JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
 """How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
 
 
-def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+def read_labels(
+    path: Path,
+    shape: tuple[int, ...] | None = None,
+    image: OpenedImage | None = None,
+    options: ReadOptions | None = None,
+) -> NDArray[Any]:
     """Read a label file; of a picture with a color palette, the palette indices.
 
     Parameters
@@ -30,13 +39,20 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     shape
         Shape of the image without its channels. A file of this shape has a label for every pixel,
         even if its last axis looks like color channels.
+    image
+        The image; labels of a volume must lie where it lies.
+    options
+        As for `read_image`.
 
     Raises
     ------
     ImageFileError
-        If it cannot be read, is a color image, or has values that are not whole numbers.
+        If it cannot be read, is a color image, has values that are not whole numbers, or lies
+        elsewhere than the image.
     """
-    opened = read_image(path)
+    opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
+    if image is not None:
+        _check_place(path, opened, image)
     if opened.palette is not None:
         return opened.palette
     labels = np.asarray(opened.pixels)
@@ -58,6 +74,23 @@ def read_labels(path: Path, shape: tuple[int, ...] | None = None) -> NDArray[Any
     if labels.dtype.kind not in "biu":
         raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
     return labels
+
+
+def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
+    """Refuse labels of a volume whose voxels are not those of the image, whatever their number."""
+    if image.geometry is None or min(image.geometry.shape) == 1:
+        return
+    if labels.geometry is None:
+        raise ImageFileError(
+            f"{path} contains no orientation, but its image does, so that sides may be exchanged; "
+            f"save the labels as NIfTI with the affine of the image."
+        )
+    is_same_shape = labels.geometry.view_shape == image.geometry.view_shape
+    if is_same_shape and not labels.geometry.lies_on(image.geometry):
+        raise ImageFileError(
+            f"{path} lies elsewhere than its image by the affines of both; save the labels with "
+            f"the affine of the image."
+        )
 
 
 def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.geometry import Geometry
+
 
 class ImageFileError(ValueError):
     """An image file cannot be read or written; the message says why and what to do."""
@@ -36,6 +38,11 @@ class OpenedImage:
         Size of a pixel in `unit` by axis letter (Z, Y, X), as far as the file contains it.
     unit
         Unit of length of `scale`; ``"pixel"`` without a scale.
+    geometry
+        Position in the patient of a volume whose last spatial axes are slices, rows and columns;
+        None if the file does not contain it.
+    is_labels
+        Whether the file says that it holds labels.
     """
 
     pixels: Any
@@ -44,6 +51,8 @@ class OpenedImage:
     note: str = ""
     scale: Mapping[str, float] = field(default_factory=dict)
     unit: str = PIXEL
+    geometry: Geometry | None = None
+    is_labels: bool = False
 
 
 def first_line(error: Exception) -> str:

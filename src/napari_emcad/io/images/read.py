@@ -1,4 +1,4 @@
-"""Reading image files: TIFF, PNG, JPEG, BMP and NPY, everything else with napari's readers."""
+"""Reading image files, everything unknown with the readers of napari plugins."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.io.images.dicom.dataset import is_dicom
+from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
+from napari_emcad.io.images.dicom.series import dicom_files
+from napari_emcad.io.images.file_names import extension_of
+from napari_emcad.io.images.folder import FOLDERS
+from napari_emcad.io.images.metaimage import read_metaimage
+from napari_emcad.io.images.named_arrays import read_hdf5, read_npz
 from napari_emcad.io.images.napari_reader import read_with_napari
+from napari_emcad.io.images.nifti import read_nifti
+from napari_emcad.io.images.nrrd_volume import read_nrrd
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.picture import read_picture
+from napari_emcad.io.images.read_options import ReadOptions
 from napari_emcad.io.images.tiff import CodecError, read_tiff
 
 if TYPE_CHECKING:
@@ -17,27 +27,73 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read_image(path: Path) -> OpenedImage:
+_DICOM = (".dcm", ".dicom", ".ima")
+
+
+def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     """Read an image file.
 
     Parameters
     ----------
     path
-        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, or anything that an installed napari
-        reader opens, folders such as ``.zarr`` included.
+        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NIfTI, MGH, Analyze, or anything that an
+        installed napari reader opens, folders such as ``.zarr`` included.
+    options
+        Choices where a file can be read in several ways.
 
     Raises
     ------
     ImageFileError
-        If the file does not exist, is damaged, or cannot be read by any reader.
+        If the file does not exist, is damaged, cannot be read by any reader, or does not have what
+        `options` choose.
     """
     if not path.exists():
         raise ImageFileError(f"{path} does not exist; check the path.")
     if not (path.is_file() or path.is_dir()):
         raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
-    kind, reader = _READERS.get("" if path.is_dir() else path.suffix.lower(), ("", None))
-    if reader is None:
+    options = options or ReadOptions()
+    check_has_series(path, options.series)
+    opened = _read(path, options)
+    if options.plane is not None and opened.geometry is None:
+        raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
+    return opened
+
+
+def check_has_series(path: Path, series: str | None) -> None:
+    """Refuse a series of something that is no folder of DICOM files.
+
+    Raises
+    ------
+    ImageFileError
+        The message names the path.
+    """
+    if series is not None and not (path.is_dir() and dicom_files(path)):
+        raise ImageFileError(f"{path} is no folder of DICOM files; leave out --series {series}.")
+
+
+def _read(path: Path, options: ReadOptions) -> OpenedImage:
+    if path.is_dir():
+        return _read_folder(path, options)
+    extension = extension_of(path)
+    if extension in _VOLUME_READERS:
+        kind, read_volume = _VOLUME_READERS[extension]
+        return _call(path, kind, lambda path: read_volume(path, options))
+    if extension in _READERS:
+        return _call(path, *_READERS[extension])
+    if extension in _DICOM or is_dicom(path):
+        return _call(path, "DICOM", lambda path: read_dicom_file(path, options))
+    return read_with_napari(path)
+
+
+def _read_folder(path: Path, options: ReadOptions) -> OpenedImage:
+    """Read a folder that is one image, or holds the DICOM files of one."""
+    if path.suffix.lower() in FOLDERS or not dicom_files(path):
         return read_with_napari(path)
+    return _call(path, "DICOM", lambda path: read_dicom_folder(path, options))
+
+
+def _call(path: Path, kind: str, reader: Callable[[Path], OpenedImage]) -> OpenedImage:
+    """Call a reader, whose errors become `ImageFileError`."""
     try:
         return reader(path)
     except CodecError as error:  # another napari plugin may decode it
@@ -66,3 +122,22 @@ _READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
     ".npy": ("NPY", _read_npy),
 }
 """Name of the format and reader by file name extension."""
+
+_VOLUME_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+    ".nii": ("NIfTI", read_nifti),
+    ".nii.gz": ("NIfTI", read_nifti),
+    ".hdr": ("NIfTI or Analyze", read_nifti),
+    ".hdr.gz": ("NIfTI or Analyze", read_nifti),
+    ".img": ("NIfTI or Analyze", read_nifti),
+    ".img.gz": ("NIfTI or Analyze", read_nifti),
+    ".nrrd": ("NRRD", read_nrrd),
+    ".nhdr": ("NRRD", read_nrrd),
+    ".mha": ("MetaImage", read_metaimage),
+    ".mhd": ("MetaImage", read_metaimage),
+    ".mgz": ("MGH", read_nifti),
+    ".mgh": ("MGH", read_nifti),
+    ".h5": ("HDF5", read_hdf5),
+    ".hdf5": ("HDF5", read_hdf5),
+    ".npz": ("NPZ", read_npz),
+}
+"""The same for files that can be read in several ways."""

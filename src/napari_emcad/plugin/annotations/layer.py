@@ -14,6 +14,7 @@ from napari_emcad.annotation.label_rules import UNLABELED, LabelRule, value_coun
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes, with_channels
 from napari_emcad.plugin.layers.drawn import visible_range
 from napari_emcad.plugin.layers.geometry import layer_geometry, levels
+from napari_emcad.plugin.layers.image_metadata import image_metadata
 from napari_emcad.plugin.layers.status import accept_no_direction
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def new_annotation(image: Image, axes: str) -> Labels:
         broadcast_channels(np.zeros(size, np.uint8), axes[: image.ndim], finest.array.shape),
         name=f"{image.name} annotation",
         opacity=_OPACITY,
-        metadata={_KEY: {"kind": "annotation", "corner": list(corner)}},
+        metadata=image_metadata(image, size)
+        | {_KEY: {"kind": "annotation", "corner": list(corner)}},
         **placement(image, axes, corner),
     )
     annotation.brush_size = _BRUSH_SIZE

@@ -19,6 +19,7 @@ from napari_emcad.plugin.layers.class_colors import (
     object_features,
 )
 from napari_emcad.plugin.layers.geometry import is_open
+from napari_emcad.plugin.layers.image_metadata import image_metadata
 from napari_emcad.plugin.layers.status import accept_no_direction
 from napari_emcad.plugin.layers.target import relative_to
 
@@ -228,13 +229,18 @@ class Result:
             colormap=label_colormap() if separate else label_colors(classes),
             features=None if separate else class_features(classes),
             opacity=0.5,
-            metadata={"napari-emcad": _provenance(self.target)},
+            metadata=self._metadata(target.kind),
             **self._geometry,
         )
         accept_no_direction(layer)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer
+
+    def _metadata(self, kind: str) -> dict[str, Any]:
+        """Return the metadata of the image, by which writers place a layer, and our own."""
+        image = image_metadata(self.target.source, self.target.shape)
+        return image | {"napari-emcad": _provenance(self.target) | {"kind": kind}}
 
     def _new_probability_layers(self) -> list[Image]:
         classes = self.target.checkpoint.classes
@@ -246,7 +252,7 @@ class Result:
                 colormap=Colormap([f"{label.color}00", f"{label.color}ff"], name=label.name),
                 contrast_limits=(0, 1),
                 blending="translucent",
-                metadata={"napari-emcad": _provenance(self.target) | {"kind": "probability"}},
+                metadata=self._metadata("probability"),
                 **self._geometry,
             )
             for label, array in zip(classes, self._probabilities, strict=True)

@@ -1,0 +1,51 @@
+"""Extensions and stems of image files, also of those with two extensions such as ``.nii.gz``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PACKED = (".nii.gz", ".hdr.gz", ".img.gz", ".raw.gz")
+
+_LABELS_OF = {
+    ".nii": ".nii",
+    ".nii.gz": ".nii.gz",
+    ".hdr": ".nii.gz",
+    ".hdr.gz": ".nii.gz",
+    ".img": ".nii.gz",
+    ".img.gz": ".nii.gz",
+    ".mgz": ".mgz",
+    ".mgh": ".mgz",
+    ".nrrd": ".nrrd",
+    ".nhdr": ".nrrd",
+    ".mha": ".mha",
+    ".mhd": ".mha",
+    ".dcm": ".nii.gz",
+    ".dicom": ".nii.gz",
+}
+"""Extension of the labels by extension of the image."""
+
+LABEL_EXTENSIONS = (".tif", ".tiff", ".png", ".npy", ".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
+"""Extensions of the files in which labels can be written."""
+
+VOLUME_EXTENSIONS = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
+"""Those of them that contain the position in the patient."""
+
+
+def extension_of(path: Path) -> str:
+    """Return the extension in lower case, ``.nii.gz`` included; "" without one."""
+    name = path.name.lower()
+    return next((packed for packed in _PACKED if name.endswith(packed)), path.suffix.lower())
+
+
+def stem_of(path: Path) -> str:
+    """Return the name without its extension."""
+    extension = extension_of(path)
+    return path.name[: len(path.name) - len(extension)] if extension else path.name
+
+
+def label_extension(path: Path) -> str:
+    """Return the extension of the file in which the labels of an image are written by default."""
+    return _LABELS_OF.get(extension_of(path), ".tif")

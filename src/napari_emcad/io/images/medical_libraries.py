@@ -1,0 +1,30 @@
+"""Import the libraries of the extra ``medical`` where they are used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.images.opened_image import ImageFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_INSTALL = 'python -m pip install "napari-emcad[medical]"'
+
+
+def medical_library(module: str, path: Path) -> Any:
+    """Return a module of the extra ``medical``.
+
+    Raises
+    ------
+    ImageFileError
+        If it is not installed; the message names the file and the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        library = module.partition(".")[0]
+        raise ImageFileError(
+            f"{path} needs the package {library}, which is not installed: run {_INSTALL}."
+        ) from None

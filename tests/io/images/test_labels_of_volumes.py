@@ -1,0 +1,67 @@
+"""Label files of volumes lie where their image lies, or are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_emcad.io.datasets.layouts import from_folders
+from napari_emcad.io.images.folder import image_files
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
+
+nib = pytest.importorskip("nibabel")
+
+AFFINE = np.diag([-1.0, 2, 3, 1])
+IMAGE = np.random.default_rng(0).integers(0, 100, (6, 6, 6)).astype("i2")
+
+
+@pytest.fixture
+def image(tmp_path):
+    nib.save(nib.Nifti1Image(IMAGE, AFFINE), tmp_path / "a.nii.gz")
+    return read_image(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("codes", ["LAS", "RPI", "PSR", "IAL"])
+def test_labels_in_another_orientation_are_turned(codes, image, tmp_path):
+    labels = nib.Nifti1Image((IMAGE > 50).astype("u1"), AFFINE)
+    start = nib.orientations.io_orientation(AFFINE)
+    turn = nib.orientations.ornt_transform(start, nib.orientations.axcodes2ornt(codes))
+    nib.save(labels.as_reoriented(turn), tmp_path / "b.nii.gz")
+    read = read_labels(tmp_path / "b.nii.gz", image.pixels.shape, image)
+    np.testing.assert_array_equal(read, image.pixels > 50)
+
+
+@pytest.mark.parametrize(
+    "affine", [np.eye(4), AFFINE + 0.5 * np.eye(4)[:, [3]], np.diag([1.0, 2, 3, 1])]
+)
+def test_labels_that_lie_elsewhere_are_refused(affine, image, tmp_path):
+    affine = affine + np.array([[0, 0, 0, 1]] * 3 + [[0] * 4])
+    affine[3] = 0, 0, 0, 1
+    nib.save(nib.Nifti1Image((IMAGE > 50).astype("u1"), affine), tmp_path / "b.nii")
+    with pytest.raises(ImageFileError, match=r"b\.nii lies elsewhere.*affine of the image\.$"):
+        read_labels(tmp_path / "b.nii", image.pixels.shape, image)
+
+
+def test_labels_without_an_orientation_are_refused(image, tmp_path):
+    np.save(tmp_path / "b.npy", IMAGE > 50)
+    with pytest.raises(ImageFileError, match=r"no orientation.*NIfTI"):
+        read_labels(tmp_path / "b.npy", image.pixels.shape, image)
+
+
+def test_files_with_two_extensions_are_pairs(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "images" / "a.nii.gz").touch()
+    (tmp_path / "labels" / "a.nii").touch()
+    ((image, (labels,)),) = from_folders(tmp_path / "images", tmp_path / "labels").pairs
+    pair = image, labels
+    assert [path.name for path in pair] == ["a.nii.gz", "a.nii"]
+
+
+def test_a_pair_of_header_and_pixels_is_one_image(tmp_path):
+    for name in ("a.hdr", "a.img", "b.mhd", "b.raw", "c.img", "d.nhdr", "d.raw.gz"):
+        (tmp_path / name).touch()
+    names = [path.name for path in image_files(tmp_path)]
+    assert names == ["a.hdr", "b.mhd", "c.img", "d.nhdr"]
