@@ -274,7 +274,11 @@ def test_a_singular_affine(refused, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz", "a.hdr", "a.img"])
-@pytest.mark.parametrize("content", [b"", b"hello", gzip.compress(b"hello"), b"\0" * 400])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", gzip.compress(b"hello", mtime=0), b"\0" * 400],
+    ids=["empty", "text", "packed text", "zeros"],
+)
 def test_damaged_files(name, content, refused, tmp_path):
     (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, "damaged")
