@@ -113,3 +113,11 @@ def test_of_a_large_slice_some_blocks_are_read(monkeypatch):
     monkeypatch.setattr(slices_module, "_SAMPLE", 1_000)
     assert mismatch(np.tile(SPOTS, (8, 6)))
     assert not mismatch(np.tile(PHOTO, (8, 6)).astype(np.uint16))
+
+
+def test_every_slice_of_an_array_in_memory_is_looked_at():
+    """An out-of-focus start lies in the range of the model, the rest does not."""
+    stack = np.full((3, 40, 40), 112, np.uint16)
+    stack[1:] = np.linspace(0, 40_350, 1600).reshape(40, 40)
+    slices = as_slices(stack, 3, "ZYX")
+    assert range_mismatch(slices, Preprocessing("range", 0.0, 255.0))

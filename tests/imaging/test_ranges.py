@@ -127,8 +127,8 @@ def test_a_dim_stain_is_normalized_beside_a_bright_one(over):
     ],
 )
 def test_only_the_channels_of_a_color_picture_share_a_range(axes, channels, pool, pooled):
-    image = np.random.default_rng(0).integers(0, 99, (40, 50, 3)) * [1, 5, 20]
-    image = image if axes == "YXC" else np.moveaxis(image, -1, 0)
+    image = np.random.default_rng(0).integers(0, 12, (40, 50, 3)) * [1, 5, 20]
+    image = (image if axes == "YXC" else np.moveaxis(image, -1, 0)).astype(np.uint8)
     slices = as_slices(image, 3, axes, channels)
     ranges = intensity_ranges(slices, (), replace(PERCENTILES, pool_channels=pool))
     assert len(ranges) == (1 if pooled else len(slices.channels.planes))
@@ -155,3 +155,18 @@ def test_a_file_without_pooling_is_read_as_it_was_meant():
     assert Preprocessing.from_dict(old | {"pool_channels": "none"}).pool_channels == "none"
     with pytest.raises(ValueError, match="pool_channels must be"):
         Preprocessing(pool_channels="some")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "axes", "color"),
+    [
+        (np.uint8, "YXC", True),
+        (np.float32, "YXC", True),
+        (np.uint16, "YXC", False),
+        (np.int32, "YXC", False),
+        (np.uint8, "CYX", False),
+    ],
+)
+def test_only_bytes_and_floats_are_color_pictures(dtype, axes, color):
+    shape = (30, 40, 3) if axes == "YXC" else (3, 30, 40)
+    assert as_slices(np.zeros(shape, dtype), 3, axes, (0, 1, 2)).is_color_picture == color

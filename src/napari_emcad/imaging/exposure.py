@@ -49,8 +49,8 @@ floats, which are often scaled to 0 … 1 or to unit variance."""
 def range_mismatch(slices: Slices, preprocessing: Preprocessing) -> str:
     """Return a message if an image lies outside of the range that a model expects, else "".
 
-    A dark, empty or normally clipped image is none of these cases. If the first slice seems to be
-    one, slices of the whole image decide.
+    A dark, empty or normally clipped image is none of these cases. Slices of the whole image
+    decide; of an array that is not in memory only if the first slice seems to be such a case.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def range_mismatch(slices: Slices, preprocessing: Preprocessing) -> str:
         return ""
     image = replace(slices, scope=Scope())
     sample = _read(image, slices.indices[0])
-    if sample.constant or _problem(sample, expected, preprocessing):
+    in_memory = isinstance(slices.image, np.ndarray)
+    if in_memory or sample.constant or _problem(sample, expected, preprocessing):
         count = len(image.indices)
         chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES)).round().astype(int))
         sample = _pool([sample, *(_read(image, image.indices[n]) for n in chosen.tolist())])

@@ -66,9 +66,14 @@ class Slices:
 
     @property
     def is_color_picture(self) -> bool:
-        """Whether the planes that are read are red, green and blue of one picture."""
+        """Whether the planes that are read are red, green and blue of one picture.
+
+        Pictures have bytes or floats; integers of more bits are measured channels.
+        """
+        dtype = np.dtype(self.image.dtype)
         is_rgb = self.axes.endswith("YXC") and self._size("C") in (3, 4)
-        return is_rgb and self.channels.planes == (0, 1, 2)
+        is_picture = dtype.kind == "f" or dtype == np.uint8
+        return is_rgb and is_picture and self.channels.planes == (0, 1, 2)
 
     @property
     def covers_slices(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from driving import wait_until_idle
 
 from napari_emcad.plugin.layers.drawn import data_to_world
 
@@ -61,3 +62,18 @@ def test_units_are_compared_as_napari_draws_them(viewer, dock, nuclei):
     panel.teach.annotating.use_layer(other)
     assert panel.teach.annotating.pair.labels is same
     assert "does not lie on" in panel.job_bar.message
+
+
+def test_a_layer_that_is_moved_afterwards_is_neither_moved_back_nor_learned(scaled, qtbot, nuclei):
+    mask = (nuclei > 100).astype(np.uint8)
+    layer = scaled.viewer.add_labels(mask, name="mine", scale=(0.5, 0.5))
+    scaled.teach.annotating.use_layer(layer)
+    wait_until_idle(scaled, qtbot)
+    assert not scaled.teach.training.why_not()
+    layer.data, layer.scale, layer.translate = mask[::-1].copy(), (-0.5, 0.5), (47.5, 0)
+    wait_until_idle(scaled, qtbot)
+    assert "no longer lies on" in scaled.teach.training.why_not()
+    scaled.teach.training.train()
+    wait_until_idle(scaled, qtbot)
+    assert tuple(layer.scale) == (-0.5, 0.5)
+    assert len(scaled.session.versions) == 1

@@ -137,10 +137,8 @@ class AnnotationLayers(QObject):
         return self._images(checkpoint, lambda pair: (0,) if "C" in pair.axes else None)
 
     def align(self, pair: AnnotationPair) -> None:
-        """Move an annotation onto its image, in case one of them was moved."""
-        if not self.why_not(pair) and (
-            is_ours(pair.labels) or misplacement(self._viewer, pair.labels, pair.image, pair.axes)
-        ):
+        """Move an annotation that we made onto its image, in case one of them was moved."""
+        if is_ours(pair.labels) and not self.why_not(pair):
             align_annotation(pair)
 
     def why_not(self, pair: AnnotationPair) -> str:
@@ -156,7 +154,8 @@ class AnnotationLayers(QObject):
     def why_not_enabled(self) -> str:
         """Return the reason why an enabled annotation cannot be used, or ""."""
         enabled = [key for key, entry in self._project.entries.items() if entry.enabled]
-        reasons = [self.why_not(self._pairs[key]) for key in enabled if key in self._pairs]
+        pairs = [self._pairs[key] for key in enabled if key in self._pairs]
+        reasons = (self.why_not(pair) or _moved_message(self._viewer, pair) for pair in pairs)
         return next(filter(None, reasons), "")
 
     def set_channels(self, image: Image | None, axes: str, channels: Channels) -> None:
@@ -251,3 +250,15 @@ class AnnotationLayers(QObject):
         followed = [(event, self._emit_soon) for event in self._events(pair)]
         for event, slot in (*followed, *((name, self._renamed) for name in names)):
             event.connect(slot) if on else event.disconnect(slot)
+
+
+def _moved_message(viewer: ViewerModel, pair: AnnotationPair) -> str:
+    """Return a message if a layer of the user no longer lies on its image, or ""."""
+    labels, image = pair.labels, pair.image
+    moved = "" if is_ours(labels) else misplacement(viewer, labels, image, pair.axes)
+    if not moved:
+        return ""
+    return (
+        f"“{labels.name}” no longer lies on “{image.name}”: {moved}. Move it back, or choose it "
+        f"again with Use a layer to move it onto the image."
+    )

@@ -96,8 +96,10 @@ class Result:
         self._writing = False
         if region.probabilities is not None and self._probability_layers:
             foreground = region.probabilities[-len(self._probability_layers) :]
-            for array, probability in zip(self._probabilities, foreground, strict=True):
-                array[region.where] = probability
+            for n, probability in enumerate(foreground):
+                layer, array = self._probability_layers[n], self._probabilities[n]
+                self._probabilities[n] = _present_array(layer, array, self.target)
+                self._probabilities[n][region.where] = probability
         self._refresh_soon()
 
     def finish(self, summary: Summary | None) -> None:
@@ -229,18 +231,13 @@ class Result:
             colormap=label_colormap() if separate else label_colors(classes),
             features=None if separate else class_features(classes),
             opacity=0.5,
-            metadata=self._metadata(target.kind),
+            metadata=_metadata(target, target.kind),
             **self._geometry,
         )
         accept_no_direction(layer)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer
-
-    def _metadata(self, kind: str) -> dict[str, Any]:
-        """Return the metadata of the image, by which writers place a layer, and our own."""
-        image = image_metadata(self.target.source, self.target.shape)
-        return image | {"napari-emcad": _provenance(self.target) | {"kind": kind}}
 
     def _new_probability_layers(self) -> list[Image]:
         classes = self.target.checkpoint.classes
@@ -252,7 +249,7 @@ class Result:
                 colormap=Colormap([f"{label.color}00", f"{label.color}ff"], name=label.name),
                 contrast_limits=(0, 1),
                 blending="translucent",
-                metadata=self._metadata("probability"),
+                metadata=_metadata(self.target, "probability"),
                 **self._geometry,
             )
             for label, array in zip(classes, self._probabilities, strict=True)
@@ -271,7 +268,18 @@ def _nonzero_values(labels: NDArray[Any]) -> set[int]:
     return set(np.unique(labels).tolist()) - {0}
 
 
-def _provenance(target: Target) -> dict[str, str]:
-    """Return the metadata of a result layer: its kind and model."""
+def _metadata(target: Target, kind: str) -> dict[str, Any]:
+    """Return the metadata of a layer: the image's, by which writers place it, and its origin."""
     checkpoint = target.checkpoint
-    return {"kind": target.kind, "model": checkpoint.title, "sha256": checkpoint.origin.sha256}
+    origin = {"kind": kind, "model": checkpoint.title, "sha256": checkpoint.origin.sha256}
+    return image_metadata(target.source, target.shape) | {"napari-emcad": origin}
+
+
+def _present_array(layer: Image, array: NDArray[Any], target: Target) -> NDArray[Any]:
+    """Return the array of a probability layer, which may have been converted meanwhile."""
+    data = layer.data
+    if not isinstance(data, np.ndarray) or np.may_share_memory(data, array):
+        return array
+    own: NDArray[Any] = target.without_channels(data)
+    is_usable = own.shape == array.shape and data.dtype.kind == "f" and data.flags.writeable
+    return own if is_usable else array
