@@ -103,3 +103,21 @@ def test_a_run_of_an_earlier_release_has_no_contents_to_compare(tmp_path):
     run.save({}, {"preprocessing": {"low": 1}})
     now = {"preprocessing": {"low": 1, "pool_channels": "all"}, CONTENTS: content_digests([])}
     assert run.load(now | {CONTENTS: {"pixels of a": "x"}}) == {}
+
+
+@pytest.mark.parametrize("kind", ["uint16.png", "rgb.png", "float.tif"])
+def test_a_copy_in_another_format_is_refused(kind, folder, tmp_path, capsys):
+    other = tmp_path / "other"
+    for name in ("images", "labels"):
+        (other / name).mkdir(parents=True)
+    pixels = np.asarray(Image.open(folder / "images" / "2.png"))
+    copy = other / "images" / f"x.{kind.split('.')[1]}"
+    if kind == "uint16.png":
+        Image.fromarray(pixels.astype(np.uint16)).save(copy)
+    elif kind == "rgb.png":
+        Image.fromarray(np.stack([pixels] * 3, -1)).save(copy)
+    else:
+        tifffile.imwrite(copy, pixels.astype(np.float32))
+    shutil.copy(folder / "labels" / "2.png", other / "labels" / "x.png")
+    assert train(folder, "--validation", other) == 2
+    assert "same pixels as 2.png" in capsys.readouterr().err

@@ -28,7 +28,10 @@ _MOST_GRAY_LEVELS = 20
 
 
 def mask_target(
-    labels: NDArray[np.generic], classes: int | None = None, foreground: bool = False
+    labels: NDArray[np.generic],
+    classes: int | None = None,
+    foreground: bool = False,
+    void: bool = False,
 ) -> NDArray[np.int64]:
     """Return the class of each pixel of a label file, `UNLABELED` where it is ignored.
 
@@ -41,6 +44,9 @@ def mask_target(
         Number of classes without the background; None if it is not known.
     foreground
         Whether all values above 0 are class 1.
+    void
+        Whether 255 is void in another mask of the data set, and therefore in this one, even if it
+        has no other values.
 
     Returns
     -------
@@ -50,7 +56,7 @@ def mask_target(
     values = np.unique(labels).tolist()
     target: NDArray[np.int64] = labels.astype(np.int64)
     present = {value for value in values if value > 0}
-    if has_void(present, 1 if foreground else classes):
+    if has_void(present, 1 if foreground else classes) or (void and BACKGROUND in present):
         target[target == BACKGROUND] = UNLABELED
     elif present == {BACKGROUND} and (classes is None or classes < BACKGROUND):
         target[target == BACKGROUND] = 1

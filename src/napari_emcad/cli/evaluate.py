@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     if args.folder is not None:
         print_message(f"{found}.")
-    pairs = _usable(args, pairs, checkpoint)
-    scores, worst = _score(args, pairs, checkpoint)
+    pairs, void = _usable(args, pairs, checkpoint)
+    scores, worst = _score(args, pairs, checkpoint, void)
     if args.json:
         print_json(report(scores, checkpoint))
     else:
@@ -115,8 +115,10 @@ def _check_output_files(args: argparse.Namespace, pairs: Sequence[LabeledFile]) 
 
 def _usable(
     args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
-) -> list[LabeledFile]:
-    """Return the pairs that can be scored; all files are read before anything is segmented.
+) -> tuple[list[LabeledFile], bool]:
+    """Return the pairs that can be scored, and whether 255 is void in their label files.
+
+    All files are read before anything is segmented.
 
     Raises
     ------
@@ -126,23 +128,26 @@ def _usable(
     from napari_emcad.io.datasets.read import SKIP_ADVICE
     from napari_emcad.pipelines.evaluate import open_labeled
 
-    usable, channels = [], inference_options(args).get("channels")
+    usable, void, channels = [], False, inference_options(args).get("channels")
     for image, labels in pairs:
         try:
-            open_labeled(image, labels, checkpoint, args.axes, channels, reading_options(args))
+            labeled = open_labeled(
+                image, labels, checkpoint, args.axes, channels, reading_options(args)
+            )
         except (ValueError, TypeError) as error:
             if not args.skip_bad:
                 raise UsageError(f"{error} {SKIP_ADVICE}") from None
             print_message(f"left out: {error}")
         else:
             usable.append((image, labels))
+            void = void or labeled.has_void
     if not usable:
         raise UsageError("No image is left to be scored.")
-    return usable
+    return usable, void
 
 
 def _score(
-    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
+    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint, void: bool
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
     from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst
@@ -152,7 +157,7 @@ def _score(
     ignored: list[int] = []
     worst: Sequence[Ranked] = ()
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    options = {"reading": reading_options(args), **scale, **inference_options(args)}
+    options = {"reading": reading_options(args), "void": void, **scale, **inference_options(args)}
     cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **options)
     for number in range(1, len(pairs) + 1):
         case = as_usage_error(next, cases)

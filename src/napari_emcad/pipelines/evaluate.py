@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.annotation.mask_values import MaskValues, mask_values
+from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -92,6 +92,7 @@ def evaluate_cases(
     scale: Mapping[str, float] | None = None,
     unit: str = PIXEL,
     reading: ReadOptions | None = None,
+    void: bool = False,
     **options: Any,
 ) -> Iterator[Case]:
     """Segment images and compare them with their label files, one after another.
@@ -113,6 +114,8 @@ def evaluate_cases(
         Unit of `scale`.
     reading
         Choices where files can be read in several ways.
+    void
+        Whether 255 is void in all label files, see `mask_target`.
     **options
         Options of `napari_emcad.segment`.
 
@@ -126,7 +129,7 @@ def evaluate_cases(
     """
     channels = options.get("channels")
     for image, labels in pairs:
-        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading)
+        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void)
         slices, truth = labeled.slices, labeled.truth
         size, its_unit = (labeled.scale, labeled.unit) if scale is None else (scale, unit)
         try:
@@ -163,6 +166,8 @@ class LabeledImage:
         Pixel size by axis, from the file.
     notices
         Remarks about image and labels.
+    has_void
+        Whether 255 is void beside other values of the label file.
     """
 
     slices: Slices
@@ -171,6 +176,7 @@ class LabeledImage:
     scale: Mapping[str, float]
     unit: str
     notices: tuple[str, ...]
+    has_void: bool
 
 
 def open_labeled(
@@ -180,6 +186,7 @@ def open_labeled(
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     reading: ReadOptions | None = None,
+    void: bool = False,
 ) -> LabeledImage:
     """Read an image and its labels, and check that a checkpoint can be scored on them.
 
@@ -197,7 +204,7 @@ def open_labeled(
         read = read_label_files(labels, slices.spatial_shape, opened, reading)
         given = _reshape_like(read.pixels, slices.spatial_shape)
         check_shapes(np.broadcast_to(0, slices.spatial_shape), given)
-        truth = true_classes(given, classes)
+        truth = true_classes(given, classes, void)
     except ImageFileError:
         raise
     except (ValueError, TypeError) as error:
@@ -205,8 +212,15 @@ def open_labeled(
     kept = np.where(truth == UNLABELED, 0, given)
     values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
     notices = (range_mismatch(slices, checkpoint.preprocessing), read.note)
+    present = {value for value in np.unique(given).tolist() if value > 0}
     return LabeledImage(
-        slices, truth, values, opened.scale, opened.unit, tuple(filter(None, notices))
+        slices,
+        truth,
+        values,
+        opened.scale,
+        opened.unit,
+        tuple(filter(None, notices)),
+        has_void(present, classes),
     )
 
 

@@ -180,17 +180,17 @@ def predicted_classes(labels: NDArray[Any], classes: int) -> NDArray[Any]:
     return np.asarray(labels != 0, np.uint8) if classes == 1 else labels
 
 
-def true_classes(labels: NDArray[Any], classes: int) -> NDArray[np.int16]:
+def true_classes(labels: NDArray[Any], classes: int, void: bool = False) -> NDArray[np.int16]:
     """Return the labels of a file as classes, `UNLABELED` where they are ignored.
 
-    With one class, all values above 0 become 1; see `mask_target`.
+    With one class, all values above 0 become 1; see `mask_target`, also for `void`.
 
     Raises
     ------
     ValueError
         If a value is not a class.
     """
-    target = mask_target(labels, classes, foreground=classes == 1)
+    target = mask_target(labels, classes, classes == 1, void)
     largest = int(target.max(initial=0))
     if largest > classes:
         raise ValueError(

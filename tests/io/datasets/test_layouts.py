@@ -249,3 +249,17 @@ def test_a_missing_folder_is_an_error(folders, tmp_path):
     for one, two in ((tmp_path / "no", labels), (images, tmp_path / "no"), (images / "a.png",) * 2):
         with pytest.raises(ImageFileError, match="not a folder"):
             pairs_of(one, two)
+
+
+def test_void_of_one_label_file_is_void_in_all(tmp_path, capsys):
+    for name in "abc":
+        save(tmp_path / "images" / f"{name}.png", picture(shape=(64, 64, 3)))
+    both = np.maximum(mask(1, 5, (64, 64)), mask(255, 30, (64, 64)))
+    save(tmp_path / "labels" / "a.png", both)
+    save(tmp_path / "labels" / "b.png", mask(255, 20, (64, 64)))
+    save(tmp_path / "labels" / "c.png", mask(1, 20, (64, 64)))
+    data = read_dataset(find_files(tmp_path).pairs, 3, RANGE, 1)
+    assert [int((part.target < 0).sum()) for part in data.slices] == [180, 180, 0]
+    assert [int((part.target == 1).sum()) for part in data.slices] == [180, 0, 180]
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert "360 in 2 label files" in capsys.readouterr().err

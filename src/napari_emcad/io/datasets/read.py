@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
-from napari_emcad.annotation.mask_values import MaskValues, mask_target, mask_values
+from napari_emcad.annotation.label_rules import BACKGROUND, MOST_CLASSES, UNLABELED
+from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_target, mask_values
 from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
@@ -117,6 +117,7 @@ def read_dataset(
     skipped: list[str] = []
     out_of_range: list[str] = []
     label_notes: list[str] = []
+    only_255, any_void = set[str](), False
     for image_path, label_paths in pairs:
         try:
             opened = read_image(image_path, options)
@@ -136,6 +137,9 @@ def read_dataset(
             if mismatch := range_mismatch(stack, preprocessing):
                 out_of_range.append(f"{image_path.name}: {mismatch}")
             all_values.append(mask_values(target))
+            present = set(np.unique(labels.pixels).tolist()) - {0}
+            any_void = any_void or has_void({value for value in present if value > 0}, classes)
+            only_255 |= {name} if present == {BACKGROUND} else set()
             label_notes += [f"{image_path.name}: {labels.note}"] if labels.note else []
     if not slices:
         raise DatasetError(
@@ -146,7 +150,7 @@ def read_dataset(
     )
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
-    return dataset
+    return _without_void(dataset, only_255) if any_void else dataset
 
 
 def _read_matching_labels(
@@ -165,6 +169,17 @@ def _read_matching_labels(
     return read
 
 
+def _without_void(dataset: Dataset, only_255: set[str]) -> Dataset:
+    """Return a data set in which 255 is void: it is ignored in masks of 0 and 255 as well."""
+    parts = (
+        replace(part, target=np.where(part.target == 1, UNLABELED, part.target))
+        if part.image in only_255
+        else part
+        for part in dataset.slices
+    )
+    return replace(dataset, slices=tuple(parts))
+
+
 def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
     """Return class indices; 0 is the background, `UNLABELED` is ignored."""
     values = mask_target(labels, classes, foreground)
@@ -181,6 +196,12 @@ def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDAr
             f"objects, use --foreground to make them all one class."
         )
     return values.astype(np.int16)
+
+
+def _plain(planes: NDArray[Any]) -> NDArray[np.float32]:
+    """Return planes in a form in which copies in other formats are equal: float32, gray once."""
+    is_gray = all(np.array_equal(planes[0], plane) for plane in planes[1:])
+    return np.asarray(planes[:1] if is_gray else planes, np.float32)
 
 
 def labeled_slices_of(
@@ -205,6 +226,6 @@ def labeled_slices_of(
         planes = training_planes(slices, index, preprocessing)
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         part = part.T if slices.transposed else part
-        digest = array_digest(slices.read(index))
+        digest = array_digest(_plain(slices.read(index)))
         labeled = LabeledSlice(name, planes, part, image=image, digest=digest)
         yield resized_slice(labeled, preprocessing.size)
