@@ -47,6 +47,20 @@ def test_a_redrawn_layer_with_other_pixels_is_noticed_and_a_moved_slider_is_not(
     assert len(seen) > 1
 
 
+def test_a_slice_that_changed_while_it_was_hidden_is_noticed_when_it_is_drawn():
+    stack = np.zeros((5, 20, 20), np.uint8)
+    viewer = ViewerModel()
+    events = pixel_events(viewer.add_image(stack))
+    for z in (2, 4):
+        viewer.dims.set_point(0, z)
+    assert events.revision == 0
+    stack[2, 3:5] = 9
+    viewer.dims.set_point(0, 3)
+    assert events.revision == 0
+    viewer.dims.set_point(0, 2)
+    assert events.revision == 1
+
+
 @pytest.mark.parametrize("shape", [(3,), (7, 9), (4, 5, 6), (0, 3)])
 def test_a_checksum_notices_every_changed_pixel(shape):
     array = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)

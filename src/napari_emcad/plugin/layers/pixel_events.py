@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 _MOST_BYTES = 2**24
 """Bytes of the drawn slice that are compared."""
 
+_MOST_PLACES = 256
+"""Number of slices whose checksums are kept."""
+
 
 class PixelEvents:
     """Follows the pixels of one layer.
 
     napari emits the same event when a layer is drawn again after ``layer.refresh()`` as when a
-    slider moves; they are told apart by what is drawn.
+    slider moves; they are told apart by what is drawn. A slice that changed while it was hidden is
+    noticed when it is drawn again.
 
     Attributes
     ----------
@@ -37,11 +41,12 @@ class PixelEvents:
         self._layer = weakref.ref(layer)
         self.revision = 0
         self._place = _drawn_place(layer)
-        self._drawn = _drawn_checksum(layer)
+        self._seen = {self._place: _drawn_checksum(layer)}
         layer.events.data.connect(self._data_replaced)
         layer.events.set_data.connect(self._drawn_again)
 
     def _data_replaced(self, _: object = None) -> None:
+        self._seen.clear()
         self.revision += 1
         self.changed.emit()
 
@@ -50,12 +55,15 @@ class PixelEvents:
         if layer is None:
             return
         place, drawn = _drawn_place(layer), _drawn_checksum(layer)
-        same_place, same_pixels = place == self._place, drawn == self._drawn
-        self._place, self._drawn = place, drawn
-        if same_place:
+        has_other_pixels = self._seen.get(place, drawn) != drawn
+        was_refreshed = place == self._place
+        self._place, self._seen[place] = place, drawn
+        if len(self._seen) > _MOST_PLACES:
+            self._seen.pop(next(iter(self._seen)))
+        if was_refreshed or has_other_pixels:
             self.revision += 1
-            if not same_pixels:
-                self.changed.emit()
+        if has_other_pixels:
+            self.changed.emit()
 
 
 _events: WeakKeyDictionary[Image, PixelEvents] = WeakKeyDictionary()
