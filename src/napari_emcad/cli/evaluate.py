@@ -15,6 +15,7 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
+from napari_emcad.cli.labeled_files import found_files
 from napari_emcad.cli.options import (
     add_data,
     add_inference,
@@ -24,7 +25,6 @@ from napari_emcad.cli.options import (
     reading_options,
 )
 from napari_emcad.cli.outputs import check_outputs
-from napari_emcad.cli.training_data import found_files
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.plain_text import composed
 

@@ -17,8 +17,9 @@ from napari_emcad.cli.console import (
     print_result,
     print_status,
 )
+from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
-from napari_emcad.cli.training_data import check_folders, describe_data, read_training_data
+from napari_emcad.cli.training_data import describe_data, read_training_data
 from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
 if TYPE_CHECKING:
@@ -84,14 +85,14 @@ def run(args: argparse.Namespace) -> int:
     from napari_emcad.io.run_folder import TrainingRun
 
     config = _training_config(args)
-    check_folders(args)
+    files = training_files(args)
     device = as_usage_error(choose_device, args.device)
     folder = as_usage_error(TrainingRun, args.output)
     with ExitStack() as stack:
         as_usage_error(stack.enter_context, folder.lock())
         if not args.resume:
             _check_unused(folder)
-        data = read_training_data(args, start_checkpoint(args), config.seed)
+        data = read_training_data(args, files, start_checkpoint(args), config.seed)
         settings = _settings_to_resume(args, config, data)
         state = as_usage_error(folder.load, settings) if args.resume else None
         print_message(f"{describe_data(data)}; {_describe_device(device, config)}.")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_message
+from napari_emcad.cli.labeled_files import data_folder
 from napari_emcad.cli.options import reading_options
-from napari_emcad.io.atomic_write import resolve_links
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
+    from napari_emcad.cli.labeled_files import TrainingFiles
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.datasets.layouts import FoundFiles
     from napari_emcad.io.datasets.read import Dataset
@@ -43,69 +43,17 @@ class TrainingData:
     remarks: tuple[str, ...]
 
 
-def check_folders(args: argparse.Namespace) -> None:
-    """Check the folders of a command line before anything is read.
-
-    Raises
-    ------
-    UsageError
-        If a folder is missing, the output is within images or labels, the training images are the
-        validation images too, or the share of held-out images is out of bounds.
-    """
-    output = resolve_links(args.output)
-    inputs = _folders_of(found_files(args))
-    if args.validation is not None:
-        validation = _folders_of(found_files(args, args.validation))
-        if resolve_links(args.validation) == resolve_links(_data_folder(args)):
-            raise UsageError(
-                f"--validation {args.validation} is the folder that is trained on; name another, "
-                f"or leave it out to hold a share of the images out."
-            )
-        inputs |= validation
-    for folder in sorted(inputs):
-        if resolve_links(folder) in (output, *output.parents):
-            raise UsageError(f"{args.output} lies in {folder}, which is read; choose another.")
-    if not 0 <= args.hold_out < 1:
-        raise UsageError(f"--hold-out is {args.hold_out}; it must be 0 to below 1.")
-
-
-def found_files(args: argparse.Namespace, folder: Path | None = None) -> FoundFiles:
-    """Return the labeled images of the command line, or of another folder.
-
-    Raises
-    ------
-    UsageError
-        If nothing is found, or folders are named in two ways.
-    """
-    from napari_emcad.io.datasets.layouts import find_files, from_folders
-
-    named = args.images is not None, args.labels is not None
-    if any(named) and (args.folder is not None or not all(named)):
-        raise UsageError("Name a folder of a data set, or --images and --labels, not both.")
-    if folder is None and args.folder is None and not any(named):
-        raise UsageError("Name a folder of a data set, or --images and --labels.")
-    if folder is None and all(named):
-        return as_usage_error(from_folders, args.images, args.labels)
-    return as_usage_error(find_files, folder or args.folder, args.layout)
-
-
-def _data_folder(args: argparse.Namespace) -> Path:
-    """Return the folder of the training data, or that of its images."""
-    folder: Path = args.folder or args.images
-    return folder
-
-
-def _folders_of(found: FoundFiles) -> set[Path]:
-    return {path.parent for image, labels in found.pairs for path in (image, *labels)}
-
-
-def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -> TrainingData:
+def read_training_data(
+    args: argparse.Namespace, files: TrainingFiles, start: Checkpoint, seed: int
+) -> TrainingData:
     """Read the images and labels of a command line.
 
     Parameters
     ----------
     args
         Command line.
+    files
+        Its files, from `training_files`.
     start
         Checkpoint to start from, with its own classes.
     seed
@@ -119,18 +67,18 @@ def read_training_data(args: argparse.Namespace, start: Checkpoint, seed: int) -
     from napari_emcad.io.checkpoints.heads import with_class_names
     from napari_emcad.pipelines.train import split
 
-    names = _class_names(args)
-    data = _read(args, None, start, len(names) if names else None)
+    names = _class_names(args, files)
+    data = _read(args, files.training, start, len(names) if names else None)
     count = max(data.classes, len(names or ()))
     class_names = names or tuple(label.name for label in start.classes)[:count]
     start = as_usage_error(with_class_names, start, class_names, count)
-    remarks = [f"{found_files(args)}."]
+    remarks = [f"{files.training}."]
     remarks += [] if names or args.foreground else _remark_on_instances(data)
-    if args.validation is None:
+    if files.validation is None:
         training, held_out = split(data.slices, args.hold_out, seed)
     else:
         training = list(data.slices)
-        held_out = list(_read(args, args.validation, start, count).slices)
+        held_out = list(_read(args, files.validation, start, count).slices)
         remarks += _check_copies(training, held_out, args)
     remarks += _remarks(training, start, "to learn from")
     remarks += _remarks(held_out, start, "held out")
@@ -159,7 +107,7 @@ def _check_copies(
     more = f" and {len(exact or copies) - 1} more" if len(exact or copies) > 1 else ""
     message = (
         f"--validation {args.validation} holds images that are trained on: {name}{more} with the "
-        f"same pixels as {original} of {_data_folder(args)}. The score would be of what was learned"
+        f"same pixels as {original} of {data_folder(args)}. The score would be of what was learned"
     )
     if exact:
         raise UsageError(
@@ -178,12 +126,12 @@ def describe_data(data: TrainingData) -> str:
     return f"{count} ({', '.join(classes)}); {training} to learn from, {held_out} held out"
 
 
-def _class_names(args: argparse.Namespace) -> tuple[str, ...] | None:
+def _class_names(args: argparse.Namespace, files: TrainingFiles) -> tuple[str, ...] | None:
     """Return the names of the classes from ``classes.yaml``; validation must have the same."""
     from napari_emcad.io.datasets.class_names import class_names
 
-    source = _data_folder(args)
-    names = as_usage_error(class_names, source) or found_files(args).class_names
+    source = data_folder(args)
+    names = as_usage_error(class_names, source) or files.training.class_names
     if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
             f"--foreground makes one class of all labels; classes.yaml of {source} names "
@@ -200,24 +148,21 @@ def _class_names(args: argparse.Namespace) -> tuple[str, ...] | None:
 
 
 def _read(
-    args: argparse.Namespace, folder: Path | None, start: Checkpoint, classes: int | None
+    args: argparse.Namespace, found: FoundFiles, start: Checkpoint, classes: int | None
 ) -> Dataset:
     from napari_emcad.io.datasets.read import SKIP_ADVICE, read_dataset
 
-    found = found_files(args, folder)
-    pairs, problems = found.pairs, found.problems
-    if problems and not args.skip_bad:
-        raise UsageError(f"{problems[0]} {SKIP_ADVICE}")
-    for problem in problems:
+    if found.problems and not args.skip_bad:
+        raise UsageError(f"{found.problems[0]} {SKIP_ADVICE}")
+    for problem in found.problems:
         print_message(f"left out: {problem}")
-    if not pairs:
+    if not found.pairs:
         raise UsageError(
-            f"No image of {folder or _data_folder(args)} has labels; see the user guide for the "
-            f"layout of the folder."
+            f"No image has labels (layout: {found.layout}); see the user guide for the layouts."
         )
     data = as_usage_error(
         read_dataset,
-        pairs,
+        found.pairs,
         start.config.input_channels,
         start.preprocessing,
         classes,

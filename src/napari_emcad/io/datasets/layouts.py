@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.io.atomic_write import resolve_links
-from napari_emcad.io.datasets.file_names import image_of_label, more_channels, pair_by_name
+from napari_emcad.io.datasets.pairing import image_of_label, more_channels, pair_by_name
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 

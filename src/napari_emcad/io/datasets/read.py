@@ -112,45 +112,86 @@ def read_dataset(
     DatasetError
         If a pair cannot be used, none is left, or all labels are empty.
     """
-    slices: list[LabeledSlice] = []
-    all_values: list[MaskValues] = []
+    read: list[_ReadPair] = []
     skipped: list[str] = []
-    out_of_range: list[str] = []
-    label_notes: list[str] = []
-    only_255, any_void = set[str](), False
-    for image_path, label_paths in pairs:
+    for image, labels in pairs:
         try:
-            opened = read_image(image_path, options)
+            opened = read_image(image, options)
             stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            labels = _read_matching_labels(opened, image_path, label_paths, stack, options)
-            target = _target(labels.pixels, classes, foreground)
-            name = composed(image_path.name)
-            image_slices = tuple(labeled_slices_of(name, stack, target, preprocessing))
+            found = _read_matching_labels(opened, image, labels, stack, options)
+            target = _target(found.pixels, classes, foreground)
+            read.append(_labeled(composed(image.name), stack, found, target, preprocessing))
         except (ValueError, TypeError) as error:
-            named = image_path.name in str(error)
-            message = str(error) if named else f"{image_path.name}: {error}"
+            message = str(error) if image.name in str(error) else f"{image.name}: {error}"
             if not skip_bad:
                 raise DatasetError(f"{message} {SKIP_ADVICE}") from None
             skipped.append(message)
-        else:
-            slices += image_slices
-            if mismatch := range_mismatch(stack, preprocessing):
-                out_of_range.append(f"{image_path.name}: {mismatch}")
-            all_values.append(mask_values(target))
-            present = set(np.unique(labels.pixels).tolist()) - {0}
-            any_void = any_void or has_void({value for value in present if value > 0}, classes)
-            only_255 |= {name} if present == {BACKGROUND} else set()
-            label_notes += [f"{image_path.name}: {labels.note}"] if labels.note else []
-    if not slices:
+    if not read:
         raise DatasetError(
             f"No image of the folder can be used. {skipped[0]}" if skipped else "It is empty."
         )
+    if any(has_void(pair.label_values, classes) for pair in read):
+        read = [pair.with_255_ignored() for pair in read]
     dataset = Dataset(
-        tuple(slices), tuple(skipped), tuple(all_values), tuple(out_of_range), tuple(label_notes)
+        tuple(part for pair in read for part in pair.slices),
+        tuple(skipped),
+        tuple(pair.mask_values for pair in read),
+        tuple(pair.range_notice for pair in read if pair.range_notice),
+        tuple(pair.label_note for pair in read if pair.label_note),
     )
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
-    return _without_void(dataset, only_255) if any_void else dataset
+    return dataset
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ReadPair:
+    """An image with its labels.
+
+    Attributes
+    ----------
+    slices
+        Its slices with their targets.
+    mask_values
+        Values and connected components of the target.
+    label_values
+        Values above 0 of the label file.
+    range_notice, label_note
+        Remarks on the range of the image and on how its labels were read, or "".
+    """
+
+    slices: tuple[LabeledSlice, ...]
+    mask_values: MaskValues
+    label_values: frozenset[int]
+    range_notice: str
+    label_note: str
+
+    def with_255_ignored(self) -> _ReadPair:
+        """Return the pair of a data set in which 255 is void, also in a mask of 0 and 255."""
+        if self.label_values != {BACKGROUND}:
+            return self
+        parts = (
+            replace(part, target=np.where(part.target == 1, UNLABELED, part.target))
+            for part in self.slices
+        )
+        return replace(self, slices=tuple(parts), mask_values=MaskValues((), 0))
+
+
+def _labeled(
+    name: str,
+    stack: Slices,
+    labels: ReadLabels,
+    target: NDArray[np.int16],
+    preprocessing: Preprocessing,
+) -> _ReadPair:
+    mismatch = range_mismatch(stack, preprocessing)
+    return _ReadPair(
+        tuple(labeled_slices_of(name, stack, target, preprocessing)),
+        mask_values(target),
+        frozenset(value for value in np.unique(labels.pixels).tolist() if value > 0),
+        f"{name}: {mismatch}" if mismatch else "",
+        f"{name}: {labels.note}" if labels.note else "",
+    )
 
 
 def _read_matching_labels(
@@ -167,17 +208,6 @@ def _read_matching_labels(
             f"they must agree."
         )
     return read
-
-
-def _without_void(dataset: Dataset, only_255: set[str]) -> Dataset:
-    """Return a data set in which 255 is void: it is ignored in masks of 0 and 255 as well."""
-    parts = (
-        replace(part, target=np.where(part.target == 1, UNLABELED, part.target))
-        if part.image in only_255
-        else part
-        for part in dataset.slices
-    )
-    return replace(dataset, slices=tuple(parts))
 
 
 def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:

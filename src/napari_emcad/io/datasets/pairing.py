@@ -30,7 +30,7 @@ _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
 
 
-def stem_of(path: Path) -> str:
+def case_name(path: Path) -> str:
     """Return the name of a file without its extension and ``.ome``, composed (NFC)."""
     return composed(_OME.sub("", file_names.stem_of(path)))
 
@@ -40,7 +40,7 @@ def image_of_label(path: Path) -> str:
 
     ``benign (1)_mask_1`` belongs to ``benign (1)``.
     """
-    stem = stem_of(path)
+    stem = case_name(path)
     found = _SUFFIX.search(stem)
     return stem[: found.start()] if found else ""
 
@@ -64,11 +64,11 @@ def pair_by_name(
     tuple
         Every image with its label files, and a message for every image without any.
     """
-    same, suffixed = _by(stem_of, labels), _by(image_of_label, labels)
+    same, suffixed = _by(case_name, labels), _by(image_of_label, labels)
     pairs: list[tuple[Path, tuple[Path, ...]]] = []
     problems: list[str] = []
     for stem, files in _by(_case_of, images).items():
-        found = same.get(stem) or same.get(stem_of(files[0])) or suffixed.get(stem) or []
+        found = same.get(stem) or same.get(case_name(files[0])) or suffixed.get(stem) or []
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -80,7 +80,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and stem_of(found[0]) == stem:
+        elif len(found) > 1 and case_name(found[0]) == stem:
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
@@ -91,16 +91,16 @@ def pair_by_name(
 
 
 def _case_of(image: Path) -> str:
-    return stem_of(image).removesuffix(_FIRST_CHANNEL)
+    return case_name(image).removesuffix(_FIRST_CHANNEL)
 
 
 def more_channels(images: Sequence[Path]) -> list[Path]:
     """Return files that are further channels of an image: ``_0001`` beside ``_0000``."""
-    stems = {stem_of(image) for image in images}
+    stems = {case_name(image) for image in images}
     return [
         image
         for image in images
-        if (found := _CHANNEL.search(stem := stem_of(image)))
+        if (found := _CHANNEL.search(stem := case_name(image)))
         and found.group() != _FIRST_CHANNEL
         and stem[: found.start()] + _FIRST_CHANNEL in stems
     ]
