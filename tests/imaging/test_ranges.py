@@ -170,3 +170,18 @@ def test_a_file_without_pooling_is_read_as_it_was_meant():
 def test_only_bytes_and_floats_are_color_pictures(dtype, axes, color):
     shape = (30, 40, 3) if axes == "YXC" else (3, 30, 40)
     assert as_slices(np.zeros(shape, dtype), 3, axes, (0, 1, 2)).is_color_picture == color
+
+
+@pytest.mark.parametrize("change", ["odd pixels", "a small spot"])
+def test_any_change_in_place_is_noticed(change):
+    image = np.arange(1024, dtype=np.uint16).reshape(32, 32) % 100
+    image = np.tile(image, (6, 6))
+    slices = as_slices(image, 3, "YX")
+    before = intensity_ranges(slices, (), PERCENTILES)
+    if change == "odd pixels":
+        image[1::2, 1::2] = 5000
+    else:
+        image[60:90, 60:90] = 4000
+    after = intensity_ranges(slices, (), PERCENTILES)
+    fresh = intensity_ranges(as_slices(image.copy(), 3, "YX"), (), PERCENTILES)
+    assert after == fresh != before

@@ -67,3 +67,47 @@ def test_a_fingerprint_is_that_of_shape_type_and_pixels(shape):
     assert not is_image_of(fingerprint, image[::-1])
     assert not is_image_of(fingerprint, image.astype(np.int16))
     assert not is_image_of(fingerprint, image[..., :-1])
+
+
+def copied_annotation(panel, qtbot):
+    """Paint, predict, and copy the prediction; return the annotation layer."""
+    panel.teach.annotating.new_annotation()
+    for k, at in ((1, (24, 30)), (0, (8, 60))):
+        draw_stroke(panel, k, at)
+        wait_until_idle(panel, qtbot)
+    panel.teach.preview.refresh()
+    wait_until_idle(panel, qtbot)
+    panel.teach.annotating.correct()
+    wait_until_idle(panel, qtbot)
+    record = panel.session.project.record
+    assert sum(record.pixel_counts.values()) > 500
+    assert not record.held_out_counts
+    return annotation(panel)
+
+
+def test_copied_pixels_are_not_held_out_after_they_were_restored(
+    panel, dock, qtbot, nuclei, make_napari_viewer
+):
+    copied_annotation(panel, qtbot)
+    panel.autosave.saver.save()
+    qtbot.waitUntil(lambda: not panel.autosave.saver.saving, timeout=TIMEOUT_MS)
+    panel.autosave.saver.folder._lock.close()  # as the end of the process does
+    viewer = make_napari_viewer()
+    viewer.add_image(nuclei.copy(), name="nuclei")
+    record = restore(dock, viewer, qtbot).session.project.record
+    assert sum(record.pixel_counts.values()) > 500
+    assert not record.held_out_counts
+
+
+def test_copied_pixels_are_not_held_out_in_another_layer_of_their_array(panel, qtbot):
+    labels = copied_annotation(panel, qtbot)
+    array = labels.data
+    panel.viewer.layers.remove(labels)
+    wait_until_idle(panel, qtbot)
+    panel.teach.annotating.use_layer(panel.viewer.add_labels(array, name="again"))
+    wait_until_idle(panel, qtbot)
+    panel.teach.annotating.change_meaning(panel.teach.annotating.pair.key, "scribbles")
+    wait_until_idle(panel, qtbot)
+    record = panel.session.project.record
+    assert sum(record.pixel_counts.values()) > 500
+    assert sum(record.held_out_counts.values()) < 10

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from napari_emcad.imaging.arrays import array_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +30,7 @@ def image_fingerprint(array: Any) -> dict[str, Any]:
     middle = tuple(size // 2 for size in array.shape[:-3])
     sides = array.shape[-3:]
     steps = tuple(slice(None, None, max(size // _SAMPLED, 1)) for size in sides)
-    pixels = np.ascontiguousarray(array[(*middle, *steps)])
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()[:32]
+    digest = array_digest(array[(*middle, *steps)])
     return {"shape": list(map(int, array.shape)), "dtype": str(array.dtype), "pixels": digest}
 
 

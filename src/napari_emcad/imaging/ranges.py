@@ -6,12 +6,12 @@ on the part of the image that is worked on.
 
 from __future__ import annotations
 
-import zlib
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.imaging.fingerprint import checksum
 from napari_emcad.imaging.intensity import normalize, value_range
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SLICES_FOR_RANGE = 64
 """Number of evenly spaced slices that percentiles over a stack are computed from."""
 
-_FINGERPRINT = 64
-"""Rows and columns of a slice that tell whether its pixels were changed in place."""
+_FINGERPRINT_BYTES = 2**24
+"""Bytes that tell whether pixels were changed in place."""
 
 
 def intensity_ranges(
@@ -134,15 +134,14 @@ def _sample(whole: Slices, positions: list[Index], pooled: bool) -> NDArray[Any]
 
 
 def _fingerprint(whole: Slices, positions: list[Index]) -> Hashable:
-    """Return a checksum of some pixels of an array in memory; None for arrays that are read."""
+    """Return a checksum of the slices of an array in memory; None for arrays that are read."""
     if not isinstance(whole.image, np.ndarray) or isinstance(whole.image, np.memmap):
         return None
-    down, across = (max(side // _FINGERPRINT, 1) for side in (whole.height, whole.width))
-    part = {"Y": slice(None, None, down), "X": slice(None, None, across)}
     stacked = [letter for letter in whole.spatial_axes if letter not in "YX"]
-    checksum = 0
+    most_bytes = _FINGERPRINT_BYTES // len(positions)
+    parts = []
     for index in positions:
-        at = part | dict(zip(stacked, index, strict=True))
-        some = whole.image[tuple(at.get(letter, slice(None)) for letter in whole.axes)]
-        checksum = zlib.crc32(some.tobytes(), checksum)
-    return checksum
+        at = dict(zip(stacked, index, strict=True))
+        pixels = whole.image[tuple(at.get(letter, slice(None)) for letter in whole.axes)]
+        parts.append(checksum(pixels, most_bytes))
+    return tuple(parts)

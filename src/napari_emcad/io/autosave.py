@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +24,12 @@ from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.slices import Index
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
 _CLOSED, _ENDED = "closed", "ended"
@@ -47,10 +49,13 @@ class SavedAnnotation:
         Pixels of the layer.
     metadata
         Everything else that is needed to show the layer again, as plain values for JSON.
+    copied
+        Values that were copied from a prediction, 0 elsewhere: a plane by index of its slice.
     """
 
     labels: NDArray[Any]
     metadata: dict[str, Any]
+    copied: Mapping[Index, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +103,13 @@ class AutosaveFolder:
         """Path of the folder; None before the first save."""
         return self._folder
 
-    def save_annotation(self, number: int, labels: Any, metadata: dict[str, Any]) -> None:
+    def save_annotation(
+        self,
+        number: int,
+        labels: Any,
+        metadata: dict[str, Any],
+        copied: Mapping[Index, NDArray[Any]] | None = None,
+    ) -> None:
         """Save an annotation, in place of the previous one with this number.
 
         An empty annotation is not saved, and the previous one is removed.
@@ -112,6 +123,8 @@ class AutosaveFolder:
             few strokes stays small.
         metadata
             Everything else that is needed, as plain values for JSON.
+        copied
+            See `SavedAnnotation`.
 
         Raises
         ------
@@ -131,6 +144,7 @@ class AutosaveFolder:
             values=flat[places],
             shape=np.array(array.shape),
             about=np.array(json.dumps(metadata)),
+            **_copied_arrays(copied or {}),
         )
         write_bytes(self._create() / _ANNOTATION.format(number), content.getvalue())
 
@@ -260,7 +274,19 @@ def _read_annotation(path: Path) -> SavedAnnotation:
         labels = np.zeros(shape, arrays["values"].dtype)
         labels.reshape(-1)[arrays["places"]] = arrays["values"]
         metadata = json.loads(str(arrays["about"]))
-    return SavedAnnotation(labels, metadata)
+        copied = {}
+        if "copied_planes" in arrays:  # files of release 0.1 have none
+            indices = map(tuple, arrays["copied_indices"].tolist())
+            copied = dict(zip(indices, arrays["copied_planes"], strict=True))
+    return SavedAnnotation(labels, metadata, copied)
+
+
+def _copied_arrays(copied: Mapping[Index, NDArray[Any]]) -> dict[str, Any]:
+    """Return copied planes as arrays of a file; none if nothing was copied."""
+    if not copied:
+        return {}
+    indices = np.array(list(copied), np.int64).reshape(len(copied), -1)
+    return {"copied_indices": indices, "copied_planes": np.stack(list(copied.values()))}
 
 
 def _annotation_files(folder: Path) -> list[Path]:

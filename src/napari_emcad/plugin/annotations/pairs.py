@@ -10,7 +10,7 @@ from superqt.utils import qdebounced
 
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
 from napari_emcad.interactive.project import AnnotationEntry
-from napari_emcad.plugin.annotations.copies import CopiedPixels
+from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.fit import misplacement, share_channels, why_not_on
 from napari_emcad.plugin.annotations.layer import (
     corner_of,
@@ -53,11 +53,6 @@ class AnnotationLayers(QObject):
     pairs
         Annotations of a panel that was closed before, by key; changed in place.
 
-    Attributes
-    ----------
-    copies
-        Pixels that were copied from predictions.
-
     Signals
     -------
     painted
@@ -79,7 +74,6 @@ class AnnotationLayers(QObject):
         super().__init__(owner)
         self._viewer, self._project = viewer, project
         self._pairs = pairs
-        self.copies = CopiedPixels()
         self._emit_soon = qdebounced(self._emit_painted, timeout=_PAUSE_MS, parent=owner)
         viewer.layers.events.removed.connect(self._layers_removed)
         project.entries_changed.connect(self.show_rules)
@@ -206,7 +200,7 @@ class AnnotationLayers(QObject):
                     corner_of(pair.labels),
                     IMAGE_IDENTITY.key(pair.image),
                     revision=pixel_events(pair.image).revision,
-                    copied=self.copies.planes(pair),
+                    copied=COPIED_PIXELS.planes(pair.labels),
                 )
             )
         return tuple(images)

@@ -12,6 +12,7 @@ from napari_emcad.annotation.label_rules import LabelRule
 from napari_emcad.imaging.fingerprint import is_image_of
 from napari_emcad.io.autosave import Recovery, dismiss, find_recoveries, read_recovery
 from napari_emcad.io.checkpoints.classes import ClassLabel
+from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.layer import mark
 from napari_emcad.plugin.annotations.pair import AnnotationPair
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
@@ -153,6 +154,7 @@ class AutosaveController(QObject):
             **{name: about[name] for name in placement},
         )
         mark(labels, about["corner"], LabelRule.from_dict(about["rule"]), about["ours"])
+        COPIED_PIXELS.restore(labels, saved.copied)
         self._viewer.add_layer(labels)
         image, channels = self._open_image(about), about["channels"]
         if image is None:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QMainWindow
 from napari_emcad.imaging.fingerprint import image_fingerprint
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.autosave import AutosaveFolder
+from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.layer import corner_of, is_ours
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
@@ -21,16 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from qtpy.QtWidgets import QWidget
 
     from napari_emcad.annotation.label_rules import LabelRule
+    from napari_emcad.imaging.slices import Index
     from napari_emcad.interactive.session import Session
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pair import AnnotationPair
     from napari_emcad.plugin.runner.thread import Outcome
 
-    _Saved = tuple[int, Any, dict[str, Any], Any]
-    """Number, values and metadata of an annotation, and the array of its image."""
+    _Saved = tuple[int, Any, dict[str, Any], Any, Mapping[Index, NDArray[Any]]]
+    """Number, values and metadata of an annotation, array of its image, and copied values."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -175,7 +178,8 @@ class AutosaveSaver(QObject):
     def _to_save(self, pair: AnnotationPair) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
         rule = self._session.project.entries[pair.key].rule
-        return number, pair.values, self._about(pair, rule), levels(pair.image)[0].array
+        image, copied = levels(pair.image)[0].array, COPIED_PIXELS.planes(pair.labels)
+        return number, pair.values, self._about(pair, rule), image, copied
 
     def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
         labels = pair.labels
@@ -247,8 +251,8 @@ def _save_job(
     model: Checkpoint | None,
 ) -> Generator[Any, None, None]:
     yield from ()
-    for number, values, about, image in annotations:
+    for number, values, about, image, copied in annotations:
         about = about | {"fingerprint": image_fingerprint(image)}
-        folder.save_annotation(number, values, about)
+        folder.save_annotation(number, values, about, copied)
     if model is not None:
         folder.save_model(model)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.annotation.label_rules import check_class_count
+from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.fit import misplacement, why_not_on
 from napari_emcad.plugin.annotations.layer import (
     change_layer_meaning,
@@ -217,7 +218,7 @@ class AnnotationController(QObject):
         except ValueError as error:
             self._context.show_message(str(error), error=True)
             return
-        self._annotations.copies.add(pair, copied.positions, copied.values)
+        COPIED_PIXELS.add(pair, copied.positions, copied.values)
         if copied.count:
             message = (
                 f"{copied.count:,} pixels copied; Ctrl+Z takes them back. They are trained on, but "
