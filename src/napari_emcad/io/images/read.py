@@ -36,8 +36,9 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     Parameters
     ----------
     path
-        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NIfTI, MGH, Analyze, or anything that an
-        installed napari reader opens, folders such as ``.zarr`` included.
+        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NPZ, HDF5, NIfTI, MGH, Analyze, NRRD,
+        MetaImage, DICOM (a file or the folder of a series), or anything that an installed napari
+        reader opens, folders such as ``.zarr`` included.
     options
         Choices where a file can be read in several ways.
 
