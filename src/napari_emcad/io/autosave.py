@@ -7,17 +7,16 @@ was in no other file when its window was closed.
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.io.annotation_file import SavedAnnotation, annotation_bytes, read_annotation
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.files import read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
@@ -37,25 +36,6 @@ _MODEL, _ANNOTATION = "model.safetensors", "paint-{}.npz"
 
 _DAYS_KEPT = 14
 """Days after which a folder whose work was restored or dismissed is removed."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SavedAnnotation:
-    """An annotation layer.
-
-    Attributes
-    ----------
-    labels
-        Pixels of the layer.
-    metadata
-        Everything else that is needed to show the layer again, as plain values for JSON.
-    copied
-        Values that were copied from a prediction, 0 elsewhere: a plane by index of its slice.
-    """
-
-    labels: NDArray[Any]
-    metadata: dict[str, Any]
-    copied: Mapping[Index, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,22 +111,11 @@ class AutosaveFolder:
         OSError
             If writing fails.
         """
-        array = np.asarray(labels)
-        flat = array.reshape(-1)
-        places = np.flatnonzero(flat)
-        if not len(places):
+        if not np.any(labels):
             self._remove(_ANNOTATION.format(number))
             return
-        content = io.BytesIO()
-        np.savez_compressed(
-            content,
-            places=places,
-            values=flat[places],
-            shape=np.array(array.shape),
-            about=np.array(json.dumps(metadata)),
-            **_copied_arrays(copied or {}),
-        )
-        write_bytes(self._create() / _ANNOTATION.format(number), content.getvalue())
+        content = annotation_bytes(SavedAnnotation(labels, metadata, copied or {}))
+        write_bytes(self._create() / _ANNOTATION.format(number), content)
 
     def save_model(self, checkpoint: Checkpoint) -> None:
         """Save a model, in place of the previous one.
@@ -241,7 +210,7 @@ def read_recovery(
     annotations, problems, model = [], [], None
     for path in _annotation_files(recovery.folder):
         try:
-            annotations.append(_read_annotation(path))
+            annotations.append(read_annotation(path))
         except (OSError, ValueError, KeyError) as error:
             problems.append(f"{path.name}: {error}")
     if recovery.model:
@@ -266,27 +235,6 @@ def _new_folder(root: Path) -> Path:
             folder.mkdir()
             return folder
     raise OSError(f"No new autosave folder can be created in {root}.")
-
-
-def _read_annotation(path: Path) -> SavedAnnotation:
-    with np.load(path, allow_pickle=False) as arrays:
-        shape = tuple(int(size) for size in arrays["shape"])
-        labels = np.zeros(shape, arrays["values"].dtype)
-        labels.reshape(-1)[arrays["places"]] = arrays["values"]
-        metadata = json.loads(str(arrays["about"]))
-        copied = {}
-        if "copied_planes" in arrays:  # files of release 0.1 have none
-            indices = map(tuple, arrays["copied_indices"].tolist())
-            copied = dict(zip(indices, arrays["copied_planes"], strict=True))
-    return SavedAnnotation(labels, metadata, copied)
-
-
-def _copied_arrays(copied: Mapping[Index, NDArray[Any]]) -> dict[str, Any]:
-    """Return copied planes as arrays of a file; none if nothing was copied."""
-    if not copied:
-        return {}
-    indices = np.array(list(copied), np.int64).reshape(len(copied), -1)
-    return {"copied_indices": indices, "copied_planes": np.stack(list(copied.values()))}
 
 
 def _annotation_files(folder: Path) -> list[Path]:

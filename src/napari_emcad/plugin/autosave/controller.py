@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Image
 
-    from napari_emcad.io.autosave import SavedAnnotation
+    from napari_emcad.io.annotation_file import SavedAnnotation
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.autosave.saver import AutosaveSaver
     from napari_emcad.plugin.autosave.strip import RecoveryStrip
