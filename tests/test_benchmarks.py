@@ -182,7 +182,7 @@ def test_a_folder_without_images_gives_one_message(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "has no folder images in it" in done.stderr.splitlines()[-1]
+    assert f"{tmp_path} is no data set" in done.stderr.splitlines()[-1]
 
 
 def test_every_kind_of_file_is_read_right(folder):

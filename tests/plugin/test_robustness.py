@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Labels
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, Qt, QTimer
 
 import napari_emcad
 from napari_emcad.inference.events import Region
@@ -355,3 +355,48 @@ def test_an_abandoned_thread_ends_without_further_events(qtbot):
     count = len(received)
     qtbot.wait(50)
     assert len(received) == count
+
+
+def _delete(thread):
+    """Delete the object behind a thread as Qt does when the application ends."""
+    thread.deleteLater()
+    QCoreApplication.sendPostedEvents(thread, QEvent.Type.DeferredDelete)
+    with pytest.raises(RuntimeError):
+        thread.objectName()
+
+
+def test_a_thread_that_qt_has_deleted_can_be_abandoned(qtbot):
+    """A panel keeps its last thread, which Qt deletes once it has ended."""
+    outcomes = []
+
+    def job(stop):
+        yield from ()
+        return "result"
+
+    thread = JobThread(job)
+    with qtbot.waitSignal(thread.ended):
+        thread.start()
+    assert thread.wait(5)
+    qtbot.wait(20)
+    with pytest.raises(RuntimeError):
+        thread.objectName()
+    thread.abandon(outcomes.append)
+    assert [outcome.result for outcome in outcomes] == ["result"]
+
+
+def test_a_thread_ends_quietly_when_qt_deletes_it_first(qtbot, recwarn):
+    """The application may end before the job; pytest turns an error in a thread into a warning."""
+    opened = threading.Event()
+
+    def job(stop):
+        opened.wait(30)
+        yield "event"
+        assert not stop.is_set()
+        yield "event"
+
+    thread = JobThread(job)
+    thread.start()
+    _delete(thread)
+    opened.set()
+    assert thread.wait(5)
+    assert not [str(warning.message) for warning in recwarn if "thread" in str(warning.message)]

@@ -114,9 +114,11 @@ class JobThread(QObject):
         with self._lock:
             outcome, self._on_end = self._outcome, on_end
         self.stop()
-        for signal in (self.yielded, self.ended):
-            with suppress(TypeError, RuntimeError):  # nothing is connected to it
-                signal.disconnect()
+        for name in ("yielded", "ended"):
+            # TypeError: nothing is connected; RuntimeError: Qt has deleted this object, which
+            # happens once the thread has ended, so that reading the signal fails, too.
+            with suppress(TypeError, RuntimeError):
+                getattr(self, name).disconnect()
         if outcome is not None and on_end is not None:
             on_end(outcome)
 
@@ -132,7 +134,7 @@ class JobThread(QObject):
         with self._lock:
             self._outcome, on_end, self._on_end = outcome, self._on_end, None
         if on_end is None:
-            self._emit(self.ended, outcome)
+            self._emit("ended", outcome)
         else:
             on_end(outcome)
         del outcome
@@ -143,7 +145,7 @@ class JobThread(QObject):
         try:
             job = self._make_job(self._stop)
             while True:
-                self._emit(self.yielded, next(job))
+                self._emit("yielded", next(job))
         except StopIteration as end:
             return Outcome(end.value)
         except Exception as error:  # noqa: BLE001  (returned as data: a thread has no caller)
@@ -151,9 +153,10 @@ class JobThread(QObject):
             _LOG.log(level, "A job failed:\n%s", traceback.format_exc())
             return Outcome(error=_message(error))
 
-    def _emit(self, signal: Any, value: Any) -> None:
+    def _emit(self, signal: str, value: Any) -> None:
+        """Emit the signal of this name; stop the job if Qt has deleted this object."""
         try:
-            signal.emit(value)
+            getattr(self, signal).emit(value)
         except RuntimeError:  # the window is gone, and everything that was connected with it
             self._stop.set()
 
