@@ -172,7 +172,11 @@ def freeze_heap() -> Iterator[None]:
     """Exclude all present objects from garbage collection while a layer is removed.
 
     napari collects garbage whenever it removes a layer, which takes 0.7 s once torch is loaded.
+    A heap that the program itself has frozen is left as it is.
     """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
     try:
         yield
