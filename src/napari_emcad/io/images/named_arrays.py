@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.io.images.medical_libraries import medical_library
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import PIXEL
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read_hdf5(path: Path, options: ReadOptions) -> OpenedImage:
     Exception
         Of any type, raised by h5py for damaged files.
     """
-    h5py = medical_library("h5py", path)
+    h5py = optional_library("h5py", path)
     with h5py.File(path, "r") as file:
         shapes: Shapes = {}
 

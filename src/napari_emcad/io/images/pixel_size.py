@@ -86,6 +86,9 @@ def _axis_sizes(file: tifffile.TiffFile) -> list[AxisSize]:
     if file.is_ome:
         return _from_ome(file.ome_metadata)
     page = file.pages.first
+    if file.is_svs:
+        size = tifffile.tifffile.svs_description_metadata(page.description)["MPP"]
+        return [(axis, size, "µm") for axis in "YX"]
     if file.is_imagej:
         metadata = file.imagej_metadata
         unit = str(metadata.get("unit", PIXEL))

@@ -20,12 +20,15 @@ from napari_emcad.io.images.nrrd_volume import read_nrrd
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.picture import read_picture
 from napari_emcad.io.images.read_options import ReadOptions
-from napari_emcad.io.images.tiff import CodecError, read_tiff
+from napari_emcad.io.images.tiff import SLIDE_EXTENSIONS, CodecError, read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+_POINTER, _LARGEST_POINTER = b"version https://git-lfs", 1024
+"""First bytes of a Git LFS pointer, and a size in bytes that none has."""
 
 _DICOM = (".dcm", ".dicom", ".ima")
 
@@ -36,9 +39,9 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     Parameters
     ----------
     path
-        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NPZ, HDF5, NIfTI, MGH, Analyze, NRRD,
-        MetaImage, DICOM (a file or the folder of a series), or anything that an installed napari
-        reader opens, folders such as ``.zarr`` included.
+        TIFF (also OME, ImageJ and slides), PNG, JPEG, BMP, GIF, WebP, NPY, NPZ, HDF5, NIfTI, MGH,
+        Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series), OME-Zarr, or anything
+        that an installed napari reader opens.
     options
         Choices where a file can be read in several ways.
 
@@ -54,10 +57,21 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
         raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
     options = options or ReadOptions()
     check_has_series(path, options.series)
+    _refuse_pointer(path)
     opened = _read(path, options)
     if options.plane is not None and opened.geometry is None:
         raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
     return opened
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Refuse the file that Git LFS leaves in the place of one that was not downloaded."""
+    if path.is_file() and path.stat().st_size < _LARGEST_POINTER:
+        with suppress(OSError), path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise ImageFileError(
+                    f"{path} is a Git LFS pointer, not the image; run git lfs pull in its folder."
+                )
 
 
 def check_has_series(path: Path, series: str | None) -> None:
@@ -76,9 +90,9 @@ def _read(path: Path, options: ReadOptions) -> OpenedImage:
     if path.is_dir():
         return _read_folder(path, options)
     extension = extension_of(path)
-    if extension in _VOLUME_READERS:
-        kind, read_volume = _VOLUME_READERS[extension]
-        return _call(path, kind, lambda path: read_volume(path, options))
+    if extension in _READERS_WITH_OPTIONS:
+        kind, read = _READERS_WITH_OPTIONS[extension]
+        return _call(path, kind, lambda path: read(path, options))
     if extension in _READERS:
         return _call(path, *_READERS[extension])
     if extension in _DICOM or is_dicom(path):
@@ -114,17 +128,18 @@ def _read_npy(path: Path) -> OpenedImage:
 
 
 _READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
-    ".tif": ("TIFF", read_tiff),
-    ".tiff": ("TIFF", read_tiff),
     ".png": ("PNG", read_picture),
     ".jpg": ("JPEG", read_picture),
     ".jpeg": ("JPEG", read_picture),
     ".bmp": ("BMP", read_picture),
+    ".gif": ("GIF", read_picture),
+    ".webp": ("WebP", read_picture),
     ".npy": ("NPY", _read_npy),
 }
 """Name of the format and reader by file name extension."""
 
-_VOLUME_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+_READERS_WITH_OPTIONS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+    **dict.fromkeys((".tif", ".tiff", *SLIDE_EXTENSIONS), ("TIFF", read_tiff)),
     ".nii": ("NIfTI", read_nifti),
     ".nii.gz": ("NIfTI", read_nifti),
     ".hdr": ("NIfTI or Analyze", read_nifti),
