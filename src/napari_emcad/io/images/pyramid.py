@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import tifffile
@@ -65,4 +66,6 @@ def lazy_tiff(path: Path, level: int) -> Any:
     """
     zarr = optional_library("zarr", path, "zarr")
     store = tifffile.imread(path, aszarr=True, series=0, level=level, _multifile=False)
-    return zarr.open_array(store, mode="r")
+    array = zarr.open_array(store, mode="r")
+    weakref.finalize(array, store.close)
+    return array

@@ -11,14 +11,16 @@ from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
 from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import extension_of
-from napari_emcad.io.images.folder import FOLDERS
+from napari_emcad.io.images.folder import is_image_folder, is_zarr
 from napari_emcad.io.images.metaimage import read_metaimage
 from napari_emcad.io.images.named_arrays import read_hdf5, read_npz
 from napari_emcad.io.images.napari_reader import read_with_napari
 from napari_emcad.io.images.nifti import read_nifti
 from napari_emcad.io.images.nrrd_volume import read_nrrd
+from napari_emcad.io.images.ome_zarr import read_zarr
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.picture import read_picture
+from napari_emcad.io.images.pyramid import check_level
 from napari_emcad.io.images.read_options import ReadOptions
 from napari_emcad.io.images.tiff import SLIDE_EXTENSIONS, CodecError, read_tiff
 
@@ -59,6 +61,8 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     check_has_series(path, options.series)
     _refuse_pointer(path)
     opened = _read(path, options)
+    if options.level and not _has_levels(path):
+        check_level(path, options.level, 1)
     if options.plane is not None and opened.geometry is None:
         raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
     return opened
@@ -86,6 +90,11 @@ def check_has_series(path: Path, series: str | None) -> None:
         raise ImageFileError(f"{path} is no folder of DICOM files; leave out --series {series}.")
 
 
+def _has_levels(path: Path) -> bool:
+    """Return whether a reader has looked for the level that the user chose."""
+    return is_zarr(path) or _READERS_WITH_OPTIONS.get(extension_of(path), ("",))[0] == "TIFF"
+
+
 def _read(path: Path, options: ReadOptions) -> OpenedImage:
     if path.is_dir():
         return _read_folder(path, options)
@@ -102,7 +111,9 @@ def _read(path: Path, options: ReadOptions) -> OpenedImage:
 
 def _read_folder(path: Path, options: ReadOptions) -> OpenedImage:
     """Read a folder that is one image, or holds the DICOM files of one."""
-    if path.suffix.lower() in FOLDERS or not dicom_files(path):
+    if is_zarr(path):
+        return _call(path, "Zarr", lambda path: read_zarr(path, options))
+    if is_image_folder(path) or not dicom_files(path):
         return read_with_napari(path)
     return _call(path, "DICOM", lambda path: read_dicom_folder(path, options))
 
