@@ -118,7 +118,9 @@ def _read_pyramid(
     sizes = _scale(dataset, multiscale, array.ndim)
     entries = zip(letters, sizes, (unit for _, unit in axes), strict=True)
     scale, unit = in_one_unit([entry for entry in entries if entry[0] in "ZYX"])
-    return OpenedImage(array, letters, None, note, scale, unit, is_labels=is_labels)
+    return OpenedImage(
+        array, letters, None, note, scale, unit, is_labels=is_labels, levels=len(datasets)
+    )
 
 
 def _axis(axis: str | Mapping[str, str]) -> tuple[str, str]:

@@ -28,14 +28,19 @@ _SPELLINGS = {
     "micron": "µm",
     "microns": "µm",
     "in": "inch",
-    "angstrom": "Å",
-    "nanometer": "nm",
-    "micrometer": "µm",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
 }
 """Other spellings of units; the second one has the Greek letter instead of the micro sign."""
+
+OME_ZARR_UNITS = {
+    "Å": "angstrom",
+    "nm": "nanometer",
+    "µm": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "inch": "inch",
+}
+"""Units as OME-Zarr spells them."""
 
 _OME_UNITS = {"inch": "in"}
 """Units that OME spells differently."""
@@ -90,7 +95,8 @@ def in_one_unit(entries: Sequence[AxisSize]) -> tuple[dict[str, float], str]:
     ValueError, TypeError
         If a size is no number.
     """
-    known = [(axis, float(size), _SPELLINGS.get(unit, unit)) for axis, size, unit in entries]
+    spellings = _SPELLINGS | {name: unit for unit, name in OME_ZARR_UNITS.items()}
+    known = [(axis, float(size), spellings.get(unit, unit)) for axis, size, unit in entries]
     sizes = {
         axis: (size, unit)
         for axis, size, unit in known
