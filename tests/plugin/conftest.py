@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari.viewer import Viewer
+    from shared_viewer import SharedViewer
 
     from napari_emcad.plugin.widget import EmcadWidget
 
@@ -59,7 +60,7 @@ def nuclei():
 
 
 @pytest.fixture
-def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
+def dock(qtbot) -> Callable[[Viewer], EmcadWidget]:
     """Return a function that docks the panel and waits for the bundled model."""
     from napari_emcad.plugin.widget import show_panel
 
@@ -72,10 +73,33 @@ def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
     return dock
 
 
+@pytest.fixture(scope="session")
+def shared_viewer(qapp) -> Iterator[SharedViewer]:
+    """Return the viewer that the tests of this process share: making and closing one takes 1 s."""
+    from shared_viewer import SharedViewer, make_viewer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        shared = SharedViewer(make_viewer())
+        yield shared
+        shared.viewer.close()
+
+
 @pytest.fixture
-def viewer(make_napari_viewer) -> Viewer:
-    """Return a viewer whose window is never shown."""
+def own_viewer(make_napari_viewer) -> Viewer:
+    """Return a viewer of the test's own, which it may close; `viewer` is then the same."""
     return make_napari_viewer()
+
+
+@pytest.fixture
+def viewer(request, qtbot) -> Iterator[Viewer]:
+    """Return a viewer as good as new whose window is never shown, and must not be closed."""
+    if "own_viewer" in request.fixturenames:
+        yield request.getfixturevalue("own_viewer")
+        return
+    shared = request.getfixturevalue("shared_viewer")
+    yield shared.viewer
+    shared.reset()
 
 
 @pytest.fixture
