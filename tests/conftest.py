@@ -28,6 +28,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
 
 
+@pytest.fixture(scope="module")
+def tiny_encoder():
+    """Register an encoder for tests of what is done with a network, and return its name."""
+    from tiny_encoder import TINY
+
+    from napari_emcad.model.encoders import ENCODERS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENCODERS, TINY.name, TINY)
+        yield TINY.name
+
+
 @pytest.fixture(scope="session")
 def two_classes(tmp_path_factory):
     """Return a native file of an untrained network with two classes and the background."""
