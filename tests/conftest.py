@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,20 @@ settings.register_profile("fuzz", deadline=None, suppress_health_check=list(Heal
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def frozen_heap():
+    """Take what is imported out of garbage collection, which takes 0.5 s with torch loaded.
+
+    The package collects garbage when memory runs out, napari with every removed layer.
+    """
+    import timm
+    import torch
+
+    assert all((timm, torch))
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

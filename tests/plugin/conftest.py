@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 TIMEOUT_MS = 60_000
 
 
-@pytest.fixture(autouse=True, scope="session")
-def frozen_heap():
-    """Take what is imported out of garbage collection.
+@pytest.fixture(autouse=True)
+def frozen_again(frozen_heap):
+    """Take the heap out of garbage collection again, if the plugin has put it back.
 
-    napari collects garbage with every removed layer and closed viewer, 0.3 s with torch loaded.
+    It does so after it has removed layers, with each of which napari collects garbage.
     """
-    import napari
-    import timm
-    import torch
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
-    assert all((napari, timm, torch))
-    gc.collect()
-    gc.freeze()
+
+@pytest.fixture(autouse=True)
+def short_updates(monkeypatch):
+    """Let an update with new strokes take one step, instead of as many as fit into seconds."""
+    for name in ("_LIVE_S", "_NOW_S"):
+        monkeypatch.setattr(f"napari_emcad.plugin.teach.training_controller.{name}", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +84,8 @@ def shared_viewer(qapp) -> Iterator[SharedViewer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
         shared = SharedViewer(make_viewer())
+        gc.collect()
+        gc.freeze()
         yield shared
         shared.viewer.close()
 
