@@ -55,6 +55,20 @@ def tiny_encoder():
         yield TINY.name
 
 
+@pytest.fixture(scope="module")
+def tiny_checkpoint(tiny_encoder):
+    """Return the bundled checkpoint with a tiny network, whose output varies over an image."""
+    from dataclasses import replace
+
+    from golden.fill import fill
+
+    from napari_emcad import ModelConfig, bundled_checkpoint
+    from napari_emcad.model.tensor_shapes import tensor_shapes
+
+    config = ModelConfig(tiny_encoder)
+    return replace(bundled_checkpoint(), config=config, tensors=fill(tensor_shapes(config)))
+
+
 @pytest.fixture(scope="session")
 def two_classes(tmp_path_factory):
     """Return a native file of an untrained network with two classes and the background."""
