@@ -57,16 +57,27 @@ def tiny_encoder():
 
 @pytest.fixture(scope="module")
 def tiny_checkpoint(tiny_encoder):
-    """Return the bundled checkpoint with a tiny network, whose output varies over an image."""
+    """Return the bundled checkpoint with a tiny network, which segments bright discs as well."""
     from dataclasses import replace
 
-    from golden.fill import fill
+    from napari_emcad import bundled_checkpoint, read_checkpoint
 
-    from napari_emcad import ModelConfig, bundled_checkpoint
-    from napari_emcad.model.tensor_shapes import tensor_shapes
+    tiny = read_checkpoint(Path(__file__).parent / "golden" / "tiny.safetensors")
+    return replace(bundled_checkpoint(), config=tiny.config, tensors=tiny.tensors)
 
-    config = ModelConfig(tiny_encoder)
-    return replace(bundled_checkpoint(), config=config, tensors=fill(tensor_shapes(config)))
+
+@pytest.fixture(scope="module")
+def tiny_bundled(tiny_checkpoint, tmp_path_factory):
+    """Let the package come with the tiny checkpoint."""
+    from napari_emcad.io.checkpoints import files
+
+    package = tmp_path_factory.mktemp("package") / "napari_emcad"
+    path = package / files._BUNDLED
+    path.parent.mkdir(parents=True)
+    files.write_checkpoint(tiny_checkpoint, path, half=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "files", lambda _: package)
+        yield
 
 
 @pytest.fixture(scope="session")

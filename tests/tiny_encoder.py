@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from timm.models import pvt_v2, register_model
+from timm.models import generate_default_cfgs, pvt_v2, register_model
 
 from napari_emcad.model.encoders import EncoderSpec
 
 TINY = EncoderSpec("pvt_v2_tiny", (8, 12, 16, 24), (1, 1, 1, 1), mlp_ratios=(2, 2, 2, 2))
 
-default_cfgs = {TINY.name: pvt_v2._cfg()}
+default_cfgs = generate_default_cfgs({f"{TINY.name}.in1k": pvt_v2._cfg(hf_hub_id="timm/")})
 
 
 @register_model

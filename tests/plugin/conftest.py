@@ -33,6 +33,11 @@ def frozen_again(frozen_heap):
 
 
 @pytest.fixture(autouse=True)
+def tiny_model(tiny_bundled):
+    """Open a tiny model with the panel: the window's tests are not about the network."""
+
+
+@pytest.fixture(autouse=True)
 def short_updates(monkeypatch):
     """Let an update with new strokes take one step, instead of as many as fit into seconds."""
     for name in ("_LIVE_S", "_NOW_S"):
