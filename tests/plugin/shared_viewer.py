@@ -46,7 +46,6 @@ class SharedViewer:
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self._values = _values(viewer)
-        self._callbacks = {name: emitter.callbacks for name, emitter in _emitters(viewer)}
         self._size = viewer.window._qt_window.size()
 
     def reset(self) -> None:
@@ -54,9 +53,9 @@ class SharedViewer:
         viewer = self.viewer
         viewer.window.remove_dock_widget("all")
         release(viewer)
-        for name, emitter in _emitters(viewer):
+        for _, emitter in _emitters(viewer):
             for callback in emitter.callbacks:
-                if callback not in self._callbacks[name]:
+                if not _is_of_napari(callback):
                     emitter.disconnect(callback)
         viewer.canvas.grid.enabled = False  # every removal would draw it again
         viewer.layers.clear()
@@ -87,6 +86,17 @@ def handle_events() -> None:
     """Handle all events, and delete what waits for it."""
     QApplication.processEvents()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def count_callbacks(viewer: Viewer) -> dict[str, int]:
+    """Return how many functions every emitter of a viewer calls; napari adds some when needed."""
+    return {name: len(emitter.callbacks) for name, emitter in _emitters(viewer)}
+
+
+def _is_of_napari(callback: Any) -> bool:
+    """Return whether napari connected a callback: a function, or a method of a weak reference."""
+    owner = type(callback[0]()) if isinstance(callback, tuple) else callback
+    return str(getattr(owner, "__module__", "")).startswith("napari.")
 
 
 def _models(model: EventedModel, path: str = "") -> Iterator[tuple[str, EventedModel]]:
@@ -136,10 +146,13 @@ def observe(viewer: Viewer) -> dict[str, str]:
         "plugin docks": dict(viewer.window._wrapped_dock_widgets),
         "shortcuts": sorted(s.key().toString() for s in window.findChildren(QShortcut)),
         "keymap": dict(viewer.keymap),
-        "callbacks": {name: len(emitter.callbacks) for name, emitter in _emitters(viewer)},
         "children of the canvas": len(viewer.window._qt_viewer.canvas.view.scene.children),
         "sliders": viewer.window._qt_viewer.dims.nsliders,
         "session": [unwrapped for unwrapped in widget._SESSIONS if unwrapped is viewer],
+    }
+    state |= {
+        f"callbacks of {name}": [each for each in emitter.callbacks if not _is_of_napari(each)]
+        for name, emitter in _emitters(viewer)
     }
     return {name: repr(value) for name, value in state.items()}
 
