@@ -1,4 +1,4 @@
-"""Write every kind of medical file with its own library, read it back, and compare.
+"""Write every kind of file of volumes with its own library, read it back, and compare.
 
     python benchmarks/formats.py [--data DIR] [--quick] [--json]
 
@@ -14,6 +14,7 @@ import argparse
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ import nrrd
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+import tifffile
+import zarr
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -97,8 +100,8 @@ def _row(path: Path, volume: Volume) -> dict[str, str]:
     except ImageFileError as error:
         return dict.fromkeys(PROPERTIES, f"refused: {error}")
     geometry, is_array = opened.geometry, path.suffix in (".h5", ".npz")
-    dicom = path.is_dir()
-    expected = volume.voxels.T if is_array or dicom else volume.axial
+    in_file_order = is_array or path.is_dir() or path.suffix in (".tif", ".zarr")
+    expected = volume.voxels.T if in_file_order else volume.axial
     row = dict.fromkeys(PROPERTIES, "-")
     row["pixels"] = _mark(np.array_equal(opened.pixels, expected))
     if is_array:
@@ -108,6 +111,12 @@ def _row(path: Path, volume: Volume) -> dict[str, str]:
     row["unit"] = _mark(opened.unit == "mm")
     if geometry is not None:
         row["orientation"] = _mark(np.allclose(geometry.affine, volume.affine, atol=1e-3))
+    if path.suffix in (".tif", ".zarr"):
+        labels = path.parent / f"labels{path.suffix}"
+        write_result(labels, (np.asarray(opened.pixels) > 1000).astype(np.uint8), "ZYX", opened)
+        written = tifffile.imread(labels) if path.suffix == ".tif" else zarr.open(labels)["0"][:]
+        row["labels"] = _mark(np.array_equal(written, volume.voxels.T > 1000))
+        return row
     labels = path.parent / "labels.nii.gz"
     write_result(labels, (opened.pixels > 1000).astype(np.uint8), "ZYX", opened)
     written = np.asarray(nibabel.load(labels).dataobj)
@@ -218,6 +227,40 @@ def _dicom_plane(pixels: NDArray[Any], lps: NDArray[np.float64], number: int) ->
     return dataset
 
 
+def _tiff(folder: Path, volume: Volume, **options: Any) -> Path:
+    sizes = dict(zip("XYZ", SIZES.tolist(), strict=True))
+    metadata = {f"PhysicalSize{axis}": size for axis, size in sizes.items()}
+    metadata |= {f"PhysicalSize{axis}Unit": "mm" for axis in "XYZ"} | {"axes": "ZYX"}
+    array = np.ascontiguousarray(volume.voxels.T)
+    tifffile.imwrite(
+        folder / "a.tif", array, ome=True, metadata={"axes": "ZYX"} | metadata, **options
+    )
+    return folder / "a.tif"
+
+
+def _imagej(folder: Path, volume: Volume) -> Path:
+    array = np.ascontiguousarray(volume.voxels.T).astype(np.float32)
+    metadata = {"axes": "ZYX", "spacing": SIZES[2], "unit": "mm"}
+    resolution = (1 / SIZES[0], 1 / SIZES[1])
+    tifffile.imwrite(folder / "a.tif", array, imagej=True, resolution=resolution, metadata=metadata)
+    return folder / "a.tif"
+
+
+def _ome_zarr(version: str) -> Callable[[Path, Volume], Path]:
+    def write(folder: Path, volume: Volume) -> Path:
+        new = version == "0.5"
+        group = zarr.open_group(folder / "a.zarr", mode="w", zarr_format=3 if new else 2)
+        group.create_array("full", data=np.ascontiguousarray(volume.voxels.T))
+        axes = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
+        transforms = [{"type": "scale", "scale": SIZES[::-1].tolist()}]
+        dataset = {"path": "full", "coordinateTransformations": transforms}
+        metadata = {"multiscales": [{"axes": axes, "datasets": [dataset], "version": version}]}
+        group.attrs.update({"ome": metadata | {"version": version}} if new else metadata)
+        return folder / "a.zarr"
+
+    return write
+
+
 def _hdf5(folder: Path, volume: Volume) -> Path:
     with h5py.File(folder / "a.h5", "w") as file:
         file["image"], file["label"] = volume.voxels.T, volume.voxels.T > 1000
@@ -243,6 +286,12 @@ WRITERS: dict[str, Callable[[Path, Volume], Path]] = {
     "NIfTI by ITK": _itk("a.nii.gz"),
     "DICOM series": _dicom(compress=False),
     "DICOM series, RLE": _dicom(compress=True),
+    "OME-TIFF": _tiff,
+    "OME-TIFF, LZW": partial(_tiff, compression="lzw"),
+    "OME-TIFF, tiled, Zstandard": partial(_tiff, compression="zstd", tile=(64, 64)),
+    "ImageJ TIFF": _imagej,
+    "OME-Zarr 0.4": _ome_zarr("0.4"),
+    "OME-Zarr 0.5": _ome_zarr("0.5"),
     "HDF5": _hdf5,
     "NPZ": _npz,
 }
