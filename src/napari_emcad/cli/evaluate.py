@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
-from napari_emcad.cli.labeled_files import found_files
+from napari_emcad.cli.labeled_files import (
+    describe_files,
+    describe_ignored,
+    evaluation_files,
+    found_files,
+    missing_ignored,
+)
 from napari_emcad.cli.options import (
     add_data,
     add_inference,
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.datasets.layouts import LabeledFile
+    from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
     from napari_emcad.pipelines.evaluate import Ranked
     from napari_emcad.pipelines.scores import ImageScore
 
@@ -45,6 +52,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("evaluate", help="score a checkpoint on labeled images")
     add_data(parser)
+    parser.add_argument(
+        "--split", metavar="NAME", help="part of the data set: train, val, test or all (test)"
+    )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per image and class")
     parser.add_argument(
@@ -73,17 +83,18 @@ def run(args: argparse.Namespace) -> None:
     """Score the images, print a table or JSON, and write CSV and sheet if asked for."""
     _check_options(args)
     found = found_files(args)
+    files = evaluation_files(args, found)
     if found.problems and not args.skip_bad:
         raise UsageError(found.problems[0])
     for problem in found.problems:
         print_message(f"left out: {problem}")
-    pairs = list(found.pairs)
-    _check_output_files(args, pairs)
+    _check_output_files(args, files.pairs)
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     if args.folder is not None:
-        print_message(f"{found}.")
-    pairs, void = _usable(args, pairs, checkpoint)
-    scores, worst = _score(args, pairs, checkpoint, void)
+        for line in describe_files(found, files):
+            print_message(line)
+    files, void = _usable(args, files, checkpoint)
+    scores, worst = _score(args, files, checkpoint, void)
     if args.json:
         print_json(report(scores, checkpoint))
     else:
@@ -114,9 +125,9 @@ def _check_output_files(args: argparse.Namespace, pairs: Sequence[LabeledFile]) 
 
 
 def _usable(
-    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
-) -> tuple[list[LabeledFile], bool]:
-    """Return the pairs that can be scored, and whether 255 is void in their label files.
+    args: argparse.Namespace, files: FoundFiles, checkpoint: Checkpoint
+) -> tuple[FoundFiles, bool]:
+    """Return the files that can be scored, and whether 255 is void in their label files.
 
     All files are read before anything is segmented.
 
@@ -129,10 +140,11 @@ def _usable(
     from napari_emcad.pipelines.evaluate import open_labeled
 
     usable, void, channels = [], False, inference_options(args).get("channels")
-    for image, labels in pairs:
+    ignored: set[int] = set()
+    for image, labels in files.pairs:
         try:
             labeled = open_labeled(
-                image, labels, checkpoint, args.axes, channels, reading_options(args)
+                image, labels, checkpoint, args.axes, channels, reading_options(args), files=files
             )
         except (ValueError, TypeError) as error:
             if not args.skip_bad:
@@ -141,13 +153,16 @@ def _usable(
         else:
             usable.append((image, labels))
             void = void or labeled.has_void
+            ignored |= labeled.ignored
     if not usable:
         raise UsageError("No image is left to be scored.")
-    return usable, void
+    for message in missing_ignored(args.ignore, ignored):
+        print_message(message)
+    return replace(files, pairs=tuple(usable)), void
 
 
 def _score(
-    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint, void: bool
+    args: argparse.Namespace, files: FoundFiles, checkpoint: Checkpoint, void: bool
 ) -> tuple[list[ImageScore], Sequence[Ranked]]:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
     from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst
@@ -156,10 +171,11 @@ def _score(
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
     worst: Sequence[Ranked] = ()
+    total = len(files.pairs)
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
     options = {"reading": reading_options(args), "void": void, **scale, **inference_options(args)}
-    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **options)
-    for number in range(1, len(pairs) + 1):
+    cases = evaluate_cases(files, checkpoint, axes=args.axes, **options)
+    for number in range(1, total + 1):
         case = as_usage_error(next, cases)
         scores.append(case.score)
         mask_values.append(case.mask_values)
@@ -168,12 +184,12 @@ def _score(
             print_message(f"{case.score.name}: {notice}")
         if args.sheet is not None:
             worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
-        show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
+        show_progress(f"{number} of {total} images", last=number == total)
     _warn_about_classes(mask_values, checkpoint)
     if ignored:
         print_message(
-            f"ignored are the pixels whose label is below 0, or 255 beside other values: "
-            f"{sum(ignored):,} in {len(ignored)} label file{'s' * (len(ignored) > 1)}."
+            f"ignored are {describe_ignored(files.coding.ignore)}: {sum(ignored):,} in "
+            f"{len(ignored)} label file{'s' * (len(ignored) > 1)}."
         )
     return scores, worst
 

@@ -65,8 +65,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--hold-out",
         type=float,
-        default=0.15,
-        help="share of images held out without --validation (0.15)",
+        help="share of images held out without --validation (0.15, of a data set with a part "
+        "for validation that part)",
     )
     parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
     parser.add_argument(

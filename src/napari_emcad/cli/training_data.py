@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_message
-from napari_emcad.cli.labeled_files import data_folder
+from napari_emcad.cli.labeled_files import (
+    data_folder,
+    describe_files,
+    describe_ignored,
+    missing_ignored,
+)
 from napari_emcad.cli.options import reading_options
 
 if TYPE_CHECKING:
@@ -15,9 +20,12 @@ if TYPE_CHECKING:
 
     from napari_emcad.cli.labeled_files import TrainingFiles
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.datasets.layouts import FoundFiles
+    from napari_emcad.io.datasets.found_files import FoundFiles
     from napari_emcad.io.datasets.read import Dataset
     from napari_emcad.training.samples import LabeledSlice
+
+HOLD_OUT = 0.15
+"""Share of the images that is held out by default."""
 
 _MOST_NAMES = 5
 """Number of names that are listed before the others are counted."""
@@ -72,10 +80,11 @@ def read_training_data(
     count = max(data.classes, len(names or ()))
     class_names = names or tuple(label.name for label in start.classes)[:count]
     start = as_usage_error(with_class_names, start, class_names, count)
-    remarks = [f"{files.training}."]
+    remarks = describe_files(files.found, files.training)
     remarks += [] if names or args.foreground else _remark_on_instances(data)
     if files.validation is None:
-        training, held_out = split(data.slices, args.hold_out, seed)
+        share = HOLD_OUT if args.hold_out is None else args.hold_out
+        training, held_out = split(data.slices, share, seed)
     else:
         training = list(data.slices)
         held_out = list(_read(args, files.validation, start, count).slices)
@@ -162,7 +171,7 @@ def _read(
         )
     data = as_usage_error(
         read_dataset,
-        found.pairs,
+        found,
         start.config.input_channels,
         start.preprocessing,
         classes,
@@ -179,10 +188,10 @@ def _read(
     if data.label_notes:
         print_message(f"{data.label_notes[0]}{_and_others(data.label_notes)}")
     if count := data.images_with_ignored:
-        print_message(
-            f"ignored are the pixels whose label is below 0, or 255 beside other values, in "
-            f"{count} image{'s' * (count > 1)}."
-        )
+        rule = describe_ignored(found.coding.ignore)
+        print_message(f"ignored are {rule}, in {count} image{'s' * (count > 1)}.")
+    for message in missing_ignored(args.ignore, data.ignored_values):
+        print_message(message)
     return data
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.io.datasets.found_files import FoundFiles
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -75,7 +76,7 @@ class Case:
 
 
 def evaluate(
-    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
+    pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     **options: Any,
@@ -86,7 +87,7 @@ def evaluate(
 
 
 def evaluate_cases(
-    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
+    pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
@@ -128,8 +129,10 @@ def evaluate_cases(
         cannot be segmented; the message has the name of the image.
     """
     channels = options.get("channels")
-    for image, labels in pairs:
-        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void)
+    files = pairs if isinstance(pairs, FoundFiles) else FoundFiles("files", ())
+    for image, labels in pairs.pairs if isinstance(pairs, FoundFiles) else pairs:
+        name = files.name_of(image)
+        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void, files)
         slices, truth = labeled.slices, labeled.truth
         size, its_unit = (labeled.scale, labeled.unit) if scale is None else (scale, unit)
         try:
@@ -137,14 +140,14 @@ def evaluate_cases(
                 _check_scale(scale, slices)
             result = segment(slices.image, checkpoint, slices.axes, **options)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{image.name}: {error}") from None
+            raise ValueError(f"{name}: {error}") from None
         classes = len(checkpoint.classes)
         predicted = predicted_classes(result.labels, classes)
         scores = overlap_by_class(predicted, truth, classes)
         if _axes_without_size(size, slices):
             size, its_unit = {}, PIXEL
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, size)
-        image_score = ImageScore(image.name, scores, distances, its_unit)
+        image_score = ImageScore(name, scores, distances, its_unit)
         yield Case(
             image_score, slices, predicted, truth, labeled.mask_values, tuple(labeled.notices)
         )
@@ -168,6 +171,8 @@ class LabeledImage:
         Remarks about image and labels.
     has_void
         Whether 255 is void beside other values of the label file.
+    ignored
+        Values of the label file that the coding of the data set ignores.
     """
 
     slices: Slices
@@ -177,6 +182,7 @@ class LabeledImage:
     unit: str
     notices: tuple[str, ...]
     has_void: bool
+    ignored: frozenset[int] = frozenset()
 
 
 def open_labeled(
@@ -187,8 +193,11 @@ def open_labeled(
     channels: Sequence[int | None] | int | None = None,
     reading: ReadOptions | None = None,
     void: bool = False,
+    files: FoundFiles | None = None,
 ) -> LabeledImage:
     """Read an image and its labels, and check that a checkpoint can be scored on them.
+
+    `files` is the data set that they are of, which says how its labels are to be read.
 
     Raises
     ------
@@ -198,17 +207,20 @@ def open_labeled(
         If they do not fit each other or the checkpoint; the message has the name of the image.
     """
     classes = len(checkpoint.classes)
+    files = files or FoundFiles("files", ())
     opened = read_image(image, reading)
+    axes = axes or files.axes.get(np.ndim(opened.pixels)) or opened.axes
     try:
-        slices = slices_for(opened.pixels, checkpoint, axes or opened.axes, channels)
-        read = read_label_files(labels, slices.spatial_shape, opened, reading)
-        given = _reshape_like(read.pixels, slices.spatial_shape)
-        check_shapes(np.broadcast_to(0, slices.spatial_shape), given)
+        slices = slices_for(opened.pixels, checkpoint, axes, channels)
+        shape, coding = slices.spatial_shape, files.coding
+        read = read_label_files(labels, shape, opened, reading, coding, image)
+        given = _reshape_like(read.pixels, shape)
+        check_shapes(np.broadcast_to(0, shape), given)
         truth = true_classes(given, classes, void)
     except ImageFileError:
         raise
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{image.name}: {error}") from None
+        raise ValueError(f"{files.name_of(image)}: {error}") from None
     kept = np.where(truth == UNLABELED, 0, given)
     values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
     notices = (range_mismatch(slices, checkpoint.preprocessing), read.note)
@@ -221,6 +233,7 @@ def open_labeled(
         opened.unit,
         tuple(filter(None, notices)),
         has_void(present, classes),
+        read.ignored,
     )
 
 

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
+from napari_emcad.io.images.folder import FOLDERS, image_files
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -28,6 +30,29 @@ LABEL_SUFFIXES = (
 _SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
+
+
+def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of some folders, named in lower case, that exists in any case."""
+    present = {composed(path.name).lower(): path for path in subfolders(folder)}
+    return next((present[name] for name in map(composed, names) if name in present), None)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders of a folder that are no images, sorted by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name[0] != "." and path.suffix.lower() not in FOLDERS
+    )
+
+
+def folder_images(folder: Path) -> list[Path]:
+    """Return the image files of a folder; none if it has none."""
+    try:
+        return image_files(folder)
+    except ImageFileError:
+        return []
 
 
 def case_name(path: Path) -> str:
@@ -68,7 +93,9 @@ def pair_by_name(
     pairs: list[tuple[Path, tuple[Path, ...]]] = []
     problems: list[str] = []
     for stem, files in _by(_case_of, images).items():
-        found = same.get(stem) or same.get(case_name(files[0])) or suffixed.get(stem) or []
+        found = [*same.get(stem, []), *suffixed.get(stem, [])]
+        if case_name(files[0]) != stem:
+            found += same.get(case_name(files[0]), [])
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -80,7 +107,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and case_name(found[0]) == stem:
+        elif len(found) > 1 and case_name(found[0]) in (stem, case_name(files[0])):
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.medical_libraries import medical_library
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.optional_libraries import optional_library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def read_metaimage(path: Path, options: ReadOptions) -> OpenedImage:
     Exception
         Of any type, raised by SimpleITK for damaged files.
     """
-    sitk = medical_library("SimpleITK", path)
+    sitk = optional_library("SimpleITK", path)
     image = sitk.ReadImage(str(path), imageIO=_READER)
     rank, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     pixels = sitk.GetArrayFromImage(image)
@@ -63,7 +63,7 @@ def mha_bytes(
     path: Path, voxels: NDArray[Any], geometry: Geometry, unit: str, classes: Sequence[str]
 ) -> bytes:
     """Return the content of a ``.mha`` file; see `nifti_writer.nifti_bytes`."""
-    sitk = medical_library("SimpleITK", path)
+    sitk = optional_library("SimpleITK", path)
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T), isVector=False)
     rank = voxels.ndim
     affine = np.eye(rank + 1)

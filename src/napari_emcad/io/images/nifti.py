@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.medical_libraries import medical_library
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.rescale import rescale
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
     Exception
         Of any type, raised by nibabel for damaged files.
     """
-    nibabel = medical_library("nibabel", path)
+    nibabel = optional_library("nibabel", path)
     volume = nibabel.load(path)
     kind = type(volume).__name__
     if kind not in _KINDS:

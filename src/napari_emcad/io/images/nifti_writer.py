@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.file_names import extension_of
-from napari_emcad.io.images.medical_libraries import medical_library
+from napari_emcad.io.images.optional_libraries import optional_library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def nifti_bytes(
     classes
         Names of classes 1, 2, …, written into the description.
     """
-    nibabel = medical_library("nibabel", path)
+    nibabel = optional_library("nibabel", path)
     header = geometry.header if hasattr(geometry.header, "get_xyzt_units") else None
     is_second = header is not None and isinstance(header, nibabel.Nifti2Header)
     image_type = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
@@ -67,7 +67,7 @@ def mgh_bytes(
     path: Path, voxels: NDArray[Any], geometry: Geometry, unit: str, classes: Sequence[str]
 ) -> bytes:
     """Return the content of a ``.mgz`` file; see `nifti_bytes`."""
-    nibabel = medical_library("nibabel", path)
+    nibabel = optional_library("nibabel", path)
     if voxels.dtype.kind in "iu" and voxels.dtype != np.uint8:
         voxels = voxels.astype(np.int32)
     affine = np.asarray(geometry.affine, np.float64)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.medical_libraries import medical_library
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import PIXEL
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_nrrd(path: Path, options: ReadOptions) -> OpenedImage:
     Exception
         Of any type, raised by pynrrd for damaged files.
     """
-    nrrd = medical_library("nrrd", path)
+    nrrd = optional_library("nrrd", path)
     voxels, header = nrrd.read(str(path))
     others = _other_axes(path, header, voxels.ndim)
     spatial = [axis for axis in range(voxels.ndim) if axis not in others]
@@ -86,7 +86,7 @@ def nrrd_bytes(
     path: Path, voxels: NDArray[Any], geometry: Geometry, unit: str, classes: Sequence[str]
 ) -> bytes:
     """Return the content of a ``.nrrd`` file; see `nifti_writer.nifti_bytes`."""
-    nrrd = medical_library("nrrd", path)
+    nrrd = optional_library("nrrd", path)
     known = geometry.header if isinstance(geometry.header, dict) else {}
     space = known.get("space", "left-posterior-superior")
     affine = np.asarray(geometry.affine) * np.array([*_SPACES[space.lower()], 1])[:, None]

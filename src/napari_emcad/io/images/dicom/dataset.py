@@ -6,8 +6,8 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.images.medical_libraries import medical_library
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.optional_libraries import optional_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def read_dataset(path: Path, pixels: bool = True) -> Any:
     ImageFileError
         If pydicom is not installed, or the file is no DICOM file.
     """
-    pydicom = medical_library("pydicom", path)
+    pydicom = optional_library("pydicom", path)
     if not is_dicom(path):
         raise ImageFileError(f"{path} is damaged, or not a DICOM file; copy it again.")
     with quiet():

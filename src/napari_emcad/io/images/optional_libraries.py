@@ -1,4 +1,4 @@
-"""Import the libraries of the extra ``medical`` where they are used."""
+"""Import the libraries of the extras ``medical`` and ``coco`` where they are used."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from napari_emcad.io.images.opened_image import ImageFileError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_INSTALL = 'python -m pip install "napari-emcad[medical]"'
 
-
-def medical_library(module: str, path: Path) -> Any:
-    """Return a module of the extra ``medical``.
+def optional_library(module: str, path: Path, extra: str = "medical") -> Any:
+    """Return a module of an extra.
 
     Raises
     ------
@@ -26,5 +24,6 @@ def medical_library(module: str, path: Path) -> Any:
     except ImportError:
         library = module.partition(".")[0]
         raise ImageFileError(
-            f"{path} needs the package {library}, which is not installed: run {_INSTALL}."
+            f"{path} needs the package {library}, which is not installed: run python -m pip "
+            f'install "napari-emcad[{extra}]".'
         ) from None
