@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from napari_emcad.cli.options import (
     reading_options,
 )
 from napari_emcad.cli.outputs import check_outputs
+from napari_emcad.cli.protocol_report import chosen_protocol, write_protocol
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.plain_text import composed
 
@@ -41,11 +42,32 @@ if TYPE_CHECKING:
     from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
-    from napari_emcad.pipelines.evaluate import Ranked
+    from napari_emcad.pipelines.protocol_scores import CaseScores
+    from napari_emcad.pipelines.protocols import Protocol
     from napari_emcad.pipelines.scores import ImageScore
+    from napari_emcad.pipelines.worst_cases import Ranked
 
 _USUAL_CASES, _MOST_CASES = 8, 100
 """Usual and largest number of cases on the sheet."""
+
+
+@dataclass(slots=True)
+class _Results:
+    """Scores of images as they are evaluated.
+
+    Attributes
+    ----------
+    scores
+        Scores of all images.
+    cases
+        Those that the protocol reports, if there is one.
+    worst
+        The worst cases, if there will be a sheet.
+    """
+
+    scores: list[ImageScore] = field(default_factory=list)
+    cases: list[CaseScores] = field(default_factory=list)
+    worst: Sequence[Ranked] = ()
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,6 +76,9 @@ def add_parser(subparsers: Any) -> None:
     add_data(parser)
     parser.add_argument(
         "--split", metavar="NAME", help="part of the data set: train, val, test or all (test)"
+    )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="score as papers do: synapse, acdc, polyp, isic, busi"
     )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per image and class")
@@ -93,16 +118,41 @@ def run(args: argparse.Namespace) -> None:
     if args.folder is not None:
         for line in describe_files(found, files):
             print_message(line)
+    protocol = chosen_protocol(args, checkpoint)
+    files = _in_the_order_of(checkpoint, files)
     files, void = _usable(args, files, checkpoint)
-    scores, worst = _score(args, files, checkpoint, void)
-    if args.json:
-        print_json(report(scores, checkpoint))
-    else:
-        print_table(scores, checkpoint)
-    if args.csv is not None:
-        as_usage_error(write_csv, args.csv, scores, checkpoint)
+    results = _score(args, files, checkpoint, void, protocol)
+    _write_results(args, results, checkpoint, protocol)
     if args.sheet is not None:
-        write_sheet(args.sheet, worst, len(scores), checkpoint)
+        write_sheet(args.sheet, results.worst, len(results.scores), checkpoint)
+
+
+def _write_results(
+    args: argparse.Namespace,
+    results: _Results,
+    checkpoint: Checkpoint,
+    protocol: Protocol | None,
+) -> None:
+    """Print the scores as a table or JSON, and write them as CSV if asked for."""
+    if protocol is not None:
+        write_protocol(args, results.cases, checkpoint, protocol)
+        return
+    if args.json:
+        print_json(report(results.scores, checkpoint))
+    else:
+        print_table(results.scores, checkpoint)
+    if args.csv is not None:
+        as_usage_error(write_csv, args.csv, results.scores, checkpoint)
+
+
+def _in_the_order_of(checkpoint: Checkpoint, files: FoundFiles) -> FoundFiles:
+    """Return files whose classes have the numbers of the checkpoint's classes of these names."""
+    from napari_emcad.pipelines.class_order import with_classes_of
+
+    files, remark = with_classes_of(checkpoint, files)
+    if remark:
+        print_message(remark)
+    return files
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -162,28 +212,38 @@ def _usable(
 
 
 def _score(
-    args: argparse.Namespace, files: FoundFiles, checkpoint: Checkpoint, void: bool
-) -> tuple[list[ImageScore], Sequence[Ranked]]:
+    args: argparse.Namespace,
+    files: FoundFiles,
+    checkpoint: Checkpoint,
+    void: bool,
+    protocol: Protocol | None,
+) -> _Results:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
-    from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst
+    from napari_emcad.pipelines.evaluate import evaluate_cases
+    from napari_emcad.pipelines.protocol_scores import case_scores
+    from napari_emcad.pipelines.worst_cases import keep_worst
 
-    scores: list[ImageScore] = []
+    results = _Results()
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
-    worst: Sequence[Ranked] = ()
     total = len(files.pairs)
     scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
     options = {"reading": reading_options(args), "void": void, **scale, **inference_options(args)}
+    if protocol is not None:
+        options["probabilities"] = protocol.report == "sweep"
+        options["stretch"] = options["stretch"] or protocol.stretch
     cases = evaluate_cases(files, checkpoint, axes=args.axes, **options)
     for number in range(1, total + 1):
         case = as_usage_error(next, cases)
-        scores.append(case.score)
+        results.scores.append(case.score)
+        if protocol is not None:
+            results.cases.append(as_usage_error(case_scores, case, protocol.report))
         mask_values.append(case.mask_values)
         ignored += [count] if (count := case.ignored) else []
         for notice in case.notices:
             print_message(f"{case.score.name}: {notice}")
         if args.sheet is not None:
-            worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
+            results.worst = keep_worst(results.worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {total} images", last=number == total)
     _warn_about_classes(mask_values, checkpoint)
     if ignored:
@@ -191,7 +251,7 @@ def _score(
             f"ignored are {describe_ignored(files.coding.ignore)}: {sum(ignored):,} in "
             f"{len(ignored)} label file{'s' * (len(ignored) > 1)}."
         )
-    return scores, worst
+    return results
 
 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:

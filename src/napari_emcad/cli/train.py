@@ -20,6 +20,7 @@ from napari_emcad.cli.console import (
 from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
 from napari_emcad.cli.training_data import describe_data, read_training_data
+from napari_emcad.cli.training_protocol import apply_protocol, describe_recipe
 from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import EpochEnd
 
-_MODEL = "model.safetensors"
+_MODEL, _PRESET = "model.safetensors", "from-scratch"
 _EXIT_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
@@ -43,9 +44,13 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("train", help="train on a folder of images and labels")
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--preset", help="see the user guide (from-scratch)")
     parser.add_argument(
-        "--preset", default="from-scratch", help="see the user guide (from-scratch)"
+        "--protocol",
+        metavar="NAME",
+        help="preset, size and split of a paper: synapse, acdc, polyp, isic, busi",
     )
+    parser.add_argument("--recipe", metavar="NAME", help="of the protocol: paper, seed-dice …")
     add_settings(
         parser, text="a setting of the preset: learning_rate=0.0001, epochs=50, flip=true …"
     )
@@ -84,8 +89,11 @@ def run(args: argparse.Namespace) -> int:
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
+    recipe = apply_protocol(args)
     config = _training_config(args)
     files = training_files(args)
+    for remark in describe_recipe(args, recipe, config, files):
+        print_message(remark)
     device = as_usage_error(choose_device, args.device)
     folder = as_usage_error(TrainingRun, args.output)
     with ExitStack() as stack:
@@ -105,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
 def _training_config(args: argparse.Namespace) -> TrainingConfig:
     from napari_emcad.training.presets import preset_config
 
-    return as_usage_error(preset_config, args.preset, **dict(args.set))
+    return as_usage_error(preset_config, args.preset or _PRESET, **dict(args.set))
 
 
 def _check_unused(folder: TrainingRun) -> None:

@@ -13,6 +13,7 @@ from napari_emcad.cli.labeled_files import (
     missing_ignored,
 )
 from napari_emcad.cli.options import reading_options
+from napari_emcad.cli.training_protocol import default_share, protocol_classes
 
 if TYPE_CHECKING:
     import argparse
@@ -83,8 +84,7 @@ def read_training_data(
     remarks = describe_files(files.found, files.training)
     remarks += [] if names or args.foreground else _remark_on_instances(data)
     if files.validation is None:
-        share = HOLD_OUT if args.hold_out is None else args.hold_out
-        training, held_out = split(data.slices, share, seed)
+        training, held_out = split(data.slices, default_share(args, HOLD_OUT), seed)
     else:
         training = list(data.slices)
         held_out = list(_read(args, files.validation, start, count).slices)
@@ -141,6 +141,7 @@ def _class_names(args: argparse.Namespace, files: TrainingFiles) -> tuple[str, .
 
     source = data_folder(args)
     names = as_usage_error(class_names, source) or files.training.class_names
+    names = names or protocol_classes(args)
     if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
             f"--foreground makes one class of all labels; classes.yaml of {source} names "

@@ -15,12 +15,10 @@ from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read import read_image
-from napari_emcad.io.reports.evaluation_sheet import make_sheet_row
 from napari_emcad.pipelines.scores import (
     DISTANCE_AXES,
     ImageScore,
     class_hd95,
-    format_distance,
     overlap_by_class,
     predicted_classes,
     true_classes,
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.read_options import ReadOptions
-    from napari_emcad.io.reports.evaluation_sheet import SheetRow
-
-    Ranked = tuple[float, SheetRow]
 
 _NO_MASK_VALUES = MaskValues((), 0)
 
@@ -60,6 +55,8 @@ class Case:
         Values of the label file; empty if the network has several classes.
     notices
         Messages for the user, such as that the image is outside of the model's range.
+    probabilities
+        Of the classes, ``(classes, ...)`` float32, with the option ``probabilities``; else None.
     """
 
     score: ImageScore
@@ -68,6 +65,7 @@ class Case:
     truth: NDArray[Any]
     mask_values: MaskValues = _NO_MASK_VALUES
     notices: tuple[str, ...] = ()
+    probabilities: NDArray[np.float32] | None = None
 
     @property
     def ignored(self) -> int:
@@ -149,7 +147,13 @@ def evaluate_cases(
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, size)
         image_score = ImageScore(name, scores, distances, its_unit)
         yield Case(
-            image_score, slices, predicted, truth, labeled.mask_values, tuple(labeled.notices)
+            image_score,
+            slices,
+            predicted,
+            truth,
+            labeled.mask_values,
+            tuple(labeled.notices),
+            result.probabilities,
         )
 
 
@@ -235,45 +239,6 @@ def open_labeled(
         has_void(present, classes),
         read.ignored,
     )
-
-
-def keep_worst(worst: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:
-    """Return the cases with the lowest Dice so far, worst first, as rows of a contact sheet.
-
-    Parameters
-    ----------
-    worst
-        Result of the previous call; initially empty.
-    case
-        Next case; only its row is kept, so that memory is bounded by `number`.
-    number
-        Number of cases to keep.
-    """
-    dice = case.score.mean("dice")
-    if len(worst) == number and dice >= worst[-1][0]:
-        return worst
-    ranked = sorted([*worst, (dice, as_sheet_row(case))], key=lambda pair: pair[0])
-    return ranked[:number]
-
-
-def as_sheet_row(case: Case) -> SheetRow:
-    """Return the row of a case: the slice with the most wrong pixels, and the scores."""
-    axes = case.slices.spatial_axes
-    plane = axes.index("Y"), axes.index("X")
-    predicted = np.moveaxis(case.predicted, plane, (-2, -1))
-    known = np.where(case.truth == UNLABELED, case.predicted, case.truth)
-    truth = np.moveaxis(known, plane, (-2, -1))
-    wrong = np.count_nonzero(predicted != truth, axis=(-2, -1))
-    index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
-    stacked = axes.replace("Y", "").replace("X", "")
-    position = "".join(f", {axis} = {n}" for axis, n in zip(stacked, index, strict=True))
-    scores = (
-        f"Dice {case.score.mean('dice'):.3f}",
-        f"IoU {case.score.mean('iou'):.3f}",
-        f"HD95 {format_distance(case.score.mean_hd95, case.score.unit)}",
-    )
-    planes, name = case.slices.read(index), case.score.name + position
-    return make_sheet_row(name, "     ".join(scores), planes, truth[index], predicted[index])
 
 
 def _reshape_like(truth: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
