@@ -52,10 +52,15 @@ def training_files(args: argparse.Namespace) -> TrainingFiles:
     """
     found, validation = found_files(args), None
     training = found.splits.get("train", found)
+    if training is found and found.splits:
+        raise UsageError(
+            f"The parts of the data set are {', '.join(found.splits)}, and none is to train on; "
+            f"name the folder of a part, or call it train."
+        )
     if args.validation is not None:
         validation = _validation_files(args)
-    elif "train" in found.splits and args.hold_out is None:
-        validation = found.splits.get("val")
+    elif "val" in found.splits and args.hold_out is None:
+        validation = replace(found.splits["val"], problems=())  # those of the whole are reported
     output = resolve_links(args.output)
     for folder in sorted(_folders_of(training) | _folders_of(validation)):
         if resolve_links(folder) in (output, *output.parents):
@@ -108,9 +113,7 @@ def _as_asked(found: FoundFiles, args: argparse.Namespace) -> FoundFiles:
         colors = as_usage_error(read_color_table, args.colors)
         if found.coding.draw is not None:
             raise UsageError(f"--colors is for masks; {found.layout} has outlines.")
-        found = replace(found.with_coding(colors=colors), class_names=colors.names)
-        parts = {n: replace(part, class_names=colors.names) for n, part in found.splits.items()}
-        found = replace(found, splits=parts)
+        found = found.with_colors(colors)
     return found.with_coding(ignore=tuple(dict.fromkeys((*found.coding.ignore, *args.ignore))))
 
 

@@ -147,14 +147,28 @@ def _class_names(args: argparse.Namespace, files: TrainingFiles) -> tuple[str, .
             f"--foreground makes one class of all labels; classes.yaml of {source} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
-    validation = None if args.validation is None else as_usage_error(class_names, args.validation)
-    if validation is not None and validation != names:
-        training = "has none" if names is None else f"names {', '.join(names)}"
-        raise UsageError(
-            f"classes.yaml of {args.validation} names {', '.join(validation)}; that of "
-            f"{source} {training}. They must be the same, as a number means one class."
-        )
+    _check_validation_names(args, files, names)
     return names
+
+
+def _check_validation_names(
+    args: argparse.Namespace, files: TrainingFiles, names: tuple[str, ...] | None
+) -> None:
+    """Refuse a folder for validation whose classes are not those that are trained on."""
+    from napari_emcad.io.datasets.class_names import class_names
+
+    if args.validation is None or files.validation is None:
+        return
+    listed = as_usage_error(class_names, args.validation)
+    validation = listed or files.validation.class_names
+    if validation is None or validation == names:
+        return
+    where = "classes.yaml" if listed else files.validation.layout
+    training = "has none" if names is None else f"names {', '.join(names)}"
+    raise UsageError(
+        f"{where} of {args.validation} names {', '.join(validation)}; that of "
+        f"{data_folder(args)} {training}. They must be the same, as a number means one class."
+    )
 
 
 def _read(

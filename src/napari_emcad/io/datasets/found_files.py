@@ -12,6 +12,8 @@ from napari_emcad.io.plain_text import composed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from napari_emcad.io.datasets.color_table import ColorTable
+
 LabeledFile = tuple[Path, tuple[Path, ...]]
 """An image file with its label files."""
 
@@ -79,7 +81,7 @@ class FoundFiles:
     def with_splits(self, splits: Mapping[str, Iterable[LabeledFile]]) -> FoundFiles:
         """Return the same files in named parts; each part is read as the whole is."""
         parts = {
-            name: replace(self, pairs=tuple(pairs), problems=(), splits={}, notes=(), summary="")
+            name: replace(self, pairs=tuple(pairs), splits={}, notes=(), summary="")
             for name, pairs in splits.items()
         }
         return replace(self, splits=parts)
@@ -89,6 +91,12 @@ class FoundFiles:
         splits = {name: part.with_coding(**changes) for name, part in self.splits.items()}
         coding = replace(self.coding, **changes)  # type: ignore[arg-type]
         return replace(self, coding=coding, splits=splits)
+
+    def with_colors(self, colors: ColorTable) -> FoundFiles:
+        """Return the same files, whose masks are decoded by a table and have its classes."""
+        found = self.with_coding(colors=colors)
+        parts = {n: replace(part, class_names=colors.names) for n, part in found.splits.items()}
+        return replace(found, class_names=colors.names, splits=parts)
 
 
 def as_found(files: FoundFiles | Sequence[LabeledFile]) -> FoundFiles:

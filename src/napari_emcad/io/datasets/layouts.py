@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.datasets.acdc import acdc
@@ -101,4 +100,4 @@ def with_color_table(found: FoundFiles, colors: ColorTable | None) -> FoundFiles
     labels = [path for _, files in found.pairs[:1] for path in files]
     if colors is None or not labels or not is_color_mask(labels[0]):
         return found
-    return replace(found.with_coding(colors=colors), class_names=colors.names)
+    return found.with_colors(colors)
