@@ -199,3 +199,28 @@ def test_a_folder_of_arrays_without_labels_is_no_data_set(tmp_path):
         np.savez(tmp_path / f"{n}.npz", image=np.zeros((8, 8)))
     with pytest.raises(ImageFileError, match="no data set in a layout that is known"):
         find_files(tmp_path)
+
+
+def test_acdc_as_it_is_distributed(tmp_path):
+    """NIfTI of two frames per patient, with a film of the heart that has no labels."""
+    import nibabel
+
+    for part, numbers in {"training": (1, 2), "testing": (101,)}.items():
+        for number in numbers:
+            root = tmp_path / part / f"patient{number:03}"
+            root.mkdir(parents=True)
+            (root / "Info.cfg").write_text("ED: 1")
+            film = np.zeros((16, 18, 3, 2), np.int16)
+            nibabel.save(nibabel.Nifti1Image(film, np.eye(4)), root / f"{root.name}_4d.nii.gz")
+            for frame in (1, 8):
+                labels = np.moveaxis(organs(3, (3, 16, 18)), 0, -1)
+                noise_of = np.random.default_rng(number * frame).integers(0, 99, labels.shape)
+                for end, pixels in (("", noise_of.astype(np.int16)), ("_gt", labels)):
+                    path = root / f"{root.name}_frame{frame:02}{end}.nii.gz"
+                    nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), path)
+    found = find_files(tmp_path)
+    assert str(found) == "ACDC: 3 cases, 6 volumes, 4 classes"
+    assert {name: len(part.pairs) for name, part in found.splits.items()} == {"train": 4, "test": 2}
+    data = read_dataset(found.splits["train"], 1, UNIT, 3)
+    assert {part.image_name for part in data.slices} == {"patient001", "patient002"}
+    assert len(data.slices) == 12

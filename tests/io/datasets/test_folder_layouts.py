@@ -223,3 +223,82 @@ def test_the_kinds_of_busi(tmp_path, save, targets):
         "malignant/malignant (1).png": 18,
         "normal/normal (1).png": 0,
     }
+
+
+def test_two_folders_of_labels_are_ambiguous(tmp_path, save):
+    """DRIVE has a folder of vessels, and one of masks of the field of view."""
+    write(save, tmp_path / "training", "ab", "images", "1st_manual")
+    write(save, tmp_path / "training", "ab", "images", "mask", suffix="_mask")
+    for root in (tmp_path, tmp_path / "training"):
+        with pytest.raises(ImageFileError, match="has 1st_manual and mask, and it is not clear"):
+            find_files(root)
+
+
+def test_merged_masks_unite_those_of_another_folder(tmp_path, save):
+    write(save, tmp_path, "ab", "Original", "MergedMask")
+    write(save, tmp_path, "a", "Original", "Masks")
+    found = find_files(tmp_path)
+    assert {labels[0].parent.name for _, labels in found.pairs} == {"MergedMask"}
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [("img{}", "label{}"), ("image_{}", "mask_{}"), ("volume-{}", "segmentation-{}")],
+)
+def test_words_before_the_number(tmp_path, save, targets, image, label):
+    write(save, tmp_path, [image.format(n) for n in (1, 10, 101)])
+    for n in (1, 10, 101):
+        path = tmp_path / "labels" / f"{image.format(n)}.png"
+        path.rename(path.with_name(f"{label.format(n)}.png"))
+    found = find_files(tmp_path)
+    assert len(found.pairs) == 3
+    assert right_pairs(targets, found)
+    (tmp_path / "labels" / f"{label.format(10)}.png").unlink()
+    (problem,) = find_files(tmp_path).problems
+    assert problem.startswith(f"{image.format(10)}.png has no label files")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "suffix"),
+    [
+        ("train", "train_labels", "_L"),
+        ("train", "trainannot", ""),
+        ("train", "train_masks", "_mask"),
+        ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth", "_segmentation"),
+        ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth", "_segmentation"),
+    ],
+)
+def test_a_folder_of_images_beside_one_of_labels_per_part(
+    tmp_path, save, targets, images, labels, suffix
+):
+    """CamVid, Carvana and ISIC."""
+    swap = {"train": "test", "Training": "Test"}
+    write(save, tmp_path, ["0016E5_1", "b"], images, labels, suffix)
+    for old, new in swap.items():
+        images, labels = images.replace(old, new), labels.replace(old, new)
+    write(save, tmp_path, ["c"], images, labels, suffix)
+    found = find_files(tmp_path)
+    assert found.layout == "paired folders"
+    assert {name: len(part.pairs) for name, part in found.splits.items()} == {
+        "train": 2,
+        "test": 1,
+    }
+    sums = sorted(int(target.sum()) for target in targets(found.splits["train"]).values())
+    assert sums == [1, 2]
+
+
+def test_parts_in_the_names_of_files(tmp_path, save):
+    """GlaS."""
+    for name in ("train_1", "train_12", "testA_1", "testB_1"):
+        save(tmp_path / f"{name}.bmp", np.zeros((8, 8, 3), np.uint8))
+        save(tmp_path / f"{name}_anno.bmp", np.ones((8, 8), np.uint8))
+    found = find_files(tmp_path)
+    assert {name: len(part.pairs) for name, part in found.splits.items()} == {
+        "train": 2,
+        "test": 2,
+    }
+
+
+def test_a_data_set_in_a_folder_of_its_own(tmp_path, save):
+    write(save, tmp_path / "Kvasir-SEG" / "Kvasir-SEG", "ab", "images", "masks")
+    assert len(find_files(tmp_path).pairs) == 2

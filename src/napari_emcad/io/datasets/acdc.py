@@ -1,4 +1,4 @@
-"""The layout of the cardiac MR data set ACDC as HDF5 files of slices and volumes."""
+"""The layouts of the cardiac MR data set ACDC: slices and volumes in HDF5, or NIfTI."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from napari_emcad.io.datasets.array_files import (
     self_labeled,
     summary_of,
 )
-from napari_emcad.io.datasets.found_files import FoundFiles
-from napari_emcad.io.datasets.pairing import case_name, subfolders
-from napari_emcad.io.datasets.splits import list_entries, split_lists
+from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+from napari_emcad.io.datasets.pairing import (
+    case_name,
+    folder_images,
+    image_of_label,
+    pair_by_name,
+    subfolders,
+)
+from napari_emcad.io.datasets.splits import SPLITS, list_entries, split_lists, split_of
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -24,11 +30,12 @@ if TYPE_CHECKING:
 HEART = ("right ventricle", "myocardium", "left ventricle")
 """Values 1 to 3 of the labels of the challenge ACDC."""
 
+_FRAME = re.compile(r"_frame\d+", re.IGNORECASE)
 _PATIENT = re.compile(r"patient[_-]?\d+", re.IGNORECASE)
 
 
 def acdc(folder: Path) -> FoundFiles | None:
-    """Find ACDC as HDF5: ``ACDC_training_slices/`` and ``…_volumes/``, or ``data/slices/``.
+    """Find ACDC as HDF5 (``ACDC_training_slices/``, ``…_volumes/``; ``data/slices/``) or as NIfTI.
 
     Without lists of patients the volumes are of the patients whose slices are trained on, and
     therefore are the part ``"volumes"``, not ``"test"``.
@@ -44,7 +51,7 @@ def acdc(folder: Path) -> FoundFiles | None:
     slices = _patient_files(places.get("acdc_training_slices") or inner.get("slices"))
     volumes = _patient_files(places.get("acdc_training_volumes") or data)
     if not slices or not volumes:
-        return None
+        return _as_distributed(folder)
     cases = {path: _patient_of(path) for path in [*slices, *volumes]}
     found = FoundFiles(
         "ACDC",
@@ -61,6 +68,34 @@ def acdc(folder: Path) -> FoundFiles | None:
     } or {"train": slices, "volumes": volumes}
     found = found.with_splits({name: self_labeled(files) for name, files in chosen.items()})
     return replace(found, summary=summary_of(found, slices, volumes, len(HEART)))
+
+
+def _as_distributed(folder: Path) -> FoundFiles | None:
+    """Find ``patient001/patient001_frame01.nii.gz`` with ``…_gt``, also in ``training/`` …."""
+    pairs: dict[str, list[LabeledFile]] = {}
+    problems: list[str] = []
+    for place in (folder, *subfolders(folder)):
+        for patient in (path for path in subfolders(place) if _PATIENT.fullmatch(path.name)):
+            frames = [path for path in folder_images(patient) if _FRAME.search(path.name)]
+            truth = [path for path in frames if image_of_label(path)]
+            found, missing = pair_by_name([f for f in frames if f not in truth], truth, patient)
+            pairs.setdefault(split_of(place.name) or "", []).extend(found)
+            problems += missing
+    every = tuple(pair for part in pairs.values() for pair in part)
+    if not every:
+        return None
+    cases = {image: _patient_of(image) for image, _ in every}
+    patients = len(set(cases.values()))
+    found_files = FoundFiles(
+        "ACDC",
+        every,
+        tuple(problems),
+        HEART,
+        cases=cases,
+        summary=f"{patients:,} cases, {len(every):,} volumes, {len(HEART) + 1} classes",
+    )
+    splits = {name: pairs[name] for name in SPLITS if name in pairs}
+    return found_files.with_splits(splits) if splits and "" not in pairs else found_files
 
 
 def _patient_files(folder: Path | None) -> list[Path]:

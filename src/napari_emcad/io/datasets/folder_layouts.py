@@ -16,9 +16,10 @@ from napari_emcad.io.datasets.pairing import (
     subfolder,
     subfolders,
 )
-from napari_emcad.io.datasets.splits import with_splits_by_folder
+from napari_emcad.io.datasets.splits import with_splits_by_folder, with_splits_by_prefix
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +49,13 @@ LABEL_FOLDERS = (
     "annotations",
     "labelstr",
     "segmentationclass",
+    "1st_manual",
+    "manual",
 )
-"""Names of folders of images and of labels, in lower case; the first that exists is taken."""
+"""Names of folders of images and of labels, in lower case."""
+
+_UNITED = "mergedmask"
+"""Folder whose masks unite those of another one."""
 
 _DEEPEST = 3
 """Most folders between a data set and the folders of its images."""
@@ -57,10 +63,30 @@ _DEEPEST = 3
 
 def two_folders(folder: Path) -> FoundFiles | None:
     """Find images and labels in two folders, such as ``Original/`` and ``Ground Truth/``."""
-    images, labels = subfolder(folder, IMAGE_FOLDERS), subfolder(folder, LABEL_FOLDERS)
+    images, labels = _the_one(folder, IMAGE_FOLDERS), _the_one(folder, LABEL_FOLDERS)
     if images is None or labels is None:
         return None
     return with_splits_by_folder(from_folders(images, labels))
+
+
+def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the folder with files that has one of these names; None without any.
+
+    Raises
+    ------
+    ImageFileError
+        If there are several, as of the vessels and of the field of view of DRIVE.
+    """
+    present = [path for path in subfolders(folder) if composed(path.name).lower() in names]
+    united = [path for path in present if path.name.lower() == _UNITED]
+    filled = [path for path in present if _places(path)] if len(present) > 1 else present
+    if len(filled) > 1 and not united:
+        listed = " and ".join(path.name for path in filled)
+        raise ImageFileError(
+            f"{folder} has {listed}, and it is not clear which one is meant; name two folders "
+            f"with --images and --labels."
+        )
+    return next(iter(united or filled), None)
 
 
 def nested_folders(folder: Path) -> FoundFiles | None:
@@ -200,7 +226,7 @@ def suffixes(folder: Path) -> FoundFiles | None:
     if not pairs:
         return None
     names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
-    return FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names)
+    return with_splits_by_prefix(FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names))
 
 
 def _names_of_dataset_json(path: Path) -> tuple[str, ...] | None:

@@ -19,6 +19,8 @@ from napari_emcad.io.datasets.folder_layouts import (
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.labelme import labelme
 from napari_emcad.io.datasets.list_layout import listed
+from napari_emcad.io.datasets.paired_folders import paired_folders
+from napari_emcad.io.datasets.pairing import folder_images, subfolders
 from napari_emcad.io.datasets.splits import split_lists, with_listed_splits
 from napari_emcad.io.datasets.synapse import synapse
 from napari_emcad.io.datasets.voc import voc
@@ -44,6 +46,7 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "folders": two_folders,
     "masks-per-image": masks_per_image,
     "nested": nested_folders,
+    "paired": paired_folders,
     "suffixes": suffixes,
 }
 """The layouts by name, in the order in which a folder is compared with them."""
@@ -75,6 +78,9 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
         found = LAYOUTS[name](folder)
         if found is not None and (found.pairs or found.problems):
             return _complete(folder, name, found)
+    inner = subfolders(folder)
+    if len(inner) == 1 and not folder_images(folder):  # an archive unpacked into its own folder
+        return find_files(inner[0], layout)
     raise ImageFileError(
         f"{folder} is no data set in a layout that is known ({', '.join(LAYOUTS)}): expected are "
         f"images/ and labels/ (or masks/) with files of the same names, or label files with a "

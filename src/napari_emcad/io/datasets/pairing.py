@@ -28,6 +28,12 @@ LABEL_SUFFIXES = (
 """Words that data sets append to the name of an image for its label file."""
 
 _SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
+_IMAGE_WORD = re.compile(r"^(?:images?|imgs?|volume|ct|scan)[ _-]?(?=\d)", re.IGNORECASE)
+_LABEL_WORD = re.compile(
+    r"^(?:labels?|masks?|segmentation|seg|gt|annotation)[ _-]?(?=\d)", re.IGNORECASE
+)
+"""Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
+
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
 
@@ -89,13 +95,17 @@ def pair_by_name(
     tuple
         Every image with its label files, and a message for every image without any.
     """
-    same, suffixed = _by(case_name, labels), _by(image_of_label, labels)
+    labels = list(labels)
+    same, suffixed = _by(case_name, labels), _by(_image_of_mask, labels)
+    prefixed = _by(_without_label_word, labels)
     pairs: list[tuple[Path, tuple[Path, ...]]] = []
     problems: list[str] = []
     for stem, files in _by(_case_of, images).items():
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
         if case_name(files[0]) != stem:
             found += same.get(case_name(files[0]), [])
+        if not found:
+            found = prefixed.get(_IMAGE_WORD.sub("", stem), [])
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -107,7 +117,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and case_name(found[0]) in (stem, case_name(files[0])):
+        elif len(found) > 1 and not all(image_of_label(label) == stem for label in found):
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
@@ -115,6 +125,18 @@ def pair_by_name(
         else:
             pairs.append((files[0], tuple(found)))
     return pairs, problems
+
+
+def _image_of_mask(path: Path) -> str:
+    """Return the image of a label file by its suffix; CamVid's is ``_L``."""
+    return image_of_label(path) or (stem[:-2] if (stem := case_name(path)).endswith("_L") else "")
+
+
+def _without_label_word(path: Path) -> str:
+    """Return the rest of a name that begins with a word for labels; "" for other names."""
+    stem = case_name(path)
+    found = _LABEL_WORD.match(stem)
+    return stem[found.end() :] if found else ""
 
 
 def _case_of(image: Path) -> str:

@@ -25,6 +25,8 @@ _WORDS = {
     "test": {"test", "testing", "testdataset", "test_set", "testset", "test_vol"},
 }
 
+_PREFIX = re.compile(r"(train|val|test)[A-Z]?[_-]?\d", re.IGNORECASE)
+
 _LIST_EXTENSIONS = (".txt", ".list", ".lst")
 _LIST_FOLDERS = ("splits", "split", "lists", "imagesets")
 
@@ -62,6 +64,17 @@ def with_splits_by_folder(found: FoundFiles) -> FoundFiles:
             f"{', '.join(name for name in parts if name)}; move it into one, or name two folders "
             f"with --images and --labels."
         )
+    return found.with_splits({name: parts[name] for name in SPLITS if name in parts})
+
+
+def with_splits_by_prefix(found: FoundFiles) -> FoundFiles:
+    """Return a data set with the parts that the names of all its images begin with (GlaS)."""
+    parts: dict[str, list[LabeledFile]] = {}
+    for image, labels in found.pairs:
+        prefix = _PREFIX.match(case_name(image))
+        parts.setdefault(prefix.group(1).lower() if prefix else "", []).append((image, labels))
+    if "" in parts or "train" not in parts or len(parts) < 2:
+        return found
     return found.with_splits({name: parts[name] for name in SPLITS if name in parts})
 
 
