@@ -27,7 +27,8 @@ def segmented(monkeypatch):
 
     def by_value(pixels, _checkpoint, axes, **_options):
         calls.append(axes)
-        return SimpleNamespace(labels=(np.asarray(pixels) // 100).astype(np.uint8))
+        labels = (np.asarray(pixels) // 100).astype(np.uint8)
+        return SimpleNamespace(labels=labels, probabilities=None)
 
     monkeypatch.setattr(evaluate, "segment", by_value)
     return calls

@@ -148,7 +148,8 @@ def segmented(monkeypatch):
 
     def thresholded(pixels, _checkpoint, axes, **options):
         calls.append((pixels.shape, axes, options))
-        return SimpleNamespace(labels=(np.asarray(pixels) > 100).astype(np.uint8))
+        labels = (np.asarray(pixels) > 100).astype(np.uint8)
+        return SimpleNamespace(labels=labels, probabilities=None)
 
     monkeypatch.setattr(evaluate_module, "segment", thresholded)
     return calls

@@ -84,14 +84,14 @@ def test_data_sets_of_the_polyp_papers(tmp_path, save):
     """TrainDataset, and a folder per test set."""
     write(save, tmp_path, "abc", "TrainDataset/image", "TrainDataset/masks")
     for name in ("CVC-300", "Kvasir"):
-        write(save, tmp_path, "ab", f"TestDataset/{name}/images", f"TestDataset/{name}/masks")
+        write(save, tmp_path, name[:2], f"TestDataset/{name}/images", f"TestDataset/{name}/masks")
     found = find_files(tmp_path)
     assert found.layout == "nested folders"
     assert {name: len(part.pairs) for name, part in found.splits.items()} == {
         "train": 3,
         "test": 4,
     }
-    assert "TestDataset/Kvasir/images/a.png" in {found.name_of(i) for i, _ in found.pairs}
+    assert "TestDataset/Kvasir/images/K.png" in {found.name_of(i) for i, _ in found.pairs}
 
 
 def test_images_outside_of_the_splits_are_refused(tmp_path, save):
@@ -302,3 +302,51 @@ def test_parts_in_the_names_of_files(tmp_path, save):
 def test_a_data_set_in_a_folder_of_its_own(tmp_path, save):
     write(save, tmp_path / "Kvasir-SEG" / "Kvasir-SEG", "ab", "images", "masks")
     assert len(find_files(tmp_path).pairs) == 2
+
+
+def test_the_same_images_in_two_formats_are_refused(tmp_path, save):
+    """CVC-ClinicDB comes as PNG and as TIFF."""
+    for kind, end in (("PNG", "png"), ("TIF", "tif")):
+        for n in range(3):
+            pixels = np.random.default_rng(n).integers(0, 255, (20, 24, 3)).astype(np.uint8)
+            save(tmp_path / kind / "Original" / f"{n}.{end}", pixels)
+            save(tmp_path / kind / "Ground Truth" / f"{n}.{end}", pixels[..., 0])
+    with pytest.raises(ImageFileError, match="hold the same images; name one of the two"):
+        find_files(tmp_path)
+    assert len(find_files(tmp_path / "TIF").pairs) == 3
+
+
+def test_lists_beside_folders_of_splits_are_said_not_to_be_used(tmp_path, save):
+    write(save, tmp_path, ["train/a", "test/b"])
+    (tmp_path / "train.txt").write_text("b\n")
+    found = find_files(tmp_path)
+    assert [image.stem for image, _ in found.splits["train"].pairs] == ["a"]
+    assert "train.txt are not used" in found.notes[0]
+
+
+def test_lists_count_although_an_image_has_no_labels(tmp_path, save):
+    """With --skip-bad the others must not be taken for one part."""
+    write(save, tmp_path, "abc")
+    (tmp_path / "labels" / "c.png").unlink()
+    (tmp_path / "train.txt").write_text("a\n")
+    (tmp_path / "test.txt").write_text("b\n")
+    found = find_files(tmp_path)
+    assert found.problems
+    assert [image.stem for image, _ in found.splits["train"].pairs] == ["a"]
+    (tmp_path / "test.txt").write_text("b\nc\n")
+    found = find_files(tmp_path)  # the problem is reported, or left out with the image
+    assert [image.stem for image, _ in found.splits["test"].pairs] == ["b"]
+    (tmp_path / "test.txt").write_text("b\nd\n")
+    with pytest.raises(ImageFileError, match="lists d, which is no labeled image"):
+        find_files(tmp_path)
+
+
+def test_superpixels_of_isic_are_no_images(tmp_path, save):
+    images, labels = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
+    write(save, tmp_path, ["ISIC_1", "ISIC_2"], images, labels, "_segmentation")
+    for n in (1, 2):
+        pixels = np.zeros((20, 24, 3), np.uint8)
+        save(tmp_path / images / f"ISIC_{n}_superpixels.png", pixels)
+    found = find_files(tmp_path)
+    assert not found.problems
+    assert len(found.pairs) == 2

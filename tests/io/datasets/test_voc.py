@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.datasets.layouts import find_files
 from napari_emcad.io.images.opened_image import ImageFileError
 
@@ -47,8 +48,10 @@ def test_a_mask_of_void_alone_has_no_class(voc, targets, save):
     mask = np.zeros((40, 48), np.uint8)
     mask[:9] = 255
     save(voc / "SegmentationClass" / "2007_1.png", mask, PALETTE)
-    target = targets(find_files(voc))["2007_1.jpg"]
-    assert set(np.unique(target)) == {UNLABELED, 0}
+    found = find_files(voc)
+    assert set(np.unique(targets(found)["2007_1.jpg"])) == {UNLABELED, 0}
+    alone = read_label_files(voc / "SegmentationClass" / "2007_1.png", coding=found.coding)
+    assert set(np.unique(alone.pixels)) == {UNLABELED, 0}  # also without others that have classes
 
 
 def test_a_labelmap_gives_the_classes_by_color(voc, targets):

@@ -6,9 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.pairing import (
+    case_name,
     folder_images,
     image_of_label,
     more_channels,
@@ -19,10 +22,11 @@ from napari_emcad.io.datasets.pairing import (
 from napari_emcad.io.datasets.splits import with_splits_by_folder, with_splits_by_prefix
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 IMAGE_FOLDERS = (
@@ -94,8 +98,9 @@ def nested_folders(folder: Path) -> FoundFiles | None:
     parts = list(_data_sets(folder, _DEEPEST))
     if not parts:
         return None
-    found = [two_folders(part) for part in parts]
-    present = [one for one in found if one is not None]
+    found = {part: two_folders(part) for part in parts}
+    present = [one for one in found.values() if one is not None]
+    _check_copies({part: one for part, one in found.items() if one is not None})
     pairs = [pair for one in present for pair in one.pairs]
     names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
     problems = [problem for one in present for problem in one.problems]
@@ -104,6 +109,25 @@ def nested_folders(folder: Path) -> FoundFiles | None:
         "nested folders", tuple(pairs), tuple(problems), names=names, notes=tuple(notes)
     )
     return with_splits_by_folder(together)
+
+
+def _check_copies(parts: Mapping[Path, FoundFiles]) -> None:
+    """Refuse parts that hold the same images in two formats, as of CVC-ClinicDB."""
+    seen: dict[frozenset[str], tuple[Path, Path]] = {}
+    for part, found in parts.items():
+        images = sorted((case_name(image), image) for image, _ in found.pairs)
+        if not images:
+            continue
+        names, first = frozenset(name for name, _ in images), images[0][1]
+        other, its_first = seen.setdefault(names, (part, first))
+        if other != part and _same_pixels(first, its_first):
+            raise ImageFileError(
+                f"{other} and {part} hold the same images; name one of the two folders."
+            )
+
+
+def _same_pixels(one: Path, other: Path) -> bool:
+    return np.array_equal(read_image(one).pixels, read_image(other).pixels)
 
 
 def _data_sets(folder: Path, depth: int) -> Iterable[Path]:
@@ -157,7 +181,7 @@ def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
     ImageFileError
         If a file is a further channel of an image.
     """
-    files = folder_images(folder)
+    files = _without_superpixels(folder_images(folder))
     channels = more_channels(files)
     if channels:
         raise ImageFileError(
@@ -168,6 +192,17 @@ def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
     for part in subfolders(folder):
         places |= _places(part, f"{place}/{part.name}".strip("/"))
     return places
+
+
+def _without_superpixels(files: list[Path]) -> list[Path]:
+    """Return files without the maps of superpixels that ISIC has beside its images."""
+    stems = {case_name(path) for path in files}
+    end = "_superpixels"
+    return [
+        path
+        for path in files
+        if not ((stem := case_name(path)).endswith(end) and stem.removesuffix(end) in stems)
+    ]
 
 
 def _same_place(labels: Path, place: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.datasets.acdc import acdc
@@ -21,7 +22,7 @@ from napari_emcad.io.datasets.labelme import labelme
 from napari_emcad.io.datasets.list_layout import listed
 from napari_emcad.io.datasets.paired_folders import paired_folders
 from napari_emcad.io.datasets.pairing import folder_images, subfolders
-from napari_emcad.io.datasets.splits import split_lists, with_listed_splits
+from napari_emcad.io.datasets.splits import of_labeled, split_lists, with_listed_splits
 from napari_emcad.io.datasets.synapse import synapse
 from napari_emcad.io.datasets.voc import voc
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -51,7 +52,16 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
 }
 """The layouts by name, in the order in which a folder is compared with them."""
 
-_SPLIT_BY_LISTS = ("folders", "masks-per-image", "suffixes", "labelme")
+_SPLIT_BY_LISTS = (
+    "folders",
+    "masks-per-image",
+    "suffixes",
+    "labelme",
+    "nested",
+    "paired",
+    "coco",
+    "voc",
+)
 """Layouts whose images text files may divide into parts."""
 
 
@@ -95,10 +105,14 @@ def _complete(folder: Path, layout: str, found: FoundFiles) -> FoundFiles:
     """Return files with the parts that text files list, and with the folder's table of colors."""
     if found.coding.draw is None and found.coding.colors is None:
         found = with_color_table(found, find_color_table(folder))
-    lists = split_lists(folder) if layout in _SPLIT_BY_LISTS and not found.splits else {}
-    if not lists or found.problems:
-        return found
-    return with_listed_splits(found, lists)
+    lists = split_lists(folder) if layout in _SPLIT_BY_LISTS else {}
+    if layout == "voc":
+        lists = of_labeled(found, lists)
+    if lists and found.splits:
+        names = ", ".join(path.name for path in lists.values())
+        note = f"{names} are not used, because folders or files name the parts already."
+        return replace(found, notes=(*found.notes, note))
+    return with_listed_splits(found, lists) if lists else found
 
 
 def with_color_table(found: FoundFiles, colors: ColorTable | None) -> FoundFiles:

@@ -11,7 +11,7 @@ from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
@@ -137,6 +137,16 @@ def list_entries(path: Path) -> list[str]:
     return entries
 
 
+def of_labeled(found: FoundFiles, lists: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the lists that name any labeled image: VOC also lists pictures without masks."""
+    stems = {case_name(image) for image, _ in found.pairs}
+    return {
+        split: path
+        for split, path in lists.items()
+        if stems & {entry.split()[0] for entry in list_entries(path)}
+    }
+
+
 def with_listed_splits(found: FoundFiles, lists: Mapping[str, Path]) -> FoundFiles:
     """Return a data set with the parts that text files list by names or paths of images.
 
@@ -153,6 +163,12 @@ def with_listed_splits(found: FoundFiles, lists: Mapping[str, Path]) -> FoundFil
     for split, path in lists.items():
         for entry in list_entries(path):
             pair = _find(entry, by_key, path)
+            if pair is None and _is_known(entry, found.problems):
+                continue
+            if pair is None:
+                raise ImageFileError(
+                    f"{path} lists {entry}, which is no labeled image; correct the list."
+                )
             if pair[0] in place:
                 raise ImageFileError(
                     f"{found.name_of(pair[0])} is listed for {place[pair[0]]} and again for "
@@ -169,7 +185,13 @@ def with_listed_splits(found: FoundFiles, lists: Mapping[str, Path]) -> FoundFil
     return replace(found, pairs=kept, notes=notes).with_splits(splits)
 
 
-def _find(entry: str, by_key: Mapping[str, list[LabeledFile]], path: Path) -> LabeledFile:
+def _is_known(entry: str, problems: Sequence[str]) -> bool:
+    """Return whether a problem is of the image that a line of a list means."""
+    name = re.escape(_keys(entry)[-1])
+    return any(re.match(rf"{name}(\.[\w.]+)? has ", problem) for problem in problems)
+
+
+def _find(entry: str, by_key: Mapping[str, list[LabeledFile]], path: Path) -> LabeledFile | None:
     """Return the image that a line of a list means: the whole line, else its first word."""
     for text in (entry, re.split(r"[,;\t ]", entry)[0]):
         for key in _keys(text):
@@ -181,7 +203,7 @@ def _find(entry: str, by_key: Mapping[str, list[LabeledFile]], path: Path) -> La
                     f"{path} lists {entry}, which is the name of {len(pairs)} images; list paths "
                     f"within the data set instead."
                 )
-    raise ImageFileError(f"{path} lists {entry}, which is no labeled image; correct the list.")
+    return None
 
 
 def _keys(text: str) -> list[str]:

@@ -10,7 +10,6 @@ from napari_emcad.io.datasets.color_table import find_color_table
 from napari_emcad.io.datasets.found_files import FoundFiles
 from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.pairing import case_name, folder_images, pair_by_name, subfolder
-from napari_emcad.io.datasets.splits import list_entries, split_lists, with_listed_splits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +39,7 @@ def voc(folder: Path) -> FoundFiles | None:
     problems += [f"{name} has a mask in {masks}, but no image in {images}." for name in missing]
     others = len(files) - len(pairs)
     coding = LabelCoding(ignore=(_VOID,), colors=colors)
-    found = FoundFiles(
+    return FoundFiles(
         "VOC",
         tuple(pairs),
         tuple(sorted(problems)),
@@ -48,13 +47,6 @@ def voc(folder: Path) -> FoundFiles | None:
         coding,
         notes=(f"{others:,} images without a mask are left out.",) if others else (),
     )
-    lists = split_lists(folder)
-    labeled = {
-        split: path
-        for split, path in lists.items()
-        if stems & {entry.split()[0] for entry in list_entries(path)}
-    }
-    return found if problems or not labeled else with_listed_splits(found, labeled)
 
 
 def _has_palette(path: Path) -> bool:
