@@ -94,3 +94,13 @@ def test_a_validation_folder_that_numbers_its_classes_otherwise_is_refused(tmp_p
     assert "names wall, cell; that of" in err
     (tmp_path / "b" / "class_dict.csv").write_text(f"{tables['a']}background,0,0,0\n")
     assert train(capsys, tmp_path / "a", "--validation", tmp_path / "b")[0] == 0
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_a_layout_may_be_named(parts, capsys, verb):
+    output = ["--output", str(parts.parent / "run"), *SMALL] if verb == "train" else []
+    command = [verb, str(parts), *output, "--layout"]
+    assert main([*command, "voc"]) == 2
+    assert "no data set of the layout voc; leave --layout out" in capsys.readouterr().err
+    assert main([*command, "nested"]) == 0
+    assert "nested folders: 7 images" in capsys.readouterr().err

@@ -185,6 +185,10 @@ def test_images_without_an_object_are_named(polyps, capsys):
     [
         (("--protocol", "synapse"), "scores 8 classes, and the checkpoint has 1"),
         (("--protocol", "polyps"), "did you mean polyp?"),
+        (
+            ("--protocol", "acdc", "--spacing", "2,1,1", "--unit", "mm"),
+            "measures distances in voxels",
+        ),
         (("--split", "test"), "the parts of the data set are none; or all"),
     ],
 )

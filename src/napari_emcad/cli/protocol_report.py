@@ -41,13 +41,19 @@ def chosen_protocol(args: argparse.Namespace, checkpoint: Checkpoint) -> Protoco
     Raises
     ------
     UsageError
-        If there is no such protocol, or the checkpoint has another number of classes.
+        If there is no such protocol, the checkpoint has another number of classes, or a size of
+        voxels is given although distances are in voxels.
     """
     from napari_emcad.pipelines.protocols import find_protocol
 
     if args.protocol is None:
         return None
     protocol = as_usage_error(find_protocol, args.protocol)
+    if protocol.report == "volumes" and args.spacing:
+        raise UsageError(
+            f"--protocol {args.protocol} measures distances in voxels, as published; leave out "
+            f"--spacing, or --protocol."
+        )
     expected, count = len(protocol.classes) or 1, len(checkpoint.classes)
     if count != expected:
         raise UsageError(

@@ -95,6 +95,12 @@ def test_bad_tables_are_refused(tmp_path, text, words):
         read_color_table(tmp_path / "t.csv")
 
 
+def test_a_damaged_table_beside_the_data_is_named(folder):
+    (folder / "class_dict.csv").write_text("name,r,g,b\nAnimal,64,128,64\nArchway,192,0,228x\n")
+    with pytest.raises(ImageFileError, match=r"class_dict\.csv must list .* 'Archway,192,0,228x'"):
+        find_files(folder)
+
+
 def test_names_with_numbers_and_spaces(tmp_path):
     (tmp_path / "t.csv").write_text("grade 3,1,2,3\nbody of 4,4,5,6\n")
     table = read_color_table(tmp_path / "t.csv")

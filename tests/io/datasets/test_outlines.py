@@ -293,6 +293,20 @@ def test_labelme_files_name_their_images(labelme, targets, save):
     assert any("are both of c.png" in problem for problem in find_files(root).problems)
 
 
+def test_labelme_files_may_lie_in_another_folder_than_their_images(tmp_path, save, targets):
+    for n in range(2):
+        save(tmp_path / "images" / f"{n}.png", np.full((*SHAPE, 3), n, np.uint8))
+        corner = [[0, 0], [n, 3]]
+        content = shapes(("x", corner, "rectangle", {}), image=f"../images/{n}.png")
+        (tmp_path / "json").mkdir(exist_ok=True)
+        (tmp_path / "json" / f"{n}.json").write_text(json.dumps(content))
+    sums = {name: int(target.sum()) for name, target in targets(find_files(tmp_path)).items()}
+    assert sums == {"images/0.png": 4, "images/1.png": 8}
+    save(tmp_path / "more" / "1.png", np.zeros((*SHAPE, 3), np.uint8))
+    problems = find_files(tmp_path).problems
+    assert any(problem.startswith("1.json is of the image 1.png") for problem in problems)
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [

@@ -111,14 +111,22 @@ def read_color_table(path: Path) -> ColorTable:
 
 
 def find_color_table(folder: Path) -> ColorTable | None:
-    """Return the table of colors in a folder; None if no file of `TABLE_FILES` is one."""
+    """Return the table of colors in a folder; None if no file of `TABLE_FILES` is one.
+
+    Raises
+    ------
+    ImageFileError
+        If one has lines of colors, and others that are none.
+    """
     for name in TABLE_FILES:
         path = folder / name
         if path.is_file():
             try:
                 return read_color_table(path)
-            except ImageFileError:  # a list of names without colors
-                continue
+            except ImageFileError:
+                if any(map(_row, _text(path).splitlines())):
+                    raise
+                continue  # a list of names without colors
     return None
 
 

@@ -21,7 +21,7 @@ from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -67,11 +67,7 @@ def labelme(folder: Path) -> FoundFiles | None:
     names = _class_names(folder, read)
     numbers = {name: k for k, name in enumerate(names, start=1)}
     numbers |= {_IGNORED: UNLABELED, _BACKGROUND: 0}
-    pairs: list[LabeledFile] = []
-    problems: list[str] = []
-    for place in places:
-        found, missing = _pair(place, [path for path in read if path.parent == place], read)
-        pairs, problems = [*pairs, *found], [*problems, *missing]
+    pairs, problems = _pair(places, read)
 
     def draw(
         image: Path, files: tuple[Path, ...], shape: tuple[int, ...]
@@ -128,38 +124,48 @@ def _label(shape: Mapping[str, Any]) -> str:
 
 
 def _pair(
-    place: Path, files: Iterable[Path], read: Mapping[Path, _Shapes]
+    places: Iterable[Path], read: Mapping[Path, _Shapes]
 ) -> tuple[list[LabeledFile], list[str]]:
-    """Pair the images of a folder with the files that name them, else with those of their name."""
-    images = folder_images(place)
-    by_name = {composed(image.name): image for image in images}
-    by_stem: dict[str, list[Path]] = {}
-    for image in images:
-        by_stem.setdefault(case_name(image), []).append(image)
+    """Pair images with the files that name them, and return a message for all without one."""
+    images = [image for place in places for image in folder_images(place)]
+    by_name, by_stem = _grouped(images, lambda i: composed(i.name)), _grouped(images, case_name)
     pairs: dict[Path, Path] = {}
     problems: list[str] = []
-    for path in files:
-        same_stem = by_stem.get(case_name(path), [])
-        image_of = by_name.get(read[path].image) or (same_stem[0] if len(same_stem) == 1 else None)
-        if image_of is None:
+    for path, found in read.items():
+        named = by_name.get(found.image, [])
+        image = _image_of(path, named, by_stem.get(case_name(path), []))
+        if image is None:
             problems.append(
-                f"{path.name} is of the image {read[path].image or '?'}, which is not beside it; "
-                f"copy it there."
+                f"{path.name} is of the image {found.image or '?'}, which is not beside it, or "
+                f"several times in the data set; copy it there."
             )
-        elif image_of in pairs:
+        elif image in pairs:
             problems.append(
-                f"{path.name} and {pairs[image_of].name} are both of {image_of.name}; remove one."
+                f"{path.name} and {pairs[image].name} are both of {image.name}; remove one."
             )
         else:
-            pairs[image_of] = path
-    if pairs or problems:
-        problems += [
-            f"{image.name} has no JSON file in {place}; outline its objects, or save it without "
-            f"any."
-            for image in images
-            if image not in pairs
-        ]
+            pairs[image] = path
+    used = {image.parent for image in pairs}
+    problems += [
+        f"{image.name} has no JSON file; outline its objects, or save it without any."
+        for image in images
+        if image not in pairs and image.parent in used
+    ]
     return [(image, (path,)) for image, path in sorted(pairs.items())], problems
+
+
+def _image_of(path: Path, named: list[Path], same_stem: list[Path]) -> Path | None:
+    """Return the image of a file: of the name in it, or of its own, beside it; else elsewhere."""
+    beside = [image for image in named if image.parent == path.parent]
+    own = [image for image in same_stem if image.parent == path.parent]
+    return next((found[0] for found in (beside, own, named) if len(found) == 1), None)
+
+
+def _grouped(images: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for image in images:
+        groups.setdefault(key(image), []).append(image)
+    return groups
 
 
 def _draw(
