@@ -227,12 +227,8 @@ def _score(
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
     total = len(files.pairs)
-    scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    options = {"reading": reading_options(args), "void": void, **scale, **inference_options(args)}
-    if protocol is not None:
-        options["probabilities"] = protocol.report == "sweep"
-        options["stretch"] = options["stretch"] or protocol.stretch
-    cases = evaluate_cases(files, checkpoint, axes=args.axes, **options)
+    options = _evaluation_options(args, protocol)
+    cases = evaluate_cases(files, checkpoint, axes=args.axes, void=void, **options)
     for number in range(1, total + 1):
         case = as_usage_error(next, cases)
         results.scores.append(case.score)
@@ -252,6 +248,17 @@ def _score(
             f"{len(ignored)} label file{'s' * (len(ignored) > 1)}."
         )
     return results
+
+
+def _evaluation_options(args: argparse.Namespace, protocol: Protocol | None) -> dict[str, Any]:
+    """Return the options of `evaluate_cases`; a protocol may need probabilities."""
+    options = {"reading": reading_options(args), **inference_options(args)}
+    if args.spacing:
+        options |= {"scale": args.spacing, "unit": args.unit}
+    if protocol is not None:
+        options["probabilities"] = protocol.report == "sweep"
+        options["stretch"] = options["stretch"] or protocol.stretch
+    return options
 
 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:

@@ -44,6 +44,27 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("train", help="train on a folder of images and labels")
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    _add_recipe(parser)
+    parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
+    parser.add_argument(
+        "--hold-out",
+        type=float,
+        help="share of images held out without --validation (0.15, of a data set with a part "
+        "for validation that part)",
+    )
+    parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out files that cannot be used"
+    )
+    parser.add_argument("--resume", action="store_true", help="resume the training in --output")
+    add_axes(parser)
+    add_reading(parser, labels=True)
+    add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the options for settings of the training, and for the checkpoint to start from."""
     parser.add_argument("--preset", help="see the user guide (from-scratch)")
     parser.add_argument(
         "--protocol",
@@ -66,22 +87,6 @@ def add_parser(subparsers: Any) -> None:
         "--model",
         f"of the checkpoint: encoder=pvt_v2_b2 ({NOTHING}, {IMAGENET}), size=256 …",
     )
-    parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
-    parser.add_argument(
-        "--hold-out",
-        type=float,
-        help="share of images held out without --validation (0.15, of a data set with a part "
-        "for validation that part)",
-    )
-    parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
-    parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out files that cannot be used"
-    )
-    parser.add_argument("--resume", action="store_true", help="resume the training in --output")
-    add_axes(parser)
-    add_reading(parser, labels=True)
-    add_device(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -194,6 +194,14 @@ def test_arrays_in_folders_of_splits(tmp_path):
     assert {part.image_name for part in data.slices} == {"a"}
 
 
+def test_weights_beside_folders_of_images_are_no_data(tmp_path, save):
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        file["kernel"], file["bias"] = np.zeros((3, 3)), np.zeros((3, 3))
+    for kind in ("images", "labels"):
+        save(tmp_path / kind / "1.png", np.ones((8, 8), np.uint8))
+    assert find_files(tmp_path).layout == "folders"
+
+
 def test_a_folder_of_arrays_without_labels_is_no_data_set(tmp_path):
     for n in range(2):
         np.savez(tmp_path / f"{n}.npz", image=np.zeros((8, 8)))

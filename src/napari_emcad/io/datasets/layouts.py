@@ -39,7 +39,6 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "nnunet": nnunet,
     "synapse": synapse,
     "acdc": acdc,
-    "arrays": arrays,
     "voc": voc,
     "coco": coco,
     "lists": listed,
@@ -49,6 +48,7 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "nested": nested_folders,
     "paired": paired_folders,
     "suffixes": suffixes,
+    "arrays": arrays,
 }
 """The layouts by name, in the order in which a folder is compared with them."""
 

@@ -120,16 +120,15 @@ def read_dataset(
     read: list[_ReadPair] = []
     skipped: list[str] = []
     for image, labels in found.pairs:
-        name, case = found.name_of(image), found.case_of(image)
         try:
             opened = read_image(image, options)
-            pixels, layout_axes = opened.pixels, found.axes.get(np.ndim(opened.pixels))
-            stack = as_slices(pixels, inputs, axes or layout_axes or opened.axes, channels)
+            layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
+            stack = as_slices(opened.pixels, inputs, layout_axes, channels)
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
             target = _target(given.pixels, classes, foreground)
-            read.append(_labeled(name, case, stack, given, target, preprocessing))
+            read.append(_labeled(found, image, stack, given, target, preprocessing))
         except (ValueError, TypeError) as error:
-            message = str(error) if image.name in str(error) else f"{name}: {error}"
+            message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
             if not skip_bad:
                 raise DatasetError(f"{message} {SKIP_ADVICE}") from None
             skipped.append(message)
@@ -139,14 +138,7 @@ def read_dataset(
         )
     if any(has_void(pair.label_values, classes) for pair in read):
         read = [pair.with_255_ignored() for pair in read]
-    dataset = Dataset(
-        tuple(part for pair in read for part in pair.slices),
-        tuple(skipped),
-        tuple(pair.mask_values for pair in read),
-        tuple(pair.range_notice for pair in read if pair.range_notice),
-        tuple(pair.label_note for pair in read if pair.label_note),
-        frozenset().union(*(pair.ignored for pair in read)),
-    )
+    dataset = _as_dataset(read, skipped)
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
     return dataset
@@ -188,15 +180,27 @@ class _ReadPair:
         return replace(self, slices=tuple(parts), mask_values=MaskValues((), 0))
 
 
+def _as_dataset(read: Sequence[_ReadPair], skipped: Sequence[str]) -> Dataset:
+    return Dataset(
+        tuple(part for pair in read for part in pair.slices),
+        tuple(skipped),
+        tuple(pair.mask_values for pair in read),
+        tuple(pair.range_notice for pair in read if pair.range_notice),
+        tuple(pair.label_note for pair in read if pair.label_note),
+        frozenset().union(*(pair.ignored for pair in read)),
+    )
+
+
 def _labeled(
-    name: str,
-    case: str,
+    found: FoundFiles,
+    image: Path,
     stack: Slices,
     labels: ReadLabels,
     target: NDArray[np.int16],
     preprocessing: Preprocessing,
 ) -> _ReadPair:
     mismatch = range_mismatch(stack, preprocessing)
+    name, case = found.name_of(image), found.case_of(image)
     return _ReadPair(
         tuple(labeled_slices_of(name, stack, target, preprocessing, case)),
         mask_values(target),
