@@ -121,3 +121,26 @@ def test_every_slice_of_an_array_in_memory_is_looked_at():
     stack[1:] = np.linspace(0, 40_350, 1600).reshape(40, 40)
     slices = as_slices(stack, 3, "ZYX")
     assert range_mismatch(slices, Preprocessing("range", 0.0, 255.0))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize(
+    ("image", "how", "hot"),
+    [
+        (PHOTO / np.float32(255), BYTES, 300.0),
+        (PHOTO.astype(np.uint16), WORDS, 60_000),
+        (PHOTO / 255, HOUNSFIELD, 3000.0),
+    ],
+)
+def test_hot_pixels_hide_nothing(image, how, hot, count):
+    spoiled = image.copy()
+    spoiled[5, 7 : 7 + 3 * count : 3] = hot
+    message = mismatch(spoiled, how)
+    assert message.split(":")[1] == mismatch(image, how).split(":")[1]
+    assert f"{image.min():.4g} … {hot:.4g}" in message
+
+
+def test_an_empty_image_with_hot_pixels_is_not_named():
+    image = np.zeros((96, 128), np.float32)
+    image[40, 50] = 1
+    assert not mismatch(image)

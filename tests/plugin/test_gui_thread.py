@@ -11,6 +11,7 @@ from napari.components.grid import GridCanvas
 
 from napari_emcad.inference.stage_maps.specs import MAP_SPECS
 from napari_emcad.plugin.runner.warm_up import warm_up_job
+from napari_emcad.plugin.stages.fast_grid import enable_grid, set_visible
 from napari_emcad.plugin.stages.request import StageChoices
 
 
@@ -46,6 +47,40 @@ def test_many_maps_side_by_side_draw_the_grid_once(panel, qtbot, finish, monkeyp
     assert changes.count("enabled") == 1
     assert len(positions) < 40 * count  # napari alone asks more than count ** 3 times
     assert panel.stages.panel._side_by_side.isChecked()
+
+
+def test_many_layers_are_shown_and_hidden_at_once(viewer, monkeypatch):
+    """napari arranges all layers whenever one changes; n layers took n times as long as one."""
+    canvas = viewer.window._qt_viewer.canvas
+    arranged, original = [], type(canvas)._update_scenegraph
+    layers = [viewer.add_image(np.eye(8), visible=False) for _ in range(12)]
+
+    def _update_scenegraph(self, event=None):
+        arranged.append(1)
+        original(self, event)
+
+    monkeypatch.setattr(type(canvas), "_update_scenegraph", _update_scenegraph)
+    viewer.canvas.grid.enabled = True
+    for visible in (True, False):
+        arranged.clear()
+        set_visible(dict.fromkeys(layers, visible))
+        assert [layer.visible for layer in layers] == [visible] * 12
+        nodes = [canvas.layer_to_visual[layer].node for layer in layers]
+        assert [node.visible for node in nodes] == [visible] * 12
+        assert len(arranged) == 1
+    viewer.canvas.grid.enabled = False
+    arranged.clear()
+    set_visible(dict.fromkeys(layers, True))
+    enable_grid(viewer.canvas.grid, shape=(-1, 4), spacing=3)
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (3, 4)
+    assert viewer.canvas.grid.spacing == 3
+    assert len(arranged) == 2
+    layers[0].visible = False  # nothing stays blocked or remembered
+    assert len(arranged) == 3
+    assert viewer.canvas.grid.position(0, viewer.layers) == (-1, -1)
+    assert viewer.canvas.grid.contents_at((0, 0), viewer.layers) == (1,)
+    viewer.layers.clear()
+    assert viewer.canvas.grid.actual_shape(viewer.layers) == (1, 1)
 
 
 def test_the_first_labels_layer_is_prepared_in_a_thread(viewer, nuclei):

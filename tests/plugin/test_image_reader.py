@@ -133,3 +133,27 @@ def test_a_result_and_an_annotation_carry_the_metadata(viewer, dock, ct, finish,
     for key in ("affine", "spacing", "origin", "direction"):
         np.testing.assert_array_equal(result.metadata[key], layer.metadata[key])
     assert result.metadata["napari-emcad"]["kind"] == "segmentation"
+
+
+def test_ome_zarr_opens_with_levels_units_and_axes(viewer, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = np.random.default_rng(0).integers(0, 255, (2, 3, 40, 64), np.uint8)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    datasets = []
+    for level in (0, 1):
+        factor = 2**level
+        group.create_array(str(level), data=array[..., ::factor, ::factor])
+        transform = {"type": "scale", "scale": [1, 2, 0.5 * factor, 0.25 * factor]}
+        datasets.append({"path": str(level), "coordinateTransformations": [transform]})
+    space = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    axes = [{"name": "c", "type": "channel"}, *space]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    layers = viewer.open(tmp_path / "a.zarr", plugin="napari-emcad")
+    assert len(layers) == 2
+    for channel, layer in enumerate(layers):
+        assert layer.multiscale
+        assert [level.shape for level in layer.data] == [(3, 40, 64), (3, 20, 32)]
+        assert layer.axis_labels == ("Z", "Y", "X")
+        np.testing.assert_allclose(layer.scale, (2, 0.5, 0.25))
+        assert {str(unit) for unit in layer.units} == {"micrometer"}
+        np.testing.assert_array_equal(np.asarray(layer.data[0]), array[channel])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from qtpy.QtCore import Qt
 
 import napari_emcad
@@ -10,6 +11,11 @@ import napari_emcad
 
 def click(qtbot, panel):
     qtbot.mouseClick(panel.segment.panel._run, Qt.MouseButton.LeftButton)
+
+
+def choose(box, data):
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())
 
 
 def results(panel):
@@ -45,6 +51,30 @@ def test_ambiguous_axes_disable_run_until_they_are_chosen(viewer, dock):
     viewer.add_image(np.zeros((3, 40, 40)), contrast_limits=(0, 1))
     assert not panel.segment.panel._run.isEnabled()
     assert "slices or channels" in panel.segment.panel._reason.text()
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 2), (128, 128, 5), (24, 40, 48, 2), (64, 64, 1)])
+def test_a_small_last_axis_is_asked_about_as_in_the_terminal(shape, viewer, dock, finish, qtbot):
+    panel = dock(viewer)
+    layer = viewer.add_image(np.random.default_rng(0).random(shape), name="a")
+    assert not panel.segment.panel._run.isEnabled()
+    assert f"axis -1 ({shape[-1]}) is columns or channels" in panel.segment.panel._reason.text()
+    form = panel.segment.panel._axes
+    choose(form._roles[-1], "C")
+    for box in form._channels[:1]:
+        choose(box, 0)
+    assert "roll the axes back, or choose “Whole layer”" in panel.segment.panel._reason.text()
+    choose(panel.segment.panel._scope, "layer")
+    click(qtbot, panel)
+    finish(panel)
+    (result,) = results(panel)
+    assert result.data.shape == shape  # it lies on the axes of the image, for every channel
+    np.testing.assert_array_equal(result.data, np.broadcast_to(result.data[..., :1], shape))
+    assert form.axes.endswith("YXC")
+    names = ("b", "z", "y", "x")[-len(shape) :]
+    viewer.layers.remove(layer)
+    viewer.add_image(np.random.default_rng(0).random(shape), axis_labels=names)
+    assert "columns or channels" not in panel.segment.panel._reason.text()
 
 
 def test_running_again_updates_the_layer(panel, finish, qtbot):

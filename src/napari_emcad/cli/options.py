@@ -104,6 +104,12 @@ def add_reading(parser: argparse.ArgumentParser, labels: bool = False) -> None:
         help="plane in which a volume is sliced; default: axial, of DICOM as it was acquired",
     )
     parser.add_argument("--series", help="of a DICOM folder: its number, description or UID")
+    parser.add_argument(
+        "--level",
+        type=int,
+        metavar="N",
+        help="of an image in several resolutions (slides, OME-Zarr); default: 0, the finest",
+    )
     parser.add_argument("--image-key", metavar="NAME", help="array of HDF5 and NPZ files")
     if labels:
         parser.add_argument("--label-key", metavar="NAME", help="the same for the labels")
@@ -112,7 +118,7 @@ def add_reading(parser: argparse.ArgumentParser, labels: bool = False) -> None:
 def reading_options(args: argparse.Namespace) -> ReadOptions:
     """Return the choices of the user where a file can be read in several ways."""
     label_key = getattr(args, "label_key", None)
-    return ReadOptions(args.slices, args.series, args.image_key, label_key)
+    return ReadOptions(args.slices, args.series, args.image_key, label_key, args.level)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

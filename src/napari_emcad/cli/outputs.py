@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError
 from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.images.folder import is_zarr
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def check_outputs(
 def _check_output(output: Path, overwrite: bool) -> None:
     if len(os.fsencode(output.name)) > _LONGEST_NAME:
         raise UsageError(f"{output} cannot be written: its name is too long.")
-    if os.path.isdir(output):
+    if os.path.isdir(output) and not is_zarr(output):
         raise UsageError(f"{output} is a folder; name a file in it.")
     if _exists(output) and not overwrite:
         raise UsageError(f"{output} exists already; add --overwrite, or choose another output.")

@@ -30,6 +30,8 @@ from napari_emcad.io.images.file_names import (
     extension_of,
     stem_of,
 )
+from napari_emcad.io.images.folder import is_image_folder
+from napari_emcad.io.images.zarr_writer import labels_folder
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format",
         choices=[extension[1:] for extension in LABEL_EXTENSIONS],
-        help="of the labels; default: that of the image for volumes, nii.gz for DICOM, else tif",
+        help="of the labels; default: that of volumes and OME-Zarr, nii.gz for DICOM, else tif",
     )
     parser.add_argument(
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
@@ -137,7 +139,9 @@ def _output_files(
     sources: Sequence[ImageSource], output: Path, format_: str | None
 ) -> list[tuple[ImageSource, Path]]:
     """Return every image with the file for its labels."""
-    if not os.path.isdir(output) and (output.suffix or extension_of(output)):
+    if is_image_folder(output) or (
+        not os.path.isdir(output) and (output.suffix or extension_of(output))
+    ):
         return [(sources[0], _output_file(sources, output, format_))]
     stems = [composed(source.stem) for source in sources]
     names = [
@@ -166,9 +170,10 @@ def _output_file(sources: Sequence[ImageSource], output: Path, format_: str | No
 
 
 def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse.Namespace) -> None:
-    outputs = [output for _, output in jobs]
+    files = [output for _, output in jobs]
+    outputs = [as_usage_error(labels_folder, output) for output in files]
     if args.probabilities:
-        outputs += [_probabilities_file(output) for output in outputs]
+        outputs += [_probabilities_file(output) for output in files]
     if len({composed(str(resolve_links(output))) for output in outputs}) < len(outputs):
         raise UsageError("Two images have the same name; segment them into different folders.")
     check_outputs(outputs, [source.path for source, _ in jobs], args)
@@ -184,8 +189,8 @@ def _check_dimensions(image: OpenedImage, output: Path) -> None:
 def _write_result(result: Segmentation, output: Path, image: OpenedImage) -> None:
     from napari_emcad.io.images.write_labels import write_result
 
-    names = () if result.summary.object_classes else [label.name for label in result.classes]
-    as_usage_error(write_result, output, result.labels, result.axes, image, names)
+    classes = () if result.summary.object_classes else result.classes
+    as_usage_error(write_result, output, result.labels, result.axes, image, classes)
     if result.probabilities is not None:
         path, axes = _probabilities_file(output), f"C{result.axes}"
         as_usage_error(write_result, path, result.probabilities, axes, image)

@@ -40,7 +40,7 @@ def guess_axes(shape: Sequence[int]) -> str:
     plane = 3 if color else 2
     stacked = len(sizes) - plane
     thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
-    small_last = not color and _may_be_channels_last(sizes)
+    small_last = not color and small_last_axes(sizes) > 0
     if stacked > 2 or thin or small_last or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
             f"The axes of shape {sizes} are ambiguous: name all axes, as in CYX for channels or "
@@ -55,11 +55,15 @@ def check_rank(sizes: tuple[int, ...]) -> None:
         raise ValueError(f"An image has at least two axes; this one has shape {sizes}.")
 
 
-def _may_be_channels_last(sizes: tuple[int, ...]) -> bool:
-    """Whether the last axes are so small that the two before them could be rows and columns."""
+def small_last_axes(sizes: Sequence[int]) -> int:
+    """Return how many of the last axes may be channels, times or depths behind rows and columns.
+
+    They do if they are so small that the two axes before them could span the slices; 0 otherwise.
+    """
     small = list(takewhile(lambda size: size <= _FEW, reversed(sizes)))
     plane = sizes[: len(sizes) - len(small)][-2:]
-    return bool(small) and len(plane) == 2 and min(plane) >= _RATIO * max(small)
+    fits = bool(small) and len(plane) == 2 and min(plane) >= _RATIO * max(small)
+    return len(small) if fits else 0
 
 
 def check_axes(axes: str | Sequence[str], shape: tuple[int, ...]) -> str:

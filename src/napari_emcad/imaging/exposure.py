@@ -41,6 +41,9 @@ _TOLERANCE = 0.05
 _FLAT = 0.005
 """Share of the range within which all values of an image are one gray to the model."""
 
+_HOT = 4
+"""Most pixels that are darker or brighter than all others without being an object."""
+
 _DARK, _DARK_FLOAT = 0.015, 0.03
 """Share of the range that nothing of an image exceeds which is black to the model. It is larger for
 floats, which are often scaled to 0 … 1 or to unit variance."""
@@ -68,7 +71,9 @@ def range_mismatch(slices: Slices, preprocessing: Preprocessing) -> str:
     if in_memory or sample.constant or _problem(sample, expected, preprocessing):
         count = len(image.indices)
         chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES)).round().astype(int))
-        sample = _pool([sample, *(_read(image, image.indices[n]) for n in chosen.tolist())])
+        others = [image.indices[n] for n in chosen.tolist()]
+        read = [_read(image, index) for index in others if index != slices.indices[0]]
+        sample = _pool([sample, *read])
     return _judge(sample, expected, preprocessing)
 
 
@@ -124,11 +129,11 @@ def _expected_range(preprocessing: Preprocessing) -> ValueRange | None:
 
 
 def _is_stored_so(slices: Slices, expected: ValueRange) -> bool:
-    """Whether the type of the pixels has the expected range, so that no image can exceed it."""
-    dtype = np.dtype(slices.image.dtype)
-    if dtype.kind == "b":
-        return expected == (0, 255)
-    return dtype.kind == "u" and expected == (0, np.iinfo(dtype).max)
+    """Whether the pixels are bytes or booleans of a model for bytes, which may be dark.
+
+    Images of 16 bits are checked, as cameras of 12 bits fill a sixteenth of the range.
+    """
+    return slices.image.dtype in (np.bool_, np.uint8) and expected == (0, 255)
 
 
 def _read(image: Slices, index: Index) -> _Values:
@@ -182,9 +187,12 @@ def _problem(sample: _Values, expected: ValueRange, preprocessing: Preprocessing
         outside = np.mean((values < low - span) | (values > high + span))
         return "most values are far from it" if outside > 0.5 else ""
     dark = _DARK_FLOAT if sample.some.dtype.kind == "f" else _DARK
-    if sample.high <= low + dark * span:
+    least, largest = _without_hot_pixels(sample)
+    if least == largest:  # an empty image with hot pixels
+        return ""
+    if largest <= low + dark * span:
         return "all of it is black to the model"
-    if sample.high - sample.low < _FLAT * span:
+    if largest - least < _FLAT * span:
         return "all of it is one gray to the model"
     above, margin = float(np.mean(values > high)), _TOLERANCE * span
     if above > 0.9:
@@ -198,6 +206,15 @@ def _problem(sample: _Values, expected: ValueRange, preprocessing: Preprocessing
         if np.mean(values < low - margin) > 0.25:
             return f"{below:.0%} of it is black to the model"
     return ""
+
+
+def _without_hot_pixels(sample: _Values) -> ValueRange:
+    """Return the least and the largest value, without `_HOT` pixels at either end."""
+    some = sample.some
+    if some.size <= 100 * _HOT:
+        return sample.low, sample.high
+    ordered = np.partition(some, (_HOT, some.size - 1 - _HOT))
+    return float(ordered[_HOT]), float(ordered[-1 - _HOT])
 
 
 def _message(sample: _Values, expected: ValueRange, problem: str) -> str:

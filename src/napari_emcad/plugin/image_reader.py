@@ -15,11 +15,12 @@ LayerData = tuple[Any, ...]
 
 
 def image_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Return a reader of images; None for a folder without DICOM files."""
+    """Return a reader of images; None for a folder that is neither Zarr nor has DICOM files."""
     from napari_emcad.io.images.dicom.series import dicom_files
+    from napari_emcad.io.images.folder import is_zarr
 
     for one in _paths(path):
-        if one.is_dir() and (one.suffix.lower() == ".zarr" or not dicom_files(one)):
+        if one.is_dir() and not is_zarr(one) and (one.suffix == ".zarr" or not dicom_files(one)):
             return None
     return _read_layers
 
@@ -55,9 +56,12 @@ def _paths(path: str | list[str]) -> list[Path]:
 def _as_layer(source: ImageSource, opened: OpenedImage) -> LayerData:
     """Return data, attributes and type of a layer with scale, units, axis names and metadata."""
     attributes: dict[str, Any] = {"name": source.stem, "metadata": layer_metadata(source, opened)}
-    axes = opened.axes
+    axes, pixels = opened.axes, opened.pixels
+    if opened.levels > 1:
+        pixels = [pixels, *_coarser_levels(source, opened)]
+        attributes["multiscale"] = True
     if axes is None:
-        return opened.pixels, attributes, "image"
+        return pixels, attributes, "image"
     if "C" in axes:
         is_rgb = axes.endswith("C") and opened.pixels.shape[-1] in (3, 4)
         attributes |= {"rgb": True} if is_rgb else {"channel_axis": axes.index("C")}
@@ -68,8 +72,17 @@ def _as_layer(source: ImageSource, opened: OpenedImage) -> LayerData:
         known = dict.fromkeys(opened.scale, opened.unit)
         attributes["units"] = tuple(known.get(axis, "pixel") for axis in spatial)
     if opened.is_labels and "C" not in axes and opened.pixels.dtype.kind in "iu":
-        return opened.pixels, attributes, "labels"
-    return opened.pixels, attributes, "image"
+        return pixels, attributes, "labels"
+    return pixels, attributes, "image"
+
+
+def _coarser_levels(source: ImageSource, opened: OpenedImage) -> list[Any]:
+    """Return the arrays of all levels of an image but the finest."""
+    from napari_emcad.io.images.read import read_image
+    from napari_emcad.io.images.read_options import ReadOptions
+
+    options = [ReadOptions(level=level) for level in range(1, opened.levels)]
+    return [read_image(source.path, one).pixels for one in options]
 
 
 def layer_metadata(source: ImageSource, opened: OpenedImage) -> dict[str, Any]:

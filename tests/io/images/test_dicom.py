@@ -400,7 +400,6 @@ def test_objects_without_images_are_refused_by_name():
         "rtdose": "RT Dose Storage",
         "rtplan": "RT Plan Storage",
         "test-SR": "Comprehensive SR Storage",
-        "liver_1frame": "Segmentation Storage",
         "waveform_ecg": "12-lead ECG Waveform Storage",
     }
     for name, words in expected.items():

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import PLANES, ReadOptions
@@ -211,7 +212,8 @@ def test_the_unit_is_kept(unit, expected, tmp_path):
 def test_label_files_say_so_and_name_their_classes(tmp_path):
     opened = read_image(save(tmp_path, volume()))
     assert not opened.is_labels
-    write_result(tmp_path / "b.nii", (opened.pixels > 0).astype("u1"), "ZYX", opened, ("liver",))
+    classes = (ClassLabel("liver", "#112233"),)
+    write_result(tmp_path / "b.nii", (opened.pixels > 0).astype("u1"), "ZYX", opened, classes)
     assert read_image(tmp_path / "b.nii").is_labels
     assert b"1 liver" in nib.load(tmp_path / "b.nii").header["descrip"].item()
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
-from napari_emcad.io.images.folder import FOLDERS, image_files
+from napari_emcad.io.images.folder import image_files, is_image_folder
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
@@ -49,7 +49,7 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_dir() and path.name[0] != "." and path.suffix.lower() not in FOLDERS
+        if path.is_dir() and path.name[0] != "." and not is_image_folder(path)
     )
 
 

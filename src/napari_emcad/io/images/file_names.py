@@ -24,11 +24,23 @@ _LABELS_OF = {
     ".mhd": ".mha",
     ".dcm": ".nii.gz",
     ".dicom": ".nii.gz",
+    ".zarr": ".zarr",
 }
 """Extension of the labels by extension of the image."""
 
-LABEL_EXTENSIONS = (".tif", ".tiff", ".png", ".npy", ".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
-"""Extensions of the files in which labels can be written."""
+LABEL_EXTENSIONS = (
+    ".tif",
+    ".tiff",
+    ".png",
+    ".npy",
+    ".nii",
+    ".nii.gz",
+    ".mgz",
+    ".nrrd",
+    ".mha",
+    ".zarr",
+)
+"""Extensions of the files, or of OME-Zarr the folders, in which labels can be written."""
 
 VOLUME_EXTENSIONS = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
 """Those of them that contain the position in the patient."""

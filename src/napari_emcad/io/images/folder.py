@@ -11,8 +11,11 @@ from napari_emcad.io.plain_text import composed
 if TYPE_CHECKING:
     from pathlib import Path
 
-FOLDERS = (".zarr", ".n5")
+_FOLDERS = (".zarr", ".n5")
 """Extensions of folders that are one image."""
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
+"""Files that a Zarr folder has one of."""
 
 _HEADERS = {
     ".img": (".hdr",),
@@ -26,6 +29,16 @@ _HEADERS = {
 _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", ".db", ".ini"}
 
 
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is the folder of a Zarr group or array."""
+    return any((path / name).is_file() for name in _ZARR_FILES)
+
+
+def is_image_folder(path: Path) -> bool:
+    """Return whether a folder is one image, as Zarr folders are."""
+    return path.is_dir() and (path.suffix.lower() in _FOLDERS or is_zarr(path))
+
+
 def image_files(folder: Path) -> list[Path]:
     """Return the files of a folder that may be images, and Zarr folders, sorted by name.
 
@@ -37,7 +50,7 @@ def image_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ImageFileError(f"{folder} is not a folder; check the path.")
     visible = [path for path in folder.iterdir() if path.name[0] != "."]
-    files = [path for path in visible if path.is_file() or path.suffix.lower() in FOLDERS]
+    files = [path for path in visible if path.is_file() or is_image_folder(path)]
     names = {path.name.lower() for path in files}
     images = [
         path

@@ -120,6 +120,37 @@ class Geometry:
         here, there = (geometry.view_affine @ corners.T for geometry in (self, other))
         return bool(np.abs(here - there).max() <= _TOLERANCE * min(self.scale.values()))
 
+    def place_on(self, pixels: NDArray[Any], other: Geometry) -> NDArray[Any] | None:
+        """Return pixels of this view in the view of another volume, 0 where this one has none.
+
+        None if the voxels of one do not lie on those of the other, or some lie outside of it.
+
+        Parameters
+        ----------
+        pixels
+            ``(slices, rows, columns)`` of this view.
+        other
+            The volume to fill.
+        """
+        change = np.linalg.inv(other.view_affine) @ self.view_affine
+        steps = np.rint(change)
+        corners = np.array([(*c, 1) for c in np.ndindex(2, 2, 2)]) * [
+            *(size - 1 for size in self.view_shape),
+            1,
+        ]
+        places = steps @ corners.T
+        off = np.abs(change @ corners.T - places).max()
+        axes, signs = np.abs(steps[:3, :3]), steps[:3, :3].sum(1)
+        low, high = places[:3].min(1).astype(int), places[:3].max(1).astype(int) + 1
+        is_inside = (low >= 0).all() and (high <= other.view_shape).all()
+        if off > _TOLERANCE or not (np.sort(axes.argmax(1)) == range(3)).all() or not is_inside:
+            return None
+        filled = np.zeros(other.view_shape, pixels.dtype)
+        turned = pixels.transpose(axes.argmax(1))
+        flips = tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)
+        filled[tuple(map(slice, low, high))] = turned[flips]
+        return filled
+
     @property
     def note(self) -> str:
         """Which axis is sliced, in words."""

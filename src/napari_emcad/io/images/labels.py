@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.colors import color_codes, list_colors
+from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
@@ -59,6 +60,7 @@ def read_labels(
     """
     opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
     if image is not None:
+        opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
     labels = np.asarray(opened.pixels)
     if colors is not None:
@@ -112,6 +114,19 @@ def _color_advice(labels: NDArray[Any], axes: str) -> str:
         f"as lines name,r,g,b in a file class_dict.csv in the folder of the data set, or name "
         f"such a file with --colors."
     )
+
+
+def _fill_sparse(path: Path, labels: OpenedImage, image: OpenedImage) -> OpenedImage:
+    """Return a DICOM segmentation, which leaves out planes without labels, on all of its image."""
+    own, whole = labels.geometry, image.geometry
+    if not labels.is_labels or own is None or whole is None or not is_dicom(path):
+        return labels
+    filled = own.place_on(labels.pixels, whole)
+    if filled is None:
+        raise ImageFileError(
+            f"{path} lies elsewhere than its image; choose the segmentation of this series."
+        )
+    return replace(labels, pixels=filled, geometry=whole)
 
 
 def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:

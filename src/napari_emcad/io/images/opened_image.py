@@ -43,6 +43,8 @@ class OpenedImage:
         None if the file does not contain it.
     is_labels
         Whether the file says that it holds labels.
+    levels
+        Number of resolutions that the file has.
     """
 
     pixels: Any
@@ -53,6 +55,7 @@ class OpenedImage:
     unit: str = PIXEL
     geometry: Geometry | None = None
     is_labels: bool = False
+    levels: int = 1
 
 
 def first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Import the libraries of the extras ``medical`` and ``coco`` where they are used."""
+"""Import the libraries of extras where they are used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def optional_library(module: str, path: Path, extra: str = "medical") -> Any:
-    """Return a module of an extra.
+    """Return a module of an extra of this package.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import tifffile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     AxisSize = tuple[str, Any, str]
     """Axis, size and unit, not yet validated."""
@@ -30,6 +30,17 @@ _SPELLINGS = {
     "in": "inch",
 }
 """Other spellings of units; the second one has the Greek letter instead of the micro sign."""
+
+OME_ZARR_UNITS = {
+    "Å": "angstrom",
+    "nm": "nanometer",
+    "µm": "micrometer",
+    "mm": "millimeter",
+    "cm": "centimeter",
+    "m": "meter",
+    "inch": "inch",
+}
+"""Units as OME-Zarr spells them."""
 
 _OME_UNITS = {"inch": "in"}
 """Units that OME spells differently."""
@@ -62,17 +73,33 @@ def ome_pixel_size(sizes: Mapping[str, float], unit: str) -> dict[str, Any]:
 
 
 def read_pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    """Return the size of a pixel by axis, and its unit, as `in_one_unit` does."""
+    try:
+        return in_one_unit(_axis_sizes(file))
+    except _UNREADABLE:
+        return {}, PIXEL
+
+
+def in_one_unit(entries: Sequence[AxisSize]) -> tuple[dict[str, float], str]:
     """Return the size of a pixel by axis, and the unit of X, to which all axes are converted.
 
     Both X and Y must have a valid size; otherwise no sizes and the unit ``"pixel"`` are returned.
+
+    Parameters
+    ----------
+    entries
+        Axis, size and unit, not yet validated; sizes without a known unit are left out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is no number.
     """
-    try:
-        entries = [(axis, float(size), _SPELLINGS.get(u, u)) for axis, size, u in _axis_sizes(file)]
-    except _UNREADABLE:
-        entries = []
+    spellings = _SPELLINGS | {name: unit for unit, name in OME_ZARR_UNITS.items()}
+    known = [(axis, float(size), spellings.get(unit, unit)) for axis, size, unit in entries]
     sizes = {
         axis: (size, unit)
-        for axis, size, unit in entries
+        for axis, size, unit in known
         if unit in _MICROMETERS and isfinite(size) and size > 0
     }
     if not {"Y", "X"} <= set(sizes):
@@ -86,6 +113,9 @@ def _axis_sizes(file: tifffile.TiffFile) -> list[AxisSize]:
     if file.is_ome:
         return _from_ome(file.ome_metadata)
     page = file.pages.first
+    if file.is_svs:
+        size = tifffile.tifffile.svs_description_metadata(page.description)["MPP"]
+        return [(axis, size, "µm") for axis in "YX"]
     if file.is_imagej:
         metadata = file.imagej_metadata
         unit = str(metadata.get("unit", PIXEL))

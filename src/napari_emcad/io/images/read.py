@@ -11,21 +11,26 @@ from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
 from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import extension_of
-from napari_emcad.io.images.folder import FOLDERS
+from napari_emcad.io.images.folder import is_image_folder, is_zarr
 from napari_emcad.io.images.metaimage import read_metaimage
 from napari_emcad.io.images.named_arrays import read_hdf5, read_npz
 from napari_emcad.io.images.napari_reader import read_with_napari
 from napari_emcad.io.images.nifti import read_nifti
 from napari_emcad.io.images.nrrd_volume import read_nrrd
+from napari_emcad.io.images.ome_zarr import read_zarr
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.picture import read_picture
+from napari_emcad.io.images.pyramid import check_level
 from napari_emcad.io.images.read_options import ReadOptions
-from napari_emcad.io.images.tiff import CodecError, read_tiff
+from napari_emcad.io.images.tiff import SLIDE_EXTENSIONS, CodecError, read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+
+_POINTER, _LARGEST_POINTER = b"version https://git-lfs", 1024
+"""First bytes of a Git LFS pointer, and a size in bytes that none has."""
 
 _DICOM = (".dcm", ".dicom", ".ima")
 
@@ -36,9 +41,9 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     Parameters
     ----------
     path
-        TIFF (also OME and ImageJ), PNG, JPEG, BMP, NPY, NPZ, HDF5, NIfTI, MGH, Analyze, NRRD,
-        MetaImage, DICOM (a file or the folder of a series), or anything that an installed napari
-        reader opens, folders such as ``.zarr`` included.
+        TIFF (also OME, ImageJ and slides), PNG, JPEG, BMP, GIF, WebP, NPY, NPZ, HDF5, NIfTI, MGH,
+        Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series), OME-Zarr, or anything
+        that an installed napari reader opens.
     options
         Choices where a file can be read in several ways.
 
@@ -54,10 +59,23 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
         raise ImageFileError(f"{path} is neither a file nor a folder; name an image file.")
     options = options or ReadOptions()
     check_has_series(path, options.series)
+    _refuse_pointer(path)
     opened = _read(path, options)
+    if options.level and not _has_levels(path):
+        check_level(path, options.level, 1)
     if options.plane is not None and opened.geometry is None:
         raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
     return opened
+
+
+def _refuse_pointer(path: Path) -> None:
+    """Refuse the file that Git LFS leaves in the place of one that was not downloaded."""
+    if path.is_file() and path.stat().st_size < _LARGEST_POINTER:
+        with suppress(OSError), path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise ImageFileError(
+                    f"{path} is a Git LFS pointer, not the image; run git lfs pull in its folder."
+                )
 
 
 def check_has_series(path: Path, series: str | None) -> None:
@@ -72,13 +90,18 @@ def check_has_series(path: Path, series: str | None) -> None:
         raise ImageFileError(f"{path} is no folder of DICOM files; leave out --series {series}.")
 
 
+def _has_levels(path: Path) -> bool:
+    """Return whether a reader has looked for the level that the user chose."""
+    return is_zarr(path) or _READERS_WITH_OPTIONS.get(extension_of(path), ("",))[0] == "TIFF"
+
+
 def _read(path: Path, options: ReadOptions) -> OpenedImage:
     if path.is_dir():
         return _read_folder(path, options)
     extension = extension_of(path)
-    if extension in _VOLUME_READERS:
-        kind, read_volume = _VOLUME_READERS[extension]
-        return _call(path, kind, lambda path: read_volume(path, options))
+    if extension in _READERS_WITH_OPTIONS:
+        kind, read = _READERS_WITH_OPTIONS[extension]
+        return _call(path, kind, lambda path: read(path, options))
     if extension in _READERS:
         return _call(path, *_READERS[extension])
     if extension in _DICOM or is_dicom(path):
@@ -88,7 +111,9 @@ def _read(path: Path, options: ReadOptions) -> OpenedImage:
 
 def _read_folder(path: Path, options: ReadOptions) -> OpenedImage:
     """Read a folder that is one image, or holds the DICOM files of one."""
-    if path.suffix.lower() in FOLDERS or not dicom_files(path):
+    if is_zarr(path):
+        return _call(path, "Zarr", lambda path: read_zarr(path, options))
+    if is_image_folder(path) or not dicom_files(path):
         return read_with_napari(path)
     return _call(path, "DICOM", lambda path: read_dicom_folder(path, options))
 
@@ -114,17 +139,18 @@ def _read_npy(path: Path) -> OpenedImage:
 
 
 _READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
-    ".tif": ("TIFF", read_tiff),
-    ".tiff": ("TIFF", read_tiff),
     ".png": ("PNG", read_picture),
     ".jpg": ("JPEG", read_picture),
     ".jpeg": ("JPEG", read_picture),
     ".bmp": ("BMP", read_picture),
+    ".gif": ("GIF", read_picture),
+    ".webp": ("WebP", read_picture),
     ".npy": ("NPY", _read_npy),
 }
 """Name of the format and reader by file name extension."""
 
-_VOLUME_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+_READERS_WITH_OPTIONS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+    **dict.fromkeys((".tif", ".tiff", *SLIDE_EXTENSIONS), ("TIFF", read_tiff)),
     ".nii": ("NIfTI", read_nifti),
     ".nii.gz": ("NIfTI", read_nifti),
     ".hdr": ("NIfTI or Analyze", read_nifti),

@@ -20,6 +20,8 @@ class ReadOptions:
         Series of a DICOM folder: its number, description or UID.
     image_key, label_key
         Name of the array with the image and the labels in an HDF5 or NPZ file.
+    level
+        Level of an image in several resolutions, 0 for the finest.
     as_labels
         Whether the labels of an HDF5 or NPZ file are read instead of its image.
     """
@@ -28,6 +30,7 @@ class ReadOptions:
     series: str | None = None
     image_key: str | None = None
     label_key: str | None = None
+    level: int | None = None
     as_labels: bool = False
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.io.images.dicom.series import choose_series, dicom_files, find_series
 from napari_emcad.io.images.file_names import label_extension, stem_of
-from napari_emcad.io.images.folder import FOLDERS, image_files
+from napari_emcad.io.images.folder import image_files, is_image_folder
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import check_has_series
 
@@ -76,7 +76,7 @@ def find_images(path: Path, series: str | None = None) -> FoundImages:
         If a folder has no images or not the series, or a series is chosen of something else.
     """
     check_has_series(path, series)
-    if not path.is_dir() or path.suffix.lower() in FOLDERS:
+    if not path.is_dir() or is_image_folder(path):
         return FoundImages((_file(path),))
     files = dicom_files(path)
     if not files:

@@ -12,6 +12,8 @@ from tifffile import COMPRESSION
 
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.pixel_size import read_pixel_size
+from napari_emcad.io.images.pyramid import LAZY_BYTES, check_level, lazy_tiff, level_scale
+from napari_emcad.io.images.tiff_values import check_color_space, notes_on_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.read_options import ReadOptions
+
 _USUAL = {COMPRESSION.NONE, COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE, COMPRESSION.LZW}
 _USUAL_RATIO, _LARGEST_RATIO = 2000, 100_000
 """Largest plausible ratio of pixels to file size: deflate reaches 1032, Zstandard 32,768."""
+
+SLIDE_EXTENSIONS = (".svs", ".ndpi", ".scn", ".bif", ".btf", ".tf8", ".tf2", ".lsm", ".stk")
+"""Extensions of TIFF files of scanners and microscopes that tifffile reads."""
 
 _UNKNOWN_AXES = set("QI")
 """Letters of tifffile for axes whose meaning the file does not say."""
@@ -30,48 +37,76 @@ _INCOMPLETE = re.compile("missing data|invalid page offset|failed to read|corrup
 """Warnings of tifffile about a file that lacks a part of itself."""
 
 
+_OME_FILE = re.compile(r'FileName="([^"]+)"')
+
+
 class CodecError(ImageFileError):
     """A TIFF has a compression that cannot be decoded here."""
 
 
-def read_tiff(path: Path) -> OpenedImage:
-    """Read the first image of a TIFF file; uncompressed pixels are memory-mapped.
+def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
+    """Read the first image of a TIFF file, or a level of a pyramid.
+
+    Uncompressed pixels are memory-mapped, large compressed ones are read where they are needed. Of
+    an OME-TIFF image in several files only the planes of this file are read.
 
     Raises
     ------
     CodecError
         If its compression cannot be decoded.
     ImageFileError
-        If the file lacks a part of itself.
+        If the file lacks a part of itself or the level, or its colors are not RGB.
     Exception
         Of any type, raised by tifffile or imagecodecs for damaged files.
     """
-    with _collect_warnings() as warnings, tifffile.TiffFile(path) as file:
+    with _collect_warnings() as warnings, tifffile.TiffFile(path, _multifile=False) as file:
         series, image_count = file.series[0], len(file.series)
-        _check_ratio(path, series)
-        axes = _axes_of(series.axes)
+        number = check_level(path, options.level, len(series.levels))
+        level = series.levels[number]
+        page = level.keyframe
+        check_color_space(path, page)
+        _check_ratio(path, level)
+        axes = _axes_of(level.axes)
         scale, unit = read_pixel_size(file)
-        has_palette = file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
-        contiguous = series.dataoffset is not None and series.levels[0] is series
-        pixels = None if contiguous else _decode(path, series)
+        others = _other_files(file)
+        if level.dataoffset is None:
+            pixels = _decode(path, level, number)
+        else:
+            dtype = level.dtype.newbyteorder(file.byteorder)
+            pixels = file.filehandle.memmap_array(dtype, level.shape, level.dataoffset)
     if incomplete := [text for text in warnings if _INCOMPLETE.search(text)]:
         raise ImageFileError(
             f"{path} lacks a part of itself ({incomplete[0]}); copy it again, with all files that "
             f"belong to it."
         )
-    if pixels is None:
-        pixels = tifffile.memmap(path, series=0, mode="r")
-        pixels = pixels.reshape(series.shape)
-    notes = [f"{path.name} holds {image_count} images; the first is used."] * (image_count > 1)
-    notes += [f"{path.name} has a color palette; the numbers behind it are used."] * has_palette
+    notes = notes_on_values(path, page)
+    if image_count > 1:
+        notes = (f"{path.name} holds {image_count} images; the first is used.", *notes)
+    if others:
+        notes += (f"{path.name} is one of {others + 1} files of an image; its planes are used.",)
+    scale = level_scale(scale, series.axes, series.shape, level.shape)
     return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit)
+
+
+def _other_files(file: tifffile.TiffFile) -> int:
+    """Return the number of other files that OME metadata name as parts of the image."""
+    names = set(_OME_FILE.findall(file.ome_metadata or "")) if file.is_ome else set()
+    return len(names - {file.filename})
 
 
 def _check_ratio(path: Path, series: tifffile.TiffPageSeries) -> None:
     """Refuse a damaged header before gigabytes are allocated for it."""
-    usual = series.keyframe.compression in _USUAL
-    if series.nbytes > (_USUAL_RATIO if usual else _LARGEST_RATIO) * path.stat().st_size:
+    ratio = _USUAL_RATIO if series.keyframe.compression in _USUAL else _LARGEST_RATIO
+    most = ratio * path.stat().st_size
+    if series.nbytes > most and series.nbytes * _stored_share(series) > most:
         raise ValueError("more pixels than any compression fits into the file")
+
+
+def _stored_share(series: tifffile.TiffPageSeries) -> float:
+    """Return the share of strips or tiles that are stored; sparse files leave out empty ones."""
+    counts = [count for page in series.pages if page for count in page.databytecounts]
+    stored = sum(count > 0 for count in counts)
+    return float(stored / max(len(counts), 1))
 
 
 def _axes_of(axes: str) -> str | None:
@@ -83,8 +118,10 @@ def _axes_of(axes: str) -> str | None:
     return axes.replace("S", "C")
 
 
-def _decode(path: Path, series: tifffile.TiffPageSeries) -> NDArray[Any]:
-    """Return the pixels of a series; CodecError names the file if its compression is unknown."""
+def _decode(path: Path, series: tifffile.TiffPageSeries, level: int) -> Any:
+    """Return the pixels of a level; CodecError names the file if its compression is unknown."""
+    if series.nbytes > LAZY_BYTES:
+        return lazy_tiff(path, level)
     try:
         pixels: NDArray[Any] = series.asarray()
     except (ValueError, NotImplementedError) as error:

@@ -13,6 +13,7 @@ from napari_emcad.io.images.nifti_writer import mgh_bytes, nifti_bytes
 from napari_emcad.io.images.nrrd_volume import nrrd_bytes
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.write import write_array, write_file
+from napari_emcad.io.images.zarr_writer import write_zarr_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.io.images.opened_image import OpenedImage
 
 
@@ -28,15 +30,16 @@ def write_result(
     array: NDArray[Any],
     axes: str,
     image: OpenedImage,
-    classes: Sequence[str] = (),
+    classes: Sequence[ClassLabel] = (),
 ) -> None:
     """Write labels or probabilities of an image.
 
     Parameters
     ----------
     path
-        As for `napari_emcad.io.images.write.write_array`, or ``.nii``, ``.nii.gz``, ``.mgz``,
-        ``.nrrd`` or ``.mha``; those keep shape, orientation and position of the image's file.
+        As for `napari_emcad.io.images.write.write_array`; or ``.nii``, ``.nii.gz``, ``.mgz``,
+        ``.nrrd`` or ``.mha``, which keep shape, orientation and position of the image's file; or
+        ``.zarr``, see `napari_emcad.io.images.zarr_writer.write_zarr_labels`.
     array
         Labels in the spatial shape of the image, or probabilities with C before it.
     axes
@@ -44,7 +47,7 @@ def write_result(
     image
         The image.
     classes
-        Names of classes 1, 2, …, for formats with a place for them.
+        Names and colors of classes 1, 2, …, for formats with a place for them.
 
     Raises
     ------
@@ -52,6 +55,9 @@ def write_result(
         If the extension is unknown, the format cannot hold the array, or writing fails.
     """
     extension = extension_of(path)
+    if extension == ".zarr":
+        write_zarr_labels(path, array, axes, image.scale, image.unit, classes)
+        return
     if extension not in VOLUME_EXTENSIONS:
         write_array(path, array, axes, image.scale, image.unit)
         return
@@ -65,7 +71,8 @@ def write_result(
             f"image; write .tif or .npy."
         )
     voxels = _in_file_shape(geometry.to_file(array), geometry)
-    write_file(path, _WRITERS[extension](path, voxels, geometry, image.unit, classes))
+    names = [label.name for label in classes]
+    write_file(path, _WRITERS[extension](path, voxels, geometry, image.unit, names))
 
 
 def _unoriented(array: NDArray[Any], axes: str, scale: Mapping[str, float]) -> Geometry:

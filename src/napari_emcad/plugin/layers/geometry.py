@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import CompositeAffine
 
+from napari_emcad.imaging.axes import small_last_axes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -72,20 +74,24 @@ def axes_of(layer: Image) -> tuple[AxisInfo, ...]:
     """Return the axes of a layer with guessed roles, without the color axis of RGB images."""
     shape = levels(layer)[0].array.shape[: layer.ndim]
     names = [str(name) for name in layer.axis_labels]
-    spatial = ["Y", "X"]
-    leading = len(shape) - 2
-    roles = [_leading_role(names[i], shape[i]) for i in range(leading)]
+    unknown = 0 if layer.rgb or _is_named(names[-1]) else small_last_axes(shape)
+    stacked = len(shape) - 2 - unknown
+    roles = [_leading_role(names[i], shape[i]) for i in range(stacked)]
     if roles.count("C") > 1:
         roles = ["" if role == "C" else role for role in roles]
-    return tuple(map(AxisInfo, names, shape, roles + spatial))
+    return tuple(map(AxisInfo, names, shape, [*roles, "Y", "X", *[""] * unknown]))
+
+
+def _is_named(name: str) -> bool:
+    """Return whether an axis has a name of its own; napari's own names are numbers."""
+    return not name.startswith("-") and not name.lstrip("-").isdigit()
 
 
 def _leading_role(name: str, size: int) -> str:
     """Return the role of a leading axis; 2 to 4 unnamed entries may be channels or slices."""
-    has_name = not name.startswith("-") and not name.lstrip("-").isdigit()
     if name.lower() in _CHANNEL_NAMES:
         return "C"
-    return "S" if has_name or size == 1 or size > 4 else ""
+    return "S" if _is_named(name) or size == 1 or size > 4 else ""
 
 
 def axes_string(roles: Sequence[str], rgb: bool) -> str:
@@ -172,7 +178,11 @@ def freeze_heap() -> Iterator[None]:
     """Exclude all present objects from garbage collection while a layer is removed.
 
     napari collects garbage whenever it removes a layer, which takes 0.7 s once torch is loaded.
+    A heap that the program itself has frozen is left as it is.
     """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
     try:
         yield

@@ -92,9 +92,10 @@ class AxesForm(QWidget):
     def problem(self) -> str:
         """Reason why the axes cannot be used, or ""."""
         roles = self.roles
-        for axis, role in zip(self._axes, roles, strict=True):
+        for place, (axis, role) in enumerate(zip(self._axes, roles, strict=True)):
             if not role:
-                return f"Choose whether axis {axis.name} ({axis.size}) is slices or channels."
+                other = "columns" if "X" in roles[:place] else "slices"
+                return f"Choose whether axis {axis.name} ({axis.size}) is {other} or channels."
         for role, name in (("Y", "rows"), ("X", "columns")):
             if roles.count(role) != 1:
                 return f"Exactly one axis must be {name}; now {roles.count(role)} are."

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_emcad.plugin.layers.attention import insert_layer
 from napari_emcad.plugin.layers.geometry import freeze_heap, is_open
-from napari_emcad.plugin.stages.fast_grid import remembered_positions
+from napari_emcad.plugin.stages.fast_grid import enable_grid, set_visible
 from napari_emcad.plugin.stages.map_layer import new_map_layer, place_map, update_map_layer
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class StageLayers:
         if on and not self.is_grid:
             if not self._grid_before:
                 self._grid_before = {name: getattr(grid, name) for name in _GRID_FIELDS}
-            for layer in self.layers:
-                layer.visible = True
+            set_visible(dict.fromkeys(self.layers, True))
             self._arrange()
             self._viewer.reset_view()
         elif not on and self._grid_before is not None:
@@ -119,11 +118,8 @@ class StageLayers:
         wanted = {"stride": 1, "shape": (-1, min(_COLUMNS, max(cells, 1))), "spacing": _SPACING}
         if grid.enabled and any(getattr(grid, name) != value for name, value in wanted.items()):
             grid.enabled = False  # every change of an enabled grid draws it again
-        for name, value in wanted.items():
-            setattr(grid, name, value)
         if not grid.enabled:
-            with remembered_positions(grid):
-                grid.enabled = True
+            enable_grid(grid, **wanted)
         self._suspended = False
 
     def _show_one(self) -> None:
@@ -131,8 +127,7 @@ class StageLayers:
         layers, chosen = self.layers, self._viewer.layers.selection.active
         if layers and not any(layer is chosen for layer in layers):
             chosen = max(self._open_maps(), key=lambda m: _priority(m.key)).layer
-        for layer in layers:
-            layer.visible = layer is chosen
+        set_visible({layer: layer is chosen for layer in layers})
 
     # -- adding and removing
 
@@ -175,8 +170,7 @@ class StageLayers:
         if not self._being_removed:
             return
         self._viewer.canvas.grid.enabled = False  # every removal would draw it again
-        for map_layer in maps:
-            map_layer.layer.visible = False
+        set_visible({map_layer.layer: False for map_layer in maps})
         if idle:
             QTimer.singleShot(_REMOVAL_MS, self._remove_next)
 

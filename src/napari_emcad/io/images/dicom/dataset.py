@@ -22,8 +22,8 @@ _EXTENSIONS = (".dcm", ".dicom", ".ima", "")
 """Extensions of files that may be DICOM without a preamble."""
 
 _REFUSED = {
-    "Segmentation Storage": "convert it to NIfTI with highdicom or dcmqi",
-    "Label Map Segmentation Storage": "convert it to NIfTI with highdicom or dcmqi",
+    "Segmentation Storage": "it holds labels; choose an image",
+    "Label Map Segmentation Storage": "it holds labels; choose an image",
     "RT Dose Storage": "choose the images that it was planned on",
     "Parametric Map Storage": "convert it to NIfTI with highdicom or dcmqi",
     "VL Whole Slide Microscopy Image Storage": "convert it to a tiled TIFF",

@@ -9,6 +9,7 @@ import numpy as np
 from napari_emcad.io.images.dicom.dataset import check_is_image, quiet, read_dataset
 from napari_emcad.io.images.dicom.pixels import decoded_frames
 from napari_emcad.io.images.dicom.planes import Plane, is_spatial, planes_of
+from napari_emcad.io.images.dicom.segmentation import is_segmentation, read_segmentation
 from napari_emcad.io.images.dicom.series import choose_series, find_series
 from napari_emcad.io.images.dicom.stack import Stack, stack_planes
 from napari_emcad.io.images.geometry import acquired_geometry, sliced_geometry
@@ -28,7 +29,7 @@ _CINE_MODALITIES = ("US", "XA", "RF", "ES", "GM", "IVUS", "OCT")
 
 
 def read_dicom_file(path: Path, options: ReadOptions) -> OpenedImage:
-    """Read all frames of one DICOM file, without the other files of its series.
+    """Read all frames of one DICOM file, without the other files of its series, or a segmentation.
 
     Slope and intercept are applied. Frames with positions are sorted by them.
 
@@ -37,6 +38,8 @@ def read_dicom_file(path: Path, options: ReadOptions) -> OpenedImage:
     ImageFileError
         If pydicom is not installed, or the file holds no image that is understood.
     """
+    if is_segmentation(read_dataset(path, pixels=False)):
+        return read_segmentation(path, options)
     return _read(path, (path,), options)
 
 

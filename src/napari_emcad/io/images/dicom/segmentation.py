@@ -1,0 +1,61 @@
+"""Reading DICOM segmentations (SEG) as labels with highdicom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.io.images.dicom.dataset import quiet
+from napari_emcad.io.images.geometry import acquired_geometry, sliced_geometry
+from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.optional_libraries import optional_library
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_emcad.io.images.read_options import ReadOptions
+
+_KINDS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""UIDs of segmentations and of label map segmentations."""
+
+
+def is_segmentation(dataset: Any) -> bool:
+    """Return whether a DICOM object is a segmentation."""
+    return dataset.get("SOPClassUID") in _KINDS
+
+
+def read_segmentation(path: Path, options: ReadOptions) -> OpenedImage:
+    """Read the segments of a file as labels, whose numbers are those of the segments.
+
+    Planes without a segment need not be stored; the labels then cover fewer planes than the image.
+
+    Raises
+    ------
+    ImageFileError
+        If highdicom is not installed, segments overlap, or they are no volume.
+    """
+    highdicom = optional_library("highdicom", path)
+    with quiet():
+        segmentation = highdicom.seg.segread(path)
+        try:
+            volume = segmentation.get_volume(combine_segments=True)
+        except (RuntimeError, ValueError) as error:
+            raise ImageFileError(
+                f"{path} cannot be read as labels ({str(error).splitlines()[0].rstrip('.')}); "
+                f"convert its segments one by one to NIfTI with dcmqi."
+            ) from None
+        names = [
+            f"{segmentation.get_segment_description(number).segment_label} = {number}"
+            for number in segmentation.segment_numbers
+        ]
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine[:, [2, 1, 0, 3]]
+    shape = volume.array.shape[::-1]
+    geometry = (
+        acquired_geometry(affine, shape)
+        if options.plane is None
+        else sliced_geometry(affine, shape, options.plane)
+    )
+    labels = geometry.to_view(volume.array.transpose(2, 1, 0))
+    note = f"{path.name} has the segments {', '.join(names)}."
+    return OpenedImage(labels, "ZYX", None, note, geometry.scale, "mm", geometry, is_labels=True)

@@ -1,0 +1,73 @@
+"""What the numbers of a TIFF file stand for: gray, RGB, or something that is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tifffile import COMPRESSION, PHOTOMETRIC
+
+from napari_emcad.io.images.opened_image import ImageFileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tifffile import TiffPage
+
+_OTHER_SPACES = {
+    PHOTOMETRIC.SEPARATED: "CMYK colors",
+    PHOTOMETRIC.YCBCR: "YCbCr colors",
+    PHOTOMETRIC.CIELAB: "CIELab colors",
+    PHOTOMETRIC.ICCLAB: "ICC Lab colors",
+    PHOTOMETRIC.ITULAB: "ITU Lab colors",
+    PHOTOMETRIC.CFA: "the raw mosaic of a color camera",
+    PHOTOMETRIC.LOGL: "logarithmic luminance (LogL)",
+    PHOTOMETRIC.LOGLUV: "logarithmic colors (LogLuv)",
+}
+"""Numbers that are neither gray nor RGB, nor turned into them by tifffile."""
+
+_DECODED_TO_RGB = {COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_LOSSY}
+"""Compressions whose decoder turns YCbCr into RGB."""
+
+_UPRIGHT = 1
+"""The orientation whose first row is the top and whose first column is the left side."""
+
+
+def check_color_space(path: Path, page: TiffPage) -> None:
+    """Refuse numbers that are neither gray nor RGB.
+
+    Raises
+    ------
+    ImageFileError
+        The message names the color space and what to do.
+    """
+    space = _OTHER_SPACES.get(page.photometric)
+    if page.compression == COMPRESSION.APERIO_JP2000_YCBC:  # called RGB by some of its files
+        space = _OTHER_SPACES[PHOTOMETRIC.YCBCR]
+    decoded = page.photometric == PHOTOMETRIC.YCBCR and page.compression in _DECODED_TO_RGB
+    if space is not None and not decoded:
+        raise ImageFileError(f"{path} has {space}; save it as gray or RGB.")
+
+
+def notes_on_values(path: Path, page: TiffPage) -> tuple[str, ...]:
+    """Return notes about what a file says of its pixels that their numbers do not show.
+
+    Numbers, rows and columns are used as they are stored, whatever the compression: napari shows
+    them so, and tifffile stores even the True of a mask as black.
+    """
+    notes = []
+    if page.photometric == PHOTOMETRIC.MINISWHITE:
+        notes.append(f"{path.name} stores white as 0; its numbers are used as they are stored.")
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        notes.append(f"{path.name} has a color palette; the numbers behind it are used.")
+    orientation = page.tags.valueof("Orientation", _UPRIGHT)
+    if orientation != _UPRIGHT:
+        notes.append(orientation_note(path, orientation))
+    return tuple(notes)
+
+
+def orientation_note(path: Path, orientation: int) -> str:
+    """Return the note that an image is meant to be turned or mirrored, by its TIFF or EXIF tag."""
+    return (
+        f"{path.name} is meant to be turned or mirrored when it is shown (orientation "
+        f"{orientation}); rows and columns are used as they are stored, as in napari."
+    )
