@@ -144,6 +144,11 @@ def test_a_checkpoint_without_class_names_is_matched_by_number_and_that_is_said(
     assert status == 0
     assert "does not name its classes" in err
     assert "1 aorta, 2 gallbladder" in err
+    names = json.dumps([ORGANS[k] for k in (6, 3, 2, 1, 5, 4, 7, 0)])
+    status, out, err = evaluate(capsys, *arguments, "--set", f"classes={names}")
+    assert status == 0
+    assert "renumbered in the order of the checkpoint's classes" in err
+    assert list(json.loads(out)["by_class"])[:2] == ["spleen", "right kidney"]
 
 
 def test_polyps_have_the_sweep_and_the_usual_scores(polyps, capsys):
