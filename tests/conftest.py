@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,57 @@ settings.register_profile("fuzz", deadline=None, suppress_health_check=list(Heal
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def frozen_heap():
+    """Take what is imported out of garbage collection, which takes 0.5 s with torch loaded.
+
+    The package collects garbage when memory runs out, napari with every removed layer.
+    """
+    import timm
+    import torch
+
+    assert all((timm, torch))
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder():
+    """Register an encoder for tests of what is done with a network, and return its name."""
+    from tiny_encoder import TINY
+
+    from napari_emcad.model.encoders import ENCODERS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ENCODERS, TINY.name, TINY)
+        yield TINY.name
+
+
+@pytest.fixture(scope="module")
+def tiny_checkpoint(tiny_encoder):
+    """Return the bundled checkpoint with a tiny network, which segments bright discs as well."""
+    from dataclasses import replace
+
+    from napari_emcad import bundled_checkpoint, read_checkpoint
+
+    tiny = read_checkpoint(Path(__file__).parent / "golden" / "tiny.safetensors")
+    return replace(bundled_checkpoint(), config=tiny.config, tensors=tiny.tensors)
+
+
+@pytest.fixture(scope="module")
+def tiny_bundled(tiny_checkpoint, tmp_path_factory):
+    """Let the package come with the tiny checkpoint."""
+    from napari_emcad.io.checkpoints import files
+
+    package = tmp_path_factory.mktemp("package") / "napari_emcad"
+    path = package / files._BUNDLED
+    path.parent.mkdir(parents=True)
+    files.write_checkpoint(tiny_checkpoint, path, half=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "files", lambda _: package)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import torch
 
 import napari_emcad
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 TINY = {"crop": 64, "batch": 1, "crops_per_epoch": 2}
 
 

@@ -27,6 +27,8 @@ from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.training.metrics import hausdorff95
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 
 @pytest.fixture(scope="session")
 def discs() -> np.ndarray:
@@ -89,51 +91,6 @@ def program(*arguments: object, **environment: str) -> subprocess.CompletedProce
         env=os.environ | environment,
         timeout=120,
     )
-
-
-# -- info
-
-
-def test_info_describes_the_bundled_checkpoint(run):
-    status, out, err = run("info")
-    assert (status, err) == (0, "")
-    for words in ("PVTv2-B0 + EMCAD", "1 nucleus", "3.92 M parameters", "finest head", "tiled"):
-        assert words in out
-
-
-def test_info_as_json_has_every_field(run):
-    status, out, err = run("info", "--json")
-    content = json.loads(out)
-    assert (status, err) == (0, "")
-    assert content["parameters"] == 3_916_795
-    assert content["config"]["encoder"] == "pvt_v2_b0"
-    assert content["config"]["kernel_sizes"] == [1, 3, 5]
-    assert content["classes"] == [{"name": "nucleus", "colour": "#f5b041"}]
-    assert content["preprocessing"]["size"] is None
-    assert content["format"] == "native"
-    assert len(content["sha256"]) == 64
-    assert content["assumed"] == []
-
-
-def test_info_names_what_a_published_file_does_not_contain(run, folder):
-    write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
-    _, out, _ = run("info", "polyps.pth")
-    assert out.startswith("polyps\n")
-    assert "The file does not contain: activation, branches, preprocessing, prediction" in out
-
-
-def test_info_shows_overridden_settings(run, folder):
-    write_checkpoint(initialize_checkpoint(), folder / "polyps.pth")
-    settings = ("activation=relu", "dw_parallel=false", "head=sum", "size=256", 'classes=["polyp"]')
-    sets = [each for setting in settings for each in ("--set", setting)]
-    _, out, _ = run("info", "polyps.pth", "--json", *sets)
-    content = json.loads(out)
-    assert content["config"]["activation"] == "relu"
-    assert content["config"]["dw_parallel"] is False
-    assert content["head"] == "sum"
-    assert content["preprocessing"]["size"] == [256, 256]
-    assert content["classes"][0]["name"] == "polyp"
-    assert content["assumed"] == []
 
 
 # -- segment

@@ -15,6 +15,8 @@ from napari_emcad.pipelines.train import split
 from napari_emcad.training.contents import content_digests, find_copies
 from napari_emcad.training.samples import LabeledSlice
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 QUICK = ["epochs=1", "crops_per_epoch=1", "batch=1", "crop=32"]
 
 

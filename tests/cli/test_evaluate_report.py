@@ -17,6 +17,8 @@ from napari_emcad.pipelines import evaluate, worst_cases
 from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.training.metrics import hausdorff95, score
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 FOLDERS = ("--images", "images", "--labels", "labels")
 
 

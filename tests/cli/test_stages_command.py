@@ -11,6 +11,8 @@ from napari_emcad import bundled_checkpoint, cli, read_checkpoint, stage_maps
 from napari_emcad.io.images.read import read_image
 from napari_emcad.plugin.contributions import sample_dark
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 SOME = "probability,gate:2,channel,decoder:3,entropy"
 
 
@@ -73,7 +75,7 @@ def test_each_map_is_a_file_with_its_scale(run, image, folder):
         if not each.key.is_rgb:
             np.testing.assert_array_equal(opened.pixels, each.values)
     table = (folder / "maps" / "a.ome_channel_attention.csv").read_text().splitlines()
-    assert len(table) == 1 + 256 + 160 + 64 + 32
+    assert len(table) == 1 + sum(bundled_checkpoint().config.widths.values())
     sheet = iio.imread(folder / "maps" / "a.ome_stages.png")
     assert sheet.shape[2] == 3
 

@@ -20,6 +20,8 @@ from PIL import Image
 import napari_emcad
 from napari_emcad.cli import main
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 QUICK = [
     *("--set", "epochs=2", "--set", "crop=64", "--set", "batch=2", "--set", "crops_per_epoch=4"),
     *("--set", "validate_every=1", "--set", "mixed_precision=false"),

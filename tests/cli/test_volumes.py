@@ -10,6 +10,8 @@ import pytest
 
 from napari_emcad import cli, initialize_checkpoint, read_checkpoint, segment, write_checkpoint
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 if TYPE_CHECKING:
     from pathlib import Path
 

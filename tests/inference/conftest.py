@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -19,10 +19,10 @@ def _filled(**config):
     return replace(fresh, tensors=tensors).override(size=None)
 
 
-@pytest.fixture(scope="session")
-def checkpoint():
-    """Return a function from fields of ModelConfig to a B0 checkpoint without a fixed size."""
-    return _filled
+@pytest.fixture(scope="module")
+def checkpoint(tiny_encoder):
+    """Return a function from fields of ModelConfig to a tiny checkpoint without a fixed size."""
+    return partial(_filled, encoder=tiny_encoder)
 
 
 @pytest.fixture

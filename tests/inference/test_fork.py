@@ -16,8 +16,8 @@ import torch
 import napari_emcad as ne
 
 torch.set_num_threads(2)
-y, x = np.mgrid[:200, :200]
-image = np.where((y - 100) ** 2 + (x - 100) ** 2 < 400, 150, 12).astype(np.uint8)
+y, x = np.mgrid[:96, :96]
+image = np.where((y - 48) ** 2 + (x - 48) ** 2 < 400, 150, 12).astype(np.uint8)
 labels = (image > 100).astype(np.uint8)
 checkpoint = ne.bundled_checkpoint()
 
@@ -25,8 +25,8 @@ def segment(_=None):
     return int(ne.segment(image, checkpoint, "YX").labels.sum())
 
 def train(_=None):
-    small = dict(epochs=1, crops_per_epoch=2, batch=1, crop=96)
-    result = ne.train([image] * 2, [labels] * 2, checkpoint, "YX", **small)
+    small = dict(epochs=1, crops_per_epoch=2, batch=1, crop=64)
+    result = ne.train([image], [labels], checkpoint, "YX", **small)
     return float(sum(np.abs(t.astype(float)).sum() for t in result.checkpoint.tensors.values()))
 
 def create(_=None):

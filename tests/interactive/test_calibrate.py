@@ -100,9 +100,11 @@ def expected(image, checkpoint, record, axes="YX"):
 
 @pytest.mark.parametrize("head", ["finest", "sum"])
 @pytest.mark.parametrize("how", [{}, {"zoom": 1.0}, {"size": (96, 160), "zoom": 1.0}])
-def test_held_out_predictions_equal_those_of_segment(bundled, head, how):
+def test_held_out_predictions_equal_those_of_segment(tiny_checkpoint, head, how):
     image, truth = cells()
-    checkpoint = replace(bundled, head=head, preprocessing=replace(bundled.preprocessing, **how))
+    checkpoint = replace(
+        tiny_checkpoint, head=head, preprocessing=replace(tiny_checkpoint.preprocessing, **how)
+    )
     source, record = annotated_source(image, truth, checkpoint)
     predictions = predict_held_out(checkpoint, source, record)
     expected_probabilities = expected(image, checkpoint, record)
@@ -131,9 +133,11 @@ def test_stacks_with_columns_first_and_several_classes(two_classes):
 
 
 @pytest.mark.parametrize("how", [{}, {"size": (256, 128), "zoom": 1.0}])
-def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(bundled, how):
+def test_a_patch_of_a_large_slice_is_preprocessed_like_the_slice(tiny_checkpoint, how):
     """Percentiles are those of the whole slice, and patch borders have their surroundings."""
-    checkpoint = replace(bundled, preprocessing=replace(bundled.preprocessing, **how))
+    checkpoint = replace(
+        tiny_checkpoint, preprocessing=replace(tiny_checkpoint.preprocessing, **how)
+    )
     image, truth = cells((1000, 400))
     image[:500] //= 3
     patches = [((), (0, 128), (128, 256)), ((), (912, 1000), (384, 400))]
@@ -165,13 +169,13 @@ def test_doubled_logits_double_the_temperature(bundled):
     assert f"on {one.pixels:,} held-out pixels" in str(two)
 
 
-def test_progress_and_stop(bundled):
+def test_progress_and_stop(tiny_checkpoint):
     image, truth = cells()
     stack, truth = np.stack([image] * 5), np.stack([truth] * 5)
     patches = [((z,), (0, 160), (0, 224)) for z in range(5)]
-    source, record = annotated_source(stack, truth, bundled, "ZYX", patches)
+    source, record = annotated_source(stack, truth, tiny_checkpoint, "ZYX", patches)
     stop = threading.Event()
-    job = calibrate_job(bundled, [source], record, CPU, stop)
+    job = calibrate_job(tiny_checkpoint, [source], record, CPU, stop)
     progress = []
     while len(progress) < 2:
         event = next(job)
@@ -180,17 +184,17 @@ def test_progress_and_stop(bundled):
     assert progress == [(0, 5), (1, 5)]
     stop.set()
     assert run_job(job)[0] is None
-    flat, only = annotated_source(image, truth[0], bundled)
+    flat, only = annotated_source(image, truth[0], tiny_checkpoint)
     fine = replace(CPU, tile=96)
-    events = run_job(calibrate_job(bundled, [flat], only, fine, threading.Event()))[1]
+    events = run_job(calibrate_job(tiny_checkpoint, [flat], only, fine, threading.Event()))[1]
     assert len({event.done for event in events}) > 4  # a single patch reports its tiles
 
 
-def test_pixels_are_subsampled_evenly_above_the_limit(bundled):
+def test_pixels_are_subsampled_evenly_above_the_limit(tiny_checkpoint):
     image, truth = cells()
-    source, record = annotated_source(image, truth, bundled)
-    every_pixel = predict_held_out(bundled, source, record)
-    some = predict_held_out(bundled, source, record, most_pixels=1000)
+    source, record = annotated_source(image, truth, tiny_checkpoint)
+    every_pixel = predict_held_out(tiny_checkpoint, source, record)
+    some = predict_held_out(tiny_checkpoint, source, record, most_pixels=1000)
     every = -(-len(every_pixel.classes) // 1000)
     np.testing.assert_array_equal(some.classes, every_pixel.classes[::every])
     np.testing.assert_allclose(some.logits, every_pixel.logits[:, ::every])
@@ -222,30 +226,30 @@ def test_too_few_pixels_give_a_reason(record, word):
     assert bool(message) == bool(word)
 
 
-def test_calibration_without_held_out_pixels_is_refused(bundled):
+def test_calibration_without_held_out_pixels_is_refused(tiny_checkpoint):
     image, truth = cells()
-    source, _ = annotated_source(image, truth, bundled)
+    source, _ = annotated_source(image, truth, tiny_checkpoint)
     with pytest.raises(ValueError, match="held-out strokes"):
-        run_job(calibrate_job(bundled, [source], Record(), CPU, threading.Event()))
+        run_job(calibrate_job(tiny_checkpoint, [source], Record(), CPU, threading.Event()))
     with pytest.raises(ValueError, match="No pixel is held out"):
-        predict_held_out(bundled, source, Record())
+        predict_held_out(tiny_checkpoint, source, Record())
 
 
-def test_a_network_without_errors_is_not_calibrated(bundled):
+def test_a_network_without_errors_is_not_calibrated(tiny_checkpoint):
     predictions = HeldOutPredictions(
         np.array([[3.0, -3.0, 2.0]], np.float32), np.array([1, 0, 1], np.int16)
     )
-    calibration = fit_calibration(bundled, predictions)
+    calibration = fit_calibration(tiny_checkpoint, predictions)
     assert calibration.temperature == 1
     assert not calibration.is_fitted
     assert "right on all 3 held-out pixels" in str(calibration)
 
 
-def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
+def test_a_network_that_is_mostly_wrong_must_be_trained_first(tiny_checkpoint):
     predictions = HeldOutPredictions(
         np.full((1, 60), 5.0, np.float32), (np.arange(60) < 9).astype(np.int16)
     )
-    message = str(fit_calibration(bundled, predictions))
+    message = str(fit_calibration(tiny_checkpoint, predictions))
     assert "wrong on 51 of 60 held-out pixels" in message
     assert "Train it first" in message
 
@@ -258,20 +262,20 @@ def test_a_network_that_is_mostly_wrong_must_be_trained_first(bundled):
         (0.01, 1, "0.05, the lowest: the model is right on 99 of 100 held-out pixels"),
     ],
 )
-def test_a_temperature_at_its_bound_is_named(bundled, size, wrong, words):
+def test_a_temperature_at_its_bound_is_named(tiny_checkpoint, size, wrong, words):
     logits = np.full((1, 100), size, np.float32)
     classes = (np.arange(100) >= wrong).astype(np.int16)
-    message = str(fit_calibration(bundled, HeldOutPredictions(logits, classes)))
+    message = str(fit_calibration(tiny_checkpoint, HeldOutPredictions(logits, classes)))
     assert words in message
     assert ("Train it first" in message) == (wrong > 5)
 
 
-def test_logits_that_are_not_finite_are_refused(bundled):
+def test_logits_that_are_not_finite_are_refused(tiny_checkpoint):
     predictions = HeldOutPredictions(
         np.array([[3.0, np.nan]], np.float32), np.array([1, 0], np.int16)
     )
     with pytest.raises(ValueError, match="not finite"):
-        fit_calibration(bundled, predictions)
+        fit_calibration(tiny_checkpoint, predictions)
 
 
 @settings(max_examples=60, deadline=None)

@@ -36,6 +36,8 @@ from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 CONFIG = PRESETS["scribbles"].replace(crop=64, batch=1)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_emcad import ModelConfig, PvtEmcad
 from napari_emcad.model.encoders import ENCODERS
 from napari_emcad.model.macs import count_macs
+from napari_emcad.model.skip_init import SkipInit
 from napari_emcad.model.tensor_shapes import count_parameters, tensor_shapes
 
 CONFIGS = {
@@ -22,8 +25,9 @@ CONFIGS = {
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
+@cache
 def weightless(config):
-    with torch.device("meta"):
+    with torch.device("meta"), SkipInit():
         return PvtEmcad(config).eval()
 
 

@@ -30,6 +30,8 @@ from napari_emcad.pipelines.scores import (
 from napari_emcad.pipelines.worst_cases import as_sheet_row, keep_worst
 from napari_emcad.training.metrics import Scores, hausdorff95, score
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 SHARED = Path(__file__).parents[3] / "shared"
 DATA, PUBLISHED = SHARED / "data" / "dsb2018", SHARED / "checkpoints" / "nuclei_b0_published.pth"
 

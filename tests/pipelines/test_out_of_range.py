@@ -25,6 +25,8 @@ from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.io.checkpoints.files import write_checkpoint
 from napari_emcad.pipelines.segment import segment_job, slices_for
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 Y, X = np.mgrid[:64, :64]
 BYTES = (20 + 180 * ((Y % 32 - 16) ** 2 + (X % 32 - 16) ** 2 < 80)).astype(np.uint8)
 FLOATS = (BYTES / 255).astype(np.float32)

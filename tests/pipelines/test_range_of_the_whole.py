@@ -18,6 +18,8 @@ from napari_emcad.io.datasets.layouts import find_files
 from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.pipelines.segment import slices_for
 
+pytestmark = pytest.mark.usefixtures("tiny_bundled")
+
 
 def bright_and_dim():
     """Return an image with bright nuclei in its left half, and dim ones in its right half."""

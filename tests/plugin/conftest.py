@@ -11,28 +11,37 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari.viewer import Viewer
+    from shared_viewer import SharedViewer
 
     from napari_emcad.plugin.widget import EmcadWidget
 
 TIMEOUT_MS = 60_000
 
 
-@pytest.fixture(autouse=True, scope="session")
-def frozen_heap():
-    """Take what is imported out of garbage collection.
+@pytest.fixture(autouse=True)
+def frozen_again(frozen_heap):
+    """Take the heap out of garbage collection again, if the plugin has put it back.
 
-    napari collects garbage with every removed layer and closed viewer, 0.3 s with torch loaded.
+    It does so after it has removed layers, with each of which napari collects garbage.
     """
-    import napari
-    import timm
-    import torch
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
-    assert all((napari, timm, torch))
-    gc.collect()
-    gc.freeze()
+
+@pytest.fixture(autouse=True)
+def tiny_model(tiny_bundled):
+    """Open a tiny model with the panel: the window's tests are not about the network."""
+
+
+@pytest.fixture(autouse=True)
+def short_updates(monkeypatch):
+    """Let an update with new strokes take one step, instead of as many as fit into seconds."""
+    for name in ("_LIVE_S", "_NOW_S"):
+        monkeypatch.setattr(f"napari_emcad.plugin.teach.training_controller.{name}", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +68,7 @@ def nuclei():
 
 
 @pytest.fixture
-def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
+def dock(qtbot) -> Callable[[Viewer], EmcadWidget]:
     """Return a function that docks the panel and waits for the bundled model."""
     from napari_emcad.plugin.widget import show_panel
 
@@ -72,10 +81,35 @@ def dock(make_napari_viewer, qtbot) -> Callable[[Viewer], EmcadWidget]:
     return dock
 
 
+@pytest.fixture(scope="session")
+def shared_viewer(qapp) -> Iterator[SharedViewer]:
+    """Return the viewer that the tests of this process share: making and closing one takes 1 s."""
+    from shared_viewer import SharedViewer, make_viewer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        shared = SharedViewer(make_viewer())
+        gc.collect()
+        gc.freeze()
+        yield shared
+        shared.viewer.close()
+
+
 @pytest.fixture
-def viewer(make_napari_viewer) -> Viewer:
-    """Return a viewer whose window is never shown."""
+def own_viewer(make_napari_viewer) -> Viewer:
+    """Return a viewer of the test's own, which it may close; `viewer` is then the same."""
     return make_napari_viewer()
+
+
+@pytest.fixture
+def viewer(request, qtbot) -> Iterator[Viewer]:
+    """Return a viewer as good as new whose window is never shown, and must not be closed."""
+    if "own_viewer" in request.fixturenames:
+        yield request.getfixturevalue("own_viewer")
+        return
+    shared = request.getfixturevalue("shared_viewer")
+    yield shared.viewer
+    shared.reset()
 
 
 @pytest.fixture

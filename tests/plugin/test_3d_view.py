@@ -17,9 +17,8 @@ from napari_emcad.plugin.stages.request import StageChoices
 
 
 @pytest.fixture
-def cube(make_napari_viewer, dock, nuclei):
+def cube(viewer, dock, nuclei):
     """Return a panel on a stack in the 3-D view of a window that the mouse has not entered."""
-    viewer = make_napari_viewer()
     viewer.add_image(np.stack([nuclei] * 6), name="stack", axis_labels=("z", "y", "x"))
     panel = dock(viewer)
     viewer.dims.ndisplay = 3

@@ -52,7 +52,7 @@ def next_panel(make_napari_viewer, dock, nuclei, qtbot):
 
 
 def test_unsaved_paint_and_model_of_a_closed_window_are_offered_by_the_next(
-    teach, qtbot, next_panel
+    own_viewer, teach, qtbot, next_panel
 ):
     draw_strokes(teach, qtbot)
     train(teach, qtbot)
@@ -71,7 +71,7 @@ def test_unsaved_paint_and_model_of_a_closed_window_are_offered_by_the_next(
 
 
 def test_the_training_of_a_closed_window_is_offered_by_the_next(
-    teach, qtbot, training_gate, next_panel
+    own_viewer, teach, qtbot, training_gate, next_panel
 ):
     draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel._train)
@@ -106,7 +106,7 @@ def test_the_training_of_a_closed_dock_is_a_version(
     assert not again.recovery.recoveries
 
 
-def test_strokes_painted_after_the_dock_was_closed_are_kept(teach, qtbot):
+def test_strokes_painted_after_the_dock_was_closed_are_kept(own_viewer, teach, qtbot):
     draw_stroke(teach, 1, OBJECT_STARTS[0])
     wait_until_idle(teach, qtbot)
     labels, viewer = annotation(teach), teach.viewer
@@ -120,7 +120,7 @@ def test_strokes_painted_after_the_dock_was_closed_are_kept(teach, qtbot):
     assert np.array_equal(saved.labels, labels.data)
 
 
-def test_work_that_is_in_a_file_or_gone_is_not_offered(teach, qtbot, tmp_path, finish):
+def test_work_that_is_in_a_file_or_gone_is_not_offered(own_viewer, teach, qtbot, tmp_path, finish):
     draw_strokes(teach, qtbot)
     train(teach, qtbot)
     teach.autosave.saver.save()
@@ -133,7 +133,7 @@ def test_work_that_is_in_a_file_or_gone_is_not_offered(teach, qtbot, tmp_path, f
     assert not recoveries()
 
 
-def test_a_stroke_during_the_closing_pause_is_saved(teach, qtbot):
+def test_a_stroke_during_the_closing_pause_is_saved(own_viewer, teach, qtbot):
     """A stroke is noticed a moment after it was painted; the window may close before."""
     teach.teach.annotating.paint(0)
     annotation(teach).paint(BACKGROUND[0], 255)
@@ -177,7 +177,7 @@ def test_without_writable_settings_everything_else_works(
 
 
 def test_a_disk_that_is_full_after_a_training_costs_no_model(
-    teach, qtbot, finish, tmp_path, monkeypatch
+    own_viewer, teach, qtbot, finish, tmp_path, monkeypatch
 ):
     draw_strokes(teach, qtbot)
     with monkeypatch.context() as full:

@@ -101,6 +101,7 @@ def test_maps_of_changed_pixels_are_outdated_and_computed_anew(viewer, dock, qtb
     assert panel.stages.presenter.outdated
     qtbot.waitUntil(lambda: not panel.stages.presenter.outdated, timeout=60_000)
     qtbot.waitUntil(lambda: not panel.runner.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not panel.stages.presenter.waiting, timeout=60_000)
     assert not np.array_equal(before, next(iter(maps(panel).values())).data)
 
 

@@ -180,7 +180,7 @@ def test_stop_ends_after_the_batch_and_keeps_finished_slices(stack, finish, qtbo
 
 
 @pytest.mark.parametrize("how", ["dock", "viewer"])
-def test_closing_during_a_job_ends_it(stack, viewer, qtbot, gate, how):
+def test_closing_during_a_job_ends_it(own_viewer, stack, viewer, qtbot, gate, how):
     """H5: the window does not wait for the batch, which lasts until the gate is opened."""
     click(qtbot, stack)
     thread = stack.runner._job.thread

@@ -41,8 +41,13 @@ def small():
     )
 
 
+@pytest.fixture(scope="module")
+def fresh(tiny_encoder):
+    """Return a function that creates a tiny network with always the same weights."""
+    return initialize_checkpoint(encoder=tiny_encoder, seed=3).network
+
+
 @pytest.fixture(scope="session")
-def fresh():
-    """Return a function that creates a network with always the same weights."""
-    checkpoint = initialize_checkpoint(seed=3)
-    return lambda drop_path=0.0: checkpoint.network(drop_path)
+def fresh_b0():
+    """Return a function that creates a B0 network with always the same weights."""
+    return initialize_checkpoint(seed=3).network

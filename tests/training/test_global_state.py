@@ -22,8 +22,8 @@ SMALL = {"epochs": 1, "crops_per_epoch": 4, "batch": 2, "crop": 64, "drop_path":
 
 
 @pytest.fixture(scope="module")
-def start():
-    return napari_emcad.initialize_checkpoint(encoder="pvt_v2_b0")
+def start(tiny_encoder):
+    return napari_emcad.initialize_checkpoint(encoder=tiny_encoder)
 
 
 def train(start, seed=0):

@@ -40,11 +40,11 @@ def same(one, other, tolerance=0.0):
 
 
 @pytest.mark.slow
-def test_a_hundred_steps_learn_to_segment_bright_discs(slices, fresh, small):
+def test_a_hundred_steps_learn_to_segment_bright_discs(slices, fresh_b0, small):
     config = small.replace(
         epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0
     )
-    events, trained = run(fresh(), slices, config, held_out=slices[:2])
+    events, trained = run(fresh_b0(), slices, config, held_out=slices[:2])
     assert trained.ending == "finished"
     assert trained.epochs[-1].loss < 0.5 * trained.epochs[0].loss
     assert trained.epochs[-1].dice > 0.8

@@ -145,10 +145,10 @@ def test_labeled_pixels_get_no_pseudo_label(teacher, fresh, small, discs):
     assert (batch.target[~batch.unlabeled] == UNLABELED).any()  # labels that balancing leaves out
 
 
-def test_a_class_without_strokes_is_not_unlearned(small, discs):
+def test_a_class_without_strokes_is_not_unlearned(small, discs, tiny_encoder):
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
-    network = initialize_checkpoint(num_classes=3, seed=3).network()
+    network = initialize_checkpoint(encoder=tiny_encoder, num_classes=3, seed=3).network()
     source = strokes(discs(1))
     pseudo_labeler = PseudoLabelTeacher(network, "deep_and_sum", "probe")
     pseudo_labeler.fit([source], PLAIN)
@@ -196,14 +196,14 @@ def test_statistics_of_unchanged_parts_are_reused(fresh, discs, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_probe_improves_on_strokes_alone(fresh, small, discs):
+def test_a_probe_improves_on_strokes_alone(fresh_b0, small, discs):
     source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
     dice = {}
     for pseudo in (0.0, 5.0):
         config = small.replace(
             epochs=1, crops_per_epoch=160, pseudo=pseudo, teacher="probe", drop_path=0.0
         )
-        network = fresh()
+        network = fresh_b0()
         job = train(Trainer(network, config), [source], [], PLAIN, "sum", threading.Event())
         for _ in job:
             pass

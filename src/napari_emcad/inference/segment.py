@@ -29,6 +29,7 @@ from napari_emcad.inference.events import (
 )
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
 from napari_emcad.inference.postprocess import Postprocessor
+from napari_emcad.model.fuse import fused_copy
 
 if TYPE_CHECKING:
     import threading
@@ -114,7 +115,7 @@ def segment_slices(
     Parameters
     ----------
     network
-        In eval mode; it is moved to the device.
+        In eval mode; a faster copy of it computes.
     slices
         The image.
     preprocessing
@@ -138,7 +139,7 @@ def segment_slices(
         If memory is short even for the smallest patch.
     """
     device = choose_device(settings.device)
-    network = network.to(device)
+    network = fused_copy(network).to(device)
     preprocessor = Preprocessor(slices, preprocessing)
     postprocessor = Postprocessor(slices, settings, object_classes)
     size = _first_batch_size(device, slices, preprocessing, settings)
@@ -228,9 +229,10 @@ def _predictor(
     half = None if settings.full_precision else autocast_type(device, settings.draft)
 
     def predict(batch: list[Patch]) -> NDArray[np.float32]:
-        pixels = torch.from_numpy(np.stack([patch.pixels for patch in batch]))
+        pixels = torch.from_numpy(np.stack([patch.pixels for patch in batch])).to(device)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
-            output = network.predict(pixels.to(device), head, zoom)
+            output = network.predict(pixels, head, zoom)
             logits: NDArray[np.float32] = output.float().cpu().numpy()
         check_finite(np.isfinite(logits).all(), half)
         return logits

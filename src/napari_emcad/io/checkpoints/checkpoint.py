@@ -152,8 +152,9 @@ class Checkpoint:
         import torch
 
         from napari_emcad.model.network import PvtEmcad
+        from napari_emcad.model.skip_init import SkipInit
 
-        with torch.device("meta"):
+        with SkipInit():
             network = PvtEmcad(self.config, drop_path_rate)
         weights = {
             name: torch.from_numpy(_as_float32(tensor)) for name, tensor in self.tensors.items()
