@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError
 from napari_emcad.io.atomic_write import resolve_links
-from napari_emcad.io.images.folder import is_zarr
+from napari_emcad.io.images.file_names import is_zarr
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:

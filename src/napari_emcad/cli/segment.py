@@ -28,10 +28,9 @@ from napari_emcad.io.images.file_names import (
     LABEL_EXTENSIONS,
     VOLUME_EXTENSIONS,
     extension_of,
+    is_image_folder,
     stem_of,
 )
-from napari_emcad.io.images.folder import is_image_folder
-from napari_emcad.io.images.zarr_writer import labels_folder
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -170,6 +169,8 @@ def _output_file(sources: Sequence[ImageSource], output: Path, format_: str | No
 
 
 def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse.Namespace) -> None:
+    from napari_emcad.io.images.zarr_writer import labels_folder
+
     files = [output for _, output in jobs]
     outputs = [as_usage_error(labels_folder, output) for output in files]
     if args.probabilities:

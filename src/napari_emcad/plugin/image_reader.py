@@ -17,7 +17,7 @@ LayerData = tuple[Any, ...]
 def image_reader(path: str | list[str]) -> Callable[[Any], list[LayerData]] | None:
     """Return a reader of images; None for a folder that is neither Zarr nor has DICOM files."""
     from napari_emcad.io.images.dicom.series import dicom_files
-    from napari_emcad.io.images.folder import is_zarr
+    from napari_emcad.io.images.file_names import is_zarr
 
     for one in _paths(path):
         if one.is_dir() and not is_zarr(one) and (one.suffix == ".zarr" or not dicom_files(one)):

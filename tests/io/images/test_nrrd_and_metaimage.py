@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
@@ -111,7 +112,8 @@ def test_nrrds_in_other_spaces(encoding, tmp_path):
     opened = read_image(tmp_path / "a.nrrd")
     np.testing.assert_array_equal(opened.pixels, array[::-1, ::-1].T)
     assert opened.scale == {"X": 2, "Y": 3, "Z": 4}
-    write_result(tmp_path / "b.nrrd", (opened.pixels > 0).astype("u1"), "ZYX", opened, ("liver",))
+    classes = (ClassLabel("liver", "#112233"),)
+    write_result(tmp_path / "b.nrrd", (opened.pixels > 0).astype("u1"), "ZYX", opened, classes)
     labels, written = nrrd.read(str(tmp_path / "b.nrrd"))
     np.testing.assert_array_equal(labels, array > 0)
     assert written["space"] == "right-anterior-superior"

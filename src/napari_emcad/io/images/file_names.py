@@ -1,7 +1,8 @@
-"""Extensions and stems of image files, also of those with two extensions such as ``.nii.gz``."""
+"""Names of image files and folders: extensions, also double ones such as ``.nii.gz``, and stems."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ VOLUME_EXTENSIONS = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
 """Those of them that contain the position in the patient."""
 
 
+_FOLDERS = (".zarr", ".n5")
+"""Extensions of folders that are one image."""
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
+"""Files that a Zarr folder has one of."""
+
+
 def extension_of(path: Path) -> str:
     """Return the extension in lower case, ``.nii.gz`` included; "" without one."""
     name = path.name.lower()
@@ -61,3 +69,13 @@ def stem_of(path: Path) -> str:
 def label_extension(path: Path) -> str:
     """Return the extension of the file in which the labels of an image are written by default."""
     return _LABELS_OF.get(extension_of(path), ".tif")
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is the folder of a Zarr group or array."""
+    return any(os.path.isfile(path / name) for name in _ZARR_FILES)  # False if too long a name
+
+
+def is_image_folder(path: Path) -> bool:
+    """Return whether a folder is one image, as Zarr folders are."""
+    return os.path.isdir(path) and (path.suffix.lower() in _FOLDERS or is_zarr(path))

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_emcad.io.images.file_names import extension_of, stem_of
+from napari_emcad.io.images.file_names import extension_of, is_image_folder, stem_of
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_FOLDERS = (".zarr", ".n5")
-"""Extensions of folders that are one image."""
-
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
-"""Files that a Zarr folder has one of."""
 
 _HEADERS = {
     ".img": (".hdr",),
@@ -27,16 +21,6 @@ _HEADERS = {
 """Extensions of the files that describe the pixels in a file."""
 
 _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", ".db", ".ini"}
-
-
-def is_zarr(path: Path) -> bool:
-    """Return whether a path is the folder of a Zarr group or array."""
-    return any((path / name).is_file() for name in _ZARR_FILES)
-
-
-def is_image_folder(path: Path) -> bool:
-    """Return whether a folder is one image, as Zarr folders are."""
-    return path.is_dir() and (path.suffix.lower() in _FOLDERS or is_zarr(path))
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -10,8 +10,7 @@ import numpy as np
 from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
 from napari_emcad.io.images.dicom.series import dicom_files
-from napari_emcad.io.images.file_names import extension_of
-from napari_emcad.io.images.folder import is_image_folder, is_zarr
+from napari_emcad.io.images.file_names import extension_of, is_image_folder, is_zarr
 from napari_emcad.io.images.metaimage import read_metaimage
 from napari_emcad.io.images.named_arrays import read_hdf5, read_npz
 from napari_emcad.io.images.napari_reader import read_with_napari

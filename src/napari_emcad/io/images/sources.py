@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images.dicom.series import choose_series, dicom_files, find_series
-from napari_emcad.io.images.file_names import label_extension, stem_of
-from napari_emcad.io.images.folder import image_files, is_image_folder
+from napari_emcad.io.images.file_names import is_image_folder, label_extension, stem_of
+from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import check_has_series
 

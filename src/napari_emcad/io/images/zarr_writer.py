@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.images.folder import is_zarr
+from napari_emcad.io.images.file_names import is_zarr
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import OME_ZARR_UNITS
