@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
-from napari_emcad.io.images.folder import image_files, is_image_folder
+from napari_emcad.io.images.file_names import is_image_folder
+from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
