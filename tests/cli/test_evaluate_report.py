@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from napari_emcad import cli
-from napari_emcad.pipelines import evaluate
+from napari_emcad.pipelines import evaluate, worst_cases
 from napari_emcad.pipelines.scores import METRICS
 from napari_emcad.training.metrics import hausdorff95, score
 
@@ -29,7 +29,8 @@ def segmented(monkeypatch):
 
     def by_value(pixels, _checkpoint, axes, **_options):
         calls.append(axes)
-        return SimpleNamespace(labels=(np.asarray(pixels) // 100).astype(np.uint8))
+        labels = (np.asarray(pixels) // 100).astype(np.uint8)
+        return SimpleNamespace(labels=labels, probabilities=None)
 
     monkeypatch.setattr(evaluate, "segment", by_value)
     return calls
@@ -287,7 +288,7 @@ def test_the_sheet_shows_as_many_of_the_worst_as_asked_for(add, run, folder):
 
 
 def test_nothing_is_drawn_without_sheet(add, run, folder, monkeypatch):
-    monkeypatch.setattr(evaluate, "as_sheet_row", pytest.fail)
+    monkeypatch.setattr(worst_cases, "as_sheet_row", pytest.fail)
     add("a", square(5, 5), square(5, 9))
     assert run()[0] == 0
     assert sorted(each.name for each in folder.iterdir()) == ["images", "labels"]

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 from napari_emcad import bundled_checkpoint, read_checkpoint
 from napari_emcad.io.images.read import ImageFileError
 from napari_emcad.pipelines import evaluate as evaluate_module
-from napari_emcad.pipelines.evaluate import as_sheet_row, evaluate, evaluate_cases, keep_worst
+from napari_emcad.pipelines.evaluate import evaluate, evaluate_cases
 from napari_emcad.pipelines.scores import (
     METRICS,
     ImageScore,
@@ -27,6 +27,7 @@ from napari_emcad.pipelines.scores import (
     mean_over_images,
     pool_scores,
 )
+from napari_emcad.pipelines.worst_cases import as_sheet_row, keep_worst
 from napari_emcad.training.metrics import Scores, hausdorff95, score
 
 pytestmark = pytest.mark.usefixtures("tiny_bundled")
@@ -149,7 +150,8 @@ def segmented(monkeypatch):
 
     def thresholded(pixels, _checkpoint, axes, **options):
         calls.append((pixels.shape, axes, options))
-        return SimpleNamespace(labels=(np.asarray(pixels) > 100).astype(np.uint8))
+        labels = (np.asarray(pixels) > 100).astype(np.uint8)
+        return SimpleNamespace(labels=labels, probabilities=None)
 
     monkeypatch.setattr(evaluate_module, "segment", thresholded)
     return calls

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,13 @@ from napari_emcad.cli.console import (
     show_progress,
 )
 from napari_emcad.cli.evaluation_report import print_table, report, write_csv, write_sheet
-from napari_emcad.cli.labeled_files import found_files
+from napari_emcad.cli.labeled_files import (
+    describe_files,
+    describe_ignored,
+    evaluation_files,
+    found_files,
+    missing_ignored,
+)
 from napari_emcad.cli.options import (
     add_data,
     add_inference,
@@ -25,6 +32,7 @@ from napari_emcad.cli.options import (
     reading_options,
 )
 from napari_emcad.cli.outputs import check_outputs
+from napari_emcad.cli.protocol_report import chosen_protocol, write_protocol
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.plain_text import composed
 
@@ -33,18 +41,45 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.datasets.layouts import LabeledFile
-    from napari_emcad.pipelines.evaluate import Ranked
+    from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+    from napari_emcad.pipelines.protocol_scores import CaseScores
+    from napari_emcad.pipelines.protocols import Protocol
     from napari_emcad.pipelines.scores import ImageScore
+    from napari_emcad.pipelines.worst_cases import Ranked
 
 _USUAL_CASES, _MOST_CASES = 8, 100
 """Usual and largest number of cases on the sheet."""
+
+
+@dataclass(slots=True)
+class _Results:
+    """Scores of images as they are evaluated.
+
+    Attributes
+    ----------
+    scores
+        Scores of all images.
+    cases
+        Those that the protocol reports, if there is one.
+    worst
+        The worst cases, if there will be a sheet.
+    """
+
+    scores: list[ImageScore] = field(default_factory=list)
+    cases: list[CaseScores] = field(default_factory=list)
+    worst: Sequence[Ranked] = ()
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("evaluate", help="score a checkpoint on labeled images")
     add_data(parser)
+    parser.add_argument(
+        "--split", metavar="NAME", help="part of the data set: train, val, test or all (test)"
+    )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="score as papers do: synapse, acdc, polyp, isic, busi"
+    )
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="a row per image and class")
     parser.add_argument(
@@ -73,25 +108,51 @@ def run(args: argparse.Namespace) -> None:
     """Score the images, print a table or JSON, and write CSV and sheet if asked for."""
     _check_options(args)
     found = found_files(args)
+    files = evaluation_files(args, found)
     if found.problems and not args.skip_bad:
         raise UsageError(found.problems[0])
     for problem in found.problems:
         print_message(f"left out: {problem}")
-    pairs = list(found.pairs)
-    _check_output_files(args, pairs)
+    _check_output_files(args, files.pairs)
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     if args.folder is not None:
-        print_message(f"{found}.")
-    pairs, void = _usable(args, pairs, checkpoint)
-    scores, worst = _score(args, pairs, checkpoint, void)
-    if args.json:
-        print_json(report(scores, checkpoint))
-    else:
-        print_table(scores, checkpoint)
-    if args.csv is not None:
-        as_usage_error(write_csv, args.csv, scores, checkpoint)
+        for line in describe_files(found, files):
+            print_message(line)
+    protocol = chosen_protocol(args, checkpoint)
+    files = _in_the_order_of(checkpoint, files)
+    files, void = _usable(args, files, checkpoint)
+    results = _score(args, files, checkpoint, void, protocol)
+    _write_results(args, results, checkpoint, protocol)
     if args.sheet is not None:
-        write_sheet(args.sheet, worst, len(scores), checkpoint)
+        write_sheet(args.sheet, results.worst, len(results.scores), checkpoint)
+
+
+def _write_results(
+    args: argparse.Namespace,
+    results: _Results,
+    checkpoint: Checkpoint,
+    protocol: Protocol | None,
+) -> None:
+    """Print the scores as a table or JSON, and write them as CSV if asked for."""
+    if protocol is not None:
+        write_protocol(args, results.cases, checkpoint, protocol)
+        return
+    if args.json:
+        print_json(report(results.scores, checkpoint))
+    else:
+        print_table(results.scores, checkpoint)
+    if args.csv is not None:
+        as_usage_error(write_csv, args.csv, results.scores, checkpoint)
+
+
+def _in_the_order_of(checkpoint: Checkpoint, files: FoundFiles) -> FoundFiles:
+    """Return files whose classes have the numbers of the checkpoint's classes of these names."""
+    from napari_emcad.pipelines.class_order import with_classes_of
+
+    files, remark = with_classes_of(checkpoint, files)
+    if remark:
+        print_message(remark)
+    return files
 
 
 def _check_options(args: argparse.Namespace) -> None:
@@ -114,9 +175,9 @@ def _check_output_files(args: argparse.Namespace, pairs: Sequence[LabeledFile]) 
 
 
 def _usable(
-    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint
-) -> tuple[list[LabeledFile], bool]:
-    """Return the pairs that can be scored, and whether 255 is void in their label files.
+    args: argparse.Namespace, files: FoundFiles, checkpoint: Checkpoint
+) -> tuple[FoundFiles, bool]:
+    """Return the files that can be scored, and whether 255 is void in their label files.
 
     All files are read before anything is segmented.
 
@@ -129,10 +190,11 @@ def _usable(
     from napari_emcad.pipelines.evaluate import open_labeled
 
     usable, void, channels = [], False, inference_options(args).get("channels")
-    for image, labels in pairs:
+    ignored: set[int] = set()
+    for image, labels in files.pairs:
         try:
             labeled = open_labeled(
-                image, labels, checkpoint, args.axes, channels, reading_options(args)
+                image, labels, checkpoint, args.axes, channels, reading_options(args), files=files
             )
         except (ValueError, TypeError) as error:
             if not args.skip_bad:
@@ -141,41 +203,62 @@ def _usable(
         else:
             usable.append((image, labels))
             void = void or labeled.has_void
+            ignored |= labeled.ignored
     if not usable:
         raise UsageError("No image is left to be scored.")
-    return usable, void
+    for message in missing_ignored(args.ignore, ignored):
+        print_message(message)
+    return replace(files, pairs=tuple(usable)), void
 
 
 def _score(
-    args: argparse.Namespace, pairs: Sequence[LabeledFile], checkpoint: Checkpoint, void: bool
-) -> tuple[list[ImageScore], Sequence[Ranked]]:
+    args: argparse.Namespace,
+    files: FoundFiles,
+    checkpoint: Checkpoint,
+    void: bool,
+    protocol: Protocol | None,
+) -> _Results:
     """Return the scores of all images, and the worst cases if there will be a sheet."""
-    from napari_emcad.pipelines.evaluate import evaluate_cases, keep_worst
+    from napari_emcad.pipelines.evaluate import evaluate_cases
+    from napari_emcad.pipelines.protocol_scores import case_scores
+    from napari_emcad.pipelines.worst_cases import keep_worst
 
-    scores: list[ImageScore] = []
+    results = _Results()
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
-    worst: Sequence[Ranked] = ()
-    scale = {"scale": args.spacing, "unit": args.unit} if args.spacing else {}
-    options = {"reading": reading_options(args), "void": void, **scale, **inference_options(args)}
-    cases = evaluate_cases(pairs, checkpoint, axes=args.axes, **options)
-    for number in range(1, len(pairs) + 1):
+    total = len(files.pairs)
+    options = _evaluation_options(args, protocol)
+    cases = evaluate_cases(files, checkpoint, axes=args.axes, void=void, **options)
+    for number in range(1, total + 1):
         case = as_usage_error(next, cases)
-        scores.append(case.score)
+        results.scores.append(case.score)
+        if protocol is not None:
+            results.cases.append(as_usage_error(case_scores, case, protocol.report))
         mask_values.append(case.mask_values)
         ignored += [count] if (count := case.ignored) else []
         for notice in case.notices:
             print_message(f"{case.score.name}: {notice}")
         if args.sheet is not None:
-            worst = keep_worst(worst, case, args.worst or _USUAL_CASES)
-        show_progress(f"{number} of {len(pairs)} images", last=number == len(pairs))
+            results.worst = keep_worst(results.worst, case, args.worst or _USUAL_CASES)
+        show_progress(f"{number} of {total} images", last=number == total)
     _warn_about_classes(mask_values, checkpoint)
     if ignored:
         print_message(
-            f"ignored are the pixels whose label is below 0, or 255 beside other values: "
-            f"{sum(ignored):,} in {len(ignored)} label file{'s' * (len(ignored) > 1)}."
+            f"ignored are {describe_ignored(files.coding.ignore)}: {sum(ignored):,} in "
+            f"{len(ignored)} label file{'s' * (len(ignored) > 1)}."
         )
-    return scores, worst
+    return results
+
+
+def _evaluation_options(args: argparse.Namespace, protocol: Protocol | None) -> dict[str, Any]:
+    """Return the options of `evaluate_cases`; a protocol may need probabilities."""
+    options = {"reading": reading_options(args), **inference_options(args)}
+    if args.spacing:
+        options |= {"scale": args.spacing, "unit": args.unit}
+    if protocol is not None:
+        options["probabilities"] = protocol.report == "sweep"
+        options["stretch"] = options["stretch"] or protocol.stretch
+    return options
 
 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.pipelines.evaluate import Ranked
     from napari_emcad.pipelines.scores import ImageScore
+    from napari_emcad.pipelines.worst_cases import Ranked
 
 _HEADS = ("Dice", "IoU", "precision", "recall")
 _COUNTS = ("true_positive", "false_positive", "false_negative")

@@ -71,7 +71,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         metavar="NAME",
-        help="of the folder: nnunet, folders, masks-per-image, suffixes (found by itself)",
+        help="of the folder: synapse, acdc, coco, voc … (found by itself); see the user guide",
+    )
+    parser.add_argument(
+        "--ignore",
+        type=int,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="label whose pixels are neither learned nor scored, such as 255; several times",
+    )
+    parser.add_argument(
+        "--colors", type=Path, metavar="FILE", help="classes of colored masks: lines name,r,g,b"
     )
 
 

@@ -20,6 +20,7 @@ from napari_emcad.cli.console import (
 from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
 from napari_emcad.cli.training_data import describe_data, read_training_data
+from napari_emcad.cli.training_protocol import apply_protocol, describe_recipe
 from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import EpochEnd
 
-_MODEL = "model.safetensors"
+_MODEL, _PRESET = "model.safetensors", "from-scratch"
 _EXIT_STATUS = {"finished": 0, "diverged": 1, "stopped": 130}
 
 
@@ -43,9 +44,34 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("train", help="train on a folder of images and labels")
     add_data(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    _add_recipe(parser)
+    parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
     parser.add_argument(
-        "--preset", default="from-scratch", help="see the user guide (from-scratch)"
+        "--hold-out",
+        type=float,
+        help="share of images held out without --validation (0.15, of a data set with a part "
+        "for validation that part)",
     )
+    parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out files that cannot be used"
+    )
+    parser.add_argument("--resume", action="store_true", help="resume the training in --output")
+    add_axes(parser)
+    add_reading(parser, labels=True)
+    add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the options for settings of the training, and for the checkpoint to start from."""
+    parser.add_argument("--preset", help="see the user guide (from-scratch)")
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="preset, size and split of a paper: synapse, acdc, polyp, isic, busi",
+    )
+    parser.add_argument("--recipe", metavar="NAME", help="of the protocol: paper, seed-dice …")
     add_settings(
         parser, text="a setting of the preset: learning_rate=0.0001, epochs=50, flip=true …"
     )
@@ -61,22 +87,6 @@ def add_parser(subparsers: Any) -> None:
         "--model",
         f"of the checkpoint: encoder=pvt_v2_b2 ({NOTHING}, {IMAGENET}), size=256 …",
     )
-    parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
-    parser.add_argument(
-        "--hold-out",
-        type=float,
-        default=0.15,
-        help="share of images held out without --validation (0.15)",
-    )
-    parser.add_argument("--foreground", action="store_true", help="every label above 0 is class 1")
-    parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out files that cannot be used"
-    )
-    parser.add_argument("--resume", action="store_true", help="resume the training in --output")
-    add_axes(parser)
-    add_reading(parser, labels=True)
-    add_device(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,8 +94,11 @@ def run(args: argparse.Namespace) -> int:
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
+    recipe = apply_protocol(args)
     config = _training_config(args)
     files = training_files(args)
+    for remark in describe_recipe(args, recipe, config, files):
+        print_message(remark)
     device = as_usage_error(choose_device, args.device)
     folder = as_usage_error(TrainingRun, args.output)
     with ExitStack() as stack:
@@ -105,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
 def _training_config(args: argparse.Namespace) -> TrainingConfig:
     from napari_emcad.training.presets import preset_config
 
-    return as_usage_error(preset_config, args.preset, **dict(args.set))
+    return as_usage_error(preset_config, args.preset or _PRESET, **dict(args.set))
 
 
 def _check_unused(folder: TrainingRun) -> None:

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_emcad.cli.console import UsageError, as_usage_error, print_message
-from napari_emcad.cli.labeled_files import data_folder
+from napari_emcad.cli.labeled_files import (
+    data_folder,
+    describe_files,
+    describe_ignored,
+    missing_ignored,
+)
 from napari_emcad.cli.options import reading_options
+from napari_emcad.cli.training_protocol import default_share, protocol_classes
 
 if TYPE_CHECKING:
     import argparse
@@ -15,9 +21,12 @@ if TYPE_CHECKING:
 
     from napari_emcad.cli.labeled_files import TrainingFiles
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.io.datasets.layouts import FoundFiles
+    from napari_emcad.io.datasets.found_files import FoundFiles
     from napari_emcad.io.datasets.read import Dataset
     from napari_emcad.training.samples import LabeledSlice
+
+HOLD_OUT = 0.15
+"""Share of the images that is held out by default."""
 
 _MOST_NAMES = 5
 """Number of names that are listed before the others are counted."""
@@ -72,10 +81,10 @@ def read_training_data(
     count = max(data.classes, len(names or ()))
     class_names = names or tuple(label.name for label in start.classes)[:count]
     start = as_usage_error(with_class_names, start, class_names, count)
-    remarks = [f"{files.training}."]
+    remarks = describe_files(files.found, files.training)
     remarks += [] if names or args.foreground else _remark_on_instances(data)
     if files.validation is None:
-        training, held_out = split(data.slices, args.hold_out, seed)
+        training, held_out = split(data.slices, default_share(args, HOLD_OUT), seed)
     else:
         training = list(data.slices)
         held_out = list(_read(args, files.validation, start, count).slices)
@@ -132,19 +141,34 @@ def _class_names(args: argparse.Namespace, files: TrainingFiles) -> tuple[str, .
 
     source = data_folder(args)
     names = as_usage_error(class_names, source) or files.training.class_names
+    names = names or protocol_classes(args)
     if args.foreground and names is not None and len(names) > 1:
         raise UsageError(
             f"--foreground makes one class of all labels; classes.yaml of {source} names "
             f"{len(names)}: {', '.join(names)}. Leave one of both out."
         )
-    validation = None if args.validation is None else as_usage_error(class_names, args.validation)
-    if validation is not None and validation != names:
-        training = "has none" if names is None else f"names {', '.join(names)}"
-        raise UsageError(
-            f"classes.yaml of {args.validation} names {', '.join(validation)}; that of "
-            f"{source} {training}. They must be the same, as a number means one class."
-        )
+    _check_validation_names(args, files, names)
     return names
+
+
+def _check_validation_names(
+    args: argparse.Namespace, files: TrainingFiles, names: tuple[str, ...] | None
+) -> None:
+    """Refuse a folder for validation whose classes are not those that are trained on."""
+    from napari_emcad.io.datasets.class_names import class_names
+
+    if args.validation is None or files.validation is None:
+        return
+    listed = as_usage_error(class_names, args.validation)
+    validation = listed or files.validation.class_names
+    if validation is None or validation == names:
+        return
+    where = "classes.yaml" if listed else files.validation.layout
+    training = "has none" if names is None else f"names {', '.join(names)}"
+    raise UsageError(
+        f"{where} of {args.validation} names {', '.join(validation)}; that of "
+        f"{data_folder(args)} {training}. They must be the same, as a number means one class."
+    )
 
 
 def _read(
@@ -162,7 +186,7 @@ def _read(
         )
     data = as_usage_error(
         read_dataset,
-        found.pairs,
+        found,
         start.config.input_channels,
         start.preprocessing,
         classes,
@@ -179,10 +203,10 @@ def _read(
     if data.label_notes:
         print_message(f"{data.label_notes[0]}{_and_others(data.label_notes)}")
     if count := data.images_with_ignored:
-        print_message(
-            f"ignored are the pixels whose label is below 0, or 255 beside other values, in "
-            f"{count} image{'s' * (count > 1)}."
-        )
+        rule = describe_ignored(found.coding.ignore)
+        print_message(f"ignored are {rule}, in {count} image{'s' * (count > 1)}.")
+    for message in missing_ignored(args.ignore, data.ignored_values):
+        print_message(message)
     return data
 
 

@@ -10,16 +10,15 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.io.datasets.found_files import FoundFiles
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.io.images.read import read_image
-from napari_emcad.io.reports.evaluation_sheet import make_sheet_row
 from napari_emcad.pipelines.scores import (
     DISTANCE_AXES,
     ImageScore,
     class_hd95,
-    format_distance,
     overlap_by_class,
     predicted_classes,
     true_classes,
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.read_options import ReadOptions
-    from napari_emcad.io.reports.evaluation_sheet import SheetRow
-
-    Ranked = tuple[float, SheetRow]
 
 _NO_MASK_VALUES = MaskValues((), 0)
 
@@ -59,6 +55,8 @@ class Case:
         Values of the label file; empty if the network has several classes.
     notices
         Messages for the user, such as that the image is outside of the model's range.
+    probabilities
+        Of the classes, ``(classes, ...)`` float32, with the option ``probabilities``; else None.
     """
 
     score: ImageScore
@@ -67,6 +65,7 @@ class Case:
     truth: NDArray[Any]
     mask_values: MaskValues = _NO_MASK_VALUES
     notices: tuple[str, ...] = ()
+    probabilities: NDArray[np.float32] | None = None
 
     @property
     def ignored(self) -> int:
@@ -75,7 +74,7 @@ class Case:
 
 
 def evaluate(
-    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
+    pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     **options: Any,
@@ -86,7 +85,7 @@ def evaluate(
 
 
 def evaluate_cases(
-    pairs: Iterable[tuple[Path, Path | Sequence[Path]]],
+    pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
     checkpoint: Checkpoint,
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
@@ -128,8 +127,10 @@ def evaluate_cases(
         cannot be segmented; the message has the name of the image.
     """
     channels = options.get("channels")
-    for image, labels in pairs:
-        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void)
+    files = pairs if isinstance(pairs, FoundFiles) else FoundFiles("files", ())
+    for image, labels in pairs.pairs if isinstance(pairs, FoundFiles) else pairs:
+        name = files.name_of(image)
+        labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void, files)
         slices, truth = labeled.slices, labeled.truth
         size, its_unit = (labeled.scale, labeled.unit) if scale is None else (scale, unit)
         try:
@@ -137,16 +138,22 @@ def evaluate_cases(
                 _check_scale(scale, slices)
             result = segment(slices.image, checkpoint, slices.axes, **options)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{image.name}: {error}") from None
+            raise ValueError(f"{name}: {error}") from None
         classes = len(checkpoint.classes)
         predicted = predicted_classes(result.labels, classes)
         scores = overlap_by_class(predicted, truth, classes)
         if _axes_without_size(size, slices):
             size, its_unit = {}, PIXEL
         distances = class_hd95(predicted, truth, classes, slices.spatial_axes, size)
-        image_score = ImageScore(image.name, scores, distances, its_unit)
+        image_score = ImageScore(name, scores, distances, its_unit)
         yield Case(
-            image_score, slices, predicted, truth, labeled.mask_values, tuple(labeled.notices)
+            image_score,
+            slices,
+            predicted,
+            truth,
+            labeled.mask_values,
+            tuple(labeled.notices),
+            result.probabilities,
         )
 
 
@@ -168,6 +175,8 @@ class LabeledImage:
         Remarks about image and labels.
     has_void
         Whether 255 is void beside other values of the label file.
+    ignored
+        Values of the label file that the coding of the data set ignores.
     """
 
     slices: Slices
@@ -177,6 +186,7 @@ class LabeledImage:
     unit: str
     notices: tuple[str, ...]
     has_void: bool
+    ignored: frozenset[int] = frozenset()
 
 
 def open_labeled(
@@ -187,8 +197,11 @@ def open_labeled(
     channels: Sequence[int | None] | int | None = None,
     reading: ReadOptions | None = None,
     void: bool = False,
+    files: FoundFiles | None = None,
 ) -> LabeledImage:
     """Read an image and its labels, and check that a checkpoint can be scored on them.
+
+    `files` is the data set that they are of, which says how its labels are to be read.
 
     Raises
     ------
@@ -198,17 +211,20 @@ def open_labeled(
         If they do not fit each other or the checkpoint; the message has the name of the image.
     """
     classes = len(checkpoint.classes)
+    files = files or FoundFiles("files", ())
     opened = read_image(image, reading)
+    axes = axes or files.axes.get(np.ndim(opened.pixels)) or opened.axes
     try:
-        slices = slices_for(opened.pixels, checkpoint, axes or opened.axes, channels)
-        read = read_label_files(labels, slices.spatial_shape, opened, reading)
-        given = _reshape_like(read.pixels, slices.spatial_shape)
-        check_shapes(np.broadcast_to(0, slices.spatial_shape), given)
+        slices = slices_for(opened.pixels, checkpoint, axes, channels)
+        shape, coding = slices.spatial_shape, files.coding
+        read = read_label_files(labels, shape, opened, reading, coding, image)
+        given = _reshape_like(read.pixels, shape)
+        check_shapes(np.broadcast_to(0, shape), given)
         truth = true_classes(given, classes, void)
     except ImageFileError:
         raise
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{image.name}: {error}") from None
+        raise ValueError(f"{files.name_of(image)}: {error}") from None
     kept = np.where(truth == UNLABELED, 0, given)
     values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
     notices = (range_mismatch(slices, checkpoint.preprocessing), read.note)
@@ -221,46 +237,8 @@ def open_labeled(
         opened.unit,
         tuple(filter(None, notices)),
         has_void(present, classes),
+        read.ignored,
     )
-
-
-def keep_worst(worst: Sequence[Ranked], case: Case, number: int) -> Sequence[Ranked]:
-    """Return the cases with the lowest Dice so far, worst first, as rows of a contact sheet.
-
-    Parameters
-    ----------
-    worst
-        Result of the previous call; initially empty.
-    case
-        Next case; only its row is kept, so that memory is bounded by `number`.
-    number
-        Number of cases to keep.
-    """
-    dice = case.score.mean("dice")
-    if len(worst) == number and dice >= worst[-1][0]:
-        return worst
-    ranked = sorted([*worst, (dice, as_sheet_row(case))], key=lambda pair: pair[0])
-    return ranked[:number]
-
-
-def as_sheet_row(case: Case) -> SheetRow:
-    """Return the row of a case: the slice with the most wrong pixels, and the scores."""
-    axes = case.slices.spatial_axes
-    plane = axes.index("Y"), axes.index("X")
-    predicted = np.moveaxis(case.predicted, plane, (-2, -1))
-    known = np.where(case.truth == UNLABELED, case.predicted, case.truth)
-    truth = np.moveaxis(known, plane, (-2, -1))
-    wrong = np.count_nonzero(predicted != truth, axis=(-2, -1))
-    index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
-    stacked = axes.replace("Y", "").replace("X", "")
-    position = "".join(f", {axis} = {n}" for axis, n in zip(stacked, index, strict=True))
-    scores = (
-        f"Dice {case.score.mean('dice'):.3f}",
-        f"IoU {case.score.mean('iou'):.3f}",
-        f"HD95 {format_distance(case.score.mean_hd95, case.score.unit)}",
-    )
-    planes, name = case.slices.read(index), case.score.name + position
-    return make_sheet_row(name, "     ".join(scores), planes, truth[index], predicted[index])
 
 
 def _reshape_like(truth: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

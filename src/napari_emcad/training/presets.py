@@ -67,6 +67,26 @@ PRESETS: dict[str, TrainingConfig] = {
         foreground=0.0,
         augmentation=_FLIPS,
     ),
+    "paper-synapse": TrainingConfig(
+        loss="ce_dice",
+        supervision="mutation",
+        epochs=300,
+        batch=6,
+        crop=224,
+        warm_up=0.0,
+        foreground=0.0,
+        augmentation=_FLIPS,
+    ),
+    "paper-256": TrainingConfig(
+        loss="weighted_bce_iou",
+        supervision="deep_and_sum",
+        epochs=200,
+        batch=16,
+        crop=256,
+        warm_up=0.0,
+        foreground=0.0,
+        augmentation=_FLIPS,
+    ),
     "seed-dice": TrainingConfig(
         loss="ce_dice", supervision="deep", learning_rate=5e-5, foreground=0.0, augmentation=_FLIPS
     ),

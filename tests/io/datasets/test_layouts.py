@@ -128,8 +128,8 @@ def test_an_unknown_folder_and_layout_are_refused(tmp_path):
     save(tmp_path / "a.png", picture())
     with pytest.raises(ImageFileError, match="no data set in a layout that is known"):
         find_files(tmp_path)
-    with pytest.raises(ImageFileError, match="choose nnunet, folders"):
-        find_files(tmp_path, "coco")
+    with pytest.raises(ImageFileError, match="choose nnunet, synapse"):
+        find_files(tmp_path, "cocoa")
     with pytest.raises(ImageFileError, match="not a folder"):
         find_files(tmp_path / "no")
     assert set(LAYOUTS) >= {"nnunet", "folders", "masks-per-image", "suffixes"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 
@@ -31,13 +33,16 @@ class ReadLabels:
     Attributes
     ----------
     pixels
-        A whole number per pixel.
+        A whole number per pixel, below 0 where it is ignored.
     note
         Remark on how they were read, or "".
+    ignored
+        Values that were ignored because the coding says so.
     """
 
     pixels: NDArray[Any]
     note: str = ""
+    ignored: frozenset[int] = frozenset()
 
 
 def read_label_files(
@@ -45,15 +50,22 @@ def read_label_files(
     shape: tuple[int, ...] | None = None,
     image: OpenedImage | None = None,
     options: ReadOptions | None = None,
+    coding: LabelCoding | None = None,
+    source: Path | None = None,
 ) -> ReadLabels:
     """Read the labels of an image.
 
     Parameters
     ----------
     files
-        A label file, or several masks of one image, whose pixels above 0 become 1.
+        A label file, or several masks of one image, whose pixels above 0 become 1; a pixel that
+        one of them ignores and none marks is ignored.
     shape, image, options
         As for `read_labels`.
+    coding
+        What the values stand for; None takes them as they are.
+    source
+        The image file, for label files with the outlines of several images.
 
     Raises
     ------
@@ -61,20 +73,48 @@ def read_label_files(
         If a file cannot be read, or the masks have different shapes.
     """
     paths = (files,) if isinstance(files, Path) else tuple(files)
-    if len(paths) == 1:
-        return without_gray_edges(read_labels(paths[0], shape, image, options))
-    united: NDArray[np.uint8] | None = None
-    for path in paths:
-        mask = without_gray_edges(read_labels(path, shape, image, options)).pixels > 0
-        if united is not None and united.shape != mask.shape:
-            raise ImageFileError(
-                f"{path.name} has {mask.shape} pixels, {paths[0].name} {united.shape}; masks of "
-                f"one image must agree."
-            )
-        united = mask.astype(np.uint8) if united is None else united | mask
-    if united is None:
+    coding = coding or LabelCoding()
+    if not paths:
         raise ImageFileError("There is no label file.")
-    return ReadLabels(united)
+    if coding.draw is not None:
+        drawn, note = coding.draw(source or paths[0], paths, shape or ())
+        return replace(_coded(drawn, coding), note=note)
+    read = [_read_file(path, shape, image, options, coding) for path in paths]
+    return read[0] if len(read) == 1 else _united(paths, read)
+
+
+def _read_file(
+    path: Path,
+    shape: tuple[int, ...] | None,
+    image: OpenedImage | None,
+    options: ReadOptions | None,
+    coding: LabelCoding,
+) -> ReadLabels:
+    decode = None if coding.colors is None else coding.colors.decode
+    labels = read_labels(path, shape, image, options, decode)
+    read = without_gray_edges(labels) if not coding.ignore else ReadLabels(labels)
+    return replace(_coded(read.pixels, coding), note=read.note)
+
+
+def _coded(labels: NDArray[Any], coding: LabelCoding) -> ReadLabels:
+    pixels, ignored = coding.apply(labels)
+    return ReadLabels(pixels, "", ignored)
+
+
+def _united(paths: Sequence[Path], read: Sequence[ReadLabels]) -> ReadLabels:
+    """Return 1 where any mask is above 0, `UNLABELED` where one is below 0 and none above."""
+    for path, mask in zip(paths, read, strict=True):
+        if mask.pixels.shape != read[0].pixels.shape:
+            raise ImageFileError(
+                f"{path.name} has {mask.pixels.shape} pixels, {paths[0].name} "
+                f"{read[0].pixels.shape}; masks of one image must agree."
+            )
+    united = np.zeros(read[0].pixels.shape, np.int16)
+    for mask in read:
+        united[(mask.pixels < 0) & (united == 0)] = UNLABELED
+        united[mask.pixels > 0] = 1
+    notes = sorted({mask.note for mask in read if mask.note})
+    return ReadLabels(united, " ".join(notes), frozenset().union(*(m.ignored for m in read)))
 
 
 def without_gray_edges(labels: NDArray[Any]) -> ReadLabels:

@@ -1,157 +1,68 @@
-"""The layouts of data sets: how each places its images and label files in a folder."""
+"""The layouts of data sets: which of them a folder has."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from napari_emcad.io.atomic_write import resolve_links
-from napari_emcad.io.datasets.pairing import image_of_label, more_channels, pair_by_name
-from napari_emcad.io.images.folder import image_files
+from napari_emcad.io.datasets.acdc import acdc
+from napari_emcad.io.datasets.arrays import arrays
+from napari_emcad.io.datasets.coco import coco
+from napari_emcad.io.datasets.color_table import find_color_table, is_color_mask
+from napari_emcad.io.datasets.folder_layouts import (
+    from_folders,
+    masks_per_image,
+    nested_folders,
+    nnunet,
+    suffixes,
+    two_folders,
+)
+from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+from napari_emcad.io.datasets.labelme import labelme
+from napari_emcad.io.datasets.list_layout import listed
+from napari_emcad.io.datasets.paired_folders import paired_folders
+from napari_emcad.io.datasets.pairing import folder_images, subfolders
+from napari_emcad.io.datasets.splits import of_labeled, split_lists, with_listed_splits
+from napari_emcad.io.datasets.synapse import synapse
+from napari_emcad.io.datasets.voc import voc
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
-    LabeledFile = tuple[Path, tuple[Path, ...]]
+    from napari_emcad.io.datasets.color_table import ColorTable
 
-IMAGE_FOLDERS = (
-    "images",
-    "image",
-    "imgs",
-    "img",
-    "imagestr",
-    "jpegimages",
-    "original",
-    "originals",
-)
-LABEL_FOLDERS = (
-    "labels",
-    "label",
-    "masks",
-    "mask",
-    "mergedmask",
-    "ground truth",
-    "ground_truth",
-    "groundtruth",
-    "gt",
-    "gts",
-    "annotations",
-    "labelstr",
-    "segmentationclass",
-)
-"""Names of folders of images and of labels, in lower case; the first that exists is taken."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FoundFiles:
-    """The labeled images of a folder.
-
-    Attributes
-    ----------
-    layout
-        Name of the layout.
-    pairs
-        Image files with their label files: one, or several masks that are united.
-    problems
-        A message for every image without labels.
-    class_names
-        Names of classes 1, 2, …; None if the data set has none.
-    """
-
-    layout: str
-    pairs: tuple[LabeledFile, ...]
-    problems: tuple[str, ...] = ()
-    class_names: tuple[str, ...] | None = None
-
-    def __str__(self) -> str:
-        masks = sum(len(labels) for _, labels in self.pairs)
-        several = f" with {masks:,} masks" if masks > len(self.pairs) else ""
-        count = len(self.pairs)
-        return f"{self.layout}: {count:,} image{'s' * (count > 1)}{several}"
-
-
-def two_folders(folder: Path) -> FoundFiles | None:
-    """Find images and labels in two folders, such as ``Original/`` and ``Ground Truth/``."""
-    images, labels = (_subfolder(folder, names) for names in (IMAGE_FOLDERS, LABEL_FOLDERS))
-    if images is None or labels is None:
-        return None
-    return from_folders(images, labels)
-
-
-def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFiles:
-    """Pair the files of two folders by their names.
-
-    Raises
-    ------
-    ImageFileError
-        If a folder is missing or empty, or both are the same.
-    """
-    files = image_files(images)
-    channels = more_channels(files)
-    if channels:
-        raise ImageFileError(
-            f"{channels[0].name} in {images} is a further channel of an image; images of several "
-            f"files are not read. Combine them into one file per image."
-        )
-    label_files = image_files(labels)
-    if resolve_links(images) == resolve_links(labels):
-        raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
-    pairs, problems = pair_by_name(files, label_files, labels)
-    return FoundFiles(layout, tuple(pairs), tuple(problems))
-
-
-def nnunet(folder: Path) -> FoundFiles | None:
-    """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon."""
-    description = folder / "dataset.json"
-    images, labels = _subfolder(folder, ("imagestr",)), _subfolder(folder, ("labelstr",))
-    if images is None or labels is None:
-        return None
-    found = from_folders(images, labels, "nnU-Net")
-    names = _names_of_dataset_json(description) if description.is_file() else None
-    return FoundFiles(found.layout, found.pairs, found.problems, names)
-
-
-def masks_per_image(folder: Path) -> FoundFiles | None:
-    """Find a folder per image, with ``images/`` and one mask per object in ``masks/``."""
-    pairs = []
-    for case in _folders(folder):
-        images, masks = _subfolder(case, IMAGE_FOLDERS), _subfolder(case, ("masks",))
-        if images is None or masks is None:
-            return None
-        files = image_files(images)
-        if len(files) != 1:
-            return None
-        pairs.append((files[0], tuple(image_files(masks))))
-    return FoundFiles("masks per image", tuple(pairs)) if pairs else None
-
-
-def suffixes(folder: Path) -> FoundFiles | None:
-    """Find images beside their label files, which have a suffix such as ``_mask``."""
-    files = [file for place in (folder, *_folders(folder)) for file in _files(place)]
-    labels = [file for file in files if image_of_label(file)]
-    if not labels:
-        return None
-    pairs: list[LabeledFile] = []
-    problems: list[str] = []
-    for place in {file.parent: None for file in files}:
-        here = [file for file in files if file.parent == place]
-        marked = [file for file in here if file in set(labels)]
-        images = [file for file in here if file not in set(labels)]
-        found, missing = pair_by_name(images, marked, place)
-        pairs, problems = [*pairs, *found], [*problems, *missing]
-    return FoundFiles("suffixes", tuple(pairs), tuple(problems)) if pairs else None
-
+__all__ = ["LAYOUTS", "FoundFiles", "LabeledFile", "find_files", "from_folders"]
 
 LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "nnunet": nnunet,
+    "synapse": synapse,
+    "acdc": acdc,
+    "voc": voc,
+    "coco": coco,
+    "lists": listed,
+    "labelme": labelme,
     "folders": two_folders,
     "masks-per-image": masks_per_image,
+    "nested": nested_folders,
+    "paired": paired_folders,
     "suffixes": suffixes,
+    "arrays": arrays,
 }
 """The layouts by name, in the order in which a folder is compared with them."""
+
+_SPLIT_BY_LISTS = (
+    "folders",
+    "masks-per-image",
+    "suffixes",
+    "labelme",
+    "nested",
+    "paired",
+    "coco",
+    "voc",
+)
+"""Layouts whose images text files may divide into parts."""
 
 
 def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
@@ -176,42 +87,37 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
     for name in LAYOUTS if layout is None else (layout,):
         found = LAYOUTS[name](folder)
         if found is not None and (found.pairs or found.problems):
-            return found
+            return _complete(folder, name, found)
+    inner = subfolders(folder)
+    if len(inner) == 1 and not folder_images(folder):  # an archive unpacked into its own folder
+        return find_files(inner[0], layout)
     raise ImageFileError(
         f"{folder} is no data set in a layout that is known ({', '.join(LAYOUTS)}): expected are "
         f"images/ and labels/ (or masks/) with files of the same names, or label files with a "
         f"suffix such as _mask. Name two folders with --images and --labels otherwise."
+        if layout is None
+        else f"{folder} is no data set of the layout {layout}; leave --layout out to find out, or "
+        f"see the user guide for the files that it has."
     )
 
 
-def _subfolder(folder: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of some folders that exists, whatever the case of its letters."""
-    present = {path.name.lower(): path for path in _folders(folder)}
-    return next((present[name] for name in names if name in present), None)
+def _complete(folder: Path, layout: str, found: FoundFiles) -> FoundFiles:
+    """Return files with the parts that text files list, and with the folder's table of colors."""
+    if found.coding.draw is None and found.coding.colors is None:
+        found = with_color_table(found, find_color_table(folder))
+    lists = split_lists(folder) if layout in _SPLIT_BY_LISTS else {}
+    if layout == "voc":
+        lists = of_labeled(found, lists)
+    if lists and found.splits:
+        names = ", ".join(path.name for path in lists.values())
+        note = f"{names} are not used, because folders or files name the parts already."
+        return replace(found, notes=(*found.notes, note))
+    return with_listed_splits(found, lists) if lists else found
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return image_files(folder)
-    except ImageFileError:  # no files in it
-        return []
-
-
-def _names_of_dataset_json(path: Path) -> tuple[str, ...] | None:
-    """Return class names in order; None if the file numbers them in another way."""
-    try:
-        labels: Any = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        pairs = [
-            (int(name), str(number)) if str(name).isdecimal() else (int(number), str(name))
-            for name, number in labels.items()
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    names = {number: name for number, name in pairs if number > 0}
-    if sorted(names) != list(range(1, len(names) + 1)):
-        return None
-    return tuple(names[number] for number in sorted(names))
+def with_color_table(found: FoundFiles, colors: ColorTable | None) -> FoundFiles:
+    """Return files whose masks are decoded by a table, if their masks are pictures."""
+    labels = [path for _, files in found.pairs[:1] for path in files]
+    if colors is None or not labels or not is_color_mask(labels[0]):
+        return found
+    return found.with_colors(colors)

@@ -6,6 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
+from napari_emcad.io.images.file_names import is_image_folder
+from napari_emcad.io.images.folder import image_files
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
@@ -26,8 +29,37 @@ LABEL_SUFFIXES = (
 """Words that data sets append to the name of an image for its label file."""
 
 _SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
+_IMAGE_WORD = re.compile(r"^(?:images?|imgs?|volume|ct|scan)[ _-]?(?=\d)", re.IGNORECASE)
+_LABEL_WORD = re.compile(
+    r"^(?:labels?|masks?|segmentation|seg|gt|annotation)[ _-]?(?=\d)", re.IGNORECASE
+)
+"""Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
+
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
+
+
+def subfolder(folder: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of some folders, named in lower case, that exists in any case."""
+    present = {composed(path.name).lower(): path for path in subfolders(folder)}
+    return next((present[name] for name in map(composed, names) if name in present), None)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders of a folder that are no images, sorted by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and path.name[0] != "." and not is_image_folder(path)
+    )
+
+
+def folder_images(folder: Path) -> list[Path]:
+    """Return the image files of a folder; none if it has none."""
+    try:
+        return image_files(folder)
+    except ImageFileError:
+        return []
 
 
 def case_name(path: Path) -> str:
@@ -64,11 +96,17 @@ def pair_by_name(
     tuple
         Every image with its label files, and a message for every image without any.
     """
-    same, suffixed = _by(case_name, labels), _by(image_of_label, labels)
+    labels = list(labels)
+    same, suffixed = _by(case_name, labels), _by(_image_of_mask, labels)
+    prefixed = _by(_without_label_word, labels)
     pairs: list[tuple[Path, tuple[Path, ...]]] = []
     problems: list[str] = []
     for stem, files in _by(_case_of, images).items():
-        found = same.get(stem) or same.get(case_name(files[0])) or suffixed.get(stem) or []
+        found = [*same.get(stem, []), *suffixed.get(stem, [])]
+        if case_name(files[0]) != stem:
+            found += same.get(case_name(files[0]), [])
+        if not found:
+            found = prefixed.get(_IMAGE_WORD.sub("", stem), [])
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -80,7 +118,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and case_name(found[0]) == stem:
+        elif len(found) > 1 and not all(image_of_label(label) == stem for label in found):
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
@@ -88,6 +126,18 @@ def pair_by_name(
         else:
             pairs.append((files[0], tuple(found)))
     return pairs, problems
+
+
+def _image_of_mask(path: Path) -> str:
+    """Return the image of a label file by its suffix; CamVid's is ``_L``."""
+    return image_of_label(path) or (stem[:-2] if (stem := case_name(path)).endswith("_L") else "")
+
+
+def _without_label_word(path: Path) -> str:
+    """Return the rest of a name that begins with a word for labels; "" for other names."""
+    stem = case_name(path)
+    found = _LABEL_WORD.match(stem)
+    return stem[found.end() :] if found else ""
 
 
 def _case_of(image: Path) -> str:

@@ -13,9 +13,9 @@ from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
+from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.images.read import read_image
-from napari_emcad.io.plain_text import composed
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.io.datasets.layouts import LabeledFile
+    from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+    from napari_emcad.io.datasets.label_coding import LabelCoding
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.read_options import ReadOptions
 
@@ -53,6 +54,8 @@ class Dataset:
         A message for every image that lies outside of the range that the model expects.
     label_notes
         A message for every image whose labels were read in an unusual way.
+    ignored_values
+        Values that the labels have and the coding ignores.
     """
 
     slices: tuple[LabeledSlice, ...]
@@ -60,6 +63,7 @@ class Dataset:
     mask_values: tuple[MaskValues, ...] = ()
     range_notices: tuple[str, ...] = ()
     label_notes: tuple[str, ...] = ()
+    ignored_values: frozenset[int] = frozenset()
 
     @property
     def classes(self) -> int:
@@ -74,7 +78,7 @@ class Dataset:
 
 
 def read_dataset(
-    pairs: Sequence[LabeledFile],
+    files: FoundFiles | Sequence[LabeledFile],
     inputs: int,
     preprocessing: Preprocessing,
     classes: int | None,
@@ -88,7 +92,7 @@ def read_dataset(
 
     Parameters
     ----------
-    pairs
+    files
         Image files with their label files, see `napari_emcad.io.datasets.layouts.find_files`.
     inputs
         Number of input channels of the network.
@@ -112,17 +116,19 @@ def read_dataset(
     DatasetError
         If a pair cannot be used, none is left, or all labels are empty.
     """
+    found = as_found(files)
     read: list[_ReadPair] = []
     skipped: list[str] = []
-    for image, labels in pairs:
+    for image, labels in found.pairs:
         try:
             opened = read_image(image, options)
-            stack = as_slices(opened.pixels, inputs, axes or opened.axes, channels)
-            found = _read_matching_labels(opened, image, labels, stack, options)
-            target = _target(found.pixels, classes, foreground)
-            read.append(_labeled(composed(image.name), stack, found, target, preprocessing))
+            layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
+            stack = as_slices(opened.pixels, inputs, layout_axes, channels)
+            given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
+            target = _target(given.pixels, classes, foreground)
+            read.append(_labeled(found, image, stack, given, target, preprocessing))
         except (ValueError, TypeError) as error:
-            message = str(error) if image.name in str(error) else f"{image.name}: {error}"
+            message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
             if not skip_bad:
                 raise DatasetError(f"{message} {SKIP_ADVICE}") from None
             skipped.append(message)
@@ -132,13 +138,7 @@ def read_dataset(
         )
     if any(has_void(pair.label_values, classes) for pair in read):
         read = [pair.with_255_ignored() for pair in read]
-    dataset = Dataset(
-        tuple(part for pair in read for part in pair.slices),
-        tuple(skipped),
-        tuple(pair.mask_values for pair in read),
-        tuple(pair.range_notice for pair in read if pair.range_notice),
-        tuple(pair.label_note for pair in read if pair.label_note),
-    )
+    dataset = _as_dataset(read, skipped)
     if not dataset.classes:
         raise DatasetError("All label files are empty: there is nothing to learn or to score.")
     return dataset
@@ -158,6 +158,8 @@ class _ReadPair:
         Values above 0 of the label file.
     range_notice, label_note
         Remarks on the range of the image and on how its labels were read, or "".
+    ignored
+        Values that the coding ignores.
     """
 
     slices: tuple[LabeledSlice, ...]
@@ -165,6 +167,7 @@ class _ReadPair:
     label_values: frozenset[int]
     range_notice: str
     label_note: str
+    ignored: frozenset[int]
 
     def with_255_ignored(self) -> _ReadPair:
         """Return the pair of a data set in which 255 is void, also in a mask of 0 and 255."""
@@ -177,20 +180,34 @@ class _ReadPair:
         return replace(self, slices=tuple(parts), mask_values=MaskValues((), 0))
 
 
+def _as_dataset(read: Sequence[_ReadPair], skipped: Sequence[str]) -> Dataset:
+    return Dataset(
+        tuple(part for pair in read for part in pair.slices),
+        tuple(skipped),
+        tuple(pair.mask_values for pair in read),
+        tuple(pair.range_notice for pair in read if pair.range_notice),
+        tuple(pair.label_note for pair in read if pair.label_note),
+        frozenset().union(*(pair.ignored for pair in read)),
+    )
+
+
 def _labeled(
-    name: str,
+    found: FoundFiles,
+    image: Path,
     stack: Slices,
     labels: ReadLabels,
     target: NDArray[np.int16],
     preprocessing: Preprocessing,
 ) -> _ReadPair:
     mismatch = range_mismatch(stack, preprocessing)
+    name, case = found.name_of(image), found.case_of(image)
     return _ReadPair(
-        tuple(labeled_slices_of(name, stack, target, preprocessing)),
+        tuple(labeled_slices_of(name, stack, target, preprocessing, case)),
         mask_values(target),
         frozenset(value for value in np.unique(labels.pixels).tolist() if value > 0),
         f"{name}: {mismatch}" if mismatch else "",
         f"{name}: {labels.note}" if labels.note else "",
+        labels.ignored,
     )
 
 
@@ -200,8 +217,9 @@ def _read_matching_labels(
     labels: Sequence[Path],
     slices: Slices,
     options: ReadOptions | None,
+    coding: LabelCoding,
 ) -> ReadLabels:
-    read = read_label_files(labels, slices.spatial_shape, opened, options)
+    read = read_label_files(labels, slices.spatial_shape, opened, options, coding, image)
     if read.pixels.shape != slices.spatial_shape:
         raise DatasetError(
             f"{image.name} has {slices.spatial_shape} pixels, its labels {read.pixels.shape}; "
@@ -235,7 +253,11 @@ def _plain(planes: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def labeled_slices_of(
-    image: str, slices: Slices, target: NDArray[np.int16], preprocessing: Preprocessing
+    image: str,
+    slices: Slices,
+    target: NDArray[np.int16],
+    preprocessing: Preprocessing,
+    case: str = "",
 ) -> Iterator[LabeledSlice]:
     """Yield the slices of an image with their targets.
 
@@ -249,6 +271,8 @@ def labeled_slices_of(
         Class of each pixel, of the image's spatial shape.
     preprocessing
         Normalization of intensities; a fixed size resizes slices and targets.
+    case
+        Name of the volume that the image is a part of; "" if it is one of its own.
     """
     several = len(slices.indices) > 1
     for number, index in enumerate(slices.indices):
@@ -257,5 +281,5 @@ def labeled_slices_of(
         part = target[slices.where(index, (0, slices.height), (0, slices.width))]
         part = part.T if slices.transposed else part
         digest = array_digest(_plain(slices.read(index)))
-        labeled = LabeledSlice(name, planes, part, image=image, digest=digest)
+        labeled = LabeledSlice(name, planes, part, image=case or image, digest=digest)
         yield resized_slice(labeled, preprocessing.size)

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.io.images.colors import color_codes, list_colors
 from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_emcad.io.images.opened_image import OpenedImage
+
+    ColorDecoder = Callable[[NDArray[Any], str], NDArray[Any]]
 
 _LOSSY = (".jpg", ".jpeg")
 
@@ -30,6 +34,7 @@ def read_labels(
     shape: tuple[int, ...] | None = None,
     image: OpenedImage | None = None,
     options: ReadOptions | None = None,
+    colors: ColorDecoder | None = None,
 ) -> NDArray[Any]:
     """Read a label file; of a picture with a color palette, the palette indices.
 
@@ -44,20 +49,24 @@ def read_labels(
         The image; labels of a volume must lie where it lies.
     options
         As for `read_image`.
+    colors
+        Classes of the colors of a picture; None refuses color images with a list of their colors.
 
     Raises
     ------
     ImageFileError
-        If it cannot be read, is a color image, has values that are not whole numbers, or lies
-        elsewhere than the image.
+        If it cannot be read, is a color image without `colors`, has values that are not whole
+        numbers, or lies elsewhere than the image.
     """
     opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
     if image is not None:
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
+    labels = np.asarray(opened.pixels)
+    if colors is not None:
+        return _decoded(path, labels, shape, colors)
     if opened.palette is not None:
         return opened.palette
-    labels = np.asarray(opened.pixels)
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
     if path.suffix.lower() in _LOSSY:
@@ -67,15 +76,44 @@ def read_labels(
         gray: NDArray[Any] = np.take(labels, 0, axes.index("C"))
         return gray
     if "C" in axes and labels.shape != shape:
-        advice = " If it is a stack, give the axes of its image with --axes." * (axes[0] == "C")
-        raise ImageFileError(
-            f"{path} is a color image; a label file has one number per pixel.{advice}"
-        )
+        raise ImageFileError(f"{path} is a color image; {_color_advice(labels, axes)}")
     if labels.dtype.kind == "f" and _are_whole_numbers(labels):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
         raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
     return labels
+
+
+def _decoded(
+    path: Path, labels: NDArray[Any], shape: tuple[int, ...] | None, colors: ColorDecoder
+) -> NDArray[Any]:
+    """Return the classes of the colors of a mask; refuse masks without colors."""
+    if path.suffix.lower() in _LOSSY:
+        raise ImageFileError(f"{path} is a JPEG, which changes colors; save labels as PNG or TIFF.")
+    if not _is_picture(labels, shape):
+        raise ImageFileError(
+            f"{path} is no picture with red, green and blue, but a table of colors is given; "
+            f"save it with colors like the other masks, or remove the table."
+        )
+    return colors(labels, path.name)
+
+
+def _is_picture(labels: NDArray[Any], shape: tuple[int, ...] | None) -> bool:
+    """Return whether an array is a picture of red, green and blue (and opacity) bytes."""
+    is_color = labels.ndim == 3 and labels.shape[-1] in (3, 4) and labels.dtype == np.uint8
+    return is_color and labels.shape != shape
+
+
+def _color_advice(labels: NDArray[Any], axes: str) -> str:
+    """Return what to do about a label file with colors."""
+    if axes[0] == "C" or not _is_picture(labels, None):
+        advice = " If it is a stack, give the axes of its image with --axes." * (axes[0] == "C")
+        return f"a label file has one number per pixel.{advice}"
+    return (
+        f"its colors are {list_colors(np.unique(color_codes(labels)).tolist())}. List the classes "
+        f"as lines name,r,g,b in a file class_dict.csv in the folder of the data set, or name "
+        f"such a file with --colors."
+    )
 
 
 def _fill_sparse(path: Path, labels: OpenedImage, image: OpenedImage) -> OpenedImage:
@@ -112,7 +150,9 @@ def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
     """Return a black and white picture as 0 and 255; JPEG changes all other labels."""
     gray = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
     if pixels.ndim == 3 and _share(np.ptp(pixels, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
-        raise ImageFileError(f"{path} is a color image; a label file has one number per pixel.")
+        raise ImageFileError(
+            f"{path} is a JPEG with colors, which JPEG changes; save labels as PNG or TIFF."
+        )
     if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
             f"{path} is a JPEG, which changes numbers; save labels as PNG or TIFF (JPEG works for "

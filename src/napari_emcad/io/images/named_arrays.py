@@ -42,13 +42,7 @@ def read_hdf5(path: Path, options: ReadOptions) -> OpenedImage:
     """
     h5py = optional_library("h5py", path)
     with h5py.File(path, "r") as file:
-        shapes: Shapes = {}
-
-        def collect(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.ndim >= 2 and item.dtype.kind in "biuf":
-                shapes[name] = item.shape
-
-        file.visititems(collect)
+        shapes = _hdf5_shapes(file)
         name = _choose(path, shapes, options)
         dataset = file[name]
         pixels, attributes = dataset[()], dict(dataset.attrs)
@@ -56,6 +50,38 @@ def read_hdf5(path: Path, options: ReadOptions) -> OpenedImage:
     axes = _axes(dimensions, attributes, pixels.ndim)
     scale, unit = _voxel_size(attributes)
     return OpenedImage(pixels, axes, None, _note(path, name, shapes), scale, unit)
+
+
+def array_shapes(path: Path) -> Shapes:
+    """Return the shapes of the arrays of numbers with two axes or more in an HDF5 or NPZ file.
+
+    Raises
+    ------
+    ImageFileError
+        If h5py is needed and not installed, or the file is damaged.
+    """
+    try:
+        if path.suffix.lower() == ".npz":
+            return _npz_shapes(path)
+        with optional_library("h5py", path).File(path, "r") as file:
+            return _hdf5_shapes(file)
+    except ImageFileError:
+        raise
+    except Exception:  # noqa: BLE001  (decoders raise errors of any type for damaged files)
+        raise ImageFileError(f"{path} is damaged; copy it again.") from None
+
+
+def _hdf5_shapes(file: Any) -> Shapes:
+    """Return the shapes of all arrays of numbers of an open HDF5 file."""
+    shapes: Shapes = {}
+
+    def collect(name: str, item: Any) -> None:
+        is_array = hasattr(item, "dtype") and item.ndim >= 2 and item.dtype.kind in "biuf"
+        if is_array:
+            shapes[name] = item.shape
+
+    file.visititems(collect)
+    return shapes
 
 
 def read_npz(path: Path, options: ReadOptions) -> OpenedImage:

@@ -1,0 +1,280 @@
+"""Layouts of image files and label files in folders: two folders, suffixes, a folder per image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_emcad.io.atomic_write import resolve_links
+from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+from napari_emcad.io.datasets.pairing import (
+    case_name,
+    folder_images,
+    image_of_label,
+    more_channels,
+    pair_by_name,
+    subfolder,
+    subfolders,
+)
+from napari_emcad.io.datasets.splits import with_splits_by_folder, with_splits_by_prefix
+from napari_emcad.io.images.folder import image_files
+from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
+from napari_emcad.io.plain_text import composed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+IMAGE_FOLDERS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "imagestr",
+    "jpegimages",
+    "original",
+    "originals",
+)
+LABEL_FOLDERS = (
+    "labels",
+    "label",
+    "masks",
+    "mask",
+    "mergedmask",
+    "ground truth",
+    "ground_truth",
+    "groundtruth",
+    "gt",
+    "gts",
+    "annotations",
+    "labelstr",
+    "segmentationclass",
+    "1st_manual",
+    "manual",
+)
+"""Names of folders of images and of labels, in lower case."""
+
+_UNITED = "mergedmask"
+"""Folder whose masks unite those of another one."""
+
+_DEEPEST = 3
+"""Most folders between a data set and the folders of its images."""
+
+
+def two_folders(folder: Path) -> FoundFiles | None:
+    """Find images and labels in two folders, such as ``Original/`` and ``Ground Truth/``."""
+    images, labels = _the_one(folder, IMAGE_FOLDERS), _the_one(folder, LABEL_FOLDERS)
+    if images is None or labels is None:
+        return None
+    return with_splits_by_folder(from_folders(images, labels))
+
+
+def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the folder with files that has one of these names; None without any.
+
+    Raises
+    ------
+    ImageFileError
+        If there are several, as of the vessels and of the field of view of DRIVE.
+    """
+    present = [path for path in subfolders(folder) if composed(path.name).lower() in names]
+    united = [path for path in present if path.name.lower() == _UNITED]
+    filled = [path for path in present if _places(path)] if len(present) > 1 else present
+    if len(filled) > 1 and not united:
+        listed = " and ".join(path.name for path in filled)
+        raise ImageFileError(
+            f"{folder} has {listed}, and it is not clear which one is meant; name two folders "
+            f"with --images and --labels."
+        )
+    return next(iter(united or filled), None)
+
+
+def nested_folders(folder: Path) -> FoundFiles | None:
+    """Find folders that are data sets of two folders each, such as ``train/`` and ``test/``."""
+    parts = list(_data_sets(folder, _DEEPEST))
+    if not parts:
+        return None
+    found = {part: two_folders(part) for part in parts}
+    present = [one for one in found.values() if one is not None]
+    _check_copies({part: one for part, one in found.items() if one is not None})
+    pairs = [pair for one in present for pair in one.pairs]
+    names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
+    problems = [problem for one in present for problem in one.problems]
+    notes = [note for one in present for note in one.notes]
+    together = FoundFiles(
+        "nested folders", tuple(pairs), tuple(problems), names=names, notes=tuple(notes)
+    )
+    return with_splits_by_folder(together)
+
+
+def _check_copies(parts: Mapping[Path, FoundFiles]) -> None:
+    """Refuse parts that hold the same images in two formats, as of CVC-ClinicDB."""
+    seen: dict[frozenset[str], tuple[Path, Path]] = {}
+    for part, found in parts.items():
+        images = sorted((case_name(image), image) for image, _ in found.pairs)
+        if not images:
+            continue
+        names, first = frozenset(name for name, _ in images), images[0][1]
+        other, its_first = seen.setdefault(names, (part, first))
+        if other != part and _same_pixels(first, its_first):
+            raise ImageFileError(
+                f"{other} and {part} hold the same images; name one of the two folders."
+            )
+
+
+def _same_pixels(one: Path, other: Path) -> bool:
+    return np.array_equal(read_image(one).pixels, read_image(other).pixels)
+
+
+def _data_sets(folder: Path, depth: int) -> Iterable[Path]:
+    """Yield the folders below a folder that have images and labels in two folders."""
+    for part in subfolders(folder):
+        if subfolder(part, IMAGE_FOLDERS) and subfolder(part, LABEL_FOLDERS):
+            yield part
+        elif depth > 1:
+            yield from _data_sets(part, depth - 1)
+
+
+def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFiles:
+    """Pair the files of two folders by their names, in subfolders those of the same path.
+
+    Raises
+    ------
+    ImageFileError
+        If a folder is missing or empty, or both are the same.
+    """
+    for folder in (images, labels):
+        if not folder.is_dir():
+            raise ImageFileError(f"{folder} is not a folder; check the path.")
+    if resolve_links(images) == resolve_links(labels):
+        raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
+    places = _places(images)
+    if not places:
+        image_files(images)  # says what is missing
+    if not _places(labels):
+        image_files(labels)
+    pairs: list[LabeledFile] = []
+    problems: list[str] = []
+    extra: list[Path] = []
+    for place, files in places.items():
+        where = _same_place(labels, place)
+        label_files = folder_images(where) if where is not None else []
+        found, missing = pair_by_name(files, label_files, where or labels / place)
+        used = {label for _, masks in found for label in masks}
+        extra += [label for label in label_files if label not in used]
+        pairs, problems = [*pairs, *found], [*problems, *missing]
+    is_flat = set(places) == {""}
+    names = {} if is_flat else {i: i.relative_to(images).as_posix() for i, _ in pairs}
+    notes = () if problems or not extra else (_without_image(extra),)
+    return FoundFiles(layout, tuple(pairs), tuple(problems), names=names, notes=notes)
+
+
+def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
+    """Return the image files of a folder and its subfolders by the path of their folder.
+
+    Raises
+    ------
+    ImageFileError
+        If a file is a further channel of an image.
+    """
+    files = _without_superpixels(folder_images(folder))
+    channels = more_channels(files)
+    if channels:
+        raise ImageFileError(
+            f"{channels[0].name} in {folder} is a further channel of an image; images of several "
+            f"files are not read. Combine them into one file per image."
+        )
+    places = {place: files} if files else {}
+    for part in subfolders(folder):
+        places |= _places(part, f"{place}/{part.name}".strip("/"))
+    return places
+
+
+def _without_superpixels(files: list[Path]) -> list[Path]:
+    """Return files without the maps of superpixels that ISIC has beside its images."""
+    stems = {case_name(path) for path in files}
+    end = "_superpixels"
+    return [
+        path
+        for path in files
+        if not ((stem := case_name(path)).endswith(end) and stem.removesuffix(end) in stems)
+    ]
+
+
+def _same_place(labels: Path, place: str) -> Path | None:
+    """Return the folder of this path among the labels, whatever the case of its letters."""
+    folder: Path | None = labels
+    for part in filter(None, place.split("/")):
+        folder = subfolder(folder, (part.lower(),)) if folder is not None else None
+    return folder
+
+
+def _without_image(labels: list[Path]) -> str:
+    more = f" and {len(labels) - 1:,} more have" if len(labels) > 1 else " has"
+    return f"{labels[0].name}{more} no image of the name, and is not used."
+
+
+def nnunet(folder: Path) -> FoundFiles | None:
+    """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon."""
+    description = folder / "dataset.json"
+    images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
+    if images is None or labels is None:
+        return None
+    found = from_folders(images, labels, "nnU-Net")
+    names = _names_of_dataset_json(description) if description.is_file() else None
+    return replace(found, class_names=names)
+
+
+def masks_per_image(folder: Path) -> FoundFiles | None:
+    """Find a folder per image, with ``images/`` and one mask per object in ``masks/``."""
+    pairs = []
+    for case in subfolders(folder):
+        images, masks = subfolder(case, IMAGE_FOLDERS), subfolder(case, ("masks",))
+        if images is None or masks is None:
+            return None
+        files = folder_images(images)
+        if len(files) != 1:
+            return None
+        pairs.append((files[0], tuple(image_files(masks))))
+    return FoundFiles("masks per image", tuple(pairs)) if pairs else None
+
+
+def suffixes(folder: Path) -> FoundFiles | None:
+    """Find images beside their label files, which have a suffix such as ``_mask``."""
+    places = [place for place in (folder, *subfolders(folder)) if folder_images(place)]
+    files = [file for place in places for file in folder_images(place)]
+    labels = {file for file in files if image_of_label(file)}
+    if not labels:
+        return None
+    pairs: list[LabeledFile] = []
+    problems: list[str] = []
+    for place in places:
+        here = [file for file in files if file.parent == place]
+        marked = [file for file in here if file in labels]
+        images = [file for file in here if file not in labels]
+        found, missing = pair_by_name(images, marked, place)
+        pairs, problems = [*pairs, *found], [*problems, *missing]
+    if not pairs:
+        return None
+    names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
+    return with_splits_by_prefix(FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names))
+
+
+def _names_of_dataset_json(path: Path) -> tuple[str, ...] | None:
+    """Return class names in order; None if the file numbers them in another way."""
+    try:
+        labels: Any = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        pairs = [
+            (int(name), str(number)) if str(name).isdecimal() else (int(number), str(name))
+            for name, number in labels.items()
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    names = {number: name for number, name in pairs if number > 0}
+    if sorted(names) != list(range(1, len(names) + 1)):
+        return None
+    return tuple(names[number] for number in sorted(names))
