@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +10,11 @@ import numpy as np
 import torch
 
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.inference.batch_size import (
+    first_batch_size,
+    out_of_memory_message,
+    size_notice,
+)
 from napari_emcad.inference.devices import (
     autocast_type,
     choose_device,
@@ -44,12 +48,6 @@ if TYPE_CHECKING:
     Ending = Literal["finished", "stopped", "out of memory"]
     Predict = Callable[[list[Patch]], NDArray[np.float32]]
 
-SMALLEST_TILE = 64
-"""Side in pixels; no smaller tile is tried when memory runs out."""
-
-_PIXELS = {"cpu": 512**2, "cuda": 16 * 512**2, "mps": 4 * 512**2}
-"""Pixels of a batch by type of device, unless the user sets the batch size."""
-
 
 class OutOfMemory(MemoryError):
     """Memory was short even for the smallest patch."""
@@ -81,21 +79,6 @@ def describe_memory_errors() -> Iterator[None]:
 
 class NotFinite(ValueError):
     """The output of a network is NaN or infinite; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class _BatchSize:
-    """Side of a tile in pixels, and number of patches that are computed at once."""
-
-    tile: int
-    batch: int
-
-    def smaller(self, tiled: bool) -> _BatchSize | None:
-        """Return the next smaller one to try when memory ran out, or None."""
-        if self.batch > 1:
-            return replace(self, batch=self.batch // 2)
-        half = self.tile // 2
-        return replace(self, tile=half) if tiled and half >= SMALLEST_TILE else None
 
 
 def segment_slices(
@@ -142,7 +125,7 @@ def segment_slices(
     network = fused_copy(network).to(device)
     preprocessor = Preprocessor(slices, preprocessing)
     postprocessor = Postprocessor(slices, settings, object_classes)
-    size = _first_batch_size(device, slices, preprocessing, settings)
+    size = first_batch_size(device, slices, preprocessing, settings)
     first, notices = 0, list[str]()
     checks = slices.fits_in_memory and not settings.draft
     if checks and (mismatch := range_mismatch(slices, preprocessing)):
@@ -161,7 +144,7 @@ def segment_slices(
         if smaller is None:
             raise OutOfMemory(out_of_memory_message(device, size.tile, preprocessing))
         size = smaller
-        notices.append(_size_notice(device, size, preprocessing))
+        notices.append(size_notice(device, size, preprocessing))
         yield Notice(notices[-1])
     if not settings.draft and (mismatch := preprocessor.exposure.message()):
         notices.append(mismatch)
@@ -267,36 +250,4 @@ def check_finite(finite: bool | np.bool, half: torch.dtype | None) -> None:
         "The network's output is not finite (NaN or infinity): its weights are damaged, or pixel "
         "values are far from those it was trained on; use another copy of the checkpoint, or "
         "check its preprocessing."
-    )
-
-
-def _first_batch_size(
-    device: torch.device, slices: Slices, preprocessing: Preprocessing, settings: InferenceSettings
-) -> _BatchSize:
-    if preprocessing.size is None:
-        height, width = (round(s * preprocessing.zoom) for s in (slices.height, slices.width))
-        tile = min(settings.tile, max(height, width))
-        area = min(tile, height) * min(tile, width)
-    else:
-        tile, area = settings.tile, preprocessing.size[0] * preprocessing.size[1]
-    return _BatchSize(tile, settings.batch or max(1, _PIXELS[device.type] // max(area, 1)))
-
-
-def _size_notice(device: torch.device, size: _BatchSize, preprocessing: Preprocessing) -> str:
-    of_pixels = f" of {size.tile} pixels" if preprocessing.size is None else ""
-    name = "tile" if preprocessing.size is None else "slice"
-    count = f"one {name}{of_pixels}" if size.batch == 1 else f"{size.batch} {name}s{of_pixels}"
-    return f"Memory ran out on {device.type}; went on with {count} at once."
-
-
-def out_of_memory_message(device: torch.device, tile: int, preprocessing: Preprocessing) -> str:
-    """Return the message that memory is short even for one tile of this side, or for one slice."""
-    if preprocessing.size is None:
-        return (
-            f"Memory on {device.type} is short even for one tile of {tile} pixels. Close other "
-            f"programs, or choose another device."
-        )
-    return (
-        f"Memory on {device.type} is short even for one slice of {preprocessing.size} pixels. "
-        f"Choose a smaller size or another device."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.inference.batch_size import SMALLEST_TILE, out_of_memory_message
 from napari_emcad.inference.devices import (
     choose_device,
     device_choices,
@@ -22,7 +23,7 @@ from napari_emcad.inference.events import (
     Summary,
 )
 from napari_emcad.inference.patches import Patch, Preprocessor
-from napari_emcad.inference.segment import SMALLEST_TILE, OutOfMemory, out_of_memory_message
+from napari_emcad.inference.segment import OutOfMemory
 from napari_emcad.inference.stage_maps.blended import BlendedMaps
 from napari_emcad.inference.stage_maps.canvases import Canvases
 from napari_emcad.inference.stage_maps.grid import Grid, make_grid
