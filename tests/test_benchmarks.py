@@ -185,6 +185,13 @@ def test_a_folder_without_images_gives_one_message(tmp_path):
     assert f"{tmp_path} is no data set" in done.stderr.splitlines()[-1]
 
 
+def test_the_speed_of_inference_is_compared_with_the_same_result():
+    figures = run_benchmark("speed.py")
+    (row,) = figures["rows"]
+    assert row["difference"] < 1e-4
+    assert row["fused"] > 0
+
+
 def test_every_kind_of_file_is_read_right(folder):
     figures = run_benchmark("formats.py", "--data", folder)
     assert figures["wrong"] == 0

@@ -1,0 +1,98 @@
+"""Time the forward pass of inference against the network as plain torch computes it.
+
+    python benchmarks/speed.py [--quick] [--json] [--threads N]
+
+A row per encoder and size of image: the copy that inference uses (`fused_copy`) and, where the
+processor has instructions for it, the same in bfloat16, as multiples of the speed of the eager
+float32 network; medians of alternating runs in one process. The largest difference of the logits
+is that of float32. ``--quick`` times one small image once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_emcad import create_model
+from napari_emcad.model.fuse import fused_copy
+from napari_emcad.model.precision import bfloat16_if_fast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENCODERS = ("pvt_v2_b0", "pvt_v2_b2")
+SIZES = ((1, 256), (4, 352), (1, 512))
+"""Number of images of a batch, and their side in pixels."""
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one small image, once")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--threads", type=int, help="number of threads; default: torch's")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    cases = [(ENCODERS[0], (1, 64))] if args.quick else [(e, s) for e in ENCODERS for s in SIZES]
+    rows = [_row(encoder, *size, runs=1 if args.quick else 7) for encoder, size in cases]
+    threads = torch.get_num_threads()
+    if args.json:
+        print(json.dumps({"threads": threads, "rows": rows}))
+        return
+    print(f"{threads} threads\n\n| network | images | eager | fused | bfloat16 | difference |")
+    print("|---" * 6 + "|")
+    for row in rows:
+        half = "-" if row["bfloat16"] is None else f"{row['bfloat16']:.2f}"
+        print(
+            f"| {row['encoder']} | {row['images']} × {row['side']}² | {row['eager_s']:.3f} s "
+            f"| {row['fused']:.2f} | {half} | {row['difference']:.1e} |"
+        )
+
+
+def _row(encoder: str, images: int, side: int, runs: int) -> dict[str, object]:
+    """Return the times of a network on a batch, as ratios to the eager network's."""
+    network = create_model(encoder=encoder).eval()
+    fused, half = fused_copy(network), bfloat16_if_fast(torch.device("cpu"))
+    x = torch.rand(images, 3, side, side, generator=torch.Generator().manual_seed(0))
+    last = x.contiguous(memory_format=torch.channels_last)
+
+    def in_half_precision() -> torch.Tensor:
+        with torch.autocast("cpu", half):
+            return fused.predict(last)
+
+    ways: dict[str, Callable[[], torch.Tensor]] = {
+        "eager": lambda: network.predict(x),
+        "fused": lambda: fused.predict(last),
+    }
+    if half is not None:
+        ways["bfloat16"] = in_half_precision
+    with torch.inference_mode():
+        difference = float((ways["fused"]() - ways["eager"]()).abs().max())
+        times = _alternate(ways, runs)
+    row: dict[str, object] = {"encoder": encoder, "images": images, "side": side}
+    ratios = {name: times["eager"] / time_s for name, time_s in times.items()}
+    row |= {"eager_s": times["eager"], "fused": ratios["fused"]}
+    return row | {"bfloat16": ratios.get("bfloat16"), "difference": difference}
+
+
+def _alternate(ways: dict[str, Callable[[], torch.Tensor]], runs: int) -> dict[str, float]:
+    """Return the median time in seconds of each function; they take turns, after a warm-up."""
+    for function in ways.values():
+        function()
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(runs):
+        for name, function in ways.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+if __name__ == "__main__":
+    main()
