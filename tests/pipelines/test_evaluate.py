@@ -1,10 +1,8 @@
-"""Scores of a checkpoint on labeled images, made up and real."""
+"""Scores of a checkpoint on made-up labeled images."""
 
 from __future__ import annotations
 
-import csv
 from math import isnan, nan
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from napari_emcad import bundled_checkpoint, read_checkpoint
+from napari_emcad import bundled_checkpoint
 from napari_emcad.io.images.read import ImageFileError
 from napari_emcad.pipelines import evaluate as evaluate_module
 from napari_emcad.pipelines.evaluate import evaluate, evaluate_cases
@@ -31,9 +29,6 @@ from napari_emcad.pipelines.worst_cases import as_sheet_row, keep_worst
 from napari_emcad.training.metrics import Scores, hausdorff95, score
 
 pytestmark = pytest.mark.usefixtures("tiny_bundled")
-
-SHARED = Path(__file__).parents[3] / "shared"
-DATA, PUBLISHED = SHARED / "data" / "dsb2018", SHARED / "checkpoints" / "nuclei_b0_published.pth"
 
 masks = arrays.arrays(np.uint8, (5, 7), elements=st.integers(0, 2))
 
@@ -300,68 +295,3 @@ def test_the_row_of_a_stack_is_the_slice_with_the_most_wrong_pixels(axes, order,
     assert share == pytest.approx(5 / 20, abs=0.02)
     assert "Dice" in shown.figures
     assert "px" in shown.figures
-
-
-# -- real images
-
-real = pytest.mark.skipif(not PUBLISHED.is_file() or not DATA.is_dir(), reason="no real data here")
-
-
-@pytest.fixture(scope="module")
-def rows():
-    with (DATA / "index.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["split"] == "test"]
-
-
-def files_of(row):
-    return DATA / "images" / f"{row['id']}.png", DATA / "labels" / f"{row['id']}.png"
-
-
-def is_large(row) -> bool:
-    return max(int(row["height"]), int(row["width"])) > 512
-
-
-@pytest.fixture(scope="module")
-def tiled(rows):
-    """Return the scores of the 65 test images in tiles of 512, in order."""
-    return list(evaluate(map(files_of, rows), read_checkpoint(PUBLISHED)))
-
-
-@real
-@pytest.mark.slow
-def test_mean_dice_of_real_nuclei_equals_the_published_value(rows, tiled):
-    assert len(rows) == len(tiled) == 65
-    assert mean_over_images(tiled, "dice") == pytest.approx(0.9083, abs=0.002)
-
-
-@real
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "dice"), [("dark", 0.9182), ("color", 0.8855), ("bright", 0.7131)]
-)
-def test_mean_dice_of_every_kind_of_image_equals_the_published_value(kind, dice, rows, tiled):
-    chosen = [each for each, row in zip(tiled, rows, strict=True) if row["kind"] == kind]
-    assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.004)
-
-
-@real
-@pytest.mark.slow
-def test_whole_images_have_the_published_scores(rows, tiled):
-    large = [row for row in rows if is_large(row)]  # of the others a tile is the whole
-    whole = evaluate(map(files_of, large), read_checkpoint(PUBLISHED), tile=2048)
-    scores = [next(whole) if is_large(row) else each for row, each in zip(rows, tiled, strict=True)]
-    assert mean_over_images(scores, "dice") == pytest.approx(0.9083, abs=0.0005)
-    for kind, dice in (("dark", 0.9182), ("color", 0.8855), ("bright", 0.7131)):
-        chosen = [each for each, row in zip(scores, rows, strict=True) if row["kind"] == kind]
-        assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.0005)
-
-
-@real
-@pytest.mark.slow
-def test_the_bundled_checkpoint_has_the_documented_scores(rows):
-    """See docs/checkpoints.md; nothing under 0.91 is bundled."""
-    scores = list(evaluate(map(files_of, rows), bundled_checkpoint()))
-    assert mean_over_images(scores, "dice") == pytest.approx(0.9238, abs=0.001)
-    for kind, dice in (("dark", 0.9282), ("color", 0.8926), ("bright", 0.9088)):
-        chosen = [each for each, row in zip(scores, rows, strict=True) if row["kind"] == kind]
-        assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.002)
