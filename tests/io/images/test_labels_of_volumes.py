@@ -65,3 +65,33 @@ def test_a_pair_of_header_and_pixels_is_one_image(tmp_path):
         (tmp_path / name).touch()
     names = [path.name for path in image_files(tmp_path)]
     assert names == ["a.hdr", "b.mhd", "c.img", "d.nhdr"]
+
+
+def test_labels_with_an_orientation_are_refused_for_an_image_without_one(tmp_path):
+    np.save(tmp_path / "a.npy", IMAGE.T)
+    image = read_image(tmp_path / "a.npy")
+    nib.save(nib.Nifti1Image((IMAGE > 50).astype("u1"), np.eye(4)), tmp_path / "b.nii")
+    with pytest.raises(ImageFileError, match="its image does not, so that sides may be exchanged"):
+        read_labels(tmp_path / "b.nii", image.pixels.shape, image)
+    nib.save(
+        nib.Nifti1Image((IMAGE > 50).astype("u1"), np.diag([-1, -1, 1, 1])), tmp_path / "c.nii"
+    )
+    read = read_labels(tmp_path / "c.nii", image.pixels.shape, image)
+    np.testing.assert_array_equal(read, image.pixels > 50)
+
+
+def test_labels_of_a_single_slice_lie_on_it(tmp_path):
+    one, there = IMAGE[..., :1], np.diag([-1.0, -1, 1, 1])
+    nib.save(nib.Nifti1Image(one, there), tmp_path / "a.nii")
+    image = read_image(tmp_path / "a.nii")
+    elsewhere = there + 50 * np.eye(4)[:, [2]] * np.eye(4)[3]
+    nib.save(nib.Nifti1Image((one > 50).astype("u1"), elsewhere), tmp_path / "b.nii")
+    with pytest.raises(ImageFileError, match="lies elsewhere"):
+        read_labels(tmp_path / "b.nii", image.pixels.shape, image)
+    np.save(tmp_path / "c.npy", one.T > 50)
+    read = read_labels(tmp_path / "c.npy", image.pixels.shape, image)
+    np.testing.assert_array_equal(read, image.pixels > 50)
+    nib.save(nib.Nifti1Image(one, np.eye(4)), tmp_path / "turned.nii")
+    turned = read_image(tmp_path / "turned.nii")
+    with pytest.raises(ImageFileError, match="no orientation, but its image does"):
+        read_labels(tmp_path / "c.npy", turned.pixels.shape, turned)

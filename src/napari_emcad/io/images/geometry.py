@@ -89,6 +89,11 @@ class Geometry:
         return np.asarray(self.affine) @ to_file
 
     @property
+    def is_turned(self) -> bool:
+        """Whether the view has other rows, columns or directions than the file."""
+        return self.view.order != (2, 1, 0) or any(self.view.flips)
+
+    @property
     def scale(self) -> dict[str, float]:
         """Distance between slices, rows and columns."""
         sizes = np.linalg.norm(self.view_affine[:3, :3], axis=0)

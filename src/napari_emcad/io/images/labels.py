@@ -130,19 +130,23 @@ def _fill_sparse(path: Path, labels: OpenedImage, image: OpenedImage) -> OpenedI
 
 
 def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
-    """Refuse labels of a volume whose voxels are not those of the image, whatever their number."""
-    if image.geometry is None or min(image.geometry.shape) == 1:
-        return
-    if labels.geometry is None:
+    """Refuse labels whose voxels are not those of the image, whatever their number."""
+    own, other = labels.geometry, image.geometry
+    if own is not None and other is not None:
+        if own.view_shape == other.view_shape and not own.lies_on(other):
+            raise ImageFileError(
+                f"{path} lies elsewhere than its image by the affines of both; save the labels "
+                f"with the affine of the image."
+            )
+    elif own is not None and own.is_turned:
+        raise ImageFileError(
+            f"{path} contains an orientation, but its image does not, so that sides may be "
+            f"exchanged; save the labels in the format of the image."
+        )
+    elif other is not None and (other.is_turned or min(other.shape) > 1):
         raise ImageFileError(
             f"{path} contains no orientation, but its image does, so that sides may be exchanged; "
             f"save the labels as NIfTI with the affine of the image."
-        )
-    is_same_shape = labels.geometry.view_shape == image.geometry.view_shape
-    if is_same_shape and not labels.geometry.lies_on(image.geometry):
-        raise ImageFileError(
-            f"{path} lies elsewhere than its image by the affines of both; save the labels with "
-            f"the affine of the image."
         )
 
 
