@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_COLOR = (2, 6)
-"""Color types of PNG with and without alpha; type and bits follow the size in its first chunk."""
+_GRAY, _SEVERAL = 0, (2, 4, 6)
+"""Types of PNG with one number per pixel and with several, which follow its size and bits."""
 
 _ORIENTATION = 274
 """EXIF tag of how to turn a picture when it is shown."""
@@ -38,8 +38,9 @@ def read_picture(path: Path) -> OpenedImage:
     Exception
         Of any type, raised by Pillow for damaged files.
     """
-    if (deep := _deep_color_png(path)) is not None:
-        return OpenedImage(deep, "YXC")
+    bits, kind = _png_bits(path)
+    if bits == 16 and kind in _SEVERAL:
+        return _deep_png(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -52,16 +53,23 @@ def read_picture(path: Path) -> OpenedImage:
                 pixels = np.asarray(picture.convert(mode) if mode else picture)
     except Image.DecompressionBombError:
         raise ImageFileError(f"{path} is too large for a picture file; make it a TIFF.") from None
+    if kind == _GRAY and bits in (2, 4):  # Pillow stretches them to 0 ... 255
+        palette = pixels // (255 // (2**bits - 1))
     notes = [f"{path.name} holds {frames} pictures; the first is used."] * (frames > 1)
     notes += [orientation_note(path, orientation)] * (orientation != 1)
     return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, " ".join(notes))
 
 
-def _deep_color_png(path: Path) -> NDArray[np.uint16] | None:
-    """Return the pixels of a color PNG of 16 bits, which Pillow reads as 8 bits, or None."""
+def _png_bits(path: Path) -> tuple[int, int]:
+    """Return bits per number and type of the pixels of a PNG; ``(0, -1)`` of other files."""
     with path.open("rb") as file:
         header = file.read(len(_PNG) + 18)
-    if not header.startswith(_PNG) or header[-2] != 16 or header[-1] not in _PNG_COLOR:
-        return None
+    is_png = header.startswith(_PNG) and len(header) == len(_PNG) + 18
+    return (header[-2], header[-1]) if is_png else (0, -1)
+
+
+def _deep_png(path: Path) -> OpenedImage:
+    """Return a PNG of 16 bits with colors or alpha, which Pillow reads as 8 bits."""
     pixels: NDArray[np.uint16] = imagecodecs.png_decode(path.read_bytes())
-    return pixels
+    is_gray = pixels.shape[-1] == 2
+    return OpenedImage(pixels[..., 0], "YX") if is_gray else OpenedImage(pixels, "YXC")

@@ -1,0 +1,47 @@
+"""Label files of unusual pictures are read by their numbers, or refused."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.read import read_image
+
+CLASSES = np.zeros((24, 32), np.uint8)
+CLASSES[4:10, 4:12], CLASSES[14:20, 8:16], CLASSES[4:20, 22:30] = 1, 2, 3
+
+
+def write_png(path, rows, bits, kind):
+    """Write a PNG of any number of bits, which Pillow cannot."""
+
+    def chunk(name, content):
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    height, width = CLASSES.shape
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_gray_png_of_few_bits_has_the_labels_that_are_stored(bits, tmp_path):
+    split = np.unpackbits(CLASSES[..., None], axis=2)[..., -bits:]
+    rows = np.packbits(split.reshape(len(CLASSES), -1), axis=1)
+    write_png(tmp_path / "a.png", [row.tobytes() for row in rows], bits, 0)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), CLASSES)
+
+
+def test_a_gray_png_with_alpha_keeps_its_16_bits(tmp_path):
+    deep = CLASSES.astype(np.uint16) * 300 + 7
+    rows = np.stack([deep, np.full_like(deep, 65535)], axis=-1).astype(">u2")
+    write_png(tmp_path / "a.png", [row.tobytes() for row in rows], 16, 4)
+    opened = read_image(tmp_path / "a.png")
+    assert opened.axes == "YX"
+    np.testing.assert_array_equal(opened.pixels, deep)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), deep)
