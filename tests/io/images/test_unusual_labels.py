@@ -7,8 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 
 CLASSES = np.zeros((24, 32), np.uint8)
@@ -45,3 +48,44 @@ def test_a_gray_png_with_alpha_keeps_its_16_bits(tmp_path):
     assert opened.axes == "YX"
     np.testing.assert_array_equal(opened.pixels, deep)
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), deep)
+
+
+def test_a_palette_in_which_white_is_the_background_by_its_number_is_refused(tmp_path):
+    mask = np.where(CLASSES > 0, 255, 0).astype(np.uint8)
+    picture = Image.fromarray(mask == 0).convert("L").point(lambda value: value // 255)
+    picture = Image.fromarray(np.asarray(picture)).convert("P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(ImageFileError, match=r"white is 0 and black 1.*save it as gray\.$"):
+        read_labels(tmp_path / "a.png")
+    picture.putpalette([0, 0, 0, 255, 255, 255])
+    picture.save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.png"), mask == 0)
+
+
+@pytest.mark.parametrize("color", [0, 255])
+def test_a_mask_in_the_opacity_is_refused(color, tmp_path):
+    pixels = np.full((*CLASSES.shape, 4), color, np.uint8)
+    pixels[..., 3] = np.where(CLASSES > 0, 255, 0)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.raises(ImageFileError, match="opacity"):
+        read_labels(tmp_path / "a.png")
+    pixels[..., :3] = pixels[..., 3:]
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.png"), pixels[..., 0])
+
+
+def test_two_numbers_per_pixel_are_refused(tmp_path):
+    both = np.stack([CLASSES, CLASSES[::-1]], axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", both, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ImageFileError, match="two numbers per pixel"):
+        read_labels(tmp_path / "a.tif")
+
+
+def test_classes_in_a_lossy_webp_are_refused(tmp_path):
+    gray = Image.fromarray(CLASSES * 80)
+    gray.save(tmp_path / "lossy.webp", quality=80)
+    gray.save(tmp_path / "exact.webp", lossless=True)
+    with pytest.raises(ImageFileError, match="lossy WebP, which changes numbers"):
+        read_labels(tmp_path / "lossy.webp")
+    np.testing.assert_array_equal(read_labels(tmp_path / "exact.webp"), CLASSES * 80)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     ColorDecoder = Callable[[NDArray[Any], str], NDArray[Any]]
 
-_LOSSY = (".jpg", ".jpeg")
+_LOSSY = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "lossy WebP"}
 
 _JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
 """How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
@@ -66,14 +66,20 @@ def read_labels(
     if colors is not None:
         return _decoded(path, labels, shape, colors)
     if opened.palette is not None:
+        _check_palette(path, opened.palette, opened.pixels)
         return opened.palette
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
-    if path.suffix.lower() in _LOSSY:
+    if _is_lossy(path):
         return _mask_from_jpeg(path, labels)
     axes = opened.axes or ""
     if "C" in axes and labels.shape != shape and _is_gray(labels, axes):
         gray: NDArray[Any] = np.take(labels, 0, axes.index("C"))
+        if labels.shape[-1] != 3 and np.ptp(labels[..., -1]) and _is_in_opacity(labels, gray):
+            raise ImageFileError(
+                f"{path} has two numbers per pixel that differ, or its mask is in the opacity; "
+                f"save the labels as a gray image without opacity."
+            )
         return gray
     if "C" in axes and labels.shape != shape:
         raise ImageFileError(f"{path} is a color image; {_color_advice(labels, axes)}")
@@ -159,8 +165,8 @@ def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
         )
     if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
-            f"{path} is a JPEG, which changes numbers; save labels as PNG or TIFF (JPEG works for "
-            f"black and white masks only)."
+            f"{path} is a {_LOSSY[path.suffix.lower()]}, which changes numbers; save "
+            f"labels as PNG or TIFF (it works for black and white masks only)."
         )
     return np.where(gray > 127, 255, 0).astype(np.uint8)
 
@@ -172,6 +178,30 @@ def _is_gray(labels: NDArray[Any], axes: str) -> bool:
     channels = np.moveaxis(labels, -1, 0)
     colors = channels[:3] if len(channels) > 2 else channels[:1]
     return len(channels) in (2, 3, 4) and all(np.array_equal(colors[0], one) for one in colors[1:])
+
+
+def _check_palette(path: Path, indices: NDArray[Any], pixels: NDArray[Any]) -> None:
+    """Refuse a black and white palette in which white is the background by its number."""
+    values, first = np.unique(indices, return_index=True)
+    if pixels.ndim == 3 and len(values) == 2:
+        background, other = pixels.reshape(-1, pixels.shape[2])[first, :3]
+        if background.min() == 255 and not other.any():
+            raise ImageFileError(
+                f"{path} has a palette in which white is {values[0]} and black {values[1]}, so it "
+                f"is not clear which is the object; save it as gray."
+            )
+
+
+def _is_in_opacity(labels: NDArray[Any], gray: NDArray[Any]) -> bool:
+    """Return whether the last channel, which is not constant, shows what the first does not."""
+    last = labels[..., -1] > 0
+    return not np.ptp(gray) or (labels.shape[-1] == 2 and not np.array_equal(last, gray > 0))
+
+
+def _is_lossy(path: Path) -> bool:
+    """Return whether a file is packed in a way that changes numbers."""
+    extension = path.suffix.lower()
+    return extension in _LOSSY and (extension != ".webp" or b"VP8 " in path.read_bytes())
 
 
 def _share(pixels: NDArray[np.bool_]) -> float:
