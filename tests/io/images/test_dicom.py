@@ -468,3 +468,14 @@ def test_nothing_is_printed(tmp_path, write_series, capfd):
     for path in SAMPLES.glob("SC_*.dcm"):
         read_image(path)
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["PatientID", "SeriesNumber", "StudyInstanceUID"])
+def test_series_without_an_identity_are_told_apart(name, tmp_path, write_series):
+    volume = np.arange(6 * 4 * 5, dtype=np.int16).reshape(6, 4, 5)
+    for number, part in enumerate((volume[:3], volume[3:])):
+        places = range(3 * number, 3 * number + 3)
+        other = {"SeriesInstanceUID": "", name: f"{number + 1}"}
+        write_series(tmp_path / "a", part, places=places, first=number, **other)
+    with pytest.raises(ImageFileError, match="has 2 series"):
+        read_image(tmp_path / "a")

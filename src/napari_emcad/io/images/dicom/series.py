@@ -121,7 +121,7 @@ def _add(groups: list[_Group], path: Path, header: Any) -> None:
     planes = planes_of(path, header)
     several = len(planes) > 1
     key = (
-        str(header.get("SeriesInstanceUID", "")),
+        str(header.get("SeriesInstanceUID") or "") or _without_uid(header),
         int(header.Rows),
         int(header.Columns),
         int(header.get("SamplesPerPixel", 1)),
@@ -135,6 +135,12 @@ def _add(groups: list[_Group], path: Path, header: Any) -> None:
         groups.append(group)
     group.files.append(path)
     group.frames += len(planes)
+
+
+def _without_uid(header: Any) -> str:
+    """Return what tells apart series whose files do not contain the identity of their series."""
+    names = ("PatientID", "PatientName", "StudyInstanceUID", "SeriesNumber", "SeriesDescription")
+    return str([str(header.get(name) or "") for name in names])
 
 
 def _fits(one: Plane, other: Plane) -> bool:
