@@ -88,3 +88,25 @@ def test_labels_of_an_ome_zarr_image_are_ome_zarr(tmp_path, monkeypatch):
     (tmp_path / "mine.zarr" / "notes.txt").write_text("mine")
     assert main(["segment", "a.zarr", "--output", "mine.zarr", "--overwrite"]) == 2
     assert (tmp_path / "mine.zarr" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("unit", [{}, {"unit": "picometer"}])
+def test_labels_in_the_group_of_an_image_lie_on_it(version, unit, tmp_path):
+    path = tmp_path / "a.zarr"
+    axes = [AXES[0], *({"name": name, "type": "space"} | unit for name in "zyx")]
+    group = write_group(path, halved(np.zeros((2, 2, 300, 520), np.uint8)), version, axes)
+    metadata = group.attrs.asdict()
+    multiscale = metadata.get("ome", metadata)["multiscales"][0]
+    shift = {"type": "translation", "translation": [0, 10, 20, 30]}
+    for dataset in multiscale["datasets"]:
+        dataset["coordinateTransformations"].append(shift)
+    multiscale["coordinateTransformations"] = [{"type": "scale", "scale": [1, 1, 2, 2]}]
+    group.attrs.update(metadata)
+    write_zarr_labels(path, LABELS[:, ::2, ::2], "ZYX", {}, "pixel", CLASSES)
+    metadata = zarr.open_group(path / "labels" / "emcad").attrs.asdict()
+    written = metadata.get("ome", metadata)["multiscales"][0]
+    scale, translation = written["datasets"][0]["coordinateTransformations"]
+    assert scale["scale"] == [2, 2, 1]
+    assert translation["translation"] == [10, 40, 60]
+    assert written["axes"] == axes[1:]

@@ -109,7 +109,7 @@ def _read_pyramid(
     datasets = multiscale["datasets"]
     dataset = datasets[check_level(path, level, len(datasets))]
     array = group[dataset["path"]]
-    axes = [_axis(axis) for axis in multiscale.get("axes", _OLDEST_AXES)]
+    axes = [axis_and_unit(axis) for axis in multiscale.get("axes", _OLDEST_AXES)]
     letters = "".join(letter for letter, _ in axes)
     if len(axes) != array.ndim or len(set(letters)) != len(letters):
         raise ImageFileError(
@@ -123,7 +123,7 @@ def _read_pyramid(
     )
 
 
-def _axis(axis: str | Mapping[str, str]) -> tuple[str, str]:
+def axis_and_unit(axis: str | Mapping[str, str]) -> tuple[str, str]:
     """Return the letter of an axis and its unit; before NGFF 0.4 axes are names alone."""
     if isinstance(axis, str):
         return axis[:1].upper(), PIXEL

@@ -7,7 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_emcad.io.images.file_names import is_zarr
+from napari_emcad.io.images.ome_zarr import axis_and_unit
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import OME_ZARR_UNITS
@@ -83,6 +86,9 @@ def write_zarr_labels(
             group = zarr.open_group(complete, mode="w", zarr_format=version)
             datasets = _write_levels(group, array, axes, scale, version)
             metadata = _metadata(datasets, axes, unit if scale else "", classes, is_part)
+            if is_part:
+                image = zarr.open_group(path, mode="r")
+                _place_like_image(metadata["multiscales"][0], image, array)
             _set_metadata(group, metadata, version)
             if target.exists():
                 shutil.move(target, Path(folder) / "replaced")
@@ -130,6 +136,32 @@ def _write_levels(
         transforms = [{"type": "scale", "scale": sizes}]
         datasets.append({"path": str(number), "coordinateTransformations": transforms})
     return datasets
+
+
+def _place_like_image(multiscale: dict[str, Any], image: Any, array: NDArray[Any]) -> None:
+    """Give labels the units, scale and translation of the level of their image with their shape."""
+    attributes = image.attrs.asdict()
+    pyramid = (attributes.get("ome", attributes).get("multiscales") or [{}])[0]
+    letters = [axis_and_unit(axis)[0] for axis in pyramid.get("axes", ())]
+    own = [entry["name"].upper() for entry in multiscale["axes"]]
+    kept = [letters.index(letter) for letter in own if letter in letters]
+    for dataset in pyramid.get("datasets", ()):
+        shape = image[dataset["path"]].shape
+        if [shape[n] for n in kept] != list(array.shape):
+            continue
+        sizes, start = np.ones(len(letters)), np.zeros(len(letters))
+        for owner in (dataset, pyramid):
+            for transform in owner.get("coordinateTransformations", ()):
+                factor = np.array(transform.get("scale", 1.0))
+                sizes, start = sizes * factor, start * factor + transform.get("translation", 0.0)
+        multiscale["axes"] = [pyramid["axes"][n] for n in kept]
+        for number, level in enumerate(multiscale["datasets"]):
+            steps = [2.0**number if letter in "YX" else 1.0 for letter in own]
+            level["coordinateTransformations"] = [
+                {"type": "scale", "scale": (sizes[kept] * steps).tolist()},
+                {"type": "translation", "translation": start[kept].tolist()},
+            ]
+        return
 
 
 def _metadata(
