@@ -116,3 +116,15 @@ def test_slices_follow_their_slider_with_an_inner_channel_axis(viewer, dock, fin
     probabilities = next(layer for layer in viewer.layers if "probability" in layer.name)
     assert probabilities.data.shape == image.shape
     assert np.array_equal(probabilities.data[:, 0] > 0.5, expected > 0)
+
+
+def test_a_result_lies_on_an_image_that_was_calibrated_during_the_job(panel, finish):
+    panel.segment.controller.run()
+    image = panel.viewer.layers["nuclei"]
+    image.scale, image.translate, image.units = (0.3, 0.2), (5, 6), ("um", "um")
+    image.rotate = 30
+    finish(panel)
+    (layer,) = [layer for layer in panel.viewer.layers if isinstance(layer, Labels)]
+    for pixel in ((0, 0), (95, 127)):
+        np.testing.assert_allclose(layer.data_to_world(pixel), image.data_to_world(pixel))
+    assert layer.units == image.units
