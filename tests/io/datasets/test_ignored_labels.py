@@ -82,7 +82,7 @@ def test_masks_of_one_image_are_united_without_their_ignored_pixels(tmp_path):
     """A pixel is ignored if a mask says so, unless another one has an object there."""
     one, two = np.zeros((3, 4), np.int16), np.zeros((3, 4), np.int16)
     one[0, 0], one[1, 1], two[2, 2], two[1, 1] = -1, -1, 1, 1
-    one[0, 3] = 9
+    one[0, 3] = 200
     for name, mask in (("a", one), ("b", two)):
         tifffile.imwrite(tmp_path / f"{name}.tif", mask)
     files = [tmp_path / "a.tif", tmp_path / "b.tif"]
@@ -90,9 +90,9 @@ def test_masks_of_one_image_are_united_without_their_ignored_pixels(tmp_path):
     expected[0, 0], expected[1, 1], expected[2, 2], expected[0, 3] = -1, 1, 1, 1
     assert np.array_equal(read_label_files(files).pixels, expected)
     expected[0, 3] = -1
-    coded = read_label_files(files, coding=LabelCoding(ignore=(9,)))
+    coded = read_label_files(files, coding=LabelCoding(ignore=(200,)))
     assert np.array_equal(coded.pixels, expected)
-    assert coded.ignored == {9}
+    assert coded.ignored == {200}
 
 
 def test_train_says_what_it_ignores(folder, tmp_path, capsys):

@@ -263,3 +263,46 @@ def test_void_of_one_label_file_is_void_in_all(tmp_path, capsys):
     assert [int((part.target == 1).sum()) for part in data.slices] == [180, 0, 180]
     assert main(["evaluate", str(tmp_path)]) == 0
     assert "360 in 2 label files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", ["", "_mask"])
+def test_frames_of_a_movie_are_images_of_their_own(suffix, tmp_path):
+    names = [f"frame_{number:04}" for number in range(3)]
+    for name in names:
+        save(tmp_path / "a" / "images" / f"{name}.png", picture())
+        save(tmp_path / "a" / "masks" / f"{name}{suffix}.png", mask())
+        save(tmp_path / "b" / f"{name}.png", picture())
+        save(tmp_path / "b" / f"{name}_mask.png", mask())
+    for folder, ending in (("a", suffix), ("b", "_mask")):
+        found = find_files(tmp_path / folder)
+        assert names_of(found) == {f"{name}.png": [f"{name}{ending}.png"] for name in names}
+        assert not found.problems
+
+
+def test_label_files_of_several_kinds_are_not_united(tmp_path):
+    save(tmp_path / "a.png", picture())
+    save(tmp_path / "a_mask.png", mask())
+    save(tmp_path / "a_labels.png", mask(corner=20))
+    (problem,) = find_files(tmp_path).problems
+    assert "a_labels.png, a_mask.png" in problem
+    assert "several kinds" in problem
+
+
+def test_masks_of_an_image_that_may_be_classes_are_not_united(tmp_path):
+    for number in (1, 2):
+        save(tmp_path / f"a_mask_{number}.png", mask(number, 5 * number))
+    with pytest.raises(ImageFileError, match=r"values 1, 2, which may be classes"):
+        read_label_files([tmp_path / "a_mask_1.png", tmp_path / "a_mask_2.png"])
+
+
+def test_a_label_that_nnunet_ignores_does_not_become_a_class(tmp_path):
+    save(tmp_path / "imagesTr" / "a_0000.png", picture())
+    save(tmp_path / "labelsTr" / "a.png", mask(2))
+    labels = {"background": 0, "tumor": 1, "ignore": 2}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}))
+    found = find_files(tmp_path)
+    assert found.class_names == ("tumor",)
+    assert found.coding.ignore == (2,)
+    read = read_label_files(tmp_path / "labelsTr" / "a.png", coding=found.coding)
+    assert sorted(set(np.unique(read.pixels).tolist())) == [-1, 0]
+    assert read.ignored == {2}

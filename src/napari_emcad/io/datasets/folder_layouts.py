@@ -152,10 +152,10 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
             raise ImageFileError(f"{folder} is not a folder; check the path.")
     if resolve_links(images) == resolve_links(labels):
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
-    places = _places(images)
+    places = _places(images, labels)
     if not places:
         image_files(images)  # says what is missing
-    if not _places(labels):
+    if not _places(labels, labels):
         image_files(labels)
     pairs: list[LabeledFile] = []
     problems: list[str] = []
@@ -173,8 +173,17 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     return FoundFiles(layout, tuple(pairs), tuple(problems), names=names, notes=notes)
 
 
-def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
+def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:
     """Return the image files of a folder and its subfolders by the path of their folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    labels
+        The folder of their label files, which tell frames of a movie from channels.
+    place
+        Path of the folder within that of the data set.
 
     Raises
     ------
@@ -182,7 +191,8 @@ def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
         If a file is a further channel of an image.
     """
     files = _without_superpixels(folder_images(folder))
-    channels = more_channels(files)
+    where = None if labels is None else _same_place(labels, place)
+    channels = more_channels(files, folder_images(where) if where is not None else ())
     if channels:
         raise ImageFileError(
             f"{channels[0].name} in {folder} is a further channel of an image; images of several "
@@ -190,7 +200,7 @@ def _places(folder: Path, place: str = "") -> dict[str, list[Path]]:
         )
     places = {place: files} if files else {}
     for part in subfolders(folder):
-        places |= _places(part, f"{place}/{part.name}".strip("/"))
+        places |= _places(part, labels, f"{place}/{part.name}".strip("/"))
     return places
 
 
@@ -225,8 +235,8 @@ def nnunet(folder: Path) -> FoundFiles | None:
     if images is None or labels is None:
         return None
     found = from_folders(images, labels, "nnU-Net")
-    names = _names_of_dataset_json(description) if description.is_file() else None
-    return replace(found, class_names=names)
+    names, ignored = _labels_of_dataset_json(description)
+    return replace(found, class_names=names).with_coding(ignore=ignored)
 
 
 def masks_per_image(folder: Path) -> FoundFiles | None:
@@ -258,14 +268,17 @@ def suffixes(folder: Path) -> FoundFiles | None:
         images = [file for file in here if file not in labels]
         found, missing = pair_by_name(images, marked, place)
         pairs, problems = [*pairs, *found], [*problems, *missing]
-    if not pairs:
+    if not pairs and not problems:
         return None
     names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
     return with_splits_by_prefix(FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names))
 
 
-def _names_of_dataset_json(path: Path) -> tuple[str, ...] | None:
-    """Return class names in order; None if the file numbers them in another way."""
+def _labels_of_dataset_json(path: Path) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
+    """Return class names in order, and the value of nnU-Net's label ``ignore``.
+
+    The names are None if there is no such file, or it numbers the classes in another way.
+    """
     try:
         labels: Any = json.loads(path.read_text(encoding="utf-8"))["labels"]
         pairs = [
@@ -273,8 +286,8 @@ def _names_of_dataset_json(path: Path) -> tuple[str, ...] | None:
             for name, number in labels.items()
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    names = {number: name for number, name in pairs if number > 0}
-    if sorted(names) != list(range(1, len(names) + 1)):
-        return None
-    return tuple(names[number] for number in sorted(names))
+        return None, ()
+    ignored = tuple(number for number, name in pairs if name == "ignore")
+    names = {number: name for number, name in pairs if number > 0 and name != "ignore"}
+    is_in_order = sorted(names) == list(range(1, len(names) + 1))
+    return tuple(names[number] for number in sorted(names)) if is_in_order else None, ignored

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import UNLABELED
+from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
 from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -109,6 +109,13 @@ def _united(paths: Sequence[Path], read: Sequence[ReadLabels]) -> ReadLabels:
                 f"{path.name} has {mask.pixels.shape} pixels, {paths[0].name} "
                 f"{read[0].pixels.shape}; masks of one image must agree."
             )
+    values = {value for mask in read for value in np.unique(mask.pixels).tolist() if value > 0}
+    if len(values) > 1 and max(values) <= MOST_CLASSES:
+        raise ImageFileError(
+            f"{paths[0].name} and the other masks of its image have the values "
+            f"{', '.join(map(str, sorted(values)))}, which may be classes; unite them into one "
+            f"label file."
+        )
     united = np.zeros(read[0].pixels.shape, np.int16)
     for mask in read:
         united[(mask.pixels < 0) & (united == 0)] = UNLABELED

@@ -99,12 +99,16 @@ def pair_by_name(
     labels = list(labels)
     same, suffixed = _by(case_name, labels), _by(_image_of_mask, labels)
     prefixed = _by(_without_label_word, labels)
+
+    def case_of(image: Path) -> str:
+        stem = case_name(image)
+        is_labeled = stem in same or stem in suffixed
+        return stem if is_labeled else stem.removesuffix(_FIRST_CHANNEL)
+
     pairs: list[tuple[Path, tuple[Path, ...]]] = []
     problems: list[str] = []
-    for stem, files in _by(_case_of, images).items():
+    for stem, files in _by(case_of, images).items():
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
-        if case_name(files[0]) != stem:
-            found += same.get(case_name(files[0]), [])
         if not found:
             found = prefixed.get(_IMAGE_WORD.sub("", stem), [])
         names = ", ".join(file.name for file in found)
@@ -123,6 +127,11 @@ def pair_by_name(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
             )
+        elif len({_suffix_word(file) for file in found}) > 1:
+            problems.append(
+                f"{files[0].name} has label files of several kinds in {where} ({names}); leave "
+                f"those of one kind, or name two folders with --images and --labels."
+            )
         else:
             pairs.append((files[0], tuple(found)))
     return pairs, problems
@@ -140,18 +149,25 @@ def _without_label_word(path: Path) -> str:
     return stem[found.end() :] if found else ""
 
 
-def _case_of(image: Path) -> str:
-    return case_name(image).removesuffix(_FIRST_CHANNEL)
+def _suffix_word(label: Path) -> str:
+    """Return the suffix of a label file without its number, in lower case; "" without one."""
+    found = _SUFFIX.search(case_name(label))
+    return found.group().strip(" _.-0123456789").lower() if found else ""
 
 
-def more_channels(images: Sequence[Path]) -> list[Path]:
-    """Return files that are further channels of an image: ``_0001`` beside ``_0000``."""
+def more_channels(images: Sequence[Path], labels: Sequence[Path] = ()) -> list[Path]:
+    """Return files that are further channels of an image: ``_0001`` beside ``_0000``.
+
+    Images with labels of their own are none: they are the frames of a movie, for example.
+    """
+    labeled = {name for label in labels for name in (case_name(label), image_of_label(label))}
     stems = {case_name(image) for image in images}
     return [
         image
         for image in images
         if (found := _CHANNEL.search(stem := case_name(image)))
         and found.group() != _FIRST_CHANNEL
+        and stem not in labeled
         and stem[: found.start()] + _FIRST_CHANNEL in stems
     ]
 
