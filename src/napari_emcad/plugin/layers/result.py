@@ -116,14 +116,11 @@ class Result:
             if self.target.settings.clean_up.separate:
                 self._name_objects()
             self._ensure_open()
-            self._follow_image()
+            source = self.target.source
+            if source.ndim == self.target.level.array.ndim - source.rgb:
+                # It may have been moved or calibrated during the job.
+                self._update_geometry(self.target.geometry)
         self.release()
-
-    def _follow_image(self) -> None:
-        """Move the layers onto the image, if it was moved or calibrated during the job."""
-        source = self.target.source
-        if source.ndim == self.target.level.array.ndim - source.rgb:
-            self._update_geometry(self.target.geometry)
 
     @property
     def labels(self) -> NDArray[Any]:
