@@ -209,3 +209,29 @@ def test_the_format_and_the_name_must_agree(run, folder, ct):
     status, _, err = run("a.nii.gz", "--output", "a.tif", "--format", "nii")
     assert status == 2
     assert "--format" in err
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
+    """A picture that is shown upside down, and a mask that is not, agree nowhere."""
+    from PIL import Image
+
+    y, x = np.mgrid[:64, :64]
+    mask = ((y - 20) ** 2 + (x - 20) ** 2 < 100).astype(np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / "images").mkdir(exist_ok=True)
+        picture = Image.fromarray(20 + 200 * mask)
+        exif = picture.getexif()
+        exif[274] = 3
+        picture.save(tmp_path / "images" / f"{name}.png", exif=exif)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+    assert cli.main(["evaluate", str(tmp_path)]) == 0
+    text = capsys.readouterr().err
+    assert "a.png is meant to be turned or mirrored" in text
+    assert "a.png: a.png" not in text
+    quick = ["--set", "epochs=1", "--set", "crops_per_epoch=1", "--set", "batch=1"]
+    assert cli.main(["train", str(tmp_path), "--output", str(tmp_path / "run"), *quick]) == 0
+    text = capsys.readouterr().err
+    assert "a.png is meant to be turned or mirrored" in text
+    assert "The same holds for 1 other image." in text

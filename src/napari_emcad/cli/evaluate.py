@@ -237,7 +237,8 @@ def _score(
         mask_values.append(case.mask_values)
         ignored += [count] if (count := case.ignored) else []
         for notice in case.notices:
-            print_message(f"{case.score.name}: {notice}")
+            is_named = notice.startswith(case.score.name)
+            print_message(notice if is_named else f"{case.score.name}: {notice}")
         if args.sheet is not None:
             results.worst = keep_worst(results.worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {total} images", last=number == total)

@@ -200,8 +200,9 @@ def _read(
         print_message(f"left out: {message}")
     if data.range_notices:
         print_message(f"{data.range_notices[0]}{_and_others(data.range_notices)}")
-    if data.label_notes:
-        print_message(f"{data.label_notes[0]}{_and_others(data.label_notes)}")
+    for notes in (data.image_notes, data.label_notes):
+        if notes:
+            print_message(f"{notes[0]}{_and_others(notes)}")
     if count := data.images_with_ignored:
         rule = describe_ignored(found.coding.ignore)
         print_message(f"ignored are {rule}, in {count} image{'s' * (count > 1)}.")

@@ -52,8 +52,8 @@ class Dataset:
         Values and connected components of the labels of every image.
     range_notices
         A message for every image that lies outside of the range that the model expects.
-    label_notes
-        A message for every image whose labels were read in an unusual way.
+    image_notes, label_notes
+        A message for every image that, or whose labels, were read in an unusual way.
     ignored_values
         Values that the labels have and the coding ignores.
     """
@@ -62,6 +62,7 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     mask_values: tuple[MaskValues, ...] = ()
     range_notices: tuple[str, ...] = ()
+    image_notes: tuple[str, ...] = ()
     label_notes: tuple[str, ...] = ()
     ignored_values: frozenset[int] = frozenset()
 
@@ -126,7 +127,8 @@ def read_dataset(
             stack = as_slices(opened.pixels, inputs, layout_axes, channels)
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
             target = _target(given.pixels, classes, foreground)
-            read.append(_labeled(found, image, stack, given, target, preprocessing))
+            pair = _labeled(found, image, stack, given, target, preprocessing)
+            read.append(replace(pair, image_note=opened.note))
         except (ValueError, TypeError) as error:
             message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
             if not skip_bad:
@@ -156,8 +158,8 @@ class _ReadPair:
         Values and connected components of the target.
     label_values
         Values above 0 of the label file.
-    range_notice, label_note
-        Remarks on the range of the image and on how its labels were read, or "".
+    range_notice, image_note, label_note
+        Remarks on the range of the image and on how it and its labels were read, or "".
     ignored
         Values that the coding ignores.
     """
@@ -166,6 +168,7 @@ class _ReadPair:
     mask_values: MaskValues
     label_values: frozenset[int]
     range_notice: str
+    image_note: str
     label_note: str
     ignored: frozenset[int]
 
@@ -186,6 +189,7 @@ def _as_dataset(read: Sequence[_ReadPair], skipped: Sequence[str]) -> Dataset:
         tuple(skipped),
         tuple(pair.mask_values for pair in read),
         tuple(pair.range_notice for pair in read if pair.range_notice),
+        tuple(pair.image_note for pair in read if pair.image_note),
         tuple(pair.label_note for pair in read if pair.label_note),
         frozenset().union(*(pair.ignored for pair in read)),
     )
@@ -206,6 +210,7 @@ def _labeled(
         mask_values(target),
         frozenset(value for value in np.unique(labels.pixels).tolist() if value > 0),
         f"{name}: {mismatch}" if mismatch else "",
+        "",
         f"{name}: {labels.note}" if labels.note else "",
         labels.ignored,
     )
