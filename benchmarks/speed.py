@@ -1,11 +1,12 @@
 """Time the forward pass of inference against the network as plain torch computes it.
 
-    python benchmarks/speed.py [--quick] [--json] [--threads N]
+    python benchmarks/speed.py [--data DIR] [--quick] [--json] [--threads N]
 
 A row per encoder and size of image: the copy that inference uses (`fused_copy`) and, where the
 processor has instructions for it, the same in bfloat16, as multiples of the speed of the eager
 float32 network; medians of alternating runs in one process. The largest difference of the logits
-is that of float32. ``--quick`` times one small image once.
+is that of float32. Images are those in ``DIR/images``, resized, or else random numbers. ``--quick``
+times one small image once.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from skimage.color import gray2rgb
+from skimage.transform import resize
 
 from napari_emcad import create_model
+from napari_emcad.io.images.folder import image_files
+from napari_emcad.io.images.read import read_image
 from napari_emcad.model.fuse import fused_copy
 from napari_emcad.model.precision import bfloat16_if_fast
 
@@ -33,6 +40,7 @@ SIZES = ((1, 256), (4, 352), (1, 512))
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder that contains images/")
     parser.add_argument("--quick", action="store_true", help="one small image, once")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--threads", type=int, help="number of threads; default: torch's")
@@ -40,7 +48,8 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     cases = [(ENCODERS[0], (1, 64))] if args.quick else [(e, s) for e in ENCODERS for s in SIZES]
-    rows = [_row(encoder, *size, runs=1 if args.quick else 7) for encoder, size in cases]
+    runs = 1 if args.quick else 7
+    rows = [_row(encoder, _batch(args.data, *size), runs) for encoder, size in cases]
     threads = torch.get_num_threads()
     if args.json:
         print(json.dumps({"threads": threads, "rows": rows}))
@@ -55,11 +64,21 @@ def main() -> None:
         )
 
 
-def _row(encoder: str, images: int, side: int, runs: int) -> dict[str, object]:
+def _batch(data: Path | None, images: int, side: int) -> torch.Tensor:
+    """Return ``(images, 3, side, side)`` of 0 … 1: pictures of a folder in turn, or random."""
+    if data is None:
+        return torch.rand(images, 3, side, side, generator=torch.Generator().manual_seed(0))
+    files = image_files(data / "images")
+    pictures = [np.asarray(read_image(files[n % len(files)]).pixels) for n in range(images)]
+    colors = [gray2rgb(one) if one.ndim == 2 else one[..., :3] for one in pictures]
+    resized = [resize(one / max(one.max(), 1), (side, side, 3)) for one in colors]
+    return torch.from_numpy(np.stack(resized).astype(np.float32)).permute(0, 3, 1, 2).contiguous()
+
+
+def _row(encoder: str, x: torch.Tensor, runs: int) -> dict[str, object]:
     """Return the times of a network on a batch, as ratios to the eager network's."""
     network = create_model(encoder=encoder).eval()
     fused, half = fused_copy(network), bfloat16_if_fast(torch.device("cpu"))
-    x = torch.rand(images, 3, side, side, generator=torch.Generator().manual_seed(0))
     last = x.contiguous(memory_format=torch.channels_last)
 
     def in_half_precision() -> torch.Tensor:
@@ -75,7 +94,7 @@ def _row(encoder: str, images: int, side: int, runs: int) -> dict[str, object]:
     with torch.inference_mode():
         difference = float((ways["fused"]() - ways["eager"]()).abs().max())
         times = _alternate(ways, runs)
-    row: dict[str, object] = {"encoder": encoder, "images": images, "side": side}
+    row: dict[str, object] = {"encoder": encoder, "images": len(x), "side": x.shape[-1]}
     ratios = {name: times["eager"] / time_s for name, time_s in times.items()}
     row |= {"eager_s": times["eager"], "fused": ratios["fused"]}
     return row | {"bfloat16": ratios.get("bfloat16"), "difference": difference}

@@ -76,6 +76,7 @@ def test_every_script_takes_the_same_options():
         ("inside.py", ()),
         ("pretrain.py", ()),
         ("scribbles.py", ()),
+        ("speed.py", ()),
         ("suggest.py", ()),
         ("training_speed.py", ("--encoders", "pvt_v2_b0")),
     ],
