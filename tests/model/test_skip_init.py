@@ -29,4 +29,5 @@ def test_the_context_ends():
     with SkipInit():
         assert torch.ones(2).add(1).tolist() == [2, 2]
         assert torch.ones(2).fill_(5).tolist() == [1, 1]
+        assert torch.ones(2).requires_grad_().requires_grad  # it fills nothing
     assert torch.ones(2).fill_(5).tolist() == [5, 5]

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+_NOT_FILLING = ("requires_grad_", "detach_", "share_memory_")
+"""Functions of such a name that change other things than numbers."""
+
+
 class SkipInit(TorchFunctionMode):
-    """Context in which functions that end with an underscore leave tensors as they are.
+    """Context in which functions that end with an underscore leave the numbers of tensors.
 
     These are the functions that fill parameters when a module is made: ``trunc_normal_``,
     ``kaiming_uniform_``, ``normal_``, ``zero_``. It takes a third of the time of the device
@@ -28,7 +32,8 @@ class SkipInit(TorchFunctionMode):
     ) -> Any:
         """Return the first argument of a function in place, or call any other function."""
         name = getattr(func, "__name__", "")
-        if name.endswith("_") and not name.endswith("__"):
+        fills = name.endswith("_") and not name.endswith("__")
+        if fills and name not in _NOT_FILLING:
             tensor = args[0] if args else (kwargs or {})["tensor"]
             assert isinstance(tensor, Tensor)
             return tensor

@@ -10,7 +10,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
-from napari_emcad.io.datasets.found_files import FoundFiles
+from napari_emcad.io.datasets.found_files import FoundFiles, as_found
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -127,8 +127,8 @@ def evaluate_cases(
         cannot be segmented; the message has the name of the image.
     """
     channels = options.get("channels")
-    files = pairs if isinstance(pairs, FoundFiles) else FoundFiles("files", ())
-    for image, labels in pairs.pairs if isinstance(pairs, FoundFiles) else pairs:
+    files = as_found(pairs)
+    for image, labels in files.pairs:
         name = files.name_of(image)
         labeled = open_labeled(image, labels, checkpoint, axes, channels, reading, void, files)
         slices, truth = labeled.slices, labeled.truth

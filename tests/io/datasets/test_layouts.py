@@ -306,3 +306,11 @@ def test_a_label_that_nnunet_ignores_does_not_become_a_class(tmp_path):
     read = read_label_files(tmp_path / "labelsTr" / "a.png", coding=found.coding)
     assert sorted(set(np.unique(read.pixels).tolist())) == [-1, 0]
     assert read.ignored == {2}
+
+
+def test_movies_with_two_folders_of_labels_are_refused_as_other_images_are(tmp_path):
+    for number in range(2):
+        for folder in ("images", "masks", "labels"):
+            save(tmp_path / folder / f"frame_{number:04}.png", mask())
+    with pytest.raises(ImageFileError, match="labels and masks, and it is not clear"):
+        find_files(tmp_path)

@@ -110,3 +110,22 @@ def test_labels_in_the_group_of_an_image_lie_on_it(version, unit, tmp_path):
     assert scale["scale"] == [2, 2, 1]
     assert translation["translation"] == [10, 40, 60]
     assert written["axes"] == axes[1:]
+
+
+def test_labels_of_a_converted_file_are_those_of_the_image_that_is_read(tmp_path):
+    path = tmp_path / "a.zarr"
+    zarr.open_group(path, mode="w").attrs["ome"] = {"bioformats2raw.layout": 3}
+    for number in ("0", "1"):
+        write_group(path / number, [np.zeros((2, 2, 300, 520), np.uint8)])
+    write_zarr_labels(path, LABELS, "ZYX", SCALE, "µm", CLASSES)
+    assert not (path / "labels").exists()
+    np.testing.assert_array_equal(
+        np.asarray(read_image(path, ReadOptions(as_labels=True)).pixels), LABELS
+    )
+    assert (path / "0" / "labels" / "emcad").is_dir()
+
+
+def test_labels_are_not_written_into_an_array(tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", data=LABELS)
+    with pytest.raises(ImageFileError, match="holds no labels; name a new folder"):
+        write_zarr_labels(tmp_path / "a.zarr", LABELS, "ZYX", SCALE, "µm", CLASSES)

@@ -83,7 +83,7 @@ def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
     """
     present = [path for path in subfolders(folder) if composed(path.name).lower() in names]
     united = [path for path in present if path.name.lower() == _UNITED]
-    filled = [path for path in present if _places(path)] if len(present) > 1 else present
+    filled = [path for path in present if _places(path, path)] if len(present) > 1 else present
     if len(filled) > 1 and not united:
         listed = " and ".join(path.name for path in filled)
         raise ImageFileError(

@@ -99,6 +99,13 @@ class FoundFiles:
         return replace(found, class_names=colors.names, splits=parts)
 
 
-def as_found(files: FoundFiles | Sequence[LabeledFile]) -> FoundFiles:
-    """Return pairs of files as `FoundFiles`, and those as they are."""
-    return files if isinstance(files, FoundFiles) else FoundFiles("files", tuple(files))
+def as_found(
+    files: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
+) -> FoundFiles:
+    """Return image files with one or several label files as `FoundFiles`, and those as they are."""
+    if isinstance(files, FoundFiles):
+        return files
+    pairs = (
+        (image, (labels,) if isinstance(labels, Path) else tuple(labels)) for image, labels in files
+    )
+    return FoundFiles("files", tuple(pairs))

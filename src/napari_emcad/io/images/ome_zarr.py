@@ -35,12 +35,12 @@ def read_zarr(path: Path, options: ReadOptions) -> OpenedImage:
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         return OpenedImage(node)
-    group, note = _image_group(path, node)
-    attributes = _attributes(group)
+    group, note = image_group(path, node)
+    attributes = ome_attributes(group)
     is_labels = "image-label" in attributes
     if options.as_labels and not is_labels and "labels" in group:
         group = _labels_group(path, group["labels"], options.label_key)
-        attributes, is_labels = _attributes(group), True
+        attributes, is_labels = ome_attributes(group), True
     multiscales = attributes.get("multiscales")
     if not multiscales:
         return OpenedImage(_only_array(path, group), note=note)
@@ -49,16 +49,16 @@ def read_zarr(path: Path, options: ReadOptions) -> OpenedImage:
     return _read_pyramid(path, group, multiscales[0], options.level, note, is_labels)
 
 
-def _attributes(group: Any) -> Mapping[str, Any]:
+def ome_attributes(group: Any) -> Mapping[str, Any]:
     """Return the OME metadata of a group; since NGFF 0.5 they have a name of their own."""
     attributes = group.attrs.asdict()
     ome: Mapping[str, Any] = attributes.get("ome", attributes)
     return ome
 
 
-def _image_group(path: Path, node: Any) -> tuple[Any, str]:
+def image_group(path: Path, node: Any) -> tuple[Any, str]:
     """Return the group of the first image, and a note if there are several."""
-    attributes = _attributes(node)
+    attributes = ome_attributes(node)
     if "plate" in attributes:
         wells = [well.get("path", "") for well in attributes["plate"].get("wells", [])]
         example = path / (wells[0] if wells else "A/1") / "0"
@@ -77,7 +77,7 @@ def _image_group(path: Path, node: Any) -> tuple[Any, str]:
 
 
 def _labels_group(path: Path, labels: Any, name: str | None) -> Any:
-    names = _attributes(labels).get("labels") or sorted(labels.group_keys())
+    names = ome_attributes(labels).get("labels") or sorted(labels.group_keys())
     if name is not None and name not in names:
         raise ImageFileError(f"{path} has no labels {name}; it has {', '.join(names) or 'none'}.")
     if name is None and len(names) != 1:

@@ -60,8 +60,7 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     check_has_series(path, options.series)
     _refuse_pointer(path)
     opened = _read(path, options)
-    if options.level and not _has_levels(path):
-        check_level(path, options.level, 1)
+    check_level(path, options.level, opened.levels)
     if options.plane is not None and opened.geometry is None:
         raise ImageFileError(f"{path} contains no orientation; leave out --slices {options.plane}.")
     return opened
@@ -87,11 +86,6 @@ def check_has_series(path: Path, series: str | None) -> None:
     """
     if series is not None and not (path.is_dir() and dicom_files(path)):
         raise ImageFileError(f"{path} is no folder of DICOM files; leave out --series {series}.")
-
-
-def _has_levels(path: Path) -> bool:
-    """Return whether a reader has looked for the level that the user chose."""
-    return is_zarr(path) or _READERS_WITH_OPTIONS.get(extension_of(path), ("",))[0] == "TIFF"
 
 
 def _read(path: Path, options: ReadOptions) -> OpenedImage:

@@ -61,7 +61,8 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
     """
     with _collect_warnings() as warnings, tifffile.TiffFile(path, _multifile=False) as file:
         series, image_count = file.series[0], len(file.series)
-        number = check_level(path, options.level, len(series.levels))
+        level_count = len(series.levels)
+        number = check_level(path, options.level, level_count)
         level = series.levels[number]
         page = level.keyframe
         check_color_space(path, page)
@@ -85,7 +86,7 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
     if others:
         notes += (f"{path.name} is one of {others + 1} files of an image; its planes are used.",)
     scale = level_scale(scale, series.axes, series.shape, level.shape)
-    return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit)
+    return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit, levels=level_count)
 
 
 def _other_files(file: tifffile.TiffFile) -> int:

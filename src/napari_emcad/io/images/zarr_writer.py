@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.file_names import is_zarr
-from napari_emcad.io.images.ome_zarr import axis_and_unit
+from napari_emcad.io.images.ome_zarr import axis_and_unit, image_group, ome_attributes
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import OME_ZARR_UNITS
@@ -35,14 +35,24 @@ _CHUNK, _SMALLEST = 1024, 256
 def labels_folder(path: Path) -> Path:
     """Return the folder that labels are written to: of an image its group ``labels/emcad``.
 
-    A folder that does not exist, or holds labels already, is the folder itself.
+    A folder that does not exist, or holds labels already, is the folder itself. Of a file that
+    Bio-Formats converted it is the group of the first image, which is read, too.
+
+    Raises
+    ------
+    ImageFileError
+        If the folder is an array, a plate or a well.
     """
     if not is_zarr(path):
         return path
-    group = optional_library("zarr", path, "zarr").open(path, mode="r")
-    attributes = group.attrs.asdict()
-    is_labels = "image-label" in attributes.get("ome", attributes)
-    return path if is_labels else path / "labels" / LABELS_NAME
+    zarr = optional_library("zarr", path, "zarr")
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        raise ImageFileError(f"{path} is a Zarr array, which holds no labels; name a new folder.")
+    if "image-label" in ome_attributes(node):
+        return path
+    group, _ = image_group(path, node)
+    return path.joinpath(group.path, "labels", LABELS_NAME)
 
 
 def write_zarr_labels(
@@ -76,7 +86,8 @@ def write_zarr_labels(
         raise ImageFileError(f"{path.name}: OME-Zarr has no axes {axes}; write .tif or .npy.")
     target = labels_folder(path)
     is_part = target != path
-    version = zarr.open_group(path, mode="r").metadata.zarr_format if is_part else 3
+    image = zarr.open_group(target.parents[1], mode="r") if is_part else None
+    version = 3 if image is None else image.metadata.zarr_format
     try:
         if is_part:
             _register(zarr.open_group(target.parent, mode="a", zarr_format=version), version)
@@ -86,8 +97,7 @@ def write_zarr_labels(
             group = zarr.open_group(complete, mode="w", zarr_format=version)
             datasets = _write_levels(group, array, axes, scale, version)
             metadata = _metadata(datasets, axes, unit if scale else "", classes, is_part)
-            if is_part:
-                image = zarr.open_group(path, mode="r")
+            if image is not None:
                 _place_like_image(metadata["multiscales"][0], image, array)
             _set_metadata(group, metadata, version)
             if target.exists():
@@ -99,8 +109,7 @@ def write_zarr_labels(
 
 def _register(labels: Any, version: int) -> None:
     """Add the name of the labels to the list in the group ``labels``."""
-    attributes = labels.attrs.asdict()
-    known = attributes.get("ome", attributes).get("labels", [])
+    known = ome_attributes(labels).get("labels", [])
     names = [*known, *[LABELS_NAME] * (LABELS_NAME not in known)]
     _set_metadata(labels, {"labels": names}, version)
 

@@ -24,7 +24,7 @@ class PixelEvents:
     """Follows the pixels of one layer.
 
     napari emits the same event when a layer is drawn again after ``layer.refresh()`` as when a
-    slider moves; they are told apart by what is drawn. A slice that changed while it was hidden is
+    slider moves; they differ in what is drawn. A slice that changed while it was hidden is
     noticed when it is drawn again.
 
     Attributes
