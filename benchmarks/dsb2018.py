@@ -38,7 +38,10 @@ from napari_emcad.training.presets import PRESETS
 if TYPE_CHECKING:
     from napari_emcad.training.samples import LabeledSlice
 
-WEIGHTS = {"color": 1.5, "bright": 3.0}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Standardization of the channels, as the pre-trained encoder expects it."""
+
+WEIGHTS = {"color": 2.0, "bright": 3.0}
 """Sampling weight of the rare kinds; it multiplies the square root of the relative image area."""
 
 ZOOM = 1.5
@@ -56,6 +59,9 @@ def main() -> None:
     parser.add_argument("--train", type=Path, metavar="OUT", help="train a network in this folder")
     parser.add_argument(
         "--start", type=Path, metavar="FILE", help="checkpoint to start the training from"
+    )
+    parser.add_argument(
+        "--encoder", type=Path, metavar="FILE", help="weights of a PVTv2-B0 encoder to start from"
     )
     parser.add_argument("--without", metavar="KIND", help="kind not to train on")
     parser.add_argument("--epochs", type=int, default=200)
@@ -126,15 +132,15 @@ def train_b0(
 ) -> napari_emcad.Checkpoint:
     """Train a B0 on the train split; return the checkpoint of the epoch with the best val Dice."""
     if options.start is None:
-        start = napari_emcad.initialize_checkpoint(seed=1)
+        start = napari_emcad.initialize_checkpoint(options.encoder, seed=1)
     else:
         start = napari_emcad.read_checkpoint(options.start)
     start = start.override(
         intensity="percentile",
         low=0.5,
         high=99.5,
-        mean=0.45,
-        std=0.225,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
         size=None,
         zoom=ZOOM,
         head="sum",

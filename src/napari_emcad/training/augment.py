@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before torchvision)
 import torch
+from skimage.color import hed_from_rgb, rgb_from_hed
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
@@ -102,6 +103,8 @@ def _color_transforms(augmentation: Augmentation) -> list[Any]:
         v2.RandomApply([v2.RandomChannelPermutation()], p=augmentation.permute),
         v2.RandomInvert(augmentation.invert),
     ]
+    if augmentation.stain:
+        transforms.append(v2.RandomApply([_RandomStain(augmentation.stain)], p=0.7))
     if augmentation.gamma > 1:
         transforms.append(v2.RandomApply([_RandomGamma(augmentation.gamma)], p=0.5))
     if augmentation.blur:
@@ -141,6 +144,41 @@ class _RandomGamma(v2.Transform):
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Return the input to this power."""
         return tv_tensors.wrap(inpt.clamp(0, 1) ** params["power"], like=inpt)
+
+
+class _RandomStain(v2.Transform):
+    """Change the amounts of hematoxylin, eosin and DAB of an RGB image.
+
+    Notes
+    -----
+    Tellez et al., Medical Image Analysis 58, 2019: an amount `c` becomes `a c + b`. Images that
+    have not three channels are left as they are.
+    """
+
+    _SHIFT = 0.2
+    """Largest `b` relative to the largest change of `a`."""
+
+    _DARKEST = 1e-3
+    """Intensity of black, as light has no absorbance beyond it."""
+
+    def __init__(self, largest: float) -> None:
+        super().__init__()
+        self._largest = largest
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw factors and shifts."""
+        factors, shifts = self._largest * (2 * torch.rand(2, 3) - 1)
+        return {"factors": 1 + factors, "shifts": self._SHIFT * shifts}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Return an image ``(3, H, W)`` in 0 … 1 with other amounts of stain."""
+        if inpt.shape[0] != 3:
+            return inpt
+        to_stains, to_rgb = (torch.as_tensor(m.T).to(inpt) for m in (hed_from_rgb, rgb_from_hed))
+        absorbance = -inpt.clamp(self._DARKEST, 1).log().flatten(1)
+        amounts = params["factors"][:, None] * (to_stains @ absorbance)
+        changed = (-(to_rgb @ (amounts + params["shifts"][:, None]))).exp()
+        return tv_tensors.wrap(changed.clamp(0, 1).view(inpt.shape), like=inpt)
 
 
 class _RandomNoise(v2.Transform):

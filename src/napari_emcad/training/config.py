@@ -64,6 +64,8 @@ class Augmentation:
         Largest shift, in turns of the color circle (at most 0.5).
     gamma
         Largest factor on the exponent, 1 for none.
+    stain
+        Largest relative change of the amounts of hematoxylin, eosin and DAB.
     blur
         Largest Gaussian sigma, in pixels.
     noise
@@ -86,6 +88,7 @@ class Augmentation:
     saturation: float = 0.0
     hue: float = 0.0
     gamma: float = 1.0
+    stain: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
     invert: float = 0.0
@@ -100,7 +103,7 @@ class Augmentation:
         check_value(0 < low <= high, "scale", self.scale, expected)
         check_bounds(self, ("hue",), 0, 0.5)
         check_bounds(self, ("gamma",), 1, None)
-        shares = ("invert", "gray", "permute", "brightness", "contrast", "saturation")
+        shares = ("invert", "gray", "permute", "brightness", "contrast", "saturation", "stain")
         check_bounds(self, shares, 0, 1)
         check_bounds(self, ("rotate", "shear", "blur", "noise"), 0, None)
 

@@ -17,6 +17,7 @@ _MICROSCOPY = Augmentation(
     saturation=0.4,
     hue=0.1,
     gamma=2.0,
+    stain=0.5,
     blur=1.5,
     noise=0.06,
     invert=0.12,

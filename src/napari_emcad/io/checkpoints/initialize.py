@@ -35,8 +35,8 @@ def initialize_checkpoint(
     ----------
     encoder_file
         A PVTv2 release file: the original ``.pth``, or timm's ``model.safetensors``, which
-        `napari_emcad.io.checkpoints.hub.hub_encoder` downloads. None initializes the encoder
-        randomly as well.
+        `napari_emcad.io.checkpoints.hub.hub_encoder` downloads; or a file of the network that timm
+        makes with ``features_only=True``. None initializes the encoder randomly as well.
     seed
         Seed of the random weights.
     **config
@@ -96,6 +96,7 @@ def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return the name of the encoder in a file, and its tensors by the names of `PvtEmcad`."""
     try:
         tensors, _ = published.strip_wrappers(_read_tensors(path))
+        tensors = {_classifier_name(name): tensor for name, tensor in tensors.items()}
         check_weights(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be opened as an encoder: {error}.") from None
@@ -108,6 +109,11 @@ def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
         if shapes == {name: shape for name, (_, shape) in expected.items()}:
             return encoder, {native: body[name] for name, (native, _) in expected.items()}
     raise CheckpointError(f"{path.name} does not have the shapes of a PVTv2 from b0 to b5.")
+
+
+def _classifier_name(name: str) -> str:
+    """Return timm's name of a tensor in the classifier, also for those of ``features_only``."""
+    return name.replace("stages_", "stages.", 1)
 
 
 def _read_tensors(path: Path) -> dict[str, NDArray[Any]]:
