@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.interactive.fine_tune import fine_tune
+    from napari_emcad.interactive.instant import InstantModel, fit_instant
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.io.checkpoints.create_model import create_model
@@ -53,6 +54,7 @@ _HOMES = {
     "CleanUp": "imaging.regions",
     "ImageScore": "pipelines.scores",
     "InferenceSettings": "inference.events",
+    "InstantModel": "interactive.instant",
     "IntensityRangeWarning": "imaging.exposure",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
@@ -72,6 +74,7 @@ _HOMES = {
     "create_model": "io.checkpoints.create_model",
     "evaluate": "pipelines.arrays",
     "fine_tune": "interactive.fine_tune",
+    "fit_instant": "interactive.instant",
     "initialize_checkpoint": "io.checkpoints.initialize",
     "read_checkpoint": "io.checkpoints.files",
     "segment": "pipelines.segment",
@@ -88,6 +91,7 @@ __all__ = [
     "CleanUp",
     "ImageScore",
     "InferenceSettings",
+    "InstantModel",
     "IntensityRangeWarning",
     "MapKey",
     "ModelConfig",
@@ -107,6 +111,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "fine_tune",
+    "fit_instant",
     "initialize_checkpoint",
     "read_checkpoint",
     "segment",

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.model.segmenter import Head, Segmenter
 
     Ending = Literal["finished", "stopped", "out of memory"]
     Predict = Callable[[list[Patch]], NDArray[np.float32]]
@@ -82,7 +82,7 @@ class NotFinite(ValueError):
 
 
 def segment_slices(
-    network: PvtEmcad,
+    network: Segmenter,
     slices: Slices,
     preprocessing: Preprocessing,
     head: Head,
@@ -203,7 +203,7 @@ def _batches(
 
 
 def _predictor(
-    network: PvtEmcad,
+    network: Segmenter,
     head: Head,
     zoom: float,
     device: torch.device,

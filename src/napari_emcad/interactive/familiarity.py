@@ -177,7 +177,7 @@ def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
     if base.config.input_channels != task.checkpoint.config.input_channels:
         base = task.checkpoint
     if base.preprocessing != task.checkpoint.preprocessing:
-        planes = read_planes(task, cache, base)
+        planes = read_planes(task, cache, base.preprocessing)
     first_strokes, others = planes.familiarity_slices()
     return measure_familiarity(base, first_strokes, others, task.config, task.device)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.train import TrainResult
+    from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import Snapshot, TrainingEvent
 
 
@@ -147,17 +148,8 @@ def fine_tune(
     ValueError
         If nothing is annotated, arrays do not match, or a setting is unknown or out of bounds.
     """
-    check_checkpoint(checkpoint)
     config = preset_config(preset, **settings)
-    start = checkpoint if classes is None else with_class_names(checkpoint, classes)
-    annotated = tuple(
-        AnnotatedImage(number, name, slices, labels, LabelRule("scribbles"))
-        for number, (name, slices, labels) in enumerate(pair_arrays(images, scribbles, start, axes))
-    )
-    record = scan_annotations(annotated, Record(), len(start.classes)).frozen_split()
-    if not record.pixel_counts:
-        raise ValueError("Nothing is annotated: all scribbles are 0.")
-    task = training_task(start, annotated, record, config, device)
+    task = scribble_task(images, scribbles, checkpoint, axes, classes, config, device)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())
 
     def report(event: Any) -> None:
@@ -166,3 +158,25 @@ def fine_tune(
             on_event(event)
 
     return run_job(job, report)
+
+
+def scribble_task(
+    images: Iterable[Any],
+    scribbles: Iterable[Any],
+    checkpoint: Checkpoint,
+    axes: str | None,
+    classes: Sequence[str] | None,
+    config: TrainingConfig,
+    device: str,
+) -> TrainingTask:
+    """Return the task to learn scribbles on arrays; see `fine_tune` for parameters and errors."""
+    check_checkpoint(checkpoint)
+    start = checkpoint if classes is None else with_class_names(checkpoint, classes)
+    annotated = tuple(
+        AnnotatedImage(number, name, slices, labels, LabelRule("scribbles"))
+        for number, (name, slices, labels) in enumerate(pair_arrays(images, scribbles, start, axes))
+    )
+    record = scan_annotations(annotated, Record(), len(start.classes)).frozen_split()
+    if not record.pixel_counts:
+        raise ValueError("Nothing is annotated: all scribbles are 0.")
+    return training_task(start, annotated, record, config, device)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.inference.jobs import relay_job, run_job
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
+from napari_emcad.interactive.instant_events import Shown
 from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from napari_emcad.annotation.record import Record
+    from napari_emcad.interactive.instant import InstantModel, InstantTrainer
     from napari_emcad.interactive.live import LiveTrainer, LiveUpdate
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingSettings, TrainingTask
@@ -117,6 +119,31 @@ def live_update_job(
     trainer = trainer or LiveTrainer(task.checkpoint, task.config, task.device)
     update = yield from trainer.update(task, cache, visible, seconds, stop)
     return trainer, update
+
+
+def instant_update_job(
+    trainer: InstantTrainer | None,
+    task: TrainingTask,
+    visible: VisibleRegion,
+    stop: threading.Event,
+) -> Generator[Any, None, tuple[InstantTrainer, InstantModel | None]]:
+    """Fit an instant model and predict the visible part; return its trainer and the model.
+
+    Parameters
+    ----------
+    trainer
+        Trainer of the update before, which keeps features; None makes one.
+    task, visible, stop
+        See `InstantTrainer`; `stop` ends the job after the current tile.
+    """
+    from napari_emcad.interactive.instant import InstantTrainer
+
+    trainer = trainer or InstantTrainer(task.device)
+    model = trainer.fit(task)
+    if model is not None:
+        yield Shown("instant")
+        yield from trainer.predict(model, visible, stop)
+    return trainer, model
 
 
 def _held_out_uncertainty(

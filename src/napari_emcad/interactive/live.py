@@ -19,6 +19,8 @@ from napari_emcad.interactive.familiarity import (
     task_familiarity,
     unfamiliar_message,
 )
+from napari_emcad.interactive.instant import InstantTrainer
+from napari_emcad.interactive.instant_events import Shown
 from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.interactive.task import range_notice
@@ -31,11 +33,12 @@ from napari_emcad.training.validation import mean_dice, mean_iou, pool_by_image,
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable, Iterator
 
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.inference.events import Region
     from napari_emcad.interactive.familiarity import Familiarity
+    from napari_emcad.interactive.instant import InstantModel
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.samples import TaskPlanes
     from napari_emcad.interactive.task import TrainingTask
@@ -101,6 +104,9 @@ class LiveTrainer:
         self._next_score = 0.0
         self._familiarity: Familiarity | None = None
         self._patches: frozenset[Hashable] = frozenset()
+        self._instant: InstantTrainer | None = None
+        self._dice: float | None = None
+        self._instant_dice: float | None = None
 
     def update(
         self,
@@ -109,8 +115,11 @@ class LiveTrainer:
         visible: VisibleRegion,
         seconds: float,
         stop: threading.Event,
-    ) -> Generator[TrainingEvent | Region | Notice, None, LiveUpdate]:
+    ) -> Generator[TrainingEvent | Region | Notice | Shown, None, LiveUpdate]:
         """Train for some seconds, then predict the visible part.
+
+        Images that the model does not know are predicted by an instant model first, until the
+        network is better on held-out strokes. `Shown` says which of them is shown.
 
         Parameters
         ----------
@@ -135,6 +144,7 @@ class LiveTrainer:
         if not self._updates and (notice := range_notice(task)):
             yield notice
         yield from self._measure_familiarity(planes, cache)
+        instant = yield from self._show_instant(task, visible, stop)
         self._updates += 1
         config = self._config.replace(seed=self._config.seed + self._updates)
         sampler = Sampler(training, self._start.config.input_channels, self._preprocessing, config)
@@ -143,8 +153,10 @@ class LiveTrainer:
             self._trainer.prepare(training, self._preprocessing, adapted.teacher)
         losses = yield from self._train(sampler, seconds, adapted, stop)
         self._scans = task.record.scans
-        yield from predict_visible(self._trainer.averaged, visible, self._start, self._device, stop)
         score = self._score(held_out, stop)
+        if instant is not None and score is not None:
+            self._instant_dice = self._instant_score(instant, task, stop)
+        yield from self._show_model(instant, visible, stop)
         return LiveUpdate(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
 
     def _measure_familiarity(
@@ -158,6 +170,55 @@ class LiveTrainer:
         self._familiarity = task_familiarity(planes, cache)
         if first_time and (message := unfamiliar_message(self._familiarity)):
             yield Notice(message)
+
+    def _show_instant(
+        self, task: TrainingTask, visible: VisibleRegion, stop: threading.Event
+    ) -> Generator[Region | Shown, None, InstantModel | None]:
+        """Fit an instant model if the images are new to the base model, and show it if due."""
+        if self._familiarity is None or self._familiarity.is_familiar:
+            return None
+        self._instant = self._instant or InstantTrainer(self._device)
+        model = self._instant.fit(task)
+        if model is not None and not self._model_is_better:
+            yield Shown("instant", self._comparison())
+            yield from self._instant.predict(model, visible, stop)
+        return model
+
+    def _show_model(
+        self, instant: InstantModel | None, visible: VisibleRegion, stop: threading.Event
+    ) -> Iterator[Region | Shown]:
+        """Show the network's prediction unless the instant model's is shown."""
+        if instant is not None and not self._model_is_better:
+            return
+        yield Shown("model", self._comparison())
+        yield from self._predict(visible, stop)
+
+    def _predict(self, visible: VisibleRegion, stop: threading.Event) -> Iterator[Region]:
+        network, start = self._trainer.averaged, self._start
+        return predict_visible(
+            network, visible, start.preprocessing, start.head, self._device, stop
+        )
+
+    @property
+    def _model_is_better(self) -> bool:
+        """Whether the network is better than the instant model on held-out strokes."""
+        return self._dice is not None and self._dice > (self._instant_dice or 0.0)
+
+    def _comparison(self) -> str:
+        """Return why a prediction is shown, as the end of a sentence; "" if there was no choice."""
+        if self._dice is None or self._instant_dice is None:
+            return "" if self._instant is None else "No held-out stroke yet to compare with."
+        return (
+            f"Dice on held-out strokes {self._instant_dice:.2f} of Instant, "
+            f"{self._dice:.2f} of the model."
+        )
+
+    def _instant_score(
+        self, instant: InstantModel, task: TrainingTask, stop: threading.Event
+    ) -> float | None:
+        assert self._instant is not None
+        dice = self._instant.score(instant, task, stop)
+        return self._instant_dice if dice is None else dice
 
     def _adapted_config(self, task: TrainingTask) -> TrainingConfig:
         trained_before = self._updates > 1 or task.base is not None
@@ -201,7 +262,8 @@ class LiveTrainer:
         if len(scores) < len(held_out):
             return None
         images = pool_by_image(scores, held_out)
-        return HeldOut(mean_dice(images), mean_iou(images))
+        self._dice = mean_dice(images)
+        return HeldOut(self._dice, mean_iou(images))
 
     def _checkpoint(self, score: HeldOut | None) -> Checkpoint:
         event = f"updated live {self._updates} time{'s' if self._updates > 1 else ''}"

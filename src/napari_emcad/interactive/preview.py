@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
+    from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.model.segmenter import Head, Segmenter
 
 _PAUSE_FACTOR = 4.0
 """Training time between two previews, as a multiple of the duration of a preview."""
@@ -28,9 +29,10 @@ _TILE = 1024
 
 
 def predict_visible(
-    network: PvtEmcad,
+    network: Segmenter,
     visible: VisibleRegion,
-    checkpoint: Checkpoint,
+    preprocessing: Preprocessing,
+    head: Head,
     device: str,
     stop: threading.Event,
 ) -> Iterator[Region]:
@@ -42,8 +44,8 @@ def predict_visible(
         Network that learns; it is set to evaluation mode meanwhile.
     visible
         Visible part of an image.
-    checkpoint
-        Its preprocessing and head are used.
+    preprocessing, head
+        Conversion of pixels to network inputs, and the head that predicts.
     device
         Name of the device.
     stop
@@ -54,9 +56,7 @@ def predict_visible(
         return
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
     with eval_mode(network):
-        for event in segment_slices(
-            network, slices, checkpoint.preprocessing, checkpoint.head, settings, stop
-        ):
+        for event in segment_slices(network, slices, preprocessing, head, settings, stop):
             if isinstance(event, Region):
                 yield event
 
@@ -66,7 +66,9 @@ class PreviewSchedule:
 
     Parameters
     ----------
-    checkpoint, visible, device, stop
+    checkpoint
+        Its preprocessing and head are used.
+    visible, device, stop
         See `predict_visible`.
     clock
         Returns seconds.
@@ -84,14 +86,15 @@ class PreviewSchedule:
         self._device, self._stop, self._clock = device, stop, clock
         self._next = clock() + _SHORTEST_PAUSE_S
 
-    def __call__(self, network: PvtEmcad) -> Iterator[Region]:
+    def __call__(self, network: Segmenter) -> Iterator[Region]:
         """Predict the visible region, tile by tile; yield nothing before the pause is over."""
         start = self._clock()
         if start < self._next:
             return
+        preprocessing, head = self._checkpoint.preprocessing, self._checkpoint.head
         with suppress(NotFinite):  # the training itself ends when its loss is not finite
             yield from predict_visible(
-                network, self._visible, self._checkpoint, self._device, self._stop
+                network, self._visible, preprocessing, head, self._device, self._stop
             )
         end = self._clock()
         self._next = end + max(_PAUSE_FACTOR * (end - start), _SHORTEST_PAUSE_S)

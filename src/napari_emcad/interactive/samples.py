@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.annotation.record import Record
+    from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingTask
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
     Size = tuple[int, int]
 
@@ -70,9 +70,9 @@ class TaskPlanes:
 
 
 def read_planes(
-    task: TrainingTask, cache: PlaneCache, checkpoint: Checkpoint | None = None
+    task: TrainingTask, cache: PlaneCache, preprocessing: Preprocessing | None = None
 ) -> TaskPlanes:
-    """Return the pixels of a task's patches as a checkpoint's network expects them.
+    """Return the pixels of a task's patches as a network expects them.
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ def read_planes(
         Training task.
     cache
         Holds pixels from one update to the next.
-    checkpoint
-        Checkpoint whose preprocessing applies; None for the task's.
+    preprocessing
+        Preprocessing of the network; None for that of the task's checkpoint.
     """
-    preprocessing = (checkpoint or task.checkpoint).preprocessing
+    preprocessing = preprocessing or task.checkpoint.preprocessing
     keys = patch_keys(task.images, task.record)
     planes = cache.planes(task.images, keys, preprocessing)
     sizes = {} if preprocessing.size is None else _resized_sizes(task, keys, preprocessing.size)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 if TYPE_CHECKING:
-    from napari_emcad.model.network import PvtEmcad
+    from napari_emcad.model.segmenter import Segmenter
+
+Network = TypeVar("Network", bound="Segmenter")
 
 
-def fused_copy(network: PvtEmcad) -> PvtEmcad:
+def fused_copy(network: Network) -> Network:
     """Return a copy with batch norms folded into their convolutions and channels as last axis.
 
     Outputs differ from those of the network by rounding alone (1e-5 of the logits). The copy cannot

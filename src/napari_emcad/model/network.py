@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from math import inf
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,15 +17,13 @@ from napari_emcad.model.fork import survive_forks
 from napari_emcad.model.intermediates import StageOutput, record_intermediates
 from napari_emcad.model.padding import crop, pad_to_multiple
 from napari_emcad.model.resize import resize, zoomed_size
+from napari_emcad.model.segmenter import Head, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Head = Literal["finest", "sum"]
-"""The logits that are the prediction: those of stage 1, or the sum of all four."""
 
-
-class PvtEmcad(nn.Module):
+class PvtEmcad(Segmenter):
     """A PVTv2 encoder, an EMCAD decoder and heads on its four stages.
 
     Parameters
@@ -45,7 +43,7 @@ class PvtEmcad(nn.Module):
     def __init__(self, config: ModelConfig, drop_path_rate: float = 0.0) -> None:
         super().__init__()
         survive_forks()
-        self.config = config
+        self.config: ModelConfig = config
         self.grey_stem = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.ReLU(inplace=True))
         self.encoder = create_encoder(config.encoder, drop_path_rate)
         self.decoder = EMCAD(config)

@@ -14,6 +14,7 @@ from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.pipelines.memory import check_fits_memory
+from napari_emcad.pipelines.segmentation_model import SegmentationModel
 from napari_emcad.pipelines.warn import warn_if_out_of_range
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.range_cache import RangeCache
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
 
 
@@ -56,7 +56,7 @@ class Segmentation:
 
 def segment(
     image: Any,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     device: str = "auto",
     *,
@@ -75,7 +75,7 @@ def segment(
         A numpy, dask, zarr or similar array; of a multiscale pyramid (a list of arrays) the first,
         finest level is used. Lazy arrays are read slice by slice.
     checkpoint
-        Checkpoint to segment with.
+        Checkpoint to segment with, or an instant model (see `fit_instant`).
     axes
         One letter per axis: Y and X, C for channels, any other letter (Z, T, …) for stacked slices.
         None infers the axes if only one interpretation is sensible.
@@ -119,7 +119,8 @@ def segment(
     MemoryError
         If there is not enough memory for the smallest tile.
     """
-    check_checkpoint(checkpoint)
+    if not isinstance(checkpoint, SegmentationModel):
+        check_checkpoint(checkpoint)
     settings = merge_settings(settings, options, device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_memory(slices.spatial_shape, checkpoint, settings)
@@ -166,7 +167,7 @@ def merge_settings(
 
 def slices_for(
     image: Any,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     scope: Scope | None = None,
@@ -182,7 +183,7 @@ def slices_for(
 
 
 def check_memory(
-    shape: tuple[int, ...], checkpoint: Checkpoint, settings: InferenceSettings
+    shape: tuple[int, ...], checkpoint: SegmentationModel, settings: InferenceSettings
 ) -> None:
     """Check that a result of this spatial shape fits into this computer's memory.
 
@@ -205,7 +206,7 @@ def finest_level(image: Any) -> Any:
 
 def segment_job(
     slices: Slices,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     settings: InferenceSettings,
     stop: threading.Event,
     object_classes: Sequence[int] = (),
@@ -247,7 +248,7 @@ def segment_job(
 def _collect(
     job: Generator[Event, None, Summary],
     slices: Slices,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     settings: InferenceSettings,
     on_event: Callable[[Event], object] | None,
 ) -> Segmentation:
@@ -272,7 +273,9 @@ def _collect(
     return Segmentation(labels, probabilities, slices.spatial_axes, checkpoint.classes, summary)
 
 
-def initial_label_dtype(checkpoint: Checkpoint, settings: InferenceSettings) -> type[np.generic]:
+def initial_label_dtype(
+    checkpoint: SegmentationModel, settings: InferenceSettings
+) -> type[np.generic]:
     """Return the type of an empty result; `write_region` widens it if objects need more."""
     wide = settings.clean_up.separate or checkpoint.config.num_classes > 256
     return np.uint16 if wide else np.uint8

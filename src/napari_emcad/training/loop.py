@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.model.network import Head
+    from napari_emcad.model.segmenter import Head
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import Batch, LabeledSlice
     from napari_emcad.training.trainer import Trainer

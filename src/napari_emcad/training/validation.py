@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.model.network import Head, PvtEmcad
+    from napari_emcad.model.segmenter import Head, Segmenter
     from napari_emcad.training.samples import LabeledSlice
 
 _TILE, _OVERLAP = 768, 0.25
 
 
 def validate(
-    network: PvtEmcad,
+    network: Segmenter,
     slices: Sequence[LabeledSlice],
     preprocessing: Preprocessing,
     stop: threading.Event,
@@ -59,7 +59,7 @@ def validate(
 
 
 @contextmanager
-def eval_mode(network: PvtEmcad) -> Iterator[None]:
+def eval_mode(network: Segmenter) -> Iterator[None]:
     """Put a network into eval mode, and all of its modules back into their own mode afterwards."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
@@ -101,7 +101,7 @@ def pool_by_image(
 
 
 def predict_labels(
-    network: PvtEmcad, source: LabeledSlice, preprocessing: Preprocessing, head: Head
+    network: Segmenter, source: LabeledSlice, preprocessing: Preprocessing, head: Head
 ) -> NDArray[np.integer]:
     """Return the classes that a network in eval mode predicts for a slice, ``(H, W)``."""
     inputs = network.config.input_channels

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.inference.stage_maps.pca import PcaColors
-    from napari_emcad.model.network import Head
+    from napari_emcad.model.segmenter import Head
 
 _BAND = 128
 """Rows whose uncertainty is computed at once; a whole slice would need its probabilities of all

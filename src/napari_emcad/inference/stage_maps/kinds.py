@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.inference.stage_maps.blended import BlendedMaps
     from napari_emcad.inference.stage_maps.keys import MapKey
-    from napari_emcad.model.network import Head
+    from napari_emcad.model.segmenter import Head
 
     Values = NDArray[np.float32]
 

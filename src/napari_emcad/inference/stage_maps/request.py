@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_emcad.inference.stage_maps.pca import PcaColors
-    from napari_emcad.model.network import Head
+    from napari_emcad.model.segmenter import Head
 
 
 @dataclass(frozen=True, slots=True)

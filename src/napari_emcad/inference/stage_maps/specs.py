@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.blended import BlendedMaps
     from napari_emcad.inference.stage_maps.keys import MapKey
     from napari_emcad.model.intermediates import StageOutput
-    from napari_emcad.model.network import Head
+    from napari_emcad.model.segmenter import Head
 
     Heads = Callable[[int, Head], tuple[int, ...]]
 

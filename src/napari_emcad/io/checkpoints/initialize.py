@@ -51,7 +51,7 @@ def initialize_checkpoint(
     weights: dict[str, NDArray[Any]] = {}
     if encoder_file is not None:
         path = expand_path(encoder_file)
-        encoder, weights = _read_encoder(path)
+        encoder, weights = read_encoder(path)
         if config.setdefault("encoder", encoder) != encoder:
             raise CheckpointError(
                 f"{path.name} is the encoder {encoder}, not {config['encoder']}; leave encoder "
@@ -92,8 +92,14 @@ def _random(config: ModelConfig, seed: int) -> Checkpoint:
     )
 
 
-def _read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
-    """Return the name of the encoder in a file, and its tensors by the names of `PvtEmcad`."""
+def read_encoder(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Return the name of the encoder in a file, and its tensors by the names of `PvtEmcad`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not a PVTv2 encoder.
+    """
     try:
         tensors, _ = published.strip_wrappers(_read_tensors(path))
         tensors = {_classifier_name(name): tensor for name, tensor in tensors.items()}

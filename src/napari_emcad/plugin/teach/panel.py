@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_emcad.plugin.teach.annotation_table import AnnotationTable
 from napari_emcad.plugin.teach.class_table import ClassTable
+from napari_emcad.plugin.teach.instant_controller import InstantState
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.teach.version_list import VersionList
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_emcad.interactive.instant_events import Shown
     from napari_emcad.plugin.layers.image_input import ImageInput
 
 
@@ -52,8 +54,8 @@ class TeachPanel(QWidget):
         ``"annotation"`` or ``"prediction"`` to be shown or hidden.
     train_requested, update_requested
         The user pressed Train, or Update now.
-    live_requested
-        Live mode on or off.
+    live_requested, instant_requested
+        Live or Instant mode on or off.
     """
 
     annotation_requested = Signal()
@@ -63,6 +65,7 @@ class TeachPanel(QWidget):
     train_requested = Signal()
     update_requested = Signal()
     live_requested = Signal(bool)
+    instant_requested = Signal(bool)
 
     def __init__(self, image_input: ImageInput) -> None:
         super().__init__()
@@ -87,6 +90,7 @@ class TeachPanel(QWidget):
         self._annotation.clicked.connect(lambda: self.visibility_requested.emit("annotation"))
         self._prediction.clicked.connect(lambda: self.visibility_requested.emit("prediction"))
         self._score, self._reason, self._remark = text(), text(), text()
+        self._source = text()
         self._train = QPushButton("Train")
         self._train.setStyleSheet("font-weight: bold; padding: 8px;")
         self._train.clicked.connect(self.train_requested)
@@ -97,6 +101,13 @@ class TeachPanel(QWidget):
         self._live.setCheckable(True)
         self._live.setToolTip("Trains a little after each stroke and predicts the visible part")
         self._live.toggled.connect(self.live_requested)
+        self._instant = QPushButton("Instant: off")
+        self._instant.setCheckable(True)
+        self._instant.setToolTip(
+            "Predicts the visible part after each stroke without a training, from the features of "
+            "a general encoder; for images that the model does not know (Alt+I)"
+        )
+        self._instant.toggled.connect(self.instant_requested)
         self._build()
 
     def reset_choices(self) -> None:
@@ -118,8 +129,23 @@ class TeachPanel(QWidget):
     def _emit_layer(self, layer: Labels, _: bool = False) -> None:
         self.layer_requested.emit(layer)
 
+    def toggle_instant(self) -> None:
+        """Switch Instant mode on or off."""
+        self._instant.toggle()
+
+    def show_source(self, shown: Shown) -> None:
+        """Show whose prediction is on the canvas."""
+        self._source.setText(shown.message)
+        self._source.setVisible(True)
+
     def show_state(
-        self, reason: str, score: str, busy: bool, live: LiveState, updating: bool
+        self,
+        reason: str,
+        score: str,
+        busy: bool,
+        live: LiveState,
+        instant: InstantState,
+        updating: bool,
     ) -> None:
         """Enable the buttons and show the state of the training.
 
@@ -131,8 +157,8 @@ class TeachPanel(QWidget):
             Score on held-out pixels, or the reason why there is none.
         busy
             Whether a job runs that has to be waited for.
-        live
-            State of Live mode.
+        live, instant
+            States of Live and Instant mode.
         updating
             Whether a live update runs.
         """
@@ -144,9 +170,13 @@ class TeachPanel(QWidget):
         self._score.setText(score)
         self._score.setVisible(bool(score))
         self._live.setText(f"Live: {live.value}")
-        is_on = live is not LiveState.OFF
-        if self._live.isChecked() != is_on:
-            self._live.setChecked(is_on)
+        self._instant.setText(f"Instant: {instant.value}")
+        live_is_on, instant_is_on = live is not LiveState.OFF, instant is not InstantState.OFF
+        for button, is_on in ((self._live, live_is_on), (self._instant, instant_is_on)):
+            if button.isChecked() != is_on:
+                button.setChecked(is_on)
+        if not (live_is_on or instant_is_on):
+            self._source.setVisible(False)
         self.curve.setVisible(not self.curve.empty)
 
     def show_remark(self, remark: str) -> None:
@@ -190,13 +220,15 @@ class TeachPanel(QWidget):
         )
         column.addLayout(self._build_buttons())
         self._remark.setVisible(False)
+        self._source.setVisible(False)
 
     def _build_buttons(self) -> QVBoxLayout:
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self.curve)
+        below.addWidget(self._source)
         below.addWidget(self._score)
         below.addWidget(self._train)
-        below.addWidget(row(self._update, self._live))
+        below.addWidget(row(self._instant, self._live, self._update))
         below.addWidget(self._reason)
         return below

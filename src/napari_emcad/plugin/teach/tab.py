@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QShortcut
 
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.class_controller import ClassController
+from napari_emcad.plugin.teach.instant_controller import InstantController
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
 from napari_emcad.plugin.teach.training_controller import TrainingController
@@ -45,9 +46,14 @@ class TeachTab:
         self.training = TrainingController(
             context, annotations, self.preview, self.panel.form.value
         )
+        self.instant = InstantController(
+            context, self.preview, self.training.queue, self.training.instant_task
+        )
         self.annotating = AnnotationController(context, annotations, self.preview)
         self.classes = ClassController(context, self.annotating)
-        self.view = TeachView(context, annotations, self.annotating, self.training, self.panel)
+        self.view = TeachView(
+            context, annotations, self.annotating, self.training, self.instant, self.panel
+        )
         self._connect()
 
     def layers_changed(self) -> None:
@@ -62,6 +68,7 @@ class TeachTab:
             "Alt+S": partial(self.annotating.toggle, "prediction"),
             "Alt+U": self.training.update_now,
             "Alt+T": self.training.train,
+            "Alt+I": self.panel.toggle_instant,
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
         shortcuts = []
@@ -83,6 +90,7 @@ class TeachTab:
         panel.train_requested.connect(training.train)
         panel.update_requested.connect(training.update_now)
         panel.live_requested.connect(training.set_live)
+        panel.instant_requested.connect(self.instant.set_on)
         panel.annotations.enabled_changed.connect(self._set_enabled)
         panel.annotations.meaning_chosen.connect(annotating.change_meaning)
         panel.annotations.chosen.connect(annotating.choose_by_click)
@@ -103,5 +111,5 @@ class TeachTab:
 
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
-        for part in (self.view, self.annotating, self.training, self.preview):
+        for part in (self.view, self.annotating, self.instant, self.training, self.preview):
             part.release()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.inference.events import Region
+from napari_emcad.interactive.instant_events import Shown
 from napari_emcad.interactive.jobs import UnfinishedModel, live_update_job, training_job
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.session import wait_message
@@ -75,12 +76,15 @@ class TrainingController(QObject):
         The state that is shown may have changed.
     unfinished
         The model of a running training, now and then.
+    shown
+        A `Shown` event of a live update.
     """
 
     started = Signal(int)
     progressed = Signal(object)
     changed = Signal()
     unfinished = Signal(object)
+    shown = Signal(object)
 
     def __init__(
         self,
@@ -181,6 +185,17 @@ class TrainingController(QObject):
 
     # -- training
 
+    def instant_task(self) -> TrainingTask | None:
+        """Return the task for an instant model; None if nothing can be learned now."""
+        checkpoint = self._session.checkpoint
+        if checkpoint is None or self.why_not():
+            return None
+        try:
+            device = self._context.image_input.device
+            return self._tasks.build(checkpoint, self._settings().config, device)
+        except ValueError:
+            return None  # Train shows the reason
+
     def _task(self) -> tuple[TrainingTask, TrainingSettings] | None:
         """Return the task and the settings, or show why nothing can be learned."""
         checkpoint, running = self._session.checkpoint, self._session.running
@@ -238,6 +253,8 @@ class TrainingController(QObject):
             result.fill(event)
         elif isinstance(event, (StepEnd, EpochEnd)):
             self.progressed.emit(event)
+        elif isinstance(event, Shown):
+            self.shown.emit(event)
         elif isinstance(event, UnfinishedModel):
             self.unfinished.emit(event.checkpoint)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.teach.annotation_controller import AnnotationController
+    from napari_emcad.plugin.teach.instant_controller import InstantController
     from napari_emcad.plugin.teach.panel import TeachPanel
     from napari_emcad.plugin.teach.training_controller import TrainingController
 
@@ -31,7 +32,7 @@ class TeachView(QObject):
         Shared state of the panel.
     annotations
         Annotation layers.
-    annotating, training
+    annotating, training, instant
         Controllers whose state is shown.
     panel
         Fields of the tab.
@@ -43,18 +44,21 @@ class TeachView(QObject):
         annotations: AnnotationLayers,
         annotating: AnnotationController,
         training: TrainingController,
+        instant: InstantController,
         panel: TeachPanel,
     ) -> None:
         super().__init__(panel)
         self._viewer, self._session = context.viewer, context.session
         self._input, self._runner = context.image_input, context.runner
         self._annotations, self._annotating = annotations, annotating
-        self._training, self._panel = training, panel
+        self._training, self._instant, self._panel = training, instant, panel
         self._step = 0
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         annotating.changed.connect(self.show_soon)
         annotating.remark.connect(panel.show_remark)
-        training.changed.connect(self.show_soon)
+        for controller in (training, instant):
+            controller.changed.connect(self.show_soon)
+            controller.shown.connect(panel.show_source)
         training.started.connect(self._start_curve)
         training.progressed.connect(self._extend_curve)
         panel.form.changed.connect(self.show_soon)
@@ -76,6 +80,7 @@ class TeachView(QObject):
             score=" ".join(filter(None, [training.conflict_message(), self._score()])),
             busy=running is not None and not running.preemptible,
             live=training.live_state,
+            instant=self._instant.state,
             updating=training.updating,
         )
 
