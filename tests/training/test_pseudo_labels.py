@@ -8,16 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.neighbors import NearestCentroid
 from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.imaging.intensity import Preprocessing
-from napari_emcad.training import loop, pseudo_labels
+from napari_emcad.training import loop
 from napari_emcad.training.events import Snapshot
-from napari_emcad.training.linear_probe import ProbeStatistics
 from napari_emcad.training.loop import train
 from napari_emcad.training.losses import class_probabilities, cross_entropy, kl_divergence
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
@@ -33,57 +29,6 @@ def strokes(source, every=16):
     target = np.full_like(source.target, UNLABELED)
     target[::every] = source.target[::every]
     return replace(source, target=target)
-
-
-def clouds(seed, classes, features=6, side=12):
-    """Return features ``(F, h, w)`` of different classes, and the classes of the pixels."""
-    rng = np.random.default_rng(seed)
-    target = rng.integers(0, classes, (side, side))
-    target.flat[:classes] = range(classes)
-    centers = 3 * rng.standard_normal((classes, features))
-    values = centers[target] + rng.standard_normal((side, side, features)) * rng.uniform(0.1, 2)
-    return torch.from_numpy(values).permute(2, 0, 1).float(), torch.from_numpy(target)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 5))
-def test_a_probe_is_the_nearest_mean_under_the_shared_variance(seed, classes):
-    features, target = clouds(seed, classes)
-    fit = ProbeStatistics(classes)
-    fit.add(features, target)
-    labels = fit.fit_probe().probabilities(features[None])[0].argmax(0).numpy().ravel()
-    values, wanted = features.flatten(1).T.double().numpy(), target.numpy().ravel()
-    within = np.mean([values[wanted == k].var(0) for k in range(classes)], axis=0)
-    scaled = values / np.sqrt(within + 0.1 * values.var(0))
-    oracle = NearestCentroid().fit(scaled, wanted).predict(scaled)
-    assert (labels == oracle).mean() > 0.98  # pixels in the middle may fall to either side
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 4))
-def test_merged_statistics_are_those_of_all_labeled_pixels(seed, classes):
-    features, target = clouds(seed, classes)
-    whole, joined = ProbeStatistics(classes), ProbeStatistics(classes)
-    whole.add(features, target)
-    upper, lower = target.clone(), target.clone()
-    upper[6:], lower[:6] = UNLABELED, UNLABELED
-    for part in (upper, lower):
-        one = ProbeStatistics(classes)
-        one.add(features, part)
-        joined.merge(one)
-    torch.testing.assert_close(joined.fit_probe().weights, whole.fit_probe().weights)
-    torch.testing.assert_close(joined.fit_probe().offsets, whole.fit_probe().offsets)
-
-
-def test_one_class_gives_no_probe_and_a_missing_class_is_never_predicted():
-    features, target = clouds(1, 2)
-    alone = ProbeStatistics(3)
-    alone.add(features, torch.where(target == 1, 1, UNLABELED))
-    assert alone.fit_probe() is None
-    alone.add(features, torch.where(target == 0, 0, UNLABELED))
-    probabilities = alone.fit_probe().probabilities(features[None])
-    assert (probabilities[:, 2] == 0).all()
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 12, 12))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -103,31 +48,6 @@ def test_the_divergence_from_the_prediction_itself_is_0(channels):
     met = kl_divergence(logits, class_probabilities(logits))
     torch.testing.assert_close(met, torch.zeros(()), rtol=0, atol=1e-6)
     assert kl_divergence(logits + torch.randn_like(logits), class_probabilities(logits)) > 0.01
-
-
-def test_first_strokes_count_as_much_as_all_strokes_together():
-    """However many strokes follow, a class's mean moves by half of the way at most."""
-    fit = ProbeStatistics(2)
-    fit.add(torch.zeros(1, 1, 10), torch.zeros(1, 10, dtype=torch.long))
-    fit.add(torch.ones(1, 1, 10), torch.ones(1, 10, dtype=torch.long))
-    later = torch.full((1, 1, 10**5), 0.1), torch.ones(1, 10**5, dtype=torch.long)
-    alike = ProbeStatistics(2)
-    alike.merge(fit)
-    fit.add(*later, torch.zeros(1, 10**5, dtype=torch.bool))
-    values = torch.tensor([0.2, 0.35])[None, None, None]
-    assert fit.fit_probe().probabilities(values)[0, 1, 0].gt(0.5).tolist() == [False, True]
-    alike.add(*later)
-    assert alike.fit_probe().probabilities(values)[0, 1, 0].gt(0.5).tolist() == [True, True]
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6))
-def test_if_all_strokes_are_first_strokes_none_counts_more(seed):
-    features, target = clouds(seed, 3)
-    every, plain = ProbeStatistics(3), ProbeStatistics(3)
-    every.add(features, target, torch.ones(target.shape, dtype=torch.bool))
-    plain.add(features, target)
-    torch.testing.assert_close(every.fit_probe().weights, plain.fit_probe().weights)
 
 
 @pytest.mark.parametrize("teacher", ["initial", "probe"])
@@ -174,25 +94,6 @@ def test_consensus_is_where_probe_and_network_agree(fresh, small, discs):
     assert same.any()
     assert (~same & batch.unlabeled).any()
     torch.testing.assert_close(labels_of["consensus"], labels_of["probe"] * same[:, None])
-
-
-def test_statistics_of_unchanged_parts_are_reused(fresh, discs, monkeypatch):
-    pseudo_labeler = PseudoLabelTeacher(fresh(), "deep_and_sum", "probe")
-    computed = []
-    real = pseudo_labels._statistics
-    monkeypatch.setattr(
-        pseudo_labels, "_statistics", lambda *each: computed.append(1) or real(*each)
-    )
-    one, other = strokes(discs(1)), strokes(discs(2))
-    pseudo_labeler.fit([one], PLAIN)
-    pseudo_labeler.fit([one, other], PLAIN)
-    assert len(computed) == 2
-    more = one.target.copy()
-    more[3] = 0
-    pseudo_labeler.fit([replace(one, target=more), other], PLAIN)
-    assert len(computed) == 3
-    pseudo_labeler.fit([replace(one, target=more, first_strokes=more == 0), other], PLAIN)
-    assert len(computed) == 4
 
 
 @pytest.mark.slow

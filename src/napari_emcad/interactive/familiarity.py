@@ -11,6 +11,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.samples import read_planes
+from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, split_by_annotation
 from napari_emcad.training.validation import predict_labels
 
@@ -150,7 +151,7 @@ def measure_familiarity(
     accuracy = float((correct[present] / annotated[present]).mean()) if present.any() else 0.0
     if accuracy < _FAMILIAR_ACCURACY or classes > max(checkpoint.config.num_classes, 2):
         return Familiarity(accuracy)
-    teacher = PseudoLabelTeacher(network, config.supervision, "probe")
+    teacher = PseudoLabelTeacher(network, config.supervision, "probe", bundled_feature_extractor())
     teacher.fit(first_strokes, checkpoint.preprocessing)
     agreement = teacher.agreement(first_strokes, checkpoint.preprocessing)
     compared = others if agreement >= _AGREEMENT else ()

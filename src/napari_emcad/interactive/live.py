@@ -24,7 +24,7 @@ from napari_emcad.interactive.instant_events import Shown
 from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.interactive.task import range_notice
-from napari_emcad.pipelines.train import trained_checkpoint
+from napari_emcad.pipelines.train import probe_extractor, trained_checkpoint
 from napari_emcad.training.allocator import retain_freed_memory
 from napari_emcad.training.events import HeldOut, StepEnd
 from napari_emcad.training.sampler import Sampler
@@ -99,7 +99,7 @@ class LiveTrainer:
         self._start, self._config, self._device = checkpoint, config, device
         self._clock = clock
         network = checkpoint.network().to(choose_device(device))
-        self._trainer = Trainer(network, config)
+        self._trainer = Trainer(network, config, probe_extractor(config))
         self._step, self._updates, self._scans = 0, 0, 0
         self._next_score = 0.0
         self._familiarity: Familiarity | None = None

@@ -29,6 +29,10 @@ FEATURE_STRIDES = (1, COARSE_STRIDE, *LEVEL_STRIDES)
 """Strides of the feature maps in pixels: those of single pixels first, then the encoder's."""
 
 
+NEVER = -1e4
+"""Bias of a class without annotated pixels; it is finite, as infinite outputs are errors."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeConfig:
     """Numbers of classes (1 stands for object and background) and of input channels."""
@@ -66,7 +70,7 @@ class FeatureProbe(Segmenter):
     weights
         ``(K, C)`` per feature map, K ≥ 2 classes.
     bias
-        ``(K,)``; very negative for a class that is never predicted.
+        ``(K,)``; `NEVER` for a class without annotated pixels.
     """
 
     def __init__(
@@ -82,6 +86,11 @@ class FeatureProbe(Segmenter):
             self.register_buffer(f"weight{number}", weight.float())
         self.register_buffer("bias", bias.float())
         self.eval()
+
+    @property
+    def unknown_classes(self) -> Tensor:
+        """Whether a class had no annotated pixels, ``(K,)`` bool."""
+        return self.get_buffer("bias") < NEVER / 2
 
     def predict(self, x: Tensor, head: Head = "finest", zoom: float = 1.0) -> Tensor:
         """Return logits at the size of the input.

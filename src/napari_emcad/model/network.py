@@ -172,19 +172,6 @@ class PvtEmcad(Segmenter):
             maps = [level.contiguous(memory_format=torch.channels_last) for level in maps]
         return maps
 
-    def encode_finest(self, x: Tensor) -> Tensor:
-        """Return the encoder's map of stride 4 alone, in less than half the time of `encode`.
-
-        Parameters
-        ----------
-        x
-            As for `encode`.
-        """
-        finest = self._to_rgb(x)
-        for name in self.config.encoder_spec.stage_modules(1):
-            finest = self.encoder.get_submodule(name)(finest)
-        return finest
-
     def decode(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Return the logits of the four heads from the encoder's maps, both deepest first."""
         decoded = self.decoder(maps)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_emcad.inference.events import Region
+    from napari_emcad.model.feature_extractor import FeatureExtractor
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabeledSlice
@@ -81,7 +82,8 @@ def train_job(
     """
     from napari_emcad.inference.devices import choose_device
 
-    trainer = Trainer(checkpoint.network(config.drop_path).to(choose_device(device)), config)
+    network = checkpoint.network(config.drop_path).to(choose_device(device))
+    trainer = Trainer(network, config, probe_extractor(config))
     job = train(trainer, training, held_out, checkpoint.preprocessing, checkpoint.head, stop, state)
 
     def with_preview(event: TrainingEvent) -> Iterator[TrainingEvent | Region]:
@@ -98,6 +100,14 @@ def train_job(
         checkpoint, course.weights, config, event, best, len(course.epochs)
     )
     return TrainResult(trained, course)
+
+
+def probe_extractor(config: TrainingConfig) -> FeatureExtractor | None:
+    """Return the extractor whose features a training's pseudo-labels need, or None."""
+    from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
+
+    needed = config.pseudo and config.teacher in ("probe", "consensus")
+    return bundled_feature_extractor() if needed else None
 
 
 def split(

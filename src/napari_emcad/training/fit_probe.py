@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_emcad.model.feature_probe import FeatureProbe
+from napari_emcad.model.feature_probe import NEVER, FeatureProbe
 from napari_emcad.model.pixel_features import COARSE_WIDTH, FINE_WIDTH
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ _SHRINKAGE = 1e-3
 """Share of a map's standard deviation that is added to that of its channels, some are constant."""
 
 _TINY = 1e-6
-
-_NEVER = -1e4
-"""Logit of a class without annotated pixels; it is finite, as infinite outputs are errors."""
 
 
 def fit_probe(
@@ -80,7 +77,7 @@ def fit_probe(
     kernel = 1 + torch.stack([one @ one.T for one in inputs]).sum(0)
     targets = F.one_hot(torch.from_numpy(np.searchsorted(present, labels))).float()
     coefficients = _solve(kernel, targets, torch.from_numpy(_pixel_weights(labels, first)))
-    bias = torch.full((classes,), _NEVER)
+    bias = torch.full((classes,), NEVER)
     bias[torch.from_numpy(present)] = coefficients.sum(0)
     by_map = []
     for one, mean, scale in zip(inputs, means, scales, strict=True):

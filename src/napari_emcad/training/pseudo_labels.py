@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardize
+from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, standardize
 from napari_emcad.imaging.tiles import plan_tiles
-from napari_emcad.model.config import STRIDES
+from napari_emcad.model.feature_extractor import FeatureExtractor
 from napari_emcad.model.padding import pad_to_multiple
 from napari_emcad.model.resize import resize, zoomed_size
-from napari_emcad.training.linear_probe import Probe, ProbeStatistics, probe_features
 from napari_emcad.training.losses import class_probabilities
+from napari_emcad.training.probe_settings import choose_settings
+from napari_emcad.training.probe_trainer import ProbeTrainer, standardized
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.supervision import SUBSETS, sum_of
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.model.feature_probe import FeatureProbe
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import SupervisionName, TeacherName
 
@@ -48,21 +50,30 @@ class PseudoLabelTeacher:
         As in `TrainingConfig`: whether the network predicts by one head or by their sum.
     teacher
         Source of the pseudo-labels: ``"initial"``, the network's own predictions; ``"probe"``, a
-        linear probe on its features that is fitted to the annotated pixels; ``"consensus"``, the
-        probe where both agree.
+        linear probe that is fitted to the annotated pixels; ``"consensus"``, the probe where both
+        agree.
+    extractor
+        Gives the features of the probe; None takes the encoder of the network.
     """
 
     def __init__(
-        self, network: PvtEmcad, supervision: SupervisionName, teacher: TeacherName
+        self,
+        network: PvtEmcad,
+        supervision: SupervisionName,
+        teacher: TeacherName,
+        extractor: FeatureExtractor | None = None,
     ) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.teacher = teacher
         self._subset = SUBSETS[supervision][-1]
-        self._cache: dict[tuple[str, int, int], tuple[NDArray[np.integer], ProbeStatistics]] = {}
-        self._probe: Probe | None = None
+        self._extractor = extractor or _encoder_of(self.network)
+        self._trainer = ProbeTrainer(self._extractor, next(network.parameters()).device)
+        self._probe: FeatureProbe | None = None
+        self._zoom = 1.0
+        self._preprocessing: Preprocessing | None = None
 
     def fit(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> None:
-        """Fit the probe to the annotated pixels; statistics of unchanged parts are reused.
+        """Fit the probe to the annotated pixels; features of unchanged slices are reused.
 
         Parameters
         ----------
@@ -71,24 +82,10 @@ class PseudoLabelTeacher:
         """
         if self.teacher == "initial":
             return
-        total, cache = ProbeStatistics(max(self.network.config.num_classes, 2)), {}
-        for source, rows, columns in _parts(slices, preprocessing):
-            target = source.target[rows, columns]
-            if (target == UNLABELED).all():
-                continue
-            first = None if source.first_strokes is None else source.first_strokes[rows, columns]
-            annotation = np.stack([target, np.ones_like(target) if first is None else first])
-            key = source.name, rows.start, columns.start
-            cached_annotation, statistics = self._cache.get(key, (None, None))
-            unchanged = cached_annotation is not None and np.array_equal(
-                cached_annotation, annotation
-            )
-            if statistics is None or not unchanged:
-                planes = source.planes[:, rows, columns]
-                statistics = _statistics(self.network, planes, target, first, preprocessing)
-            cache[key] = annotation, statistics
-            total.merge(statistics)
-        self._cache, self._probe = cache, total.fit_probe()
+        classes = max(self.network.config.num_classes, 2)
+        settings = choose_settings([source.target for source in slices])
+        self._probe = self._trainer.fit(slices, classes, settings)
+        self._zoom, self._preprocessing = settings.zoom / preprocessing.zoom, preprocessing
 
     @torch.no_grad()
     def agreement(self, slices: Sequence[LabeledSlice], preprocessing: Preprocessing) -> float:
@@ -131,19 +128,24 @@ class PseudoLabelTeacher:
         """
         if self._probe is None:
             return self._network_probabilities(pixels, maps, unlabeled) * unlabeled[:, None]
-        finest = self.network.encode_finest(pixels) if maps is None else maps[-1]
-        by_probe = F.interpolate(
-            self._probe.probabilities(probe_features(pixels, finest)),
-            unlabeled.shape[-2:],
-            mode="bilinear",
-        )
-        unknown = torch.isinf(self._probe.offsets).to(unlabeled.device)
+        by_probe = self._probe_probabilities(self._probe, pixels)
+        unknown = self._probe.unknown_classes.to(unlabeled.device)
         if unknown.any() or self.teacher == "consensus":
             by_network = self._network_probabilities(pixels, maps, unlabeled).argmax(1)
             unlabeled = unlabeled & ~unknown[by_network]  # a class without strokes is not unlearned
             if self.teacher == "consensus":
                 unlabeled = unlabeled & (by_network == by_probe.argmax(1))
         return by_probe * unlabeled[:, None]
+
+    def _probe_probabilities(self, probe: FeatureProbe, pixels: Tensor) -> Tensor:
+        """Return the probe's probabilities, ``(N, classes, H, W)``, of network input."""
+        assert self._preprocessing is not None
+        mean, std = (
+            pixels.new_tensor(values)[:, None, None]
+            for values in (self._preprocessing.mean, self._preprocessing.std)
+        )
+        images = standardized(self._extractor, pixels * std + mean)
+        return class_probabilities(probe.predict(images, zoom=self._zoom))
 
     def _network_probabilities(
         self, pixels: Tensor, maps: list[Tensor] | None, unlabeled: Tensor
@@ -191,25 +193,10 @@ def _compared_parts(
     return [*annotated[:_MOST_PARTS], *others[::step][:room]]
 
 
-@torch.no_grad()
-def _statistics(
-    network: PvtEmcad,
-    planes: NDArray[np.float32],
-    target: NDArray[np.integer],
-    first: NDArray[np.bool_] | None,
-    preprocessing: Preprocessing,
-) -> ProbeStatistics:
-    """Return the statistics of a network's features at the annotated pixels of a part."""
-    statistics = ProbeStatistics(max(network.config.num_classes, 2))
-    padded = _network_input(network, planes, preprocessing)
-    features = probe_features(padded, network.encode_finest(padded))[0]
-    zoomed = zoomed_size((target.shape[0], target.shape[1]), preprocessing.zoom)
-    height, width = (-(-side // STRIDES[1]) for side in zoomed)
-    device = padded.device
-    labels = torch.from_numpy(target.astype(np.int64)).to(device)
-    early = None if first is None else torch.from_numpy(np.ascontiguousarray(first)).to(device)
-    statistics.add(features[:, :height, :width], labels, early)
-    return statistics
+def _encoder_of(network: PvtEmcad) -> FeatureExtractor:
+    """Return the encoder of a network as a feature extractor."""
+    widths = network.config.encoder_spec.widths
+    return FeatureExtractor("encoder", widths, IMAGENET_MEAN, IMAGENET_STD, network.encoder)
 
 
 def _network_input(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.model.feature_extractor import FeatureExtractor
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.training.config import TeacherName, TrainingConfig
     from napari_emcad.training.samples import Batch, LabeledSlice
@@ -47,10 +48,15 @@ class Trainer:
         On the device that computes; it is changed.
     config
         Training configuration.
+    extractor
+        Gives the features of the linear probe for pseudo-labels; None takes the network's encoder.
     """
 
-    def __init__(self, network: PvtEmcad, config: TrainingConfig) -> None:
+    def __init__(
+        self, network: PvtEmcad, config: TrainingConfig, extractor: FeatureExtractor | None = None
+    ) -> None:
         self.config = config
+        self._extractor = extractor
         self.network = network.train()
         self._device = next(network.parameters()).device
         set_fused_attention(network.encoder, self._device.type != "cpu")
@@ -110,7 +116,9 @@ class Trainer:
             self._teacher = None
             return
         if self._teacher is None or self._teacher.teacher != teacher:
-            self._teacher = PseudoLabelTeacher(self.averaged, self.config.supervision, teacher)
+            self._teacher = PseudoLabelTeacher(
+                self.averaged, self.config.supervision, teacher, self._extractor
+            )
         if teacher_weights is not None:
             self._teacher.network.load_state_dict(teacher_weights)
         self._teacher.fit(slices, preprocessing)
