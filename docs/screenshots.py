@@ -20,11 +20,13 @@ import napari
 import numpy as np
 from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from skimage import data
 from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.stages.request import StageChoices
+from napari_emcad.plugin.teach.instant_controller import InstantState
 from napari_emcad.plugin.widget import EmcadWidget, show_panel
 
 if TYPE_CHECKING:
@@ -291,6 +293,29 @@ def versions(viewer: napari.Viewer) -> None:
         area.ensureWidgetVisible(panel.teach.panel.versions)
 
 
+def instant(viewer: napari.Viewer) -> None:
+    """Instant after six strokes on an image that the open model does not know."""
+    viewer.add_image(data.coins(), name="coins")
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    panel.teach.panel._new.click()
+    panel.teach.panel._instant.click()
+    strokes = (
+        (1, ((110, 255), (128, 276))),
+        (0, ((96, 110), (98, 210))),
+        (1, ((40, 146), (60, 162))),
+        (0, ((114, 178), (138, 178))),
+        (1, ((182, 202), (200, 218))),
+        (0, ((30, 178), (62, 179))),
+    )
+    for k, ends in strokes:
+        _stroke(panel, k, ends)
+    _wait_for(lambda: bool(panel.teach.panel._source.text()))
+    _wait_for(lambda: panel.teach.instant.state is InstantState.ON)
+    panel.teach.panel._prediction.setFocus()
+
+
 def _train(panel: EmcadWidget) -> None:
     panel.teach.panel._train.click()
     _wait(0.5)
@@ -334,6 +359,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         calibrated,
         refusal,
         teach,
+        instant,
         training,
         versions,
     )

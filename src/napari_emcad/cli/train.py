@@ -21,7 +21,7 @@ from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
 from napari_emcad.cli.training_data import describe_data, read_training_data
 from napari_emcad.cli.training_protocol import apply_protocol, describe_recipe
-from napari_emcad.cli.training_start import IMAGENET, NOTHING, start_checkpoint
+from napari_emcad.cli.training_start import GENERAL, IMAGENET, NOTHING, start_checkpoint
 
 if TYPE_CHECKING:
     import argparse
@@ -79,8 +79,9 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         "--start",
         default="",
         metavar="FILE",
-        help=f"a checkpoint, a PVTv2 encoder file, '{IMAGENET}' or '{IMAGENET}:pvt_v2_b2' (an "
-        f"encoder downloaded from timm's hub), or '{NOTHING}'; default: the bundled one",
+        help=f"a checkpoint, a PVTv2 encoder file, '{GENERAL}' (the bundled general encoder, B0), "
+        f"'{IMAGENET}' or '{IMAGENET}:pvt_v2_b2' (an encoder downloaded from timm's hub), or "
+        f"'{NOTHING}'; default: the bundled nuclei model",
     )
     add_settings(
         parser,

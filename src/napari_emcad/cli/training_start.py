@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
-NOTHING, IMAGENET = "nothing", "imagenet"
+NOTHING, GENERAL, IMAGENET = "nothing", "general", "imagenet"
 """Values of ``--start`` besides file names."""
 
 _DEFAULT_ENCODER = "pvt_v2_b0"
@@ -33,11 +33,15 @@ def start_checkpoint(args: argparse.Namespace) -> Checkpoint:
 
 def _unchanged_start(start: str, settings: dict[str, Any]) -> Checkpoint:
     """Return the checkpoint that ``--start`` names; take the encoder out of `settings` if used."""
+    from napari_emcad.io.checkpoints.feature_extractors import bundled_encoder_file
     from napari_emcad.io.checkpoints.sniff import EncoderOnlyError
 
     word, _, encoder = start.partition(":")
     if start == NOTHING:
         return _untrained(encoder=settings.pop("encoder", _DEFAULT_ENCODER))
+    if start == GENERAL:
+        with bundled_encoder_file() as path:
+            return _untrained(path)
     if word == IMAGENET:
         return _untrained(_download(encoder or settings.pop("encoder", _DEFAULT_ENCODER)))
     try:

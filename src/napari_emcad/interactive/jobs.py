@@ -172,6 +172,7 @@ def _initial_checkpoint(
     """Return the checkpoint to start from; an encoder is downloaded or read if it is needed."""
     if settings.start == "model":
         return checkpoint
+    from napari_emcad.io.checkpoints.feature_extractors import bundled_encoder_file
     from napari_emcad.io.checkpoints.hub import hub_encoder
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
@@ -182,6 +183,9 @@ def _initial_checkpoint(
         file = hub_encoder(encoder, stop=stop)
     if settings.start == "nothing":
         fresh = initialize_checkpoint(encoder=encoder, input_channels=channels)
+    elif settings.start == "general":
+        with bundled_encoder_file() as path:
+            fresh = initialize_checkpoint(path, input_channels=channels)
     else:
         fresh = initialize_checkpoint(file, input_channels=channels)
     fresh = replace(fresh, preprocessing=checkpoint.preprocessing)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
 
-Start = Literal["model", "imagenet", "file", "nothing"]
+Start = Literal["model", "general", "imagenet", "file", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class TrainingSettings:
     config
         Training configuration.
     start
-        Initial weights: of the open ``"model"``, of an ``"imagenet"`` encoder, of an encoder
-        ``"file"``, or random (``"nothing"``).
+        Initial weights: of the open ``"model"``; of the ``"general"`` encoder that comes with the
+        package, of an ``"imagenet"`` encoder, or of an encoder ``"file"``, with a random decoder;
+        or all random (``"nothing"``).
     encoder_file
         File of the encoder if `start` is ``"file"``.
     """

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STARTS: dict[str, Start] = {
     "the open model": "model",
+    "the general encoder (B0)": "general",
     "ImageNet encoder (timm's hub)": "imagenet",
     "an encoder file …": "file",
     "nothing": "nothing",
