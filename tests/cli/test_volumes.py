@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_emcad import cli, initialize_checkpoint, read_checkpoint, segment, write_checkpoint
+from napari_emcad.io.images.read import read_image
 
 pytestmark = pytest.mark.usefixtures("tiny_bundled")
 
@@ -136,6 +137,33 @@ def test_a_dicom_series_gives_nifti_in_its_place(run, folder, ct, organs, write_
     np.testing.assert_allclose(written.GetSpacing(), image.GetSpacing(), rtol=1e-5)
 
 
+def test_a_dicom_series_gives_a_segmentation_if_asked(run, folder, ct, organs, write_series):
+    highdicom = pytest.importorskip("highdicom")
+    study = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "SliceThickness": 2.5}
+    write_series(folder / "scan", ct.T + np.int16(0), places=[2, 0, 3, 1], **study)
+    status, out, err = run("scan", "--format", "dcm", "--probabilities")
+    assert (status, out.strip()) == (0, "scan_labels.dcm"), err
+    assert run("scan", "--output", "scan.nii.gz")[0] == 0
+    written = highdicom.seg.segread("scan_labels.dcm")
+    names = [written.get_segment_description(n).segment_label for n in written.segment_numbers]
+    assert names == [label.name for label in read_checkpoint(organs).classes]
+    volume = written.get_volume(combine_segments=True)
+    expected = sitk.GetArrayFromImage(sitk.ReadImage("scan.nii.gz"))
+    step = 1 if volume.affine[2, 0] > 0 else -1  # highdicom may count planes to the feet
+    np.testing.assert_array_equal(volume.array[::step], expected)
+    assert (folder / "scan_probabilities.nii.gz").exists()
+    assert run("scan", "--format", "dcm", "--separate", "--overwrite")[0] == 0
+    assert "object 1 = 1" in read_image(folder / "scan_labels.dcm").note
+
+
+def test_a_segmentation_that_cannot_be_written_is_refused_first(run, folder, ct, write_series):
+    write_series(folder / "scan", ct.T)
+    status, out, err = run("scan", "--format", "dcm")
+    assert (status, out) == (2, "")
+    assert "StudyInstanceUID" in err
+    assert "of 4" not in err  # nothing was computed
+
+
 def test_all_series_or_the_chosen_one(run, folder, ct, write_series):
     for number, name in ((2, "Arterial phase"), (5, "Portal/venous")):
         write_series(
@@ -192,7 +220,7 @@ def test_arrays_by_name(run, folder, ct, organs):
     [
         ("labels.jpg", "cannot be written as .jpg"),
         ("labels.xyz", "create the folder"),
-        ("labels.dcm", "cannot be written as .dcm"),
+        ("labels.dcm", "a DICOM segmentation needs a DICOM image"),
         ("labels.h5", "cannot be written as .h5"),
     ],
 )

@@ -63,6 +63,8 @@ def read_labels(
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
     labels = np.asarray(opened.pixels)
+    if opened.axes == "ZYX" and shape is not None and labels.shape == (1, *shape):
+        labels = labels[0]  # one plane of a volume, whose image is flat
     if colors is not None:
         return _decoded(path, labels, shape, colors)
     if opened.palette is not None:

@@ -9,6 +9,7 @@ from napari_emcad.io.images.pixel_size import PIXEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -45,6 +46,9 @@ class OpenedImage:
         Whether the file says that it holds labels.
     levels
         Number of resolutions that the file has.
+    source_planes
+        DICOM file and number of the frame of every plane along the third axis of the geometry, for
+        every time; () of other files.
     """
 
     pixels: Any
@@ -56,6 +60,7 @@ class OpenedImage:
     geometry: Geometry | None = None
     is_labels: bool = False
     levels: int = 1
+    source_planes: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.io.images.dicom.segmentation_writer import segmentation_bytes
 from napari_emcad.io.images.file_names import VOLUME_EXTENSIONS, extension_of
 from napari_emcad.io.images.geometry import Geometry, View
 from napari_emcad.io.images.metaimage import mha_bytes
@@ -39,7 +40,8 @@ def write_result(
     path
         As for `napari_emcad.io.images.write.write_array`; or ``.nii``, ``.nii.gz``, ``.mgz``,
         ``.nrrd`` or ``.mha``, which keep shape, orientation and position of the image's file; or
-        ``.zarr``, see `napari_emcad.io.images.zarr_writer.write_zarr_labels`.
+        ``.zarr``, see `napari_emcad.io.images.zarr_writer.write_zarr_labels`; or ``.dcm`` for the
+        labels of a DICOM series, see `napari_emcad.io.images.dicom.segmentation_writer`.
     array
         Labels in the spatial shape of the image, or probabilities with C before it.
     axes
@@ -57,6 +59,9 @@ def write_result(
     extension = extension_of(path)
     if extension == ".zarr":
         write_zarr_labels(path, array, axes, image.scale, image.unit, classes)
+        return
+    if extension == ".dcm":
+        write_file(path, segmentation_bytes(path, array, image, classes))
         return
     if extension not in VOLUME_EXTENSIONS:
         write_array(path, array, axes, image.scale, image.unit)

@@ -149,7 +149,10 @@ def _volume(
         if count == 1 and options.plane is None:
             shown, axes = shown[0], axes[1:]
     note = _note(source, [acquired, *notes])
-    return OpenedImage(shown, axes, None, note, geometry.scale, "mm", geometry)
+    planes = tuple(tuple((plane.path, plane.frame) for plane in row) for row in stack.planes)
+    return OpenedImage(
+        shown, axes, None, note, geometry.scale, "mm", geometry, source_planes=planes
+    )
 
 
 def _flat_scale(plane: Plane) -> tuple[dict[str, float], str]:
