@@ -151,6 +151,27 @@ def test_frames_of_one_file_in_any_order(tmp_path, write_enhanced):
         np.testing.assert_array_equal(written[round(place[0])], expected)
 
 
+@pytest.mark.parametrize("places", [[0, 1, 3, 4, 5, 6], [0, 1, 2.4, 4, 5, 6.2]])
+def test_planes_with_gaps_are_written_in_place_and_not_misread(places, tmp_path, write_series):
+    """The affine of the image has one distance, so a plane behind the gap would be shifted."""
+    image = read_image(write_series(tmp_path / "ct", VOLUME, places=places, **STUDY))
+    labels = labels_of(image) * (np.arange(6) == 3)[:, None, None]
+    write_result(tmp_path / "labels.dcm", labels.astype("u1"), "ZYX", image, CLASSES)
+    written, affine = volume_in_place(tmp_path / "labels.dcm")
+    np.testing.assert_allclose(affine[2, 3], 30 + 2.5 * places[3])
+    np.testing.assert_array_equal(written[0], labels[3])
+    with pytest.raises(ImageFileError, match="unequal distances or gaps"):
+        read_labels(tmp_path / "labels.dcm", labels.shape, image)
+
+
+def test_images_without_thickness(tmp_path, write_series):
+    study = {name: value for name, value in STUDY.items() if name != "SliceThickness"}
+    image = read_image(write_series(tmp_path / "ct", VOLUME, **study))
+    write_result(tmp_path / "labels.dcm", labels_of(image), "ZYX", image, CLASSES)
+    labels = read_labels(tmp_path / "labels.dcm", VOLUME.shape, image)
+    np.testing.assert_array_equal(labels, labels_of(image))
+
+
 @pytest.mark.parametrize("name", ["FrameOfReferenceUID", "StudyInstanceUID", "SeriesInstanceUID"])
 def test_images_without_identity_are_refused(name, tmp_path, write_series):
     image = read_image(write_series(tmp_path / "ct", VOLUME, **{**STUDY, name: ""}))

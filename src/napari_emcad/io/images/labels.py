@@ -129,6 +129,11 @@ def _fill_sparse(path: Path, labels: OpenedImage, image: OpenedImage) -> OpenedI
     own, whole = labels.geometry, image.geometry
     if not labels.is_labels or own is None or whole is None or not is_dicom(path):
         return labels
+    if not whole.is_even:
+        raise ImageFileError(
+            f"{path} cannot be placed on its image, whose planes have unequal distances or gaps; "
+            f"save the labels as NIfTI with the affine of the image."
+        )
     filled = own.place_on(labels.pixels, whole)
     if filled is None:
         raise ImageFileError(

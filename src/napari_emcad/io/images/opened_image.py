@@ -46,6 +46,9 @@ class OpenedImage:
         Whether the file says that it holds labels.
     levels
         Number of resolutions that the file has.
+    header
+        Fields of the header of a NRRD or flat MetaImage file that has no `geometry`, from which its
+        labels get size, origin and space; None of other files.
     source_planes
         DICOM file and number of the frame of every plane along the third axis of the geometry, for
         every time; () of other files.
@@ -60,6 +63,7 @@ class OpenedImage:
     geometry: Geometry | None = None
     is_labels: bool = False
     levels: int = 1
+    header: Mapping[str, Any] | None = None
     source_planes: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,6 +140,7 @@ def _volume(
     else:
         geometry = sliced_geometry(stack.affine, shape, options.plane)
         acquired = f"{geometry.view_shape[0]} {geometry.view.plane} slices"
+    geometry = replace(geometry, is_even=stack.is_even)
     voxels = np.moveaxis(pixels, (3, 2, 1, 0), (0, 1, 2, 3))
     shown = geometry.to_view(voxels)
     if color:
