@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.opened_image import FlatPlace, ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import in_mm
 
@@ -48,9 +48,8 @@ def read_metaimage(path: Path, options: ReadOptions) -> OpenedImage:
     sizes = dict(zip("XYZ", map(float, image.GetSpacing()), strict=False))
     color = "C" * (components > 1)
     if rank == 2:
-        header = {"spacing": image.GetSpacing(), "origin": image.GetOrigin()}
-        header["direction"] = image.GetDirection()
-        return OpenedImage(pixels, f"YX{color}", None, "", sizes, "mm", header=header)
+        place = FlatPlace(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+        return OpenedImage(pixels, f"YX{color}", None, "", sizes, "mm", place=place)
     geometry = sliced_geometry(_affine(image), image.GetSize()[:3], options.plane)
     order = [2, 1, 0] if rank == 3 else [3, 2, 1, 0]
     voxels = pixels.transpose(*order, *range(rank, pixels.ndim))
@@ -89,12 +88,14 @@ def flat_mha_bytes(
     """
     sitk = optional_library("SimpleITK", path)
     written = sitk.GetImageFromArray(np.ascontiguousarray(labels), isVector=False)
-    header, rank = image.header or {}, labels.ndim
-    sizes = header.get("spacing", [image.scale.get(axis, 1.0) * in_mm(image.unit) for axis in "XY"])
+    rank = labels.ndim
+    sizes = [image.scale.get(axis, 1.0) * in_mm(image.unit) for axis in "XY"]
+    plain = FlatPlace((sizes[0], sizes[1]), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0))
+    place = image.place if isinstance(image.place, FlatPlace) else plain
     direction = np.eye(rank)
-    direction[:2, :2] = np.reshape(header.get("direction", [1, 0, 0, 1]), (2, 2))
-    written.SetSpacing([*sizes, *[1.0] * (rank - 2)])
-    written.SetOrigin([*header.get("origin", [0.0, 0.0]), *[0.0] * (rank - 2)])
+    direction[:2, :2] = np.reshape(place.direction, (2, 2))
+    written.SetSpacing([*place.spacing, *[1.0] * (rank - 2)])
+    written.SetOrigin([*place.origin, *[0.0] * (rank - 2)])
     written.SetDirection(direction.ravel().tolist())
     return _mha_content(sitk, written)
 

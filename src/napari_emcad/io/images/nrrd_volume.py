@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.nrrd_writer import NRRD_SPACES, place_fields
+from napari_emcad.io.images.nrrd_writer import NRRD_SPACES, place_of
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -75,9 +75,9 @@ def read_nrrd(path: Path, options: ReadOptions) -> OpenedImage:
         scale = _sizes(header, spatial)
         note = f"{path.name} contains no orientation; its axes are taken as they lie in the file."
         note = note * (len(spatial) == 3)
-        kept = place_fields(header, spatial)
+        place = place_of(header, spatial)
         unit = unit if scale else PIXEL
-        return OpenedImage(pixels, axes, None, note, scale, unit, header=kept)
+        return OpenedImage(pixels, axes, None, note, scale, unit, place=place)
     geometry = sliced_geometry(
         affine, tuple(voxels.shape[axis] for axis in spatial), options.plane, dict(header)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.io.images.opened_image import NrrdPlace
 from napari_emcad.io.images.optional_libraries import optional_library
 
 if TYPE_CHECKING:
@@ -71,14 +72,16 @@ def plain_nrrd_bytes(
     """
     spatial = len(axes.lstrip("TC"))
     sizes = [image.scale.get(axis, 1.0) for axis in "XYZ"[:spatial]]
-    header = dict(image.header or {"spacings": sizes, "units": [_ascii(image.unit)] * spatial})
+    header: dict[str, Any] = {"spacings": sizes, "units": [_ascii(image.unit)] * spatial}
+    if isinstance(image.place, NrrdPlace):
+        header = dict(image.place.fields)
     for name in _PER_AXIS:
         if name in header:
             header[name] = _with_length(header[name], labels.ndim)
     return _content(path, labels.T, header, spatial, classes)
 
 
-def place_fields(header: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
+def place_of(header: Mapping[str, Any], spatial: Sequence[int]) -> NrrdPlace:
     """Return the fields of a header that say where an image lies, of its axes of space alone."""
     fields = {name: header[name] for name in _OF_SPACE if name in header}
     if "space" in fields:
@@ -86,7 +89,7 @@ def place_fields(header: Mapping[str, Any], spatial: Sequence[int]) -> dict[str,
     for name in _PER_AXIS:
         if name in header:
             fields[name] = [header[name][axis] for axis in spatial]
-    return fields
+    return NrrdPlace(fields)
 
 
 def _content(

@@ -16,6 +16,42 @@ if TYPE_CHECKING:
     from napari_emcad.io.images.geometry import Geometry
 
 
+@dataclass(frozen=True, slots=True)
+class NrrdPlace:
+    """Fields of the header of a NRRD file that say where it lies, for its axes of space alone."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatPlace:
+    """Pixel size, origin and direction of a flat MetaImage, as SimpleITK returns them."""
+
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrPlace:
+    """Axes of a level of an OME-Zarr image as its metadata have them, and its transform.
+
+    Attributes
+    ----------
+    axes
+        Entries of the metadata: names with types and units.
+    letters
+        The letter of every axis.
+    scale, translation
+        Size of a pixel along every axis, and position of the first pixel, in the unit of the axis.
+    """
+
+    axes: tuple[Mapping[str, str], ...]
+    letters: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
+
+
 class ImageFileError(ValueError):
     """An image file cannot be read or written; the message says why and what to do."""
 
@@ -46,9 +82,9 @@ class OpenedImage:
         Whether the file says that it holds labels.
     levels
         Number of resolutions that the file has.
-    header
-        Fields of the header of a NRRD or flat MetaImage file that has no `geometry`, from which its
-        labels get size, origin and space; None of other files.
+    place
+        What a file without a `geometry` contains about its place, for labels in the same format: a
+        `NrrdPlace`, `FlatPlace` or `ZarrPlace`; None of other files.
     source_planes
         DICOM file and number of the frame of every plane along the third axis of the geometry, for
         every time; () of other files.
@@ -63,7 +99,7 @@ class OpenedImage:
     geometry: Geometry | None = None
     is_labels: bool = False
     levels: int = 1
-    header: Mapping[str, Any] | None = None
+    place: NrrdPlace | FlatPlace | ZarrPlace | None = None
     source_planes: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 

@@ -12,7 +12,7 @@ from napari_emcad.io.images.geometry import Geometry, View
 from napari_emcad.io.images.metaimage import flat_mha_bytes, mha_bytes
 from napari_emcad.io.images.nifti_writer import mgh_bytes, nifti_bytes
 from napari_emcad.io.images.nrrd_writer import nrrd_bytes, plain_nrrd_bytes
-from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.opened_image import ImageFileError, NrrdPlace, ZarrPlace
 from napari_emcad.io.images.write import write_array, write_file
 from napari_emcad.io.images.zarr_writer import write_zarr_labels
 
@@ -58,7 +58,8 @@ def write_result(
     """
     extension = extension_of(path)
     if extension == ".zarr":
-        write_zarr_labels(path, array, axes, image.scale, image.unit, classes)
+        place = image.place if isinstance(image.place, ZarrPlace) else None
+        write_zarr_labels(path, array, axes, image.scale, image.unit, classes, place)
         return
     if extension == ".dcm":
         write_file(path, segmentation_bytes(path, array, image, classes))
@@ -89,7 +90,8 @@ def _plain_writer(extension: str, axes: str, image: OpenedImage) -> Any:
     if image.geometry is not None:
         return None
     is_flat = axes.removeprefix("C") == "YX"
-    if extension == ".nrrd" and (is_flat or (image.header is not None and axes.endswith("YX"))):
+    has_place = isinstance(image.place, NrrdPlace) and axes.endswith("YX")
+    if extension == ".nrrd" and (is_flat or has_place):
         return plain_nrrd_bytes
     return flat_mha_bytes if extension == ".mha" and is_flat else None
 

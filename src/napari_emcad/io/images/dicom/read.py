@@ -113,8 +113,8 @@ def _movie(
     is_cine = any(name in dataset for name in _CINE) or dataset.get("Modality") in _CINE_MODALITIES
     pixels = np.stack([frames[plane.path, plane.frame] for plane in planes])
     axes = ("T" if is_cine else "Z") + "YX" + "C" * (pixels.ndim == 4)
-    scale, unit = _flat_scale(planes[0])
-    return OpenedImage(pixels, axes, None, _note(source, notes), scale, unit)
+    scale, unit, note = _plain_scale(planes[0], axes)
+    return OpenedImage(pixels, axes, None, _note(source, [*notes, *note]), scale, unit)
 
 
 def _volume(
@@ -129,10 +129,10 @@ def _volume(
     times, count = pixels.shape[:2]
     if stack.affine is None:
         plane = stack.planes[0][0]
-        scale, unit = _flat_scale(plane)
         letters = ("ZYX" if count > 1 else "YX") + color
+        scale, unit, more = _plain_scale(plane, letters)
         flat = pixels[0] if count > 1 else pixels[0, 0]
-        return OpenedImage(flat, letters, None, _note(source, notes), scale, unit)
+        return OpenedImage(flat, letters, None, _note(source, [*notes, *more]), scale, unit)
     shape = (pixels.shape[3], pixels.shape[2], count)
     if options.plane is None:
         geometry = acquired_geometry(stack.affine, shape)
@@ -157,10 +157,15 @@ def _volume(
     )
 
 
-def _flat_scale(plane: Plane) -> tuple[dict[str, float], str]:
+def _plain_scale(plane: Plane, axes: str) -> tuple[dict[str, float], str, list[str]]:
+    """Return the sizes of a pixel of planes without positions, their unit, and a note."""
     if plane.spacing is None:
-        return {}, "pixel"
-    return {"Y": plane.spacing[0], "X": plane.spacing[1]}, "mm"
+        return {}, "pixel", []
+    scale = {"Y": plane.spacing[0], "X": plane.spacing[1]}
+    if "Z" not in axes or plane.depth is None:
+        return scale, "mm", []
+    note = f"the thickness of the planes, {plane.depth:.3g} mm, is taken as their distance"
+    return {"Z": plane.depth, **scale}, "mm", [note] * plane.is_thickness
 
 
 def _note(source: Path, notes: Sequence[str]) -> str:
