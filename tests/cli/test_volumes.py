@@ -263,3 +263,48 @@ def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
     text = capsys.readouterr().err
     assert "a.png is meant to be turned or mirrored" in text
     assert "The same holds for 1 other image." in text
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_notes_about_labels_are_printed_once_per_kind(tmp_path, capsys):
+    """Three masks are upside down, one has gray edges; the images are usual."""
+    from PIL import Image
+
+    y, x = np.mgrid[:64, :64]
+    mask = 255 * ((y - 20) ** 2 + (x - 20) ** 2 < 100).astype(np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number, name in enumerate(("a", "b1", "c22", "d")):
+        Image.fromarray(mask // 2 + np.uint8(number)).save(tmp_path / "images" / f"{name}.png")
+        picture = Image.fromarray(mask)
+        exif = picture.getexif()
+        exif[274] = 3
+        extra = {} if name == "d" else {"exif": exif}
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png", **extra)
+    soft = (255 * ((12 - np.hypot(y - 20, x - 20)) / 2).clip(0, 1)).astype("u1")
+    Image.fromarray(soft).save(tmp_path / "masks" / "d.png")
+    quick = ["--set", "epochs=1", "--set", "crops_per_epoch=1", "--set", "batch=1"]
+    for command in (["evaluate"], ["train", "--output", str(tmp_path / "run"), *quick]):
+        assert cli.main([*command, str(tmp_path)]) == 0
+        text = capsys.readouterr().err
+        turned = "a.png is meant to be turned or mirrored"
+        lines = [line for line in text.splitlines() if turned in line]
+        assert "The same holds for 2 other images." in lines[-1]
+        assert "b1.png" not in text
+        assert "c22.png" not in text
+        assert "d.png: a mask of 0 and 255" in text
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_what_holds_for_image_and_labels_is_printed_once(tmp_path, capsys):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        voxels = random.integers(0, 255, (32, 40, 3)).astype("u1")
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "images" / f"{name}.nii.gz")
+        nib.save(nib.Nifti1Image(voxels // 200, np.eye(4)), tmp_path / "labels" / f"{name}.nii.gz")
+    assert cli.main(["evaluate", str(tmp_path)]) == 0
+    text = capsys.readouterr().err
+    assert text.count("axial slices") == 2  # the first image, and how many are like it
+    assert "The same holds for 1 other image." in text

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
@@ -89,3 +90,41 @@ def test_classes_in_a_lossy_webp_are_refused(tmp_path):
     with pytest.raises(ImageFileError, match="lossy WebP, which changes numbers"):
         read_labels(tmp_path / "lossy.webp")
     np.testing.assert_array_equal(read_labels(tmp_path / "exact.webp"), CLASSES * 80)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_exact"),
+    [
+        ({"compression": "jpeg"}, False),
+        ({"compression": "jpeg", "tile": (16, 16)}, False),
+        ({"compression": "jpeg", "compressionargs": {"lossless": True}}, True),
+        ({"compression": "jpeg2000", "compressionargs": {"level": 30, "reversible": False}}, False),
+        ({"compression": "jpeg2000"}, True),
+        ({"compression": "webp", "compressionargs": {"lossless": False}}, False),
+        ({"compression": "webp", "compressionargs": {"lossless": True}}, True),
+        ({"compression": "zlib"}, True),
+        ({"compression": "lzw", "predictor": True}, True),
+        ({}, True),
+    ],
+)
+def test_labels_in_a_tiff_that_changes_numbers_are_refused(options, is_exact, tmp_path):
+    """As an image the same file is read."""
+    labels = np.random.default_rng(0).integers(0, 5, (48, 64), np.uint8)
+    pixels = np.stack([labels] * 3, -1) if options.get("compression") == "webp" else labels
+    color = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=color, **options)
+    assert read_image(tmp_path / "a.tif").pixels.shape == pixels.shape
+    if is_exact:
+        np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), labels)
+        return
+    with pytest.raises(ImageFileError, match=r"changes labels; save them as a TIFF without"):
+        read_labels(tmp_path / "a.tif")
+
+
+def test_a_jpeg_mask_has_a_note(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[10:30, 20:50] = 255
+    Image.fromarray(mask).save(tmp_path / "a.jpg", quality=80)
+    read = read_label_files(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read.pixels, mask)
+    assert read.note == "a.jpg is a JPEG mask; above 127 is 255, else 0."

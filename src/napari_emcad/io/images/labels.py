@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,14 @@ _JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
 """How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelPixels:
+    """The labels of a file, and a remark on how they were read, or ""."""
+
+    pixels: NDArray[Any]
+    note: str = ""
+
+
 def read_labels(
     path: Path,
     shape: tuple[int, ...] | None = None,
@@ -36,6 +44,17 @@ def read_labels(
     options: ReadOptions | None = None,
     colors: ColorDecoder | None = None,
 ) -> NDArray[Any]:
+    """Return the labels of `open_labels` without its remark."""
+    return open_labels(path, shape, image, options, colors).pixels
+
+
+def open_labels(
+    path: Path,
+    shape: tuple[int, ...] | None = None,
+    image: OpenedImage | None = None,
+    options: ReadOptions | None = None,
+    colors: ColorDecoder | None = None,
+) -> LabelPixels:
     """Read a label file; of a picture with a color palette, the palette indices.
 
     Parameters
@@ -56,7 +75,7 @@ def read_labels(
     ------
     ImageFileError
         If it cannot be read, is a color image without `colors`, has values that are not whole
-        numbers, or lies elsewhere than the image.
+        numbers or that its compression changes, or lies elsewhere than the image.
     """
     opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
     if image is not None:
@@ -66,15 +85,22 @@ def read_labels(
     if opened.axes == "ZYX" and shape is not None and labels.shape == (1, *shape):
         labels = labels[0]  # one plane of a volume, whose image is flat
     if colors is not None:
-        return _decoded(path, labels, shape, colors)
+        return LabelPixels(_decoded(path, labels, shape, colors), opened.note)
     if opened.palette is not None:
         _check_palette(path, opened.palette, opened.pixels)
-        return opened.palette
+        return LabelPixels(opened.palette, opened.note)
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
     if _is_lossy(path):
-        return _mask_from_jpeg(path, labels)
-    axes = opened.axes or ""
+        note = f"{path.name} is a {_LOSSY[path.suffix.lower()]} mask; above 127 is 255, else 0."
+        return LabelPixels(_mask_from_jpeg(path, labels), f"{opened.note} {note}".strip())
+    return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.note)
+
+
+def _numbers(
+    path: Path, labels: NDArray[Any], axes: str, shape: tuple[int, ...] | None
+) -> NDArray[Any]:
+    """Return whole numbers, one per pixel; refuse colors and fractions."""
     if "C" in axes and labels.shape != shape and _is_gray(labels, axes):
         gray: NDArray[Any] = np.take(labels, 0, axes.index("C"))
         if labels.shape[-1] != 3 and np.ptp(labels[..., -1]) and _is_in_opacity(labels, gray):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.dicom.dataset import check_is_image, quiet, read_dataset
-from napari_emcad.io.images.dicom.pixels import decoded_frames
+from napari_emcad.io.images.dicom.pixels import check_lossless, decoded_frames
 from napari_emcad.io.images.dicom.planes import Plane, is_spatial, planes_of
 from napari_emcad.io.images.dicom.segmentation import is_segmentation, read_segmentation
 from napari_emcad.io.images.dicom.series import choose_series, find_series
@@ -69,6 +69,8 @@ def _read(source: Path, files: Sequence[Path], options: ReadOptions) -> OpenedIm
         with quiet():
             dataset = read_dataset(path)
             check_is_image(path, dataset)
+            if options.as_labels:
+                check_lossless(path, dataset)
             own, decoded = planes_of(path, dataset), _measured(path, dataset)
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             notes.add("its black and white were exchanged (MONOCHROME1)")
