@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
+from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import is_image_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -64,8 +65,20 @@ def folder_images(folder: Path) -> list[Path]:
         return []
 
 
+def series_folders(folder: Path, labels: Iterable[Path]) -> list[Path]:
+    """Return the folders of DICOM files in a folder whose name a label file has."""
+    labels = list(labels)
+    named = {*map(case_name, labels), *map(image_of_label, labels)}
+    return [part for part in subfolders(folder) if case_name(part) in named and dicom_files(part)]
+
+
 def case_name(path: Path) -> str:
-    """Return the name of a file without its extension and ``.ome``, composed (NFC)."""
+    """Return the name of a file without its extension and ``.ome``, composed (NFC).
+
+    Numbers behind a dot are no extension of a folder, whose name may be the UID of a series.
+    """
+    if path.suffix[1:].isdecimal() and path.is_dir():
+        return composed(path.name)
     return composed(_OME.sub("", file_names.stem_of(path)))
 
 

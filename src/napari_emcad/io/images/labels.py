@@ -77,7 +77,7 @@ def open_labels(
         If it cannot be read, is a color image without `colors`, has values that are not whole
         numbers or that its compression changes, or lies elsewhere than the image.
     """
-    opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
+    opened = read_image(path, replace(options or ReadOptions(), as_labels=True, series=None))
     if image is not None:
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
