@@ -278,3 +278,10 @@ def test_micrometers_are_not_written_as_millimeters(name, axes, tmp_path):
     written = read_image(tmp_path / name)
     factor = {"mm": 1e-3, "µm": 1.0}[written.unit]
     assert written.scale["X"] == pytest.approx(0.5 * factor)
+
+
+def test_a_direction_of_no_length_is_refused_with_the_name(tmp_path):
+    header = {"space": "LPS", "space directions": np.diag([1, 2, 0.0]), "space origin": [0, 0, 0]}
+    nrrd.write(str(tmp_path / "a.nrrd"), volume(), header)
+    with pytest.raises(ImageFileError, match=r"a\.nrrd: the affine matrix"):
+        read_image(tmp_path / "a.nrrd")

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_emcad.io.images.colors import color_codes, list_colors
 from napari_emcad.io.images.dicom.dataset import is_dicom
+from napari_emcad.io.images.lossy import lossy_kind
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     ColorDecoder = Callable[[NDArray[Any], str], NDArray[Any]]
 
-_LOSSY = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "lossy WebP"}
+_LARGEST = 2**62
+"""Largest label, above which whole numbers turn around or are rounded."""
 
 _JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
 """How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
@@ -91,9 +93,9 @@ def open_labels(
         return LabelPixels(opened.palette, opened.note)
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
-    if _is_lossy(path):
-        note = f"{path.name} is a {_LOSSY[path.suffix.lower()]} mask; above 127 is 255, else 0."
-        return LabelPixels(_mask_from_jpeg(path, labels), f"{opened.note} {note}".strip())
+    if kind := lossy_kind(path):
+        note = f"{path.name} is a {kind} mask; above 127 is 255, else 0."
+        return LabelPixels(_mask_from_jpeg(path, labels, kind), f"{opened.note} {note}".strip())
     return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.note)
 
 
@@ -108,13 +110,15 @@ def _numbers(
                 f"{path} has two numbers per pixel that differ, or its mask is in the opacity; "
                 f"save the labels as a gray image without opacity."
             )
-        return gray
+        labels, axes = gray, axes.replace("C", "")
     if "C" in axes and labels.shape != shape:
         raise ImageFileError(f"{path} is a color image; {_color_advice(labels, axes)}")
     if labels.dtype.kind == "f" and _are_whole_numbers(labels):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
         raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
+    if labels.dtype == np.uint64 and labels.max() > _LARGEST:
+        raise ImageFileError(f"{path} holds {labels.max()}; labels go up to {_LARGEST}.")
     return labels
 
 
@@ -122,8 +126,10 @@ def _decoded(
     path: Path, labels: NDArray[Any], shape: tuple[int, ...] | None, colors: ColorDecoder
 ) -> NDArray[Any]:
     """Return the classes of the colors of a mask; refuse masks without colors."""
-    if path.suffix.lower() in _LOSSY:
-        raise ImageFileError(f"{path} is a JPEG, which changes colors; save labels as PNG or TIFF.")
+    if kind := lossy_kind(path):
+        raise ImageFileError(
+            f"{path} is a {kind}, which changes colors; save labels as PNG or TIFF."
+        )
     if not _is_picture(labels, shape):
         raise ImageFileError(
             f"{path} is no picture with red, green and blue, but a table of colors is given; "
@@ -189,17 +195,20 @@ def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
         )
 
 
-def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return a black and white picture as 0 and 255; JPEG changes all other labels."""
-    gray = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
-    if pixels.ndim == 3 and _share(np.ptp(pixels, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
+def _mask_from_jpeg(path: Path, pixels: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return a black and white picture as 0 and 255; lossy compressions change all other labels."""
+    if pixels.dtype != np.uint8:
+        raise ImageFileError(f"{path} is a {kind}, which changes numbers; save labels as PNG.")
+    gray = pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=2)
+    colors = pixels[..., :3] if pixels.ndim == 3 else pixels[..., None]
+    if _share(np.ptp(colors, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
-            f"{path} is a JPEG with colors, which JPEG changes; save labels as PNG or TIFF."
+            f"{path} is a {kind} with colors, which it changes; save labels as PNG or TIFF."
         )
     if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
-            f"{path} is a {_LOSSY[path.suffix.lower()]}, which changes numbers; save "
-            f"labels as PNG or TIFF (it works for black and white masks only)."
+            f"{path} is a {kind}, which changes numbers; save labels as PNG or TIFF (it works for "
+            f"black and white masks only)."
         )
     return np.where(gray > 127, 255, 0).astype(np.uint8)
 
@@ -231,18 +240,12 @@ def _is_in_opacity(labels: NDArray[Any], gray: NDArray[Any]) -> bool:
     return not np.ptp(gray) or (labels.shape[-1] == 2 and not np.array_equal(last, gray > 0))
 
 
-def _is_lossy(path: Path) -> bool:
-    """Return whether a file is packed in a way that changes numbers."""
-    extension = path.suffix.lower()
-    return extension in _LOSSY and (extension != ".webp" or b"VP8 " in path.read_bytes())
-
-
 def _share(pixels: NDArray[np.bool_]) -> float:
     return float(pixels.mean())
 
 
 def _are_whole_numbers(labels: NDArray[Any]) -> bool:
     """Return whether all labels are whole numbers that fit into int64."""
-    return bool(np.isfinite(labels).all() and (np.abs(labels) < 2**62).all()) and np.array_equal(
+    return bool(np.isfinite(labels).all() and (np.abs(labels) < _LARGEST).all()) and np.array_equal(
         labels, np.round(labels)
     )

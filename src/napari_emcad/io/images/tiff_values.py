@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tifffile import COMPRESSION, PHOTOMETRIC
 
-from napari_emcad.io.images.jpeg import jpeg_segments
+from napari_emcad.io.images.lossy import is_lossy_jpeg, is_lossy_jpeg2000, is_lossy_webp
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -73,21 +73,6 @@ def check_lossless(path: Path, page: TiffPage) -> None:
         )
 
 
-def _is_lossy_jpeg(start: bytes) -> bool:
-    """Return whether a JPEG is not of the lossless kind (SOF3)."""
-    return 0xC3 not in jpeg_segments(start)
-
-
-def _is_lossy_jpeg2000(start: bytes) -> bool:
-    """Return whether the wavelets of a JPEG 2000 are those that round (COD marker)."""
-    place = start.find(b"\xff\x52")
-    return place >= 0 and start[place + 13 : place + 14] == b"\x00"
-
-
-def _is_lossy_webp(start: bytes) -> bool:
-    return b"VP8 " in start
-
-
 def _always(start: bytes) -> bool:
     return True
 
@@ -96,15 +81,15 @@ _HEADER = 4096
 """Bytes of a tile that contain the header of its compression."""
 
 _MAY_BE_LOSSY: dict[int, Callable[[bytes], bool]] = {
-    COMPRESSION.JPEG: _is_lossy_jpeg,
-    COMPRESSION.OJPEG: _is_lossy_jpeg,
-    COMPRESSION.ALT_JPEG: _is_lossy_jpeg,
-    COMPRESSION.JPEG_LOSSY: _is_lossy_jpeg,
-    COMPRESSION.JPEG2000: _is_lossy_jpeg2000,
+    COMPRESSION.JPEG: is_lossy_jpeg,
+    COMPRESSION.OJPEG: is_lossy_jpeg,
+    COMPRESSION.ALT_JPEG: is_lossy_jpeg,
+    COMPRESSION.JPEG_LOSSY: is_lossy_jpeg,
+    COMPRESSION.JPEG2000: is_lossy_jpeg2000,
     COMPRESSION.JPEG_2000_LOSSY: _always,
     COMPRESSION.APERIO_JP2000_YCBC: _always,
-    COMPRESSION.APERIO_JP2000_RGB: _is_lossy_jpeg2000,
-    COMPRESSION.WEBP: _is_lossy_webp,
+    COMPRESSION.APERIO_JP2000_RGB: is_lossy_jpeg2000,
+    COMPRESSION.WEBP: is_lossy_webp,
 }
 """Whether the first bytes of a tile are those of a compression that changes numbers."""
 
