@@ -9,9 +9,8 @@ from napari_emcad.io.images.jpeg import jpeg_segments
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PICTURES = frozenset(
-    [".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".jpx", ".jpc", ".j2c", ".avif", ".heic", ".heif", ".jxl"]
-)
+_PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".jp2", ".j2k"}
+_PICTURES |= {".jpx", ".jpc", ".j2c", ".avif", ".heic", ".heif", ".jxl"}
 """Extensions of pictures, whose content may be of another kind than the name says."""
 
 _HEADER = 4096
