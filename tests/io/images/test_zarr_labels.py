@@ -169,3 +169,9 @@ def test_labels_in_a_folder_of_their_own_lie_on_the_image(version, unit, level, 
             continue
         assert scale["scale"] == [2, 1.5 * factor * step, 0.75 * factor * step]
         assert translation["translation"] == [7, 3 * (3 + level), -15]
+
+
+def test_an_axis_of_unknown_size_gets_no_unit(tmp_path):
+    write_zarr_labels(tmp_path / "a.zarr", LABELS, "ZYX", {"Y": 0.5, "X": 0.25}, "µm")
+    opened = read_image(tmp_path / "a.zarr")
+    assert (opened.scale, opened.unit) == ({"Y": 0.5, "X": 0.25}, "µm")

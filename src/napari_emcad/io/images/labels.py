@@ -11,6 +11,7 @@ from napari_emcad.io.images.colors import color_codes, list_colors
 from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.lossy import lossy_kind
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.pixel_size import in_mm
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.geometry import Geometry
     from napari_emcad.io.images.opened_image import OpenedImage
 
     ColorDecoder = Callable[[NDArray[Any], str], NDArray[Any]]
@@ -84,8 +86,8 @@ def open_labels(
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
     labels = np.asarray(opened.pixels)
-    if opened.axes == "ZYX" and shape is not None and labels.shape == (1, *shape):
-        labels = labels[0]  # one plane of a volume, whose image is flat
+    if shape is not None and "C" not in (opened.axes or "") and _same_but_single(labels, shape):
+        labels = labels.reshape(shape)
     if colors is not None:
         return LabelPixels(_decoded(path, labels, shape, colors), opened.note)
     if opened.palette is not None:
@@ -97,6 +99,11 @@ def open_labels(
         note = f"{path.name} is a {kind} mask; above 127 is 255, else 0."
         return LabelPixels(_mask_from_jpeg(path, labels, kind), f"{opened.note} {note}".strip())
     return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.note)
+
+
+def _same_but_single(labels: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Return whether shapes differ in axes of one entry alone, which formats drop or add."""
+    return [size for size in labels.shape if size > 1] == [size for size in shape if size > 1]
 
 
 def _numbers(
@@ -178,7 +185,9 @@ def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
     """Refuse labels whose voxels are not those of the image, whatever their number."""
     own, other = labels.geometry, image.geometry
     if own is not None and other is not None:
-        if own.view_shape == other.view_shape and not own.lies_on(other):
+        places = (own, other), (_in_mm(own, labels.unit), _in_mm(other, image.unit))
+        is_elsewhere = not any(one.lies_on(whole) for one, whole in places)
+        if own.view_shape == other.view_shape and is_elsewhere:
             raise ImageFileError(
                 f"{path} lies elsewhere than its image by the affines of both; save the labels "
                 f"with the affine of the image."
@@ -193,6 +202,12 @@ def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
             f"{path} contains no orientation, but its image does, so that sides may be exchanged; "
             f"save the labels as NIfTI with the affine of the image."
         )
+
+
+def _in_mm(geometry: Geometry, unit: str) -> Geometry:
+    """Return a geometry in mm; programs that drop the unit of NIfTI keep the numbers."""
+    factor = np.array([[in_mm(unit)]] * 3 + [[1.0]])
+    return replace(geometry, affine=geometry.affine * factor)
 
 
 def _mask_from_jpeg(path: Path, pixels: NDArray[Any], kind: str) -> NDArray[Any]:

@@ -103,7 +103,8 @@ def _content(
     nrrd = optional_library("nrrd", path)
     kinds = ["domain"] * spatial + ["list"] * (voxels.ndim - spatial)
     header = {**header, "kinds": kinds, "encoding": "gzip"}
-    header |= {f"class {number}": name for number, name in enumerate(classes, 1)}
+    for number, name in enumerate(classes, 1):
+        header[f"class {number}"] = name.encode("ascii", "xmlcharrefreplace").decode()
     content = BytesIO()
     nrrd.write(content, np.asfortranarray(voxels), header)
     return content.getvalue()

@@ -81,7 +81,9 @@ def write_result(
             f"{path.name}: labels with the axes {axes} are not slices, rows and columns of the "
             f"image; write .tif or .npy."
         )
-    voxels = _in_file_shape(geometry.to_file(array), geometry)
+    voxels = geometry.to_file(array)
+    if extension in (".nii", ".nii.gz"):
+        voxels = _in_file_shape(voxels, geometry)
     write_file(path, _WRITERS[extension](path, voxels, geometry, image.unit, names))
 
 

@@ -99,7 +99,7 @@ def write_zarr_labels(
             complete = Path(folder) / "labels"
             group = zarr.open_group(complete, mode="w", zarr_format=version)
             datasets = _write_levels(group, array, axes, scale, version)
-            metadata = _metadata(datasets, axes, unit if scale else "", classes, is_part)
+            metadata = _metadata(datasets, axes, dict.fromkeys(scale, unit), classes, is_part)
             if image is not None:
                 place = _place_of_level(image, array.shape, axes)
             if place is not None and set(axes) <= set(place.letters):
@@ -180,7 +180,7 @@ def _set_place(multiscale: dict[str, Any], axes: str, place: ZarrPlace) -> None:
 def _metadata(
     datasets: Sequence[Mapping[str, Any]],
     axes: str,
-    unit: str,
+    units: Mapping[str, str],
     classes: Sequence[ClassLabel],
     is_part: bool,
 ) -> dict[str, Any]:
@@ -188,8 +188,9 @@ def _metadata(
     kinds = {"T": "time", "C": "channel"}
     entries = [{"name": axis.lower(), "type": kinds.get(axis, "space")} for axis in axes]
     for entry in entries:
-        if entry["type"] == "space" and unit in OME_ZARR_UNITS:
-            entry["unit"] = OME_ZARR_UNITS[unit]
+        unit = OME_ZARR_UNITS.get(units.get(entry["name"].upper(), ""))
+        if entry["type"] == "space" and unit:
+            entry["unit"] = unit
     multiscale = {"name": LABELS_NAME, "axes": entries, "datasets": list(datasets)}
     colors = [
         {"label-value": value, "rgba": [*bytes.fromhex(label.color[1:]), 255]}
