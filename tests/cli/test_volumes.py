@@ -156,6 +156,15 @@ def test_a_dicom_series_gives_a_segmentation_if_asked(run, folder, ct, organs, w
     assert "object 1 = 1" in read_image(folder / "scan_labels.dcm").note
 
 
+@pytest.mark.parametrize("name", ["IM1", "IM1.IMA", "1.2.3", "IM1.dcm"])
+def test_labels_of_a_dicom_file_of_any_name_keep_its_place(name, run, folder, ct, write_series):
+    write_series(folder / "scan", ct.T[:1] + np.int16(0))
+    next((folder / "scan").iterdir()).rename(folder / name)
+    status, out, _ = run(name)
+    assert status == 0
+    assert out.strip().endswith("_labels.nii.gz")
+
+
 def test_a_segmentation_that_cannot_be_written_is_refused_first(run, folder, ct, write_series):
     write_series(folder / "scan", ct.T)
     status, out, err = run("scan", "--format", "dcm")

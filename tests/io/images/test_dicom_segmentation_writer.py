@@ -164,8 +164,9 @@ def test_planes_with_gaps_are_written_in_place_and_not_misread(places, tmp_path,
         read_labels(tmp_path / "labels.dcm", labels.shape, image)
 
 
-def test_images_without_thickness(tmp_path, write_series):
-    study = {name: value for name, value in STUDY.items() if name != "SliceThickness"}
+@pytest.mark.parametrize("change", [{}, {"SpacingBetweenSlices": 9}])
+def test_images_without_thickness_or_with_a_wrong_distance(change, tmp_path, write_series):
+    study = {name: value for name, value in STUDY.items() if name != "SliceThickness"} | change
     image = read_image(write_series(tmp_path / "ct", VOLUME, **study))
     write_result(tmp_path / "labels.dcm", labels_of(image), "ZYX", image, CLASSES)
     labels = read_labels(tmp_path / "labels.dcm", VOLUME.shape, image)

@@ -143,6 +143,8 @@ def source_images(path: Path, image: OpenedImage) -> list[Any]:
             )
         for name in _MAY_BE_EMPTY:
             setattr(source, name, source.get(name) or "")
+        if "SpacingBetweenSlices" in source:  # may be wrong; highdicom takes it from the positions
+            del source.SpacingBetweenSlices
         if not source.get("SliceThickness"):  # which highdicom asks for
             assert image.geometry is not None
             source.SliceThickness = f"{np.linalg.norm(image.geometry.affine[:3, 2]):.9g}"
