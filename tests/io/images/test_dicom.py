@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import PLANES, ReadOptions
@@ -517,3 +518,12 @@ def test_series_without_an_identity_are_told_apart(name, tmp_path, write_series)
         write_series(tmp_path / "a", part, places=places, first=number, **other)
     with pytest.raises(ImageFileError, match="has 2 series"):
         read_image(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_jpeg_dcmtk.dcm", "JPEG-lossy.dcm", "JPEGLSNearLossless_08.dcm"]
+)
+def test_labels_packed_with_losses_are_refused(name):
+    assert read_image(SAMPLES / name).pixels.size
+    with pytest.raises(ImageFileError, match="in a way that changes labels"):
+        read_labels(SAMPLES / name)

@@ -118,6 +118,13 @@ def test_the_segmentation_names_series_classes_and_colors(tmp_path, write_series
         assert np.abs(np.array(color.to_rgb(clip=True)) - exact).max() <= 2
 
 
+def test_class_names_in_any_script(tmp_path, write_series):
+    image = read_image(write_series(tmp_path / "ct", VOLUME, **STUDY))
+    classes = (ClassLabel("肝臓", "#ff0000"), ClassLabel("печень", "#00ff00"))
+    write_result(tmp_path / "labels.dcm", labels_of(image), "ZYX", image, classes)
+    assert "肝臓 = 1, печень = 2" in read_image(tmp_path / "labels.dcm").note
+
+
 def test_one_plane_no_label_and_objects(tmp_path, write_series):
     folder = write_series(tmp_path / "ct", VOLUME, **STUDY)
     one = read_image(folder / "I0007.dcm")

@@ -20,6 +20,8 @@ _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _PALETTE = "PALETTE COLOR"
 _JPEG_BASELINE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_LOSSY = (*_JPEG_BASELINE, "1.2.840.10008.1.2.4.81")
+"""Transfer syntaxes that always change numbers: JPEG, and nearly lossless JPEG-LS."""
 
 
 def check_lossless(path: Path, dataset: Any) -> None:
@@ -31,7 +33,7 @@ def check_lossless(path: Path, dataset: Any) -> None:
         The message says what to do.
     """
     was_lossy = str(dataset.get("LossyImageCompression") or "") == "01"
-    if was_lossy or dataset.file_meta.TransferSyntaxUID in _JPEG_BASELINE:
+    if was_lossy or dataset.file_meta.TransferSyntaxUID in _LOSSY:
         raise ImageFileError(
             f"{path} is packed in a way that changes labels (lossy compression); save them as a "
             f"DICOM segmentation, or as NIfTI."
