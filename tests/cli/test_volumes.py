@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_emcad import cli, initialize_checkpoint, read_checkpoint, segment, write_checkpoint
+from napari_emcad.io.images.read import read_image
 
 pytestmark = pytest.mark.usefixtures("tiny_bundled")
 
@@ -136,6 +137,42 @@ def test_a_dicom_series_gives_nifti_in_its_place(run, folder, ct, organs, write_
     np.testing.assert_allclose(written.GetSpacing(), image.GetSpacing(), rtol=1e-5)
 
 
+def test_a_dicom_series_gives_a_segmentation_if_asked(run, folder, ct, organs, write_series):
+    highdicom = pytest.importorskip("highdicom")
+    study = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "SliceThickness": 2.5}
+    write_series(folder / "scan", ct.T + np.int16(0), places=[2, 0, 3, 1], **study)
+    status, out, err = run("scan", "--format", "dcm", "--probabilities")
+    assert (status, out.strip()) == (0, "scan_labels.dcm"), err
+    assert run("scan", "--output", "scan.nii.gz")[0] == 0
+    written = highdicom.seg.segread("scan_labels.dcm")
+    names = [written.get_segment_description(n).segment_label for n in written.segment_numbers]
+    assert names == [label.name for label in read_checkpoint(organs).classes]
+    volume = written.get_volume(combine_segments=True)
+    expected = sitk.GetArrayFromImage(sitk.ReadImage("scan.nii.gz"))
+    step = 1 if volume.affine[2, 0] > 0 else -1  # highdicom may count planes to the feet
+    np.testing.assert_array_equal(volume.array[::step], expected)
+    assert (folder / "scan_probabilities.nii.gz").exists()
+    assert run("scan", "--format", "dcm", "--separate", "--overwrite")[0] == 0
+    assert "object 1 = 1" in read_image(folder / "scan_labels.dcm").note
+
+
+@pytest.mark.parametrize("name", ["IM1", "IM1.IMA", "1.2.3", "IM1.dcm"])
+def test_labels_of_a_dicom_file_of_any_name_keep_its_place(name, run, folder, ct, write_series):
+    write_series(folder / "scan", ct.T[:1] + np.int16(0))
+    next((folder / "scan").iterdir()).rename(folder / name)
+    status, out, _ = run(name)
+    assert status == 0
+    assert out.strip().endswith("_labels.nii.gz")
+
+
+def test_a_segmentation_that_cannot_be_written_is_refused_first(run, folder, ct, write_series):
+    write_series(folder / "scan", ct.T)
+    status, out, err = run("scan", "--format", "dcm")
+    assert (status, out) == (2, "")
+    assert "StudyInstanceUID" in err
+    assert "of 4" not in err  # nothing was computed
+
+
 def test_all_series_or_the_chosen_one(run, folder, ct, write_series):
     for number, name in ((2, "Arterial phase"), (5, "Portal/venous")):
         write_series(
@@ -192,7 +229,7 @@ def test_arrays_by_name(run, folder, ct, organs):
     [
         ("labels.jpg", "cannot be written as .jpg"),
         ("labels.xyz", "create the folder"),
-        ("labels.dcm", "cannot be written as .dcm"),
+        ("labels.dcm", "a DICOM segmentation needs a DICOM image"),
         ("labels.h5", "cannot be written as .h5"),
     ],
 )
@@ -234,4 +271,49 @@ def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
     assert cli.main(["train", str(tmp_path), "--output", str(tmp_path / "run"), *quick]) == 0
     text = capsys.readouterr().err
     assert "a.png is meant to be turned or mirrored" in text
+    assert "The same holds for 1 other image." in text
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_notes_about_labels_are_printed_once_per_kind(tmp_path, capsys):
+    """Three masks are upside down, one has gray edges; the images are usual."""
+    from PIL import Image
+
+    y, x = np.mgrid[:64, :64]
+    mask = 255 * ((y - 20) ** 2 + (x - 20) ** 2 < 100).astype(np.uint8)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for number, name in enumerate(("a", "b1", "c22", "d")):
+        Image.fromarray(mask // 2 + np.uint8(number)).save(tmp_path / "images" / f"{name}.png")
+        picture = Image.fromarray(mask)
+        exif = picture.getexif()
+        exif[274] = 3
+        extra = {} if name == "d" else {"exif": exif}
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png", **extra)
+    soft = (255 * ((12 - np.hypot(y - 20, x - 20)) / 2).clip(0, 1)).astype("u1")
+    Image.fromarray(soft).save(tmp_path / "masks" / "d.png")
+    quick = ["--set", "epochs=1", "--set", "crops_per_epoch=1", "--set", "batch=1"]
+    for command in (["evaluate"], ["train", "--output", str(tmp_path / "run"), *quick]):
+        assert cli.main([*command, str(tmp_path)]) == 0
+        text = capsys.readouterr().err
+        turned = "a.png is meant to be turned or mirrored"
+        lines = [line for line in text.splitlines() if turned in line]
+        assert "The same holds for 2 other images." in lines[-1]
+        assert "b1.png" not in text
+        assert "c22.png" not in text
+        assert "d.png: a mask of 0 and 255" in text
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_what_holds_for_image_and_labels_is_printed_once(tmp_path, capsys):
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        voxels = random.integers(0, 255, (32, 40, 3)).astype("u1")
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), tmp_path / "images" / f"{name}.nii.gz")
+        nib.save(nib.Nifti1Image(voxels // 200, np.eye(4)), tmp_path / "labels" / f"{name}.nii.gz")
+    assert cli.main(["evaluate", str(tmp_path)]) == 0
+    text = capsys.readouterr().err
+    assert text.count("axial slices") == 2  # the first image, and how many are like it
     assert "The same holds for 1 other image." in text

@@ -23,6 +23,7 @@ from napari_emcad.cli.labeled_files import (
     found_files,
     missing_ignored,
 )
+from napari_emcad.cli.notes import NotePrinter
 from napari_emcad.cli.options import (
     add_data,
     add_inference,
@@ -223,7 +224,7 @@ def _score(
     from napari_emcad.pipelines.protocol_scores import case_scores
     from napari_emcad.pipelines.worst_cases import keep_worst
 
-    results = _Results()
+    results, notes = _Results(), NotePrinter()
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
     total = len(files.pairs)
@@ -236,12 +237,11 @@ def _score(
             results.cases.append(as_usage_error(case_scores, case, protocol.report))
         mask_values.append(case.mask_values)
         ignored += [count] if (count := case.ignored) else []
-        for notice in case.notices:
-            is_named = notice.startswith(case.score.name)
-            print_message(notice if is_named else f"{case.score.name}: {notice}")
+        notes.add(case.score.name, case.notices, files.pairs[number - 1])
         if args.sheet is not None:
             results.worst = keep_worst(results.worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {total} images", last=number == total)
+    notes.print_counts()
     _warn_about_classes(mask_values, checkpoint)
     if ignored:
         print_message(

@@ -58,7 +58,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format",
         choices=[extension[1:] for extension in LABEL_EXTENSIONS],
-        help="of the labels; default: that of volumes and OME-Zarr, nii.gz for DICOM, else tif",
+        help="of the labels; default: that of volumes and OME-Zarr, nii.gz for DICOM (dcm writes a "
+        "DICOM segmentation), else tif",
     )
     parser.add_argument(
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     for source, output in jobs:
         try:
             image = open_image(source.path, replace(reading_options(args), series=source.series))
-            _check_dimensions(image, output)
+            _check_format(image, output)
             result = segment_image(
                 source.name,
                 image,
@@ -180,8 +181,12 @@ def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse
     check_outputs(outputs, [source.path for source, _ in jobs], args)
 
 
-def _check_dimensions(image: OpenedImage, output: Path) -> None:
-    """Refuse to write a stack as PNG, before it is segmented."""
+def _check_format(image: OpenedImage, output: Path) -> None:
+    """Refuse a stack as PNG and a DICOM segmentation of another image, before it is segmented."""
+    from napari_emcad.io.images.dicom.segmentation_writer import source_images
+
+    if extension_of(output) == ".dcm":
+        as_usage_error(source_images, output, image)
     dimensions = len(image.pixels.shape) - ("C" in (image.axes or ""))
     if output.suffix.lower() == ".png" and image.axes and dimensions > 2:
         raise UsageError(f"{output}: PNG holds flat images; write the stack as .tif or .npy.")
@@ -201,5 +206,5 @@ def _probabilities_file(output: Path) -> Path:
     """Return the file for the probabilities beside that for the labels."""
     extension = extension_of(output)
     kind = extension if extension in VOLUME_EXTENSIONS else ".tif"
-    kind = ".nii.gz" if extension == ".mgz" else kind
+    kind = ".nii.gz" if extension in (".mgz", ".dcm") else kind
     return output.with_name(f"{stem_of(output).removesuffix('_labels')}_probabilities{kind}")

@@ -174,6 +174,7 @@ def _check_validation_names(
 def _read(
     args: argparse.Namespace, found: FoundFiles, start: Checkpoint, classes: int | None
 ) -> Dataset:
+    from napari_emcad.io.datasets.notes import once_per_kind
     from napari_emcad.io.datasets.read import SKIP_ADVICE, read_dataset
 
     if found.problems and not args.skip_bad:
@@ -201,8 +202,8 @@ def _read(
     if data.range_notices:
         print_message(f"{data.range_notices[0]}{_and_others(data.range_notices)}")
     for notes in (data.image_notes, data.label_notes):
-        if notes:
-            print_message(f"{notes[0]}{_and_others(notes)}")
+        for message in once_per_kind(notes):
+            print_message(message)
     if count := data.images_with_ignored:
         rule = describe_ignored(found.coding.ignore)
         print_message(f"ignored are {rule}, in {count} image{'s' * (count > 1)}.")

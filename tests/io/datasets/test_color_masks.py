@@ -143,7 +143,7 @@ def test_a_palette_in_another_order_than_the_table_is_read_by_its_colors(folder,
 
 def test_jpeg_masks_with_colors_are_refused(tmp_path, save):
     save(tmp_path / "m.jpg", painted(np.repeat(np.repeat(truth(), 8, 0), 8, 1)))
-    with pytest.raises(ImageFileError, match="JPEG with colors, which JPEG changes"):
+    with pytest.raises(ImageFileError, match="JPEG with colors, which it changes"):
         read_label_files(tmp_path / "m.jpg", (160, 192))
 
 

@@ -12,6 +12,7 @@ from napari_emcad.cli import main
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.datasets.layouts import LAYOUTS, find_files, from_folders
+from napari_emcad.io.datasets.pairing import pair_by_name
 from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.io.images.opened_image import ImageFileError
 
@@ -314,3 +315,27 @@ def test_movies_with_two_folders_of_labels_are_refused_as_other_images_are(tmp_p
             save(tmp_path / folder / f"frame_{number:04}.png", mask())
     with pytest.raises(ImageFileError, match="labels and masks, and it is not clear"):
         find_files(tmp_path)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_label_file_of_an_image_is_of_no_other(own, tmp_path):
+    """The image a_mask_1 has labels of its name, which look like a mask of the image a."""
+    images = [tmp_path / "images" / f"{name}.png" for name in ("a", "a_mask_1", "b")]
+    labels = [tmp_path / "labels" / f"{name}.png" for name in ("a_mask_1", "b_mask_1", "b_mask_2")]
+    labels += [tmp_path / "labels" / "a.png"] * own
+    pairs, problems = pair_by_name(images, labels, tmp_path / "labels")
+    expected = {images[1]: (labels[0],), images[2]: tuple(labels[1:3])}
+    assert dict(pairs) == expected | ({images[0]: (labels[3],)} if own else {})
+    assert len(problems) == (not own)
+    assert own or problems[0].startswith("a.png has no label files of its name")
+
+
+def test_a_label_file_of_two_images_is_refused(tmp_path):
+    images = [tmp_path / f"{name}.png" for name in ("img0001", "image0001", "img0002")]
+    labels = [tmp_path / f"label{number:04}.png" for number in (1, 2)]
+    pairs, problems = pair_by_name(images, labels, tmp_path)
+    assert pairs == [(images[2], (labels[1],))]
+    assert problems == [
+        "img0001.png and image0001.png have the same labels by their names (label0001.png); "
+        "rename or remove one."
+    ]

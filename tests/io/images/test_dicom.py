@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import PLANES, ReadOptions
@@ -367,6 +368,44 @@ def test_a_movie_is_time(tmp_path, write_series):
     assert opened.axes == "TYX"
 
 
+@pytest.mark.parametrize(
+    ("attributes", "depth", "words"),
+    [
+        ({"SpacingBetweenSlices": 3.5, "SliceThickness": 2}, 3.5, ""),
+        ({"SpacingBetweenSlices": -3.5}, 3.5, ""),
+        ({"SliceThickness": 2}, 2, "the thickness of the planes, 2 mm, is taken as their distance"),
+        ({}, None, ""),
+        ({"SliceThickness": 0}, None, ""),
+    ],
+)
+def test_planes_without_positions_keep_their_distance(
+    attributes, depth, words, tmp_path, write_series
+):
+    array = volume((5, 6, 7), "u1")
+    given = {"PixelSpacing": [0.5, 0.6], **attributes}
+    path = multi_frame(tmp_path / "sc.dcm", array, write_series, **given)
+    folder = write_series(tmp_path / "files", array, step=None, spacing=(0.5, 0.6), **attributes)
+    for opened in (read_image(path), read_image(folder)):
+        np.testing.assert_array_equal(opened.pixels, array)
+        assert opened.axes == "ZYX"
+        assert opened.scale == {"Y": 0.5, "X": 0.6} | ({"Z": depth} if depth else {})
+        assert words in opened.note
+        assert ("thickness" in opened.note) == bool(words)
+    labels = tmp_path / "labels.nii.gz"
+    write_result(labels, array, "ZYX", read_image(path))
+    sizes = sitk.ReadImage(str(labels)).GetSpacing()
+    np.testing.assert_allclose(sizes, (0.6, 0.5, depth or 1), rtol=1e-6)
+
+
+def test_a_movie_has_no_distance_of_planes(tmp_path, write_series):
+    array = volume((5, 6, 7), "u1")
+    path = multi_frame(
+        tmp_path / "us.dcm", array, write_series, FrameTime=40, SliceThickness=2,
+        PixelSpacing=[0.5, 0.6],
+    )  # fmt: skip
+    assert read_image(path).scale == {"Y": 0.5, "X": 0.6}
+
+
 def test_enhanced_frames_are_sorted_by_position(tmp_path, write_series):
     array, places = volume((4, 6, 7), "u2"), [2, 0, 3, 1]
     per_frame = []
@@ -479,3 +518,12 @@ def test_series_without_an_identity_are_told_apart(name, tmp_path, write_series)
         write_series(tmp_path / "a", part, places=places, first=number, **other)
     with pytest.raises(ImageFileError, match="has 2 series"):
         read_image(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_jpeg_dcmtk.dcm", "JPEG-lossy.dcm", "JPEGLSNearLossless_08.dcm"]
+)
+def test_labels_packed_with_losses_are_refused(name):
+    assert read_image(SAMPLES / name).pixels.size
+    with pytest.raises(ImageFileError, match="in a way that changes labels"):
+        read_labels(SAMPLES / name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.datasets.layouts import from_folders
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
+from napari_emcad.io.images.write_labels import write_result
 
 nib = pytest.importorskip("nibabel")
 
@@ -95,3 +97,41 @@ def test_labels_of_a_single_slice_lie_on_it(tmp_path):
     turned = read_image(tmp_path / "turned.nii")
     with pytest.raises(ImageFileError, match="no orientation, but its image does"):
         read_labels(tmp_path / "c.npy", turned.pixels.shape, turned)
+
+
+@pytest.mark.parametrize("extension", [".nii.gz", ".nii", ".mgz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("shape", [(7, 6), (7, 6, 5), (7, 6, 1), (7, 6, 5, 1), (7, 6, 5, 1, 1)])
+@pytest.mark.parametrize("unit", ["mm", "micron"])
+def test_labels_in_any_format_lie_on_their_image(extension, shape, unit, tmp_path):
+    """Also of files with one slice, axes of one entry, and in another unit than the labels."""
+    affine = np.array([[0, -0.5, 0, 5], [0.7, 0, 0, -6], [0, 0, 3, 7], [0, 0, 0, 1.0]])
+    voxels = np.random.default_rng(0).integers(0, 3, shape).astype("i2")
+    image = nib.Nifti1Image(voxels, affine)
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii.gz")
+    opened = read_image(tmp_path / "a.nii.gz")
+    labels = np.asarray(opened.pixels).astype("u1")
+    classes = (ClassLabel("größe", "#ff0000"), ClassLabel("肝臓", "#00ff00"))
+    write_result(tmp_path / f"b{extension}", labels, opened.axes, opened, classes)
+    read = read_labels(tmp_path / f"b{extension}", labels.shape, opened)
+    np.testing.assert_array_equal(read, labels)
+
+
+def test_labels_whose_unit_was_dropped_lie_on_their_image(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 3, (7, 6, 5)).astype("i2")
+    image = nib.Nifti1Image(voxels, np.diag([-1, -1, 2, 1.0]))
+    image.header.set_xyzt_units("micron")
+    nib.save(image, tmp_path / "a.nii")
+    nib.save(nib.Nifti1Image(voxels, image.affine), tmp_path / "b.nii")
+    opened = read_image(tmp_path / "a.nii")
+    read = read_labels(tmp_path / "b.nii", opened.pixels.shape, opened)
+    np.testing.assert_array_equal(read, voxels.T)
+
+
+def test_a_time_of_one_frame_is_no_other_shape(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 3, (7, 6, 5, 1, 2)).astype("i2")
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1, -1, 2, 1.0])), tmp_path / "a.nii")
+    opened = read_image(tmp_path / "a.nii")
+    labels = np.asarray(opened.pixels)[0].astype("u1")
+    write_result(tmp_path / "b.nii", labels, "TZYX", opened)
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.nii", labels.shape, opened), labels)

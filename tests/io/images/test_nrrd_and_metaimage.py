@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_emcad.io.checkpoints.classes import ClassLabel
+from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
+from napari_emcad.io.images.write import write_array
 from napari_emcad.io.images.write_labels import write_result
 
 if TYPE_CHECKING:
@@ -167,4 +169,119 @@ def test_tensors_are_refused(tmp_path):
     header = {"kinds": ["3D-symmetric-matrix", "space", "space", "space"]}
     nrrd.write(str(tmp_path / "a.nrrd"), volume((6, 5, 4, 3)), header)
     with pytest.raises(ImageFileError, match="3D-symmetric-matrix"):
+        read_image(tmp_path / "a.nrrd")
+
+
+# -- labels of files without an orientation
+
+
+@pytest.mark.parametrize(
+    ("extension", "color"), [*((one, False) for one in EXTENSIONS), (".mha", True), (".mhd", True)]
+)
+def test_labels_of_a_flat_file_are_flat_and_in_its_place(extension, color, tmp_path):
+    image = sitk.GetImageFromArray(volume((6, 5, 3) if color else (6, 5), "u1"), isVector=color)
+    image.SetSpacing((0.5, 0.75))
+    image.SetOrigin((3.0, -4.0))
+    image.SetDirection((0.0, 1.0, 1.0, 0.0))
+    sitk.WriteImage(image, str(tmp_path / f"a{extension}"))
+    opened = read_image(tmp_path / f"a{extension}")
+    labels = volume((6, 5), "u1") % 3
+    written_as = ".nrrd" if extension in (".nrrd", ".nhdr") else ".mha"
+    write_result(tmp_path / f"b{written_as}", labels, "YX", opened)
+    written = sitk.ReadImage(str(tmp_path / f"b{written_as}"))
+    assert written.GetSize() == image.GetSize()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(written), labels)
+    for get in ("GetSpacing", "GetOrigin", "GetDirection"):
+        np.testing.assert_allclose(getattr(written, get)(), getattr(image, get)())
+    np.testing.assert_array_equal(read_labels(tmp_path / f"b{written_as}", (6, 5), opened), labels)
+    chances = np.random.default_rng(0).random((2, 6, 5)).astype("f4")
+    write_result(tmp_path / f"c{written_as}", chances, "CYX", opened)
+    written = sitk.ReadImage(str(tmp_path / f"c{written_as}"))
+    found = sitk.GetArrayFromImage(written)  # ITK takes the list of a NRRD for components
+    found = np.moveaxis(found, -1, 0) if written_as == ".nrrd" else found
+    np.testing.assert_array_equal(found, chances)
+    np.testing.assert_allclose(written.GetOrigin()[:2], image.GetOrigin())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "space dimension": 3,
+            "space directions": np.diag([0.5, -0.75, 3.0]),
+            "space origin": np.array([1.0, 2.0, 3.0]),
+            "space units": ["um"] * 3,
+        },
+        {
+            "space": "scanner-xyz",
+            "space directions": np.array([[0, 0.5, 0], [0.75, 0, 0], [0, 0, 3.0]]),
+            "space origin": np.array([1.0, 2.0, 3.0]),
+        },
+        {"spacings": np.array([0.5, 0.75, 3.0]), "axis mins": np.array([7.0, 8.0, 9.0])},
+    ],
+)
+@pytest.mark.parametrize("times", [None, "first", "last"])
+def test_labels_of_an_unknown_space_keep_their_origin(fields, times, tmp_path):
+    pixels, header, shape = volume(), dict(fields), (6, 5, 4)
+    if times:
+        where = 0 if times == "first" else 3
+        pixels = np.stack([pixels, pixels + 1], where)
+        header["kinds"] = np.insert(np.array(["domain"] * 3, object), where, "list").tolist()
+        for name in ("space directions", "spacings", "axis mins"):
+            if name in header:
+                header[name] = np.insert(header[name], where, np.nan, axis=0)
+    nrrd.write(str(tmp_path / "a.nrrd"), pixels, header)
+    opened = read_image(tmp_path / "a.nrrd")
+    assert opened.geometry is None
+    labels = (np.asarray(opened.pixels) % 3).astype("u1")
+    write_result(tmp_path / "b.nrrd", labels, opened.axes, opened)
+    voxels, written = nrrd.read(str(tmp_path / "b.nrrd"))
+    expected = np.moveaxis(pixels, 0, -1) if times == "first" else pixels
+    np.testing.assert_array_equal(voxels, expected % 3)
+    for name, values in fields.items():
+        if name in ("space directions", "spacings", "axis mins"):
+            np.testing.assert_allclose(np.asarray(written[name], float)[: len(shape)], values)
+        else:
+            np.testing.assert_array_equal(written[name], values)
+    again = read_image(tmp_path / "b.nrrd")
+    assert (again.axes, again.scale, again.unit) == (opened.axes, opened.scale, opened.unit)
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"), [("nm", "nm"), ("micrometers", "µm"), ("cm", "cm"), ("", "mm")]
+)
+def test_units_of_nrrd(field, unit, tmp_path):
+    header = {"space": "RAS", "space directions": np.eye(3), "space origin": [0, 0, 0]}
+    nrrd.write(str(tmp_path / "a.nrrd"), volume(), header | {"space units": [field] * 3})
+    assert read_image(tmp_path / "a.nrrd").unit == unit
+    units = [field, field, "s"]
+    header = {"spacings": [2.0, 3.0, 1.0], "units": units, "kinds": ["domain", "domain", "time"]}
+    nrrd.write(str(tmp_path / "b.nrrd"), volume(), header)
+    assert read_image(tmp_path / "b.nrrd").unit == unit
+
+
+@pytest.mark.parametrize("units", [["mm", "mm", "um"], ["furlong"] * 3])
+def test_other_units_of_nrrd_are_refused(units, tmp_path):
+    header = {"space": "RAS", "space directions": np.eye(3), "space origin": [0, 0, 0]}
+    nrrd.write(str(tmp_path / "a.nrrd"), volume(), header | {"space units": units})
+    with pytest.raises(ImageFileError, match="one unit of length"):
+        read_image(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize("name", ["b.mha", "b.mgz", "b.nii", "b.nrrd"])
+@pytest.mark.parametrize("axes", ["YX", "ZYX"])
+def test_micrometers_are_not_written_as_millimeters(name, axes, tmp_path):
+    labels = np.ones((2, 6, 5)[3 - len(axes) :], "u1")
+    write_array(tmp_path / "a.tif", labels, axes, dict.fromkeys(axes, 0.5), "µm")
+    opened = read_image(tmp_path / "a.tif")
+    write_result(tmp_path / name, labels, axes, opened)
+    written = read_image(tmp_path / name)
+    factor = {"mm": 1e-3, "µm": 1.0}[written.unit]
+    assert written.scale["X"] == pytest.approx(0.5 * factor)
+
+
+def test_a_direction_of_no_length_is_refused_with_the_name(tmp_path):
+    header = {"space": "LPS", "space directions": np.diag([1, 2, 0.0]), "space origin": [0, 0, 0]}
+    nrrd.write(str(tmp_path / "a.nrrd"), volume(), header)
+    with pytest.raises(ImageFileError, match=r"a\.nrrd: the affine matrix"):
         read_image(tmp_path / "a.nrrd")

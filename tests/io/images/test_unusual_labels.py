@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
@@ -89,3 +91,100 @@ def test_classes_in_a_lossy_webp_are_refused(tmp_path):
     with pytest.raises(ImageFileError, match="lossy WebP, which changes numbers"):
         read_labels(tmp_path / "lossy.webp")
     np.testing.assert_array_equal(read_labels(tmp_path / "exact.webp"), CLASSES * 80)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_exact"),
+    [
+        ({"compression": "jpeg"}, False),
+        ({"compression": "jpeg", "tile": (16, 16)}, False),
+        ({"compression": "jpeg", "compressionargs": {"lossless": True}}, True),
+        ({"compression": "jpeg2000", "compressionargs": {"level": 30, "reversible": False}}, False),
+        ({"compression": "jpeg2000"}, True),
+        ({"compression": "webp", "compressionargs": {"lossless": False}}, False),
+        ({"compression": "webp", "compressionargs": {"lossless": True}}, True),
+        ({"compression": "zlib"}, True),
+        ({"compression": "lzw", "predictor": True}, True),
+        ({}, True),
+    ],
+)
+def test_labels_in_a_tiff_that_changes_numbers_are_refused(options, is_exact, tmp_path):
+    """As an image the same file is read."""
+    labels = np.random.default_rng(0).integers(0, 5, (48, 64), np.uint8)
+    pixels = np.stack([labels] * 3, -1) if options.get("compression") == "webp" else labels
+    color = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric=color, **options)
+    assert read_image(tmp_path / "a.tif").pixels.shape == pixels.shape
+    if is_exact:
+        np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), labels)
+        return
+    with pytest.raises(ImageFileError, match=r"changes labels; save them as a TIFF without"):
+        read_labels(tmp_path / "a.tif")
+
+
+def test_a_jpeg_mask_has_a_note(tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[10:30, 20:50] = 255
+    Image.fromarray(mask).save(tmp_path / "a.jpg", quality=80)
+    read = read_label_files(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read.pixels, mask)
+    assert read.note == "a.jpg is a JPEG mask; above 127 is 255, else 0."
+
+
+@pytest.mark.parametrize("second", [0.0, 1.0])
+def test_two_numbers_per_voxel_are_whole_ones_too(second, tmp_path):
+    """The first number is the label if the second is constant, and must not be cut off."""
+    sitk = pytest.importorskip("SimpleITK")
+    pixels = np.full((8, 9, 2), second, np.float32)
+    pixels[..., 0] = 0.5
+    sitk.WriteImage(sitk.GetImageFromArray(pixels, isVector=True), str(tmp_path / "a.mha"))
+    with pytest.raises(ImageFileError, match="float32; a label file has whole numbers"):
+        read_labels(tmp_path / "a.mha")
+
+
+def test_numbers_that_would_turn_around_are_refused(tmp_path):
+    """2 ** 64 - 1 is -1 as a signed number, which would be ignored."""
+    np.save(tmp_path / "a.npy", np.array([[2**64 - 1, 1]], np.uint64))
+    with pytest.raises(ImageFileError, match="labels go up to"):
+        read_labels(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_labels_in_the_opacity_of_a_gray_png_are_refused(bits, tmp_path):
+    mask = np.where(CLASSES > 0, 2**bits - 1, 0).astype(f"u{bits // 8}")
+    for name, gray, opacity in (
+        ("a", 0 * mask, mask),
+        ("b", mask, np.full_like(mask, 2**bits - 1)),
+    ):
+        pixels = np.stack([gray, opacity], -1)
+        (tmp_path / f"{name}.png").write_bytes(imagecodecs.png_encode(pixels))
+        assert read_image(tmp_path / f"{name}.png").axes == "YX"
+    with pytest.raises(ImageFileError, match="its mask is in the opacity"):
+        read_labels(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_labels(tmp_path / "b.png"), mask)
+
+
+def test_gray_levels_of_a_gif_are_its_labels(tmp_path):
+    """Pillow and others leave out unused colors of a GIF, which numbers the others anew."""
+    labels = np.where(CLASSES == 2, 7, CLASSES)
+    Image.fromarray(labels).save(tmp_path / "a.gif")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.gif"), labels)
+    picture = Image.fromarray(labels, "P")
+    picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 90, 0, 90, *[9] * 12, 0, 0, 250])
+    picture.save(tmp_path / "b.gif")
+    with pytest.raises(ImageFileError, match=r"its colors are .*class_dict.csv"):
+        read_labels(tmp_path / "b.gif")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.jpe", "JPEG"), ("a.jpg", "JPEG"), ("a.jp2", "JPEG2000"), ("a.webp", "WEBP")],
+)
+@pytest.mark.parametrize("renamed", [False, True])
+def test_lossy_pictures_are_known_by_their_content(name, kind, renamed, tmp_path):
+    options = {"quality_mode": "rates", "quality_layers": [20], "irreversible": True}
+    options = options if kind == "JPEG2000" else {"quality": 70}
+    path = tmp_path / (f"{name}.png" if renamed else name)
+    Image.fromarray(np.kron(CLASSES * 60, np.ones((4, 4), np.uint8))).save(path, kind, **options)
+    with pytest.raises(ImageFileError, match="which changes numbers; save labels as PNG"):
+        read_labels(path)

@@ -11,6 +11,7 @@ from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
+from napari_emcad.io.images.write_labels import write_result
 from napari_emcad.io.images.zarr_writer import write_zarr_labels
 
 zarr = pytest.importorskip("zarr")
@@ -129,3 +130,48 @@ def test_labels_are_not_written_into_an_array(tmp_path):
     zarr.create_array(tmp_path / "a.zarr", data=LABELS)
     with pytest.raises(ImageFileError, match="holds no labels; name a new folder"):
         write_zarr_labels(tmp_path / "a.zarr", LABELS, "ZYX", SCALE, "µm", CLASSES)
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4", "0.5"])
+@pytest.mark.parametrize("unit", [None, "micrometer", "parsec"])
+@pytest.mark.parametrize("level", [0, 1])
+def test_labels_in_a_folder_of_their_own_lie_on_the_image(version, unit, level, tmp_path):
+    """Also if the image has a scale without a unit, or does not begin at 0."""
+    axes = [axis | ({"unit": unit} if unit else {}) for axis in AXES]
+    axes = [{k: v for k, v in axis.items() if unit or k != "unit"} for axis in axes]
+    group = write_group(
+        tmp_path / "a.zarr", halved(np.zeros((2, 2, 300, 520), np.uint8)), version, axes
+    )
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    if version != "0.3":
+        for number, dataset in enumerate(ome["multiscales"][0]["datasets"]):
+            moved = {"type": "translation", "translation": [0, 7, 3 + number, -5]}
+            dataset["coordinateTransformations"].append(moved)
+        ome["multiscales"][0]["coordinateTransformations"] = [
+            {"type": "scale", "scale": [1, 1, 3, 3]}
+        ]
+    group.attrs.update({"ome": ome} if version == "0.5" else ome)
+    image = read_image(tmp_path / "a.zarr", ReadOptions(level=level))
+    labels = LABELS[:, :: 2**level, :: 2**level]
+    write_result(tmp_path / "b.zarr", labels, "ZYX", image, CLASSES)
+    written = zarr.open_group(tmp_path / "b.zarr").attrs["ome"]["multiscales"][0]
+    assert [axis["name"] for axis in written["axes"]] == list("zyx")
+    assert [axis["type"] for axis in written["axes"]] == ["space"] * 3
+    units = [None if version == "0.3" else unit] * 3
+    assert [axis.get("unit") for axis in written["axes"]] == units
+    factor = 2**level
+    for number, dataset in enumerate(written["datasets"]):
+        scale, translation = dataset["coordinateTransformations"]
+        step = 2**number
+        if version == "0.3":
+            assert scale["scale"] == [1, step, step]
+            continue
+        assert scale["scale"] == [2, 1.5 * factor * step, 0.75 * factor * step]
+        assert translation["translation"] == [7, 3 * (3 + level), -15]
+
+
+def test_an_axis_of_unknown_size_gets_no_unit(tmp_path):
+    write_zarr_labels(tmp_path / "a.zarr", LABELS, "ZYX", {"Y": 0.5, "X": 0.25}, "µm")
+    opened = read_image(tmp_path / "a.zarr")
+    assert (opened.scale, opened.unit) == ({"Y": 0.5, "X": 0.25}, "µm")

@@ -16,6 +16,7 @@ from napari_emcad.io.datasets.pairing import (
     image_of_label,
     more_channels,
     pair_by_name,
+    series_folders,
     subfolder,
     subfolders,
 )
@@ -176,6 +177,8 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
 def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:
     """Return the image files of a folder and its subfolders by the path of their folder.
 
+    A folder with the DICOM files of a series, for which there is a label file, is one image.
+
     Parameters
     ----------
     folder
@@ -192,7 +195,10 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     """
     files = _without_superpixels(folder_images(folder))
     where = None if labels is None else _same_place(labels, place)
-    channels = more_channels(files, folder_images(where) if where is not None else ())
+    label_files = folder_images(where) if where is not None else []
+    series = series_folders(folder, label_files)
+    files += series
+    channels = more_channels(files, label_files)
     if channels:
         raise ImageFileError(
             f"{channels[0].name} in {folder} is a further channel of an image; images of several "
@@ -200,7 +206,8 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
         )
     places = {place: files} if files else {}
     for part in subfolders(folder):
-        places |= _places(part, labels, f"{place}/{part.name}".strip("/"))
+        if part not in series:
+            places |= _places(part, labels, f"{place}/{part.name}".strip("/"))
     return places
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
 from napari_emcad.io.datasets.label_coding import LabelCoding
-from napari_emcad.io.images.labels import read_labels
+from napari_emcad.io.datasets.notes import note_kind
+from napari_emcad.io.images.labels import open_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read_label_files(
         A label file, or several masks of one image, whose pixels above 0 become 1; a pixel that
         one of them ignores and none marks is ignored.
     shape, image, options
-        As for `read_labels`.
+        As for `open_labels`.
     coding
         What the values stand for; None takes them as they are.
     source
@@ -80,6 +81,9 @@ def read_label_files(
         drawn, note = coding.draw(source or paths[0], paths, shape or ())
         return replace(_coded(drawn, coding), note=note)
     read = [_read_file(path, shape, image, options, coding) for path in paths]
+    if image is not None:
+        known = note_kind(image.note, () if source is None else (source.name,))
+        read = [_without_note(path, one, known) for path, one in zip(paths, read, strict=True)]
     return read[0] if len(read) == 1 else _united(paths, read)
 
 
@@ -91,9 +95,17 @@ def _read_file(
     coding: LabelCoding,
 ) -> ReadLabels:
     decode = None if coding.colors is None else coding.colors.decode
-    labels = read_labels(path, shape, image, options, decode)
-    read = without_gray_edges(labels) if not coding.ignore else ReadLabels(labels)
-    return replace(_coded(read.pixels, coding), note=read.note)
+    opened = open_labels(path, shape, image, options, decode)
+    read = ReadLabels(opened.pixels)
+    if not coding.ignore:
+        read = without_gray_edges(opened.pixels)
+    notes = filter(None, (opened.note, read.note))
+    return replace(_coded(read.pixels, coding), note=" ".join(notes))
+
+
+def _without_note(path: Path, read: ReadLabels, known: str) -> ReadLabels:
+    """Return labels without a remark that holds for their image as well."""
+    return replace(read, note="") if note_kind(read.note, (path.name,)) == known else read
 
 
 def _coded(labels: NDArray[Any], coding: LabelCoding) -> ReadLabels:
@@ -120,8 +132,12 @@ def _united(paths: Sequence[Path], read: Sequence[ReadLabels]) -> ReadLabels:
     for mask in read:
         united[(mask.pixels < 0) & (united == 0)] = UNLABELED
         united[mask.pixels > 0] = 1
-    notes = sorted({mask.note for mask in read if mask.note})
-    return ReadLabels(united, " ".join(notes), frozenset().union(*(m.ignored for m in read)))
+    notes = {note_kind(m.note, (path.name,)): m.note for path, m in zip(paths, read, strict=True)}
+    return ReadLabels(
+        united,
+        " ".join(filter(None, notes.values())),
+        frozenset().union(*(m.ignored for m in read)),
+    )
 
 
 def without_gray_edges(labels: NDArray[Any]) -> ReadLabels:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
+from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import is_image_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -14,6 +15,8 @@ from napari_emcad.io.plain_text import composed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from napari_emcad.io.datasets.found_files import LabeledFile
 
 LABEL_SUFFIXES = (
     "mask",
@@ -62,8 +65,20 @@ def folder_images(folder: Path) -> list[Path]:
         return []
 
 
+def series_folders(folder: Path, labels: Iterable[Path]) -> list[Path]:
+    """Return the folders of DICOM files in a folder whose name a label file has."""
+    labels = list(labels)
+    named = {*map(case_name, labels), *map(image_of_label, labels)}
+    return [part for part in subfolders(folder) if case_name(part) in named and dicom_files(part)]
+
+
 def case_name(path: Path) -> str:
-    """Return the name of a file without its extension and ``.ome``, composed (NFC)."""
+    """Return the name of a file without its extension and ``.ome``, composed (NFC).
+
+    Numbers behind a dot are no extension of a folder, whose name may be the UID of a series.
+    """
+    if path.suffix[1:].isdecimal() and path.is_dir():
+        return composed(path.name)
     return composed(_OME.sub("", file_names.stem_of(path)))
 
 
@@ -79,7 +94,7 @@ def image_of_label(path: Path) -> str:
 
 def pair_by_name(
     images: Iterable[Path], labels: Iterable[Path], where: Path
-) -> tuple[list[tuple[Path, tuple[Path, ...]]], list[str]]:
+) -> tuple[list[LabeledFile], list[str]]:
     """Pair images with label files of the same name, or of the name with a suffix.
 
     Parameters
@@ -96,8 +111,11 @@ def pair_by_name(
     tuple
         Every image with its label files, and a message for every image without any.
     """
-    labels = list(labels)
-    same, suffixed = _by(case_name, labels), _by(_image_of_mask, labels)
+    images, labels = list(images), list(labels)
+    own = {case_name(image) for image in images}
+    same = _by(case_name, labels)
+    # a label file with the name of an image is that of no other: a_mask_1 beside a
+    suffixed = _by(_image_of_mask, [label for label in labels if case_name(label) not in own])
     prefixed = _by(_without_label_word, labels)
 
     def case_of(image: Path) -> str:
@@ -105,7 +123,7 @@ def pair_by_name(
         is_labeled = stem in same or stem in suffixed
         return stem if is_labeled else stem.removesuffix(_FIRST_CHANNEL)
 
-    pairs: list[tuple[Path, tuple[Path, ...]]] = []
+    pairs: list[LabeledFile] = []
     problems: list[str] = []
     for stem, files in _by(case_of, images).items():
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
@@ -134,7 +152,25 @@ def pair_by_name(
             )
         else:
             pairs.append((files[0], tuple(found)))
-    return pairs, problems
+    return _without_shared(pairs, problems)
+
+
+def _without_shared(
+    pairs: Sequence[LabeledFile], problems: list[str]
+) -> tuple[list[LabeledFile], list[str]]:
+    """Return pairs, and messages also for those whose label files are those of others as well."""
+    images: dict[Path, list[Path]] = {}
+    for image, labels in pairs:
+        for label in labels:
+            images.setdefault(label, []).append(image)
+    shared = {label: names for label, names in images.items() if len(names) > 1}
+    messages = [
+        f"{' and '.join(image.name for image in names)} have the same labels by their names "
+        f"({label.name}); rename or remove one."
+        for label, names in shared.items()
+    ]
+    kept = [(image, labels) for image, labels in pairs if not shared.keys() & set(labels)]
+    return kept, [*problems, *messages]
 
 
 def _image_of_mask(path: Path) -> str:

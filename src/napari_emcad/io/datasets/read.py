@@ -15,6 +15,7 @@ from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
+from napari_emcad.io.datasets.notes import NO_NOTE, FileNote, file_note
 from napari_emcad.io.images.read import read_image
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
@@ -62,8 +63,8 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     mask_values: tuple[MaskValues, ...] = ()
     range_notices: tuple[str, ...] = ()
-    image_notes: tuple[str, ...] = ()
-    label_notes: tuple[str, ...] = ()
+    image_notes: tuple[FileNote, ...] = ()
+    label_notes: tuple[FileNote, ...] = ()
     ignored_values: frozenset[int] = frozenset()
 
     @property
@@ -128,7 +129,9 @@ def read_dataset(
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
             target = _target(given.pixels, classes, foreground)
             pair = _labeled(found, image, stack, given, target, preprocessing)
-            read.append(replace(pair, image_note=opened.note))
+            names = (found.name_of(image), image.name, *(path.name for path in labels))
+            image_note, label_note = (file_note(*names, text=n) for n in (opened.note, given.note))
+            read.append(replace(pair, image_note=image_note, label_note=label_note))
         except (ValueError, TypeError) as error:
             message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
             if not skip_bad:
@@ -158,8 +161,10 @@ class _ReadPair:
         Values and connected components of the target.
     label_values
         Values above 0 of the label file.
-    range_notice, image_note, label_note
-        Remarks on the range of the image and on how it and its labels were read, or "".
+    range_notice
+        Remark on the range of the image, or "".
+    image_note, label_note
+        Remarks on how the image and its labels were read.
     ignored
         Values that the coding ignores.
     """
@@ -168,9 +173,9 @@ class _ReadPair:
     mask_values: MaskValues
     label_values: frozenset[int]
     range_notice: str
-    image_note: str
-    label_note: str
     ignored: frozenset[int]
+    image_note: FileNote = NO_NOTE
+    label_note: FileNote = NO_NOTE
 
     def with_255_ignored(self) -> _ReadPair:
         """Return the pair of a data set in which 255 is void, also in a mask of 0 and 255."""
@@ -189,8 +194,8 @@ def _as_dataset(read: Sequence[_ReadPair], skipped: Sequence[str]) -> Dataset:
         tuple(skipped),
         tuple(pair.mask_values for pair in read),
         tuple(pair.range_notice for pair in read if pair.range_notice),
-        tuple(pair.image_note for pair in read if pair.image_note),
-        tuple(pair.label_note for pair in read if pair.label_note),
+        tuple(pair.image_note for pair in read if pair.image_note.text),
+        tuple(pair.label_note for pair in read if pair.label_note.text),
         frozenset().union(*(pair.ignored for pair in read)),
     )
 
@@ -210,8 +215,6 @@ def _labeled(
         mask_values(target),
         frozenset(value for value in np.unique(labels.pixels).tolist() if value > 0),
         f"{name}: {mismatch}" if mismatch else "",
-        "",
-        f"{name}: {labels.note}" if labels.note else "",
         labels.ignored,
     )
 

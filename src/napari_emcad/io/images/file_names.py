@@ -40,6 +40,7 @@ LABEL_EXTENSIONS = (
     ".nrrd",
     ".mha",
     ".zarr",
+    ".dcm",
 )
 """Extensions of the files, or of OME-Zarr the folders, in which labels can be written."""
 

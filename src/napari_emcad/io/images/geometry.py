@@ -65,6 +65,8 @@ class Geometry:
         Header of the file as its library returns it, or None.
     file_shape
         Shape that labels have in the file if it is not `shape`: two axes, or more than three.
+    is_even
+        Whether planes have equal distances; otherwise `affine` has the usual one.
     """
 
     affine: NDArray[np.float64]
@@ -72,6 +74,7 @@ class Geometry:
     view: View
     header: Any = None
     file_shape: tuple[int, ...] | None = None
+    is_even: bool = True
 
     @property
     def view_shape(self) -> tuple[int, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.io.images.colors import color_codes, list_colors
 from napari_emcad.io.images.dicom.dataset import is_dicom
+from napari_emcad.io.images.lossy import lossy_kind
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.pixel_size import in_mm
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
 
@@ -19,14 +21,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.geometry import Geometry
     from napari_emcad.io.images.opened_image import OpenedImage
 
     ColorDecoder = Callable[[NDArray[Any], str], NDArray[Any]]
 
-_LOSSY = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "lossy WebP"}
+_LARGEST = 2**62
+"""Largest label, above which whole numbers turn around or are rounded."""
 
 _JPEG_TOLERANCE, _JPEG_EDGE_SHARE = 32, 0.1
 """How much JPEG may change black and white, and the share of pixels (edges) it may change more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelPixels:
+    """The labels of a file, and a remark on how they were read, or ""."""
+
+    pixels: NDArray[Any]
+    note: str = ""
 
 
 def read_labels(
@@ -36,6 +48,17 @@ def read_labels(
     options: ReadOptions | None = None,
     colors: ColorDecoder | None = None,
 ) -> NDArray[Any]:
+    """Return the labels of `open_labels` without its remark."""
+    return open_labels(path, shape, image, options, colors).pixels
+
+
+def open_labels(
+    path: Path,
+    shape: tuple[int, ...] | None = None,
+    image: OpenedImage | None = None,
+    options: ReadOptions | None = None,
+    colors: ColorDecoder | None = None,
+) -> LabelPixels:
     """Read a label file; of a picture with a color palette, the palette indices.
 
     Parameters
@@ -56,23 +79,37 @@ def read_labels(
     ------
     ImageFileError
         If it cannot be read, is a color image without `colors`, has values that are not whole
-        numbers, or lies elsewhere than the image.
+        numbers or that its compression changes, or lies elsewhere than the image.
     """
-    opened = read_image(path, replace(options or ReadOptions(), as_labels=True))
+    opened = read_image(path, replace(options or ReadOptions(), as_labels=True, series=None))
     if image is not None:
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
     labels = np.asarray(opened.pixels)
+    if shape is not None and "C" not in (opened.axes or "") and _same_but_single(labels, shape):
+        labels = labels.reshape(shape)
     if colors is not None:
-        return _decoded(path, labels, shape, colors)
+        return LabelPixels(_decoded(path, labels, shape, colors), opened.note)
     if opened.palette is not None:
         _check_palette(path, opened.palette, opened.pixels)
-        return opened.palette
+        return LabelPixels(opened.palette, opened.note)
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
-    if _is_lossy(path):
-        return _mask_from_jpeg(path, labels)
-    axes = opened.axes or ""
+    if kind := lossy_kind(path):
+        note = f"{path.name} is a {kind} mask; above 127 is 255, else 0."
+        return LabelPixels(_mask_from_jpeg(path, labels, kind), f"{opened.note} {note}".strip())
+    return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.note)
+
+
+def _same_but_single(labels: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Return whether shapes differ in axes of one entry alone, which formats drop or add."""
+    return [size for size in labels.shape if size > 1] == [size for size in shape if size > 1]
+
+
+def _numbers(
+    path: Path, labels: NDArray[Any], axes: str, shape: tuple[int, ...] | None
+) -> NDArray[Any]:
+    """Return whole numbers, one per pixel; refuse colors and fractions."""
     if "C" in axes and labels.shape != shape and _is_gray(labels, axes):
         gray: NDArray[Any] = np.take(labels, 0, axes.index("C"))
         if labels.shape[-1] != 3 and np.ptp(labels[..., -1]) and _is_in_opacity(labels, gray):
@@ -80,13 +117,15 @@ def read_labels(
                 f"{path} has two numbers per pixel that differ, or its mask is in the opacity; "
                 f"save the labels as a gray image without opacity."
             )
-        return gray
+        labels, axes = gray, axes.replace("C", "")
     if "C" in axes and labels.shape != shape:
         raise ImageFileError(f"{path} is a color image; {_color_advice(labels, axes)}")
     if labels.dtype.kind == "f" and _are_whole_numbers(labels):
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "biu":
         raise ImageFileError(f"{path} holds {labels.dtype}; a label file has whole numbers.")
+    if labels.dtype == np.uint64 and labels.max() > _LARGEST:
+        raise ImageFileError(f"{path} holds {labels.max()}; labels go up to {_LARGEST}.")
     return labels
 
 
@@ -94,8 +133,10 @@ def _decoded(
     path: Path, labels: NDArray[Any], shape: tuple[int, ...] | None, colors: ColorDecoder
 ) -> NDArray[Any]:
     """Return the classes of the colors of a mask; refuse masks without colors."""
-    if path.suffix.lower() in _LOSSY:
-        raise ImageFileError(f"{path} is a JPEG, which changes colors; save labels as PNG or TIFF.")
+    if kind := lossy_kind(path):
+        raise ImageFileError(
+            f"{path} is a {kind}, which changes colors; save labels as PNG or TIFF."
+        )
     if not _is_picture(labels, shape):
         raise ImageFileError(
             f"{path} is no picture with red, green and blue, but a table of colors is given; "
@@ -127,6 +168,11 @@ def _fill_sparse(path: Path, labels: OpenedImage, image: OpenedImage) -> OpenedI
     own, whole = labels.geometry, image.geometry
     if not labels.is_labels or own is None or whole is None or not is_dicom(path):
         return labels
+    if not whole.is_even:
+        raise ImageFileError(
+            f"{path} cannot be placed on its image, whose planes have unequal distances or gaps; "
+            f"save the labels as NIfTI with the affine of the image."
+        )
     filled = own.place_on(labels.pixels, whole)
     if filled is None:
         raise ImageFileError(
@@ -139,7 +185,9 @@ def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
     """Refuse labels whose voxels are not those of the image, whatever their number."""
     own, other = labels.geometry, image.geometry
     if own is not None and other is not None:
-        if own.view_shape == other.view_shape and not own.lies_on(other):
+        places = (own, other), (_in_mm(own, labels.unit), _in_mm(other, image.unit))
+        is_elsewhere = not any(one.lies_on(whole) for one, whole in places)
+        if own.view_shape == other.view_shape and is_elsewhere:
             raise ImageFileError(
                 f"{path} lies elsewhere than its image by the affines of both; save the labels "
                 f"with the affine of the image."
@@ -156,17 +204,26 @@ def _check_place(path: Path, labels: OpenedImage, image: OpenedImage) -> None:
         )
 
 
-def _mask_from_jpeg(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return a black and white picture as 0 and 255; JPEG changes all other labels."""
-    gray = pixels if pixels.ndim == 2 else pixels.mean(axis=2)
-    if pixels.ndim == 3 and _share(np.ptp(pixels, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
+def _in_mm(geometry: Geometry, unit: str) -> Geometry:
+    """Return a geometry in mm; programs that drop the unit of NIfTI keep the numbers."""
+    factor = np.array([[in_mm(unit)]] * 3 + [[1.0]])
+    return replace(geometry, affine=geometry.affine * factor)
+
+
+def _mask_from_jpeg(path: Path, pixels: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Return a black and white picture as 0 and 255; lossy compressions change all other labels."""
+    if pixels.dtype != np.uint8:
+        raise ImageFileError(f"{path} is a {kind}, which changes numbers; save labels as PNG.")
+    gray = pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=2)
+    colors = pixels[..., :3] if pixels.ndim == 3 else pixels[..., None]
+    if _share(np.ptp(colors, axis=2) > _JPEG_TOLERANCE) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
-            f"{path} is a JPEG with colors, which JPEG changes; save labels as PNG or TIFF."
+            f"{path} is a {kind} with colors, which it changes; save labels as PNG or TIFF."
         )
     if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
-            f"{path} is a {_LOSSY[path.suffix.lower()]}, which changes numbers; save "
-            f"labels as PNG or TIFF (it works for black and white masks only)."
+            f"{path} is a {kind}, which changes numbers; save labels as PNG or TIFF (it works for "
+            f"black and white masks only)."
         )
     return np.where(gray > 127, 255, 0).astype(np.uint8)
 
@@ -198,18 +255,12 @@ def _is_in_opacity(labels: NDArray[Any], gray: NDArray[Any]) -> bool:
     return not np.ptp(gray) or (labels.shape[-1] == 2 and not np.array_equal(last, gray > 0))
 
 
-def _is_lossy(path: Path) -> bool:
-    """Return whether a file is packed in a way that changes numbers."""
-    extension = path.suffix.lower()
-    return extension in _LOSSY and (extension != ".webp" or b"VP8 " in path.read_bytes())
-
-
 def _share(pixels: NDArray[np.bool_]) -> float:
     return float(pixels.mean())
 
 
 def _are_whole_numbers(labels: NDArray[Any]) -> bool:
     """Return whether all labels are whole numbers that fit into int64."""
-    return bool(np.isfinite(labels).all() and (np.abs(labels) < 2**62).all()) and np.array_equal(
+    return bool(np.isfinite(labels).all() and (np.abs(labels) < _LARGEST).all()) and np.array_equal(
         labels, np.round(labels)
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
-from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.opened_image import FlatPlace, ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
+from napari_emcad.io.images.pixel_size import in_mm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,8 @@ def read_metaimage(path: Path, options: ReadOptions) -> OpenedImage:
     sizes = dict(zip("XYZ", map(float, image.GetSpacing()), strict=False))
     color = "C" * (components > 1)
     if rank == 2:
-        return OpenedImage(pixels, f"YX{color}", None, "", sizes, "mm")
+        place = FlatPlace(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+        return OpenedImage(pixels, f"YX{color}", None, "", sizes, "mm", place=place)
     geometry = sliced_geometry(_affine(image), image.GetSize()[:3], options.plane)
     order = [2, 1, 0] if rank == 3 else [3, 2, 1, 0]
     voxels = pixels.transpose(*order, *range(rank, pixels.ndim))
@@ -67,11 +69,38 @@ def mha_bytes(
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T), isVector=False)
     rank = voxels.ndim
     affine = np.eye(rank + 1)
-    affine[:3, :3] = (np.asarray(geometry.affine) * _LPS[:, None])[:3, :3]
+    in_lps = np.asarray(geometry.affine) * _LPS[:, None] * in_mm(unit)
+    affine[:3, :3] = in_lps[:3, :3]
     sizes = np.linalg.norm(affine[:rank, :rank], axis=0)
     image.SetSpacing(sizes.tolist())
     image.SetDirection((affine[:rank, :rank] / sizes).ravel().tolist())
-    image.SetOrigin([*(geometry.affine[:3, 3] * _LPS[:3]), *[0.0] * (rank - 3)])
+    image.SetOrigin([*in_lps[:3, 3], *[0.0] * (rank - 3)])
+    return _mha_content(sitk, image)
+
+
+def flat_mha_bytes(
+    path: Path, labels: NDArray[Any], axes: str, image: OpenedImage, classes: Sequence[str]
+) -> bytes:
+    """Return the content of a ``.mha`` file for labels ``(rows, columns)`` of a flat image.
+
+    A leading axis of classes becomes the last one of the file. Size, origin and direction are those
+    of the image, if it is a MetaImage.
+    """
+    sitk = optional_library("SimpleITK", path)
+    written = sitk.GetImageFromArray(np.ascontiguousarray(labels), isVector=False)
+    rank = labels.ndim
+    sizes = [image.scale.get(axis, 1.0) * in_mm(image.unit) for axis in "XY"]
+    plain = FlatPlace((sizes[0], sizes[1]), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0))
+    place = image.place if isinstance(image.place, FlatPlace) else plain
+    direction = np.eye(rank)
+    direction[:2, :2] = np.reshape(place.direction, (2, 2))
+    written.SetSpacing([*place.spacing, *[1.0] * (rank - 2)])
+    written.SetOrigin([*place.origin, *[0.0] * (rank - 2)])
+    written.SetDirection(direction.ravel().tolist())
+    return _mha_content(sitk, written)
+
+
+def _mha_content(sitk: Any, image: Any) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.mha"
         sitk.WriteImage(image, str(file), useCompression=True)

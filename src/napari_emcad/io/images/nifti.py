@@ -62,12 +62,8 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
     voxels, color = _voxels(path, volume)
     file_shape = voxels.shape
     voxels = voxels.reshape(_volume_shape(path, file_shape))
-    try:
-        geometry = sliced_geometry(
-            volume.affine, voxels.shape[:3], options.plane, volume.header, file_shape
-        )
-    except ImageFileError as error:
-        raise ImageFileError(f"{path}: {error}") from None
+    shape = voxels.shape[:3]
+    geometry = sliced_geometry(volume.affine, shape, options.plane, volume.header, file_shape)
     pixels = geometry.to_view(voxels)
     axes = "CTZYX"[5 - pixels.ndim :]
     if len(file_shape) == 2 and options.plane is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_emcad.io.images.file_names import extension_of
 from napari_emcad.io.images.optional_libraries import optional_library
+from napari_emcad.io.images.pixel_size import in_mm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from napari_emcad.io.images.geometry import Geometry
 
 _UNITS = {"mm": "mm", "µm": "micron", "m": "meter"}
-
-_IN_MM = {"nm": 1e-6, "cm": 10.0, "inch": 25.4, "Å": 1e-7}
-"""Units that NIfTI does not have, in mm."""
 
 _LABEL_INTENT = "label"
 _LONGEST_DESCRIPTION = 79
@@ -50,7 +48,8 @@ def nifti_bytes(
     is_second = header is not None and isinstance(header, nibabel.Nifti2Header)
     image_type = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
     if header is None:
-        affine = geometry.affine * np.array([[_IN_MM.get(unit, 1.0)]] * 3 + [[1.0]])
+        factor = 1.0 if unit in _UNITS else in_mm(unit)
+        affine = geometry.affine * np.array([[factor]] * 3 + [[1.0]])
         volume = image_type(voxels, affine)
         volume.header.set_xyzt_units(_UNITS.get(unit, "mm"))
     else:
@@ -70,7 +69,7 @@ def mgh_bytes(
     nibabel = optional_library("nibabel", path)
     if voxels.dtype.kind in "iu" and voxels.dtype != np.uint8:
         voxels = voxels.astype(np.int32)
-    affine = np.asarray(geometry.affine, np.float64)
+    affine = geometry.affine * np.array([[in_mm(unit)]] * 3 + [[1.0]])
     content: bytes = nibabel.MGHImage(voxels, affine).to_bytes()
     return gzip.compress(content, mtime=0)
 

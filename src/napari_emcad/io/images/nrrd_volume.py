@@ -1,13 +1,13 @@
-"""Reading and writing NRRD volumes with pynrrd."""
+"""Reading NRRD volumes with pynrrd."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
+from napari_emcad.io.images.nrrd_writer import NRRD_SPACES, place_of
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import PIXEL
@@ -18,22 +18,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_emcad.io.images.geometry import Geometry
     from napari_emcad.io.images.read_options import ReadOptions
-
-_SPACES = {
-    "left-posterior-superior": (-1, -1, 1),
-    "lps": (-1, -1, 1),
-    "right-anterior-superior": (1, 1, 1),
-    "ras": (1, 1, 1),
-    "left-anterior-superior": (-1, 1, 1),
-    "las": (-1, 1, 1),
-}
-"""Signs that turn coordinates of a space into RAS+."""
 
 _SPATIAL = {"domain", "space", "???", "none", ""}
 _LETTERS = {"time": "T", "list": "T", "RGB-color": "C", "RGBA-color": "C", "3-color": "C"}
-_UNITS = {"mm": "mm", "millimeter": "mm", "um": "µm", "µm": "µm", "μm": "µm", "cm": "cm", "m": "m"}
+_UNITS = {
+    "": "mm",
+    "none": "mm",
+    "mm": "mm",
+    "millimeter": "mm",
+    "millimeters": "mm",
+    "um": "µm",
+    "µm": "µm",
+    "μm": "µm",
+    "micron": "µm",
+    "microns": "µm",
+    "micrometer": "µm",
+    "micrometers": "µm",
+    "nm": "nm",
+    "nanometer": "nm",
+    "angstrom": "Å",
+    "cm": "cm",
+    "m": "m",
+    "inch": "inch",
+    "pixel": PIXEL,
+}
+"""Units by their names in lower case; files without one are in mm, as all programs take it."""
 
 
 def read_nrrd(path: Path, options: ReadOptions) -> OpenedImage:
@@ -58,12 +68,16 @@ def read_nrrd(path: Path, options: ReadOptions) -> OpenedImage:
             f"space are read, with one of time or color."
         )
     affine = _affine(header, spatial) if len(spatial) == 3 else None
+    unit = _unit(path, header, spatial)
     letter = others[next(iter(others))] if others else ""
     if affine is None:
         pixels, axes = _in_file_order(voxels, spatial, others)
-        scale, unit = _sizes(header, spatial)
+        scale = _sizes(header, spatial)
         note = f"{path.name} contains no orientation; its axes are taken as they lie in the file."
-        return OpenedImage(pixels, axes, None, note * (len(spatial) == 3), scale, unit)
+        note = note * (len(spatial) == 3)
+        place = place_of(header, spatial)
+        unit = unit if scale else PIXEL
+        return OpenedImage(pixels, axes, None, note, scale, unit, place=place)
     geometry = sliced_geometry(
         affine, tuple(voxels.shape[axis] for axis in spatial), options.plane, dict(header)
     )
@@ -72,38 +86,12 @@ def read_nrrd(path: Path, options: ReadOptions) -> OpenedImage:
         pixels = np.moveaxis(pixels, 0, -1)
     axes = {"": "ZYX", "T": "TZYX", "C": "ZYXC"}[letter]
     note = f"{path.name}: {geometry.note}."
-    unit = _sizes(header, spatial)[1]
-    unit = "mm" if unit == PIXEL else unit
     is_labels = any(name.startswith("Segment0_") for name in header)
     if is_labels and others:
         raise ImageFileError(
             f"{path} holds segments that overlap, in several layers; export one layer."
         )
     return OpenedImage(pixels, axes, None, note, geometry.scale, unit, geometry, is_labels)
-
-
-def nrrd_bytes(
-    path: Path, voxels: NDArray[Any], geometry: Geometry, unit: str, classes: Sequence[str]
-) -> bytes:
-    """Return the content of a ``.nrrd`` file; see `nifti_writer.nifti_bytes`."""
-    nrrd = optional_library("nrrd", path)
-    known = geometry.header if isinstance(geometry.header, dict) else {}
-    space = known.get("space", "left-posterior-superior")
-    affine = np.asarray(geometry.affine) * np.array([*_SPACES[space.lower()], 1])[:, None]
-    directions = np.full((voxels.ndim, 3), np.nan)
-    directions[:3] = affine[:3, :3].T
-    header: dict[str, Any] = {
-        "space": space,
-        "space directions": directions,
-        "space origin": affine[:3, 3],
-        "space units": ["um" if unit == "µm" else unit] * 3,
-        "kinds": ["domain"] * 3 + ["list"] * (voxels.ndim - 3),
-        "encoding": "gzip",
-    }
-    header |= {f"class {number}": name for number, name in enumerate(classes, 1)}
-    content = BytesIO()
-    nrrd.write(content, np.asfortranarray(voxels), header)
-    return content.getvalue()
 
 
 def _kinds(header: Mapping[str, Any], rank: int) -> list[str]:
@@ -128,7 +116,7 @@ def _other_axes(path: Path, header: Mapping[str, Any], rank: int) -> dict[int, s
 
 def _affine(header: Mapping[str, Any], spatial: Sequence[int]) -> NDArray[np.float64] | None:
     """Return the RAS+ affine; None if the file does not say how it lies in the patient."""
-    signs = _SPACES.get(str(header.get("space", "")).lower())
+    signs = NRRD_SPACES.get(str(header.get("space", "")).lower())
     directions = header.get("space directions")
     if signs is None or directions is None:
         return None
@@ -139,21 +127,31 @@ def _affine(header: Mapping[str, Any], spatial: Sequence[int]) -> NDArray[np.flo
     return in_ras
 
 
-def _sizes(header: Mapping[str, Any], spatial: Sequence[int]) -> tuple[dict[str, float], str]:
-    """Return the spacings of an image without orientation by axis, and their unit."""
-    names = header.get("space units", header.get("units"))
-    unit = _UNITS.get(str(names[-1]).strip(), PIXEL) if names is not None and len(names) else PIXEL
+def _sizes(header: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, float]:
+    """Return the spacings of an image without orientation by axis."""
     directions, spacings = header.get("space directions"), header.get("spacings")
     if directions is not None:
         sizes = [float(np.linalg.norm(np.asarray(directions[axis], float))) for axis in spatial]
     elif spacings is not None:
-        sizes = [float(spacings[axis]) for axis in spatial]
+        sizes = [abs(float(spacings[axis])) for axis in spatial]
     else:
-        return {}, PIXEL
+        return {}
     if not all(np.isfinite(sizes)) or min(sizes) <= 0:
-        return {}, PIXEL
-    scale = dict(zip("XYZ", sizes, strict=False))
-    return (scale, unit) if unit != PIXEL else (scale, "mm")
+        return {}
+    return dict(zip("XYZ", sizes, strict=False))
+
+
+def _unit(path: Path, header: Mapping[str, Any], spatial: Sequence[int]) -> str:
+    """Return the unit of the axes of space; refuse units that differ or are not of length."""
+    if (names := header.get("space units")) is None and (units := header.get("units")) is not None:
+        names = [units[axis] for axis in spatial]
+    words = {str(name).strip().strip('"').lower() for name in names or ("",)}
+    known = {_UNITS.get(word) for word in words}
+    if len(known) > 1 or None in known:
+        raise ImageFileError(
+            f"{path} has the units {', '.join(sorted(words))}; save it with one unit of length."
+        )
+    return str(known.pop())
 
 
 def _in_file_order(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+import numpy as np
+
+from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage, ZarrPlace
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import PIXEL, in_one_unit
 from napari_emcad.io.images.pyramid import check_level
@@ -12,6 +14,8 @@ from napari_emcad.io.images.pyramid import check_level
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_emcad.io.images.read_options import ReadOptions
 
@@ -115,11 +119,12 @@ def _read_pyramid(
         raise ImageFileError(
             f"{path}: its metadata name the axes {letters}, its array has the shape {array.shape}."
         )
-    sizes = _scale(dataset, multiscale, array.ndim)
-    entries = zip(letters, sizes, (unit for _, unit in axes), strict=True)
+    place = place_of(dataset, multiscale)
+    entries = zip(letters, place.scale, (unit for _, unit in axes), strict=True)
     scale, unit = in_one_unit([entry for entry in entries if entry[0] in "ZYX"])
+    count = len(datasets)
     return OpenedImage(
-        array, letters, None, note, scale, unit, is_labels=is_labels, levels=len(datasets)
+        array, letters, None, note, scale, unit, is_labels=is_labels, levels=count, place=place
     )
 
 
@@ -131,12 +136,28 @@ def axis_and_unit(axis: str | Mapping[str, str]) -> tuple[str, str]:
     return letter, axis.get("unit", PIXEL)
 
 
-def _scale(dataset: Mapping[str, Any], multiscale: Mapping[str, Any], ndim: int) -> Sequence[float]:
-    """Return the size of a pixel along each axis: that of the level times that of the image."""
-    sizes = [1.0] * ndim
+def place_of(dataset: Mapping[str, Any], multiscale: Mapping[str, Any]) -> ZarrPlace:
+    """Return where a level lies: the transforms of the level, then those of the image."""
+    axes = tuple(_axis_entry(axis) for axis in multiscale.get("axes", _OLDEST_AXES))
+    scale, translation = np.ones(len(axes)), np.zeros(len(axes))
     for owner in (dataset, multiscale):
         for transform in owner.get("coordinateTransformations", ()):
-            if transform.get("type") == "scale":
-                pairs = zip(sizes, transform["scale"], strict=True)
-                sizes = [size * factor for size, factor in pairs]
-    return sizes
+            factor = _numbers(transform.get("scale", [1.0] * len(axes)), len(axes))
+            shift = _numbers(transform.get("translation", [0.0] * len(axes)), len(axes))
+            scale, translation = scale * factor, translation * factor + shift
+    letters = "".join(axis_and_unit(axis)[0] for axis in axes)
+    return ZarrPlace(axes, letters, tuple(scale.tolist()), tuple(translation.tolist()))
+
+
+def _axis_entry(axis: str | Mapping[str, str]) -> Mapping[str, str]:
+    """Return the entry that metadata have had for an axis since NGFF 0.4."""
+    if not isinstance(axis, str):
+        return axis
+    return {"name": axis, "type": {"t": "time", "c": "channel"}.get(axis, "space")}
+
+
+def _numbers(values: Sequence[float], count: int) -> NDArray[np.float64]:
+    numbers = np.array(values, float)
+    if numbers.shape != (count,):
+        raise ValueError("a transform has another number of axes")
+    return numbers

@@ -9,10 +9,47 @@ from napari_emcad.io.images.pixel_size import PIXEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_emcad.io.images.geometry import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class NrrdPlace:
+    """Fields of the header of a NRRD file that say where it lies, for its axes of space alone."""
+
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlatPlace:
+    """Pixel size, origin and direction of a flat MetaImage, as SimpleITK returns them."""
+
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrPlace:
+    """Axes of a level of an OME-Zarr image as its metadata have them, and its transform.
+
+    Attributes
+    ----------
+    axes
+        Entries of the metadata: names with types and units.
+    letters
+        The letter of every axis.
+    scale, translation
+        Size of a pixel along every axis, and position of the first pixel, in the unit of the axis.
+    """
+
+    axes: tuple[Mapping[str, str], ...]
+    letters: str
+    scale: tuple[float, ...]
+    translation: tuple[float, ...]
 
 
 class ImageFileError(ValueError):
@@ -45,6 +82,12 @@ class OpenedImage:
         Whether the file says that it holds labels.
     levels
         Number of resolutions that the file has.
+    place
+        What a file without a `geometry` contains about its place, for labels in the same format: a
+        `NrrdPlace`, `FlatPlace` or `ZarrPlace`; None of other files.
+    source_planes
+        DICOM file and number of the frame of every plane along the third axis of the geometry, for
+        every time; () of other files.
     """
 
     pixels: Any
@@ -56,6 +99,8 @@ class OpenedImage:
     geometry: Geometry | None = None
     is_labels: bool = False
     levels: int = 1
+    place: NrrdPlace | FlatPlace | ZarrPlace | None = None
+    source_planes: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 
 def first_line(error: Exception) -> str:

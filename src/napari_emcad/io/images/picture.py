@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.io.images.read_options import ReadOptions
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _GRAY, _SEVERAL = 0, (2, 4, 6)
 """Types of PNG with one number per pixel and with several, which follow its size and bits."""
@@ -28,8 +30,11 @@ _PLAIN_MODES = {"P": "RGB", "PA": "RGB", "LA": "L", "La": "L", "CMYK": "RGB", "Y
 """Pillow's modes that are converted to gray or RGB; the alpha channel of gray is dropped."""
 
 
-def read_picture(path: Path) -> OpenedImage:
+def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
     """Read the first picture of a file, its palette indices as well.
+
+    The opacity of gray pictures is left out, but not of labels, which may lie in it. The palette of
+    a GIF is left out, because programs that write GIF number the colors anew.
 
     Raises
     ------
@@ -40,16 +45,18 @@ def read_picture(path: Path) -> OpenedImage:
     """
     bits, kind = _png_bits(path)
     if bits == 16 and kind in _SEVERAL:
-        return _deep_png(path)
+        return _deep_png(path, options)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
                 picture.load()
-                palette = np.asarray(picture) if picture.mode == "P" else None
+                has_palette = picture.mode == "P" and picture.format != "GIF"
+                palette = np.asarray(picture) if has_palette else None
                 frames = getattr(picture, "n_frames", 1)
                 orientation = picture.getexif().get(_ORIENTATION, 1)
-                mode = _PLAIN_MODES.get(picture.mode)
+                is_mask = options.as_labels and picture.mode == "LA"
+                mode = None if is_mask else _PLAIN_MODES.get(picture.mode)
                 pixels = np.asarray(picture.convert(mode) if mode else picture)
     except Image.DecompressionBombError:
         raise ImageFileError(f"{path} is too large for a picture file; make it a TIFF.") from None
@@ -68,8 +75,8 @@ def _png_bits(path: Path) -> tuple[int, int]:
     return (header[-2], header[-1]) if is_png else (0, -1)
 
 
-def _deep_png(path: Path) -> OpenedImage:
+def _deep_png(path: Path, options: ReadOptions) -> OpenedImage:
     """Return a PNG of 16 bits with colors or alpha, which Pillow reads as 8 bits."""
     pixels: NDArray[np.uint16] = imagecodecs.png_decode(path.read_bytes())
-    is_gray = pixels.shape[-1] == 2
+    is_gray = pixels.shape[-1] == 2 and not options.as_labels
     return OpenedImage(pixels[..., 0], "YX") if is_gray else OpenedImage(pixels, "YXC")

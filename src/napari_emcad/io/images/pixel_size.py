@@ -21,6 +21,12 @@ PIXEL = "pixel"
 _MICROMETERS = {"Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "inch": 25_400.0, "m": 1e6}
 """Units of length in µm."""
 
+
+def in_mm(unit: str) -> float:
+    """Return a unit of length in mm; 1 for one that is not known."""
+    return _MICROMETERS.get(unit, 1e3) / 1e3
+
+
 _SPELLINGS = {
     "um": "µm",
     "μm": "µm",

@@ -92,11 +92,9 @@ def _read(path: Path, options: ReadOptions) -> OpenedImage:
     if path.is_dir():
         return _read_folder(path, options)
     extension = extension_of(path)
-    if extension in _READERS_WITH_OPTIONS:
-        kind, read = _READERS_WITH_OPTIONS[extension]
-        return _call(path, kind, lambda path: read(path, options))
     if extension in _READERS:
-        return _call(path, *_READERS[extension])
+        kind, read = _READERS[extension]
+        return _call(path, kind, lambda path: read(path, options))
     if extension in _DICOM or is_dicom(path):
         return _call(path, "DICOM", lambda path: read_dicom_file(path, options))
     return read_with_napari(path)
@@ -119,7 +117,11 @@ def _call(path: Path, kind: str, reader: Callable[[Path], OpenedImage]) -> Opene
         with suppress(ImageFileError):
             return read_with_napari(path)
         raise error from None
-    except (ImageFileError, MemoryError):
+    except ImageFileError as error:
+        if path.name in str(error):
+            raise
+        raise ImageFileError(f"{path}: {error}") from None
+    except MemoryError:
         raise
     except PermissionError:
         raise ImageFileError(f"{path} cannot be read: you have no permission to.") from None
@@ -127,23 +129,18 @@ def _call(path: Path, kind: str, reader: Callable[[Path], OpenedImage]) -> Opene
         raise ImageFileError(f"{path} is damaged, or not a {kind} file; copy it again.") from None
 
 
-def _read_npy(path: Path) -> OpenedImage:
+def _read_npy(path: Path, options: ReadOptions) -> OpenedImage:
     return OpenedImage(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-_READERS: dict[str, tuple[str, Callable[[Path], OpenedImage]]] = {
+_READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
+    **dict.fromkeys((".tif", ".tiff", *SLIDE_EXTENSIONS), ("TIFF", read_tiff)),
     ".png": ("PNG", read_picture),
-    ".jpg": ("JPEG", read_picture),
-    ".jpeg": ("JPEG", read_picture),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), ("JPEG", read_picture)),
     ".bmp": ("BMP", read_picture),
     ".gif": ("GIF", read_picture),
     ".webp": ("WebP", read_picture),
     ".npy": ("NPY", _read_npy),
-}
-"""Name of the format and reader by file name extension."""
-
-_READERS_WITH_OPTIONS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
-    **dict.fromkeys((".tif", ".tiff", *SLIDE_EXTENSIONS), ("TIFF", read_tiff)),
     ".nii": ("NIfTI", read_nifti),
     ".nii.gz": ("NIfTI", read_nifti),
     ".hdr": ("NIfTI or Analyze", read_nifti),
@@ -160,4 +157,4 @@ _READERS_WITH_OPTIONS: dict[str, tuple[str, Callable[[Path, ReadOptions], Opened
     ".hdf5": ("HDF5", read_hdf5),
     ".npz": ("NPZ", read_npz),
 }
-"""The same for files that can be read in several ways."""
+"""Name of the format and reader by file name extension."""

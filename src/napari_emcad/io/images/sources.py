@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.dicom.series import choose_series, dicom_files, find_series
-from napari_emcad.io.images.file_names import is_image_folder, label_extension, stem_of
+from napari_emcad.io.images.file_names import (
+    extension_of,
+    is_image_folder,
+    label_extension,
+    stem_of,
+)
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import check_has_series
@@ -99,7 +105,10 @@ def find_images(path: Path, series: str | None = None) -> FoundImages:
 
 
 def _file(path: Path) -> ImageSource:
-    return ImageSource(path, stem_of(path), label_extension(path))
+    extension = label_extension(path)
+    if extension == ".tif" and extension_of(path) not in (".tif", ".tiff") and is_dicom(path):
+        extension = ".nii.gz"  # DICOM files often have no extension, or one of numbers
+    return ImageSource(path, stem_of(path), extension)
 
 
 def _series(folder: Path, series: Series, is_only: bool) -> ImageSource:

@@ -13,7 +13,7 @@ from tifffile import COMPRESSION
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.io.images.pyramid import LAZY_BYTES, check_level, lazy_tiff, level_scale
-from napari_emcad.io.images.tiff_values import check_color_space, notes_on_values
+from napari_emcad.io.images.tiff_values import check_color_space, check_lossless, notes_on_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +66,8 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
         level = series.levels[number]
         page = level.keyframe
         check_color_space(path, page)
+        if options.as_labels:
+            check_lossless(path, page)
         _check_ratio(path, level)
         axes = _axes_of(level.axes)
         scale, unit = read_pixel_size(file)

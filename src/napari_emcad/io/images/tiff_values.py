@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from tifffile import COMPRESSION, PHOTOMETRIC
 
+from napari_emcad.io.images.lossy import is_lossy_jpeg, is_lossy_jpeg2000, is_lossy_webp
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tifffile import TiffPage
@@ -46,6 +48,50 @@ def check_color_space(path: Path, page: TiffPage) -> None:
     decoded = page.photometric == PHOTOMETRIC.YCBCR and page.compression in _DECODED_TO_RGB
     if space is not None and not decoded:
         raise ImageFileError(f"{path} has {space}; save it as gray or RGB.")
+
+
+def check_lossless(path: Path, page: TiffPage) -> None:
+    """Refuse labels whose compression changes numbers.
+
+    Raises
+    ------
+    ImageFileError
+        The message names the compression and what to do.
+    """
+    offsets = [
+        offset for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True) if size
+    ]
+    if not offsets or page.compression not in _MAY_BE_LOSSY:
+        return
+    handle = page.parent.filehandle
+    handle.seek(offsets[0])
+    if _MAY_BE_LOSSY[page.compression](handle.read(_HEADER)):
+        name = COMPRESSION(page.compression).name
+        raise ImageFileError(
+            f"{path} is packed as {name}, which changes labels; save them as a TIFF without "
+            f"compression, or packed with Deflate or LZW."
+        )
+
+
+def _always(start: bytes) -> bool:
+    return True
+
+
+_HEADER = 4096
+"""Bytes of a tile that contain the header of its compression."""
+
+_MAY_BE_LOSSY: dict[int, Callable[[bytes], bool]] = {
+    COMPRESSION.JPEG: is_lossy_jpeg,
+    COMPRESSION.OJPEG: is_lossy_jpeg,
+    COMPRESSION.ALT_JPEG: is_lossy_jpeg,
+    COMPRESSION.JPEG_LOSSY: is_lossy_jpeg,
+    COMPRESSION.JPEG2000: is_lossy_jpeg2000,
+    COMPRESSION.JPEG_2000_LOSSY: _always,
+    COMPRESSION.APERIO_JP2000_YCBC: _always,
+    COMPRESSION.APERIO_JP2000_RGB: is_lossy_jpeg2000,
+    COMPRESSION.WEBP: is_lossy_webp,
+}
+"""Whether the first bytes of a tile are those of a compression that changes numbers."""
 
 
 def notes_on_values(path: Path, page: TiffPage) -> tuple[str, ...]:

@@ -7,10 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_emcad.io.images.file_names import is_zarr
-from napari_emcad.io.images.ome_zarr import axis_and_unit, image_group, ome_attributes
+from napari_emcad.io.images.ome_zarr import image_group, ome_attributes, place_of
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import OME_ZARR_UNITS
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.io.checkpoints.classes import ClassLabel
+    from napari_emcad.io.images.opened_image import ZarrPlace
 
 LABELS_NAME = "emcad"
 """Name of the labels in the group ``labels`` of an image."""
@@ -62,6 +61,7 @@ def write_zarr_labels(
     scale: Mapping[str, float],
     unit: str,
     classes: Sequence[ClassLabel] = (),
+    place: ZarrPlace | None = None,
 ) -> None:
     """Write labels with coarser levels, names and colors; the folder appears when it is complete.
 
@@ -75,6 +75,9 @@ def write_zarr_labels(
         Size of a pixel by axis, as in `OpenedImage`.
     classes
         Names and colors of the labels 1, 2, …
+    place
+        Axes and transform of an OME-Zarr image, for labels in a folder of their own; they take the
+        place of `scale` and `unit`.
 
     Raises
     ------
@@ -96,9 +99,11 @@ def write_zarr_labels(
             complete = Path(folder) / "labels"
             group = zarr.open_group(complete, mode="w", zarr_format=version)
             datasets = _write_levels(group, array, axes, scale, version)
-            metadata = _metadata(datasets, axes, unit if scale else "", classes, is_part)
+            metadata = _metadata(datasets, axes, dict.fromkeys(scale, unit), classes, is_part)
             if image is not None:
-                _place_like_image(metadata["multiscales"][0], image, array)
+                place = _place_of_level(image, array.shape, axes)
+            if place is not None and set(axes) <= set(place.letters):
+                _set_place(metadata["multiscales"][0], axes, place)
             _set_metadata(group, metadata, version)
             if target.exists():
                 shutil.move(target, Path(folder) / "replaced")
@@ -147,36 +152,35 @@ def _write_levels(
     return datasets
 
 
-def _place_like_image(multiscale: dict[str, Any], image: Any, array: NDArray[Any]) -> None:
-    """Give labels the units, scale and translation of the level of their image with their shape."""
-    attributes = image.attrs.asdict()
-    pyramid = (attributes.get("ome", attributes).get("multiscales") or [{}])[0]
-    letters = [axis_and_unit(axis)[0] for axis in pyramid.get("axes", ())]
-    own = [entry["name"].upper() for entry in multiscale["axes"]]
-    kept = [letters.index(letter) for letter in own if letter in letters]
+def _place_of_level(image: Any, shape: Sequence[int], axes: str) -> ZarrPlace | None:
+    """Return the place of the level of an image that labels with a shape and axes belong to."""
+    pyramid = (ome_attributes(image).get("multiscales") or [{}])[0]
     for dataset in pyramid.get("datasets", ()):
-        shape = image[dataset["path"]].shape
-        if [shape[n] for n in kept] != list(array.shape):
-            continue
-        sizes, start = np.ones(len(letters)), np.zeros(len(letters))
-        for owner in (dataset, pyramid):
-            for transform in owner.get("coordinateTransformations", ()):
-                factor = np.array(transform.get("scale", 1.0))
-                sizes, start = sizes * factor, start * factor + transform.get("translation", 0.0)
-        multiscale["axes"] = [pyramid["axes"][n] for n in kept]
-        for number, level in enumerate(multiscale["datasets"]):
-            steps = [2.0**number if letter in "YX" else 1.0 for letter in own]
-            level["coordinateTransformations"] = [
-                {"type": "scale", "scale": (sizes[kept] * steps).tolist()},
-                {"type": "translation", "translation": start[kept].tolist()},
-            ]
-        return
+        place = place_of(dataset, pyramid)
+        level = dict(zip(place.letters, image[dataset["path"]].shape, strict=False))
+        if [level.get(letter) for letter in axes] == list(shape):
+            return place
+    return None
+
+
+def _set_place(multiscale: dict[str, Any], axes: str, place: ZarrPlace) -> None:
+    """Give labels the axes with units, the scale and the translation of a level of their image."""
+    kept = [place.letters.index(letter) for letter in axes]
+    multiscale["axes"] = [place.axes[n] for n in kept]
+    for number, level in enumerate(multiscale["datasets"]):
+        steps = [2.0**number if letter in "YX" else 1.0 for letter in axes]
+        sizes = [place.scale[n] * step for n, step in zip(kept, steps, strict=True)]
+        start = [place.translation[n] for n in kept]
+        level["coordinateTransformations"] = [
+            {"type": "scale", "scale": sizes},
+            {"type": "translation", "translation": start},
+        ]
 
 
 def _metadata(
     datasets: Sequence[Mapping[str, Any]],
     axes: str,
-    unit: str,
+    units: Mapping[str, str],
     classes: Sequence[ClassLabel],
     is_part: bool,
 ) -> dict[str, Any]:
@@ -184,8 +188,9 @@ def _metadata(
     kinds = {"T": "time", "C": "channel"}
     entries = [{"name": axis.lower(), "type": kinds.get(axis, "space")} for axis in axes]
     for entry in entries:
-        if entry["type"] == "space" and unit in OME_ZARR_UNITS:
-            entry["unit"] = OME_ZARR_UNITS[unit]
+        unit = OME_ZARR_UNITS.get(units.get(entry["name"].upper(), ""))
+        if entry["type"] == "space" and unit:
+            entry["unit"] = unit
     multiscale = {"name": LABELS_NAME, "axes": entries, "datasets": list(datasets)}
     colors = [
         {"label-value": value, "rgba": [*bytes.fromhex(label.color[1:]), 255]}

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_emcad.io.images.dicom.dataset import quiet
 from napari_emcad.io.images.dicom.decoders import register_decoders
+from napari_emcad.io.images.jpeg import jpeg_segments
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -19,6 +20,24 @@ _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _PALETTE = "PALETTE COLOR"
 _JPEG_BASELINE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_LOSSY = (*_JPEG_BASELINE, "1.2.840.10008.1.2.4.81")
+"""Transfer syntaxes that always change numbers: JPEG, and nearly lossless JPEG-LS."""
+
+
+def check_lossless(path: Path, dataset: Any) -> None:
+    """Refuse labels that were once packed in a way that changes numbers.
+
+    Raises
+    ------
+    ImageFileError
+        The message says what to do.
+    """
+    was_lossy = str(dataset.get("LossyImageCompression") or "") == "01"
+    if was_lossy or dataset.file_meta.TransferSyntaxUID in _LOSSY:
+        raise ImageFileError(
+            f"{path} is packed in a way that changes labels (lossy compression); save them as a "
+            f"DICOM segmentation, or as NIfTI."
+        )
 
 
 def decoded_frames(path: Path, dataset: Any) -> NDArray[Any]:
@@ -92,7 +111,7 @@ def _is_ycbcr_jpeg(dataset: Any) -> bool:
         return False
     count = int(dataset.get("NumberOfFrames") or 1)
     frame = next(iter(generate_frames(dataset.PixelData, number_of_frames=count)))
-    segments = dict(_jpeg_segments(frame))
+    segments = jpeg_segments(frame)
     header = next((segments[marker] for marker in (0xC0, 0xC1, 0xC2) if marker in segments), b"")
     if len(header) < 15:
         return False
@@ -100,17 +119,6 @@ def _is_ycbcr_jpeg(dataset: Any) -> bool:
     if segments.get(0xEE, b"").startswith(b"Adobe") or identifiers == b"RGB":
         return False
     return len(set(sampling)) > 1 or segments.get(0xE0, b"").startswith(b"JFIF")
-
-
-def _jpeg_segments(frame: bytes) -> list[tuple[int, bytes]]:
-    """Return marker and content of the segments of a JPEG before its pixels; the first of each."""
-    segments: dict[int, bytes] = {}
-    start = 2
-    while start + 4 <= len(frame) and frame[start] == 0xFF and frame[start + 1] != 0xDA:
-        length = int.from_bytes(frame[start + 2 : start + 4], "big")
-        segments.setdefault(frame[start + 1], frame[start + 4 : start + 2 + length])
-        start += 2 + length
-    return list(segments.items())
 
 
 def _palette_colors(pixels: NDArray[Any], dataset: Any) -> NDArray[Any]:

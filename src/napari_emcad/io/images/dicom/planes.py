@@ -31,6 +31,8 @@ class Plane:
         Distance of rows and of columns in mm; None if the file does not contain it.
     depth
         Distance of neighboring planes or thickness of a plane in mm, None if unknown.
+    is_thickness
+        Whether `depth` is the thickness, as the file does not contain the distance.
     slope, intercept
         From stored to measured numbers.
     order
@@ -47,6 +49,7 @@ class Plane:
     orientation: NDArray[np.float64] | None
     spacing: tuple[float, float] | None
     depth: float | None
+    is_thickness: bool
     slope: float
     intercept: float
     order: tuple[float, ...]
@@ -83,6 +86,8 @@ def _plane(path: Path, dataset: Any, frame: int) -> Plane:
         return dataset.get(name)
 
     measures, content = "PixelMeasuresSequence", "FrameContentSequence"
+    distance = _absolute(find(measures, "SpacingBetweenSlices"))
+    thickness = _absolute(find(measures, "SliceThickness"))
     transform = "PixelValueTransformationSequence"
     instance = _number(dataset.get("InstanceNumber"))
     times = [
@@ -99,8 +104,8 @@ def _plane(path: Path, dataset: Any, frame: int) -> Plane:
         _numbers(find("PlanePositionSequence", "ImagePositionPatient"), 3),
         _numbers(find("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
         _spacing(find(measures, "PixelSpacing"), dataset),
-        _positive(find(measures, "SpacingBetweenSlices"))
-        or _positive(find(measures, "SliceThickness")),
+        distance or thickness,
+        distance is None,
         _number(find(transform, "RescaleSlope"), 1.0) or 1.0,
         _number(find(transform, "RescaleIntercept"), 0.0) or 0.0,
         tuple(_number(time, -1.0) or 0.0 for time in times),
@@ -132,9 +137,10 @@ def _numbers(values: Any, count: int) -> NDArray[np.float64] | None:
     return numbers if numbers.shape == (count,) and np.isfinite(numbers).all() else None
 
 
-def _positive(value: Any) -> float | None:
+def _absolute(value: Any) -> float | None:
+    """Return the size of a number, which DICOM lets be negative by direction; None for 0."""
     number = _number(value)
-    return number if number is not None and number > 0 else None
+    return abs(number) if number else None
 
 
 def _number(value: Any, default: float | None = None) -> float | None:

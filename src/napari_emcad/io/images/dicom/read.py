@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_emcad.io.images.dicom.dataset import check_is_image, quiet, read_dataset
-from napari_emcad.io.images.dicom.pixels import decoded_frames
+from napari_emcad.io.images.dicom.pixels import check_lossless, decoded_frames
 from napari_emcad.io.images.dicom.planes import Plane, is_spatial, planes_of
 from napari_emcad.io.images.dicom.segmentation import is_segmentation, read_segmentation
 from napari_emcad.io.images.dicom.series import choose_series, find_series
@@ -68,6 +69,8 @@ def _read(source: Path, files: Sequence[Path], options: ReadOptions) -> OpenedIm
         with quiet():
             dataset = read_dataset(path)
             check_is_image(path, dataset)
+            if options.as_labels:
+                check_lossless(path, dataset)
             own, decoded = planes_of(path, dataset), _measured(path, dataset)
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             notes.add("its black and white were exchanged (MONOCHROME1)")
@@ -112,8 +115,8 @@ def _movie(
     is_cine = any(name in dataset for name in _CINE) or dataset.get("Modality") in _CINE_MODALITIES
     pixels = np.stack([frames[plane.path, plane.frame] for plane in planes])
     axes = ("T" if is_cine else "Z") + "YX" + "C" * (pixels.ndim == 4)
-    scale, unit = _flat_scale(planes[0])
-    return OpenedImage(pixels, axes, None, _note(source, notes), scale, unit)
+    scale, unit, note = _plain_scale(planes[0], axes)
+    return OpenedImage(pixels, axes, None, _note(source, [*notes, *note]), scale, unit)
 
 
 def _volume(
@@ -128,10 +131,10 @@ def _volume(
     times, count = pixels.shape[:2]
     if stack.affine is None:
         plane = stack.planes[0][0]
-        scale, unit = _flat_scale(plane)
         letters = ("ZYX" if count > 1 else "YX") + color
+        scale, unit, more = _plain_scale(plane, letters)
         flat = pixels[0] if count > 1 else pixels[0, 0]
-        return OpenedImage(flat, letters, None, _note(source, notes), scale, unit)
+        return OpenedImage(flat, letters, None, _note(source, [*notes, *more]), scale, unit)
     shape = (pixels.shape[3], pixels.shape[2], count)
     if options.plane is None:
         geometry = acquired_geometry(stack.affine, shape)
@@ -139,6 +142,7 @@ def _volume(
     else:
         geometry = sliced_geometry(stack.affine, shape, options.plane)
         acquired = f"{geometry.view_shape[0]} {geometry.view.plane} slices"
+    geometry = replace(geometry, is_even=stack.is_even)
     voxels = np.moveaxis(pixels, (3, 2, 1, 0), (0, 1, 2, 3))
     shown = geometry.to_view(voxels)
     if color:
@@ -149,13 +153,21 @@ def _volume(
         if count == 1 and options.plane is None:
             shown, axes = shown[0], axes[1:]
     note = _note(source, [acquired, *notes])
-    return OpenedImage(shown, axes, None, note, geometry.scale, "mm", geometry)
+    planes = tuple(tuple((plane.path, plane.frame) for plane in row) for row in stack.planes)
+    return OpenedImage(
+        shown, axes, None, note, geometry.scale, "mm", geometry, source_planes=planes
+    )
 
 
-def _flat_scale(plane: Plane) -> tuple[dict[str, float], str]:
+def _plain_scale(plane: Plane, axes: str) -> tuple[dict[str, float], str, list[str]]:
+    """Return the sizes of a pixel of planes without positions, their unit, and a note."""
     if plane.spacing is None:
-        return {}, "pixel"
-    return {"Y": plane.spacing[0], "X": plane.spacing[1]}, "mm"
+        return {}, "pixel", []
+    scale = {"Y": plane.spacing[0], "X": plane.spacing[1]}
+    if "Z" not in axes or plane.depth is None:
+        return scale, "mm", []
+    note = f"the thickness of the planes, {plane.depth:.3g} mm, is taken as their distance"
+    return {"Z": plane.depth, **scale}, "mm", [note] * plane.is_thickness
 
 
 def _note(source: Path, notes: Sequence[str]) -> str:

@@ -34,11 +34,14 @@ class Stack:
         Matrix ``(4, 4)`` from column, row and plane to RAS+ coordinates in mm; None if unknown.
     notes
         What is unusual about the planes.
+    is_even
+        Whether the planes have equal distances.
     """
 
     planes: tuple[tuple[Plane, ...], ...]
     affine: NDArray[np.float64] | None
     notes: tuple[str, ...]
+    is_even: bool = True
 
 
 def stack_planes(name: str, planes: Sequence[Plane]) -> Stack:
@@ -63,8 +66,8 @@ def stack_planes(name: str, planes: Sequence[Plane]) -> Stack:
     rows = tuple(zip(*positions, strict=True))
     if len(rows) > 1:
         notes.append(f"every position has {len(rows)} planes, which are taken as times")
-    affine, spacing_notes = _affine(rows[0])
-    return Stack(rows, affine, tuple(notes + spacing_notes))
+    affine, spacing_notes, is_even = _affine(rows[0])
+    return Stack(rows, affine, tuple(notes + spacing_notes), is_even)
 
 
 def _by_instance(name: str, planes: Sequence[Plane], notes: list[str]) -> Stack:
@@ -111,12 +114,13 @@ def _by_position(name: str, planes: Sequence[Plane]) -> list[list[Plane]]:
     return positions
 
 
-def _affine(planes: Sequence[Plane]) -> tuple[NDArray[np.float64] | None, list[str]]:
-    """Return the RAS+ affine of planes in order, and notes about their distances."""
+def _affine(planes: Sequence[Plane]) -> tuple[NDArray[np.float64] | None, list[str], bool]:
+    """Return the RAS+ affine of planes in order, notes, and whether their distances are equal."""
     first = planes[0]
     if first.spacing is None or first.orientation is None or first.position is None:
-        return None, ["the size of a pixel is not known"]
+        return None, ["the size of a pixel is not known"], True
     step, notes = _step(planes)
+    is_even = not notes
     affine = np.eye(4)
     affine[:3, 0] = first.orientation[:3] * first.spacing[1]
     affine[:3, 1] = first.orientation[3:] * first.spacing[0]
@@ -125,7 +129,7 @@ def _affine(planes: Sequence[Plane]) -> tuple[NDArray[np.float64] | None, list[s
     tilt = np.dot(step, first.normal) / np.linalg.norm(step)
     if len(planes) > 1 and tilt < 1 - 1e-4:
         notes.append("the planes are shifted against each other, as by a tilted gantry")
-    return affine * np.array([-1.0, -1.0, 1.0, 1.0])[:, None], notes
+    return affine * np.array([-1.0, -1.0, 1.0, 1.0])[:, None], notes, is_even
 
 
 def _step(planes: Sequence[Plane]) -> tuple[NDArray[np.float64], list[str]]:
