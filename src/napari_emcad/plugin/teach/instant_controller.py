@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from napari_emcad.interactive.instant import InstantTrainer
     from napari_emcad.interactive.session import Ticket
-    from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.interactive.task import TrainingSettings, TrainingTask
     from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.teach.preview import Preview
-    from napari_emcad.plugin.teach.queue import TrainingQueue
+    from napari_emcad.plugin.teach.training_controller import TrainingController
 
 
 class InstantState(Enum):
@@ -41,10 +42,10 @@ class InstantController(QObject):
         Shared state of the panel.
     preview
         Predicts the image of the current annotation.
-    queue
-        Scans the annotations.
-    make_task
-        Returns the task of the present annotations; None if nothing can be learned.
+    training
+        Its queue scans the annotations, its tasks are learned.
+    settings
+        Returns the values of the training form.
 
     Signals
     -------
@@ -61,17 +62,17 @@ class InstantController(QObject):
         self,
         context: Context,
         preview: Preview,
-        queue: TrainingQueue,
-        make_task: Callable[[], TrainingTask | None],
+        training: TrainingController,
+        settings: Callable[[], TrainingSettings],
     ) -> None:
-        super().__init__(queue)
+        super().__init__(training)
         self._context, self._session = context, context.session
-        self._preview, self._queue, self._make_task = preview, queue, make_task
+        self._preview, self._training, self._settings = preview, training, settings
         self._on, self._pending = False, False
         self._trainer: InstantTrainer | None = None
         self._update: Ticket | None = None
-        queue.scanned.connect(self._scanned)
-        queue.free.connect(self._update_if_pending)
+        training.queue.scanned.connect(self._scanned)
+        training.queue.free.connect(self._update_if_pending)
 
     @property
     def state(self) -> InstantState:
@@ -86,7 +87,7 @@ class InstantController(QObject):
         """Switch Instant mode on or off; all strokes so far are predicted at once."""
         self._on, self._pending = on, on
         if on:
-            self._queue.scan()
+            self._training.queue.scan()
         else:
             self._trainer = None
         self.changed.emit()
@@ -99,12 +100,22 @@ class InstantController(QObject):
             return
         if len(self._session.project.record.pixel_counts) < 2:
             return  # another stroke is needed, of a second class
-        task = self._make_task()
+        task = self._task()
         result = None if task is None else self._preview.begin(task.checkpoint)
         if task is None or result is None:
             return
         self._pending = False
         self._start(task, result)
+
+    def _task(self) -> TrainingTask | None:
+        """Return the task of the present annotations; None if nothing can be learned now."""
+        checkpoint = self._session.checkpoint
+        if checkpoint is None or self._training.why_not():
+            return None
+        device = self._context.image_input.device
+        with suppress(ValueError):  # Train shows the reason
+            return self._training.tasks.build(checkpoint, self._settings().config, device)
+        return None
 
     def _start(self, task: TrainingTask, result: Result) -> None:
         from napari_emcad.interactive.jobs import instant_update_job

@@ -47,7 +47,7 @@ class TeachTab:
             context, annotations, self.preview, self.panel.form.value
         )
         self.instant = InstantController(
-            context, self.preview, self.training.queue, self.training.instant_task
+            context, self.preview, self.training, self.panel.form.value
         )
         self.annotating = AnnotationController(context, annotations, self.preview)
         self.classes = ClassController(context, self.annotating)

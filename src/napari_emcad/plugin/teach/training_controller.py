@@ -97,7 +97,7 @@ class TrainingController(QObject):
         self._context, self._session = context, context.session
         self._preview, self._settings = preview, settings
         self._annotations = annotations
-        self._tasks = TaskBuilder(self._session, annotations)
+        self.tasks = TaskBuilder(self._session, annotations)
         self.queue = TrainingQueue(context, annotations)
         self.queue.scanned.connect(self._scanned)
         self.queue.free.connect(self._update_live)
@@ -138,7 +138,7 @@ class TrainingController(QObject):
 
     def conflict_message(self) -> str:
         """Return a message about annotations of one image that disagree, or ""."""
-        return self._tasks.conflict_message()
+        return self.tasks.conflict_message()
 
     # -- requests of the user
 
@@ -185,17 +185,6 @@ class TrainingController(QObject):
 
     # -- training
 
-    def instant_task(self) -> TrainingTask | None:
-        """Return the task for an instant model; None if nothing can be learned now."""
-        checkpoint = self._session.checkpoint
-        if checkpoint is None or self.why_not():
-            return None
-        try:
-            device = self._context.image_input.device
-            return self._tasks.build(checkpoint, self._settings().config, device)
-        except ValueError:
-            return None  # Train shows the reason
-
     def _task(self) -> tuple[TrainingTask, TrainingSettings] | None:
         """Return the task and the settings, or show why nothing can be learned."""
         checkpoint, running = self._session.checkpoint, self._session.running
@@ -208,7 +197,7 @@ class TrainingController(QObject):
             if reason or checkpoint is None:
                 raise ValueError(reason)
             settings, device = self._settings(), self._context.image_input.device
-            task = self._tasks.build(checkpoint, settings.config, device)
+            task = self.tasks.build(checkpoint, settings.config, device)
         except ValueError as error:
             holds = (lambda: self.why_not() == reason) if reason else None
             self._context.show_message(str(error), error=True, holds=holds)
