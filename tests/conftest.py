@@ -20,9 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads slow small images down
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-settings.register_profile(
-    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+for name in ("fixed", "full"):  # which has more examples, see property_tests.py
+    settings.register_profile(
+        name, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 

@@ -52,6 +52,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_forked_processes_compute_after_their_parent():
     run = subprocess.run(

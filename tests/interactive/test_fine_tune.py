@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from property_tests import examples
 
 import napari_emcad
 from napari_emcad.annotation.detect_rule import detect_rule
@@ -248,7 +249,7 @@ class Workspace:
         return training_task(self.checkpoint, (self.source,), self.record, config, "cpu")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     st.sampled_from([None, (32, 32), (40, 60), (64, 64), (33, 47)]),
     st.sampled_from([8, 13, 1024]),

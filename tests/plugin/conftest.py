@@ -22,17 +22,6 @@ TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(autouse=True)
-def frozen_again(frozen_heap):
-    """Take the heap out of garbage collection again, if the plugin has put it back.
-
-    It does so after it has removed layers, with each of which napari collects garbage.
-    """
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
-
-
-@pytest.fixture(autouse=True)
 def tiny_model(tiny_bundled):
     """Open a tiny model with the panel: the window's tests are not about the network."""
 

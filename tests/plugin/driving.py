@@ -33,9 +33,14 @@ def annotation(panel):
 def draw_stroke(panel, k, at, length=8):
     """Draw a short stroke of class k with napari's brush."""
     panel.teach.annotating.paint(k)
-    labels = annotation(panel)
-    for step in range(length):
-        labels.paint((*at[:-1], at[-1] + step), labels.selected_label)
+    drag(annotation(panel), [(*at[:-1], at[-1] + step) for step in range(length)])
+
+
+def drag(labels, positions):
+    """Paint at all positions and draw the layer once, as napari does for a move of the mouse."""
+    for position in positions:
+        labels.paint(position, labels.selected_label, refresh=False)
+    labels._partial_labels_refresh()
 
 
 def wait_until_idle(panel, qtbot):

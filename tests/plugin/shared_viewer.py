@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from napari.settings import get_settings
 from napari.utils.events import EventedModel
 from qtpy.QtCore import QCoreApplication, QEvent
@@ -29,8 +33,11 @@ def make_viewer() -> Viewer:
     from napari._qt.qt_viewer import QtViewer
 
     get_settings().reset()
+    get_settings()._save_on_change = False  # docking a panel would write all settings to disk
     viewer = Viewer(show=False, show_welcome_screen=False)
     QtViewer._instances.clear()
+    # It shows a hidden menu bar, and would be called with every event of every widget.
+    QApplication.instance().removeEventFilter(viewer.window._qt_window)
     return viewer
 
 
@@ -46,6 +53,7 @@ class SharedViewer:
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self._values = _values(viewer)
+        self._settings = deepcopy(_values(get_settings()))
         self._size = viewer.window._qt_window.size()
 
     def reset(self) -> None:
@@ -58,13 +66,24 @@ class SharedViewer:
                 if not _is_of_napari(callback):
                     emitter.disconnect(callback)
         viewer.canvas.grid.enabled = False  # every removal would draw it again
-        viewer.layers.clear()
+        with collected_once():
+            viewer.layers.clear()
         viewer.keymap.clear()
-        get_settings().reset()
+        _restore(get_settings(), self._settings)
         handle_events()  # which may move camera and cursor
         _restore(viewer, self._values)
         viewer.window._qt_window.resize(self._size)
         handle_events()
+
+
+@contextmanager
+def collected_once() -> Iterator[None]:
+    """Collect garbage once, where napari does so with every layer; freeze what survives."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari._vispy.canvas.gc.collect", lambda: 0)
+        yield
+    gc.collect()
+    gc.freeze()
 
 
 def release(viewer: Viewer) -> None:
@@ -114,10 +133,10 @@ def _models(model: EventedModel, path: str = "") -> Iterator[tuple[str, EventedM
                 yield from _models(value, f"{path}{inner}.")
 
 
-def _values(viewer: Viewer) -> dict[str, Any]:
-    """Return all values of a viewer's model but its layers, by path."""
+def _values(whole: EventedModel) -> dict[str, Any]:
+    """Return all values of a model and its parts, but the layers of a viewer, by path."""
     values = {}
-    for path, model in _models(viewer):
+    for path, model in _models(whole):
         for name in type(model).model_fields:
             value = getattr(model, name)
             if name not in _NO_VALUES and not isinstance(value, EventedModel):
@@ -125,11 +144,11 @@ def _values(viewer: Viewer) -> dict[str, Any]:
     return values
 
 
-def _restore(viewer: Viewer, values: dict[str, Any]) -> None:
-    for path, model in _models(viewer):
+def _restore(whole: EventedModel, values: dict[str, Any]) -> None:
+    for path, model in _models(whole):
         for name in type(model).model_fields:
             if path + name in values and getattr(model, name) != values[path + name]:
-                setattr(model, name, values[path + name])
+                setattr(model, name, deepcopy(values[path + name]))
 
 
 def observe(viewer: Viewer) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from driving import press, wait_until_idle
+from driving import drag, press, wait_until_idle
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 
@@ -84,9 +84,9 @@ class RandomUser:
         if labels is None or labels.mode != "paint":
             return
         position = self.position(labels, 10)
-        for _ in range(6):
-            labels.paint(position, labels.selected_label)
-            position[-1] = min(position[-1] + 2, labels.data.shape[-1] - 1)
+        last = labels.data.shape[-1] - 1
+        ends = [min(position[-1] + 2 * step, last) for step in range(6)]
+        drag(labels, [[*position[:-1], end] for end in ends])
 
     do_another_stroke = do_one_more_stroke = do_stroke
 

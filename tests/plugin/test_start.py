@@ -8,6 +8,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def run(code, seconds=90):
     """Run a script in a new interpreter; return what it printed."""

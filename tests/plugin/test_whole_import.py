@@ -95,6 +95,7 @@ def test_a_failing_import_lets_nobody_wait(gate):
         _ = half.no_such_name
 
 
+@pytest.mark.slow
 def test_the_view_is_rotated_while_the_panel_imports_torch():
     """scipy looks for torch's tensors in sys.modules; every action is tried while torch loads."""
     code = """

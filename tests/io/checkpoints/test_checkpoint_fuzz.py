@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from property_tests import examples
 
 from napari_emcad import CheckpointError, read_checkpoint, write_checkpoint
 from napari_emcad.model.tensor_shapes import tensor_shapes
@@ -56,7 +57,7 @@ def read_or_refuse(path) -> None:
     assert all(np.isfinite(each).all() for each in read.tensors.values())
 
 
-@settings(fuzz, max_examples=150)
+@settings(fuzz, max_examples=examples(150))
 @given(start=st.sampled_from(STARTS), content=st.binary(max_size=300))
 def test_random_bytes(start, content, tmp_path):
     path = tmp_path / "random.pth"
@@ -65,7 +66,7 @@ def test_random_bytes(start, content, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@settings(fuzz, max_examples=60)
+@settings(fuzz, max_examples=examples(60))
 @given(data=st.data())
 def test_flipped_bytes(kind, data, valid, tmp_path):
     path = valid / kind
@@ -91,7 +92,7 @@ def test_flipped_bytes(kind, data, valid, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@settings(fuzz, max_examples=25)
+@settings(fuzz, max_examples=examples(25))
 @given(share=st.floats(0, 0.9999))
 def test_cut_files_are_always_refused(kind, share, valid, tmp_path):
     content = (valid / kind).read_bytes()
@@ -101,7 +102,7 @@ def test_cut_files_are_always_refused(kind, share, valid, tmp_path):
         read_checkpoint(path)
 
 
-@settings(fuzz, max_examples=60)
+@settings(fuzz, max_examples=examples(60))
 @given(changes=st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=2))
 def test_random_metadata(changes, valid, tmp_path):
     path, content = tmp_path / "n", (valid / "native").read_bytes()
@@ -113,7 +114,7 @@ def test_random_metadata(changes, valid, tmp_path):
     read_or_refuse(path)
 
 
-@settings(fuzz, max_examples=60)
+@settings(fuzz, max_examples=examples(60))
 @given(
     changes=st.dictionaries(
         st.sampled_from(["encoder", "num_classes", "kernel_sizes", "expansion_factor", "spam"])
@@ -135,7 +136,7 @@ def test_random_architectures(changes, valid, tmp_path):
     read_or_refuse(path)
 
 
-@settings(fuzz, max_examples=60)
+@settings(fuzz, max_examples=examples(60))
 @given(
     changes=st.dictionaries(
         st.sampled_from(["size", "mean", "std", "low", "high", "intensity", "over", "classes"])

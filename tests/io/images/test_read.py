@@ -166,7 +166,6 @@ def left_open(monkeypatch):
 
     yield listed
     listed()
-    gc.unfreeze()
 
 
 NOTHING = {"0": b"", "text": b"just a text\n" * 9, "0s": bytes(500)}

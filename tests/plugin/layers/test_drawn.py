@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image
+from property_tests import examples
 
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.plugin.layers.drawn import drawn_position, drawn_slice, world_position
@@ -57,7 +58,7 @@ placements = st.fixed_dictionaries(
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(placement=placements, other=placements, share=st.floats(0.05, 0.95))
 def test_the_slice_is_the_one_that_napari_draws(placement, other, share):
     layer = Image(NUMBERED, **placement)
@@ -73,7 +74,7 @@ def test_the_slice_is_the_one_that_napari_draws(placement, other, share):
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), suppress_health_check=list(HealthCheck))
 @given(placement=placements, ndisplay=st.sampled_from([2, 3]), data=st.data())
 def test_a_position_is_found_again_at_its_point(placement, ndisplay, data):
     layer = Image(NUMBERED, **placement)

@@ -42,7 +42,7 @@ def wait_for_maps(finish, qtbot):
 
     def wait_for_maps(panel):
         finish(panel)
-        qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
+        qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=60_000)
 
     return wait_for_maps
 
@@ -235,7 +235,7 @@ def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, wait_for
         assert positions[f"nuclei · stage {n} · probability"][1] == 4 - n
     qtbot.mouseClick(panel.stages.panel._remove, Qt.MouseButton.LeftButton)
     assert (grid.enabled, grid.shape, grid.stride) == before
-    qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=10_000)
+    qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=60_000)
 
 
 @pytest.mark.parametrize("frozen_by_others", [True, False])
@@ -260,7 +260,7 @@ def test_maps_are_removed_one_by_one(panel, wait_for_maps, qtbot, frozen_by_othe
     panel.stages.panel.set_value(FEW)
     click(qtbot, panel)  # layers that are being removed do not count as shown
     wait_for_maps(panel)
-    qtbot.waitUntil(lambda: grid.enabled, timeout=10_000)
+    qtbot.waitUntil(lambda: grid.enabled, timeout=60_000)
     assert len(layers) == 3
     assert panel.stages.controller._layers.is_grid
     assert all(frozen)
@@ -276,7 +276,7 @@ def test_the_grid_button_of_napari_is_followed(panel, wait_for_maps, qtbot):
     before = grid.stride, grid.shape, grid.spacing
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     grid.enabled = False
-    qtbot.waitUntil(lambda: not button.isChecked(), timeout=10_000)
+    qtbot.waitUntil(lambda: not button.isChecked(), timeout=60_000)
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert grid.enabled
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
@@ -371,7 +371,7 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, wait_for_maps, qt
 
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 5)
-    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
+    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=60_000)
     expected = stage_maps(
         stack.viewer.layers["stack"].data, stack.session.checkpoint, ["probability:1"], "ZYX", "cpu"
     )[5]
@@ -380,7 +380,7 @@ def test_maps_follow_the_slider_and_come_from_the_cache(stack, wait_for_maps, qt
     wait_for_maps(stack)
     count = len(calls)
     stack.viewer.dims.set_current_step(0, 2)
-    qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=5_000)
+    qtbot.waitUntil(lambda: layer.translate[0] == 4, timeout=60_000)
     wait_for_maps(stack)
     assert len(calls) == count
     np.testing.assert_array_equal(layer.data, first)
@@ -395,11 +395,11 @@ def test_late_results_are_dropped(stack, wait_for_maps, qtbot, gate):
     layer.events.translate.connect(lambda: positions.append(layer.translate[0]))
     gate.clear()
     stack.viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
+    qtbot.waitUntil(lambda: stack.runner.running, timeout=60_000)
     stack.viewer.dims.set_current_step(0, 5)
     qtbot.wait(300)
     gate.set()
-    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=30_000)
+    qtbot.waitUntil(lambda: layer.translate[0] == 10, timeout=60_000)
     wait_for_maps(stack)
     assert set(positions) == {10}
 
@@ -532,7 +532,7 @@ def test_stop_keeps_the_maps_and_ends_following(stack, wait_for_maps, qtbot, gat
     wait_for_maps(stack)
     gate.clear()
     stack.viewer.dims.set_current_step(0, 4)
-    qtbot.waitUntil(lambda: stack.runner.running, timeout=5_000)
+    qtbot.waitUntil(lambda: stack.runner.running, timeout=60_000)
     stack.runner.stop()
     gate.set()
     wait_for_maps(stack)
@@ -655,7 +655,7 @@ def test_the_network_is_freed_when_following_ends(stack, wait_for_maps, qtbot, m
     stack.segment.panel._advanced._tile.setValue(64)
     monkeypatch.setattr(PvtEmcad, "forward_intermediates", forward_intermediates)
     stack.viewer.dims.set_current_step(0, 4)
-    qtbot.waitUntil(lambda: not stack.stages.panel.following, timeout=30_000)
+    qtbot.waitUntil(lambda: not stack.stages.panel.following, timeout=60_000)
     wait_for_maps(stack)
     assert networks() <= before
 
@@ -668,4 +668,4 @@ def test_the_network_is_freed_when_following_is_switched_off_between_slices(
     wait_for_maps(stack)
     assert len(networks() - before) == 1
     stack.stages.panel._follow.setChecked(False)
-    qtbot.waitUntil(lambda: networks() <= before, timeout=5_000)
+    qtbot.waitUntil(lambda: networks() <= before, timeout=60_000)

@@ -76,7 +76,7 @@ def test_regions_are_dropped_when_their_image_or_model_changes(
         viewer.layers.remove(image)
     else:
         large.session.open(large.session.checkpoint.override(title="another"))
-    qtbot.waitUntil(lambda: not position_text(large), timeout=10_000)
+    qtbot.waitUntil(lambda: not position_text(large), timeout=60_000)
     assert not large.stages.suggesting._regions
 
 

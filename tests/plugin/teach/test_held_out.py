@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from driving import annotation, choose_quick_training, maps, press, train, wait_until_idle
+from driving import annotation, choose_quick_training, drag, maps, press, train, wait_until_idle
 from qtpy.QtCore import Qt
 from superqt import QCollapsible
 
@@ -48,8 +48,7 @@ def draw_strokes(panel, qtbot, count=5):
         labels = annotation(panel)
         labels.brush_size = 3
         for n, (y, x) in enumerate(starts[:count]):
-            for step in range(10 + 8 * (n == 4)):
-                labels.paint((y, x + step), labels.selected_label)
+            drag(labels, [(y, x + step) for step in range(10 + 8 * (n == 4))])
     wait_until_idle(panel, qtbot)
 
 
@@ -69,7 +68,7 @@ def show_maps(panel, qtbot):
     panel.stages.controller.show()
     qtbot.mouseClick(panel.stages.panel._show, Qt.MouseButton.LeftButton)
     wait_until_idle(panel, qtbot)
-    qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.stages.presenter._waiting, timeout=60_000)
 
 
 def entropies(panel, temperature):
@@ -146,7 +145,7 @@ def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotatio
     show_maps(panel, qtbot)
     before = maps(panel)["entropy"].data.copy()
     calibrate(panel, qtbot)
-    qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=30_000)
+    qtbot.waitUntil(lambda: not np.array_equal(maps(panel)["entropy"].data, before), timeout=60_000)
     wait_until_idle(panel, qtbot)
     assert "temperature" in panel.stages.panel._status.text()
 
