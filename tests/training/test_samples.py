@@ -7,8 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.color import hed_from_rgb, rgb_from_hed
+from torchvision import tv_tensors
 
 from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.training.augment import _RandomStain
 from napari_emcad.training.config import Augmentation, TrainingConfig
 from napari_emcad.training.losses import UNLABELED
 from napari_emcad.training.sampler import Sampler, balanced
@@ -24,6 +29,7 @@ EVERYTHING = replace(
     saturation=0.3,
     hue=0.1,
     gamma=2,
+    stain=0.5,
     blur=2,
     noise=0.1,
     invert=0.5,
@@ -164,3 +170,28 @@ def test_no_class_has_many_times_the_pixels_of_the_rarest():
     assert torch.equal(balanced(target, 2.0, (0, 1)), result)
     alone = torch.where(target == 1, UNLABELED, target)
     assert torch.equal(balanced(alone, 2.0, (0, 1)), alone)
+
+
+def test_other_amounts_of_stain_keep_the_structure_and_change_the_color():
+    """Without a change of the amounts an image is as it was; gray images of one input as well."""
+    image = tv_tensors.Image(torch.rand(3, 16, 16))
+    torch.testing.assert_close(_RandomStain(0.0)(image), image, atol=1e-3, rtol=0)
+    gray = tv_tensors.Image(torch.rand(1, 16, 16))
+    assert torch.equal(_RandomStain(0.5)(gray), gray)
+    torch.manual_seed(0)
+    changed = _RandomStain(0.5)(image)
+    assert (changed - image).abs().mean() > 0.02
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+
+
+@given(st.floats(0.6, 1.4), st.floats(0.6, 1.4))
+def test_amounts_of_stain_are_those_of_scikit_image(hematoxylin, eosin):
+    pixels = np.random.default_rng(0).uniform(0.3, 0.9, (8, 8, 3))
+    image = tv_tensors.Image(torch.from_numpy(np.moveaxis(pixels, -1, 0)).float())
+    factors = torch.tensor([hematoxylin, eosin, 1.0])
+    params = {"factors": factors, "shifts": torch.zeros(3)}
+    changed = _RandomStain(0.5).transform(image, params).numpy()
+    amounts = -np.log(pixels) @ hed_from_rgb * factors.numpy()
+    expected = np.exp(-(amounts @ rgb_from_hed)).clip(0, 1)
+    np.testing.assert_allclose(np.moveaxis(changed, 0, -1), expected, atol=1e-4)

@@ -13,7 +13,7 @@ from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
 from napari_emcad.io.plain_text import composed
 from napari_emcad.io.reports.curves import draw_curves
-from napari_emcad.training.config import with_current_names
+from napari_emcad.training.config import Augmentation, with_current_names
 from napari_emcad.training.events import EpochEnd, selected_epoch
 
 if TYPE_CHECKING:
@@ -192,7 +192,11 @@ def _with_current_settings(saved: dict[str, Any], current: dict[str, Any]) -> di
     """
     saved = dict(saved)
     if "training" in saved:
-        saved["training"] = with_current_names(saved["training"])
+        training = saved["training"] = with_current_names(saved["training"])
+        if "augmentation" in training:  # a kind that is newer than the run was off
+            kinds = current.get("training", {}).get("augmentation", {})
+            off = {kind: value for kind, value in asdict(Augmentation()).items() if kind in kinds}
+            training["augmentation"] = off | training["augmentation"]
     if "preprocessing" in saved:
         saved["preprocessing"] = {"pool_channels": "all", **saved["preprocessing"]}
     known, now = saved.get(CONTENTS, {}), current.get(CONTENTS, {})
