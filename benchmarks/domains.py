@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 from scribbles import centerline_stroke, same_channels
-from stroke_methods import METHODS
+from strokes.methods import METHODS
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.record import Record
@@ -46,7 +46,7 @@ from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.training.metrics import mean_score, score
 
 if TYPE_CHECKING:
-    from stroke_methods import Method
+    from strokes.methods import Method
 
     from napari_emcad.training.samples import LabeledSlice
 

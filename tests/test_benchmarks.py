@@ -71,6 +71,7 @@ def test_every_script_takes_the_same_options():
 @pytest.mark.parametrize(
     ("script", "more"),
     [
+        ("domains.py", ()),
         ("dsb2018.py", ()),
         ("formats.py", ()),
         ("inside.py", ()),
@@ -197,3 +198,13 @@ def test_every_kind_of_file_is_read_right(folder):
     figures = run_benchmark("formats.py", "--data", folder)
     assert figures["wrong"] == 0
     assert len(figures["files"]) == 6
+
+
+def test_kinds_of_images_are_learned_from_strokes_by_all_methods(folder):
+    methods = ("instant", "train", "nothing", "forest", "eyes-forest", "full")
+    figures = run_benchmark("domains.py", "--data", folder, "--methods", *methods)
+    assert set(figures) == {folder.name}
+    assert set(figures[folder.name]) == set(methods)
+    for row in figures[folder.name].values():
+        assert set(row) == {"1", "2", "seconds"}
+        assert 0 <= row["2"] <= 1

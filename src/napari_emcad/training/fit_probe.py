@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.feature_extractor import FeatureExtractor
     from napari_emcad.training.probe_samples import ProbeSamples
 
-_RIDGE = 7.5e-4
+_RIDGE = 2.25e-3
 """Ridge penalty per annotated pixel; see docs/benchmarks.md."""
 
 _MOST_PIXELS = 600
