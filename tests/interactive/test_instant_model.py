@@ -106,6 +106,18 @@ def task(tiny_checkpoint):
     return training_task(tiny_checkpoint, (annotated,), record, config, "cpu")
 
 
+def test_a_model_with_one_input_and_one_with_a_fixed_size(task, tiny_encoder):
+    """Instant does not depend on what the open model expects."""
+    for changes in ({"input_channels": 1}, {}):
+        start = napari_emcad.initialize_checkpoint(encoder=tiny_encoder, **changes)
+        image = replace(task.images[0], slices=as_slices(striped()[0], start.config.input_channels))
+        other = training_task(start, (image,), task.record, task.config, "cpu")
+        model = InstantTrainer("cpu").fit(other)
+        region = visible(other)
+        regions = list(InstantTrainer("cpu").predict(model, region, threading.Event()))
+        assert dice(regions[-1].labels, striped()[1]) > 0.9
+
+
 def visible(task):
     region = VisibleRegion()
     region.slices = task.images[0].slices

@@ -188,3 +188,28 @@ def test_features_of_unchanged_slices_are_kept(extractor, monkeypatch):
     trainer.fit([replace(source, planes=source.planes.copy())], 2, GENERAL)
     trainer.fit([source], 2, THIN)
     assert len(computed) == 3
+
+
+def test_maps_of_the_parts_that_changed_last_are_kept(extractor, monkeypatch):
+    monkeypatch.setattr(probe_trainer, "_MOST_MAPS", 2)
+    sources = [replace(labeled(seed)[0], name=f"square {seed}") for seed in range(4)]
+    trainer = ProbeTrainer(extractor, torch.device("cpu"))
+    first = trainer.fit(sources, 2, GENERAL)
+    kept = [key[0] for key, part in trainer._cache.items() if part.maps is not None]
+    assert kept == ["square 2", "square 3"]
+    again = ProbeTrainer(extractor, torch.device("cpu"))
+    more = sources[0].target.copy()
+    more[60:64, 10:40] = 0
+    changed = [replace(sources[0], target=more), *sources[1:]]
+    torch.testing.assert_close(
+        trainer.fit(changed, 2, GENERAL).get_buffer("bias"),
+        again.fit(changed, 2, GENERAL).get_buffer("bias"),
+    )
+    assert not torch.equal(first.get_buffer("bias"), again.fit(changed, 2, GENERAL).bias)
+
+
+def test_an_extractor_on_another_device_is_a_copy(extractor):
+    assert extractor.to(torch.device("cpu")) is extractor
+    other = extractor.to(torch.device("meta"))
+    assert next(other.encoder.parameters()).is_meta
+    assert not next(extractor.encoder.parameters()).is_meta

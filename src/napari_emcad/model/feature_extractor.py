@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.model.config import STRIDES
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, device, nn
 
 LEVEL_STRIDES = tuple(sorted(STRIDES.values()))
 """Strides of the maps in pixels, finest first."""
@@ -51,3 +52,9 @@ class FeatureExtractor:
             Float32 maps ``(N, widths[i], H / s, W / s)`` for s = 4, 8, 16, 32.
         """
         return [level.float() for level in self.encoder(pixels)]
+
+    def to(self, device: device) -> FeatureExtractor:
+        """Return this extractor on a device; it is copied if it is on another one."""
+        if all(parameter.device == device for parameter in self.encoder.parameters()):
+            return self
+        return replace(self, encoder=copy.deepcopy(self.encoder).to(device))

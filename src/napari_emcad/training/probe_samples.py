@@ -123,7 +123,7 @@ def _neighbors(
     pixels: NDArray[np.integer], stride: float, size: int, level: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the positions before and after pixels along an axis, and the share of the latter."""
-    position = torch.from_numpy((pixels + 0.5) / stride - 0.5).to(level.device, torch.float32)
+    position = torch.from_numpy((pixels + 0.5) / stride - 0.5).float().to(level.device)
     position = position.clamp(0, size - 1)
     before = position.floor().long()
     return before, (before + 1).clamp(max=size - 1), position - before

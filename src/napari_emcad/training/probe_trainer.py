@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,13 @@ _TILE = 768
 """Side of the parts whose features are computed at once, in pixels that the extractor sees."""
 
 
+_MOST_MAPS = 8
+"""Number of parts whose feature maps are kept, 25 MB each; those of others are computed again."""
+
+_Key = tuple[str, int, int]
+"""Slice, first row and first column of a part."""
+
+
 class ProbeTrainer:
     """Fits probes to labeled slices.
 
@@ -42,8 +49,9 @@ class ProbeTrainer:
     """
 
     def __init__(self, extractor: FeatureExtractor, device: torch.device) -> None:
-        self._extractor, self._device = extractor, device
-        self._cache: dict[tuple[str, int, int], _Cached] = {}
+        self._extractor, self._device = extractor.to(device), device
+        self._cache: dict[_Key, _Cached] = {}
+        self._with_maps: list[_Key] = []
 
     def fit(
         self, slices: Sequence[LabeledSlice], classes: int, settings: ProbeSettings
@@ -66,10 +74,23 @@ class ProbeTrainer:
                 if (source.target[rows, columns] == UNLABELED).all():
                     continue
                 key = source.name, rows.start, columns.start
-                cache[key] = self._samples(self._cache.get(key), source, rows, columns, zoom)
+                before = self._cache.get(key)
+                cache[key] = self._samples(before, source, rows, columns, zoom)
+                if cache[key] is not before:
+                    self._with_maps = [one for one in self._with_maps if one != key] + [key]
+                    self._drop_maps(cache)
         self._cache = cache
         samples = [cached.samples for cached in cache.values()]
-        return fit_probe(samples, classes, self._extractor, settings.weights)
+        probe = fit_probe(samples, classes, self._extractor, settings.weights)
+        return None if probe is None else probe.to(self._device)
+
+    def _drop_maps(self, cache: dict[_Key, _Cached]) -> None:
+        """Keep the maps of the parts that changed last only, which take the most memory."""
+        dropped, self._with_maps = self._with_maps[:-_MOST_MAPS], self._with_maps[-_MOST_MAPS:]
+        for key in dropped:
+            for parts in (self._cache, cache):
+                if key in parts:
+                    parts[key] = replace(parts[key], maps=None)
 
     def _samples(
         self, before: _Cached | None, source: LabeledSlice, rows: slice, columns: slice, zoom: float
@@ -78,12 +99,11 @@ class ProbeTrainer:
         target = source.target[rows, columns]
         first = None if source.first_strokes is None else source.first_strokes[rows, columns]
         annotation = np.stack([target, np.ones_like(target) if first is None else first])
-        if before is None or before.planes is not source.planes or before.zoom != zoom:
-            maps = self._maps(source.planes[:, rows, columns], zoom)
-        elif np.array_equal(before.annotation, annotation):
+        valid = before is not None and before.planes is source.planes and before.zoom == zoom
+        if before is not None and valid and np.array_equal(before.annotation, annotation):
             return before
-        else:
-            maps = before.maps
+        maps = before.maps if before is not None and valid else None
+        maps = maps or self._maps(source.planes[:, rows, columns], zoom)
         samples = sample_strokes([one.float() for one in maps], target, first, zoom)
         return _Cached(source.planes, zoom, annotation, maps, samples)
 
@@ -102,12 +122,12 @@ class ProbeTrainer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cached:
-    """Feature maps and samples of a part of a slice, with what they were computed from."""
+    """Samples of a part of a slice, with what they were computed from, and perhaps its maps."""
 
     planes: NDArray[np.float32]
     zoom: float
     annotation: NDArray[np.integer]
-    maps: list[Tensor]
+    maps: list[Tensor] | None
     samples: ProbeSamples
 
 
