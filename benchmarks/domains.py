@@ -14,6 +14,7 @@ an image and then over images, after 1, 2, 5, 10 and 20 strokes, and median seco
 
 instant     the probe of this project, on pixels and the bundled general encoder
 train       this project's training with strokes, from the bundled model, see `scribbles.py`
+general     the same from the bundled general encoder, with a new decoder
 nothing     the same from random weights
 forest      random forest on scikit-image's multiscale features (ilastik's recipe)
 eyes-forest random forest on the maps of the same encoder (napari-convpaint's recipe)

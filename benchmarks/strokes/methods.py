@@ -14,10 +14,13 @@ from torch.nn import functional as F
 
 import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import standardize
+from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import labeled_slices
-from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
+from napari_emcad.io.checkpoints.feature_extractors import (
+    bundled_encoder_file,
+    bundled_feature_extractor,
+)
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.feature_probe import FeatureProbe, feature_maps
 from napari_emcad.model.padding import pad_to_multiple
@@ -84,18 +87,16 @@ class Train:
     """Training with strokes, as on the Teach tab."""
 
     def __init__(
-        self, classes: int, seed: int, quick: bool, nothing: bool = False, full: bool = False
+        self, classes: int, seed: int, quick: bool, start: str = "model", full: bool = False
     ) -> None:
         self.full = full
-        bundled = napari_emcad.bundled_checkpoint()
-        if nothing:
-            bundled = replace(
-                napari_emcad.initialize_checkpoint(encoder="pvt_v2_b0"),
-                preprocessing=bundled.preprocessing,
-            )
+        checkpoint, self._config = napari_emcad.bundled_checkpoint(), PRESETS["scribbles"]
+        if start != "model":
+            rate = 1.0 if start == "nothing" else self._config.encoder_rate
+            self._config = PRESETS["scribbles-from-nothing"].replace(encoder_rate=rate)
+            checkpoint = new_network(start, checkpoint)
         names = [f"class {k}" for k in range(1, classes)]
-        self._start = with_class_names(bundled, names) if classes > 2 else bundled
-        self._config = PRESETS["scribbles-from-nothing" if nothing else "scribbles"]
+        self._start = with_class_names(checkpoint, names) if classes > 2 else checkpoint
         if quick:
             self._config = self._config.replace(crops_per_epoch=4)
         self._checkpoint, self._network = self._start, self._start.network()
@@ -137,6 +138,16 @@ class Train:
         preprocessing, head = self._checkpoint.preprocessing, self._checkpoint.head
         pixels = torch.from_numpy(standardize(planes, preprocessing))[None]
         return classes_of(self._network.predict(pixels, head, preprocessing.zoom)[0].numpy())
+
+
+def new_network(start: str, like: napari_emcad.Checkpoint) -> napari_emcad.Checkpoint:
+    """Return a B0 from ``"nothing"`` or from the ``"general"`` encoder."""
+    if start == "nothing":
+        return replace(napari_emcad.initialize_checkpoint(), preprocessing=like.preprocessing)
+    with bundled_encoder_file() as path:
+        fresh = napari_emcad.initialize_checkpoint(path)
+    mean_and_std = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "zoom": 1.0}
+    return replace(fresh, preprocessing=replace(like.preprocessing, **mean_and_std))
 
 
 class Forest:
@@ -220,7 +231,8 @@ def classes_of(logits: NDArray[np.float32]) -> NDArray[np.integer]:
 METHODS: dict[str, Callable[[int, int, bool], Method]] = {
     "instant": Instant,
     "train": Train,
-    "nothing": lambda *arguments: Train(*arguments, nothing=True),
+    "general": lambda *arguments: Train(*arguments, start="general"),
+    "nothing": lambda *arguments: Train(*arguments, start="nothing"),
     "forest": Forest,
     "eyes-forest": lambda *arguments: Forest(*arguments, eyes=True),
     "full": lambda *arguments: Train(*arguments, full=True),
