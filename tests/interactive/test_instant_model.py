@@ -145,7 +145,9 @@ def test_live_shows_the_model_where_it_knows_the_images(task, monkeypatch):
     assert [event.source for event in events if isinstance(event, Shown)] == ["model"]
 
 
-@pytest.mark.parametrize(("instant_dice", "sources"), [(0.9, ["instant"]), (0.1, ["model"])])
+@pytest.mark.parametrize(
+    ("instant_dice", "sources"), [(0.9, ["instant"]), (0.1, ["model"]), (None, ["instant"])]
+)
 def test_held_out_strokes_choose(task, monkeypatch, instant_dice, sources):
     monkeypatch.setattr(live, "task_familiarity", lambda *_: UNFAMILIAR)
     trainer = LiveTrainer(task.checkpoint, task.config, "cpu")
@@ -153,7 +155,7 @@ def test_held_out_strokes_choose(task, monkeypatch, instant_dice, sources):
     events = live_events(trainer, task)
     shown = [event for event in events if isinstance(event, Shown)]
     assert [event.source for event in shown] == sources
-    assert "0.50 of the model" in shown[0].message
+    assert ("0.50 of the model" in shown[0].message) == (instant_dice is not None)
 
 
 def test_the_score_is_of_held_out_strokes_alone(task):

@@ -195,8 +195,10 @@ def test_maps_of_the_parts_that_changed_last_are_kept(extractor, monkeypatch):
     sources = [replace(labeled(seed)[0], name=f"square {seed}") for seed in range(4)]
     trainer = ProbeTrainer(extractor, torch.device("cpu"))
     first = trainer.fit(sources, 2, GENERAL)
-    kept = [key[0] for key, part in trainer._cache.items() if part.maps is not None]
-    assert kept == ["square 2", "square 3"]
+    kept = [part.planes for part in trainer._cache.values() if part.maps is not None]
+    assert [one is source.planes for one, source in zip(kept, sources[2:], strict=True)] == [
+        True
+    ] * 2
     again = ProbeTrainer(extractor, torch.device("cpu"))
     more = sources[0].target.copy()
     more[60:64, 10:40] = 0
@@ -213,3 +215,17 @@ def test_an_extractor_on_another_device_is_a_copy(extractor):
     other = extractor.to(torch.device("meta"))
     assert next(other.encoder.parameters()).is_meta
     assert not next(extractor.encoder.parameters()).is_meta
+
+
+def test_slices_of_one_name_are_learned_both(extractor):
+    """The strokes of one class are on one image, those of the other on another of that name."""
+    source, truth = labeled()
+    strokes = source.target
+    inside = replace(source, target=np.where(strokes == 1, 1, UNLABELED))
+    outside = replace(labeled(1)[0], target=np.where(strokes == 0, 0, UNLABELED))
+    same_planes = replace(source, target=np.where(strokes == 0, 0, UNLABELED))
+    for other in (outside, same_planes):
+        trainer = ProbeTrainer(extractor, torch.device("cpu"))
+        probe = trainer.fit([inside, other], 2, GENERAL)
+        logits = probe.predict(standardized(extractor, torch.from_numpy(source.planes)[None]))
+        assert ((logits[0, 0] > 0).numpy() == truth).mean() > 0.95

@@ -202,7 +202,9 @@ class LiveTrainer:
     @property
     def _model_is_better(self) -> bool:
         """Whether the network is better than the instant model on held-out strokes."""
-        return self._dice is not None and self._dice > (self._instant_dice or 0.0)
+        if self._dice is None or self._instant_dice is None:
+            return False
+        return self._dice > self._instant_dice
 
     def _comparison(self) -> str:
         """Return why a prediction is shown, as the end of a sentence; "" if there was no choice."""

@@ -33,8 +33,11 @@ _TILE = 768
 _MOST_MAPS = 8
 """Number of parts whose feature maps are kept, 25 MB each; those of others are computed again."""
 
-_Key = tuple[str, int, int]
-"""Slice, first row and first column of a part."""
+_Key = tuple[int, int, int, int]
+"""Identity of a slice's planes, number among slices that share them, first row, first column.
+
+Names of slices are no key: two images may have the same.
+"""
 
 
 class ProbeTrainer:
@@ -68,12 +71,13 @@ class ProbeTrainer:
         settings
             See `choose_settings`.
         """
-        cache, zoom = {}, settings.zoom
-        for source in slices:
+        cache, zoom = dict[_Key, _Cached](), settings.zoom
+        for number, source in enumerate(slices):
+            twins = sum(source.planes is other.planes for other in slices[:number])
             for rows, columns in plan_tiles(source.target.shape, _TILE, 0, zoom):
                 if (source.target[rows, columns] == UNLABELED).all():
                     continue
-                key = source.name, rows.start, columns.start
+                key = id(source.planes), twins, rows.start, columns.start
                 before = self._cache.get(key)
                 cache[key] = self._samples(before, source, rows, columns, zoom)
                 if cache[key] is not before:
