@@ -78,6 +78,24 @@ def test_the_range_of_intensities_does_not_matter(factor):
     assert dice(napari_emcad.segment(pixels, model).labels, truth) > 0.9
 
 
+@pytest.mark.parametrize("shape", [(1, 8), (8, 9), (20, 24), (33, 65)])
+def test_images_that_are_smaller_than_a_position_of_the_deepest_map(shape):
+    image = np.zeros(shape, np.uint8)
+    image[:, shape[1] // 2 :] = 200
+    scribbles = np.zeros(shape, np.uint8)
+    scribbles[0, -1], scribbles[0, 0] = 1, 255
+    model = napari_emcad.fit_instant([image], [scribbles])
+    labels = napari_emcad.segment(image, model).labels
+    assert (labels[0, -1], labels[0, 0]) == (1, 0)
+
+
+def test_a_constant_image_gives_some_result():
+    image, scribbles = np.full((40, 40), 7, np.uint8), np.zeros((40, 40), np.uint8)
+    scribbles[3, 3], scribbles[9, 9] = 1, 255
+    model = napari_emcad.fit_instant([image], [scribbles])
+    assert napari_emcad.segment(image, model).labels.shape == image.shape
+
+
 def test_one_class_is_refused_with_what_to_do():
     image, truth = striped()
     with pytest.raises(ValueError, match="at least two classes"):

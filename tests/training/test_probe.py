@@ -196,9 +196,8 @@ def test_maps_of_the_parts_that_changed_last_are_kept(extractor, monkeypatch):
     trainer = ProbeTrainer(extractor, torch.device("cpu"))
     first = trainer.fit(sources, 2, GENERAL)
     kept = [part.planes for part in trainer._cache.values() if part.maps is not None]
-    assert [one is source.planes for one, source in zip(kept, sources[2:], strict=True)] == [
-        True
-    ] * 2
+    assert len(kept) == 2
+    assert all(one is source.planes for one, source in zip(kept, sources[2:], strict=True))
     again = ProbeTrainer(extractor, torch.device("cpu"))
     more = sources[0].target.copy()
     more[60:64, 10:40] = 0
