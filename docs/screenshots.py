@@ -312,6 +312,7 @@ def instant(viewer: napari.Viewer) -> None:
     for k, ends in strokes:
         _stroke(panel, k, ends)
     _wait_for(lambda: bool(panel.teach.panel._source.text()))
+    _wait(5)  # the last scan and the last update
     _wait_for(lambda: panel.teach.instant.state is InstantState.ON)
     panel.teach.panel._prediction.setFocus()
 
