@@ -116,7 +116,9 @@ def _standardized(
         background = torch.cat([one.background[level] for one in samples])
         mean, deviation = background.mean(0), background.std(0, correction=0)
         width = background.shape[1] if level >= 2 else FINE_WIDTH + COARSE_WIDTH
-        scale = (deviation + _SHRINKAGE * background.std(correction=0) + _TINY) * (width / map_weight) ** 0.5
+        scale = (deviation + _SHRINKAGE * background.std(correction=0) + _TINY) * (
+            width / map_weight
+        ) ** 0.5
         features = torch.cat([one.features[level] for one in samples])[torch.from_numpy(kept)]
         means.append(mean)
         scales.append(scale)
