@@ -22,7 +22,7 @@ from napari_emcad.io.checkpoints.feature_extractors import (
     bundled_feature_extractor,
 )
 from napari_emcad.io.checkpoints.heads import with_class_names
-from napari_emcad.model.feature_probe import FeatureProbe, feature_maps
+from napari_emcad.model.feature_probe import FeatureProbe
 from napari_emcad.model.padding import pad_to_multiple
 from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.presets import PRESETS
@@ -217,7 +217,7 @@ def encoder_features(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     extractor = bundled_feature_extractor()
     image = torch.tensor(planes)[None]
     padded = pad_to_multiple(standardized(extractor, image))
-    maps = [padded, *feature_maps(extractor, padded)[2:]]
+    maps = [padded, *extractor.levels(padded)]
     size = padded.shape[-2:]
     large = torch.cat([F.interpolate(one, size, mode="bilinear") for one in maps], 1)
     return large[0, :, : planes.shape[1], : planes.shape[2]].permute(1, 2, 0).numpy()

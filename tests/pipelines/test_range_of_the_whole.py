@@ -66,7 +66,12 @@ def test_stage_maps_of_a_slice_see_the_stack(bundled):
 def test_a_preview_sees_the_whole_slice(bundled):
     slices = slices_for(IMAGE, bundled, "YX", scope=RIGHT)
     regions = predict_visible(
-        bundled.network(), VisibleRegion(slices), bundled, "cpu", threading.Event()
+        bundled.network(),
+        VisibleRegion(slices),
+        bundled.preprocessing,
+        bundled.head,
+        "cpu",
+        threading.Event(),
     )
     labels = np.zeros(IMAGE.shape, np.uint8)
     for region in regions:

@@ -29,6 +29,9 @@ FINE_WIDTH = 3 + _PER_SCALE * len(_FINE_SIGMAS)
 COARSE_WIDTH = _PER_SCALE * len(_COARSE_SIGMAS)
 """Numbers of channels of the two maps."""
 
+PIXEL_MAPS = 2
+"""Number of maps of pixel features."""
+
 _TRUNCATE = 3.0
 """Radius of a Gaussian in standard deviations."""
 

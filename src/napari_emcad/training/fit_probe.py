@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from napari_emcad.model.feature_probe import NEVER, FeatureProbe
-from napari_emcad.model.pixel_features import COARSE_WIDTH, FINE_WIDTH
+from napari_emcad.model.pixel_features import COARSE_WIDTH, FINE_WIDTH, PIXEL_MAPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,10 +115,9 @@ def _standardized(
     for level, map_weight in enumerate(weights):
         background = torch.cat([one.background[level] for one in samples])
         mean, deviation = background.mean(0), background.std(0, correction=0)
-        width = background.shape[1] if level >= 2 else FINE_WIDTH + COARSE_WIDTH
-        scale = (deviation + _SHRINKAGE * background.std(correction=0) + _TINY) * (
-            width / map_weight
-        ) ** 0.5
+        width = background.shape[1] if level >= PIXEL_MAPS else FINE_WIDTH + COARSE_WIDTH
+        deviation = deviation + _SHRINKAGE * background.std(correction=0) + _TINY
+        scale = deviation * (width / map_weight) ** 0.5
         features = torch.cat([one.features[level] for one in samples])[torch.from_numpy(kept)]
         means.append(mean)
         scales.append(scale)
