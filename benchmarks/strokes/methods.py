@@ -22,7 +22,6 @@ from napari_emcad.io.checkpoints.feature_extractors import (
     bundled_feature_extractor,
 )
 from napari_emcad.io.checkpoints.heads import with_class_names
-from napari_emcad.model.feature_probe import FeatureProbe
 from napari_emcad.model.padding import pad_to_multiple
 from napari_emcad.pipelines.train import train_job
 from napari_emcad.training.presets import PRESETS
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.annotation.record import Record
+    from napari_emcad.model.feature_probe import FeatureProbe
 
 TREES = 100
 
