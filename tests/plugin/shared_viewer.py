@@ -107,9 +107,20 @@ def handle_events() -> None:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
-def count_callbacks(viewer: Viewer) -> dict[str, int]:
-    """Return how many functions every emitter of a viewer calls; napari adds some when needed."""
-    return {name: len(emitter.callbacks) for name, emitter in _emitters(viewer)}
+def functions_of_napari(viewer: Viewer) -> set[tuple[str, str, str]]:
+    """Return emitter, owner and name of all functions that napari connected to a viewer's emitters.
+
+    napari connects some of them when they are needed.
+    """
+    functions = set()
+    for emitter_name, emitter in _emitters(viewer):
+        for callback in filter(_is_of_napari, emitter.callbacks):
+            if isinstance(callback, tuple):
+                owner, name = type(callback[0]()).__name__, callback[1]
+            else:
+                owner, name = type(callback).__name__, getattr(callback, "__name__", "")
+            functions.add((emitter_name, owner, name))
+    return functions
 
 
 def _is_of_napari(callback: Any) -> bool:
