@@ -56,7 +56,7 @@ def sample_strokes(
     first: NDArray[np.bool_] | None,
     zoom: float,
 ) -> ProbeSamples:
-    """Return the features of annotated pixels, at most `_PER_STROKE` of each stroke.
+    """Return the features of annotated pixels, at most `_PER_STROKE` of a stroke.
 
     Parameters
     ----------

@@ -60,7 +60,7 @@ def stroke_widths(target: NDArray[np.integer]) -> list[float]:
     widths: list[float] = []
     for k in np.unique(target[target > 0]):
         areas, count = ndimage.label(target == k, np.ones((3, 3)))
-        padded = np.pad(areas, 1)  # the border of the image is a border of the area
-        depth = ndimage.distance_transform_edt(padded > 0)
-        widths += list(2 * ndimage.maximum(depth, padded, np.arange(1, count + 1)) - 1)
+        for number, box in enumerate(ndimage.find_objects(areas, count), 1):
+            inside = np.pad(areas[box] == number, 1)  # the border of the image is one of the area
+            widths.append(2 * float(ndimage.distance_transform_edt(inside).max()) - 1)
     return widths

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 _TILE = 768
 """Side of the parts whose features are computed at once, in pixels that the extractor sees."""
 
-
 _MOST_MAPS = 8
-"""Number of parts whose feature maps are kept, 25 MB each; those of others are computed again."""
+"""Number of parts whose feature maps of 25 MB are kept; those of others are computed again."""
 
 _Key = tuple[int, int, int, int]
 """Identity of a slice's planes, number among slices that share them, first row, first column.

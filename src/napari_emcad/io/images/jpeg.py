@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def jpeg_segments(content: bytes) -> dict[int, bytes]:
-    """Return the content of the segments before the pixels by marker, the first of each."""
+    """Return the content of the segments before the pixels by marker; of several the first one."""
     segments: dict[int, bytes] = {}
     start = 2
     while start + 4 <= len(content) and content[start] == 0xFF and content[start + 1] != 0xDA:

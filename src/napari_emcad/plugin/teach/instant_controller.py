@@ -102,10 +102,12 @@ class InstantController(QObject):
             return  # another stroke is needed, of a second class
         task = self._task()
         result = None if task is None else self._preview.begin(task.checkpoint)
-        if task is None or result is None:
+        if task is None:
             return
         self._pending = False
-        self._start(task, result)
+        self._preview.show_problem(result)
+        if result is not None:
+            self._start(task, result)
 
     def _task(self) -> TrainingTask | None:
         """Return the task of the present annotations; None if nothing can be learned now."""

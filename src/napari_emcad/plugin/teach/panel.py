@@ -104,7 +104,7 @@ class TeachPanel(QWidget):
         self._instant = QPushButton("Instant: off")
         self._instant.setCheckable(True)
         self._instant.setToolTip(
-            "Predicts the visible part after each stroke without a training, from the features of "
+            "Predicts the visible part after every stroke without a training, from the features of "
             "a general encoder; for images that the model does not know (Alt+I)"
         )
         self._instant.toggled.connect(self.instant_requested)
