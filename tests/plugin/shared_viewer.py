@@ -55,6 +55,11 @@ class SharedViewer:
         self._values = _values(viewer)
         self._settings = deepcopy(_values(get_settings()))
         self._size = viewer.window._qt_window.size()
+        self._connected = [
+            (emitter, callback)
+            for _, emitter in _emitters(viewer)
+            for callback in filter(_is_of_napari, emitter.callbacks)
+        ]
 
     def reset(self) -> None:
         """Close the panel, release everything that belongs to the viewer, and undo all changes."""
@@ -74,6 +79,10 @@ class SharedViewer:
         _restore(viewer, self._values)
         viewer.window._qt_window.resize(self._size)
         handle_events()
+        # An emitter drops a function that reached a deleted object of Qt, also one of napari.
+        for emitter, callback in self._connected:
+            if _is_of_napari(callback) and callback not in emitter.callbacks:
+                emitter.connect(callback)
 
 
 @contextmanager

@@ -34,6 +34,9 @@ def use_everything(panel, qtbot, finish):
     viewer.bind_key("F9", lambda _: None)
     viewer.mouse_move_callbacks.append(lambda *_: None)
     viewer.layers.events.removed.connect(lambda _: None)
+    viewer.layers.events.end_batch.disconnect(
+        viewer.window._qt_viewer.canvas._resume_scene_graph_update
+    )
     viewer.window._qt_window.resize(900, 700)
     get_settings().appearance.highlight.highlight_thickness = 3
 
