@@ -317,6 +317,20 @@ def instant(viewer: napari.Viewer) -> None:
     panel.teach.panel._prediction.setFocus()
 
 
+def instant_model(viewer: napari.Viewer) -> None:
+    """The instant model chosen on the Segment tab, and what it segmented."""
+    instant(viewer)
+    panel = show_panel(viewer)
+    panel.teach.panel._instant.click()
+    panel._tabs.setCurrentWidget(panel.segment.panel)
+    panel.segment.panel.model._box.setCurrentIndex(1)
+    for layer in list(viewer.layers)[1:]:
+        layer.visible = False
+    panel.segment.panel._run.click()
+    _wait(0.5)
+    _ready(panel)
+
+
 def _train(panel: EmcadWidget) -> None:
     panel.teach.panel._train.click()
     _wait(0.5)
@@ -361,6 +375,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         refusal,
         teach,
         instant,
+        instant_model,
         training,
         versions,
     )

@@ -1,4 +1,4 @@
-"""Learn two scribbles at once, and segment another part of the image with them."""
+"""Learn two scribbles at once, keep them in a file, and segment another part of the image."""
 
 from importlib.resources import files
 
@@ -18,5 +18,7 @@ scribbles[80:90][brightness[80:90] < np.percentile(brightness, 10)] = 1
 scribbles[80:90][brightness[80:90] > np.percentile(brightness, 60)] = 255
 
 model = napari_emcad.fit_instant([left], [scribbles], classes=["nucleus"])
-labels = napari_emcad.segment(right, model).labels
+napari_emcad.write_instant(model, "nuclei.safetensors")
+again = napari_emcad.read_instant("nuclei.safetensors")
+labels = napari_emcad.segment(right, again).labels
 print(f"{(labels > 0).mean():.1%} of the other half are nuclei")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from napari_emcad.inference.stage_maps.keys import MapKey, StageMap
     from napari_emcad.interactive.fine_tune import fine_tune
-    from napari_emcad.interactive.instant import InstantModel, fit_instant
+    from napari_emcad.interactive.instant import fit_instant
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.io.checkpoints.create_model import create_model
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
         write_checkpoint,
     )
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
+    from napari_emcad.io.checkpoints.instant_model import (
+        InstantModel,
+        read_instant,
+        write_instant,
+    )
     from napari_emcad.io.checkpoints.sniff import CheckpointError
     from napari_emcad.model.config import ModelConfig
     from napari_emcad.model.intermediates import StageOutput
@@ -54,7 +59,7 @@ _HOMES = {
     "CleanUp": "imaging.regions",
     "ImageScore": "pipelines.scores",
     "InferenceSettings": "inference.events",
-    "InstantModel": "interactive.instant",
+    "InstantModel": "io.checkpoints.instant_model",
     "IntensityRangeWarning": "imaging.exposure",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
@@ -77,10 +82,12 @@ _HOMES = {
     "fit_instant": "interactive.instant",
     "initialize_checkpoint": "io.checkpoints.initialize",
     "read_checkpoint": "io.checkpoints.files",
+    "read_instant": "io.checkpoints.instant_model",
     "segment": "pipelines.segment",
     "stage_maps": "pipelines.stage_maps",
     "train": "pipelines.arrays",
     "write_checkpoint": "io.checkpoints.files",
+    "write_instant": "io.checkpoints.instant_model",
 }
 
 __all__ = [
@@ -114,10 +121,12 @@ __all__ = [
     "fit_instant",
     "initialize_checkpoint",
     "read_checkpoint",
+    "read_instant",
     "segment",
     "stage_maps",
     "train",
     "write_checkpoint",
+    "write_instant",
 ]
 __version__ = version("napari-emcad")
 

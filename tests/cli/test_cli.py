@@ -18,10 +18,12 @@ from napari_emcad import (
     __version__,
     bundled_checkpoint,
     cli,
+    fit_instant,
     initialize_checkpoint,
     read_checkpoint,
     segment,
     write_checkpoint,
+    write_instant,
 )
 from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.pipelines.scores import METRICS
@@ -666,3 +668,42 @@ def test_info_needs_no_torch_for_a_native_file():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.stdout.splitlines()[-1] == "False", ended.stderr
+
+
+@pytest.fixture
+def instant_file(folder, discs):
+    scribbles = np.zeros(discs.shape, np.uint8)
+    scribbles[43:47, 55:65], scribbles[2:5] = 1, 255
+    write_instant(fit_instant([discs], [scribbles]), folder / "instant.safetensors")
+    return folder / "instant.safetensors"
+
+
+def test_segment_takes_an_instant_model(run, image, discs, instant_file):
+    status, out, _ = run("segment", image, "--checkpoint", instant_file, "--probabilities")
+    assert (status, out) == (0, "discs_labels.tif\n")
+    labels = tifffile.imread("discs_labels.tif")
+    assert (
+        2 * ((labels > 0) & (discs > 100)).sum() / ((labels > 0).sum() + (discs > 100).sum()) > 0.8
+    )
+    assert tifffile.imread("discs_probabilities.tif").shape == (1, *discs.shape)
+
+
+def test_settings_are_for_checkpoints(usage_error, image, instant_file):
+    message = usage_error("segment", image, "--checkpoint", instant_file, "--set", "zoom=2")
+    assert "--set is for checkpoints" in message
+
+
+def test_evaluate_takes_an_instant_model(run, image, discs, instant_file):
+    (image.parent / "images").mkdir()
+    (image.parent / "labels").mkdir()
+    image.rename("images/discs.png")
+    iio.imwrite("labels/discs.png", np.uint8(discs > 100))
+    arguments = (image.parent, "--checkpoint", instant_file)
+    status, out, _ = run("evaluate", *arguments, "--json")
+    assert status == 0
+    assert json.loads(out)["images"][0]["dice"] > 0.8
+
+
+@pytest.mark.parametrize("verb", [("info",), ("stages", "discs.png", "--checkpoint")])
+def test_other_verbs_say_what_an_instant_model_is(usage_error, image, instant_file, verb):
+    assert "an instant model" in usage_error(*verb, instant_file)

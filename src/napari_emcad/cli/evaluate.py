@@ -29,7 +29,7 @@ from napari_emcad.cli.options import (
     add_inference,
     add_reading,
     inference_options,
-    load_checkpoint,
+    load_segmentation_model,
     reading_options,
 )
 from napari_emcad.cli.outputs import check_outputs
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_emcad.annotation.mask_values import MaskValues
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
     from napari_emcad.pipelines.protocol_scores import CaseScores
     from napari_emcad.pipelines.protocols import Protocol
     from napari_emcad.pipelines.scores import ImageScore
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.pipelines.worst_cases import Ranked
 
 _USUAL_CASES, _MOST_CASES = 8, 100
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
     for problem in found.problems:
         print_message(f"left out: {problem}")
     _check_output_files(args, files.pairs)
-    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    checkpoint = load_segmentation_model(args.checkpoint, args.set)
     if args.folder is not None:
         for line in describe_files(found, files):
             print_message(line)
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
 def _write_results(
     args: argparse.Namespace,
     results: _Results,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     protocol: Protocol | None,
 ) -> None:
     """Print the scores as a table or JSON, and write them as CSV if asked for."""
@@ -146,7 +146,7 @@ def _write_results(
         as_usage_error(write_csv, args.csv, results.scores, checkpoint)
 
 
-def _in_the_order_of(checkpoint: Checkpoint, files: FoundFiles) -> FoundFiles:
+def _in_the_order_of(checkpoint: SegmentationModel, files: FoundFiles) -> FoundFiles:
     """Return files whose classes have the numbers of the checkpoint's classes of these names."""
     from napari_emcad.pipelines.class_order import with_classes_of
 
@@ -176,7 +176,7 @@ def _check_output_files(args: argparse.Namespace, pairs: Sequence[LabeledFile]) 
 
 
 def _usable(
-    args: argparse.Namespace, files: FoundFiles, checkpoint: Checkpoint
+    args: argparse.Namespace, files: FoundFiles, checkpoint: SegmentationModel
 ) -> tuple[FoundFiles, bool]:
     """Return the files that can be scored, and whether 255 is void in their label files.
 
@@ -215,7 +215,7 @@ def _usable(
 def _score(
     args: argparse.Namespace,
     files: FoundFiles,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     void: bool,
     protocol: Protocol | None,
 ) -> _Results:
@@ -262,7 +262,7 @@ def _evaluation_options(args: argparse.Namespace, protocol: Protocol | None) -> 
     return options
 
 
-def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: Checkpoint) -> None:
+def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: SegmentationModel) -> None:
     """Print which classes of the labels a binary network lacks, unless they number objects."""
     from napari_emcad.annotation.label_rules import MOST_CLASSES
     from napari_emcad.annotation.mask_values import look_like_instances

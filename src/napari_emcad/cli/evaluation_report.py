@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.scores import ImageScore
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.pipelines.worst_cases import Ranked
 
 _HEADS = ("Dice", "IoU", "precision", "recall")
 _COUNTS = ("true_positive", "false_positive", "false_negative")
 
 
-def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, Any]:
+def report(scores: Sequence[ImageScore], checkpoint: SegmentationModel) -> dict[str, Any]:
     """Return all scores as plain values for JSON; an undefined distance is None."""
     from napari_emcad.pipelines.scores import METRICS, mean_over_images, pool_scores
     from napari_emcad.training.metrics import mean_score
@@ -52,7 +52,7 @@ def report(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> dict[str, An
     }
 
 
-def print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
+def print_table(scores: Sequence[ImageScore], checkpoint: SegmentationModel) -> None:
     """Print a row per image, and rows of means and of all pixels."""
     content = report(scores, checkpoint)
     means = {f"mean of {_count_images(len(scores))}": content["mean"]}
@@ -70,7 +70,7 @@ def print_table(scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
     _print_undefined_distances(means, content)
 
 
-def write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) -> None:
+def write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: SegmentationModel) -> None:
     """Write a row per image and class."""
     from napari_emcad.io.images.write import write_file
     from napari_emcad.pipelines.scores import METRICS
@@ -87,7 +87,9 @@ def write_csv(path: Path, scores: Sequence[ImageScore], checkpoint: Checkpoint) 
     write_file(path, table.getvalue().encode(errors="replace"))
 
 
-def write_sheet(path: Path, worst: Sequence[Ranked], total: int, checkpoint: Checkpoint) -> None:
+def write_sheet(
+    path: Path, worst: Sequence[Ranked], total: int, checkpoint: SegmentationModel
+) -> None:
     """Write the contact sheet of the worst cases."""
     from napari_emcad.io.images.write import write_array
     from napari_emcad.io.reports.evaluation_sheet import draw_evaluation_sheet
@@ -168,7 +170,7 @@ def _none_if_nan(distance: float) -> float | None:
     return None if math.isnan(distance) else distance
 
 
-def _class_names(checkpoint: Checkpoint) -> dict[int, str]:
+def _class_names(checkpoint: SegmentationModel) -> dict[int, str]:
     return {k: label.name for k, label in enumerate(checkpoint.classes, start=1)}
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import as_usage_error
+from napari_emcad.cli.console import UsageError, as_usage_error
 from napari_emcad.io.images.read_options import PLANES, ReadOptions
 from napari_emcad.training.settings import parse_value
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
     Settings = Iterable[tuple[str, Any]]
 
@@ -178,6 +179,23 @@ def load_checkpoint(path: Path | None, settings: Settings) -> Checkpoint:
     if path is not None:
         return as_usage_error(read_checkpoint, path, **dict(settings))
     return as_usage_error(bundled_checkpoint().override, **dict(settings))
+
+
+def load_segmentation_model(path: Path | None, settings: Settings) -> SegmentationModel:
+    """Return a checkpoint as `load_checkpoint` does, or the instant model in a file.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be opened, or a setting is invalid; instant models have none.
+    """
+    from napari_emcad.io.checkpoints.instant_model import is_instant_file, read_instant
+
+    if path is None or not is_instant_file(path):
+        return load_checkpoint(path, settings)
+    if settings:
+        raise UsageError(f"{path} is an instant model; --set is for checkpoints.")
+    return as_usage_error(read_instant, path)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.protocol_scores import CaseScores
     from napari_emcad.pipelines.protocols import Protocol
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 _TITLES = {
     "dice": "Dice",
@@ -35,7 +35,7 @@ _TITLES = {
 }
 
 
-def chosen_protocol(args: argparse.Namespace, checkpoint: Checkpoint) -> Protocol | None:
+def chosen_protocol(args: argparse.Namespace, checkpoint: SegmentationModel) -> Protocol | None:
     """Return the protocol of ``--protocol``, for which the checkpoint must have the classes.
 
     Raises
@@ -68,7 +68,7 @@ def chosen_protocol(args: argparse.Namespace, checkpoint: Checkpoint) -> Protoco
 def write_protocol(
     args: argparse.Namespace,
     cases: Sequence[CaseScores],
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     protocol: Protocol,
 ) -> None:
     """Print the scores as a table or JSON, and write a CSV if asked for."""
@@ -88,7 +88,7 @@ def write_protocol(
 
 
 def protocol_report(
-    cases: Sequence[CaseScores], checkpoint: Checkpoint, name: str, protocol: Protocol
+    cases: Sequence[CaseScores], checkpoint: SegmentationModel, name: str, protocol: Protocol
 ) -> dict[str, Any]:
     """Return all scores as plain values for JSON; an undefined one is None."""
     from napari_emcad.pipelines.protocol_scores import (
@@ -157,7 +157,7 @@ def _print_undefined(content: dict[str, Any]) -> None:
             print_result(f"{_title(name)}: defined in {number} of {total}.")
 
 
-def _write_csv(path: Path, cases: Sequence[CaseScores], checkpoint: Checkpoint) -> None:
+def _write_csv(path: Path, cases: Sequence[CaseScores], checkpoint: SegmentationModel) -> None:
     """Write a row per case and class."""
     from napari_emcad.io.images.write import write_file
 

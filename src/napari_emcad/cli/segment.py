@@ -19,7 +19,7 @@ from napari_emcad.cli.options import (
     add_inference,
     add_reading,
     inference_options,
-    load_checkpoint,
+    load_segmentation_model,
     reading_options,
 )
 from napari_emcad.cli.outputs import check_outputs
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.sources import ImageSource
     from napari_emcad.pipelines.segment import Segmentation
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 
 def add_parser(subparsers: Any) -> None:
@@ -76,7 +76,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment images one after another; one that fails is reported and skipped."""
-    checkpoint = load_checkpoint(args.checkpoint, args.set)
+    model = load_segmentation_model(args.checkpoint, args.set)
     options = inference_options(args)
     jobs = _output_files(_image_sources(args), args.output, args.format)
     _check_output_files(jobs, args)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             result = segment_image(
                 source.name,
                 image,
-                checkpoint,
+                model,
                 args.axes or image.axes,
                 probabilities=args.probabilities,
                 **options,
@@ -105,7 +105,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def segment_image(
-    name: str, image: OpenedImage, checkpoint: Checkpoint, axes: str | None = None, **options: Any
+    name: str,
+    image: OpenedImage,
+    model: SegmentationModel,
+    axes: str | None = None,
+    **options: Any,
 ) -> Segmentation:
     """Segment an image, with progress on the terminal.
 
@@ -117,7 +121,7 @@ def segment_image(
     from napari_emcad.pipelines.segment import segment
 
     try:
-        return segment(image.pixels, checkpoint, axes, on_event=event_printer(name), **options)
+        return segment(image.pixels, model, axes, on_event=event_printer(name), **options)
     except (ValueError, TypeError) as error:
         raise image_error(name, error) from error
 

@@ -6,7 +6,7 @@ takes it like a checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.annotation.label_rules import UNLABELED
@@ -17,6 +17,7 @@ from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.samples import labeled_slices, read_planes
 from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
 from napari_emcad.io.checkpoints.files import bundled_checkpoint
+from napari_emcad.io.checkpoints.instant_model import InstantModel
 from napari_emcad.training.presets import preset_config
 from napari_emcad.training.probe_settings import choose_settings
 from napari_emcad.training.probe_trainer import ProbeTrainer
@@ -34,40 +35,8 @@ if TYPE_CHECKING:
     from napari_emcad.inference.events import Region
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.interactive.visible_region import VisibleRegion
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint, Head
-    from napari_emcad.io.checkpoints.classes import ClassLabel
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.feature_extractor import FeatureExtractor
-    from napari_emcad.model.feature_probe import FeatureProbe
-    from napari_emcad.model.segmenter import SegmenterConfig
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InstantModel:
-    """A probe with what is needed to segment images.
-
-    Attributes
-    ----------
-    probe
-        The fitted probe.
-    preprocessing
-        Conversion of pixels to its inputs.
-    classes
-        Names and colors of the classes, the background left out.
-    """
-
-    probe: FeatureProbe
-    preprocessing: Preprocessing
-    classes: tuple[ClassLabel, ...]
-    head: Head = "finest"
-
-    @property
-    def config(self) -> SegmenterConfig:
-        """Numbers of classes and of input channels."""
-        return self.probe.config
-
-    def network(self) -> FeatureProbe:
-        """Return the probe, which predicts like a network."""
-        return self.probe
 
 
 class InstantTrainer:
@@ -104,7 +73,7 @@ class InstantTrainer:
         if probe is None:
             return None
         preprocessing = instant_preprocessing(task.checkpoint, self._extractor, settings.zoom)
-        return InstantModel(probe, preprocessing, task.checkpoint.classes)
+        return InstantModel(probe, preprocessing, task.checkpoint.classes, task.strokes)
 
     def score(self, model: InstantModel, task: TrainingTask, stop: threading.Event) -> float | None:
         """Return the mean Dice of a model on held-out pixels; None if it was stopped."""

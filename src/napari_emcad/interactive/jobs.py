@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from napari_emcad.annotation.record import Record
-    from napari_emcad.interactive.instant import InstantModel, InstantTrainer
+    from napari_emcad.interactive.instant import InstantTrainer
     from napari_emcad.interactive.live import LiveTrainer, LiveUpdate
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.task import TrainingSettings, TrainingTask
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
     from napari_emcad.pipelines.train import TrainResult
 
 

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
     from napari_emcad.inference.events import Region
     from napari_emcad.interactive.familiarity import Familiarity
-    from napari_emcad.interactive.instant import InstantModel
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.samples import TaskPlanes
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.events import TrainingEvent
     from napari_emcad.training.samples import LabeledSlice

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.versions import How, Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.checkpoints.classes import ClassLabel
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
     from napari_emcad.training.events import HeldOut
 
 
@@ -58,6 +59,8 @@ class Session:
         Emitted with the open checkpoint.
     calibration_changed
         Emitted with a new calibration.
+    instant_changed
+        Emitted with a new instant model.
     running_changed
         Emitted with the ticket of the running job, or None.
     job_event
@@ -66,6 +69,7 @@ class Session:
 
     checkpoint_changed = Signal(object)
     calibration_changed = Signal(object)
+    instant_changed = Signal(object)
     running_changed = Signal(object)
     job_event = Signal(object, object)
 
@@ -76,6 +80,7 @@ class Session:
         self._overrides: dict[str, Any] = {}
         self._running: Ticket | None = None
         self._calibration: Calibration | None = None
+        self._instant: InstantModel | None = None
         self.versions, self.project = Versions(), AnnotationProject()
         self.project.classes_changed.connect(self._classes_changed)
 
@@ -212,6 +217,18 @@ class Session:
         """Keep a calibration; it applies while its checkpoint is the open one."""
         self._calibration = calibration
         self.calibration_changed.emit(calibration)
+
+    # -- instant model
+
+    @property
+    def instant(self) -> InstantModel | None:
+        """The last instant model, fitted to strokes or opened from a file."""
+        return self._instant
+
+    def set_instant(self, model: InstantModel) -> None:
+        """Keep an instant model to segment with; the open checkpoint stays."""
+        self._instant = model
+        self.instant_changed.emit(model)
 
     # -- jobs
 

@@ -88,6 +88,16 @@ class FeatureProbe(Segmenter):
         self.eval()
 
     @property
+    def extractor(self) -> FeatureExtractor:
+        """The feature extractor."""
+        return self._extractor
+
+    def linear_weights(self) -> dict[str, Tensor]:
+        """Return the weights by name: ``weight0`` … per feature map, and ``bias``."""
+        names = [f"weight{number}" for number in range(self._levels)] + ["bias"]
+        return {name: self.get_buffer(name) for name in names}
+
+    @property
     def unknown_classes(self) -> Tensor:
         """Whether a class had no annotated pixels, ``(K,)`` bool."""
         return self.get_buffer("bias") < NEVER / 2

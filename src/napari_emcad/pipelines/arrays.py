@@ -16,7 +16,7 @@ from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.read import labeled_slices_of
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.pipelines.scores import ImageScore, class_hd95, class_scores
-from napari_emcad.pipelines.segment import check_checkpoint, segment, slices_for
+from napari_emcad.pipelines.segment import check_checkpoint, check_model, segment, slices_for
 from napari_emcad.pipelines.warn import warn_about_range
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.pipelines.train import TrainResult
     from napari_emcad.training.samples import LabeledSlice
 
@@ -108,7 +109,7 @@ def train(
 def evaluate(
     images: Iterable[Any],
     labels: Iterable[Any],
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     device: str = "auto",
     *,
@@ -128,7 +129,7 @@ def evaluate(
         values above 0 are the object, else class k is k. Values below 0 are ignored, and so is 255
         if it stands beside other values in any of the arrays.
     checkpoint
-        Checkpoint to evaluate.
+        Checkpoint or instant model to evaluate.
     axes
         A letter per axis of every image; None guesses as `segment` does.
     device
@@ -152,7 +153,7 @@ def evaluate(
     ValueError
         If images and labels do not match, or a label is no class of the checkpoint.
     """
-    check_checkpoint(checkpoint)
+    check_model(checkpoint)
     classes = len(checkpoint.classes)
     scores = []
     targets = _targets(labels, classes, ignore, foreground=classes == 1)

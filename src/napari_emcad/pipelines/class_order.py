@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from napari_emcad.io.checkpoints.classes import default_classes
 
 if TYPE_CHECKING:
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.datasets.found_files import FoundFiles
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 
-def with_classes_of(checkpoint: Checkpoint, files: FoundFiles) -> tuple[FoundFiles, str]:
+def with_classes_of(checkpoint: SegmentationModel, files: FoundFiles) -> tuple[FoundFiles, str]:
     """Return a data set whose classes have the numbers that they have in a checkpoint.
 
     Two files with the same organs may number them in another order. If both name the same classes,

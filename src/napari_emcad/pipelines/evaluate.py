@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Slices
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.io.images.read_options import ReadOptions
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 _NO_MASK_VALUES = MaskValues((), 0)
 
@@ -75,7 +75,7 @@ class Case:
 
 def evaluate(
     pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     **options: Any,
 ) -> Iterator[ImageScore]:
@@ -86,7 +86,7 @@ def evaluate(
 
 def evaluate_cases(
     pairs: FoundFiles | Iterable[tuple[Path, Path | Sequence[Path]]],
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     scale: Mapping[str, float] | None = None,
     unit: str = PIXEL,
@@ -192,7 +192,7 @@ class LabeledImage:
 def open_labeled(
     image: Path,
     labels: Path | Sequence[Path],
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
     reading: ReadOptions | None = None,

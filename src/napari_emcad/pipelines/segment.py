@@ -119,13 +119,18 @@ def segment(
     MemoryError
         If there is not enough memory for the smallest tile.
     """
-    if not isinstance(checkpoint, SegmentationModel):
-        check_checkpoint(checkpoint)
+    check_model(checkpoint)
     settings = merge_settings(settings, options, device)
     slices = slices_for(image, checkpoint, axes, channels, scope)
     check_memory(slices.spatial_shape, checkpoint, settings)
     job = segment_job(slices, checkpoint, settings, stop or threading.Event())
     return _collect(job, slices, checkpoint, settings, on_event)
+
+
+def check_model(model: object) -> None:
+    """Check that an argument is a checkpoint or an instant model; see `check_checkpoint`."""
+    if not isinstance(model, SegmentationModel):
+        check_checkpoint(model)
 
 
 def check_checkpoint(checkpoint: object) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.io.checkpoints.checkpoint import Origin
     from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.model.segmenter import Head, Segmenter, SegmenterConfig
 
@@ -32,6 +33,16 @@ class SegmentationModel(Protocol):
     @property
     def classes(self) -> tuple[ClassLabel, ...]:
         """Names and colors of the classes without the background."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """File that it was read from."""
         ...
 
     def network(self) -> Segmenter:

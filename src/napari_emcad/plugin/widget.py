@@ -157,6 +157,7 @@ class EmcadWidget(QWidget):
     def _connect(self) -> None:
         self.teach.bind_shortcuts(self)
         self.teach.panel.versions.save_requested.connect(self.model.controller.save_version)
+        self.segment.panel.model.save_requested.connect(self.model.controller.save_instant)
         self.teach.training.unfinished.connect(self.context.saver.keep)
         self.model.controller.written.connect(self.context.saver.forget)
         self.context.saver.ending.connect(self.close_down)

@@ -15,7 +15,9 @@ from driving import (
     wait_until_idle,
 )
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
+import napari_emcad
 from napari_emcad.interactive import instant
 from napari_emcad.plugin.teach.instant_controller import InstantState
 
@@ -94,3 +96,62 @@ def test_live_updates_come_first(teach, qtbot, button):
     draw_strokes(teach, qtbot)
     assert len(teach.session.versions) > 1
     assert prediction(teach) is not None
+
+
+def fit(panel, qtbot):
+    press(qtbot, panel.teach.panel._instant)
+    draw_strokes(panel, qtbot)
+    press(qtbot, panel.teach.panel._instant)
+    wait_until_idle(panel, qtbot)
+
+
+def result(panel):
+    return next(layer for layer in panel.viewer.layers if layer.name.endswith("segmentation"))
+
+
+def test_segment_uses_the_instant_model_if_it_is_chosen(teach, qtbot, nuclei):
+    choice, rows = teach.segment.panel.model, teach.segment.panel._rows
+    assert not rows.isRowVisible(choice)
+    fit(teach, qtbot)
+    assert rows.isRowVisible(choice)
+    assert not choice.is_instant  # the open model stays chosen
+    assert not choice._save.isEnabled()
+    choice._box.setCurrentIndex(1)
+    assert choice._box.currentText() == "Instant, 2 strokes"
+    press(qtbot, teach.segment.panel._run)
+    wait_until_idle(teach, qtbot)
+    layer, model = result(teach), teach.session.instant
+    assert np.array_equal(layer.data, napari_emcad.segment(nuclei, model).labels)
+    assert layer.metadata["napari-emcad"]["model"] == "Instant"
+    draw_stroke(teach, 1, OBJECT_STARTS[1])
+    assert choice.is_instant
+
+
+def test_it_is_saved_and_opened_again(teach, qtbot, monkeypatch, tmp_path):
+    fit(teach, qtbot)
+    choice, path = teach.segment.panel.model, tmp_path / "mine"
+    choice._box.setCurrentIndex(1)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    press(qtbot, choice._save)
+    wait_until_idle(teach, qtbot)
+    file = path.with_suffix(".safetensors")
+    assert napari_emcad.read_instant(file).strokes == 2
+    choice._box.setCurrentIndex(0)
+    open_before = teach.session.checkpoint
+    teach.model.controller.open_file(file)
+    wait_until_idle(teach, qtbot)
+    assert choice._box.currentText() == "Instant: mine"
+    assert choice.is_instant
+    assert teach.session.checkpoint is open_before
+    assert "Segment tab" in teach.job_bar.message
+
+
+def test_a_damaged_file_is_refused_in_the_window(teach, qtbot, tmp_path):
+    fit(teach, qtbot)
+    path, model = tmp_path / "file.safetensors", teach.session.instant
+    napari_emcad.write_instant(model, path)
+    path.write_bytes(path.read_bytes()[:-4])
+    teach.model.controller.open_file(path)
+    wait_until_idle(teach, qtbot)
+    assert "cut short" in teach.job_bar.message
+    assert teach.session.instant is model

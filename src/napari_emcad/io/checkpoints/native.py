@@ -79,6 +79,11 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _check_format(metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") == "napari-emcad-instant":
+        raise CheckpointError(
+            "it is an instant model, fitted to strokes; `napari-emcad segment`, the Open button of "
+            "the window, and read_instant in Python take it"
+        )
     if metadata.get("format") != "napari-emcad":
         raise CheckpointError(
             "it is a safetensors file without napari-emcad's description of the network; export "

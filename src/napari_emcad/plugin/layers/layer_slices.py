@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_emcad.imaging.slices import Scope, Slices
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 _caches: WeakKeyDictionary[Image, tuple[Any, int, RangeCache]] = WeakKeyDictionary()
 """Finest array, revision of the pixels and ranges of every layer; dropped with the layer."""
@@ -24,7 +24,7 @@ _caches: WeakKeyDictionary[Image, tuple[Any, int, RangeCache]] = WeakKeyDictiona
 
 def layer_slices(
     layer: Image,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     axes: str,
     channels: Sequence[int | None] | int | None,
     scope: Scope | None = None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.slices import Where
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.layers.geometry import Level
 
 
@@ -59,7 +59,7 @@ class Target:
     axes: str
     level: Level
     shape: tuple[int, ...]
-    checkpoint: Checkpoint
+    checkpoint: SegmentationModel
     settings: InferenceSettings
     part: Where | None
     new_layer: bool = False

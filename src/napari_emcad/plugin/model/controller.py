@@ -10,6 +10,12 @@ from qtpy.QtCore import QObject, Signal
 from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
+from napari_emcad.io.checkpoints.instant_model import (
+    InstantModel,
+    is_instant_file,
+    read_instant,
+    write_instant,
+)
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.plugin.settings import add_recent_file
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -65,16 +71,20 @@ class ModelController(QObject):
         self._start("Opening the bundled model", bundled_checkpoint, self._open)
 
     def open_file(self, path: Path) -> None:
-        """Open a checkpoint file; an error is shown in the panel."""
+        """Open a checkpoint or an instant model; an error is shown in the panel."""
         path = path.absolute()
 
-        def opened(checkpoint: Checkpoint) -> None:
-            self._open(checkpoint)
+        def opened(model: Checkpoint | InstantModel) -> None:
+            if isinstance(model, InstantModel):
+                self._session.set_instant(model)
+                self._context.show_message("Opened; the Segment tab uses this instant model now.")
+            else:
+                self._open(model)
             if problem := add_recent_file(path):
                 self._context.show_message(problem)
             self._show()
 
-        self._start(f"Opening {shorten(path.name)}", lambda: read_checkpoint(path), opened)
+        self._start(f"Opening {shorten(path.name)}", lambda: _read(path), opened)
 
     def save_file(self, path: Path) -> None:
         """Write the open model with the details that were filled in."""
@@ -106,6 +116,19 @@ class ModelController(QObject):
             self._context.show_message(f"Saved as {path}.")
 
         self._write(checkpoint, path, saved)
+
+    def save_instant(self, path: Path) -> None:
+        """Write the instant model of the session."""
+        model = self._session.instant
+        if model is None:
+            return
+        path = path.absolute()
+
+        def saved(_: None) -> None:
+            self._context.show_message(f"Saved as {path}. {add_recent_file(path)}".strip())
+            self._show()
+
+        self._start(f"Saving {shorten(path.name)}", partial(write_instant, model, path), saved)
 
     def override(self, overrides: dict[str, Any]) -> None:
         """Fill in details that the file lacks."""
@@ -160,6 +183,10 @@ class ModelController(QObject):
         """Disconnect from the session; the controller is not used again."""
         self._session.checkpoint_changed.disconnect(self._show)
         self._session.running_changed.disconnect(self._show_running)
+
+
+def _read(path: Path) -> Checkpoint | InstantModel:
+    return read_instant(path) if is_instant_file(path) else read_checkpoint(path)
 
 
 def _job(work: Callable[[], Any]) -> Generator[Any, None, Any]:

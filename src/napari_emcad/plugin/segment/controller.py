@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
 
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -47,16 +48,23 @@ class SegmentController(QObject):
         self._released = False
         self._show_soon = qdebounced(self.show, timeout=_PAUSE_MS, parent=self)
         self._connect()
-        self._show_checkpoint(self._session.checkpoint)
+        if self._session.instant is not None:
+            panel.show_instant(self._session.instant)
+        self._show_model()
+
+    @property
+    def _model(self) -> SegmentationModel | None:
+        """The open checkpoint, or the instant model if it is chosen."""
+        return self._session.instant if self._panel.model.is_instant else self._session.checkpoint
 
     def run(self) -> None:
         """Segment the chosen image."""
-        checkpoint, layer = self._session.checkpoint, self._input.layer
-        if self._why_not() or checkpoint is None or layer is None:
+        model, layer = self._model, self._input.layer
+        if self._why_not() or model is None or layer is None:
             self.show()
             return
         options = self._input.options
-        slices, target = segment_request(self._viewer, layer, options, checkpoint)
+        slices, target = segment_request(self._viewer, layer, options, model)
         try:
             result = self._context.results.begin(target)
         except MemoryError:
@@ -66,7 +74,7 @@ class SegmentController(QObject):
         remark = thick_slice_message(self._viewer, layer, options)
         self._context.runner.run(
             f"Segmenting {shorten(layer.name)}",
-            lambda stop: segment_job(slices, checkpoint, settings, stop, objects),
+            lambda stop: segment_job(slices, model, settings, stop, objects),
             lambda outcome: self._ended(result, outcome, remark),
             lambda event: result.fill(event) if isinstance(event, Region) else None,
             on_abandon=result.release,
@@ -94,18 +102,18 @@ class SegmentController(QObject):
         )
 
     def _request_problem(self) -> str:
-        checkpoint, layer = self._session.checkpoint, self._input.layer
-        if checkpoint is None or layer is None:
+        model, layer = self._model, self._input.layer
+        if model is None or layer is None:
             return ""
         try:
-            segment_request(self._viewer, layer, self._input.options, checkpoint)
+            segment_request(self._viewer, layer, self._input.options, model)
         except (ValueError, TypeError) as error:
             return str(error)
         return ""
 
-    def _show_checkpoint(self, checkpoint: Any) -> None:
-        if checkpoint is not None:
-            self._panel.show_checkpoint(checkpoint)
+    def _show_model(self, _: object = None) -> None:
+        if self._model is not None:
+            self._panel.show_model(self._model)
         self.show()
 
     def _query_devices(self) -> None:
@@ -128,7 +136,9 @@ class SegmentController(QObject):
         self._panel.run_requested.connect(self.run)
         self._panel.device.opened.connect(self._query_devices)
         self._input.changed.connect(self.show)
-        self._session.checkpoint_changed.connect(self._show_checkpoint)
+        self._panel.model.changed.connect(self._show_model)
+        self._session.checkpoint_changed.connect(self._show_model)
+        self._session.instant_changed.connect(self._panel.show_instant)
         self._session.running_changed.connect(self.show)
         for event in self._view_events():
             event.connect(self._show_soon)
@@ -143,7 +153,8 @@ class SegmentController(QObject):
             self._query.abandon()
         self._panel.release()
         self._input.changed.disconnect(self.show)
-        self._session.checkpoint_changed.disconnect(self._show_checkpoint)
+        self._session.checkpoint_changed.disconnect(self._show_model)
+        self._session.instant_changed.disconnect(self._panel.show_instant)
         self._session.running_changed.disconnect(self.show)
         for event in self._view_events():
             event.disconnect(self._show_soon)

@@ -12,6 +12,7 @@ from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
+from napari_emcad.plugin.segment.model_choice import ModelChoice
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
 from napari_emcad.plugin.widgets.helpers import (
     caption,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_emcad.inference.events import InferenceSettings
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.layers.image_input import ImageInput, ScopeName
 
 _SCOPES: dict[ScopeName, str] = {
@@ -59,8 +61,9 @@ class SegmentPanel(QWidget):
     def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
         super().__init__()
         self._input = image_input
-        self._checkpoint: Checkpoint | None = None
+        self._model: SegmentationModel | None = None
         self._followed: Image | None = None
+        self.model = ModelChoice()
         self._axes = AxesForm()
         self._level, self._scope = combo(), combo()
         self.device = DeviceCombo(settings.device)
@@ -81,12 +84,17 @@ class SegmentPanel(QWidget):
         self._connect()
         self._show_layer(image_input.layer)
 
-    def show_checkpoint(self, checkpoint: Checkpoint) -> None:
+    def show_instant(self, model: InstantModel) -> None:
+        """Offer an instant model beside the open one."""
+        self._rows.setRowVisible(self.model, True)
+        self.model.show_instant(model)
+
+    def show_model(self, model: SegmentationModel) -> None:
         """Adapt the fields to a network."""
-        before, self._checkpoint = self._checkpoint, checkpoint
-        binary = checkpoint.config.num_classes == 1
-        self._advanced.enable_fields(binary, tiled=checkpoint.preprocessing.size is None)
-        if before is None or before.config.input_channels != checkpoint.config.input_channels:
+        before, self._model = self._model, model
+        binary = model.config.num_classes == 1
+        self._advanced.enable_fields(binary, tiled=model.preprocessing.size is None)
+        if before is None or before.config.input_channels != model.config.input_channels:
             self._show_layer(self._input.layer)
 
     def show_reason(self, reason: str, running: bool = False) -> None:
@@ -125,8 +133,8 @@ class SegmentPanel(QWidget):
 
     def _show_shape(self, _: object = None) -> None:
         layer, channels = self._input.layer, 3
-        if self._checkpoint is not None:
-            channels = self._checkpoint.config.input_channels
+        if self._model is not None:
+            channels = self._model.config.input_channels
         self._axes.show_layer(layer, channels)
         with QSignalBlocker(self._level), QSignalBlocker(self._scope):
             self._list_levels(layer)
@@ -179,6 +187,7 @@ class SegmentPanel(QWidget):
     def _build(self) -> None:
         rows, self._rows = QWidget(), form()
         self._rows.addRow(caption("Image"), self._image.native)
+        self._rows.addRow(caption("Model"), self.model)
         self._rows.addRow(self._axes)
         self._rows.addRow(caption("Resolution"), self._level)
         self._rows.addRow(caption("Scope"), self._scope)
@@ -186,6 +195,7 @@ class SegmentPanel(QWidget):
         self._rows.addRow(caption("Result"), self._separate)
         self._rows.addRow(caption(""), self._new_layer)
         rows.setLayout(self._rows)
+        self._rows.setRowVisible(self.model, False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(scrollable(rows, collapsible("Advanced", self._advanced)), 1)

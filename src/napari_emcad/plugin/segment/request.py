@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_emcad.imaging.slices import Slices, Where
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.layers.image_input import SegmentOptions
 
 
@@ -23,7 +23,7 @@ def segment_request(
     viewer: ViewerModel,
     layer: Image,
     options: SegmentOptions,
-    checkpoint: Checkpoint,
+    checkpoint: SegmentationModel,
     kind: Literal["segmentation", "prediction"] = "segmentation",
     window: Window | None = None,
 ) -> tuple[Slices, Target]:

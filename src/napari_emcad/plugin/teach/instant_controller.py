@@ -146,7 +146,9 @@ class InstantController(QObject):
             self._trainer, self._on = None, False
             self._context.show_message(f"{outcome.error} Instant is off.", error=True)
         elif self._on:
-            self._trainer, _ = outcome.result
+            self._trainer, model = outcome.result
+            if model is not None:
+                self._session.set_instant(model)
         self.changed.emit()
 
     def release(self) -> None:
