@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.fine_tune import scribble_task
+from napari_emcad.interactive.instant_events import ScoredInstant
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.preview import predict_visible
 from napari_emcad.interactive.samples import labeled_slices, read_planes
@@ -110,6 +111,19 @@ class InstantTrainer:
             for key, patch in task.record.patches.items()
         ]
         return slices, []
+
+
+def scored_instant(task: TrainingTask, stop: threading.Event) -> ScoredInstant | None:
+    """Return an instant model of a task with its score on held-out pixels, to compare with.
+
+    None if nothing is held out, one class alone is annotated, or the job was stopped.
+    """
+    if not task.held_out_pixels or stop.is_set():
+        return None
+    trainer = InstantTrainer(task.device)
+    model = trainer.fit(task)
+    dice = None if model is None else trainer.score(model, task, stop)
+    return None if model is None or dice is None else ScoredInstant(model, dice)
 
 
 def fit_instant(

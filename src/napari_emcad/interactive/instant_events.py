@@ -1,9 +1,12 @@
-"""Events of the jobs that predict with an instant model; importing them does not import torch."""
+"""Events and results of jobs with an instant model; importing them does not import torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,11 @@ class Shown:
         """The event as text for the panel."""
         name = {"instant": "Instant", "model": "the model"}[self.source]
         return f"Shown: {name}. {self.reason}".strip()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredInstant:
+    """An instant model of the strokes that a training learned, and its Dice on held-out pixels."""
+
+    model: InstantModel
+    dice: float

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_emcad.inference.events import InferenceSettings, Notice, Progress
 from napari_emcad.inference.jobs import relay_job, run_job
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
-from napari_emcad.interactive.instant_events import Shown
+from napari_emcad.interactive.instant_events import ScoredInstant, Shown
 from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
@@ -50,11 +50,14 @@ class FineTuned:
         Mean entropy of the predictions on held-out pixels, 0 … 1; None if it could not be computed.
     base
         The model before it learned anything of the annotations.
+    instant
+        Instant model of the same strokes; None if it could not be scored.
     """
 
     result: TrainResult
     uncertainty: float | None
     base: Checkpoint
+    instant: ScoredInstant | None = None
 
 
 def scan_job(
@@ -95,7 +98,8 @@ def training_job(
 
     result = yield from relay_job(fine_tune_job(task, cache, visible, stop), with_progress)
     uncertainty = _held_out_uncertainty(task, result.checkpoint, stop)
-    return FineTuned(result, uncertainty, task.base or task.checkpoint)
+    instant = _scored_instant(task, stop)
+    return FineTuned(result, uncertainty, task.base or task.checkpoint, instant)
 
 
 def live_update_job(
@@ -145,6 +149,15 @@ def instant_update_job(
         yield Shown("instant")
         yield from trainer.predict(model, visible, stop)
     return trainer, model
+
+
+def _scored_instant(task: TrainingTask, stop: threading.Event) -> ScoredInstant | None:
+    """Return an instant model to compare with; a failure here must not lose the training."""
+    from napari_emcad.interactive.instant import scored_instant
+
+    with suppress(RuntimeError, ValueError, MemoryError, OSError):
+        return scored_instant(task, stop)
+    return None
 
 
 def _held_out_uncertainty(

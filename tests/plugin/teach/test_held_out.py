@@ -14,6 +14,7 @@ from superqt import QCollapsible
 from napari_emcad import stage_maps
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.inference.probabilities import class_probabilities
+from napari_emcad.interactive import instant
 from napari_emcad.interactive.calibrate import (
     HeldOutPredictions,
     fit_calibration,
@@ -341,3 +342,28 @@ def test_an_error_in_the_uncertainty_does_not_lose_the_training(
     assert version.how == "trained"
     assert version.score is not None
     assert version.uncertainty is None
+
+
+@pytest.mark.parametrize("dice", [1.0, 0.0, None])
+def test_a_training_says_if_instant_is_better(panel_with_annotation, qtbot, monkeypatch, dice):
+    panel = panel_with_annotation
+    monkeypatch.setattr(instant.InstantTrainer, "score", lambda *_: dice)
+    draw_strokes(panel, qtbot)
+    train(panel, qtbot)
+    message = panel.job_bar.message
+    assert "held-out pixels" in message
+    advice = "Instant predicts them better (Dice 1.000): choose it under Model"
+    assert (advice in message) == (dice == 1.0)
+    assert (panel.session.instant is not None) == (dice == 1.0)
+
+
+def test_a_failed_comparison_does_not_lose_the_training(panel_with_annotation, qtbot, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("No memory.")
+
+    panel = panel_with_annotation
+    monkeypatch.setattr(instant.InstantTrainer, "score", fail)
+    draw_strokes(panel, qtbot)
+    train(panel, qtbot)
+    assert [version.how for version in panel.session.versions] == ["opened", "trained"]
+    assert "Instant" not in panel.job_bar.message

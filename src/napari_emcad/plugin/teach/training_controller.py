@@ -231,10 +231,10 @@ class TrainingController(QObject):
             self._preview.refresh(quiet=True)
             return
         self._live_trainer = None
-        add_trained(self._session, task, outcome.result)
+        advice = add_trained(self._session, task, outcome.result)
         course = outcome.result.result.course
         message = training_message(course, task.held_out_pixels, outcome.seconds)
-        self._context.show_message(message)
+        self._context.show_message(f"{message} {advice}".strip())
         self._preview.refresh(quiet=True)
 
     def _job_event(self, result: Result | None, event: Any) -> None:

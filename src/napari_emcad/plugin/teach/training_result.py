@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.runner.thread import Outcome
 
 
-def add_trained(session: Session, task: TrainingTask, fine_tuned: FineTuned) -> None:
-    """Use the result of a training as a new version."""
+def add_trained(session: Session, task: TrainingTask, fine_tuned: FineTuned) -> str:
+    """Use the result of a training as a new version.
+
+    Returns
+    -------
+    str
+        The advice to use the instant model, which the session keeps, if that is better; or "".
+    """
     held_out = task.held_out_pixels
     best = best_epoch(fine_tuned.result.course) if held_out else None
     session.add_version(
@@ -36,6 +42,14 @@ def add_trained(session: Session, task: TrainingTask, fine_tuned: FineTuned) -> 
         held_out,
         fine_tuned.uncertainty,
         fine_tuned.base,
+    )
+    instant = fine_tuned.instant
+    if instant is None or best is None or instant.dice <= (best.dice or 0.0):
+        return ""
+    session.set_instant(instant.model)
+    return (
+        f"Instant predicts them better (Dice {instant.dice:.3f}): choose it under Model on the "
+        "Segment tab."
     )
 
 
@@ -79,7 +93,7 @@ def keep_updated(
 def _keeper(
     saver: AutosaveSaver,
     checkpoint_of: Callable[[Any], Checkpoint],
-    add: Callable[[Any], None],
+    add: Callable[[Any], object],
     message: str = "",
 ) -> Callable[[Outcome], None]:
     folder = saver.folder
