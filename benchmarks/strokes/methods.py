@@ -24,9 +24,9 @@ from napari_emcad.io.checkpoints.feature_extractors import (
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.padding import pad_to_multiple
 from napari_emcad.pipelines.train import train_job
+from napari_emcad.training.ensemble_trainer import EnsembleTrainer
 from napari_emcad.training.presets import PRESETS
-from napari_emcad.training.probe_settings import GENERAL, choose_settings
-from napari_emcad.training.probe_trainer import ProbeTrainer, standardized
+from napari_emcad.training.probe_trainer import standardized
 from napari_emcad.training.samples import LabeledSlice
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.annotation.record import Record
-    from napari_emcad.model.feature_probe import FeatureProbe
+    from napari_emcad.model.probe_ensemble import ProbeEnsemble
 
 TREES = 100
 
@@ -64,15 +64,13 @@ class Instant:
     def __init__(self, classes: int, seed: int, quick: bool) -> None:
         self._classes = classes
         self._extractor = bundled_feature_extractor()
-        self._trainer = ProbeTrainer(self._extractor, CPU)
-        self._probe: FeatureProbe | None = None
-        self._settings = GENERAL
+        self._trainer = EnsembleTrainer(self._extractor, CPU)
+        self._probe: ProbeEnsemble | None = None
 
     def update(self, record: Record, planes: dict[str, Any]) -> None:
-        """Fit the probe."""
+        """Fit the probes."""
         training, _ = labeled_slices(record, planes)
-        self._settings = choose_settings([one.target for one in training])
-        self._probe = self._trainer.fit(training, self._classes, self._settings)
+        self._probe = self._trainer.fit(training, self._classes)
 
     @torch.inference_mode()
     def predict(self, planes: NDArray[np.float32]) -> NDArray[np.integer]:
@@ -80,7 +78,7 @@ class Instant:
         if self._probe is None:
             return np.zeros(planes.shape[1:], int)
         pixels = standardized(self._extractor, torch.tensor(planes)[None])
-        return classes_of(self._probe.predict(pixels, zoom=self._settings.zoom)[0].numpy())
+        return classes_of(self._probe.predict(pixels)[0].numpy())
 
 
 class Train:

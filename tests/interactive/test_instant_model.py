@@ -104,9 +104,9 @@ def test_one_class_is_refused_with_what_to_do():
 
 def test_values_that_a_checkpoint_takes_as_they_are_are_normalized(tiny_checkpoint):
     extractor = bundled_feature_extractor()
-    preprocessing = instant_preprocessing(tiny_checkpoint.override(intensity="none"), extractor, 2)
+    preprocessing = instant_preprocessing(tiny_checkpoint.override(intensity="none"), extractor)
     assert preprocessing.intensity == "percentile"
-    assert preprocessing.zoom == 2
+    assert preprocessing.zoom == 1
     assert preprocessing.mean == extractor.mean
     fixed = tiny_checkpoint.override(intensity="range", low=-200, high=300, size=256)
     preprocessing = instant_preprocessing(fixed, extractor)
@@ -193,3 +193,31 @@ def test_the_score_is_of_held_out_strokes_alone(task):
     stopped = threading.Event()
     stopped.set()
     assert trainer.score(model, full, stopped) is None
+
+
+def test_the_fastest_probe_predicts_first_and_then_all(task):
+    trainer, region, stop = InstantTrainer("cpu"), visible(task), threading.Event()
+    model = trainer.fit(task)
+    first, both = trainer.predict(model, region, stop)
+    assert not np.array_equal(first.labels, both.labels)
+    expected = napari_emcad.segment(striped()[0], model, stretch=False)
+    assert np.array_equal(both.labels.squeeze(), expected.labels)
+    (only,) = trainer.predict(model, region, stop, refine=False)
+    assert np.array_equal(only.labels, first.labels)
+
+
+def test_a_prediction_that_is_stopped_shows_the_first_one(task):
+    trainer, stop = InstantTrainer("cpu"), threading.Event()
+    job = trainer.predict(trainer.fit(task), visible(task), stop)
+    next(job)
+    stop.set()
+    assert list(job) == []
+
+
+def test_thin_strokes_have_one_probe(tiny_checkpoint):
+    image, truth = striped()
+    thin = np.zeros(truth.shape, np.uint8)
+    thin[40, 50:90], thin[6, 10:110] = 1, 255
+    model = napari_emcad.fit_instant([image], [thin])
+    assert model.probe.zooms == (2.0,)
+    assert napari_emcad.fit_instant([image], [scribbles_of(truth)]).probe.zooms == (1.0, 2.0)

@@ -16,15 +16,24 @@ from torch.nn import functional as F
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.model.feature_extractor import LEVEL_STRIDES, FeatureExtractor
 from napari_emcad.model.feature_probe import FEATURE_STRIDES, feature_maps, feature_widths
+from napari_emcad.model.probe_ensemble import ProbeEnsemble
 from napari_emcad.training import probe_trainer
-from napari_emcad.training.fit_probe import _MOST_PIXELS, _RIDGE, _standardized, fit_probe
+from napari_emcad.training.fit_probe import _MOST_PIXELS, _standardized, fit_probe
+from napari_emcad.training.losses import class_probabilities
 from napari_emcad.training.probe_samples import (
     ProbeSamples,
     find_strokes,
     sample_map,
     sample_strokes,
 )
-from napari_emcad.training.probe_settings import GENERAL, THIN, choose_settings, stroke_widths
+from napari_emcad.training.probe_settings import (
+    FINE,
+    GENERAL,
+    THIN,
+    choose_settings,
+    choose_views,
+    stroke_widths,
+)
 from napari_emcad.training.probe_trainer import ProbeTrainer, standardized
 from napari_emcad.training.samples import LabeledSlice
 
@@ -69,11 +78,11 @@ def test_the_coefficients_are_those_of_logistic_regression(seed, classes):
         random_samples(seed, classes, extractor),
         first=np.ones(24 * classes, bool),
     )
-    probe = fit_probe([samples], classes, extractor, GENERAL.weights)
+    probe = fit_probe([samples], classes, extractor, GENERAL)
     kept = np.arange(len(samples.classes))
     inputs = torch.cat(_standardized([samples], kept, GENERAL.weights)[2], 1)
     inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], 1).double().numpy()
-    strength = 1 / (_RIDGE * len(inputs))
+    strength = 1 / (GENERAL.ridge * len(inputs))
     oracle = LogisticRegression(C=strength, fit_intercept=False, tol=1e-10, max_iter=5000)
     oracle.fit(inputs, samples.classes)
     logits = probe.get_buffer("bias") + sum(
@@ -88,14 +97,14 @@ def test_the_coefficients_are_those_of_logistic_regression(seed, classes):
 def test_one_class_is_not_enough(extractor):
     samples = random_samples(0, 2, extractor)
     only = replace(samples, classes=np.ones_like(samples.classes))
-    assert fit_probe([only], 2, extractor, GENERAL.weights) is None
-    assert fit_probe([], 2, extractor, GENERAL.weights) is None
+    assert fit_probe([only], 2, extractor, GENERAL) is None
+    assert fit_probe([], 2, extractor, GENERAL) is None
 
 
 def test_a_class_without_strokes_is_never_predicted(extractor):
     samples = random_samples(1, 2, extractor)
     skipped = replace(samples, classes=2 * samples.classes)
-    probe = fit_probe([skipped], 4, extractor, GENERAL.weights)
+    probe = fit_probe([skipped], 4, extractor, GENERAL)
     logits = probe.predict(torch.randn(1, 3, 40, 50))
     assert logits.shape == (1, 4, 40, 50)
     assert torch.isfinite(logits).all()
@@ -106,7 +115,7 @@ def test_a_rare_class_keeps_its_pixels_among_many_others(extractor):
     samples = random_samples(2, 2, extractor, per_stroke=4)
     crowd = random_samples(3, 2, extractor, per_stroke=3000)
     crowd = replace(crowd, classes=np.zeros_like(crowd.classes))
-    probe = fit_probe([crowd, samples], 2, extractor, GENERAL.weights)
+    probe = fit_probe([crowd, samples], 2, extractor, GENERAL)
     assert probe is not None
     assert len(crowd.classes) > _MOST_PIXELS
 
@@ -115,7 +124,7 @@ def test_a_rare_class_keeps_its_pixels_among_many_others(extractor):
 def test_a_probe_predicts_where_its_features_were_sampled(extractor, zoom):
     """Logits of the whole image equal those from features sampled at single pixels."""
     torch.manual_seed(0)
-    probe = fit_probe([random_samples(4, 3, extractor)], 3, extractor, GENERAL.weights)
+    probe = fit_probe([random_samples(4, 3, extractor)], 3, extractor, GENERAL)
     pixels = torch.randn(1, 3, 64, 96)
     logits = probe.predict(pixels)
     maps = [one[0] for one in feature_maps(extractor, pixels)]
@@ -228,3 +237,25 @@ def test_slices_of_one_name_are_learned_both(extractor):
         probe = trainer.fit([inside, other], 2, GENERAL)
         logits = probe.predict(standardized(extractor, torch.from_numpy(source.planes)[None]))
         assert ((logits[0, 0] > 0).numpy() == truth).mean() > 0.95
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("zoom", [1.0, 1.5])
+def test_an_ensemble_averages_probabilities(extractor, classes, zoom):
+    samples = random_samples(2, classes, extractor)
+    probes = [fit_probe([samples], classes, extractor, one) for one in (GENERAL, FINE)]
+    image = torch.randn(2, 3, 40, 50)
+    logits = ProbeEnsemble(probes, [1.0, 2.0]).predict(image, zoom=zoom)
+    outputs = [probes[0].predict(image, zoom=zoom), probes[1].predict(image, zoom=2 * zoom)]
+    expected = sum(class_probabilities(output) for output in outputs) / 2
+    torch.testing.assert_close(class_probabilities(logits), expected, atol=1e-4, rtol=0)
+    assert logits.isfinite().all()
+    single = ProbeEnsemble(probes, [1.0, 2.0]).first.predict(image, zoom=zoom)
+    torch.testing.assert_close(single, outputs[0])
+
+
+def test_thick_strokes_have_two_views_and_thin_ones_one():
+    thick, thin = (np.full((20, 20), UNLABELED) for _ in range(2))
+    thick[4:10, 4:10], thin[4, 4:10] = 1, 1
+    assert choose_views([thick]) == (GENERAL, FINE)
+    assert choose_views([thin]) == (THIN,)

@@ -19,9 +19,8 @@ from napari_emcad.interactive.samples import labeled_slices, read_planes
 from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
 from napari_emcad.io.checkpoints.files import bundled_checkpoint
 from napari_emcad.io.checkpoints.instant_model import InstantModel
+from napari_emcad.training.ensemble_trainer import EnsembleTrainer
 from napari_emcad.training.presets import preset_config
-from napari_emcad.training.probe_settings import choose_settings
-from napari_emcad.training.probe_trainer import ProbeTrainer
 from napari_emcad.training.samples import LabeledSlice
 from napari_emcad.training.validation import mean_dice, pool_by_image, validate
 
@@ -54,7 +53,7 @@ class InstantTrainer:
     def __init__(self, device: str = "auto", extractor: FeatureExtractor | None = None) -> None:
         self._extractor = extractor or bundled_feature_extractor()
         self._device = device
-        self._trainer = ProbeTrainer(self._extractor, choose_device(device))
+        self._trainer = EnsembleTrainer(self._extractor, choose_device(device))
         self._cache = PlaneCache()
 
     def fit(self, task: TrainingTask, held_out: bool = True) -> InstantModel | None:
@@ -69,11 +68,10 @@ class InstantTrainer:
         """
         training, _ = self._slices(task, held_out)
         classes = max(task.checkpoint.config.num_classes, 2)
-        settings = choose_settings([source.target for source in training])
-        probe = self._trainer.fit(training, classes, settings)
+        probe = self._trainer.fit(training, classes)
         if probe is None:
             return None
-        preprocessing = instant_preprocessing(task.checkpoint, self._extractor, settings.zoom)
+        preprocessing = instant_preprocessing(task.checkpoint, self._extractor)
         return InstantModel(probe, preprocessing, task.checkpoint.classes, task.strokes)
 
     def score(self, model: InstantModel, task: TrainingTask, stop: threading.Event) -> float | None:
@@ -83,12 +81,28 @@ class InstantTrainer:
         return None if len(scores) < len(held_out) else mean_dice(pool_by_image(scores, held_out))
 
     def predict(
-        self, model: InstantModel, visible: VisibleRegion, stop: threading.Event
+        self,
+        model: InstantModel,
+        visible: VisibleRegion,
+        stop: threading.Event,
+        refine: bool = True,
     ) -> Iterator[Region]:
-        """Yield regions of a prediction of the visible part."""
-        yield from predict_visible(
-            model.probe, visible, model.preprocessing, model.head, self._device, stop
-        )
+        """Yield regions of a prediction of the visible part: first those of the fastest probe.
+
+        Parameters
+        ----------
+        model, visible, stop
+            See `predict_visible`.
+        refine
+            Whether the regions of all probes follow.
+        """
+        stages = [model.probe.first]
+        if refine and len(model.probe.members) > 1:
+            stages.append(model.probe)
+        for probe in stages:
+            yield from predict_visible(
+                probe, visible, model.preprocessing, model.head, self._device, stop
+            )
 
     def _slices(
         self, task: TrainingTask, held_out: bool = True
@@ -165,15 +179,14 @@ def fit_instant(
     return model
 
 
-def instant_preprocessing(
-    checkpoint: Checkpoint, extractor: FeatureExtractor, zoom: float = 1.0
-) -> Preprocessing:
+def instant_preprocessing(checkpoint: Checkpoint, extractor: FeatureExtractor) -> Preprocessing:
     """Return the preprocessing of an instant model: intensities as for a checkpoint.
 
+    The probes enlarge images themselves.
     Values that a checkpoint takes as they are can have any range; they are normalized by
     percentiles.
     """
     preprocessing = checkpoint.preprocessing
     if preprocessing.intensity == "none":
         preprocessing = replace(preprocessing, intensity="percentile", low=0.5, high=99.5)
-    return replace(preprocessing, mean=extractor.mean, std=extractor.std, size=None, zoom=zoom)
+    return replace(preprocessing, mean=extractor.mean, std=extractor.std, size=None, zoom=1.0)

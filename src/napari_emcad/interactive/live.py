@@ -181,7 +181,7 @@ class LiveTrainer:
         model = self._instant.fit(task)
         if model is not None and not self._model_is_better:
             yield Shown("instant", self._comparison())
-            yield from self._instant.predict(model, visible, stop)
+            yield from self._instant.predict(model, visible, stop, refine=False)
         return model
 
     def _show_model(

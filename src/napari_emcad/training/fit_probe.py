@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.model.feature_extractor import FeatureExtractor
     from napari_emcad.training.probe_samples import ProbeSamples
-
-_RIDGE = 2.25e-3
-"""Ridge penalty per annotated pixel; see docs/benchmarks.md."""
+    from napari_emcad.training.probe_settings import ProbeSettings
 
 _MOST_PIXELS = 600
 """Largest number of annotated pixels; the time to fit rises with its cube."""
@@ -47,7 +45,7 @@ def fit_probe(
     samples: Sequence[ProbeSamples],
     classes: int,
     extractor: FeatureExtractor,
-    weights: Sequence[float],
+    settings: ProbeSettings,
 ) -> FeatureProbe | None:
     """Return the probe of annotated pixels; None unless at least two classes are annotated.
 
@@ -63,8 +61,8 @@ def fit_probe(
         Number of classes, the background included.
     extractor
         Extractor that the features come from.
-    weights
-        Weights of the feature maps, see `ProbeSettings`.
+    settings
+        Weights of the feature maps and ridge penalty.
     """
     samples = [one for one in samples if len(one.classes)]
     if not samples:
@@ -73,10 +71,11 @@ def fit_probe(
     present = np.unique(labels)
     if len(present) < 2:
         return None
-    means, scales, inputs = _standardized(samples, kept, weights)
+    means, scales, inputs = _standardized(samples, kept, settings.weights)
     kernel = 1 + torch.stack([one @ one.T for one in inputs]).sum(0)
     targets = F.one_hot(torch.from_numpy(np.searchsorted(present, labels))).float()
-    coefficients = _solve(kernel, targets, torch.from_numpy(_pixel_weights(labels, first)))
+    pixel_weights = torch.from_numpy(_pixel_weights(labels, first))
+    coefficients = _solve(kernel, targets, pixel_weights, settings.ridge)
     bias = torch.full((classes,), NEVER)
     bias[torch.from_numpy(present)] = coefficients.sum(0)
     by_map = []
@@ -137,7 +136,7 @@ def _pixel_weights(labels: NDArray[np.integer], first: NDArray[np.bool_]) -> NDA
     return normalized
 
 
-def _solve(kernel: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def _solve(kernel: Tensor, targets: Tensor, weights: Tensor, ridge: float) -> Tensor:
     """Return the coefficients ``(n, K)`` of weighted multinomial logistic regression.
 
     The curvature of the loss is replaced by its upper bound of one half, so that one factorization
@@ -151,8 +150,10 @@ def _solve(kernel: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         ``(n, K)`` one-hot.
     weights
         ``(n,)``.
+    ridge
+        Penalty per pixel.
     """
-    penalty = _RIDGE * len(weights)
+    penalty = ridge * len(weights)
     root = weights.sqrt()[:, None]
     bound = 0.5 * root * kernel * root.T
     factor = torch.linalg.cholesky(bound + penalty * torch.eye(len(weights)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,18 +25,24 @@ class ProbeSettings:
     ----------
     zoom
         Factor by which images are enlarged.
+    ridge
+        Ridge penalty per annotated pixel.
     weights
         Weights of the feature maps, as in `feature_maps`: pixels twice, then strides 4 to 32. A
         small one makes a map's coefficients more expensive than those of others.
     """
 
     zoom: float = 1.0
+    ridge: float = 2.25e-3
     weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 GENERAL = ProbeSettings()
 
-THIN = ProbeSettings(2.0, (1.0, 1.0, 1.0, 0.3, 0.3, 0.3))
+FINE = ProbeSettings(2.0, 7.5e-3, (1.0, 1.0, 1.0, 0.3, 0.3, 0.3))
+"""For small objects and texture; beside `GENERAL`, as it is worse on large ones."""
+
+THIN = replace(FINE, ridge=2.25e-3)
 """For vessels, membranes and cracks: deep maps are too coarse; see docs/benchmarks.md."""
 
 
@@ -50,6 +56,18 @@ def choose_settings(targets: Sequence[NDArray[np.integer]]) -> ProbeSettings:
     """
     widths = [width for target in targets for width in stroke_widths(target)]
     return THIN if widths and float(np.median(widths)) < _THIN else GENERAL
+
+
+def choose_views(targets: Sequence[NDArray[np.integer]]) -> tuple[ProbeSettings, ...]:
+    """Return the settings of the probes whose probabilities are averaged, the fastest first.
+
+    Parameters
+    ----------
+    targets
+        As for `choose_settings`.
+    """
+    chosen = choose_settings(targets)
+    return (GENERAL, FINE) if chosen is GENERAL else (chosen,)
 
 
 def stroke_widths(target: NDArray[np.integer]) -> list[float]:

@@ -84,7 +84,7 @@ class ProbeTrainer:
                     self._drop_maps(cache)
         self._cache = cache
         samples = [cached.samples for cached in cache.values()]
-        probe = fit_probe(samples, classes, self._extractor, settings.weights)
+        probe = fit_probe(samples, classes, self._extractor, settings)
         return None if probe is None else probe.to(self._device)
 
     def _drop_maps(self, cache: dict[_Key, _Cached]) -> None:

@@ -28,7 +28,7 @@ def picture():
 @pytest.fixture(scope="module")
 def model(picture):
     scribbles = np.zeros(picture.shape[:2], np.uint8)
-    scribbles[8:12, 8:40], scribbles[30:34, 8:40], scribbles[50:54, 8:40] = 1, 2, 255
+    scribbles[8:14, 8:40], scribbles[30:36, 8:40], scribbles[50:56, 8:40] = 1, 2, 255
     return napari_emcad.fit_instant([picture], [scribbles], classes=["cell", "fiber"])
 
 
@@ -81,10 +81,10 @@ def test_another_encoder_is_refused(file):
 @pytest.mark.parametrize(
     ("tensors", "metadata", "reason"),
     [
-        ({"bias": np.zeros(2, np.float32)}, {}, "names or shapes"),
-        ({"bias": None}, {}, "names or shapes"),
+        ({"probe0.bias": np.zeros(2, np.float32)}, {}, "names or shapes"),
+        ({"probe1.bias": None}, {}, "names or shapes"),
         ({"more": np.zeros(2, np.float32)}, {}, "names or shapes"),
-        ({"bias": np.full(3, np.nan, np.float32)}, {}, "not finite"),
+        ({"probe0.bias": np.full(3, np.nan, np.float32)}, {}, "not finite"),
         ({}, {"format_version": "2"}, "update napari-emcad"),
         ({}, {"format": "napari-emcad"}, "read_checkpoint"),
         ({}, {"classes": "[1, 2]"}, "damaged"),
@@ -92,6 +92,9 @@ def test_another_encoder_is_refused(file):
         ({}, {"preprocessing": "{"}, "damaged"),
         ({}, {"preprocessing": "3"}, "damaged"),
         ({}, {"strokes": '"many"'}, "damaged"),
+        ({}, {"zooms": "[1.0]"}, "names or shapes"),
+        ({}, {"zooms": "[1.0, 1e9]"}, "zooms"),
+        ({}, {"zooms": "[]"}, "zooms"),
     ],
 )
 def test_what_is_wrong_is_named(file, tensors, metadata, reason):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from driving import (
@@ -155,3 +157,29 @@ def test_a_damaged_file_is_refused_in_the_window(teach, qtbot, tmp_path):
     wait_until_idle(teach, qtbot)
     assert "cut short" in teach.job_bar.message
     assert teach.session.instant is model
+
+
+def test_a_new_stroke_ends_the_refinement(teach, qtbot, button, monkeypatch):
+    """The first prediction is shown, and the rest is left to the update with the new stroke."""
+    shown, waiting = threading.Event(), threading.Event()
+    real = instant.predict_visible
+
+    def slow(probe, *arguments):
+        stop = arguments[-1]
+        if len(probe.members) > 1 and not shown.is_set():
+            shown.set()
+            assert stop.wait(60)
+            waiting.set()
+        yield from real(probe, *arguments)
+
+    monkeypatch.setattr(instant, "predict_visible", slow)
+    press(qtbot, button)
+    draw_stroke(teach, 1, OBJECT_STARTS[0])
+    wait_until_idle(teach, qtbot)
+    draw_stroke(teach, 0, BACKGROUND[0])
+    qtbot.waitUntil(shown.is_set, timeout=60_000)
+    qtbot.waitUntil(lambda: prediction(teach) is not None, timeout=60_000)
+    draw_stroke(teach, 0, OBJECT_STARTS[1])
+    qtbot.waitUntil(waiting.is_set, timeout=60_000)
+    wait_until_idle(teach, qtbot)
+    assert teach.session.instant.strokes == 3

@@ -19,7 +19,7 @@ from napari_emcad.io.checkpoints.known import fingerprint
 from napari_emcad.io.checkpoints.sniff import CheckpointError, expand_path, file_sha256, sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.checkpoints.checkpoint import Head
     from napari_emcad.model.feature_extractor import FeatureExtractor
-    from napari_emcad.model.feature_probe import FeatureProbe
+    from napari_emcad.model.probe_ensemble import ProbeEnsemble
     from napari_emcad.model.segmenter import SegmenterConfig
 
 FORMAT = "napari-emcad-instant"
 
 _FORMAT_VERSION = 1
+
+_LARGEST_ZOOM = 8.0
 
 _DAMAGED = (
     SafetensorError,
@@ -54,7 +56,7 @@ class InstantModel:
     Attributes
     ----------
     probe
-        The fitted probe.
+        The fitted probes.
     preprocessing
         Conversion of pixels to its inputs.
     classes
@@ -69,7 +71,7 @@ class InstantModel:
         File it was read from.
     """
 
-    probe: FeatureProbe
+    probe: ProbeEnsemble
     preprocessing: Preprocessing
     classes: tuple[ClassLabel, ...]
     strokes: int = 0
@@ -82,8 +84,8 @@ class InstantModel:
         """Numbers of classes and of input channels."""
         return self.probe.config
 
-    def network(self) -> FeatureProbe:
-        """Return the probe, which predicts like a network."""
+    def network(self) -> ProbeEnsemble:
+        """Return the probes, which predict like a network."""
         return self.probe
 
 
@@ -106,12 +108,15 @@ def write_instant(model: InstantModel, path: str | PathLike[str]) -> None:
     if path.suffix.lower() != ".safetensors":
         raise CheckpointError(f"{path.name} cannot be written: its name must end in .safetensors.")
     tensors = {
-        name: np.ascontiguousarray(tensor.float().cpu().numpy())
-        for name, tensor in model.probe.linear_weights().items()
+        f"probe{number}.{name}": np.ascontiguousarray(tensor.float().cpu().numpy())
+        for number, probe in enumerate(model.probe.members)
+        for name, tensor in probe.linear_weights().items()
     }
+    extractor = model.probe.members[0].extractor
     content = {
-        "encoder": model.probe.extractor.name,
-        "encoder_sha256": _encoder_sha256(model.probe.extractor),
+        "encoder": extractor.name,
+        "encoder_sha256": _encoder_sha256(extractor),
+        "zooms": model.probe.zooms,
         "preprocessing": asdict(model.preprocessing),
         "classes": [label.to_dict() for label in model.classes],
         "strokes": model.strokes,
@@ -179,7 +184,7 @@ def _read(path: Path, extractor: FeatureExtractor) -> InstantModel:
         }
         _check_encoder(content["encoder"], content["encoder_sha256"], extractor)
         return InstantModel(
-            probe=_probe(extractor, tensors, len(content["classes"]) + 1),
+            probe=_probes(extractor, tensors, len(content["classes"]) + 1, content["zooms"]),
             preprocessing=Preprocessing.from_dict(content["preprocessing"]),
             classes=tuple(map(ClassLabel.from_dict, content["classes"])),
             strokes=int(content["strokes"]),
@@ -208,30 +213,47 @@ def _check_encoder(name: str, sha256: str, extractor: FeatureExtractor) -> None:
         )
 
 
-def _probe(
-    extractor: FeatureExtractor, tensors: Mapping[str, NDArray[Any]], classes: int
-) -> FeatureProbe:
-    """Return the probe with these weights.
+def _probes(
+    extractor: FeatureExtractor,
+    tensors: Mapping[str, NDArray[Any]],
+    classes: int,
+    zooms: Sequence[float],
+) -> ProbeEnsemble:
+    """Return the probes with these weights.
 
     Raises
     ------
     ValueError
-        If a tensor is missing, has another shape, or is not finite.
+        If a tensor is missing, has another shape, or is not finite, or a zoom is out of bounds.
     """
     import torch
 
     from napari_emcad.model.feature_probe import FeatureProbe, feature_widths
+    from napari_emcad.model.probe_ensemble import ProbeEnsemble
 
+    if not zooms or not all(0 < zoom <= _LARGEST_ZOOM for zoom in zooms):
+        raise ValueError(f"its zooms are {zooms}")
     widths = feature_widths(extractor)
     names = [f"weight{number}" for number in range(len(widths))]
-    shapes: dict[str, tuple[int, ...]] = {"bias": (classes,)}
-    shapes |= {name: (classes, width) for name, width in zip(names, widths, strict=True)}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number in range(len(zooms)):
+        shapes[f"probe{number}.bias"] = (classes,)
+        for name, width in zip(names, widths, strict=True):
+            shapes[f"probe{number}.{name}"] = (classes, width)
     if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
         raise ValueError("its tensors have other names or shapes")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ValueError("a weight is not finite")
     weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-    return FeatureProbe(extractor, [weights[name] for name in names], weights["bias"])
+    probes = [
+        FeatureProbe(
+            extractor,
+            [weights[f"probe{number}.{name}"] for name in names],
+            weights[f"probe{number}.bias"],
+        )
+        for number in range(len(zooms))
+    ]
+    return ProbeEnsemble(probes, zooms)
 
 
 def _encoder_sha256(extractor: FeatureExtractor) -> str:

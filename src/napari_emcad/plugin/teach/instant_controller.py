@@ -69,6 +69,7 @@ class InstantController(QObject):
         self._context, self._session = context, context.session
         self._preview, self._training, self._settings = preview, training, settings
         self._on, self._pending = False, False
+        self._shows_strokes = False
         self._trainer: InstantTrainer | None = None
         self._update: Ticket | None = None
         training.queue.scanned.connect(self._scanned)
@@ -94,6 +95,8 @@ class InstantController(QObject):
 
     def _scanned(self, new: bool) -> None:
         self._pending = self._pending or new
+        if new and self._shows_strokes and self.state is InstantState.UPDATING:
+            self._context.runner.stop()  # the rest would refine what the new stroke changes
 
     def _update_if_pending(self) -> None:
         if not (self._on and self._pending) or self._session.running is not None:
@@ -123,6 +126,7 @@ class InstantController(QObject):
         from napari_emcad.interactive.jobs import instant_update_job
 
         trainer, visible = self._trainer, self._preview.visible
+        self._shows_strokes = False
         self._update = self._context.runner.run(
             "Updating",
             lambda stop: instant_update_job(trainer, task, visible, stop),
@@ -137,6 +141,7 @@ class InstantController(QObject):
     def _job_event(self, result: Result, event: Any) -> None:
         if isinstance(event, Region):
             result.fill(event)
+            self._shows_strokes = True
         elif isinstance(event, Shown):
             self.shown.emit(event)
 
