@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.intermediates import StageOutput
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.arrays import evaluate, train
+    from napari_emcad.pipelines.measure import ObjectTable, measure
     from napari_emcad.pipelines.scores import ImageScore
     from napari_emcad.pipelines.segment import Segmentation, segment
     from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
@@ -64,6 +65,7 @@ _HOMES = {
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
+    "ObjectTable": "pipelines.measure",
     "Preprocessing": "imaging.intensity",
     "Progress": "inference.events",
     "PvtEmcad": "model.network",
@@ -81,6 +83,7 @@ _HOMES = {
     "fine_tune": "interactive.fine_tune",
     "fit_instant": "interactive.instant",
     "initialize_checkpoint": "io.checkpoints.initialize",
+    "measure": "pipelines.measure",
     "read_checkpoint": "io.checkpoints.files",
     "read_instant": "io.checkpoints.instant_model",
     "segment": "pipelines.segment",
@@ -103,6 +106,7 @@ __all__ = [
     "MapKey",
     "ModelConfig",
     "Notice",
+    "ObjectTable",
     "Preprocessing",
     "Progress",
     "PvtEmcad",
@@ -120,6 +124,7 @@ __all__ = [
     "fine_tune",
     "fit_instant",
     "initialize_checkpoint",
+    "measure",
     "read_checkpoint",
     "read_instant",
     "segment",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,8 @@ from napari_emcad.cli.options import (
     add_data,
     add_inference,
     add_reading,
+    add_spacing,
+    check_spacing,
     inference_options,
     load_segmentation_model,
     reading_options,
@@ -93,13 +94,7 @@ def add_parser(subparsers: Any) -> None:
         "--skip-bad", action="store_true", help="leave out files that cannot be used"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
-    parser.add_argument(
-        "--spacing",
-        type=_spacing,
-        metavar="[Z,]Y,X",
-        help="size of a pixel, such as 0.5,0.5 or one number for all; default: from the images",
-    )
-    parser.add_argument("--unit", help="of --spacing, such as µm")
+    add_spacing(parser)
     add_inference(parser)
     add_reading(parser, labels=True)
     parser.set_defaults(run=run)
@@ -158,8 +153,7 @@ def _in_the_order_of(checkpoint: SegmentationModel, files: FoundFiles) -> FoundF
 
 def _check_options(args: argparse.Namespace) -> None:
     """Refuse options without those that they need."""
-    if bool(args.spacing) != bool(args.unit):
-        raise UsageError("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
+    check_spacing(args)
     if args.worst is not None and args.sheet is None:
         raise UsageError(
             "--worst is for --sheet; name the PNG to write, such as --sheet worst.png."
@@ -285,15 +279,3 @@ def _case_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= _MOST_CASES:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_CASES}")
     return int(text)
-
-
-def _spacing(text: str) -> dict[str, float]:
-    """Return the size of a pixel by axis; one number is for all axes, two are for Y and X."""
-    try:
-        sizes = [float(number) for number in text.split(",")]
-    except ValueError:
-        sizes = []
-    if not 1 <= len(sizes) <= 3 or not all(0 < size < math.inf for size in sizes):
-        raise argparse.ArgumentTypeError(f"{text!r} is not one to three sizes such as 0.5,0.5")
-    sizes = sizes * 3 if len(sizes) == 1 else sizes
-    return dict(zip("ZYX"[-len(sizes) :], sizes, strict=True))

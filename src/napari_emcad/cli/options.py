@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,23 @@ def reading_options(args: argparse.Namespace) -> ReadOptions:
     return ReadOptions(args.slices, args.series, args.image_key, label_key, args.level)
 
 
+def add_spacing(parser: argparse.ArgumentParser) -> None:
+    """Add the options --spacing and --unit, which replace what the files contain."""
+    parser.add_argument(
+        "--spacing",
+        type=_spacing,
+        metavar="[Z,]Y,X",
+        help="size of a pixel, such as 0.5,0.5 or one number for all; default: from the images",
+    )
+    parser.add_argument("--unit", help="of --spacing, such as µm")
+
+
+def check_spacing(args: argparse.Namespace) -> None:
+    """Refuse one of --spacing and --unit without the other."""
+    if bool(args.spacing) != bool(args.unit):
+        raise UsageError("--spacing and --unit go together, such as --spacing 0.5,0.5 --unit µm.")
+
+
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that run a network: checkpoint, axes, channels, device."""
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
@@ -213,3 +231,15 @@ def _channels(text: str) -> tuple[int | None, ...]:
         )
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 2,0,1") from None
+
+
+def _spacing(text: str) -> dict[str, float]:
+    """Return the size of a pixel by axis; one number is for all axes, two are for Y and X."""
+    try:
+        sizes = [float(number) for number in text.split(",")]
+    except ValueError:
+        sizes = []
+    if not 1 <= len(sizes) <= 3 or not all(0 < size < math.inf for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one to three sizes such as 0.5,0.5")
+    sizes = sizes * 3 if len(sizes) == 1 else sizes
+    return dict(zip("ZYX"[-len(sizes) :], sizes, strict=True))

@@ -15,6 +15,7 @@ from napari_emcad.cli.console import (
     print_status,
 )
 from napari_emcad.cli.images import event_printer, image_error, open_image
+from napari_emcad.cli.measure import measure_labels, write_table
 from napari_emcad.cli.options import (
     add_inference,
     add_reading,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.sources import ImageSource
+    from napari_emcad.pipelines.measure import ObjectTable
     from napari_emcad.pipelines.segment import Segmentation
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
@@ -64,6 +66,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--probabilities", action="store_true", help="write IMAGE_probabilities.tif as well"
     )
+    parser.add_argument(
+        "--measure", type=Path, metavar="FILE", help="write a table of all objects as CSV as well"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     add_inference(parser)
     add_reading(parser)
@@ -76,11 +81,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment images one after another; one that fails is reported and skipped."""
+    from napari_emcad.pipelines.measure import joined_csv
+
     model = load_segmentation_model(args.checkpoint, args.set)
     options = inference_options(args)
     jobs = _output_files(_image_sources(args), args.output, args.format)
     _check_output_files(jobs, args)
     failed = 0
+    tables: dict[str, ObjectTable] = {}
     for source, output in jobs:
         try:
             image = open_image(source.path, replace(reading_options(args), series=source.series))
@@ -94,6 +102,9 @@ def run(args: argparse.Namespace) -> int:
                 **options,
             )
             _write_result(result, output, image)
+            if args.measure is not None:
+                tables[source.name] = _measure(result, image, args)
+                write_table(joined_csv(tables), args.measure)
         except UsageError as error:
             print_message(str(error))
             failed += 1
@@ -178,6 +189,7 @@ def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse
 
     files = [output for _, output in jobs]
     outputs = [as_usage_error(labels_folder, output) for output in files]
+    outputs += [args.measure] if args.measure is not None else []
     if args.probabilities:
         outputs += [_probabilities_file(output) for output in files]
     if len({composed(str(resolve_links(output))) for output in outputs}) < len(outputs):
@@ -204,6 +216,16 @@ def _write_result(result: Segmentation, output: Path, image: OpenedImage) -> Non
     if result.probabilities is not None:
         path, axes = _probabilities_file(output), f"C{result.axes}"
         as_usage_error(write_result, path, result.probabilities, axes, image)
+
+
+def _measure(result: Segmentation, image: OpenedImage, args: argparse.Namespace) -> ObjectTable:
+    """Return the table of the objects of a result, or of its classes if none were numbered."""
+    names = [label.name for label in result.classes]
+    of_objects = result.summary.object_classes or range(1, len(names) + 1)
+    classes = {label: names[k - 1] for label, k in enumerate(of_objects, 1)}
+    return measure_labels(
+        result.labels, result.axes, image, image, args, result.probabilities, classes
+    )
 
 
 def _probabilities_file(output: Path) -> Path:
