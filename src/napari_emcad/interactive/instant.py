@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.segmenter import SegmenterConfig
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class InstantModel:
     """A probe with what is needed to segment images.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class SegmentationModel(Protocol):
-    """A network with its preprocessing and its classes."""
+    """A network with its preprocessing and its classes; frozen, as built networks are kept."""
 
     @property
     def config(self) -> SegmenterConfig:
