@@ -222,3 +222,12 @@ def test_a_forked_process_does_not_wait_for_a_lock_of_its_parent():
     done.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_network_that_was_built_in_inference_mode_is_used_outside_of_it(model, picture, built):
+    with torch.inference_mode():
+        expected = probabilities(picture, model)
+        stage_maps(picture, model, "gate:1")[0]
+    np.testing.assert_array_equal(probabilities(picture, model), expected)
+    stage_maps(picture, model, "gate:1")[0]
+    assert len(built) == 2

@@ -66,15 +66,16 @@ class NetworkPool:
             Where the network is moved.
         """
         network = self._take(model, kind)
-        network = build() if network is None else cast("Network", network)
+        with torch.inference_mode(False):  # else it could not be used outside of that mode
+            network = build() if network is None else cast("Network", network)
         try:
-            yield network.to(device)
+            yield _moved(network, device)
         except Exception:
             kind = ""  # its state, or that of its device, is uncertain
             raise
         finally:
             if kind:
-                self._put(model, kind, network.to(_CPU))
+                self._put(model, kind, _moved(network, _CPU))
 
     def _take(self, model: object, kind: str) -> nn.Module | None:
         with self._lock:
@@ -92,6 +93,11 @@ class NetworkPool:
                 return
             for older in list(self._idle)[:-_MOST_MODELS]:
                 self._idle.pop(older, None)
+
+
+def _moved(network: Network, device: torch.device) -> Network:
+    with torch.inference_mode(False):
+        return network.to(device)
 
 
 NETWORK_POOL = NetworkPool()
