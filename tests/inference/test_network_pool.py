@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_emcad import Checkpoint, InferenceSettings, segment, stage_maps
+from napari_emcad import Checkpoint, InferenceSettings, PvtEmcad, segment, stage_maps
 from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.inference.segment import OutOfMemory
 from napari_emcad.pipelines.segment import segment_job, slices_for
@@ -165,18 +165,24 @@ def test_a_failed_job_leaves_no_network(model, picture, instead, built):
     assert not alive(built)
 
 
-def test_idle_networks_give_way_when_memory_runs_out(checkpoint, picture, instead, used):
+@pytest.mark.parametrize(
+    "compute", [segment, lambda image, model: stage_maps(image, model, "gate:1")[0]]
+)
+def test_idle_networks_give_way_when_memory_runs_out(
+    checkpoint, picture, instead, used, monkeypatch, compute
+):
     idle, model = replace(checkpoint()), replace(checkpoint())
     segment(picture, idle)
     earlier = list(used)
 
-    def failing(real, network, x, head):
+    def failing(*given):
         raise torch.OutOfMemoryError("out of memory")
 
     assert len(alive(earlier)) == 1
     instead(failing)
+    monkeypatch.setattr(PvtEmcad, "forward_intermediates", failing)
     with pytest.raises(OutOfMemory):
-        segment(picture, model)
+        compute(picture, model)
     assert not alive(earlier)
 
 
