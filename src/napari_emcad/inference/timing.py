@@ -21,12 +21,12 @@ def alternate(
     most_s: float = float("inf"),
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[dict[str, float]]:
-    """Time functions in turns after one call each, so that other work slows all of them down.
+    """Time functions in turns after a first call of all, so that other work slows all of them down.
 
     Parameters
     ----------
     ways
-        Functions by name; each waits until what it computed is complete.
+        Functions by name, which return when what they computed is complete.
     runs
         Number of rounds.
     most_s
