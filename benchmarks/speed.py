@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +22,7 @@ from skimage.color import gray2rgb
 from skimage.transform import resize
 
 from napari_emcad import create_model
+from napari_emcad.inference.timing import alternate, median_times
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.read import read_image
 from napari_emcad.model.fuse import fused_copy
@@ -93,24 +92,11 @@ def _row(encoder: str, x: torch.Tensor, runs: int) -> dict[str, object]:
         ways["bfloat16"] = in_half_precision
     with torch.inference_mode():
         difference = float((ways["fused"]() - ways["eager"]()).abs().max())
-        times = _alternate(ways, runs)
+        times = median_times(list(alternate(ways, runs)))
     row: dict[str, object] = {"encoder": encoder, "images": len(x), "side": x.shape[-1]}
     ratios = {name: times["eager"] / time_s for name, time_s in times.items()}
     row |= {"eager_s": times["eager"], "fused": ratios["fused"]}
     return row | {"bfloat16": ratios.get("bfloat16"), "difference": difference}
-
-
-def _alternate(ways: dict[str, Callable[[], torch.Tensor]], runs: int) -> dict[str, float]:
-    """Return the median time in seconds of each function; they take turns, after a warm-up."""
-    for function in ways.values():
-        function()
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(runs):
-        for name, function in ways.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in times.items()}
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def test_every_script_takes_the_same_options():
 @pytest.mark.parametrize(
     ("script", "more"),
     [
+        ("calls.py", ()),
         ("domains.py", ()),
         ("dsb2018.py", ()),
         ("formats.py", ()),

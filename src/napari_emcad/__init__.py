@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from napari_emcad.model.intermediates import StageOutput
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.arrays import evaluate, train
-    from napari_emcad.pipelines.measure import ObjectTable, measure
+    from napari_emcad.pipelines.measure import measure
+    from napari_emcad.pipelines.object_table import ObjectTable
     from napari_emcad.pipelines.scores import ImageScore
     from napari_emcad.pipelines.segment import Segmentation, segment
     from napari_emcad.pipelines.stage_maps import StageMaps, stage_maps
@@ -65,7 +66,7 @@ _HOMES = {
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
-    "ObjectTable": "pipelines.measure",
+    "ObjectTable": "pipelines.object_table",
     "Preprocessing": "imaging.intensity",
     "Progress": "inference.events",
     "PvtEmcad": "model.network",

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import pdist
 
 import napari_emcad
-from napari_emcad.pipelines.measure import joined_csv, measure
+from napari_emcad.pipelines.measure import measure
+from napari_emcad.pipelines.object_table import joined_csv
 
 FLAT = {"Y": 0.5, "X": 0.25}
 

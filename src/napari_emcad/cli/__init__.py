@@ -9,13 +9,23 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from napari_emcad import __version__
-from napari_emcad.cli import convert, demo, evaluate, info, measure, segment, stages, train
+from napari_emcad.cli import (
+    benchmark,
+    convert,
+    demo,
+    evaluate,
+    info,
+    measure,
+    segment,
+    stages,
+    train,
+)
 from napari_emcad.cli.console import UsageError, print_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SUBCOMMANDS = (info, segment, measure, stages, evaluate, train, convert, demo)
+_SUBCOMMANDS = (info, segment, measure, stages, evaluate, train, convert, demo, benchmark)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.io.images.opened_image import OpenedImage
-    from napari_emcad.pipelines.measure import ObjectTable
+    from napari_emcad.pipelines.object_table import ObjectTable
 
 
 def add_parser(subparsers: Any) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.sources import ImageSource
-    from napari_emcad.pipelines.measure import ObjectTable
+    from napari_emcad.pipelines.object_table import ObjectTable
     from napari_emcad.pipelines.segment import Segmentation
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
@@ -81,7 +81,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment images one after another; one that fails is reported and skipped."""
-    from napari_emcad.pipelines.measure import joined_csv
+    from napari_emcad.pipelines.object_table import joined_csv
 
     model = load_segmentation_model(args.checkpoint, args.set)
     options = inference_options(args)

@@ -44,7 +44,12 @@ def first_batch_size(
         area = min(tile, height) * min(tile, width)
     else:
         tile, area = settings.tile, preprocessing.size[0] * preprocessing.size[1]
-    return BatchSize(tile, settings.batch or max(1, _PIXELS[device.type] // max(area, 1)))
+    return BatchSize(tile, settings.batch or default_batch(device, area))
+
+
+def default_batch(device: torch.device, pixels: int) -> int:
+    """Return the number of patches of so many pixels that are computed at once on a device."""
+    return max(1, _PIXELS[device.type] // max(pixels, 1))
 
 
 def size_notice(device: torch.device, size: BatchSize, preprocessing: Preprocessing) -> str:

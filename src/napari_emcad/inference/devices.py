@@ -74,6 +74,13 @@ def autocast_type(device: torch.device, draft: bool = False) -> torch.dtype | No
     return torch.float16 if bfloat16 is None else bfloat16
 
 
+def half_types(device: torch.device) -> tuple[torch.dtype, ...]:
+    """Return the half precisions for which a device has instructions, the widest range first."""
+    bfloat16 = bfloat16_if_fast(device)
+    found = () if bfloat16 is None else (bfloat16,)
+    return found if device.type == "cpu" else (*found, torch.float16)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that a smaller batch might have succeeded."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

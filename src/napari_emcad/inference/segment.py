@@ -31,9 +31,9 @@ from napari_emcad.inference.events import (
     RangeNotice,
     Summary,
 )
+from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
 from napari_emcad.inference.postprocess import Postprocessor
-from napari_emcad.model.fuse import fused_copy
 
 if TYPE_CHECKING:
     import threading
@@ -98,7 +98,7 @@ def segment_slices(
     Parameters
     ----------
     network
-        In eval mode; a faster copy of it computes.
+        In eval mode, on the device of the settings; see `fused_copy`.
     slices
         The image.
     preprocessing
@@ -122,7 +122,6 @@ def segment_slices(
         If memory is short even for the smallest patch.
     """
     device = choose_device(settings.device)
-    network = fused_copy(network).to(device)
     preprocessor = Preprocessor(slices, preprocessing)
     postprocessor = Postprocessor(slices, settings, object_classes)
     size = first_batch_size(device, slices, preprocessing, settings)
@@ -139,6 +138,7 @@ def segment_slices(
         if ending != "out of memory":
             break
         postprocessor.discard_slice()
+        NETWORK_POOL.clear()
         free_memory()
         smaller = size.smaller(tiled=preprocessing.size is None)
         if smaller is None:

@@ -23,7 +23,7 @@ from napari_emcad.interactive.task import range_notice, training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.pipelines.arrays import pair_arrays
-from napari_emcad.pipelines.segment import check_checkpoint
+from napari_emcad.pipelines.segmentation_model import check_checkpoint
 from napari_emcad.pipelines.train import train_job, trained_checkpoint
 from napari_emcad.pipelines.warn import warn_if_out_of_range
 from napari_emcad.training.presets import preset_config

@@ -109,6 +109,7 @@ def held_out_predictions(
         If no pixel is held out, or the device cannot be used.
     """
     # Imported here because it loads torch, which the window does only in a thread.
+    from napari_emcad.inference.network_pool import NETWORK_POOL
     from napari_emcad.inference.patches import Preprocessor
 
     keys = [key for key in patch_keys(images, record) if record.patches[key].held_out_counts]
@@ -118,19 +119,19 @@ def held_out_predictions(
     every = -(-total // most_pixels)
     slices_by_key = {image.key: image.slices for image in images}
     preprocessors: dict[Hashable, Preprocessor] = {}
-    network = checkpoint.network()
     results: list[Sampled] = []
-    for number, key in enumerate(keys):
-        yield Progress(number, len(keys))
-        if key.source not in preprocessors:
-            slices = slices_by_key[key.source]
-            preprocessors[key.source] = Preprocessor(slices, checkpoint.preprocessing)
-        preprocessor, patch = preprocessors[key.source], record.patches[key]
-        job = _predict_patch(checkpoint, network, preprocessor, key, patch, settings, stop)
-        result = yield from relay_job(job, _all_events if len(keys) == 1 else _without_progress)
-        if result is None:
-            return None
-        results.append(result)
+    with NETWORK_POOL.borrow(checkpoint, "plain", checkpoint.network) as network:
+        for number, key in enumerate(keys):
+            yield Progress(number, len(keys))
+            if key.source not in preprocessors:
+                slices = slices_by_key[key.source]
+                preprocessors[key.source] = Preprocessor(slices, checkpoint.preprocessing)
+            preprocessor, patch = preprocessors[key.source], record.patches[key]
+            job = _predict_patch(checkpoint, network, preprocessor, key, patch, settings, stop)
+            result = yield from relay_job(job, _all_events if len(keys) == 1 else _without_progress)
+            if result is None:
+                return None
+            results.append(result)
     yield Progress(len(keys), len(keys))
     logits, classes = (np.concatenate(parts, axis=-1) for parts in zip(*results, strict=True))
     return HeldOutPredictions(logits[:, ::every], classes[::every])

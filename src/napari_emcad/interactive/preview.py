@@ -6,8 +6,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.inference.segment import NotFinite, segment_slices
+from napari_emcad.model.fuse import fused_copy
 from napari_emcad.training.validation import eval_mode
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def predict_visible(
         return
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
     with eval_mode(network):
-        for event in segment_slices(network, slices, preprocessing, head, settings, stop):
+        fused = fused_copy(network).to(choose_device(device))
+        for event in segment_slices(fused, slices, preprocessing, head, settings, stop):
             if isinstance(event, Region):
                 yield event
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.extract import SliceMaps
     from napari_emcad.inference.stage_maps.pca import PcaColors
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.model.network import PvtEmcad
 
 MOST_SLICES = 32
 """Largest number of slices of a stack that are searched; of more, evenly spaced ones."""
@@ -147,7 +146,7 @@ def suggest_job(
     from napari_emcad.inference.patches import Preprocessor
 
     preprocessor = Preprocessor(search.slices, search.checkpoint.preprocessing)
-    network, indices, ranking = search.checkpoint.network(), search.slices.indices, RegionRanking()
+    indices, ranking = search.slices.indices, RegionRanking()
     colors: Mapping[MapKey, PcaColors] = {}
     chosen = evenly_spaced(len(indices), most_slices)
     single = len(chosen) == 1
@@ -155,7 +154,7 @@ def suggest_job(
     for n in chosen:
         if not single:
             yield Progress(searched, len(chosen))
-        maps = yield from _slice_maps(search, indices[n], network, colors, stop, single)
+        maps = yield from _slice_maps(search, indices[n], colors, stop, single)
         if maps is None:
             break
         colors = maps.colors
@@ -169,7 +168,6 @@ def suggest_job(
 def _slice_maps(
     search: SuggestSearch,
     index: Index,
-    network: PvtEmcad,
     colors: Mapping[MapKey, PcaColors],
     stop: threading.Event,
     report_tiles: bool,
@@ -183,7 +181,6 @@ def _slice_maps(
         stop,
         temperature=search.temperature,
         colors=colors,
-        network=network,
     )
     maps: list[SliceMaps] = []
 

@@ -16,7 +16,8 @@ from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.read import labeled_slices_of
 from napari_emcad.io.images.pixel_size import PIXEL
 from napari_emcad.pipelines.scores import ImageScore, class_hd95, class_scores
-from napari_emcad.pipelines.segment import check_checkpoint, check_model, segment, slices_for
+from napari_emcad.pipelines.segment import segment, slices_for
+from napari_emcad.pipelines.segmentation_model import check_checkpoint, check_model
 from napari_emcad.pipelines.warn import warn_about_range
 
 if TYPE_CHECKING:

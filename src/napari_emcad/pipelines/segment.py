@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, replace
 from math import prod
@@ -14,7 +13,7 @@ from napari_emcad.imaging.slices import Scope, Slices, as_slices
 from napari_emcad.inference.events import Event, InferenceSettings, Region, Summary
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.pipelines.memory import check_fits_memory
-from napari_emcad.pipelines.segmentation_model import SegmentationModel
+from napari_emcad.pipelines.segmentation_model import SegmentationModel, check_model
 from napari_emcad.pipelines.warn import warn_if_out_of_range
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.range_cache import RangeCache
     from napari_emcad.io.checkpoints.classes import ClassLabel
+    from napari_emcad.model.segmenter import Segmenter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,32 +127,6 @@ def segment(
     return _collect(job, slices, checkpoint, settings, on_event)
 
 
-def check_model(model: object) -> None:
-    """Check that an argument is a checkpoint or an instant model; see `check_checkpoint`."""
-    if not isinstance(model, SegmentationModel):
-        check_checkpoint(model)
-
-
-def check_checkpoint(checkpoint: object) -> None:
-    """Check that an argument is a checkpoint.
-
-    Raises
-    ------
-    TypeError
-        If it is not (but a path); the message says how to get a checkpoint.
-    """
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-
-    if isinstance(checkpoint, (str, os.PathLike)):
-        path = os.fspath(checkpoint)
-        raise TypeError(f"The checkpoint is a path; open it with read_checkpoint({path!r}).")
-    if not isinstance(checkpoint, Checkpoint):
-        raise TypeError(
-            f"The checkpoint is of type {type(checkpoint).__name__}; take one from "
-            f"read_checkpoint, bundled_checkpoint or initialize_checkpoint."
-        )
-
-
 def merge_settings(
     settings: InferenceSettings | None, options: Mapping[str, Any], device: str
 ) -> InferenceSettings:
@@ -238,11 +212,20 @@ def segment_job(
     -------
     Summary
     """
+    from napari_emcad.inference.devices import choose_device
+    from napari_emcad.inference.network_pool import NETWORK_POOL
     from napari_emcad.inference.segment import describe_memory_errors, segment_slices
+    from napari_emcad.model.fuse import fused_copy
+
+    def build() -> Segmenter:
+        return fused_copy(checkpoint.network())
 
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    with describe_memory_errors():
-        network = checkpoint.network()
+    device = choose_device(settings.device)
+    with (
+        describe_memory_errors(),
+        NETWORK_POOL.borrow(checkpoint, "fused", build, device) as network,
+    ):
         return (
             yield from segment_slices(
                 network, slices, preprocessing, head, settings, stop, object_classes

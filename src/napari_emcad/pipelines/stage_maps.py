@@ -15,7 +15,8 @@ from napari_emcad.inference.stage_maps.keys import (
     parse_map_keys,
 )
 from napari_emcad.inference.uncertainty import as_temperature
-from napari_emcad.pipelines.segment import check_checkpoint, merge_settings, slices_for
+from napari_emcad.pipelines.segment import merge_settings, slices_for
+from napari_emcad.pipelines.segmentation_model import check_checkpoint
 from napari_emcad.pipelines.stage_maps_job import check_maps, stage_maps_job
 from napari_emcad.pipelines.warn import warn_if_out_of_range
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from napari_emcad.inference.stage_maps.extract import SliceMaps
     from napari_emcad.inference.stage_maps.pca import PcaColors
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.model.network import PvtEmcad
 
     OnEvent = Callable[[Progress | Notice], object]
 
@@ -59,7 +59,6 @@ class StageMaps:
         self._temperature = temperature
         self._stop = stop
         self._on_event = on_event
-        self._network: PvtEmcad | None = None
         self._colors: Mapping[MapKey, PcaColors] = {}
         self._last: tuple[Index, dict[str, StageMap]] | None = None
         self._warned = False
@@ -158,11 +157,6 @@ class StageMaps:
         return index
 
     def _compute(self, position: Index) -> dict[str, StageMap]:
-        from napari_emcad.inference.segment import describe_memory_errors  # imports torch
-
-        if self._network is None:
-            with describe_memory_errors():
-                self._network = self._checkpoint.network()
         single = replace(self._slices, scope=replace(self._slices.scope, index=position))
         job = stage_maps_job(
             single,
@@ -172,7 +166,6 @@ class StageMaps:
             self._stop,
             temperature=self._temperature,
             colors=self._colors,
-            network=self._network,
         )
         slice_maps: SliceMaps | None = None
         for event in job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from napari_emcad.inference.stage_maps.keys import count_channels
@@ -80,7 +81,7 @@ def stage_maps_job(
     colors
         Colors of features from the `SliceMaps` of an earlier job, to use the same ones.
     network
-        Network of this checkpoint; None to build it.
+        Network of this checkpoint; None takes an idle one, or builds it.
 
     Yields
     ------
@@ -91,15 +92,20 @@ def stage_maps_job(
     -------
     Summary
     """
+    from napari_emcad.inference.network_pool import NETWORK_POOL
     from napari_emcad.inference.segment import describe_memory_errors
     from napari_emcad.inference.stage_maps.extract import extract_stage_maps
     from napari_emcad.inference.stage_maps.request import MapRequest
 
     request = MapRequest(keys, checkpoint.head, temperature, colors or {})
-    with describe_memory_errors():
-        network = checkpoint.network() if network is None else network
+    borrowed = (
+        NETWORK_POOL.borrow(checkpoint, "plain", checkpoint.network)
+        if network is None
+        else nullcontext(network)
+    )
+    with describe_memory_errors(), borrowed as ready:
         return (
             yield from extract_stage_maps(
-                network, slices, checkpoint.preprocessing, request, settings, stop
+                ready, slices, checkpoint.preprocessing, request, settings, stop
             )
         )

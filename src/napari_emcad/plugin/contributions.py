@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,6 @@ def sample_bright() -> list[LayerData]:
 
 
 def _sample(name: str) -> list[LayerData]:
-    from napari_emcad.io.images.read import read_image
+    from napari_emcad.io.images.samples import read_sample
 
-    with as_file(files("napari_emcad") / "assets" / f"{name}.png") as path:
-        return [(read_image(path).pixels, {"name": name}, "image")]
+    return [(read_sample(name), {"name": name}, "image")]

@@ -22,6 +22,7 @@ from napari_emcad.inference.events import (
     RangeNotice,
     Summary,
 )
+from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.inference.patches import Patch, Preprocessor
 from napari_emcad.inference.segment import OutOfMemory
 from napari_emcad.inference.stage_maps.blended import BlendedMaps
@@ -145,6 +146,7 @@ def _extract_slices(
             yield _slice_maps(recorder, grid, slices, number, recorded)
             number += 1
             continue
+        NETWORK_POOL.clear()
         free_memory()  # outside the handler, whose traceback refers to tensors
         tile = _smaller_tile(tile, grid, preprocessor.preprocessing, device)
         notices.append(f"Memory ran out on {device.type}; went on with tiles of {tile} pixels.")

@@ -39,7 +39,7 @@ class Origin:
     format: Literal["native", "published", "new"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Checkpoint:
     """Weights of a network with everything that is needed to use them.
 

@@ -49,7 +49,7 @@ _DAMAGED = (
 _NEW = Origin("", "", "new")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class InstantModel:
     """A probe with what is needed to segment images; `segment` takes it like a checkpoint.
 
