@@ -331,6 +331,23 @@ def instant_model(viewer: napari.Viewer) -> None:
     _ready(panel)
 
 
+def objects(viewer: napari.Viewer) -> None:
+    """A table of nuclei, of which the small ones are hidden."""
+    panel = _panel(viewer, "nuclei_dark")
+    image = viewer.layers[0]
+    image.scale, image.units = (0.5, 0.5), ("um", "um")
+    panel.segment.panel._separate.setChecked(True)
+    panel.segment.panel._run.click()
+    _wait(0.5)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    panel.objects.panel._measure.click()
+    _wait(0.5)
+    _ready(panel)
+    panel.objects.panel._low.setValue(80)
+    viewer.reset_view()
+
+
 def _train(panel: EmcadWidget) -> None:
     panel.teach.panel._train.click()
     _wait(0.5)
@@ -376,6 +393,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         teach,
         instant,
         instant_model,
+        objects,
         training,
         versions,
     )

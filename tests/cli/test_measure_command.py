@@ -133,3 +133,28 @@ def test_classes_are_measured_if_objects_are_not_numbered(capsys, labels):
     labels = tifffile.imread("a_labels.tif")
     assert [row["class"] for row in rows] == ["nucleus"] * bool(labels.any())
     assert not rows or float(rows[0]["probability_mean"]) >= 0.5
+
+
+def test_a_stack_whose_axes_only_the_user_knows(capsys, labels):
+    stack = np.stack([np.where(labels > 0, 150, 12).astype(np.uint8)] * 3)
+    np.save("stack.npy", stack)
+    arguments = ("segment", "stack.npy", "--axes", "ZYX", "--separate", "--measure", "all.csv")
+    assert cli.main(list(arguments)) == 0
+    with open("all.csv", encoding="utf-8") as file:
+        assert "volume [pixel³]" in file.readline()
+    capsys.readouterr()
+    tifffile.imwrite("three.tif", np.stack([labels] * 3))
+    status, out, _ = run(capsys, "three.tif", "--image", "stack.npy", "--axes", "ZYX")
+    assert status == 0
+    assert rows_of(out)[0]["intensity_mean"] == "150"
+
+
+def test_probabilities_of_segment_are_taken_back(capsys, labels):
+    iio.imwrite("a.png", np.where(labels > 0, 150, 12).astype(np.uint8))
+    assert cli.main(["segment", "a.png", "--probabilities"]) == 0
+    capsys.readouterr()
+    status, out, _ = run(
+        capsys, "labels.tif", "--image", "a.png", "--probabilities", "a_probabilities.tif"
+    )
+    assert status == 0
+    assert 0.5 <= float(rows_of(out)[0]["probability_mean"]) <= 1

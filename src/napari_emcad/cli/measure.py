@@ -92,7 +92,7 @@ def measure_labels(
     return as_usage_error(
         measure,
         labels,
-        None if image is None else channels_last(image),
+        None if image is None else _channels_last(image, labels.shape, args.axes),
         axes,
         scale=spacing or source.scale,
         unit=args.unit if spacing else source.unit,
@@ -101,13 +101,29 @@ def measure_labels(
     )
 
 
-def channels_last(image: OpenedImage) -> NDArray[Any]:
-    """Return the pixels of an image with its channels, if it has some, as the last axis."""
+def _channels_last(
+    image: OpenedImage, shape: tuple[int, ...] | None, axes: str | None = None
+) -> NDArray[Any]:
+    """Return the pixels of an image with its channels, if it has some, as the last axis.
+
+    Parameters
+    ----------
+    image
+        The image.
+    shape
+        Shape of its labels; an image of this shape has no channels.
+    axes
+        Letters of its axes on the command line.
+    """
     from napari_emcad.imaging.axes import guess_axes
 
-    axes = image.axes or as_usage_error(guess_axes, image.pixels.shape)
     pixels = np.asarray(image.pixels)
-    return np.moveaxis(pixels, axes.index("C"), -1) if "C" in axes else pixels
+    if pixels.shape == shape:
+        return pixels
+    letters = image.axes or axes or ""
+    if len(letters) != pixels.ndim:
+        letters = as_usage_error(guess_axes, pixels.shape)
+    return np.moveaxis(pixels, letters.index("C"), -1) if "C" in letters else pixels
 
 
 def write_table(text: str, path: Path) -> None:
@@ -132,9 +148,7 @@ def _labels(
 
     options = reading_options(args)
     opened = as_usage_error(read_image, args.labels, replace(options, as_labels=True))
-    shape = None if image is None else channels_last(image).shape
-    if shape is not None and image is not None and "C" in (image.axes or ""):
-        shape = shape[:-1]
+    shape = None if image is None else _spatial_shape(image, args.axes)
     read = as_usage_error(open_labels, args.labels, shape, image, options)
     if read.note:
         print_status(read.note)
@@ -146,6 +160,18 @@ def _labels(
     return read.pixels, axes, opened
 
 
+def _spatial_shape(image: OpenedImage, axes: str | None) -> tuple[int, ...] | None:
+    """Return the shape of an image without its channels; None if its axes are not known."""
+    letters = image.axes or axes or ""
+    if len(letters) != len(image.pixels.shape):
+        return None
+    sizes = zip(letters, image.pixels.shape, strict=True)
+    return tuple(size for letter, size in sizes if letter != "C")
+
+
 def _probabilities(path: Path) -> NDArray[Any]:
     """Return the probabilities in a file, classes first."""
-    return np.moveaxis(channels_last(open_image(path)), -1, 0)
+    opened = open_image(path)
+    pixels = np.asarray(opened.pixels)
+    axes = opened.axes or ""
+    return np.moveaxis(pixels, axes.index("C"), 0) if "C" in axes else pixels

@@ -43,6 +43,11 @@ class ObjectTable:
         """Yield the values of one object after another, as Python numbers and texts."""
         return zip(*(column.tolist() for column in self.columns.values()), strict=True)
 
+    def select(self, rows: NDArray[Any]) -> ObjectTable:
+        """Return the rows of a mask, or those of these numbers."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return ObjectTable(columns, self.units)
+
     def to_csv(self) -> str:
         """Return the table as CSV with a header line; numbers have six significant digits."""
         return _csv(self.header, [_shortened(row) for row in self.rows()])

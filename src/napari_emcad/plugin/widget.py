@@ -21,6 +21,7 @@ from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.layers.image_input import ImageInput
 from napari_emcad.plugin.layers.results import Results
 from napari_emcad.plugin.model.tab import ModelTab
+from napari_emcad.plugin.objects.tab import ObjectsTab
 from napari_emcad.plugin.runner.context import Context
 from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.job_runner import JobRunner
@@ -75,7 +76,7 @@ guard_imports()
 
 
 class EmcadWidget(QWidget):
-    """The tabs Segment, Teach, Stages and Model over one progress bar.
+    """The tabs Segment, Teach, Objects, Stages and Model over one progress bar.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class EmcadWidget(QWidget):
 
     Attributes
     ----------
-    segment, teach, stages, model
+    segment, teach, objects, stages, model
         The tabs.
     annotations
         Annotation layers.
@@ -135,8 +136,14 @@ class EmcadWidget(QWidget):
         self.teach = TeachTab(context, self.annotations)
         maps = _MAPS.setdefault(viewer, StageLayers(viewer))
         self.stages = StagesTab(context, self.annotations, maps)
-        self.model = ModelTab(context)
-        self.tabs: tuple[Tab, ...] = (self.segment, self.teach, self.stages, self.model)
+        self.objects, self.model = ObjectsTab(context), ModelTab(context)
+        self.tabs: tuple[Tab, ...] = (
+            self.segment,
+            self.teach,
+            self.objects,
+            self.stages,
+            self.model,
+        )
         self.recovery = RecoveryStrip()
         self.autosave = AutosaveController(context, self.annotations, self.recovery)
 

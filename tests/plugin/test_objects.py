@@ -1,0 +1,255 @@
+"""The Objects tab: measure, go to objects and find them, keep a range, write CSV."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from driving import press, wait_until_idle
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+
+from napari_emcad.plugin.objects.measured_layer import letters_of, pixel_size
+
+
+def discs(shape=(96, 128)):
+    labels = np.zeros(shape, np.uint16)
+    labels[10:20, 20:30], labels[40:60, 70:90], labels[80:83, 5:9] = 3, 7, 9
+    return labels
+
+
+@pytest.fixture
+def objects(panel, qtbot):
+    """Return the panel with measured objects of 100, 400 and 12 pixels."""
+    panel.viewer.layers["nuclei"].scale = (0.5, 0.5)
+    panel.viewer.layers["nuclei"].units = ("um", "um")
+    panel.viewer.add_labels(discs(), name="discs", scale=(0.5, 0.5), units=("um", "um"))
+    measure(panel, qtbot)
+    return panel
+
+
+def measure(panel, qtbot):
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    wait_until_idle(panel, qtbot)
+    press(qtbot, panel.objects.panel._measure)
+    wait_until_idle(panel, qtbot)
+
+
+def cells(panel, column):
+    """Return the texts of a column of the table, as they are sorted and filtered."""
+    view = panel.objects.panel._view.model()
+    names = [
+        view.headerData(k, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+        for k in range(view.columnCount())
+    ]
+    number = names.index(column)
+    return [view.index(row, number).data() for row in range(view.rowCount())]
+
+
+def layer_of(panel):
+    return panel.viewer.layers["discs"]
+
+
+def test_nothing_to_measure_says_what_to_do(panel, qtbot):
+    assert not panel.objects.panel._measure.isEnabled()
+    assert "Segment an image" in panel.objects.panel._reason.text()
+
+
+def test_sizes_are_in_the_unit_of_the_layer(objects, nuclei):
+    assert cells(objects, "label") == ["3", "7", "9"]
+    assert cells(objects, "area [µm²]") == ["25", "100", "3"]
+    mean = nuclei[10:20, 20:30].mean()
+    assert float(cells(objects, "intensity mean")[0]) == pytest.approx(mean, rel=1e-3)
+    assert objects.objects.panel._summary.text() == "3 objects; mean area 42.67 µm²."
+    features = layer_of(objects).features
+    assert features["area"].tolist() == [25, 100, 3]
+    assert features["index"].tolist() == [3, 7, 9]
+
+
+def test_columns_sort_as_numbers(objects):
+    objects.objects.panel._view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    assert cells(objects, "label") == ["7", "3", "9"]
+
+
+def test_a_click_on_a_row_goes_to_the_object(objects, qtbot):
+    view = objects.objects.panel._view
+    center = view.visualRect(view.model().index(1, 0)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=center)
+    assert objects.viewer.scene.camera.center[-2:] == pytest.approx((49.5 / 2, 79.5 / 2))
+    assert layer_of(objects).selected_label == 7
+
+
+class Click:
+    """A click on the canvas, as napari reports it to a layer."""
+
+    def __init__(self, position, to=(10, 10)):
+        self.type, self.pos, self._to = "mouse_press", (10, 10), to
+        self.position, self.view_direction, self.dims_displayed = position, None, [0, 1]
+
+    def run(self, layer):
+        ours = [c for c in layer.mouse_drag_callbacks if c.__name__ == "_clicked"]
+        steps = [callback(layer, self) for callback in ours]
+        for step in steps:
+            next(step)
+        self.type, self.pos = "mouse_release", self._to
+        for step in steps:
+            next(step, None)
+
+
+def selected(panel):
+    rows = panel.objects.panel._view.selectionModel().selectedRows()
+    return [row.data() for row in rows]
+
+
+def test_a_click_on_an_object_finds_its_row(objects):
+    Click((25.0, 40.0)).run(layer_of(objects))
+    assert selected(objects) == ["7"]
+    Click((1.0, 1.0)).run(layer_of(objects))  # the background
+    assert selected(objects) == ["7"]
+    Click((7.0, 12.0), to=(60, 60)).run(layer_of(objects))  # a drag moves the camera
+    assert selected(objects) == ["7"]
+
+
+def test_painting_selects_no_rows(objects):
+    layer_of(objects).mode = "paint"
+    Click((25.0, 40.0)).run(layer_of(objects))
+    assert selected(objects) == []
+
+
+def keep(panel, low, high):
+    panel.objects.panel._low.setValue(low)
+    panel.objects.panel._high.setValue(high)
+
+
+def test_a_range_hides_the_others_at_once(objects, qtbot):
+    layer, before = layer_of(objects), layer_of(objects).colormap
+    keep(objects, 10, 50)
+    assert cells(objects, "label") == ["3"]
+    assert isinstance(layer.colormap, DirectLabelColormap)
+    assert layer.colormap.map(7)[3] == layer.colormap.map(9)[3] == 0
+    np.testing.assert_allclose(layer.colormap.map(3), before.map(3), atol=0.01)
+    assert objects.objects.panel._summary.text() == "3 objects, 1 kept; mean area 25 µm²."
+    assert np.array_equal(layer.data, discs())  # nothing is removed yet
+    press(qtbot, objects.objects.panel._all)
+    assert cells(objects, "label") == ["3", "7", "9"]
+    assert layer.colormap is before
+
+
+def test_the_others_are_removed_and_undone(objects, qtbot):
+    layer, before = layer_of(objects), layer_of(objects).colormap
+    assert not objects.objects.panel._remove.isEnabled()
+    keep(objects, 10, 1000)
+    press(qtbot, objects.objects.panel._remove)
+    wait_until_idle(objects, qtbot)
+    assert set(np.unique(layer.data)) == {0, 3, 7}
+    assert cells(objects, "label") == ["3", "7"]
+    assert layer.colormap is before
+    layer.undo()
+    assert np.array_equal(layer.data, discs())
+    assert "has changed" in objects.objects.panel._summary.text()
+    assert not objects.objects.panel._remove.isEnabled()
+
+
+def test_csv_has_the_rows_that_are_kept(objects, qtbot, monkeypatch, tmp_path):
+    keep(objects, 10, 1000)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    press(qtbot, objects.objects.panel._save)
+    wait_until_idle(objects, qtbot)
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["3", "7"]
+    assert rows[0]["area [µm²]"] == "25"
+    assert "Saved as" in objects.job_bar.message
+
+
+def test_a_place_that_cannot_be_written_is_named(objects, qtbot, tmp_path):
+    objects.objects.controller.save(tmp_path / "no" / "table.csv")
+    wait_until_idle(objects, qtbot)
+    assert "no" in objects.job_bar.message
+    assert "Saved" not in objects.job_bar.message
+
+
+def test_painting_says_that_the_table_is_old(objects):
+    layer_of(objects).paint((5, 5), 4)
+    assert "has changed" in objects.objects.panel._summary.text()
+
+
+def test_another_layer_gives_the_colors_back(objects, qtbot):
+    layer, before = layer_of(objects), layer_of(objects).colormap
+    keep(objects, 10, 50)
+    objects.viewer.add_labels(discs() * 2, name="second")
+    objects.objects.controller.choose(objects.viewer.layers["second"])
+    assert layer.colormap is before
+    assert not objects.objects.panel._view.isVisibleTo(objects.objects.panel)
+    measure(objects, qtbot)
+    assert cells(objects, "label") == ["6", "14", "18"]
+
+
+def test_the_layer_may_be_removed(objects, qtbot):
+    objects.viewer.layers.remove("discs")
+    wait_until_idle(objects, qtbot)
+    assert objects.objects.panel._summary.text() == ""
+    assert not objects.objects.panel._measure.isEnabled()
+
+
+def test_time_points_have_rows_of_their_own(panel, qtbot):
+    movie = np.stack([discs(), np.roll(discs(), 5, axis=1)])
+    panel.viewer.add_labels(movie, name="discs", axis_labels=("t", "y", "x"))
+    measure(panel, qtbot)
+    assert cells(panel, "t") == ["0"] * 3 + ["1"] * 3
+    panel.objects.controller.go_to(4)
+    assert panel.viewer.dims.point[0] == 1
+    assert panel.viewer.scene.camera.center[-1] == pytest.approx(84.5)
+    keep(panel, 50, 500)
+    assert not panel.objects.panel._remove.isEnabled()  # the same label is in several steps
+
+
+def test_a_volume_is_measured_whole(panel, qtbot):
+    volume = np.stack([discs()] * 3)
+    panel.viewer.add_labels(volume, name="discs", scale=(2, 1, 1), units=("mm", "mm", "mm"))
+    measure(panel, qtbot)
+    assert cells(panel, "volume [mm³]") == ["600", "2400", "72"]
+    assert cells(panel, "volume mL") == ["0.6", "2.4", "0.072"]
+
+
+def test_classes_of_a_result_are_named(panel, qtbot):
+    wait_until_idle(panel, qtbot)
+    press(qtbot, panel.segment.panel._run)
+    wait_until_idle(panel, qtbot)
+    layer = next(one for one in panel.viewer.layers if isinstance(one, Labels))
+    layer.data[:8, :8] = 1
+    measure(panel, qtbot)
+    assert cells(panel, "class") == ["nucleus"]
+
+
+def test_an_empty_layer_gives_no_table(panel, qtbot):
+    panel.viewer.add_labels(np.zeros((8, 9), int), name="discs")
+    measure(panel, qtbot)
+    assert panel.objects.panel._summary.text() == "0 objects."
+    assert not panel.objects.panel._view.isVisibleTo(panel.objects.panel)
+
+
+@pytest.mark.parametrize(
+    ("names", "letters"),
+    [
+        (("z", "y", "x"), "ZYX"),
+        (("t", "y", "x"), "TYX"),
+        (("time", "z", "y", "x"), "TZYX"),
+        (("a", "b", "c", "y", "x"), "TSZYX"),
+        (("z", "t", "y", "x"), "ZTYX"),
+    ],
+)
+def test_axes_are_those_of_their_names(names, letters):
+    layer = Labels(np.zeros((2,) * len(names), int), axis_labels=names)
+    assert letters_of(layer) == letters
+
+
+def test_units_of_one_kind_are_converted():
+    layer = Labels(np.zeros((2, 2, 2), int), scale=(1, 500, 500), units=("um", "nm", "nm"))
+    sizes, unit = pixel_size(layer, "ZYX")
+    assert (sizes, unit) == (pytest.approx({"Z": 1000, "Y": 500, "X": 500}), "nm")
+    layer = Labels(np.zeros((2, 2), int), scale=(3, 3))
+    assert pixel_size(layer, "YX") == ({"Z": 1.0, "Y": 1.0, "X": 1.0}, "pixel")
