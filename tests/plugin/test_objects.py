@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+import dask.array as da
 import numpy as np
 import pytest
 from driving import press, wait_until_idle
@@ -83,15 +84,15 @@ def test_a_click_on_a_row_goes_to_the_object(objects, qtbot):
 
 
 class Click:
-    """A click on the canvas, as napari reports it to a layer."""
+    """A click on the canvas, as napari reports it to the viewer."""
 
     def __init__(self, position, to=(10, 10)):
         self.type, self.pos, self._to = "mouse_press", (10, 10), to
         self.position, self.view_direction, self.dims_displayed = position, None, [0, 1]
 
-    def run(self, layer):
-        ours = [c for c in layer.mouse_drag_callbacks if c.__name__ == "_clicked"]
-        steps = [callback(layer, self) for callback in ours]
+    def run(self, viewer):
+        ours = [c for c in viewer.mouse_drag_callbacks if c.__name__ == "_clicked"]
+        steps = [callback(viewer, self) for callback in ours]
         for step in steps:
             next(step)
         self.type, self.pos = "mouse_release", self._to
@@ -105,17 +106,26 @@ def selected(panel):
 
 
 def test_a_click_on_an_object_finds_its_row(objects):
-    Click((25.0, 40.0)).run(layer_of(objects))
+    Click((25.0, 40.0)).run(objects.viewer)
     assert selected(objects) == ["7"]
-    Click((1.0, 1.0)).run(layer_of(objects))  # the background
+    Click((1.0, 1.0)).run(objects.viewer)  # the background
     assert selected(objects) == ["7"]
-    Click((7.0, 12.0), to=(60, 60)).run(layer_of(objects))  # a drag moves the camera
+    Click((7.0, 12.0), to=(60, 60)).run(objects.viewer)  # a drag moves the camera
     assert selected(objects) == ["7"]
+
+
+def test_the_layer_need_not_be_the_active_one(objects):
+    objects.viewer.layers.selection.active = objects.viewer.layers["nuclei"]
+    Click((25.0, 40.0)).run(objects.viewer)
+    assert selected(objects) == ["7"]
+    objects.close_down()
+    assert not any(c.__name__ == "_clicked" for c in objects.viewer.mouse_drag_callbacks)
 
 
 def test_painting_selects_no_rows(objects):
+    objects.viewer.layers.selection.active = layer_of(objects)
     layer_of(objects).mode = "paint"
-    Click((25.0, 40.0)).run(layer_of(objects))
+    Click((25.0, 40.0)).run(objects.viewer)
     assert selected(objects) == []
 
 
@@ -253,3 +263,26 @@ def test_units_of_one_kind_are_converted():
     assert (sizes, unit) == (pytest.approx({"Z": 1000, "Y": 500, "X": 500}), "nm")
     layer = Labels(np.zeros((2, 2), int), scale=(3, 3))
     assert pixel_size(layer, "YX") == ({"Z": 1.0, "Y": 1.0, "X": 1.0}, "pixel")
+
+
+def test_lazy_and_multiscale_labels_are_measured_and_not_changed(panel, qtbot):
+    big = np.kron(discs(), np.ones((4, 4), np.uint16))
+    for data in (da.from_array(discs()), [big, discs()]):
+        layer = panel.viewer.add_labels(data, name="discs", multiscale=isinstance(data, list))
+        panel.objects.controller.choose(layer)
+        measure(panel, qtbot)
+        factor = 16 if isinstance(data, list) else 1
+        assert cells(panel, "pixels") == [str(count * factor) for count in (100, 400, 12)]
+        keep(panel, 50 * factor, 1000 * factor)
+        assert not panel.objects.panel._remove.isEnabled()
+        panel.viewer.layers.remove(layer)
+
+
+def test_objects_at_the_border_are_left_out(objects, qtbot):
+    layer_of(objects).data[0:4, 0:4] = 30
+    layer_of(objects).refresh()
+    measure(objects, qtbot)
+    box = objects.objects.panel._column
+    box.setCurrentIndex(box.findData("touches_border"))
+    keep(objects, 0, 0)
+    assert cells(objects, "label") == ["3", "7", "9"]

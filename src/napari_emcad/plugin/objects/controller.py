@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _COMPARED_BYTES = 2**22
 """Bytes of the labels that are compared, in about 2 ms, to notice a change."""
 
+_STILL = 2
+"""Pixels of the screen by which a click may move."""
+
 _CHANGED = "The layer has changed since it was measured."
 
 
@@ -110,8 +113,8 @@ class ObjectsController(QObject):
             return
         self._measured, self._table = layer, outcome.result
         self._colormap, self._changed = layer.colormap, False
-        layer.mouse_drag_callbacks.append(self._clicked)
-        self._checksum = checksum(layer.data, _COMPARED_BYTES)
+        self._viewer.mouse_drag_callbacks.append(self._clicked)
+        self._checksum = _checksum(layer)
         layer.events.set_data.connect(self._check_data)  # paint, undo, other data, another slice
         _set_features(layer, outcome.result)
         self._panel.show_table(outcome.result)
@@ -120,7 +123,7 @@ class ObjectsController(QObject):
     def _check_data(self, _: Any = None) -> None:
         """Say so if the labels have changed; of large ones, some pixels are compared."""
         layer = self._measured
-        changed = layer is None or checksum(layer.data, _COMPARED_BYTES) != self._checksum
+        changed = layer is None or _checksum(layer) != self._checksum
         if changed != self._changed:
             self._changed = changed
             self._show()
@@ -129,8 +132,7 @@ class ObjectsController(QObject):
         """Remove the table, and give the layer its colors back."""
         layer, self._measured, self._table = self._measured, None, None
         if layer is not None:
-            if self._clicked in layer.mouse_drag_callbacks:
-                layer.mouse_drag_callbacks.remove(self._clicked)
+            self._viewer.mouse_drag_callbacks.remove(self._clicked)
             layer.events.set_data.disconnect(self._check_data)
             if layer.colormap is not self._colormap:
                 layer.colormap = self._colormap
@@ -153,13 +155,15 @@ class ObjectsController(QObject):
         self._viewer.scene.camera.center = tuple(center)
         layer.selected_label = int(table.columns["label"][number])
 
-    def _clicked(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Select the row of an object that is clicked, not dragged."""
-        pressed = tuple(event.pos)
+    def _clicked(self, viewer: Any, event: Any) -> Generator[None, None, None]:
+        """Select the row of an object that is clicked, not dragged or painted."""
+        pressed, active = tuple(event.pos), viewer.layers.selection.active
         yield
         while event.type == "mouse_move":
             yield
-        if layer.mode != "pan_zoom" or np.abs(np.subtract(event.pos, pressed)).max() > 2:
+        layer, painted = self._measured, active is not None and active.mode != "pan_zoom"
+        moved = np.abs(np.subtract(event.pos, pressed)).max() > _STILL
+        if layer is None or painted or moved:
             return
         value = layer.get_value(
             event.position,
@@ -202,7 +206,7 @@ class ObjectsController(QObject):
             return
         kept = self._panel.kept
         numbers = table.columns["label"][~kept]
-        where = np.nonzero(np.isin(np.asarray(layer.data), numbers))
+        where = np.nonzero(np.isin(layer.data, numbers))
         layer.colormap = self._colormap
         if where[0].size:
             layer.data_setitem(where, 0)
@@ -245,7 +249,9 @@ class ObjectsController(QObject):
         if size := mean_size(table, kept):
             summary += f"; {size}"
         steps = self._measured is not None and bool(step_columns(self._measured, table))
-        self._panel.show_removable(not kept.all() and not steps and not self._changed)
+        editable = self._measured is not None and isinstance(self._measured.data, np.ndarray)
+        removable = editable and not kept.all() and not steps and not self._changed
+        self._panel.show_removable(removable)
         self._panel.show_summary(f"{summary}.{' ' + _CHANGED if self._changed else ''}")
 
     def release(self) -> None:
@@ -253,6 +259,11 @@ class ObjectsController(QObject):
         self._forget()
         self._session.running_changed.disconnect(self._show)
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
+
+
+def _checksum(layer: Labels) -> int:
+    """Return a checksum of labels in memory; others do not change."""
+    return checksum(layer.data, _COMPARED_BYTES) if isinstance(layer.data, np.ndarray) else 0
 
 
 def _without(colormap: Any, numbers: list[int], hidden: set[int]) -> DirectLabelColormap:

@@ -72,7 +72,7 @@ def class_names(layer: Labels) -> dict[int, str] | None:
 
 def intensities(layer: Labels, image: Image | None) -> Any:
     """Return the pixels of an image that lies on a layer, channels last; None of another one."""
-    if image is None or image.multiscale:
+    if image is None or image.multiscale or layer.multiscale:
         return None
     shape = tuple(image.data.shape)
     shape = shape[:-1] if image.rgb else shape
@@ -92,7 +92,7 @@ def measure_job(
     letters = letters_of(layer)
     scale, unit = pixel_size(layer, letters)
     return measure(
-        np.asarray(layer.data),
+        np.asarray(layer.data[0] if layer.multiscale else layer.data),
         intensities(layer, image),
         letters,
         scale=scale,

@@ -243,4 +243,4 @@ def _bound(prefix: str) -> QDoubleSpinBox:
 
 
 def _is_filterable(table: ObjectTable, name: str) -> bool:
-    return name != "label" and table.columns[name].dtype.kind in "iuf"
+    return name != "label" and table.columns[name].dtype.kind in "iufb"
