@@ -108,6 +108,7 @@ def test_cancel_adds_no_version_and_stop_keeps_the_best_epoch(teach, qtbot, gate
         qtbot.waitUntil(teach.teach.panel._train.isEnabled, timeout=TIMEOUT_MS)
         press(qtbot, teach.teach.panel._train)
         qtbot.waitUntil(gate.begun.is_set, timeout=TIMEOUT_MS)
+        assert button.text() == ("Discard" if versions == 1 else "Stop, keep")
         press(qtbot, button)
         gate.set()
         wait_until_idle(teach, qtbot)

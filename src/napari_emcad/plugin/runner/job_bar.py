@@ -34,7 +34,7 @@ class JobBar(QWidget):
         self._stop = QPushButton("Stop")
         self._stop.setToolTip("Ends after the current batch; what is done stays")
         self._stop.clicked.connect(self.stop_requested)
-        self._cancel = QPushButton("Cancel")
+        self._cancel = QPushButton("Discard")
         self._cancel.setToolTip("Ends after the current batch; everything is as it was before")
         self._cancel.clicked.connect(self.cancel_requested)
         self._progress_text, self._message = text(), text()
@@ -78,13 +78,14 @@ class JobBar(QWidget):
         verb
             Description of the job: "Segmenting nuclei".
         cancellable
-            Whether there is a Cancel button.
+            Whether there is a Discard button, beside which Stop says that it keeps the result.
         """
         self._verb, self._start = verb, 0.0
         self.show_message("")
         self._progress_text.setText(f"{verb} …")
         self._show_running(True)
         self._cancel.setVisible(cancellable)
+        self._stop.setText("Stop, keep" if cancellable else "Stop")
 
     def show_progress(self, event: Progress) -> None:
         """Show the progress of the job, and the time left once it can be estimated."""
