@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.axes import AxesError
     from napari_emcad.imaging.exposure import IntensityRangeWarning
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.link_objects import link_objects
     from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.imaging.scope import Scope
     from napari_emcad.inference.events import (
@@ -84,6 +85,7 @@ _HOMES = {
     "fine_tune": "interactive.fine_tune",
     "fit_instant": "interactive.instant",
     "initialize_checkpoint": "io.checkpoints.initialize",
+    "link_objects": "imaging.link_objects",
     "measure": "pipelines.measure",
     "read_checkpoint": "io.checkpoints.files",
     "read_instant": "io.checkpoints.instant_model",
@@ -125,6 +127,7 @@ __all__ = [
     "fine_tune",
     "fit_instant",
     "initialize_checkpoint",
+    "link_objects",
     "measure",
     "read_checkpoint",
     "read_instant",

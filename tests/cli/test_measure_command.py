@@ -158,3 +158,38 @@ def test_probabilities_of_segment_are_taken_back(capsys, labels):
     )
     assert status == 0
     assert 0.5 <= float(rows_of(out)[0]["probability_mean"]) <= 1
+
+
+@pytest.fixture
+def stack(labels):
+    np.save("stack.npy", np.stack([np.where(labels > 0, 150, 12).astype(np.uint8)] * 4))
+    return "stack.npy"
+
+
+def test_objects_are_linked_through_slices(capsys, stack):
+    plain = ("segment", stack, "--axes", "ZYX", "--separate", "--output", "plain.npy")
+    assert cli.main(list(plain)) == 0
+    arguments = ["segment", stack, "--axes", "ZYX", "--separate", "--output", "linked.npy"]
+    assert cli.main([*arguments, "--link", "--measure", "table.csv"]) == 0
+    before, after = np.load("plain.npy"), np.load("linked.npy")
+    assert np.array_equal(before > 0, after > 0)
+    assert after.max() == before.max() // 4
+    assert all(np.array_equal(plane, after[0]) for plane in after)
+    with open("table.csv", encoding="utf-8") as file:
+        rows = rows_of(file.read())
+    assert len(rows) == after.max()
+    assert {row["class"] for row in rows} <= {"nucleus"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--link",), "add --separate"),
+        (("--separate", "--link", "2"), "overlap is 2.0"),
+        (("--separate", "--link", "0.5", "--link-gap", "-1"), "gap is -1"),
+        (("--separate", "--link-gap", "1"), "--link-gap is for --link"),
+    ],
+)
+def test_links_that_do_not_fit_are_refused(capsys, stack, arguments, reason):
+    assert cli.main(["segment", stack, *arguments]) == 2
+    assert reason in capsys.readouterr().err

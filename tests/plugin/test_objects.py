@@ -286,3 +286,26 @@ def test_objects_at_the_border_are_left_out(objects, qtbot):
     box.setCurrentIndex(box.findData("touches_border"))
     keep(objects, 0, 0)
     assert cells(objects, "label") == ["3", "7", "9"]
+
+
+def test_objects_of_a_stack_are_linked(panel, qtbot):
+    plane = discs()
+    stack = np.stack([np.where(plane, plane + 10 * z, 0) for z in range(3)])
+    panel.viewer.add_labels(stack, name="discs", scale=(2, 0.5, 0.5), translate=(0, 1, 2))
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    wait_until_idle(panel, qtbot)
+    press(qtbot, panel.objects.panel._link)
+    wait_until_idle(panel, qtbot)
+    layer = panel.viewer.layers["discs linked"]
+    assert not layer_of(panel).visible
+    assert np.array_equal(np.unique(layer.data), [0, 1, 2, 3])
+    assert np.array_equal(layer.extent.world, layer_of(panel).extent.world)
+    assert panel.objects.panel._layer.currentText() == "discs linked"
+    assert "3 objects" in panel.job_bar.message
+    measure(panel, qtbot)
+    assert cells(panel, "pixels") == ["300", "1200", "36"]
+
+
+def test_flat_layers_have_nothing_to_link(objects):
+    rows = objects.objects.panel._rows
+    assert not rows.isRowVisible(objects.objects.panel._linking)

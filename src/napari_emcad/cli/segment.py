@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
 
+_OVERLAP = 0.25
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("segment", help="segment images into label files")
@@ -75,6 +78,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--separate", action="store_true", help="number the objects, touching ones separately"
     )
+    parser.add_argument(
+        "--link",
+        type=float,
+        nargs="?",
+        const=_OVERLAP,
+        metavar="OVERLAP",
+        help=f"with --separate: one number for objects of neighboring slices with this overlap, "
+        f"intersection over union ({_OVERLAP})",
+    )
+    parser.add_argument(
+        "--link-gap", type=int, default=0, metavar="N", help="slices that --link bridges (0)"
+    )
     parser.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
     parser.set_defaults(run=run)
 
@@ -83,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     """Segment images one after another; one that fails is reported and skipped."""
     from napari_emcad.pipelines.object_table import joined_csv
 
+    _check_link(args)
     model = load_segmentation_model(args.checkpoint, args.set)
     options = inference_options(args)
     jobs = _output_files(_image_sources(args), args.output, args.format)
@@ -101,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
                 probabilities=args.probabilities,
                 **options,
             )
+            result = result if args.link is None else _linked(result, args)
             _write_result(result, output, image)
             if args.measure is not None:
                 tables[source.name] = _measure(result, image, args)
@@ -113,6 +130,33 @@ def run(args: argparse.Namespace) -> int:
     if failed and len(jobs) > 1:
         print_message(f"{failed} of {len(jobs)} images were not segmented.")
     return 2 if failed else 0
+
+
+def _check_link(args: argparse.Namespace) -> None:
+    """Refuse --link without --separate, and values that are out of bounds."""
+    from napari_emcad.imaging.link_objects import LinkSettings
+
+    if args.link is None and args.link_gap:
+        raise UsageError("--link-gap is for --link; add it.")
+    if args.link is not None:
+        as_usage_error(LinkSettings, args.link, args.link_gap)
+        if not args.separate:
+            raise UsageError("--link links single objects; add --separate.")
+
+
+def _linked(result: Segmentation, args: argparse.Namespace) -> Segmentation:
+    """Return a stack whose objects have one number through the slices; other images as they are."""
+    from napari_emcad.imaging.link_objects import link_objects
+
+    if len(result.axes) == 2:
+        return result
+    along = "Z" if "Z" in result.axes else next(one for one in result.axes if one not in "YX")
+    of_objects = result.summary.object_classes
+    labels, first_numbers = link_objects(
+        result.labels, result.axes, along, overlap=args.link, gap=args.link_gap, classes=of_objects
+    )
+    classes = tuple(of_objects[number - 1] for number in first_numbers)
+    return replace(result, labels=labels, summary=replace(result.summary, object_classes=classes))
 
 
 def segment_image(

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject
 
 from napari_emcad.imaging.fingerprint import checksum
 from napari_emcad.plugin.objects.measured_layer import measure_job
-from napari_emcad.plugin.objects.rows import mean_size, position, step_columns
+from napari_emcad.plugin.objects.rows import mean_size, position, step_columns, without_labels
 from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
@@ -65,6 +64,11 @@ class ObjectsController(QObject):
         self._viewer.layers.selection.events.active.connect(self._follow_active)
 
     # -- layer
+
+    @property
+    def layer(self) -> Labels | None:
+        """The chosen layer."""
+        return self._layer
 
     def layers_changed(self) -> None:
         """List the Labels layers again."""
@@ -196,7 +200,7 @@ class ObjectsController(QObject):
         hidden = set(table.columns["label"][~kept].tolist())
         hidden -= set(table.columns["label"][kept].tolist())
         numbers = table.columns["label"].tolist()
-        layer.colormap = _without(self._colormap, numbers, hidden) if hidden else self._colormap
+        layer.colormap = without_labels(self._colormap, numbers, hidden)
         self._show()
 
     def remove_others(self) -> None:
@@ -264,18 +268,6 @@ class ObjectsController(QObject):
 def _checksum(layer: Labels) -> int:
     """Return a checksum of labels in memory; others do not change."""
     return checksum(layer.data, _COMPARED_BYTES) if isinstance(layer.data, np.ndarray) else 0
-
-
-def _without(colormap: Any, numbers: list[int], hidden: set[int]) -> DirectLabelColormap:
-    """Return the colors of labels, with those of hidden ones transparent."""
-    if isinstance(colormap, DirectLabelColormap):
-        colors = dict(colormap.color_dict)
-    else:
-        colors = {number: colormap.map(number) for number in numbers}
-    colors |= dict.fromkeys(hidden, "transparent")
-    colors.setdefault(None, "white")
-    colors[0] = "transparent"
-    return DirectLabelColormap(color_dict=colors)
 
 
 def _set_features(layer: Labels, table: ObjectTable) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari.layers import Image, Labels
+    from numpy.typing import NDArray
 
     from napari_emcad.pipelines.object_table import ObjectTable
 
@@ -80,6 +81,19 @@ def intensities(layer: Labels, image: Image | None) -> Any:
         image.translate, layer.translate
     )
     return image.data if shape == tuple(layer.data.shape) and placed else None
+
+
+def link_job(
+    layer: Labels, overlap: float, _: threading.Event
+) -> Generator[Any, None, NDArray[np.integer]]:
+    """Return the labels of a stack with one number for objects that go through its slices."""
+    from napari_emcad.imaging.link_objects import link_objects
+
+    yield from ()
+    letters = letters_of(layer)
+    along = "Z" if "Z" in letters else letters[0]
+    labels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    return link_objects(labels, letters, along, overlap=overlap)[0]
 
 
 def measure_job(

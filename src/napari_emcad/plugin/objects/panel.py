@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.plugin.objects.table_model import ObjectFilter, ObjectTableModel
 from napari_emcad.plugin.widgets.helpers import (
     caption,
@@ -50,6 +51,8 @@ class ObjectsPanel(QWidget):
         The Labels layer that the user chose, or None.
     measure_requested
         The user pressed Measure.
+    link_requested
+        Least overlap of objects that are linked from slice to slice.
     row_chosen
         Row of the table that the user clicked.
     filter_changed
@@ -62,6 +65,7 @@ class ObjectsPanel(QWidget):
 
     layer_chosen = Signal(object)
     measure_requested = Signal()
+    link_requested = Signal(float)
     row_chosen = Signal(int)
     filter_changed = Signal(object)
     remove_requested = Signal()
@@ -72,6 +76,13 @@ class ObjectsPanel(QWidget):
         self._layers: list[Labels] = []
         self._table: ObjectTable | None = None
         self._layer, self._column = combo(), combo()
+        self._overlap = _bound("overlap")
+        self._overlap.setRange(0.05, 1.0)
+        self._overlap.setSingleStep(0.05)
+        self._overlap.setValue(LinkSettings().overlap)
+        self._overlap.setToolTip("Intersection over union of an object in neighboring slices")
+        self._link = QPushButton("Link")
+        self._link.setToolTip("A new layer in which an object has one number in all its slices")
         self._measure = QPushButton("Measure")
         self._measure.setStyleSheet("font-weight: bold; padding: 8px;")
         self._model, self._filter, self._view = ObjectTableModel(), ObjectFilter(), QTableView()
@@ -94,10 +105,12 @@ class ObjectsPanel(QWidget):
         with QSignalBlocker(self._layer):
             list_items(self._layer, [(one.name, one.unique_id, "") for one in layers])
             self._layer.setCurrentIndex(self._layers.index(chosen) if chosen in layers else -1)
+        self._rows.setRowVisible(self._linking, chosen is not None and chosen.ndim > 2)
 
     def show_reason(self, reason: str) -> None:
         """Enable Measure, or show why it is disabled."""
-        self._measure.setEnabled(not reason)
+        for button in (self._measure, self._link):
+            button.setEnabled(not reason)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason))
 
@@ -190,6 +203,7 @@ class ObjectsPanel(QWidget):
     def _connect(self) -> None:
         self._layer.currentIndexChanged.connect(self._choose_layer)
         self._measure.clicked.connect(self.measure_requested)
+        self._link.clicked.connect(lambda: self.link_requested.emit(self._overlap.value()))
         self._column.currentIndexChanged.connect(self._show_column)
         for box in (self._low, self._high):
             box.valueChanged.connect(self._filter_rows)
@@ -211,8 +225,9 @@ class ObjectsPanel(QWidget):
         self._view.setTabKeyNavigation(False)
         self._view.setToolTip("Click a row to go to the object; click an object to find its row")
         top, self._below = QWidget(), QWidget()
-        rows = form(top)
-        rows.addRow(caption("Labels"), self._layer)
+        self._rows, self._linking = form(top), row(self._overlap, self._link)
+        self._rows.addRow(caption("Labels"), self._layer)
+        self._rows.addRow(caption("Slices"), self._linking)
         below = QVBoxLayout(self._below)
         below.setContentsMargins(0, 0, 0, 0)
         kept = QWidget()

@@ -1,12 +1,14 @@
-"""What the rows of a table mean on the canvas."""
+"""What the rows of a table mean on the canvas, and layers of objects."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 
 if TYPE_CHECKING:
     import numpy as np
-    from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_emcad.pipelines.object_table import ObjectTable
@@ -31,3 +33,44 @@ def position(layer: Labels, table: ObjectTable, number: int) -> list[float]:
     steps = [float(table.columns[name][number]) for _, name in step_columns(layer, table)]
     axes = [name for name in ("centroid_z", "centroid_y", "centroid_x") if name in table.columns]
     return [*steps, *(float(table.columns[name][number]) for name in axes)]
+
+
+def linked_layer(layer: Labels, labels: NDArray[np.integer]) -> Labels:
+    """Return a layer of linked labels that lies where another one lies."""
+    return Labels(
+        labels,
+        name=f"{layer.name} linked",
+        affine=layer.affine,
+        axis_labels=layer.axis_labels,
+        opacity=layer.opacity,
+        rotate=layer.rotate,
+        scale=layer.scale,
+        shear=layer.shear,
+        translate=layer.translate,
+        units=layer.units,
+        metadata=dict(layer.metadata),
+    )
+
+
+def without_labels(colormap: Any, numbers: list[int], hidden: set[int]) -> Any:
+    """Return the colors of labels, with those of hidden ones transparent.
+
+    Parameters
+    ----------
+    colormap
+        Colors of a Labels layer, which are returned if nothing is hidden.
+    numbers
+        All labels.
+    hidden
+        Labels to hide.
+    """
+    if not hidden:
+        return colormap
+    if isinstance(colormap, DirectLabelColormap):
+        colors = dict(colormap.color_dict)
+    else:
+        colors = {number: colormap.map(number) for number in numbers}
+    colors |= dict.fromkeys(hidden, "transparent")
+    colors.setdefault(None, "white")
+    colors[0] = "transparent"
+    return DirectLabelColormap(color_dict=colors)

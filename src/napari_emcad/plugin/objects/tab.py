@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_emcad.plugin.objects.controller import ObjectsController
+from napari_emcad.plugin.objects.link_controller import LinkController
 from napari_emcad.plugin.objects.panel import ObjectsPanel
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ObjectsTab:
-    """Fields and controller of the Objects tab; see `plugin.tab.Tab`.
+    """Fields and controllers of the Objects tab; see `plugin.tab.Tab`.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ class ObjectsTab:
     def __init__(self, context: Context) -> None:
         self.panel = ObjectsPanel()
         self.controller = ObjectsController(context, self.panel)
+        self.linking = LinkController(context, self.panel, self.controller)
 
     def layers_changed(self) -> None:
         """List the layers again."""
