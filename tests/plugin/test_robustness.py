@@ -15,6 +15,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, Qt, QTimer
 
 import napari_emcad
 from napari_emcad.inference.events import Region
+from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.model.network import PvtEmcad
 from napari_emcad.plugin.runner.thread import JobThread
 
@@ -151,7 +152,7 @@ def test_napari_is_changed_on_the_main_thread_only(panel, finish, qtbot, monkeyp
 
 
 def test_stop_ends_after_the_batch_and_keeps_finished_slices(stack, finish, qtbot, monkeypatch):
-    """H20, H26: the button shows the pending stop, and the job leaves no network in memory."""
+    """H20, H26: the button shows the pending stop, and the network goes to the pool."""
     answered, original = [], PvtEmcad.predict
 
     def predict(self, x, head="finest", zoom=1.0):
@@ -176,6 +177,7 @@ def test_stop_ends_after_the_batch_and_keeps_finished_slices(stack, finish, qtbo
     assert layer.data[:2].any(axis=(1, 2)).all()
     assert not layer.data[2:].any()
     assert "Stopped after 2 of 6 slices" in stack.job_bar.message
+    NETWORK_POOL.clear()
     assert {id(network) for network in networks()} <= before
 
 

@@ -181,5 +181,6 @@ def test_a_new_stroke_ends_the_refinement(teach, qtbot, button, monkeypatch):
     qtbot.waitUntil(lambda: prediction(teach) is not None, timeout=60_000)
     draw_stroke(teach, 0, OBJECT_STARTS[1])
     qtbot.waitUntil(waiting.is_set, timeout=60_000)
+    session = teach.session
+    qtbot.waitUntil(lambda: session.instant and session.instant.strokes == 3, timeout=60_000)
     wait_until_idle(teach, qtbot)
-    assert teach.session.instant.strokes == 3
