@@ -19,6 +19,7 @@ from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_anno
 from napari_emcad.interactive.familiarity import FAMILIAR, UNFAMILIAR
 from napari_emcad.interactive.instant import InstantTrainer, instant_preprocessing
 from napari_emcad.interactive.instant_events import Shown
+from napari_emcad.interactive.jobs import instant_update_job
 from napari_emcad.interactive.live import LiveTrainer
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.task import training_task
@@ -197,21 +198,29 @@ def test_the_score_is_of_held_out_strokes_alone(task):
 
 def test_the_fastest_probe_predicts_first_and_then_all(task):
     trainer, region, stop = InstantTrainer("cpu"), visible(task), threading.Event()
-    model = trainer.fit(task)
-    first, both = trainer.predict(model, region, stop)
+    events: list = []
+    _, model = run_job(instant_update_job(trainer, task, region, stop), events.append)
+    first, both = [event for event in events if isinstance(event, Region)]
     assert not np.array_equal(first.labels, both.labels)
     expected = napari_emcad.segment(striped()[0], model, stretch=False)
     assert np.array_equal(both.labels.squeeze(), expected.labels)
-    (only,) = trainer.predict(model, region, stop, refine=False)
+    (only,) = trainer.predict(trainer.fit(task, first=True), region, stop)
     assert np.array_equal(only.labels, first.labels)
 
 
 def test_a_prediction_that_is_stopped_shows_the_first_one(task):
     trainer, stop = InstantTrainer("cpu"), threading.Event()
-    job = trainer.predict(trainer.fit(task), visible(task), stop)
-    next(job)
-    stop.set()
-    assert list(job) == []
+    job = instant_update_job(trainer, task, visible(task), stop)
+    events = []
+
+    def stop_after_the_first(event):
+        events.append(event)
+        if isinstance(event, Region):
+            stop.set()
+
+    _, model = run_job(job, stop_after_the_first)
+    assert len([event for event in events if isinstance(event, Region)]) == 1
+    assert len(model.probe.members) == 1
 
 
 def test_thin_strokes_have_one_probe(tiny_checkpoint):

@@ -56,7 +56,9 @@ class InstantTrainer:
         self._trainer = EnsembleTrainer(self._extractor, choose_device(device))
         self._cache = PlaneCache()
 
-    def fit(self, task: TrainingTask, held_out: bool = True) -> InstantModel | None:
+    def fit(
+        self, task: TrainingTask, held_out: bool = True, first: bool = False
+    ) -> InstantModel | None:
         """Return the model of all strokes; None unless two classes are annotated.
 
         Parameters
@@ -65,10 +67,12 @@ class InstantTrainer:
             Annotations to learn.
         held_out
             Whether held-out strokes are left out.
+        first
+            Whether only the fastest probe is fitted, for a first prediction.
         """
         training, _ = self._slices(task, held_out)
         classes = max(task.checkpoint.config.num_classes, 2)
-        probe = self._trainer.fit(training, classes)
+        probe = self._trainer.fit(training, classes, first)
         if probe is None:
             return None
         preprocessing = instant_preprocessing(task.checkpoint, self._extractor)
@@ -81,28 +85,12 @@ class InstantTrainer:
         return None if len(scores) < len(held_out) else mean_dice(pool_by_image(scores, held_out))
 
     def predict(
-        self,
-        model: InstantModel,
-        visible: VisibleRegion,
-        stop: threading.Event,
-        refine: bool = True,
+        self, model: InstantModel, visible: VisibleRegion, stop: threading.Event
     ) -> Iterator[Region]:
-        """Yield regions of a prediction of the visible part: first those of the fastest probe.
-
-        Parameters
-        ----------
-        model, visible, stop
-            See `predict_visible`.
-        refine
-            Whether the regions of all probes follow.
-        """
-        stages = [model.probe.first]
-        if refine and len(model.probe.members) > 1:
-            stages.append(model.probe)
-        for probe in stages:
-            yield from predict_visible(
-                probe, visible, model.preprocessing, model.head, self._device, stop
-            )
+        """Yield regions of a prediction of the visible part."""
+        yield from predict_visible(
+            model.probe, visible, model.preprocessing, model.head, self._device, stop
+        )
 
     def _slices(
         self, task: TrainingTask, held_out: bool = True

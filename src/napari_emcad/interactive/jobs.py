@@ -134,6 +134,8 @@ def instant_update_job(
 ) -> Generator[Any, None, tuple[InstantTrainer, InstantModel | None]]:
     """Fit an instant model and predict the visible part; return its trainer and the model.
 
+    The fastest probe is fitted and shown first, and all of them refine it.
+
     Parameters
     ----------
     trainer
@@ -144,10 +146,15 @@ def instant_update_job(
     from napari_emcad.interactive.instant import InstantTrainer
 
     trainer = trainer or InstantTrainer(task.device)
-    model = trainer.fit(task)
-    if model is not None:
-        yield Shown("instant")
-        yield from trainer.predict(model, visible, stop)
+    model = trainer.fit(task, first=True)
+    if model is None:
+        return trainer, None
+    yield Shown("instant")
+    yield from trainer.predict(model, visible, stop)
+    if not stop.is_set():
+        first, model = model, trainer.fit(task)
+        if model is not None and len(model.probe.members) > len(first.probe.members):
+            yield from trainer.predict(model, visible, stop)
     return trainer, model
 
 

@@ -178,10 +178,10 @@ class LiveTrainer:
         if self._familiarity is None or self._familiarity.is_familiar:
             return None
         self._instant = self._instant or InstantTrainer(self._device)
-        model = self._instant.fit(task)
+        model = self._instant.fit(task, first=True)
         if model is not None and not self._model_is_better:
             yield Shown("instant", self._comparison())
-            yield from self._instant.predict(model, visible, stop, refine=False)
+            yield from self._instant.predict(model, visible, stop)
         return model
 
     def _show_model(

@@ -41,11 +41,6 @@ class ProbeEnsemble(Segmenter):
         """The probes."""
         return [probe for probe in self.probes if isinstance(probe, FeatureProbe)]
 
-    @property
-    def first(self) -> ProbeEnsemble:
-        """The first probe alone, which is the fastest."""
-        return ProbeEnsemble(self.members[:1], self.zooms[:1])
-
     def predict(self, x: Tensor, head: Head = "finest", zoom: float = 1.0) -> Tensor:
         """Return logits at the size of the input; see `FeatureProbe.predict`."""
         outputs = [

@@ -30,15 +30,19 @@ class EnsembleTrainer:
         self._extractor, self._device = extractor, device
         self._trainers: dict[float, ProbeTrainer] = {}
 
-    def fit(self, slices: Sequence[LabeledSlice], classes: int) -> ProbeEnsemble | None:
+    def fit(
+        self, slices: Sequence[LabeledSlice], classes: int, first: bool = False
+    ) -> ProbeEnsemble | None:
         """Return the probes of all annotated pixels; None unless two classes are annotated.
 
         Parameters
         ----------
         slices, classes
             As for `ProbeTrainer.fit`.
+        first
+            Whether only the fastest probe is fitted.
         """
-        views = choose_views([source.target for source in slices])
+        views = choose_views([source.target for source in slices])[: 1 if first else None]
         for view in views:
             if view.zoom not in self._trainers:
                 self._trainers[view.zoom] = ProbeTrainer(self._extractor, self._device)
