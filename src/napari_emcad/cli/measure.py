@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_emcad.cli.console import UsageError, as_usage_error, print_result, print_status
 from napari_emcad.cli.images import open_image
 from napari_emcad.cli.options import add_reading, add_spacing, check_spacing, reading_options
@@ -115,6 +113,8 @@ def _channels_last(
     axes
         Letters of its axes on the command line.
     """
+    import numpy as np
+
     from napari_emcad.imaging.axes import guess_axes
 
     pixels = np.asarray(image.pixels)
@@ -171,6 +171,8 @@ def _spatial_shape(image: OpenedImage, axes: str | None) -> tuple[int, ...] | No
 
 def _probabilities(path: Path) -> NDArray[Any]:
     """Return the probabilities in a file, classes first."""
+    import numpy as np
+
     opened = open_image(path)
     pixels = np.asarray(opened.pixels)
     axes = opened.axes or ""
