@@ -73,7 +73,7 @@ def test_off_changes_nothing_more(teach, qtbot, button):
 
 
 def test_a_failure_switches_it_off_and_says_so(teach, qtbot, button, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("No such luck.")
 
     monkeypatch.setattr(instant.InstantTrainer, "fit", fail)
