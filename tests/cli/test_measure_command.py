@@ -97,7 +97,7 @@ def test_it_is_written_and_not_over_another_file(capsys, labels):
     [
         (("no.tif",), "does not exist"),
         (("labels.tif", "--spacing", "1"), "go together"),
-        (("labels.tif", "--axes", "TZYX"), "letter for each"),
+        (("labels.tif", "--axes", "TZYX"), "names 4 axes"),
         (("labels.tif", "--image", "other.png"), "must agree"),
         (("labels.tif", "--probabilities", "other.png"), "first axis"),
     ],

@@ -121,7 +121,7 @@ def test_turned_stacks_give_the_same(labels):
     ("arguments", "reason"),
     [
         ({"labels": np.zeros((4, 5), int)}, "need Y, X and Z"),
-        ({"axes": "ZY"}, "one letter for each"),
+        ({"axes": "ZY"}, "Y and X among them"),
         ({"along": "T"}, "need Y, X and T"),
         ({"along": "Y"}, "along which is linked"),
         ({"labels": np.zeros((2, 4, 5))}, "whole numbers"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.cli.console import UsageError, as_usage_error, print_result, print_status
+from napari_emcad.cli.console import as_usage_error, print_result, print_status
 from napari_emcad.cli.images import open_image
 from napari_emcad.cli.options import add_reading, add_spacing, check_spacing, reading_options
 from napari_emcad.cli.outputs import check_outputs
@@ -153,9 +153,7 @@ def _labels(
     if read.note:
         print_status(read.note)
     axes = args.axes or (opened.axes or "").replace("C", "") or None
-    if axes is not None and len(axes) != read.pixels.ndim:
-        if args.axes:
-            raise UsageError(f"--axes {axes} is not a letter for each of {read.pixels.ndim} axes.")
+    if not args.axes and axes is not None and len(axes) != read.pixels.ndim:
         axes = None
     return read.pixels, axes, opened
 

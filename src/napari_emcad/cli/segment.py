@@ -105,31 +105,42 @@ def run(args: argparse.Namespace) -> int:
     _check_output_files(jobs, args)
     failed = 0
     tables: dict[str, ObjectTable] = {}
-    for source, output in jobs:
-        try:
-            image = open_image(source.path, replace(reading_options(args), series=source.series))
-            _check_format(image, output)
-            result = segment_image(
-                source.name,
-                image,
-                model,
-                args.axes or image.axes,
-                probabilities=args.probabilities,
-                **options,
-            )
-            result = result if args.link is None else _linked(result, args)
-            _write_result(result, output, image)
-            if args.measure is not None:
-                tables[source.name] = _measure(result, image, args)
-                write_table(joined_csv(tables), args.measure)
-        except UsageError as error:
-            print_message(str(error))
-            failed += 1
-        else:
+    try:
+        for source, output in jobs:
+            try:
+                table = _segment_file(source, output, model, options, args)
+            except UsageError as error:
+                print_message(str(error))
+                failed += 1
+                continue
+            if table is not None:
+                tables[source.name] = table
             print_result(str(output))
+    finally:  # also if it is interrupted
+        if tables:
+            write_table(joined_csv(tables), args.measure)
     if failed and len(jobs) > 1:
         print_message(f"{failed} of {len(jobs)} images were not segmented.")
     return 2 if failed else 0
+
+
+def _segment_file(
+    source: ImageSource,
+    output: Path,
+    model: SegmentationModel,
+    options: dict[str, Any],
+    args: argparse.Namespace,
+) -> ObjectTable | None:
+    """Segment an image into a file; return the table of its objects if there will be one."""
+    image = open_image(source.path, replace(reading_options(args), series=source.series))
+    _check_format(image, output)
+    axes = args.axes or image.axes
+    result = segment_image(
+        source.name, image, model, axes, probabilities=args.probabilities, **options
+    )
+    result = result if args.link is None else _linked(result, args)
+    _write_result(result, output, image)
+    return None if args.measure is None else _measure(result, image, args)
 
 
 def _check_link(args: argparse.Namespace) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.imaging.label_axes import label_axes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -55,8 +57,7 @@ class Linker:
     Attributes
     ----------
     first_numbers
-        Number that each linked object had in the slice where it was first seen; entry k − 1 is
-        that of object k.
+        Entry k − 1 is the number that object k had in the slice where it was first seen.
     """
 
     def __init__(self, settings: LinkSettings, classes: Sequence[int] | None = None) -> None:
@@ -175,7 +176,9 @@ def link_objects(
     >>> linked, _ = napari_emcad.link_objects(labels, overlap=0.5, gap=1)  # doctest: +SKIP
     """
     array = np.asarray(labels)
-    letters = _check(array, axes, along)
+    letters = label_axes(array, axes)
+    if along in ("Y", "X") or along not in letters:
+        raise ValueError(f"The axes {letters} need Y, X and {along}, along which is linked.")
     settings = LinkSettings(overlap, gap)
     order = [letters.index(along), letters.index("Y"), letters.index("X")]
     rest = [axis for axis in range(array.ndim) if axis not in order]
@@ -191,15 +194,3 @@ def link_objects(
     kind = np.uint16 if len(first_numbers) < 2**16 else np.uint32
     back = np.argsort([*rest, *order])
     return result.transpose(*back).astype(kind), first_numbers
-
-
-def _check(labels: NDArray[Any], axes: str | None, along: str) -> str:
-    """Return the letters of the axes."""
-    letters = "TZYX"[-labels.ndim :] if axes is None else axes.upper()
-    if len(letters) != labels.ndim or len(set(letters)) < len(letters):
-        raise ValueError(f"The axes {letters} are not one letter for each of {labels.ndim} axes.")
-    if along in ("Y", "X") or not {"Y", "X", along} <= set(letters):
-        raise ValueError(f"The axes {letters} need Y, X and {along}, along which is linked.")
-    if labels.dtype.kind not in "biu" or (labels.size and labels.min() < 0):
-        raise ValueError("Labels must be whole numbers of 0 or more.")
-    return letters

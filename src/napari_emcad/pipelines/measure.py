@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage.measure import regionprops_table
 
+from napari_emcad.imaging.label_axes import label_axes
 from napari_emcad.io.images.pixel_size import OME_ZARR_UNITS, PIXEL, in_mm
 from napari_emcad.pipelines.object_table import ObjectTable
 
@@ -76,7 +77,9 @@ def measure(
     >>> table.columns["area"].mean()  # doctest: +SKIP
     """
     array = np.asarray(labels)
-    letters = _check_axes(array, axes)
+    letters = label_axes(array, axes)
+    if "C" in letters or not array.size:
+        raise ValueError(f"Labels have no channels, and some pixels: {letters}, {array.shape}.")
     channels = _channels_last(image, array)
     maps = {} if probabilities is None else _probability_maps(np.asarray(probabilities), array)
     spatial = [axis for axis, letter in enumerate(letters) if letter in _SPATIAL]
@@ -96,22 +99,6 @@ def measure(
         tables.append({name: np.full(count, step) for name, step in columns.items()} | measured)
     joined = {name: np.concatenate([one[name] for one in tables]) for name in tables[0]}
     return ObjectTable(MappingProxyType(_named(joined, classes, unit)), _units(joined, unit))
-
-
-def _check_axes(labels: NDArray[Any], axes: str | None) -> str:
-    """Return the letters of the axes of a label array."""
-    if labels.dtype.kind not in "biu":
-        raise ValueError(f"Labels are {labels.dtype}; they must be whole numbers.")
-    if labels.dtype.kind == "i" and labels.size and labels.min() < 0:
-        raise ValueError(f"Labels go from {labels.min()}; they must be 0 or more.")
-    letters = "TZYX"[-labels.ndim :] if axes is None else axes.upper()
-    if len(letters) != labels.ndim or len(set(letters)) < len(letters):
-        raise ValueError(f"The axes {letters} are not one letter for each of {labels.ndim} axes.")
-    if not {"Y", "X"} <= set(letters) or "C" in letters:
-        raise ValueError(f"The axes {letters} of labels need Y and X, and must not have C.")
-    if not labels.size:
-        raise ValueError(f"The labels are empty: {labels.shape}.")
-    return letters
 
 
 def _pixel_sizes(letters: Sequence[str], scale: Mapping[str, float] | None) -> dict[str, float]:
