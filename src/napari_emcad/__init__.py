@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.intermediates import StageOutput
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.arrays import evaluate, train
+    from napari_emcad.pipelines.compare_labels import LabelComparison, compare_labels
     from napari_emcad.pipelines.measure import measure
     from napari_emcad.pipelines.object_table import ObjectTable
     from napari_emcad.pipelines.scores import ImageScore
@@ -64,6 +65,7 @@ _HOMES = {
     "InferenceSettings": "inference.events",
     "InstantModel": "io.checkpoints.instant_model",
     "IntensityRangeWarning": "imaging.exposure",
+    "LabelComparison": "pipelines.compare_labels",
     "MapKey": "inference.stage_maps.keys",
     "ModelConfig": "model.config",
     "Notice": "inference.events",
@@ -80,6 +82,7 @@ _HOMES = {
     "Summary": "inference.events",
     "TrainResult": "pipelines.train",
     "bundled_checkpoint": "io.checkpoints.files",
+    "compare_labels": "pipelines.compare_labels",
     "create_model": "io.checkpoints.create_model",
     "evaluate": "pipelines.arrays",
     "fine_tune": "interactive.fine_tune",
@@ -106,6 +109,7 @@ __all__ = [
     "InferenceSettings",
     "InstantModel",
     "IntensityRangeWarning",
+    "LabelComparison",
     "MapKey",
     "ModelConfig",
     "Notice",
@@ -122,6 +126,7 @@ __all__ = [
     "Summary",
     "TrainResult",
     "bundled_checkpoint",
+    "compare_labels",
     "create_model",
     "evaluate",
     "fine_tune",

@@ -235,6 +235,46 @@ def test_a_result_deleted_during_the_job_is_added_again(panel, finish, qtbot, ga
     np.testing.assert_array_equal(results(panel)[0].data, headless(nuclei))
 
 
+@pytest.mark.parametrize(("answer", "layers"), [("Stop and discard", 1), ("Go on", 2)])
+def test_deleting_a_result_during_the_job_asks_what_to_do(
+    panel, finish, qtbot, gate, answer, layers
+):
+    click(qtbot, panel)
+    panel.viewer.layers.remove(results(panel)[0])
+    box = panel.segment.controller._question
+    assert box.text() == "Stop and discard?"
+    [button] = [one for one in box.buttons() if one.text() == answer]
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    gate.set()
+    finish(panel)
+    assert len(panel.viewer.layers) == layers
+    click(qtbot, panel)  # a discarded result does not come back, nor is it in the way
+    finish(panel)
+    assert len(panel.viewer.layers) == 2
+    assert results(panel)[0].data.any()
+
+
+def test_a_question_ends_with_its_job(panel, finish, qtbot, gate):
+    click(qtbot, panel)
+    panel.viewer.layers.remove(results(panel)[0])
+    gate.set()
+    finish(panel)
+    qtbot.waitUntil(lambda: panel.segment.controller._question is None)
+
+
+def test_a_new_result_hides_its_predecessor(panel, finish, qtbot):
+    click(qtbot, panel)
+    finish(panel)
+    [first] = results(panel)
+    first.paint((5, 5), 1)  # an edited result is kept, and the next one gets a layer of its own
+    panel.segment.panel._separate.setChecked(True)
+    click(qtbot, panel)
+    finish(panel)
+    [first, second] = results(panel)
+    assert not first.visible
+    assert second.visible
+
+
 def test_a_result_belongs_to_its_image_and_model(panel, finish, qtbot, gate, nuclei):
     """H8: choosing another image and another model during the job changes nothing."""
     click(qtbot, panel)

@@ -65,16 +65,60 @@ def range_mismatch(slices: Slices, preprocessing: Preprocessing) -> str:
     expected = _expected_range(preprocessing)
     if expected is None or _is_stored_so(slices, expected):
         return ""
+    return _judge(_sample(slices, expected, preprocessing), expected, preprocessing)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RangeReport:
+    """The values of an image beside the range that a model expects.
+
+    Attributes
+    ----------
+    low, high
+        Least and largest finite value; both 0 without any.
+    values
+        Some of the finite values, ``(N,)``.
+    expected
+        Least and largest value that the model expects.
+    problem
+        What becomes of the values in the model, "" if they are as expected.
+    """
+
+    low: float
+    high: float
+    values: NDArray[Any]
+    expected: ValueRange
+    problem: str
+
+
+def range_report(slices: Slices, preprocessing: Preprocessing) -> RangeReport | None:
+    """Compare the values of an image with the range that a model expects, as `range_mismatch` does.
+
+    Returns
+    -------
+    RangeReport or None
+        None if the model adapts to any range.
+    """
+    expected = _expected_range(preprocessing)
+    if expected is None:
+        return None
+    sample = _sample(slices, expected, preprocessing)
+    fits = sample.constant or _is_stored_so(slices, expected)
+    problem = "" if fits else _problem(sample, expected, preprocessing)
+    return RangeReport(sample.low, sample.high, sample.some, expected, problem)
+
+
+def _sample(slices: Slices, expected: ValueRange, preprocessing: Preprocessing) -> _Values:
+    """Return values of the whole image; of one that is not in memory, of a slice if it fits."""
     image = replace(slices, scope=Scope())
     sample = _read(image, slices.indices[0])
     in_memory = isinstance(slices.image, np.ndarray)
-    if in_memory or sample.constant or _problem(sample, expected, preprocessing):
-        count = len(image.indices)
-        chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES)).round().astype(int))
-        others = [image.indices[n] for n in chosen.tolist()]
-        read = [_read(image, index) for index in others if index != slices.indices[0]]
-        sample = _pool([sample, *read])
-    return _judge(sample, expected, preprocessing)
+    if not (in_memory or sample.constant or _problem(sample, expected, preprocessing)):
+        return sample
+    count = len(image.indices)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES)).round().astype(int))
+    others = [image.indices[n] for n in chosen.tolist()]
+    return _pool([sample, *(_read(image, index) for index in others if index != slices.indices[0])])
 
 
 class ExposureCheck:

@@ -28,6 +28,7 @@ from napari_emcad.plugin.runner.job_runner import JobRunner
 from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.runner.warm_up import warm_up_job
 from napari_emcad.plugin.runner.whole_import import guard_imports
+from napari_emcad.plugin.scores.tab import ScoresTab
 from napari_emcad.plugin.segment.tab import SegmentTab
 from napari_emcad.plugin.settings import inference_settings, open_bundled_at_start
 from napari_emcad.plugin.stages.layers import StageLayers
@@ -76,7 +77,7 @@ guard_imports()
 
 
 class EmcadWidget(QWidget):
-    """The tabs Segment, Teach, Objects, Stages and Model over one progress bar.
+    """The tabs Segment, Teach, Objects, Scores, Stages and Model over one progress bar.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ class EmcadWidget(QWidget):
 
     Attributes
     ----------
-    segment, teach, objects, stages, model
+    segment, teach, objects, scores, stages, model
         The tabs.
     annotations
         Annotation layers.
@@ -136,11 +137,13 @@ class EmcadWidget(QWidget):
         self.teach = TeachTab(context, self.annotations)
         maps = _MAPS.setdefault(viewer, StageLayers(viewer))
         self.stages = StagesTab(context, self.annotations, maps)
-        self.objects, self.model = ObjectsTab(context), ModelTab(context)
+        self.objects, self.scores = ObjectsTab(context), ScoresTab(context)
+        self.model = ModelTab(context)
         self.tabs: tuple[Tab, ...] = (
             self.segment,
             self.teach,
             self.objects,
+            self.scores,
             self.stages,
             self.model,
         )

@@ -170,6 +170,14 @@ class Result:
             if is_open(self._viewer, layer):
                 self._viewer.layers.remove(layer)
 
+    def discard(self) -> None:
+        """Remove the layers; the result is not filled again."""
+        self._has_finished, self.changed_by_user = False, True
+        for layer in (self.layer, *self._probability_layers):
+            set_editable(layer, True)
+            if is_open(self._viewer, layer):
+                self._viewer.layers.remove(layer)
+
     def _clear(self, target: Target) -> None:
         """Clear the part that a job computes, so that no old labels stay beside new ones."""
         if target.part is None:
@@ -252,6 +260,7 @@ class Result:
                 name=f"{self.target.name} probability of {label.name}",
                 colormap=Colormap([f"{label.color}00", f"{label.color}ff"], name=label.name),
                 contrast_limits=(0, 1),
+                opacity=0.5,
                 blending="translucent",
                 metadata=_metadata(self.target, "probability"),
                 **self._geometry,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.result import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
     from napari_emcad.plugin.layers.target import Target
 
@@ -21,6 +24,7 @@ class Results:
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = weakref.proxy(viewer)
         self._results: list[Result] = []
+        self._shown: WeakKeyDictionary[Labels, tuple[Callable[[], Any], str]] = WeakKeyDictionary()
 
     def begin(self, target: Target) -> Result:
         """Return the result that a job fills: the last one that fits its target, or a new one."""
@@ -29,10 +33,18 @@ class Results:
         if fitting and not target.new_layer:
             result = fitting[-1]
         else:
+            self._hide_predecessors(target)
             result = Result(self._viewer, target)
             self._results.append(result)
+            self._shown[result.layer] = weakref.ref(target.source), target.kind
         result.begin(target)
         return result
+
+    def _hide_predecessors(self, target: Target) -> None:
+        """Hide older results of the image, also edited ones, which the new one would cover."""
+        for layer, (source, kind) in self._shown.items():
+            if source() is target.source and kind == target.kind and is_open(self._viewer, layer):
+                layer.visible = False
 
     def class_result_of(self, source: Image) -> Result | None:
         """Return the newest result with classes of an image; predictions take precedence."""

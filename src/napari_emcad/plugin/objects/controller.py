@@ -10,6 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_emcad.imaging.fingerprint import checksum
+from napari_emcad.plugin.layers.show_position import show_position
 from napari_emcad.plugin.objects.measured_layer import measure_job
 from napari_emcad.plugin.objects.rows import mean_size, position, step_columns, without_labels
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -150,13 +151,7 @@ class ObjectsController(QObject):
         layer, table = self._measured, self._table
         if layer is None or table is None:
             return
-        world = np.asarray(layer.data_to_world(position(layer, table, number)))
-        first = self._viewer.dims.ndim - layer.ndim
-        for axis in self._viewer.dims.not_displayed:
-            if axis >= first:
-                self._viewer.dims.set_point(axis, world[axis - first])
-        center = [world[axis - first] for axis in self._viewer.dims.displayed if axis >= first]
-        self._viewer.scene.camera.center = tuple(center)
+        show_position(self._viewer, layer, position(layer, table, number))
         layer.selected_label = int(table.columns["label"][number])
 
     def _clicked(self, viewer: Any, event: Any) -> Generator[None, None, None]:

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_emcad.imaging.link_objects import LinkSettings
-from napari_emcad.plugin.objects.table_model import ObjectFilter, ObjectTableModel
+from napari_emcad.plugin.objects.table_model import ColumnsModel, RowFilter
 from napari_emcad.plugin.widgets.helpers import (
     caption,
     combo,
@@ -85,9 +85,11 @@ class ObjectsPanel(QWidget):
         self._link.setToolTip("A new layer in which an object has one number in all its slices")
         self._measure = QPushButton("Measure")
         self._measure.setStyleSheet("font-weight: bold; padding: 8px;")
-        self._model, self._filter, self._view = ObjectTableModel(), ObjectFilter(), QTableView()
+        self._model, self._filter, self._view = ColumnsModel(), RowFilter(), QTableView()
         self._low, self._high = _bound("from"), _bound("to")
-        self._histogram = Histogram()
+        self._histogram = Histogram(
+            "Number of objects by value; drag the bounds of the range that is kept"
+        )
         self._all = QPushButton("Keep all")
         self._all.setToolTip("Shows all objects again")
         self._remove = QPushButton("Remove the others")
@@ -178,6 +180,13 @@ class ObjectsPanel(QWidget):
         self._histogram.show_values(values)
         self._filter_rows()
 
+    def _drag_range(self, low: float, high: float) -> None:
+        """Show the range of the histogram in the fields, which round it, and filter by it."""
+        for box, value in ((self._low, low), (self._high, high)):
+            with QSignalBlocker(box):
+                box.setValue(value)
+        self._filter_rows()
+
     def _filter_rows(self, _: float = 0.0) -> None:
         kept = self.kept
         self._histogram.show_range(self._low.value(), self._high.value())
@@ -208,6 +217,7 @@ class ObjectsPanel(QWidget):
         for box in (self._low, self._high):
             box.valueChanged.connect(self._filter_rows)
         self._view.selectionModel().currentChanged.connect(self._choose_row)
+        self._histogram.range_dragged.connect(self._drag_range)
         self._view.clicked.connect(self._choose_row)
         self._all.clicked.connect(self._show_column)
         self._remove.clicked.connect(self.remove_requested)

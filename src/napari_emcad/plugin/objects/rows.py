@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_emcad.plugin.layers.placement import placement
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -40,15 +42,9 @@ def linked_layer(layer: Labels, labels: NDArray[np.integer]) -> Labels:
     return Labels(
         labels,
         name=f"{layer.name} linked",
-        affine=layer.affine,
-        axis_labels=layer.axis_labels,
         opacity=layer.opacity,
-        rotate=layer.rotate,
-        scale=layer.scale,
-        shear=layer.shear,
-        translate=layer.translate,
-        units=layer.units,
         metadata=dict(layer.metadata),
+        **placement(layer),
     )
 
 

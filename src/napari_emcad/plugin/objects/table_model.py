@@ -1,21 +1,33 @@
-"""Shows an `ObjectTable` in a table view that sorts numbers as numbers."""
+"""Shows columns of values in a table view that sorts numbers as numbers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
-    from napari_emcad.pipelines.object_table import ObjectTable
+    from numpy.typing import NDArray
 
 _ROLE = Qt.ItemDataRole
 
 
-class ObjectTableModel(QAbstractTableModel):
+class Columns(Protocol):
+    """Columns of one length; an `ObjectTable`, for example."""
+
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """The values by name."""
+
+    @property
+    def header(self) -> list[str]:
+        """Titles of the columns."""
+
+
+class ColumnsModel(QAbstractTableModel):
     """The values of a table; the user role has numbers, to sort by."""
 
     def __init__(self) -> None:
@@ -23,7 +35,7 @@ class ObjectTableModel(QAbstractTableModel):
         self._header: list[str] = []
         self._columns: list[NDArray[Any]] = []
 
-    def show_table(self, table: ObjectTable | None) -> None:
+    def show_table(self, table: Columns | None) -> None:
         """Show another table, or none."""
         self.beginResetModel()
         self._header = [] if table is None else table.header
@@ -31,7 +43,7 @@ class ObjectTableModel(QAbstractTableModel):
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Return the number of objects."""
+        """Return the number of rows."""
         return len(self._columns[0]) if self._columns else 0
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
@@ -56,7 +68,7 @@ class ObjectTableModel(QAbstractTableModel):
         return None
 
 
-class ObjectFilter(QSortFilterProxyModel):
+class RowFilter(QSortFilterProxyModel):
     """Sorts by value, and shows the rows that are kept."""
 
     def __init__(self) -> None:
@@ -77,4 +89,6 @@ class ObjectFilter(QSortFilterProxyModel):
 def _text(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+    if isinstance(value, (float, np.floating)):
+        return "–" if np.isnan(value) else f"{value:.4g}"
+    return str(value)

@@ -13,10 +13,13 @@ from napari_emcad.plugin.layers.scope import thick_slice_message
 from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.segment.request import segment_request
 from napari_emcad.plugin.widgets.helpers import shorten
+from napari_emcad.plugin.widgets.question import ask
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Generator
+
+    from qtpy.QtWidgets import QMessageBox
 
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.layers.result import Result
@@ -46,6 +49,8 @@ class SegmentController(QObject):
         self._input = context.image_input
         self._query: JobThread | None = None
         self._released = False
+        self._result: Result | None = None
+        self._question: QMessageBox | None = None
         self._show_soon = qdebounced(self.show, timeout=_PAUSE_MS, parent=self)
         self._connect()
         if self._session.instant is not None:
@@ -72,6 +77,7 @@ class SegmentController(QObject):
             return
         objects, settings = result.object_classes, options.settings
         remark = thick_slice_message(self._viewer, layer, options)
+        self._result = result
         self._context.runner.run(
             f"Segmenting {shorten(layer.name)}",
             lambda stop: segment_job(slices, model, settings, stop, objects),
@@ -81,11 +87,35 @@ class SegmentController(QObject):
         )
 
     def _ended(self, result: Result, outcome: Outcome, remark: str) -> None:
+        self._result = None
+        if self._question is not None:
+            self._question.close()
+        if outcome.cancelled:
+            result.discard()
+            self._context.show_message("Discarded.")
+            return
         result.finish(outcome.result)
         if isinstance(outcome.result, Summary):
             message = _summary_message(outcome.result, outcome.seconds, result.object_count)
             self._context.show_message(f"{message} {remark}".strip())
         self._query_devices()
+
+    def _layer_removed(self, event: Any) -> None:
+        """Ask whether to go on if the user deletes the result while it is computed."""
+        result = self._result
+        if result is None or event.value is not result.layer or self._question is not None:
+            return
+        self._question = ask(
+            self._panel,
+            "Stop and discard?",
+            f"“{event.value.name}” is still being computed. Otherwise the layer comes back when "
+            f"it is complete.",
+            {"Stop and discard": self._context.runner.cancel, "Go on": lambda: None},
+        )
+        self._question.destroyed.connect(self._question_closed)
+
+    def _question_closed(self, _: object = None) -> None:
+        self._question = None
 
     # -- state of the tab
 
@@ -140,6 +170,7 @@ class SegmentController(QObject):
         self._session.checkpoint_changed.connect(self._show_model)
         self._session.instant_changed.connect(self._panel.show_instant)
         self._session.running_changed.connect(self.show)
+        self._viewer.layers.events.removed.connect(self._layer_removed)
         for event in self._view_events():
             event.connect(self._show_soon)
 
@@ -156,6 +187,7 @@ class SegmentController(QObject):
         self._session.checkpoint_changed.disconnect(self._show_model)
         self._session.instant_changed.disconnect(self._panel.show_instant)
         self._session.running_changed.disconnect(self.show)
+        self._viewer.layers.events.removed.disconnect(self._layer_removed)
         for event in self._view_events():
             event.disconnect(self._show_soon)
 

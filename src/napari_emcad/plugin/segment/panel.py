@@ -13,6 +13,7 @@ from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.segment.model_choice import ModelChoice
+from napari_emcad.plugin.segment.range_box import RangeBox
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
 from napari_emcad.plugin.widgets.helpers import (
     caption,
@@ -67,6 +68,7 @@ class SegmentPanel(QWidget):
         self._axes = AxesForm()
         self._level, self._scope = combo(), combo()
         self.device = DeviceCombo(settings.device)
+        self.range_box = RangeBox()
         self._separate = QCheckBox("number single objects")
         self._separate.setToolTip(
             "Gives every object a number of its own; touching ones are separated"
@@ -201,6 +203,7 @@ class SegmentPanel(QWidget):
         column.addWidget(scrollable(rows, collapsible("Advanced", self._advanced)), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
+        below.addWidget(self.range_box)
         below.addWidget(self._run)
         below.addWidget(self._reason)
         column.addLayout(below)

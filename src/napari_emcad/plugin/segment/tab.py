@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.plugin.segment.controller import SegmentController
 from napari_emcad.plugin.segment.panel import SegmentPanel
+from napari_emcad.plugin.segment.range_controller import RangeController
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import InferenceSettings
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SegmentTab:
-    """Fields and controller of the Segment tab; see `plugin.tab.Tab`.
+    """Fields and controllers of the Segment tab; see `plugin.tab.Tab`.
 
     Parameters
     ----------
@@ -29,6 +30,7 @@ class SegmentTab:
     def __init__(self, context: Context, settings: InferenceSettings) -> None:
         self.panel = SegmentPanel(context.image_input, settings)
         self.controller = SegmentController(context, self.panel)
+        self.range = RangeController(context, self.panel)
 
     def layers_changed(self) -> None:
         """List the layers again."""
@@ -37,4 +39,5 @@ class SegmentTab:
 
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
+        self.range.release()
         self.controller.release()
