@@ -9,6 +9,7 @@ from napari_emcad.imaging.regions import CleanUp
 from napari_emcad.imaging.validation import as_bool, as_float, as_int
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Where
@@ -39,6 +40,9 @@ class InferenceSettings:
         evaluations of binary networks. It forces at least one foreground pixel per slice.
     probabilities
         Whether probabilities are returned.
+    logits
+        Whether the regions of tiles have their logits, so that labels can be computed again with
+        another threshold or clean-up, see `napari_emcad.inference.logit_cache`.
     clean_up
         Clean-up of the labels of a finished slice.
 
@@ -57,6 +61,7 @@ class InferenceSettings:
     threshold: float = 0.5
     stretch: bool = False
     probabilities: bool = False
+    logits: bool = False
     clean_up: CleanUp = field(default_factory=CleanUp)
 
     def __post_init__(self) -> None:
@@ -77,7 +82,7 @@ class InferenceSettings:
             values["batch"] = as_int("The batch", self.batch)
         for name in ("overlap", "threshold"):
             values[name] = as_float(f"The {name}", getattr(self, name))
-        for name in ("full_precision", "draft", "stretch", "probabilities"):
+        for name in ("full_precision", "draft", "stretch", "probabilities", "logits"):
             values[name] = as_bool(name, getattr(self, name))
         if not isinstance(self.clean_up, CleanUp):
             raise ValueError(f"clean_up is {self.clean_up!r}; it must be a CleanUp.")
@@ -117,11 +122,15 @@ class Region:
         uint8 or wider, a new array of the region's shape.
     probabilities
         ``(K, …)`` float32, or None if they were not requested.
+    logits
+        ``(K, …)`` float32, or None if they were not requested, or if the region is the final one
+        of a slice, whose logits came with earlier regions.
     """
 
     where: Where
     labels: NDArray[Any]
     probabilities: NDArray[Any] | None
+    logits: NDArray[np.float32] | None = None
 
 
 Event = Progress | Notice | Region

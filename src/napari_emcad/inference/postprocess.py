@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.imaging.slices import Index, Slices
     from napari_emcad.inference.events import InferenceSettings
 
@@ -87,18 +88,20 @@ class Postprocessor:
                 self._labels = np.zeros(shape, labels.dtype)
             self._labels[slice(*rows), slice(*columns)] = labels
         probabilities = channel_probabilities(logits) if self._settings.probabilities else None
-        return self._region(index, rows, columns, labels, probabilities)
+        kept = logits.copy() if self._settings.logits else None
+        return self._region(index, rows, columns, labels, probabilities, kept)
 
     def finish_slice(self, index: Index) -> Region | None:
         """Return the final region of a slice, or None if the regions of its patches are final."""
         labels, probabilities = self._labels, None
         if self._logits is not None:
             probabilities = _stretch(channel_probabilities(self._logits))
-            labels = (probabilities[0] > self._settings.threshold).astype(np.uint8)
+            labels = _above(probabilities, self._settings.threshold)
         self.discard_slice()
         if labels is None:
             return None
-        labels = self._clean_up(labels)
+        labels, classes = clean_slice(labels, self._settings.clean_up, len(self.object_classes))
+        self.object_classes += classes
         rows, columns = (0, labels.shape[0]), (0, labels.shape[1])
         if not self._settings.probabilities:
             probabilities = None
@@ -108,17 +111,6 @@ class Postprocessor:
         """Drop what is kept of a slice that is finished or will be done again."""
         self._labels = self._logits = None
 
-    def _clean_up(self, labels: NDArray[Any]) -> NDArray[Any]:
-        clean_up = self._settings.clean_up
-        labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
-        if not clean_up.separate:
-            return labels
-        objects, classes = separate_objects(labels, clean_up.neck)
-        first = len(self.object_classes)
-        self.object_classes += classes
-        wide = max(label_dtype(len(self.object_classes)), np.uint16, key=lambda t: t().itemsize)
-        return np.where(objects > 0, objects.astype(np.int64) + first, 0).astype(wide)
-
     def _region(
         self,
         index: Index,
@@ -126,12 +118,63 @@ class Postprocessor:
         columns: tuple[int, int],
         labels: NDArray[Any],
         probabilities: NDArray[np.float32] | None,
+        logits: NDArray[np.float32] | None = None,
     ) -> Region:
         where = self._slices.where(index, rows, columns)
         if self._slices.transposed:
             labels = labels.T
             probabilities = None if probabilities is None else probabilities.swapaxes(1, 2)
-        return Region(where, labels, probabilities)
+            logits = None if logits is None else logits.swapaxes(1, 2)
+        return Region(where, labels, probabilities, logits)
+
+
+def clean_slice(
+    labels: NDArray[Any], clean_up: CleanUp, first: int = 0
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return the labels of a complete slice after the clean-up, and the classes of its objects.
+
+    Parameters
+    ----------
+    labels
+        Class labels, ``(H, W)``.
+    clean_up
+        Changes of the labels.
+    first
+        Number of objects that are numbered already; those of the slice are numbered on.
+    """
+    labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
+    if not clean_up.separate:
+        return labels, ()
+    objects, classes = separate_objects(labels, clean_up.neck)
+    wide = max(label_dtype(first + len(classes)), np.uint16, key=lambda t: t().itemsize)
+    return np.where(objects > 0, objects.astype(np.int64) + first, 0).astype(wide), classes
+
+
+def label_slice(
+    logits: NDArray[np.float32], settings: InferenceSettings, first: int = 0
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return the labels of a complete slice from its logits, as a job computes them.
+
+    Parameters
+    ----------
+    logits
+        ``(K, H, W)``.
+    settings
+        Threshold, stretching and clean-up.
+    first
+        As for `clean_slice`.
+    """
+    if settings.stretch and len(logits) == 1:
+        labels = _above(_stretch(channel_probabilities(logits)), settings.threshold)
+    else:
+        labels = labels_from_logits(logits, settings.threshold)
+    return clean_slice(labels, settings.clean_up, first)
+
+
+def _above(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
+    """Return where the only class is more probable than the threshold, ``(H, W)``."""
+    above: NDArray[np.uint8] = (probabilities[0] > threshold).astype(np.uint8)
+    return above
 
 
 def _stretch(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
-from napari.utils.colormaps import Colormap, label_colormap
 from superqt.utils import qthrottled
 
 from napari_emcad.imaging.fingerprint import checksum
@@ -19,12 +17,19 @@ from napari_emcad.plugin.layers.class_colors import (
     object_features,
 )
 from napari_emcad.plugin.layers.geometry import is_open
-from napari_emcad.plugin.layers.image_metadata import image_metadata
-from napari_emcad.plugin.layers.status import accept_no_direction
+from napari_emcad.plugin.layers.object_numbers import ObjectNumbers
+from napari_emcad.plugin.layers.result_layers import (
+    new_labels_layer,
+    new_probability_layers,
+    present_array,
+)
 from napari_emcad.plugin.layers.target import relative_to
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
+    from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Where
@@ -48,7 +53,7 @@ class Result:
     def __init__(self, viewer: ViewerModel, target: Target) -> None:
         self._viewer = viewer
         self.target = target
-        self.object_classes: tuple[int, ...] = ()
+        self.numbers = ObjectNumbers()
         self.changed_by_user = False
         self._checksum: int | None = None
         self._has_finished = False
@@ -56,9 +61,6 @@ class Result:
         self._geometry = target.geometry
         dtype = initial_label_dtype(target.checkpoint, target.settings)
         self._labels: NDArray[Any] = np.zeros(target.shape, dtype)
-        self._previous_count = 0
-        self._all_objects: set[int] = set()
-        self._new_objects: set[int] = set()
         self.layer = self._new_layer()
         self._probability_layers: list[Image] = []
         self._probabilities: list[NDArray[np.float32]] = []
@@ -68,9 +70,14 @@ class Result:
     @property
     def reusable(self) -> bool:
         """Whether the layer is open and was not changed since the last job, also in place."""
-        if not is_open(self._viewer, self.layer) or self.changed_by_user:
+        if not self.unedited:
             return False
         return self._checksum is None or self._checksum == checksum(self._labels)
+
+    @property
+    def unedited(self) -> bool:
+        """Whether the layer is open and the user has not painted on it."""
+        return is_open(self._viewer, self.layer) and not self.changed_by_user
 
     def begin(self, target: Target) -> None:
         """Prepare for a job."""
@@ -98,7 +105,7 @@ class Result:
             foreground = region.probabilities[-len(self._probability_layers) :]
             for n, probability in enumerate(foreground):
                 layer, array = self._probability_layers[n], self._probabilities[n]
-                self._probabilities[n] = _present_array(layer, array, self.target)
+                self._probabilities[n] = present_array(layer, array, self.target)
                 self._probabilities[n][region.where] = probability
         self._refresh_soon()
 
@@ -112,9 +119,11 @@ class Result:
         """
         if summary is not None:
             self._has_finished = True
-            self.object_classes = summary.object_classes
-            if self.target.settings.clean_up.separate:
-                self._name_objects()
+            if self._separate:
+                part = self.target.part
+                computed = None if part is None else self._labels[part]
+                self.numbers.finish(summary.object_classes, computed)
+            self._name_objects()
             self._ensure_open()
             source = self.target.source
             if source.ndim == self.target.level.array.ndim - source.rgb:
@@ -131,11 +140,6 @@ class Result:
         """Return the labels at a position in the image."""
         labels: NDArray[Any] = self._labels[relative_to(where, self.target.corner)]
         return labels
-
-    @property
-    def object_count(self) -> int:
-        """Number of objects that the last job has separated."""
-        return len(self._new_objects)
 
     def _follow_conversion(self) -> None:
         """Write into the array that the layer has by now, if it was converted during the job.
@@ -170,6 +174,45 @@ class Result:
             if is_open(self._viewer, layer):
                 self._viewer.layers.remove(layer)
 
+    def first_free_number(self, where: Where) -> int:
+        """Return the largest number of the objects outside of a part of the image."""
+        return self.numbers.first_free(self.labels_at(where))
+
+    def relabel(self, region: Region, classes: Sequence[int], first: int) -> None:
+        """Replace the labels of a part that was computed before.
+
+        Parameters
+        ----------
+        region
+            New labels of the part.
+        classes
+            Classes of its objects.
+        first
+            Number before that of its first object, see `first_free_number`.
+        """
+        if self._separate:
+            self.numbers.replace(self.labels_at(region.where), first, classes)
+        self.fill(region)
+        self._name_objects()
+        self.release()
+
+    def relabel_all(self, regions: Sequence[Region], classes: Sequence[int]) -> None:
+        """Replace all labels.
+
+        Parameters
+        ----------
+        regions
+            New labels of all parts that were computed.
+        classes
+            Classes of objects 1, 2, …
+        """
+        self.numbers.begin(None)
+        for region in regions:
+            self.fill(region)
+        self.numbers.finish(classes, None)
+        self._name_objects()
+        self.release()
+
     def discard(self) -> None:
         """Remove the layers; the result is not filled again."""
         self._has_finished, self.changed_by_user = False, True
@@ -181,20 +224,20 @@ class Result:
     def _clear(self, target: Target) -> None:
         """Clear the part that a job computes, so that no old labels stay beside new ones."""
         if target.part is None:
-            self.object_classes, self._all_objects = (), set()
+            self.numbers.begin(None)
             self._labels[...] = 0
-        elif target.settings.clean_up.separate:
-            self._all_objects -= _nonzero_values(self._labels[target.part])
-        self._previous_count = len(self.object_classes)
+        else:
+            self.numbers.begin(self._labels[target.part] if self._separate else np.zeros(0, int))
 
     def _name_objects(self) -> None:
-        """Set the class of every present object for the status bar."""
-        part = self.target.part
-        numbers = range(self._previous_count + 1, len(self.object_classes) + 1)
-        self._new_objects = set(numbers) if part is None else _nonzero_values(self._labels[part])
-        self._all_objects |= self._new_objects
-        classes = {k: self.object_classes[k - 1] for k in sorted(self._all_objects)}
-        self.layer.features = object_features(self.target.checkpoint.classes, classes)
+        """Set the class of every object for the status bar."""
+        if self._separate:
+            classes = self.target.checkpoint.classes
+            self.layer.features = object_features(classes, self.numbers.class_by_number)
+
+    @property
+    def _separate(self) -> bool:
+        return self.target.settings.clean_up.separate
 
     def _begin_probabilities(self, target: Target) -> None:
         """Fill the open probability layers, or new ones; without the option leave them alone."""
@@ -203,7 +246,8 @@ class Result:
         if not target.settings.probabilities:
             self._probability_layers = []
         elif not self._probability_layers:
-            self._probability_layers = self._new_probability_layers()
+            arrays, layers = new_probability_layers(target, self._geometry)
+            self._probabilities, self._probability_layers = arrays, layers
             for layer in self._probability_layers:
                 insert_layer(self._viewer, layer)
 
@@ -235,38 +279,10 @@ class Result:
                 setattr(layer, name, value)
 
     def _new_layer(self) -> Labels:
-        target, separate = self.target, self.target.settings.clean_up.separate
-        classes = target.checkpoint.classes
-        layer = Labels(
-            target.broadcast_channels(self._labels),
-            name=f"{target.name} {'objects' if separate else target.kind}",
-            colormap=label_colormap() if separate else label_colors(classes),
-            features=None if separate else class_features(classes),
-            opacity=0.5,
-            metadata=_metadata(target, target.kind),
-            **self._geometry,
-        )
-        accept_no_direction(layer)
+        layer = new_labels_layer(self.target, self._labels, self._geometry)
         layer.events.paint.connect(self._on_edit)
         layer.events.data.connect(self._on_edit)
         return layer
-
-    def _new_probability_layers(self) -> list[Image]:
-        classes = self.target.checkpoint.classes
-        self._probabilities = [np.zeros(self.target.shape, np.float32) for _ in classes]
-        return [
-            Image(
-                self.target.broadcast_channels(array),
-                name=f"{self.target.name} probability of {label.name}",
-                colormap=Colormap([f"{label.color}00", f"{label.color}ff"], name=label.name),
-                contrast_limits=(0, 1),
-                opacity=0.5,
-                blending="translucent",
-                metadata=_metadata(self.target, "probability"),
-                **self._geometry,
-            )
-            for label, array in zip(classes, self._probabilities, strict=True)
-        ]
 
     def _on_edit(self, _: Any = None) -> None:
         if not self._writing:
@@ -275,24 +291,3 @@ class Result:
 
 def _is_writable(data: NDArray[Any]) -> bool:
     return data.flags.writeable and data.dtype.kind in "iu"
-
-
-def _nonzero_values(labels: NDArray[Any]) -> set[int]:
-    return set(np.unique(labels).tolist()) - {0}
-
-
-def _metadata(target: Target, kind: str) -> dict[str, Any]:
-    """Return the metadata of a layer: the image's, by which writers place it, and its origin."""
-    checkpoint = target.checkpoint
-    origin = {"kind": kind, "model": checkpoint.title, "sha256": checkpoint.origin.sha256}
-    return image_metadata(target.source, target.shape) | {"napari-emcad": origin}
-
-
-def _present_array(layer: Image, array: NDArray[Any], target: Target) -> NDArray[Any]:
-    """Return the array of a probability layer, which may have been converted meanwhile."""
-    data = layer.data
-    if not isinstance(data, np.ndarray) or np.may_share_memory(data, array):
-        return array
-    own: NDArray[Any] = target.without_channels(data)
-    is_usable = own.shape == array.shape and data.dtype.kind == "f" and data.flags.writeable
-    return own if is_usable else array

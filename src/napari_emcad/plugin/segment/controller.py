@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
@@ -11,6 +12,7 @@ from napari_emcad.inference.events import Region, Summary
 from napari_emcad.pipelines.segment import segment_job
 from napari_emcad.plugin.layers.scope import thick_slice_message
 from napari_emcad.plugin.runner.thread import JobThread
+from napari_emcad.plugin.segment.live_clean_up import LiveCleanUp
 from napari_emcad.plugin.segment.request import segment_request
 from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.plugin.widgets.question import ask
@@ -48,6 +50,7 @@ class SegmentController(QObject):
         self._session, self._viewer = context.session, context.viewer
         self._input = context.image_input
         self._query: JobThread | None = None
+        self.live = LiveCleanUp(context, panel)
         self._released = False
         self._result: Result | None = None
         self._question: QMessageBox | None = None
@@ -75,28 +78,34 @@ class SegmentController(QObject):
         except MemoryError:
             self._context.show_message("There is no memory left for the result.", error=True)
             return
-        objects, settings = result.object_classes, options.settings
+        objects, settings = result.numbers.classes, replace(options.settings, logits=True)
         remark = thick_slice_message(self._viewer, layer, options)
         self._result = result
+        self.live.begin(result, slices, options)
         self._context.runner.run(
             f"Segmenting {shorten(layer.name)}",
             lambda stop: segment_job(slices, model, settings, stop, objects),
             lambda outcome: self._ended(result, outcome, remark),
-            lambda event: result.fill(event) if isinstance(event, Region) else None,
+            lambda event: self._fill(result, event) if isinstance(event, Region) else None,
             on_abandon=result.release,
         )
+
+    def _fill(self, result: Result, region: Region) -> None:
+        result.fill(region)
+        self.live.add(region)
 
     def _ended(self, result: Result, outcome: Outcome, remark: str) -> None:
         self._result = None
         if self._question is not None:
             self._question.close()
         if outcome.cancelled:
+            self.live.forget()
             result.discard()
             self._context.show_message("Discarded.")
             return
         result.finish(outcome.result)
         if isinstance(outcome.result, Summary):
-            message = _summary_message(outcome.result, outcome.seconds, result.object_count)
+            message = _summary_message(outcome.result, outcome.seconds, result.numbers.new_count)
             self._context.show_message(f"{message} {remark}".strip())
         self._query_devices()
 
@@ -183,6 +192,7 @@ class SegmentController(QObject):
         if self._query is not None:
             self._query.abandon()
         self._panel.release()
+        self.live.release()
         self._input.changed.disconnect(self.show)
         self._session.checkpoint_changed.disconnect(self._show_model)
         self._session.instant_changed.disconnect(self._panel.show_instant)

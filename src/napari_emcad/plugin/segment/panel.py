@@ -12,6 +12,7 @@ from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
+from napari_emcad.plugin.segment.clean_up_form import CleanUpForm
 from napari_emcad.plugin.segment.model_choice import ModelChoice
 from napari_emcad.plugin.segment.range_box import RangeBox
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
@@ -75,7 +76,7 @@ class SegmentPanel(QWidget):
         )
         self._new_layer = QCheckBox("in a new layer")
         self._new_layer.setToolTip("Otherwise the last result for this image is updated")
-        self._advanced = AdvancedForm(settings)
+        self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
         self._run.clicked.connect(self.run_requested)
@@ -94,10 +95,14 @@ class SegmentPanel(QWidget):
     def show_model(self, model: SegmentationModel) -> None:
         """Adapt the fields to a network."""
         before, self._model = self._model, model
-        binary = model.config.num_classes == 1
-        self._advanced.enable_fields(binary, tiled=model.preprocessing.size is None)
+        self._advanced.enable_fields(tiled=model.preprocessing.size is None)
+        self._enable_clean_up()
         if before is None or before.config.input_channels != model.config.input_channels:
             self._show_layer(self._input.layer)
+
+    def _enable_clean_up(self, _: bool = False) -> None:
+        binary = self._model is None or self._model.config.num_classes == 1
+        self.clean_up.enable_fields(binary, self._separate.isChecked())
 
     def show_reason(self, reason: str, running: bool = False) -> None:
         """Enable Segment, or show why it is disabled; during a job the progress bar shows it."""
@@ -151,7 +156,7 @@ class SegmentPanel(QWidget):
         self._input.set_options(options, problem, device)
 
     def _options(self, device: str) -> SegmentOptions:
-        settings = self._advanced.value()
+        settings = self.clean_up.value(self._advanced.value())
         clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
         return SegmentOptions(
             axes=self._axes.axes,
@@ -181,6 +186,8 @@ class SegmentPanel(QWidget):
     def _connect(self) -> None:
         self._axes.changed.connect(self._publish)
         self._advanced.changed.connect(self._publish)
+        self.clean_up.changed.connect(self._publish)
+        self._separate.toggled.connect(self._enable_clean_up)
         for box in (self._scope, self._level, self.device):
             box.currentIndexChanged.connect(self._publish)
         for check in (self._separate, self._new_layer):
@@ -200,7 +207,11 @@ class SegmentPanel(QWidget):
         self._rows.setRowVisible(self.model, False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(scrollable(rows, collapsible("Advanced", self._advanced)), 1)
+        sections = (
+            collapsible("Clean up", self.clean_up),
+            collapsible("Advanced", self._advanced),
+        )
+        column.addWidget(scrollable(rows, *sections), 1)
         below = QVBoxLayout()
         below.setContentsMargins(8, 0, 8, 8)
         below.addWidget(self.range_box)
