@@ -344,7 +344,7 @@ def objects(viewer: napari.Viewer) -> None:
     panel.objects.panel._measure.click()
     _wait(0.5)
     _ready(panel)
-    panel.objects.panel._low.setValue(80)
+    panel.objects.panel.filter._low.setValue(80)
     viewer.reset_view()
 
 

@@ -89,6 +89,7 @@ class Click:
     def __init__(self, position, to=(10, 10)):
         self.type, self.pos, self._to = "mouse_press", (10, 10), to
         self.position, self.view_direction, self.dims_displayed = position, None, [0, 1]
+        self.modifiers = []
 
     def run(self, viewer):
         ours = [c for c in viewer.mouse_drag_callbacks if c.__name__ == "_clicked"]
@@ -130,8 +131,8 @@ def test_painting_selects_no_rows(objects):
 
 
 def keep(panel, low, high):
-    panel.objects.panel._low.setValue(low)
-    panel.objects.panel._high.setValue(high)
+    panel.objects.panel.filter._low.setValue(low)
+    panel.objects.panel.filter._high.setValue(high)
 
 
 def test_a_range_hides_the_others_at_once(objects, qtbot):
@@ -143,16 +144,16 @@ def test_a_range_hides_the_others_at_once(objects, qtbot):
     np.testing.assert_allclose(layer.colormap.map(3), before.map(3), atol=0.01)
     assert objects.objects.panel._summary.text() == "3 objects, 1 kept; mean area 25 µm²."
     assert np.array_equal(layer.data, discs())  # nothing is removed yet
-    press(qtbot, objects.objects.panel._all)
+    press(qtbot, objects.objects.panel.filter._all)
     assert cells(objects, "label") == ["3", "7", "9"]
     assert layer.colormap is before
 
 
 def test_the_others_are_removed_and_undone(objects, qtbot):
     layer, before = layer_of(objects), layer_of(objects).colormap
-    assert not objects.objects.panel._remove.isEnabled()
+    assert not objects.objects.panel.filter._remove.isEnabled()
     keep(objects, 10, 1000)
-    press(qtbot, objects.objects.panel._remove)
+    press(qtbot, objects.objects.panel.filter._remove)
     wait_until_idle(objects, qtbot)
     assert set(np.unique(layer.data)) == {0, 3, 7}
     assert cells(objects, "label") == ["3", "7"]
@@ -160,13 +161,13 @@ def test_the_others_are_removed_and_undone(objects, qtbot):
     layer.undo()
     assert np.array_equal(layer.data, discs())
     assert "has changed" in objects.objects.panel._summary.text()
-    assert not objects.objects.panel._remove.isEnabled()
+    assert not objects.objects.panel.filter._remove.isEnabled()
 
 
 def test_csv_has_the_rows_that_are_kept(objects, qtbot, monkeypatch, tmp_path):
     keep(objects, 10, 1000)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
-    press(qtbot, objects.objects.panel._save)
+    press(qtbot, objects.objects.panel.filter._save)
     wait_until_idle(objects, qtbot)
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -176,7 +177,7 @@ def test_csv_has_the_rows_that_are_kept(objects, qtbot, monkeypatch, tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_named(objects, qtbot, tmp_path):
-    objects.objects.controller.save(tmp_path / "no" / "table.csv")
+    objects.objects.filtering.save(tmp_path / "no" / "table.csv")
     wait_until_idle(objects, qtbot)
     assert "no" in objects.job_bar.message
     assert "Saved" not in objects.job_bar.message
@@ -210,11 +211,11 @@ def test_time_points_have_rows_of_their_own(panel, qtbot):
     panel.viewer.add_labels(movie, name="discs", axis_labels=("t", "y", "x"))
     measure(panel, qtbot)
     assert cells(panel, "t") == ["0"] * 3 + ["1"] * 3
-    panel.objects.controller.go_to(4)
+    panel.objects.controller.canvas.go_to(4)
     assert panel.viewer.dims.point[0] == 1
     assert panel.viewer.scene.camera.center[-1] == pytest.approx(84.5)
     keep(panel, 50, 500)
-    assert not panel.objects.panel._remove.isEnabled()  # the same label is in several steps
+    assert not panel.objects.panel.filter._remove.isEnabled()  # the same label is in several steps
 
 
 def test_a_volume_is_measured_whole(panel, qtbot):
@@ -274,7 +275,7 @@ def test_lazy_and_multiscale_labels_are_measured_and_not_changed(panel, qtbot):
         factor = 16 if isinstance(data, list) else 1
         assert cells(panel, "pixels") == [str(count * factor) for count in (100, 400, 12)]
         keep(panel, 50 * factor, 1000 * factor)
-        assert not panel.objects.panel._remove.isEnabled()
+        assert not panel.objects.panel.filter._remove.isEnabled()
         panel.viewer.layers.remove(layer)
 
 
@@ -282,7 +283,7 @@ def test_objects_at_the_border_are_left_out(objects, qtbot):
     layer_of(objects).data[0:4, 0:4] = 30
     layer_of(objects).refresh()
     measure(objects, qtbot)
-    box = objects.objects.panel._column
+    box = objects.objects.panel.filter._column
     box.setCurrentIndex(box.findData("touches_border"))
     keep(objects, 0, 0)
     assert cells(objects, "label") == ["3", "7", "9"]

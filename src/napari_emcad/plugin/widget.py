@@ -37,9 +37,10 @@ from napari_emcad.plugin.teach.tab import TeachTab
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     import napari.viewer
+    from napari.layers import Labels
 
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pair import AnnotationPair
@@ -169,6 +170,7 @@ class EmcadWidget(QWidget):
         self.teach.panel.versions.save_requested.connect(self.model.controller.save_version)
         self.segment.panel.model.save_requested.connect(self.model.controller.save_instant)
         self.teach.training.unfinished.connect(self.context.saver.keep)
+        self.objects.correcting.annotate_requested.connect(self._teach_objects)
         self.model.controller.written.connect(self.context.saver.forget)
         self.context.saver.ending.connect(self.close_down)
         self.autosave.restored.connect(lambda: self.show_tab(self.teach))
@@ -178,6 +180,11 @@ class EmcadWidget(QWidget):
     def show_tab(self, tab: Tab) -> None:
         """Bring a tab to the front."""
         self._tabs.setCurrentWidget(tab.panel)
+
+    def _teach_objects(self, layer: Labels, numbers: Sequence[int]) -> None:
+        """Copy accepted objects into the annotation, and show it."""
+        self.teach.tools.copy_objects(layer, numbers)
+        self.show_tab(self.teach)
 
     def _list_layers(self) -> None:
         if not self._closed:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QDoubleSpinBox,
     QFileDialog,
     QPushButton,
     QTableView,
@@ -18,28 +16,21 @@ from qtpy.QtWidgets import (
 )
 
 from napari_emcad.imaging.link_objects import LinkSettings
+from napari_emcad.plugin.objects.correct_box import CorrectBox
+from napari_emcad.plugin.objects.filter_box import FilterBox, bound
 from napari_emcad.plugin.objects.table_model import ColumnsModel, RowFilter
-from napari_emcad.plugin.widgets.helpers import (
-    caption,
-    combo,
-    form,
-    list_items,
-    require_focus_for_wheel,
-    row,
-    text,
-)
-from napari_emcad.plugin.widgets.histogram import Histogram
+from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_emcad.pipelines.object_table import ObjectTable
 
 _ROW_HEIGHT = 22
-_LARGEST = 1e12
 
 
 class ObjectsPanel(QWidget):
@@ -55,6 +46,8 @@ class ObjectsPanel(QWidget):
         Least overlap of objects that are linked from slice to slice.
     row_chosen
         Row of the table that the user clicked.
+    selection_changed
+        Other rows are selected.
     filter_changed
         Mask of the rows that are kept.
     remove_requested
@@ -67,6 +60,7 @@ class ObjectsPanel(QWidget):
     measure_requested = Signal()
     link_requested = Signal(float)
     row_chosen = Signal(int)
+    selection_changed = Signal()
     filter_changed = Signal(object)
     remove_requested = Signal()
     save_requested = Signal(object)
@@ -75,8 +69,9 @@ class ObjectsPanel(QWidget):
         super().__init__()
         self._layers: list[Labels] = []
         self._table: ObjectTable | None = None
-        self._layer, self._column = combo(), combo()
-        self._overlap = _bound("overlap")
+        self._layer = combo()
+        self._layer.setToolTip("Labels layer whose objects are measured")
+        self._overlap = bound("overlap")
         self._overlap.setRange(0.05, 1.0)
         self._overlap.setSingleStep(0.05)
         self._overlap.setValue(LinkSettings().overlap)
@@ -86,16 +81,7 @@ class ObjectsPanel(QWidget):
         self._measure = QPushButton("Measure")
         self._measure.setStyleSheet("font-weight: bold; padding: 8px;")
         self._model, self._filter, self._view = ColumnsModel(), RowFilter(), QTableView()
-        self._low, self._high = _bound("from"), _bound("to")
-        self._histogram = Histogram(
-            "Number of objects by value; drag the bounds of the range that is kept"
-        )
-        self._all = QPushButton("Keep all")
-        self._all.setToolTip("Shows all objects again")
-        self._remove = QPushButton("Remove the others")
-        self._remove.setToolTip("Sets the objects outside of the range to 0; Ctrl+Z undoes it")
-        self._save = QPushButton("Save CSV …")
-        self._save.setToolTip("Writes the rows that are shown, with units in the header")
+        self.correct, self.filter = CorrectBox(), FilterBox()
         self._reason, self._summary = text(), text()
         self._build()
         self._connect()
@@ -122,74 +108,49 @@ class ObjectsPanel(QWidget):
         self._filter.keep(None)
         self._model.show_table(table)
         self._view.resizeColumnsToContents()
-        names = [] if table is None else [n for n in table.columns if _is_filterable(table, n)]
-        before = self._column.currentData()
-        with QSignalBlocker(self._column):
-            titles = {name: name for name in names}
-            if table is not None:
-                titles = dict(zip(table.columns, table.header, strict=True))
-            list_items(self._column, [(titles[n].replace("_", " "), n, "") for n in names])
-            wanted = next((n for n in (before, "area", "volume", *names) if n in names), None)
-            self._column.setCurrentIndex(-1 if wanted is None else names.index(wanted))
-        for widget in (self._view, self._below):
+        for widget in (self._view, self.filter, self.correct):
             widget.setVisible(table is not None and len(table) > 0)
-        self._show_column()
+        self.filter.show_table(table)
 
     def show_summary(self, summary: str) -> None:
         """Show a line about the table."""
         self._summary.setText(summary)
         self._summary.setVisible(bool(summary))
 
-    def select_row(self, number: int) -> None:
-        """Select a row of the table and scroll to it, without reporting it as chosen."""
+    def update_table(self, table: ObjectTable) -> None:
+        """Show a table with the same rows, and keep selection, order and filter."""
+        self._table = table
+        selected = self.selected_rows
+        self._model.show_table(table)
+        for number in selected:
+            self.select_row(number, add=True)
+
+    def select_row(self, number: int, add: bool = False) -> None:
+        """Select a row of the table and scroll to it, without reporting it as chosen.
+
+        Parameters
+        ----------
+        number
+            Row of the table.
+        add
+            Whether other rows stay selected; a selected row is deselected then.
+        """
         index = self._filter.mapFromSource(self._model.index(number, 0))
         flags = QItemSelectionModel.SelectionFlag
+        change = flags.Toggle if add else flags.ClearAndSelect
         with QSignalBlocker(self._view.selectionModel()):
-            self._view.selectionModel().select(index, flags.ClearAndSelect | flags.Rows)
+            self._view.selectionModel().select(index, change | flags.Rows)
         self._view.viewport().update()
         self._view.scrollTo(index)
-
-    def show_removable(self, removable: bool) -> None:
-        """Enable the removal of the objects that are not kept."""
-        self._remove.setEnabled(removable)
+        self.selection_changed.emit()
 
     @property
-    def kept(self) -> NDArray[np.bool_]:
-        """Mask of the rows whose value is in the range."""
-        if self._table is None or self._column.currentData() is None:
-            return np.ones(0 if self._table is None else len(self._table), bool)
-        values = np.asarray(self._table.columns[self._column.currentData()], float)
-        mask: NDArray[np.bool_] = (values >= self._low.value()) & (values <= self._high.value())
-        return mask
+    def selected_rows(self) -> list[int]:
+        """Numbers of the selected rows of the table."""
+        rows = self._view.selectionModel().selectedRows()
+        return sorted(self._filter.mapToSource(index).row() for index in rows)
 
-    def _show_column(self, _: int = 0) -> None:
-        """Show all values of a column."""
-        name = self._column.currentData()
-        values = np.zeros(0)
-        if self._table is not None and name is not None:
-            values = np.asarray(self._table.columns[name], float)
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        step = 10 ** np.floor(np.log10(max(high - low, 1e-6))) / 10
-        decimals = int(np.clip(2 - np.floor(np.log10(max(high - low, 1e-6))), 0, 6))
-        for box, value, rounded in ((self._low, low, np.floor), (self._high, high, np.ceil)):
-            with QSignalBlocker(box):
-                box.setDecimals(decimals)
-                box.setSingleStep(step)
-                box.setValue(float(rounded(value * 10**decimals) / 10**decimals))
-        self._histogram.show_values(values)
-        self._filter_rows()
-
-    def _drag_range(self, low: float, high: float) -> None:
-        """Show the range of the histogram in the fields, which round it, and filter by it."""
-        for box, value in ((self._low, low), (self._high, high)):
-            with QSignalBlocker(box):
-                box.setValue(value)
-        self._filter_rows()
-
-    def _filter_rows(self, _: float = 0.0) -> None:
-        kept = self.kept
-        self._histogram.show_range(self._low.value(), self._high.value())
+    def _filter_rows(self, kept: NDArray[np.bool_]) -> None:
         self._filter.keep(None if kept.all() else kept)
         self.filter_changed.emit(kept)
 
@@ -213,15 +174,14 @@ class ObjectsPanel(QWidget):
         self._layer.currentIndexChanged.connect(self._choose_layer)
         self._measure.clicked.connect(self.measure_requested)
         self._link.clicked.connect(lambda: self.link_requested.emit(self._overlap.value()))
-        self._column.currentIndexChanged.connect(self._show_column)
-        for box in (self._low, self._high):
-            box.valueChanged.connect(self._filter_rows)
+        self.filter.changed.connect(self._filter_rows)
         self._view.selectionModel().currentChanged.connect(self._choose_row)
-        self._histogram.range_dragged.connect(self._drag_range)
+        self._view.selectionModel().selectionChanged.connect(
+            lambda *_: self.selection_changed.emit()
+        )
         self._view.clicked.connect(self._choose_row)
-        self._all.clicked.connect(self._show_column)
-        self._remove.clicked.connect(self.remove_requested)
-        self._save.clicked.connect(self._save_as)
+        self.filter.remove_requested.connect(self.remove_requested)
+        self.filter.save_requested.connect(self._save_as)
 
     def _build(self) -> None:
         self._filter.setSourceModel(self._model)
@@ -231,41 +191,21 @@ class ObjectsPanel(QWidget):
         self._view.verticalHeader().hide()
         self._view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         self._view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self._view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self._view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._view.setTabKeyNavigation(False)
-        self._view.setToolTip("Click a row to go to the object; click an object to find its row")
-        top, self._below = QWidget(), QWidget()
+        self._view.setToolTip(
+            "Click a row to go to the object, an object to find its row; Shift selects several"
+        )
+        top = QWidget()
         self._rows, self._linking = form(top), row(self._overlap, self._link)
         self._rows.addRow(caption("Labels"), self._layer)
         self._rows.addRow(caption("Slices"), self._linking)
-        below = QVBoxLayout(self._below)
-        below.setContentsMargins(0, 0, 0, 0)
-        kept = QWidget()
-        ranges = form(kept)
-        ranges.addRow(caption("Keep"), self._column)
-        ranges.addRow(caption(""), row(self._low, self._high))
-        below.addWidget(kept)
-        below.addWidget(self._histogram)
-        below.addWidget(row(self._all, self._remove, self._save))
         column = QVBoxLayout(self)
         column.addWidget(top)
         column.addWidget(self._view, 1)
         column.addWidget(self._summary)
-        column.addWidget(self._below)
+        column.addWidget(self.correct)
+        column.addWidget(self.filter)
         column.addStretch(0)
         column.addWidget(self._measure)
         column.addWidget(self._reason)
-
-
-def _bound(prefix: str) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
-    box.setRange(-_LARGEST, _LARGEST)
-    box.setPrefix(f"{prefix} ")
-    box.setKeyboardTracking(False)
-    box.setMinimumWidth(60)
-    require_focus_for_wheel(box)
-    return box
-
-
-def _is_filterable(table: ObjectTable, name: str) -> bool:
-    return name != "label" and table.columns[name].dtype.kind in "iufb"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_emcad.plugin.objects.controller import ObjectsController
+from napari_emcad.plugin.objects.correct_controller import CorrectController
+from napari_emcad.plugin.objects.filter_controller import FilterController
 from napari_emcad.plugin.objects.link_controller import LinkController
 from napari_emcad.plugin.objects.panel import ObjectsPanel
 
@@ -27,6 +29,8 @@ class ObjectsTab:
     def __init__(self, context: Context) -> None:
         self.panel = ObjectsPanel()
         self.controller = ObjectsController(context, self.panel)
+        self.filtering = FilterController(context, self.panel, self.controller)
+        self.correcting = CorrectController(context, self.panel.correct, self.controller)
         self.linking = LinkController(context, self.panel, self.controller)
 
     def layers_changed(self) -> None:
@@ -35,4 +39,6 @@ class ObjectsTab:
 
     def release(self) -> None:
         """Disconnect from viewer and layers; the tab is not used again."""
+        self.correcting.release()
         self.controller.release()
+        self.filtering.release()

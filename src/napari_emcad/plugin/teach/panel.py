@@ -50,6 +50,8 @@ class TeachPanel(QWidget):
         A Labels layer to use as the annotation of the chosen image.
     correction_requested
         The visible prediction copied into the annotation.
+    fill_requested
+        The class that is painted, filled between the slices on which it was painted.
     visibility_requested
         ``"annotation"`` or ``"prediction"`` to be shown or hidden.
     train_requested, update_requested
@@ -61,6 +63,7 @@ class TeachPanel(QWidget):
     annotation_requested = Signal()
     layer_requested = Signal(object)
     correction_requested = Signal()
+    fill_requested = Signal()
     visibility_requested = Signal(str)
     train_requested = Signal()
     update_requested = Signal()
@@ -84,6 +87,12 @@ class TeachPanel(QWidget):
             "Copies the visible prediction into the annotation where it is not annotated yet"
         )
         self._correct.clicked.connect(self.correction_requested)
+        self._fill = QPushButton("Fill between slices")
+        self._fill.setToolTip(
+            "Fills the class that you paint on the slices between those on which you painted it; "
+            "Ctrl+Z undoes it"
+        )
+        self._fill.clicked.connect(self.fill_requested)
         self._annotation, self._prediction = QCheckBox("annotation"), QCheckBox("prediction")
         self._annotation.setToolTip("Alt+A")
         self._prediction.setToolTip("Alt+S")
@@ -185,13 +194,24 @@ class TeachPanel(QWidget):
         self._remark.setVisible(bool(remark))
 
     def show_visible(
-        self, annotation: bool | None, prediction: bool | None, correctable: bool
+        self, annotation: bool | None, prediction: bool | None, correctable: bool, stacked: bool
     ) -> None:
-        """Show which layers are visible (None if there is none), and enable the correction."""
+        """Show which layers are visible, and which tools can be used.
+
+        Parameters
+        ----------
+        annotation, prediction
+            Whether the layer is visible; None if there is none.
+        correctable
+            Whether there is a prediction to correct.
+        stacked
+            Whether the annotation has several slices.
+        """
         for box, visible in ((self._annotation, annotation), (self._prediction, prediction)):
             box.setEnabled(visible is not None)
             box.setChecked(bool(visible))
         self._correct.setEnabled(correctable)
+        self._fill.setVisible(stacked)
 
     def _build(self) -> None:
         for button in (self._train, self._update):
@@ -204,6 +224,7 @@ class TeachPanel(QWidget):
         shown = form(below)
         shown.addRow(caption("Show"), row(self._annotation, self._prediction))
         shown.addRow(caption(""), self._correct)
+        shown.addRow(caption(""), self._fill)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(

@@ -9,6 +9,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
+from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
 from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.instant_controller import InstantController
 from napari_emcad.plugin.teach.panel import TeachPanel
@@ -50,6 +51,7 @@ class TeachTab:
             context, self.preview, self.training, self.panel.form.value
         )
         self.annotating = AnnotationController(context, annotations, self.preview)
+        self.tools = AnnotationTools(context, annotations, self.annotating)
         self.classes = ClassController(context, self.annotating)
         self.view = TeachView(
             context, annotations, self.annotating, self.training, self.instant, self.panel
@@ -86,6 +88,7 @@ class TeachTab:
         panel.annotation_requested.connect(annotating.new_annotation)
         panel.layer_requested.connect(annotating.use_layer)
         panel.correction_requested.connect(annotating.correct)
+        panel.fill_requested.connect(self.tools.fill_between)
         panel.visibility_requested.connect(annotating.toggle)
         panel.train_requested.connect(training.train)
         panel.update_requested.connect(training.update_now)

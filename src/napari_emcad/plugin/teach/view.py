@@ -10,6 +10,7 @@ from superqt.utils import qthrottled
 
 from napari_emcad.interactive.progress import progress_message
 from napari_emcad.plugin.annotations.layer import is_prediction
+from napari_emcad.plugin.teach.fill_between import stack_axis
 from napari_emcad.training.events import EpochEnd, StepEnd
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class TeachView(QObject):
             None if pair is None else pair.labels.visible,
             None if prediction is None else prediction.visible,
             prediction is not None,
+            pair is not None and stack_axis(pair) is not None,
         )
 
     def _score(self) -> str:
