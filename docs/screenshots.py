@@ -171,9 +171,9 @@ def stages(viewer: napari.Viewer) -> None:
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages.panel._follow.setChecked(True)
     _compute_maps(panel, kinds)
-    search_range = panel.stages.panel.suggest._range
+    search_range = panel.teach.panel.suggest._range
     search_range.setCurrentIndex(search_range.findData(True))
-    panel.stages.panel.suggest._suggest.click()
+    panel.teach.panel.suggest._suggest.click()
     _ready(panel)
     _wait_for(lambda: not panel.stages.controller._presenter._waiting)
     _wait(1)  # the maps follow to the slice of the first region

@@ -76,7 +76,7 @@ def test_annotating_training_maps_and_suggestions_work(cube, qtbot, finish):
     finish(cube)
     qtbot.waitUntil(lambda: not cube.stages.presenter.waiting)
     assert "Computed" in cube.job_bar.message
-    cube.stages.suggesting.suggest()
+    cube.teach.suggesting.suggest()
     finish(cube)
     touch_all(cube)
 

@@ -129,7 +129,7 @@ ACTIONS = {
     "toggle": toggle,
     "maps": stage_maps,
     "maps side by side": stage_maps_side_by_side,
-    "suggest": lambda panel: panel.stages.suggesting.suggest(),
+    "suggest": lambda panel: panel.teach.suggesting.suggest(),
     "calibrate": lambda panel: panel.stages.calibrating.calibrate(),
     "rename": rename,
     "recolor": recolor,

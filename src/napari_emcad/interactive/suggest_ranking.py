@@ -54,12 +54,15 @@ class SuggestedRegion:
         Half-open ranges of image pixels in the slice.
     score
         Expected benefit of annotating it, 0 … 1; only the order is meaningful.
+    uncertainty
+        Mean uncertainty of its pixels times the share of those that are uncertain, 0 … 1.
     """
 
     index: Index
     rows: tuple[int, int]
     columns: tuple[int, int]
     score: float
+    uncertainty: float = 0.0
 
     @property
     def center(self) -> tuple[float, float]:
@@ -148,7 +151,8 @@ def _best(slices: Sequence[SliceRegions], most: int) -> list[SuggestedRegion]:
         box, number = boxes[candidates[best]], slice_number[candidates[best]]
         rows, columns = (int(box[0]), int(box[1])), (int(box[2]), int(box[3]))
         index = slices[int(number)].index
-        chosen.append(SuggestedRegion(index, rows, columns, float(scores[best])))
+        unsure = float(uncertainty[candidates[best]])
+        chosen.append(SuggestedRegion(index, rows, columns, float(scores[best]), unsure))
         free &= (slice_number[candidates] != number) | ~_overlapping(boxes[candidates], box)
         covered = np.maximum(covered, similarity[best])
     return chosen

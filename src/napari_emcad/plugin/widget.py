@@ -17,6 +17,7 @@ from napari_emcad.plugin.autosave import controller as autosave_controller
 from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.saver import AutosaveSaver
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
+from napari_emcad.plugin.layers.follow_active import FollowActive
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.layers.image_input import ImageInput
 from napari_emcad.plugin.layers.results import Results
@@ -133,6 +134,7 @@ class EmcadWidget(QWidget):
         self.context = context = Context(
             viewer, self.session, results, image_input, self.runner, _SAVERS[viewer]
         )
+        self._follow_active = FollowActive(viewer, image_input)
         self.annotations = AnnotationLayers(viewer, self.session.project, self, pairs)
         self.segment = SegmentTab(context, settings)
         self.teach = TeachTab(context, self.annotations)
@@ -235,6 +237,7 @@ class EmcadWidget(QWidget):
         self.autosave.release()
         for tab in self.tabs:
             tab.release()
+        self._follow_active.release()
         self.annotations.release()
         self.session.checkpoint_changed.disconnect(self._show_title)
         self.runner.release()

@@ -614,7 +614,7 @@ def test_suggestions_read_the_annotations_of_the_slice(channels_within, qtbot):
     wait_until_idle(panel, qtbot)
     for z in (0, 1):
         viewer.dims.set_current_step((0, 1), (z, 1))
-        search = panel.stages.suggesting._request().search
+        search = panel.teach.suggesting._request().search
         height, width = search.shape
         target = read_window(search.annotated, (z,), (0, height), (0, width), search.classes)
         assert (target == 1).sum() == (panel.teach.annotating.pair.values[z] == 1).sum()

@@ -125,7 +125,7 @@ def test_suggestions_use_the_temperature(panel_with_annotation, qtbot):
     panel = panel_with_annotation
     draw_strokes(panel, qtbot)
     calibrate(panel, qtbot)
-    assert panel.stages.suggesting._request().stages.temperature == panel.session.temperature != 1
+    assert panel.teach.suggesting._request().stages.temperature == panel.session.temperature != 1
 
 
 def test_maps_that_follow_the_slider_follow_the_temperature(panel_with_annotation, qtbot, nuclei):

@@ -52,16 +52,31 @@ class ImageInput:
         Emitted with the layer when another image is chosen.
     changed
         Emitted when layer or options have changed.
+    pinned_changed
+        Emitted with whether the image stays chosen when another layer is selected.
     """
 
     layer_changed = Signal(object)
     changed = Signal()
+    pinned_changed = Signal(bool)
 
     def __init__(self, device: str = "auto") -> None:
         self._layer: Image | None = None
         self._options: SegmentOptions | None = None
         self._problem = "Open an image first."
         self._device = device
+        self._pinned = False
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the image stays chosen when another layer is selected."""
+        return self._pinned
+
+    def set_pinned(self, pinned: bool) -> None:
+        """Keep the chosen image, or follow the selected layer."""
+        if pinned != self._pinned:
+            self._pinned = pinned
+            self.pinned_changed.emit(pinned)
 
     @property
     def layer(self) -> Image | None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_emcad.plugin.widgets.helpers import ERROR_COLOR, text
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import Progress
+
+_LINES = 2
+"""Lines of a message that are seen without scrolling."""
 
 
 class JobBar(QWidget):
@@ -48,11 +58,37 @@ class JobBar(QWidget):
         row.addWidget(self._progress, 1)
         row.addWidget(self._stop)
         row.addWidget(self._cancel)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget()
+        lines = QVBoxLayout(content)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self._message)
+        lines.addWidget(self._progress_text)
+        lines.addStretch()
+        area.setWidget(content)
+        self._area = area
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._message)
-        column.addWidget(self._progress_text)
+        column.addWidget(area)
         column.addWidget(self._strip)
+        policy = self._strip.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._strip.setSizePolicy(policy)
+        self._fix_height()
+
+    def _fix_height(self) -> None:
+        """Give the messages the height of some lines, so that nothing moves under the mouse."""
+        self._area.setFixedHeight(_LINES * self.fontMetrics().lineSpacing())
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the size of the font."""
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fix_height()
+        super().changeEvent(event)
 
     @property
     def message(self) -> str:

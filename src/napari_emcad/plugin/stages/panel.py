@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_emcad.plugin.stages.calibration_box import CalibrationBox
 from napari_emcad.plugin.stages.map_fields import MapFields, check_box
 from napari_emcad.plugin.stages.readout import Readout
-from napari_emcad.plugin.stages.suggest_box import SuggestBox
 from napari_emcad.plugin.widgets.bar_plot import BarPlot
 from napari_emcad.plugin.widgets.helpers import collapsible, combo, form, row, scrollable, text
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
@@ -56,7 +55,7 @@ class StagesPanel(QWidget):
         self._scope = combo(dict(_SCOPES))
         self._follow = check_box("follow the slider", _FOLLOW_TIP)
         self.bars, self.readout = BarPlot(), Readout()
-        self.calibration, self.suggest = CalibrationBox(), SuggestBox()
+        self.calibration = CalibrationBox()
         self._status, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
@@ -136,7 +135,6 @@ class StagesPanel(QWidget):
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, has_stack)
-        self.suggest.show_stack(has_stack)
         self._remove.setEnabled(has_maps)
         self._side_by_side.setEnabled(has_maps or side_by_side)
         self._side_by_side.setChecked(side_by_side)
@@ -169,6 +167,5 @@ class StagesPanel(QWidget):
         below.addWidget(self.readout)
         below.addWidget(self._show)
         below.addWidget(row(self._side_by_side, self._remove))
-        below.addWidget(self.suggest)
         below.addWidget(self._reason)
         column.addLayout(below)

@@ -1,4 +1,4 @@
-"""The Stages tab: maps of every decoder stage, suggested regions, calibration."""
+"""The Stages tab: maps of every decoder stage, and calibration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from napari_emcad.plugin.stages.controller import StagesController
 from napari_emcad.plugin.stages.cursor import CursorReadout
 from napari_emcad.plugin.stages.panel import StagesPanel
 from napari_emcad.plugin.stages.presenter import MapPresenter
-from napari_emcad.plugin.stages.suggest_controller import SuggestController
 
 if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -41,7 +40,6 @@ class StagesTab:
         self.presenter = MapPresenter(context, layers, self.panel)
         self.cursor = CursorReadout(context, self.presenter, self.panel)
         self.controller = StagesController(context, layers, self.presenter, self.panel)
-        self.suggesting = SuggestController(context, annotations, self.panel.suggest)
         self.calibrating = CalibrateController(context, annotations, self.panel.calibration)
         self._session = context.session
         self._session.checkpoint_changed.connect(self._show_checkpoint)
@@ -55,11 +53,9 @@ class StagesTab:
         """List the layers again, and forget results of removed images."""
         self.panel.reset_choices()
         self.controller.layers_changed()
-        self.suggesting.layers_changed()
 
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
         self._session.checkpoint_changed.disconnect(self._show_checkpoint)
-        parts = (self.controller, self.cursor, self.suggesting, self.calibrating, self.presenter)
-        for part in parts:
+        for part in (self.controller, self.cursor, self.calibrating, self.presenter):
             part.release()

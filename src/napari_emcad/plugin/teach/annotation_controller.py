@@ -205,6 +205,11 @@ class AnnotationController(QObject):
         pair.labels.mode = "paint"
         self.changed.emit()
 
+    def arm_brush(self, image: Image) -> None:
+        """Make ready to paint on an image that has an annotation; the painted class stays."""
+        if self._annotations.of_image(image) is not None and self.painted_class < 0:
+            self.paint(1)
+
     def correct(self) -> None:
         """Copy the visible prediction into the annotation where it is unlabeled."""
         pair = self.pair

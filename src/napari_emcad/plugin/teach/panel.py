@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_emcad.plugin.teach.annotation_table import AnnotationTable
 from napari_emcad.plugin.teach.class_table import ClassTable
 from napari_emcad.plugin.teach.instant_controller import InstantState
+from napari_emcad.plugin.teach.suggest_box import SuggestBox
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.teach.version_list import VersionList
@@ -75,6 +76,7 @@ class TeachPanel(QWidget):
         self._image = ImageCombo(image_input)
         self.annotations, self.classes = AnnotationTable(), ClassTable()
         self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
+        self.suggest = SuggestBox()
         self._new = QPushButton("New annotation")
         self._new.setToolTip("An empty layer on the image, to paint strokes on")
         self._new.clicked.connect(self.annotation_requested)
@@ -225,6 +227,7 @@ class TeachPanel(QWidget):
         shown.addRow(caption("Show"), row(self._annotation, self._prediction))
         shown.addRow(caption(""), self._correct)
         shown.addRow(caption(""), self._fill)
+        shown.addRow(caption("Where to paint"), self.suggest)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(

@@ -14,6 +14,7 @@ from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.instant_controller import InstantController
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
+from napari_emcad.plugin.teach.suggest_controller import SuggestController
 from napari_emcad.plugin.teach.training_controller import TrainingController
 from napari_emcad.plugin.teach.view import TeachView
 
@@ -52,6 +53,7 @@ class TeachTab:
         )
         self.annotating = AnnotationController(context, annotations, self.preview)
         self.tools = AnnotationTools(context, annotations, self.annotating)
+        self.suggesting = SuggestController(context, annotations, self.panel.suggest)
         self.classes = ClassController(context, self.annotating)
         self.view = TeachView(
             context, annotations, self.annotating, self.training, self.instant, self.panel
@@ -61,6 +63,7 @@ class TeachTab:
     def layers_changed(self) -> None:
         """List the layers again."""
         self.panel.reset_choices()
+        self.suggesting.layers_changed()
         self.view.show_soon()
 
     def bind_shortcuts(self, owner: QWidget) -> list[QShortcut]:
@@ -71,6 +74,8 @@ class TeachTab:
             "Alt+U": self.training.update_now,
             "Alt+T": self.training.train,
             "Alt+I": self.panel.toggle_instant,
+            "Alt+N": partial(self.suggesting.step, 1),
+            "Alt+P": partial(self.suggesting.step, -1),
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
         shortcuts = []
@@ -104,6 +109,7 @@ class TeachTab:
         panel.classes.recolored.connect(self.classes.recolor)
         panel.versions.use_requested.connect(training.go_to)
         panel.versions.compare_requested.connect(self.preview.compare)
+        self.suggesting.shown.connect(annotating.arm_brush)
         annotating.meaning_changed.connect(training.queue.scan)
         self.classes.refused.connect(panel.classes.edit_again)
         self.classes.removed.connect(training.forget_live_trainer)
@@ -114,5 +120,6 @@ class TeachTab:
 
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
-        for part in (self.view, self.annotating, self.instant, self.training, self.preview):
+        parts = (self.view, self.suggesting, self.annotating, self.instant, self.training)
+        for part in (*parts, self.preview):
             part.release()

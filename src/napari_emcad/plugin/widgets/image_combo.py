@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from magicgui.type_map import get_widget_class
 from magicgui.widgets import create_widget
 from napari.layers import Image
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_emcad.plugin.layers.geometry import unwrap
 from napari_emcad.plugin.widgets.helpers import require_focus_for_wheel
 
 if TYPE_CHECKING:
     from napari.layers import Layer
-    from qtpy.QtWidgets import QWidget
 
     from napari_emcad.plugin.layers.image_input import ImageInput
 
@@ -32,12 +31,31 @@ class ImageCombo:
         self._input = image_input
         self._box = _layer_box()
         self._box.changed.connect(self._user_chose)
+        self._pin = self._new_pin()
+        self._row = self._new_row()
         image_input.layer_changed.connect(self._show)
+        image_input.pinned_changed.connect(self._show_pinned)
 
     @property
     def native(self) -> QWidget:
-        """The Qt widget."""
-        return self._box.native
+        """The Qt widget: the combo box, and a button that pins the image."""
+        return self._row
+
+    def _new_row(self) -> QWidget:
+        holder = QWidget()
+        layout = QHBoxLayout(holder)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._box.native, 1)
+        layout.addWidget(self._pin)
+        return holder
+
+    def _new_pin(self) -> QPushButton:
+        pin = QPushButton("Pin")
+        pin.setCheckable(True)
+        pin.setToolTip("Keeps this image when another one is selected in the layer list (off)")
+        pin.setChecked(self._input.pinned)
+        pin.toggled.connect(self._input.set_pinned)
+        return pin
 
     def reset_choices(self) -> None:
         """List the layers again.
@@ -49,6 +67,9 @@ class ImageCombo:
             self._box.reset_choices()
             self._show(self._input.layer)
         self._user_chose(self._box.value)
+
+    def _show_pinned(self, pinned: bool) -> None:
+        self._pin.setChecked(pinned)
 
     def _user_chose(self, layer: Any) -> None:
         self._input.set_layer(layer)

@@ -37,7 +37,11 @@ class SuggestBox(QWidget):
         )
         self._range.setVisible(False)
         self._previous, self._next = QPushButton("◀"), QPushButton("▶")
-        self._position = text()
+        self._previous.setToolTip("Previous region (Alt+P)")
+        self._next.setToolTip("Next region that is not annotated yet (Alt+N)")
+        for button, name in ((self._previous, "Previous region"), (self._next, "Next region")):
+            button.setAccessibleName(name)
+        self._position, self._reason = text(), text()
         self._position.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._steps = row(self._previous, self._position, self._next)
         self._suggest.clicked.connect(lambda: self.requested.emit(self._whole_stack))
@@ -47,16 +51,27 @@ class SuggestBox(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(row(self._suggest, self._range))
         column.addWidget(self._steps)
+        column.addWidget(self._reason)
         self.show_position(0, 0)
 
     @property
     def _whole_stack(self) -> bool:
         return bool(self._range.currentData()) and self._has_stack
 
-    def show_position(self, number: int, count: int) -> None:
-        """Show the number of the current region, from 1, and of all regions; 0 hides them."""
+    def show_position(self, number: int, count: int, reason: str = "") -> None:
+        """Show the current region.
+
+        Parameters
+        ----------
+        number, count
+            Number of the region, from 1, and of all regions; 0 hides them.
+        reason
+            Why it is worth annotating.
+        """
         self._position.setText(f"{number} of {count}" if count else "")
         self._steps.setVisible(bool(count))
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason))
 
     def show_reason(self, reason: str) -> None:
         """Enable the button, or show why it is disabled."""

@@ -52,13 +52,10 @@ def _zoom_factor(viewer: ViewerModel, request: StageRequest, region: SuggestedRe
     return float(np.clip(share, *_SHARES) / share) if share > 0 else 1.0
 
 
-def _world_position(
-    viewer: ViewerModel,
-    request: StageRequest,
-    region: SuggestedRegion,
-    pixel: tuple[float, float],
-) -> NDArray[np.float64]:
-    """Return the world coordinates of a pixel (row, column) of the region's slice."""
+def pixel_position(
+    request: StageRequest, region: SuggestedRegion, pixel: tuple[float, float]
+) -> list[float]:
+    """Return the position of a pixel (row, column) of the region's slice in the image's data."""
     stacked, downsampling = iter(region.index), request.level.downsampling
     point = []
     for axis, letter in enumerate(request.axes[: request.image.ndim]):
@@ -68,4 +65,14 @@ def _world_position(
             point.append(0.0)
         else:
             point.append(next(stacked) * downsampling[axis] + (downsampling[axis] - 1) / 2)
-    return world_position(viewer, request.image, point)
+    return point
+
+
+def _world_position(
+    viewer: ViewerModel,
+    request: StageRequest,
+    region: SuggestedRegion,
+    pixel: tuple[float, float],
+) -> NDArray[np.float64]:
+    """Return the world coordinates of a pixel (row, column) of the region's slice."""
+    return world_position(viewer, request.image, pixel_position(request, region, pixel))

@@ -1,4 +1,4 @@
-"""The Suggest buttons of the Stages tab, which step through regions to annotate."""
+"""The Suggest buttons of the Teach tab, which step through regions to annotate."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def press(qtbot, button):
 
 def suggest(panel, qtbot, finish):
     panel.stages.controller.show()
-    panel.stages.suggesting.show()
-    press(qtbot, panel.stages.panel.suggest._suggest)
+    panel.teach.suggesting.show()
+    press(qtbot, panel.teach.panel.suggest._suggest)
     finish(panel)
 
 
 def position_text(panel):
-    return panel.stages.panel.suggest._position.text()
+    return panel.teach.panel.suggest._position.text()
 
 
 def annotate(panel, qtbot):
@@ -54,9 +54,9 @@ def test_suggest_does_not_depend_on_the_chosen_maps(large, qtbot):
     panel = large.stages.panel
     panel.set_value(StageChoices((), ()))
     large.stages.controller.show()
-    large.stages.suggesting.show()
+    large.teach.suggesting.show()
     assert not panel._show.isEnabled()
-    assert panel.suggest._suggest.isEnabled()
+    assert large.teach.panel.suggest._suggest.isEnabled()
 
 
 @pytest.mark.parametrize("change", ["image", "data", "gone", "model"])
@@ -66,6 +66,7 @@ def test_regions_are_dropped_when_their_image_or_model_changes(
     viewer = large.viewer
     image = viewer.layers["stack"]
     other = viewer.add_image(nuclei, name="other")
+    large.context.image_input.set_layer(image)
     suggest(large, qtbot, finish)
     assert position_text(large)
     if change == "image":
@@ -77,21 +78,21 @@ def test_regions_are_dropped_when_their_image_or_model_changes(
     else:
         large.session.open(large.session.checkpoint.override(title="another"))
     qtbot.waitUntil(lambda: not position_text(large), timeout=60_000)
-    assert not large.stages.suggesting._regions
+    assert not large.teach.suggesting._regions
 
 
 def test_the_zoom_shows_a_region_with_its_surroundings(large, qtbot, finish):
     camera, canvas = large.viewer.scene.camera, large.viewer.canvas
     suggest(large, qtbot, finish)
-    first = large.stages.suggesting._regions[0]
+    first = large.teach.suggesting._regions[0]
     sides = (first.rows[1] - first.rows[0], first.columns[1] - first.columns[0])
     for zoom in (0.01, 400.0):
         camera.zoom = zoom
-        large.stages.suggesting._show_region()
+        large.teach.suggesting._show_region()
         share = np.hypot(*sides) * 0.5 * camera.zoom / min(canvas.size)
         assert 0.09 < share < 0.61
     zoom_before = camera.zoom
-    large.stages.suggesting._show_region()
+    large.teach.suggesting._show_region()
     assert camera.zoom == pytest.approx(zoom_before)
 
 
@@ -100,32 +101,33 @@ def test_stepping_skips_regions_that_were_annotated(large, qtbot, finish):
     labels = annotate(panel, qtbot)
     layers = list(viewer.layers)
     suggest(panel, qtbot, finish)
-    regions = list(panel.stages.suggesting._regions)
+    regions = list(panel.teach.suggesting._regions)
     assert len(regions) > 2
     assert position_text(panel) == f"1 of {len(regions)}"
-    assert list(viewer.layers) == layers
+    assert [layer for layer in viewer.layers if layer not in rings(panel)] == layers
     center = viewer.scene.camera.center
     assert center[1:] == tuple(0.5 * region for region in regions[0].center)
 
-    press(qtbot, panel.stages.panel.suggest._next)
+    press(qtbot, panel.teach.panel.suggest._next)
     assert position_text(panel) == f"2 of {len(regions)}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
     viewer.dims.set_current_step(0, 2)
-    press(qtbot, panel.stages.panel.suggest._previous)
+    press(qtbot, panel.teach.panel.suggest._previous)
     assert viewer.dims.current_step[0] == 1
-    press(qtbot, panel.stages.panel.suggest._previous)
+    press(qtbot, panel.teach.panel.suggest._previous)
     assert position_text(panel) == f"{len(regions)} of {len(regions)}"
 
-    press(qtbot, panel.stages.panel.suggest._next)
+    press(qtbot, panel.teach.panel.suggest._next)
     y, x = map(int, regions[0].center)
     labels.data[1, y, x] = 1
-    press(qtbot, panel.stages.panel.suggest._next)
+    press(qtbot, panel.teach.panel.suggest._next)
     assert position_text(panel) == f"1 of {len(regions) - 1}"
     assert viewer.scene.camera.center[1:] == tuple(0.5 * region for region in regions[1].center)
 
     labels.data[1] = 1
-    press(qtbot, panel.stages.panel.suggest._next)
+    press(qtbot, panel.teach.panel.suggest._next)
     assert position_text(panel) == ""
+    assert list(viewer.layers) == layers
     suggest(panel, qtbot, finish)
     assert position_text(panel) == ""
 
@@ -141,23 +143,23 @@ def test_regions_of_a_coarse_level_are_annotated_in_pixels_of_the_finest_level(
     labels = annotate(panel, qtbot)
     panel.segment.panel._level.setCurrentIndex(1)
     suggest(panel, qtbot, finish)
-    first = panel.stages.suggesting._regions[0]
+    first = panel.teach.suggesting._regions[0]
     assert all(end - start == 4 * 64 for start, end in (first.rows, first.columns))
     assert viewer.scene.camera.center[1:] == tuple(0.5 * position for position in first.center)
 
     labels.data[first.rows[0] : first.rows[0] + 3, first.columns[0] : first.columns[0] + 3] = 1
     suggest(panel, qtbot, finish)
-    assert first not in panel.stages.suggesting._regions
-    assert panel.stages.suggesting._regions
+    assert first not in panel.teach.suggesting._regions
+    assert panel.teach.suggesting._regions
 
 
 def test_a_removed_image_has_no_regions(large, qtbot, finish):
     suggest(large, qtbot, finish)
-    assert large.stages.suggesting._regions
+    assert large.teach.suggesting._regions
     large.viewer.layers.clear()
-    large.stages.suggesting.step(1)
+    large.teach.suggesting.step(1)
     assert position_text(large) == ""
-    large.stages.suggesting.suggest()
+    large.teach.suggesting.suggest()
     assert "image" in large.job_bar._message.text()
 
 
@@ -181,8 +183,8 @@ def test_a_window_of_annotations_equals_that_part_of_the_slice():
 
 def choose_stack(panel):
     panel.stages.controller.show()
-    panel.stages.suggesting.show()
-    choice = panel.stages.panel.suggest._range
+    panel.teach.suggesting.show()
+    choice = panel.teach.panel.suggest._range
     choice.setCurrentIndex(choice.findText("whole stack"))
 
 
@@ -206,37 +208,37 @@ def test_regions_of_a_whole_stack_show_their_slice(uneven, qtbot, finish):
     assert panel.job_bar.message == "No uncertain region was found."
     choose_stack(panel)
     suggest(panel, qtbot, finish)
-    regions = list(panel.stages.suggesting._regions)
+    regions = list(panel.teach.suggesting._regions)
     assert {region.index for region in regions} == {(1,), (4,)}
     visited = []
     for region in regions:
         visited.append(viewer.dims.current_step[0])
         assert (visited[-1],) == region.index
         assert viewer.scene.camera.center[1:] == tuple(0.5 * at for at in region.center)
-        press(qtbot, panel.stages.panel.suggest._next)
+        press(qtbot, panel.teach.panel.suggest._next)
     assert sum(a != b for a, b in pairwise(visited)) == 1  # never to and fro
     assert viewer.dims.current_step[0] == visited[0]
 
     labels.data[visited[0]] = 1
-    press(qtbot, panel.stages.panel.suggest._next)
+    press(qtbot, panel.teach.panel.suggest._next)
     left = [region for region in regions if region.index != (visited[0],)]
     assert position_text(panel).endswith(f"of {len(left)}")
     assert viewer.dims.current_step[0] == visited[-1]
 
 
 def test_the_whole_stack_can_be_chosen_for_stacks_only(uneven, qtbot, finish, nuclei):
-    panel, stages = uneven, uneven.stages.panel
+    panel, fields = uneven, uneven.teach.panel
     choose_stack(panel)
-    assert stages.suggest._range.isVisibleTo(stages)
-    assert stages.suggest._range.isEnabled()
+    assert fields.suggest._range.isVisibleTo(fields)
+    assert fields.suggest._range.isEnabled()
     flat = panel.viewer.add_image(nuclei, name="flat")
     panel.context.image_input.set_layer(flat)
     panel.stages.controller.show()
-    panel.stages.suggesting.show()
-    assert not stages.suggest._range.isVisibleTo(stages)
+    panel.teach.suggesting.show()
+    assert not fields.suggest._range.isVisibleTo(fields)
     suggest(panel, qtbot, finish)
-    assert panel.stages.suggesting._current.stages.image is flat
-    assert panel.stages.suggesting._current.search.slices.scope.index == ()
+    assert panel.teach.suggesting._current.stages.image is flat
+    assert panel.teach.suggesting._current.search.slices.scope.index == ()
 
 
 def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish, monkeypatch):
@@ -255,7 +257,7 @@ def test_a_search_can_be_stopped_and_reports_its_progress(uneven, qtbot, finish,
     suggest(panel, qtbot, finish)
     assert [(event.done, event.total) for event in events] == [(n, 5) for n in range(4)]
     assert panel.job_bar.message == "Stopped after 3 of 5 slices."
-    assert {region.index for region in panel.stages.suggesting._regions} == {(1,)}
+    assert {region.index for region in panel.teach.suggesting._regions} == {(1,)}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes"), MemoryError()])
@@ -273,3 +275,39 @@ def test_an_error_enables_the_button_again(uneven, qtbot, finish, monkeypatch, e
     assert position_text(uneven) == ""
     suggest(uneven, qtbot, finish)
     assert position_text(uneven)
+
+
+def rings(panel):
+    return [layer for layer in panel.viewer.layers if layer.name.startswith("suggested region")]
+
+
+def test_a_ring_lies_on_the_region_and_follows_the_steps(large, qtbot, finish):
+    suggest(large, qtbot, finish)
+    [ring] = rings(large)
+    first = large.teach.suggesting._regions[0]
+    assert ring.data[0].tolist() == [first.index[0], *first.center]
+    np.testing.assert_array_equal(ring.scale, large.viewer.layers["stack"].scale)
+    assert large.viewer.layers.selection.active is large.viewer.layers["stack"]
+    assert f"uncertainty {first.uncertainty:.2f}" in large.teach.panel.suggest._reason.text()
+    press(qtbot, large.teach.panel.suggest._next)
+    [ring] = rings(large)
+    second = large.teach.suggesting._regions[large.teach.suggesting._at]
+    assert ring.data[0].tolist() == [second.index[0], *second.center]
+    large.teach.suggesting._forget()
+    assert not rings(large)
+
+
+def test_the_brush_is_ready_where_there_is_an_annotation(large, qtbot, finish):
+    suggest(large, qtbot, finish)
+    assert large.teach.annotating.painted_class == -1
+    labels = annotate(large, qtbot)
+    labels.mode = "pan_zoom"
+    suggest(large, qtbot, finish)
+    assert large.viewer.layers.selection.active is labels
+    assert large.teach.annotating.painted_class == 1
+
+
+def test_closing_the_panel_takes_the_ring_along(large, qtbot, finish):
+    suggest(large, qtbot, finish)
+    large.close_down()
+    assert not rings(large)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from superqt.utils import qthrottled
 
 from napari_emcad.annotation.label_rules import UNLABELED, LabelValueError
@@ -14,8 +14,10 @@ from napari_emcad.interactive.suggest import SuggestSearch, suggest_job
 from napari_emcad.pipelines.segment import slices_for
 from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.layers.pixel_events import pixel_events
-from napari_emcad.plugin.stages.navigate import go_to_region
+from napari_emcad.plugin.layers.scope import stacked_axes
 from napari_emcad.plugin.stages.request import StageChoices, StageRequest, stage_request
+from napari_emcad.plugin.teach.navigate import go_to_region
+from napari_emcad.plugin.teach.region_ring import RegionRing
 from napari_emcad.plugin.widgets.helpers import shorten
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
-    from napari_emcad.plugin.stages.suggest_box import SuggestBox
+    from napari_emcad.plugin.teach.suggest_box import SuggestBox
 
 _SHOW_MS = 80
 _ENTROPY = StageChoices((), ("entropy",))
@@ -51,8 +53,15 @@ class SuggestController(QObject):
     annotations
         Annotation layers; annotated regions are not suggested.
     box
-        Buttons of the Stages tab.
+        Buttons of the Teach tab.
+
+    Signals
+    -------
+    shown
+        Image of a region that the user is to annotate.
     """
+
+    shown = Signal(object)
 
     def __init__(self, context: Context, annotations: AnnotationLayers, box: SuggestBox) -> None:
         super().__init__(box)
@@ -62,6 +71,7 @@ class SuggestController(QObject):
         self._current: _Request | None = None
         self._regions: list[SuggestedRegion] = []
         self._at = 0
+        self._ring = RegionRing(context.viewer)
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         self._connect()
         self.show()
@@ -161,9 +171,13 @@ class SuggestController(QObject):
             self._show_region()
 
     def _show_region(self) -> None:
-        self._box.show_position(self._at + 1, len(self._regions))
-        if self._current is not None:
-            go_to_region(self._viewer, self._current.stages, self._regions[self._at])
+        if self._current is None:
+            return
+        stages, region = self._current.stages, self._regions[self._at]
+        self._box.show_position(self._at + 1, len(self._regions), _reason(region))
+        go_to_region(self._viewer, stages, region)
+        self._ring.show(stages, region)
+        self.shown.emit(stages.image)
 
     def _is_open(self, image: Image) -> bool:
         return is_open(self._viewer, image)
@@ -172,6 +186,7 @@ class SuggestController(QObject):
         if self._current is not None:
             pixel_events(self._current.stages.image).changed.disconnect(self._forget)
         self._current, self._regions, self._at = None, [], 0
+        self._ring.hide()
         self._box.show_position(0, 0)
 
     # -- state of the tab
@@ -184,6 +199,10 @@ class SuggestController(QObject):
             self._box.show_reason(str(error))
         else:
             self._box.show_reason("")
+        layer = self._input.layer
+        has_options = layer is not None and not self._input.problem
+        axes = self._input.options.axes if has_options else ""
+        self._box.show_stack(layer is not None and bool(axes and stacked_axes(layer, axes)))
 
     def layers_changed(self) -> None:
         """Forget regions whose image was removed."""
@@ -222,3 +241,11 @@ class SuggestController(QObject):
         self._session.checkpoint_changed.disconnect(self._checkpoint_changed)
         self._session.running_changed.disconnect(self.show_soon)
         self._viewer.dims.events.disconnect(self.show_soon)
+
+
+def _reason(region: SuggestedRegion) -> str:
+    """Return why a region is worth annotating, for the user."""
+    return (
+        f"The model is unsure here (mean uncertainty {region.uncertainty:.2f}); strokes in this "
+        f"region would help most."
+    )
