@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 import napari_emcad
 from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED, LabelRule, target_of
 from napari_emcad.annotation.record import Record
+from napari_emcad.interactive.annotation_entry import AnnotationEntry
 from napari_emcad.interactive.calibrate import Calibration
-from napari_emcad.interactive.project import AnnotationEntry, AnnotationProject
+from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.interactive.session import Session
 from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.heads import with_class_labels, with_class_names

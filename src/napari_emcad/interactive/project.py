@@ -6,13 +6,14 @@ a head for them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_emcad.annotation.label_rules import BACKGROUND, MOST_CLASSES
 from napari_emcad.annotation.record import Record
+from napari_emcad.interactive.annotation_entry import ClassState
 from napari_emcad.interactive.class_names import check_class_name, clean_name
 from napari_emcad.interactive.class_renames import ClassRenames
 from napari_emcad.io.checkpoints.classes import ClassLabel, class_labels
@@ -21,28 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from napari_emcad.annotation.label_rules import LabelRule
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotationEntry:
-    """An annotation of an image in the project.
-
-    Attributes
-    ----------
-    key
-        Identifies the annotation.
-    name
-        Name of the image.
-    rule
-        Classes of the values.
-    enabled
-        Whether the annotation is used for training.
-    """
-
-    key: Hashable
-    name: str
-    rule: LabelRule
-    enabled: bool = True
+    from napari_emcad.interactive.annotation_entry import AnnotationEntry
 
 
 class AnnotationProject:
@@ -217,6 +197,18 @@ class AnnotationProject:
         self._record = self._record.without_class(k)
         self._set_classes(tuple(label for n, label in enumerate(self._classes, 1) if n != k))
         self._set_rules(rules)
+        self.record_changed.emit()
+
+    def class_state(self) -> ClassState:
+        """Return the classes and what depends on them, for `restore_classes`."""
+        rules = {key: entry.rule for key, entry in self._entries.items()}
+        return ClassState(self._classes, rules, self._record)
+
+    def restore_classes(self, state: ClassState) -> None:
+        """Undo changes of the classes; annotations that were added since keep their rules."""
+        self._record = replace(state.record, scans=self._record.scans)
+        self._set_classes(state.classes)
+        self._set_rules({k: state.rules.get(k, entry.rule) for k, entry in self._entries.items()})
         self.record_changed.emit()
 
     def _class(self, k: int) -> ClassLabel:

@@ -8,7 +8,8 @@ from driving import draw_stroke, press, wait_until_idle
 
 import napari_emcad
 from napari_emcad.annotation.label_rules import LabelRule
-from napari_emcad.interactive.project import AnnotationEntry, AnnotationProject
+from napari_emcad.interactive.annotation_entry import AnnotationEntry
+from napari_emcad.interactive.project import AnnotationProject
 from napari_emcad.io.checkpoints.classes import class_labels
 
 

@@ -344,6 +344,48 @@ def test_a_renamed_class_keeps_its_head(teach, qtbot):
         assert np.array_equal(start.tensors[name], before.tensors[name]), name
 
 
+def answer(teach, qtbot, title):
+    buttons = teach.teach.removal.question.buttons()
+    [button] = [button for button in buttons if button.text() == title]
+    press(qtbot, button)
+
+
+@pytest.mark.parametrize("title", ["Move to “nucleus”", "Erase", "Keep hidden", "Cancel"])
+def test_the_strokes_of_a_removed_class_go_where_the_user_wants(teach, qtbot, title):
+    draw_strokes(teach, qtbot)
+    press(qtbot, teach.teach.panel.classes._add)
+    draw_stroke(teach, 2, BACKGROUND[2])
+    wait_until_idle(teach, qtbot)
+    before, counts = annotation(teach).data.copy(), teach.session.project.record.pixel_counts
+    teach.teach.panel.classes.show_current(2)
+    press(qtbot, teach.teach.panel.classes._remove)
+    answer(teach, qtbot, title)
+    wait_until_idle(teach, qtbot)
+    data, after = annotation(teach).data, teach.session.project.record.pixel_counts
+    expected = {"Move to “nucleus”": 1, "Erase": 0}.get(title, 2)
+    assert (data[before == 2] == expected).all()
+    assert (data[before != 2] == before[before != 2]).all()
+    assert after.get(1, 0) == counts[1] + (counts[2] if expected == 1 else 0)
+    undo = teach.teach.panel.classes._undo
+    assert undo.isHidden() == (title == "Cancel")
+    if title != "Cancel":
+        assert len(teach.session.project.classes) == 1
+        press(qtbot, undo)
+        wait_until_idle(teach, qtbot)
+    assert np.array_equal(annotation(teach).data, before)
+    assert teach.session.project.record.pixel_counts == counts
+    assert len(teach.session.project.classes) == 2
+    assert undo.isHidden()
+
+
+def test_a_class_without_strokes_is_removed_at_once(teach, qtbot):
+    press(qtbot, teach.teach.panel.classes._add)
+    teach.teach.panel.classes.show_current(2)
+    press(qtbot, teach.teach.panel.classes._remove)
+    assert teach.teach.removal.question is None
+    assert len(teach.session.project.classes) == 1
+
+
 def test_removing_a_class_changes_no_label(teach, qtbot):
     draw_strokes(teach, qtbot)
     press(qtbot, teach.teach.panel.classes._add)
@@ -352,6 +394,7 @@ def test_removing_a_class_changes_no_label(teach, qtbot):
     before = annotation(teach).data.copy()
     teach.teach.panel.classes.show_current(2)
     press(qtbot, teach.teach.panel.classes._remove)
+    answer(teach, qtbot, "Keep hidden")
     wait_until_idle(teach, qtbot)
     assert np.array_equal(annotation(teach).data, before)
     assert set(teach.session.project.record.pixel_counts) == {0, 1}

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_emcad.interactive.annotated_patches import AnnotatedImage
-from napari_emcad.interactive.project import AnnotationEntry
+from napari_emcad.interactive.annotation_entry import AnnotationEntry
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.fit import misplacement, share_channels, why_not_on
 from napari_emcad.plugin.annotations.layer import (

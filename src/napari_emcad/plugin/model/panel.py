@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
+from napari_emcad.pipelines.model_presets import MODEL_PRESETS, fitting_presets
 from napari_emcad.plugin.model.details_form import DetailsForm
 from napari_emcad.plugin.settings import recent_files
 from napari_emcad.plugin.widgets.helpers import collapsible, combo, list_items, scrollable, text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _FILES = "Checkpoints (*.safetensors *.pth *.pt);;All files (*)"
 BUNDLED = "Bundled: nuclei, B0"
+_NO_PRESET = "Use the settings of a published model …"
 
 
 class ModelPanel(QWidget):
@@ -70,6 +72,11 @@ class ModelPanel(QWidget):
         self._description, self._notes = text(), text()
         self._card = QWidget()
         self._shown_card: tuple[Any, ...] = ()
+        self._preset = combo()
+        self._preset.setToolTip(
+            "Class names, range and size of a published model, which its file does not contain"
+        )
+        self._preset.activated.connect(self._choose_preset)
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
         self._details.revert_requested.connect(self.revert_requested)
@@ -87,6 +94,7 @@ class ModelPanel(QWidget):
         self._description.setVisible(bool(checkpoint.description))
         self._notes.setText(usage_notes(checkpoint))
         self._notes.setVisible(bool(self._notes.text()))
+        self._list_presets(checkpoint)
         self._details.show_checkpoint(checkpoint)
         self._show_card(checkpoint)
 
@@ -130,6 +138,18 @@ class ModelPanel(QWidget):
         for widget in (self._choice, self._open, self._save):
             widget.setEnabled(not running)
 
+    def _list_presets(self, checkpoint: Checkpoint) -> None:
+        """List the published models that the checkpoint may be, if its file does not say it."""
+        presets = fitting_presets(checkpoint) if checkpoint.origin.format == "published" else []
+        list_items(self._preset, [(_NO_PRESET, None, ""), *((t, t, "") for t in presets)])
+        self._preset.setCurrentIndex(0)
+        self._preset.setVisible(bool(presets))
+
+    def _choose_preset(self, index: int) -> None:
+        title = self._preset.itemData(index)
+        if title is not None:
+            self.overridden.emit(dict(MODEL_PRESETS[title]))
+
     def _choose(self, index: int) -> None:
         path = self._choice.itemData(index)
         if path is None:
@@ -160,7 +180,8 @@ class ModelPanel(QWidget):
         body = QVBoxLayout(self._body)
         body.setContentsMargins(0, 0, 0, 0)
         details = collapsible("Preprocessing and details", self._details)
-        for widget in (self._description, self._card, self._notes, details, self._save):
+        notes = (self._description, self._card, self._notes)
+        for widget in (*notes, self._preset, details, self._save):
             body.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QTableWidgetItem
 
     from napari_emcad.annotation.label_rules import Meaning
-    from napari_emcad.interactive.project import AnnotationEntry
+    from napari_emcad.interactive.annotation_entry import AnnotationEntry
 
 _IMAGE, _ANNOTATION, _MEANING = range(3)
 _MEANINGS: dict[Meaning, str] = {"scribbles": "strokes", "mask": "mask", "objects": "objects"}

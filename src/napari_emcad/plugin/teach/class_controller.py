@@ -57,13 +57,20 @@ class ClassController(QObject):
         """Set the color of class `k`, as ``#rrggbb``."""
         self._change(lambda: self._project.recolor_class(k, color))
 
-    def remove(self, k: int) -> None:
-        """Remove class `k`; if it was being painted, the next one is painted instead."""
+    def remove(self, k: int) -> bool:
+        """Remove class `k`; if it was being painted, the next one is painted instead.
+
+        Returns
+        -------
+        bool
+            Whether it was removed; the reason why not is shown.
+        """
         painting = self._annotating.painted_class == k
-        self._change(lambda: self._project.remove_class(k))
+        done = self._change(lambda: self._project.remove_class(k))
         self.removed.emit()
         if painting:
             self._annotating.paint(min(k, len(self._project.classes)))
+        return done
 
     def _change(self, change: Callable[[], Any]) -> bool:
         """Make a change, or show why it is refused; return whether it was made."""

@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QColorDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOR
+from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.plugin.widgets.table import RowTable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class ClassTable(QWidget):
         A new class.
     remove_requested
         Number of the class to remove.
+    undo_requested
+        The removal of a class is to be undone.
     renamed, recolored
         Number of a class, and its new name or color.
     """
@@ -42,6 +45,7 @@ class ClassTable(QWidget):
     class_chosen = Signal(int)
     add_requested = Signal()
     remove_requested = Signal(int)
+    undo_requested = Signal()
     renamed = Signal(int, str)
     recolored = Signal(int, str)
 
@@ -57,7 +61,10 @@ class ClassTable(QWidget):
         self._add, self._remove = QPushButton("Add class"), QPushButton("Remove")
         self._add.clicked.connect(self.add_requested)
         self._remove.clicked.connect(lambda: self.remove_requested.emit(self.current))
-        self._remove.setToolTip("Its strokes stay on the layer, but are no longer used")
+        self._remove.setToolTip("Removes the class; asks what becomes of its strokes")
+        self._undo = QPushButton()
+        self._undo.setToolTip("Brings the class and its strokes back")
+        self._undo.clicked.connect(self.undo_requested)
         buttons = QHBoxLayout()
         buttons.addWidget(self._add)
         buttons.addWidget(self._remove)
@@ -65,6 +72,13 @@ class ClassTable(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._rows)
         column.addLayout(buttons)
+        column.addWidget(self._undo)
+        self.show_undo("")
+
+    def show_undo(self, name: str) -> None:
+        """Offer to bring a removed class back; "" for none."""
+        self._undo.setText(f"Undo the removal of “{shorten(name, 20)}”")
+        self._undo.setVisible(bool(name))
 
     @property
     def current(self) -> int:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QShortcut
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
 from napari_emcad.plugin.teach.class_controller import ClassController
+from napari_emcad.plugin.teach.class_removal import ClassRemoval
 from napari_emcad.plugin.teach.instant_controller import InstantController
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
@@ -55,6 +56,9 @@ class TeachTab:
         self.tools = AnnotationTools(context, annotations, self.annotating)
         self.suggesting = SuggestController(context, annotations, self.panel.suggest)
         self.classes = ClassController(context, self.annotating)
+        self.removal = ClassRemoval(
+            context, annotations, self.annotating, self.classes, self.panel.classes
+        )
         self.view = TeachView(
             context, annotations, self.annotating, self.training, self.instant, self.panel
         )
@@ -104,7 +108,7 @@ class TeachTab:
         panel.annotations.chosen.connect(annotating.choose_by_click)
         panel.classes.class_chosen.connect(annotating.paint)
         panel.classes.add_requested.connect(self.classes.add)
-        panel.classes.remove_requested.connect(self.classes.remove)
+        self.removal.undone.connect(training.queue.scan)
         panel.classes.renamed.connect(self.classes.rename)
         panel.classes.recolored.connect(self.classes.recolor)
         panel.versions.use_requested.connect(training.go_to)
