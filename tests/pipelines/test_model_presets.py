@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from napari_emcad.io.checkpoints.initialize import initialize_checkpoint

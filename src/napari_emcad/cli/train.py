@@ -19,6 +19,7 @@ from napari_emcad.cli.console import (
 )
 from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
+from napari_emcad.cli.train_project import train_project
 from napari_emcad.cli.training_data import describe_data, read_training_data
 from napari_emcad.cli.training_protocol import apply_protocol, describe_recipe
 from napari_emcad.cli.training_start import GENERAL, IMAGENET, NOTHING, start_checkpoint
@@ -43,6 +44,12 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("train", help="train on a folder of images and labels")
     add_data(parser)
+    parser.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="a project that was saved in napari, instead of a folder: learns its strokes",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     _add_recipe(parser)
     parser.add_argument("--validation", type=Path, metavar="DIR", help="a folder like the first")
@@ -95,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
+    if args.project is not None:
+        return _run_project(args)
     recipe = apply_protocol(args)
     config = _training_config(args)
     files = training_files(args)
@@ -114,6 +123,18 @@ def run(args: argparse.Namespace) -> int:
             print_message(remark)
         result = _train(args, data, config, state, folder, settings)
         return _write_result(result, folder)
+
+
+def _run_project(args: argparse.Namespace) -> int:
+    """Train on a project, and write checkpoint and history into the output folder."""
+    from napari_emcad.io.run_folder import TrainingRun
+
+    folder, stop = as_usage_error(TrainingRun, args.output), threading.Event()
+    with ExitStack() as stack:
+        as_usage_error(stack.enter_context, folder.lock())
+        _check_unused(folder)
+        stack.enter_context(_stop_on_interrupt(stop))
+        return _write_result(train_project(args, stop), folder)
 
 
 def _training_config(args: argparse.Namespace) -> TrainingConfig:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    AttributeError,
+    EOFError,
+    IndexError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+)
+"""Errors of NumPy and zipfile when they read damaged files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,12 +78,20 @@ def read_annotation(path: Path) -> SavedAnnotation:
     OSError, ValueError, KeyError
         If it cannot be read, or is no such file.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        shape = tuple(int(size) for size in arrays["shape"])
-        labels = np.zeros(shape, arrays["values"].dtype)
-        labels.reshape(-1)[arrays["places"]] = arrays["values"]
-        metadata, copied = json.loads(str(arrays["about"])), {}
-        if "copied_planes" in arrays:  # files of release 0.1 have none
-            indices = map(tuple, arrays["copied_indices"].tolist())
-            copied = dict(zip(indices, arrays["copied_planes"], strict=True))
+    content = io.BytesIO(path.read_bytes())  # so that a damaged file is closed
+    try:
+        with np.load(content, allow_pickle=False) as arrays:
+            return _annotation(arrays)
+    except _DAMAGED as error:
+        raise ValueError(f"the file is damaged ({error})") from None
+
+
+def _annotation(arrays: Mapping[str, NDArray[Any]]) -> SavedAnnotation:
+    shape = tuple(int(size) for size in arrays["shape"])
+    labels = np.zeros(shape, arrays["values"].dtype)
+    labels.reshape(-1)[arrays["places"]] = arrays["values"]
+    metadata, copied = json.loads(str(arrays["about"])), {}
+    if "copied_planes" in arrays:  # files of release 0.1 have none
+        indices = map(tuple, arrays["copied_indices"].tolist())
+        copied = dict(zip(indices, arrays["copied_planes"], strict=True))
     return SavedAnnotation(labels, metadata, copied)

@@ -23,6 +23,7 @@ from napari_emcad.plugin.layers.image_input import ImageInput
 from napari_emcad.plugin.layers.results import Results
 from napari_emcad.plugin.model.tab import ModelTab
 from napari_emcad.plugin.objects.tab import ObjectsTab
+from napari_emcad.plugin.project.controller import ProjectController
 from napari_emcad.plugin.runner.context import Context
 from napari_emcad.plugin.runner.job_bar import JobBar
 from napari_emcad.plugin.runner.job_runner import JobRunner
@@ -150,6 +151,9 @@ class EmcadWidget(QWidget):
             self.stages,
             self.model,
         )
+        self.project = ProjectController(
+            context, self.annotations, self.teach.panel.project, self.segment.panel
+        )
         self.recovery = RecoveryStrip()
         self.autosave = AutosaveController(context, self.annotations, self.recovery)
 
@@ -176,6 +180,7 @@ class EmcadWidget(QWidget):
         self.model.controller.written.connect(self.context.saver.forget)
         self.context.saver.ending.connect(self.close_down)
         self.autosave.restored.connect(lambda: self.show_tab(self.teach))
+        self.project.opened.connect(self.context.saver.annotations_changed)
         self.session.checkpoint_changed.connect(self._show_title)
         self._tabs.currentChanged.connect(self._warm_up)
 

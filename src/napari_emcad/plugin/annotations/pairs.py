@@ -84,6 +84,11 @@ class AnnotationLayers(QObject):
         self._layers_removed()
 
     @property
+    def project(self) -> AnnotationProject:
+        """The project that the annotations belong to."""
+        return self._project
+
+    @property
     def pairs(self) -> tuple[AnnotationPair, ...]:
         """All annotations whose layers are open."""
         return tuple(self._pairs.values())

@@ -5,26 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
 from qtpy.QtCore import QObject, QStandardPaths, Signal
 
-from napari_emcad.annotation.label_rules import LabelRule
-from napari_emcad.imaging.fingerprint import is_image_of
 from napari_emcad.io.autosave import Recovery, dismiss, find_recoveries, read_recovery
-from napari_emcad.io.checkpoints.classes import ClassLabel
-from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.layer import mark
-from napari_emcad.plugin.annotations.pair import AnnotationPair
-from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
-from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.annotations.saved import restore_annotations
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari.layers import Image
-
-    from napari_emcad.io.annotation_file import SavedAnnotation
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.autosave.saver import AutosaveSaver
     from napari_emcad.plugin.autosave.strip import RecoveryStrip
@@ -135,51 +124,11 @@ class AutosaveController(QObject):
         if model is not None:
             self._session.open(model)
             self._saver.keep(model)
-        without_image = [a.metadata["name"] for a in annotations if not self._restore_annotation(a)]
+        without_image = restore_annotations(self._viewer, self._annotations, annotations)
         self._saver.annotations_changed()  # this session keeps them from now on
         if not problems and not without_image:
             dismiss(recovery)
         return without_image, problems
-
-    def _restore_annotation(self, saved: SavedAnnotation) -> bool:
-        """Add the layer of a saved annotation; return whether its image is open."""
-        about = saved.metadata
-        classes = tuple(ClassLabel(name, color) for name, color in about["classes"])
-        self._session.project.adopt_classes(classes)
-        placement = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-        labels = Labels(
-            _with_channels(saved),
-            name=about["name"],
-            opacity=0.7,
-            **{name: about[name] for name in placement},
-        )
-        mark(labels, about["corner"], LabelRule.from_dict(about["rule"]), about["ours"])
-        COPIED_PIXELS.restore(labels, saved.copied)
-        self._viewer.add_layer(labels)
-        image, channels = self._open_image(about), about["channels"]
-        if image is None:
-            return False
-        chosen = None if channels is None else tuple(channels)
-        try:
-            self._annotations.add(AnnotationPair(image, labels, about["axes"], chosen))
-        except ValueError:  # another image of the same name
-            return False
-        return True
-
-    def _open_image(self, about: dict[str, Any]) -> Image | None:
-        """Return the open image that was annotated: that with its pixels, whatever its name.
-
-        Of several, those with the same file and name come first. Annotations that were saved by
-        release 0.1 know the name alone.
-        """
-        images: list[Any] = [one for one in self._viewer.layers if type(one).__name__ == "Image"]
-        known = about["image"], about.get("path")
-        images.sort(key=lambda one: (one.source.path != known[1], one.name != known[0]))
-        if "fingerprint" not in about:
-            return next((one for one in images if one.name == known[0]), None)
-        fingerprint = about["fingerprint"]
-        same = (one for one in images if is_image_of(fingerprint, levels(one)[0].array))
-        return next(same, None)
 
     def release(self) -> None:
         """Disconnect from the saver, which goes on; the controller is not used again."""
@@ -187,15 +136,6 @@ class AutosaveController(QObject):
         self._annotations.painted.disconnect(self._saver.annotations_changed)
         self._annotations.removing.disconnect(self._saver.layer_removed)
         self._saver.failed.disconnect(self._show_failure)
-
-
-def _with_channels(saved: SavedAnnotation) -> Any:
-    """Return the values of an annotation with the channel axis that its layer had."""
-    axes, shape = saved.metadata["axes"], saved.metadata.get("shape", saved.labels.shape)
-    if len(shape) == saved.labels.ndim:
-        return saved.labels
-    sizes = dict(zip(layer_axes(axes), shape, strict=True))
-    return broadcast_channels(saved.labels, axes, [sizes.get(axis, 1) for axis in range(len(axes))])
 
 
 def _search_job(root: Path) -> Generator[Any, None, list[Recovery]]:

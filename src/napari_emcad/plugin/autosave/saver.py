@@ -6,7 +6,6 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QMainWindow
 
@@ -14,7 +13,7 @@ from napari_emcad.imaging.fingerprint import image_fingerprint
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.io.autosave import AutosaveFolder
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.layer import corner_of, is_ours
+from napari_emcad.plugin.annotations.saved import describe
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtWidgets import QWidget
 
-    from napari_emcad.annotation.label_rules import LabelRule
     from napari_emcad.imaging.slices import Index
     from napari_emcad.interactive.session import Session
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -177,31 +175,8 @@ class AutosaveSaver(QObject):
 
     def _to_save(self, pair: AnnotationPair) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
-        rule = self._session.project.entries[pair.key].rule
         image, copied = levels(pair.image)[0].array, COPIED_PIXELS.planes(pair.labels)
-        return number, pair.values, self._about(pair, rule), image, copied
-
-    def _about(self, pair: AnnotationPair, rule: LabelRule) -> dict[str, Any]:
-        labels = pair.labels
-        return {
-            "name": labels.name,
-            "image": pair.image.name,
-            "path": pair.image.source.path,
-            "axes": pair.axes,
-            "shape": [int(size) for size in labels.data.shape],
-            "channels": pair.channels,
-            "ours": is_ours(labels),
-            "corner": list(corner_of(labels)),
-            "rule": rule.to_dict(),
-            "classes": [(label.name, label.color) for label in self._session.project.classes],
-            "scale": list(map(float, labels.scale)),
-            "translate": list(map(float, labels.translate)),
-            "rotate": np.asarray(labels.rotate).tolist(),
-            "shear": np.asarray(labels.shear).tolist(),
-            "affine": np.asarray(labels.affine.affine_matrix).tolist(),
-            "units": [str(unit) for unit in labels.units],
-            "axis_labels": list(labels.axis_labels),
-        }
+        return number, pair.values, describe(pair, self._session.project), image, copied
 
     # -- the end
 

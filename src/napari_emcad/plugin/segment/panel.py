@@ -111,6 +111,19 @@ class SegmentPanel(QWidget):
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
 
+    @property
+    def settings(self) -> InferenceSettings:
+        """The settings of all fields."""
+        settings = self.clean_up.value(self._advanced.value())
+        clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
+        return replace(settings, clean_up=clean_up, device=self.device.currentData())
+
+    def set_settings(self, settings: InferenceSettings) -> None:
+        """Show settings; the device stays."""
+        self._separate.setChecked(settings.clean_up.separate)
+        self.clean_up.set_value(settings)
+        self._advanced.set_value(settings)
+
     def reset_choices(self) -> None:
         """List the image layers again."""
         self._image.reset_choices()
@@ -151,19 +164,16 @@ class SegmentPanel(QWidget):
     def _publish(self, _: object = None) -> None:
         """Set the options of the image input to those of the fields."""
         problem = self._axes.problem
-        device = self.device.currentData()
-        options = None if problem or self._input.layer is None else self._options(device)
-        self._input.set_options(options, problem, device)
+        options = None if problem or self._input.layer is None else self._options()
+        self._input.set_options(options, problem, self.device.currentData())
 
-    def _options(self, device: str) -> SegmentOptions:
-        settings = self.clean_up.value(self._advanced.value())
-        clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
+    def _options(self) -> SegmentOptions:
         return SegmentOptions(
             axes=self._axes.axes,
             channels=self._axes.channels,
             level=self._level.currentIndex(),
             scope=self._scope.currentData(),
-            settings=replace(settings, clean_up=clean_up, device=device),
+            settings=self.settings,
             new_layer=self._new_layer.isChecked(),
         )
 
