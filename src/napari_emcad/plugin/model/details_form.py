@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QLineEdit, QPushButton, QWidget
 
 from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, ZOOMS
 from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.plugin.model.detail_tips import DETAIL_TIPS
 from napari_emcad.plugin.widgets.helpers import (
     ERROR_COLOR,
     caption,
@@ -78,6 +79,8 @@ class DetailsForm(QWidget):
         self._zoom = decimal(*ZOOMS, step=0.25)
         self._zoom.setToolTip("Factor by which images are enlarged, for small objects")
         self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
+        for field, tip in DETAIL_TIPS.items():
+            getattr(self, field).setToolTip(tip)
         self._classes = QLineEdit()
         self._classes.setToolTip("Names of classes 1, 2, …, separated by commas or semicolons")
         self._revert = QPushButton("As in the file")

@@ -80,6 +80,7 @@ class ObjectsPanel(QWidget):
         self._link.setToolTip("A new layer in which an object has one number in all its slices")
         self._measure = QPushButton("Measure")
         self._measure.setStyleSheet("font-weight: bold; padding: 8px;")
+        self._measure.setToolTip("Measures every object of the layer: size, shape, intensity")
         self._model, self._filter, self._view = ColumnsModel(), RowFilter(), QTableView()
         self.correct, self.filter = CorrectBox(), FilterBox()
         self._reason, self._summary = text(), text()

@@ -124,6 +124,7 @@ class AxesForm(QWidget):
 
     def _role_combo(self, role: str) -> QComboBox:
         box = combo({title: key for key, title in _ROLES.items() if key or not role})
+        box.setToolTip("What lies along this axis of the image: rows, columns, slices or channels")
         box.setCurrentIndex(box.findData(role))
         box.activated.connect(self._roles_changed)
         return box
@@ -147,6 +148,7 @@ class AxesForm(QWidget):
 
     def _channel_combo(self, count: int, position: int) -> QComboBox:
         box = combo({"choose …": _UNSET})
+        box.setToolTip("Channel of the image that feeds this input of the network; none is 0")
         for channel in range(count):
             box.addItem(f"channel {channel}", channel)
         if self._inputs > 1:

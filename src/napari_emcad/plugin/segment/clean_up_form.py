@@ -60,6 +60,7 @@ class CleanUpForm(QWidget):
         self._neck.setToolTip("Centers of touching objects lie at least this far apart (5 px)")
         self._live = text()
         self._apply = QPushButton("Apply to all slices")
+        self._apply.setToolTip("Computes the labels of all slices again, without the network")
         self._apply.clicked.connect(self.apply_requested)
         self._build()
         self.set_value(settings)

@@ -41,6 +41,8 @@ _SCOPES: dict[ScopeName, str] = {
     "layer": "Whole layer",
 }
 
+_RUN_TIP = "Segments the chosen image with the open model"
+
 
 class SegmentPanel(QWidget):
     """Edits an `ImageInput`; it starts nothing itself.
@@ -68,6 +70,10 @@ class SegmentPanel(QWidget):
         self.model = ModelChoice()
         self._axes = AxesForm()
         self._level, self._scope = combo(), combo()
+        self._level.setToolTip("Resolution of the image that is segmented (the finest)")
+        self._scope.setToolTip(
+            "This slice (of a stack), the part of it that is on screen, or the whole layer"
+        )
         self.device = DeviceCombo(settings.device)
         self.range_box = RangeBox()
         self._separate = QCheckBox("number single objects")
@@ -79,6 +85,7 @@ class SegmentPanel(QWidget):
         self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
+        self._run.setToolTip(_RUN_TIP)
         self._run.clicked.connect(self.run_requested)
         self._reason = text()
         image_input.layer_changed.connect(self._show_layer)
@@ -107,7 +114,7 @@ class SegmentPanel(QWidget):
     def show_reason(self, reason: str, running: bool = False) -> None:
         """Enable Segment, or show why it is disabled; during a job the progress bar shows it."""
         self._run.setEnabled(not reason)
-        self._run.setToolTip(reason)
+        self._run.setToolTip(reason or _RUN_TIP)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
 

@@ -53,6 +53,7 @@ class MapFields(QObject):
             for kind, spec in MAP_SPECS.items()
         }
         self._class = combo()
+        self._class.setToolTip("Class whose maps are shown")
         self._channels = QLineEdit()
         self._channels.setPlaceholderText("as colors, or such as 0, 17")
         self._channels.setToolTip("Numbers of single channels, from 0; empty for colors by PCA")

@@ -53,6 +53,7 @@ class StagesPanel(QWidget):
         super().__init__()
         self._image = ImageCombo(image_input)
         self._scope = combo(dict(_SCOPES))
+        self._scope.setToolTip("The visible slice, or the part of it that is on screen")
         self._follow = check_box("follow the slider", _FOLLOW_TIP)
         self.bars, self.readout = BarPlot(), Readout()
         self.calibration = CalibrationBox()
@@ -63,6 +64,7 @@ class StagesPanel(QWidget):
         self._side_by_side.setCheckable(True)
         self._side_by_side.setToolTip("The image and its maps in a grid, or one map on the image")
         self._remove = QPushButton("Remove all maps")
+        self._remove.setToolTip("Removes the layers of all maps")
         self._build()
         self._connect()
 

@@ -47,6 +47,7 @@ class AnnotationTable(RowTable):
 
     def __init__(self) -> None:
         super().__init__(("Image", "Annotation", "Meaning"), wide=(_IMAGE, _ANNOTATION), most=4)
+        self.setToolTip("Annotations of all images; ticked ones are learned")
         self.fix_width(_MEANING, _MEANING_WIDTH)
         self._entries: list[AnnotationEntry] = []
         self.itemChanged.connect(self._item_changed)

@@ -54,11 +54,13 @@ class ClassTable(QWidget):
         self._classes: tuple[ClassLabel, ...] = ()
         self._typed = False
         self._rows = RowTable(("", "Class", "Pixels", "Strokes"), wide=(_NAME,), most=7)
+        self._rows.setToolTip("Click a class to paint it; double-click its name or color to change")
         self._rows.cellClicked.connect(self._clicked)
         self._rows.row_chosen.connect(lambda row: self._clicked(row, _NAME))
         self._rows.cellDoubleClicked.connect(self._double_clicked)
         self._rows.itemChanged.connect(self._changed)
         self._add, self._remove = QPushButton("Add class"), QPushButton("Remove")
+        self._add.setToolTip("Adds a class and paints with it")
         self._add.clicked.connect(self.add_requested)
         self._remove.clicked.connect(lambda: self.remove_requested.emit(self.current))
         self._remove.setToolTip("Removes the class; asks what becomes of its strokes")

@@ -58,6 +58,19 @@ _STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
 
 _MOST_STEPS = 100_000
 
+_TIPS = {
+    "_start": "Weights to begin with: the open model, a new network, or an encoder file",
+    "_part": "Parts of the network that learn; fewer are quicker and forget less",
+    "_presets": "Sets all fields below to a named configuration (scribbles)",
+    "_loss": "What the training makes small (binary or multi-class, by the preset)",
+    "_supervision": "Which of the four heads, and sums of them, are compared with the strokes",
+    "_rate": "Size of an optimizer step of AdamW (0.0003)",
+    "_batch": "Crops per optimizer step (2); more need more memory",
+    "_crop": "Side of a crop in pixels, a multiple of 32 (256)",
+    "_seed": "Number that makes the random crops repeatable (0)",
+}
+"""Tool tips of fields."""
+
 
 class TrainForm(QWidget):
     """Edits a `TrainingSettings`.
@@ -165,6 +178,8 @@ class TrainForm(QWidget):
         rows.addRow(caption("Steps"), self._steps)
         advanced = form(inner)
         self._encoder_rate.setToolTip("Factor on the learning rate of the encoder")
+        for field, tip in _TIPS.items():
+            getattr(self, field).setToolTip(tip)
         self._pseudo.setToolTip("Weight of the pseudo-labels of unlabeled pixels; 0 is off")
         self._teacher.setToolTip(
             "Source of the pseudo-labels: a linear probe fitted to the strokes if the model had "

@@ -44,6 +44,7 @@ class VersionList(QWidget):
         self._hint = text()
         self._hint.setVisible(False)
         self._use = QPushButton("Use")
+        self._rows.setToolTip("Versions of the model since the window was opened")
         self._use.setToolTip(
             "Use this version for segmentation and training; the others stay in the list"
         )

@@ -173,6 +173,7 @@ def collapsible(title: str, content: QWidget) -> QCollapsible:
     section = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     section.layout().setContentsMargins(0, 0, 0, 0)
     section.addWidget(content)
+    section.toggleButton().setToolTip(f"Shows or hides the fields of “{title}”")
     return section
 
 

@@ -92,6 +92,7 @@ def _layer_box() -> Any:
     box = create_widget(annotation=Image, options={"nullable": False, "choices": images})
     native = box.native.findChild(QComboBox) or box.native
     require_focus_for_wheel(native)
+    native.setToolTip("Image layer that all tabs work on; it follows the selected layer")
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
 
