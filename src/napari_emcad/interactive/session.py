@@ -19,6 +19,8 @@ from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_emcad.interactive.calibrate import Calibration
     from napari_emcad.interactive.versions import How, Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -167,6 +169,11 @@ class Session:
         if self._unmodified is not None and self.overridden:
             self._change(self._unmodified)
             self._overrides = {}
+
+    @property
+    def overrides(self) -> Mapping[str, Any]:
+        """Details that were filled in, as for `Checkpoint.override`."""
+        return dict(self._overrides)
 
     @property
     def overridden(self) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.scores.score_columns import ScoreColumns
 
 _ROW_HEIGHT = 22
+_COMPARE_TIP = "Computes Dice, IoU and HD95 of all classes and slices"
 
 
 class ScoresPanel(QWidget):
@@ -63,7 +64,7 @@ class ScoresPanel(QWidget):
         self._truth.setToolTip("Labels layer that is right, such as one drawn by an expert")
         self._compare = QPushButton("Compare")
         self._compare.setStyleSheet("font-weight: bold; padding: 8px;")
-        self._compare.setToolTip("Computes Dice, IoU and HD95 of all classes and slices")
+        self._compare.setToolTip(_COMPARE_TIP)
         self._classes = RowTable(("Class", "Dice", "IoU", "HD95"), most=9)
         self._classes.setToolTip(
             "Dice and intersection over union, 0 … 1; 95th percentile of the Hausdorff distance of "
@@ -94,7 +95,7 @@ class ScoresPanel(QWidget):
     def show_reason(self, reason: str, running: bool) -> None:
         """Enable Compare, or show why it is disabled; during a job the progress bar shows it."""
         self._compare.setEnabled(not reason)
-        self._compare.setToolTip(reason)
+        self._compare.setToolTip(reason or _COMPARE_TIP)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
 

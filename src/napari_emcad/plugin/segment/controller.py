@@ -12,6 +12,7 @@ from napari_emcad.inference.events import Region, Summary
 from napari_emcad.pipelines.segment import segment_job
 from napari_emcad.plugin.layers.scope import thick_slice_message
 from napari_emcad.plugin.runner.thread import JobThread
+from napari_emcad.plugin.segment.copy_code import copy_code
 from napari_emcad.plugin.segment.live_clean_up import LiveCleanUp
 from napari_emcad.plugin.segment.request import segment_request
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -173,6 +174,9 @@ class SegmentController(QObject):
 
     def _connect(self) -> None:
         self._panel.run_requested.connect(self.run)
+        self._panel.copy_requested.connect(
+            lambda language: copy_code(self._context, self._model, language)
+        )
         self._panel.device.opened.connect(self._query_devices)
         self._input.changed.connect(self.show)
         self._panel.model.changed.connect(self._show_model)

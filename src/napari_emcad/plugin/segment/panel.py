@@ -22,6 +22,7 @@ from napari_emcad.plugin.widgets.helpers import (
     combo,
     form,
     list_items,
+    row,
     scrollable,
     text,
 )
@@ -58,9 +59,12 @@ class SegmentPanel(QWidget):
     -------
     run_requested
         The user pressed Segment.
+    copy_requested
+        ``"command"`` or ``"python"``: the segmentation is to be copied as code.
     """
 
     run_requested = Signal()
+    copy_requested = Signal(str)
 
     def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
         super().__init__()
@@ -83,6 +87,10 @@ class SegmentPanel(QWidget):
         self._new_layer = QCheckBox("in a new layer")
         self._new_layer.setToolTip("Otherwise the last result for this image is updated")
         self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
+        self._copies = row(
+            self._copy_button("Copy command", "command", "The same for a terminal"),
+            self._copy_button("Copy Python", "python", "The same as a script"),
+        )
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
         self._run.setToolTip(_RUN_TIP)
@@ -106,6 +114,12 @@ class SegmentPanel(QWidget):
         self._enable_clean_up()
         if before is None or before.config.input_channels != model.config.input_channels:
             self._show_layer(self._input.layer)
+
+    def _copy_button(self, title: str, language: str, tip: str) -> QPushButton:
+        button = QPushButton(title)
+        button.setToolTip(f"{tip}, on the clipboard")
+        button.clicked.connect(lambda: self.copy_requested.emit(language))
+        return button
 
     def _enable_clean_up(self, _: bool = False) -> None:
         binary = self._model is None or self._model.config.num_classes == 1
@@ -226,7 +240,7 @@ class SegmentPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         sections = (
             collapsible("Clean up", self.clean_up),
-            collapsible("Advanced", self._advanced),
+            collapsible("Advanced", self._advanced, self._copies),
         )
         column.addWidget(scrollable(rows, *sections), 1)
         below = QVBoxLayout()

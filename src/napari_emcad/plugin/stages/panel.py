@@ -24,6 +24,9 @@ _CURSOR = "Under the cursor, probability"
 _FOLLOW_TIP = "Computes the maps of every visible slice; those of recent slices are kept in memory"
 
 
+_SHOW_TIP = "Computes the chosen maps and adds them as layers"
+
+
 class StagesPanel(QWidget):
     """Edits a `StageChoices` for an image layer; it starts nothing itself.
 
@@ -60,6 +63,7 @@ class StagesPanel(QWidget):
         self._status, self._reason, self._cursor = text(), text(), text(_CURSOR)
         self._show = QPushButton("Show")
         self._show.setStyleSheet("font-weight: bold; padding: 8px;")
+        self._show.setToolTip(_SHOW_TIP)
         self._side_by_side = QPushButton("Side by side")
         self._side_by_side.setCheckable(True)
         self._side_by_side.setToolTip("The image and its maps in a grid, or one map on the image")
@@ -133,7 +137,7 @@ class StagesPanel(QWidget):
             Whether maps are side by side.
         """
         self._show.setEnabled(not reason)
-        self._show.setToolTip(reason)
+        self._show.setToolTip(reason or _SHOW_TIP)
         self._reason.setText(reason)
         self._reason.setVisible(bool(reason) and not running)
         self._rows.setRowVisible(self._follow, has_stack)

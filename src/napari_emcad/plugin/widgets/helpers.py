@@ -168,11 +168,12 @@ def row(*widgets: QWidget) -> QWidget:
     return holder
 
 
-def collapsible(title: str, content: QWidget) -> QCollapsible:
-    """Return a closed section that opens on a click."""
+def collapsible(title: str, *content: QWidget) -> QCollapsible:
+    """Return a closed section with widgets below each other, which opens on a click."""
     section = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
     section.layout().setContentsMargins(0, 0, 0, 0)
-    section.addWidget(content)
+    for widget in content:
+        section.addWidget(widget)
     section.toggleButton().setToolTip(f"Shows or hides the fields of “{title}”")
     return section
 
