@@ -49,8 +49,8 @@ MEANINGS = PAGE.with_suffix(".yaml")
 
 HEAD = """# Every field
 
-The tabs of the panel from top to bottom; sections that open on a click come last. Tooltips in the window say
-the same in short. `python docs/fields.py` writes this page from the running panel and docs/fields.yaml.
+The tabs of the panel from top to bottom; sections that open on a click come last.
+`python docs/fields.py` writes this page from the running panel and docs/fields.yaml.
 """
 
 NAMES = {
