@@ -228,7 +228,7 @@ def _choices(widget: QWidget) -> str:
     if isinstance(widget, QAbstractSpinBox):
         return _bounds(widget)
     if isinstance(widget, QCheckBox):
-        return "on" if widget.isChecked() else "off"
+        return f"initially {'on' if widget.isChecked() else 'off'}"
     return ""
 
 
