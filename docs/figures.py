@@ -85,8 +85,9 @@ def emcad_heads() -> NDArray[np.uint8]:
 def train_curves() -> NDArray[np.uint8]:
     """Curves of the training of the tutorial."""
     with _folder_of("make_a_data_set.py") as folder:
-        training = ["train", "nuclei/", "--output", "run/", "--start", "general"]
-        emcad([*training, *("--set", "epochs=8", "--set", "crops_per_epoch=16")])
+        settings = ("epochs=15", "crops_per_epoch=32", "batch=4", "crop=128")
+        options = [word for setting in settings for word in ("--set", setting)]
+        emcad(["train", "nuclei/", "--output", "run/", "--start", "general", *options])
         return np.asarray(Image.open(folder / "run" / "curves.png").convert("RGB"))
 
 

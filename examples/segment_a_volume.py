@@ -7,12 +7,12 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
-from nibabel.testing import data_path
 
 import napari_emcad
 from napari_emcad.cli import main
 
-scan = nibabel.load(Path(data_path) / "example4d.nii.gz").slicer[..., 0]
+folder = Path(nibabel.__file__).parent / "tests" / "data"
+scan = nibabel.load(folder / "example4d.nii.gz").slicer[..., 0]
 nibabel.save(scan, "head.nii.gz")
 
 # As in the window and in a terminal, rows count to the back and columns to the patient's left.
