@@ -11,7 +11,7 @@ nbclient = pytest.importorskip("nbclient")
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
+NOTEBOOKS = {p.stem: p for p in (Path(__file__).parents[1] / "examples").glob("*.ipynb")}
 
 
 def read(path):
@@ -22,34 +22,37 @@ def outputs(notebook):
     return [output for cell in notebook.cells for output in cell.get("outputs", ())]
 
 
+def pictures(notebook):
+    """Return the pictures of a notebook, of which the last cell with code must show one."""
+    found = [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
+    *_, last = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert found[-1] in last.outputs
+    return found
+
+
 def run(path, folder):
+    """Return a notebook with its outputs."""
     notebook = read(path)
     resources = {"metadata": {"path": str(folder)}}
     nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
     return notebook
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_without_outputs(path):
-    assert outputs(read(path)) == []
-    assert all(cell.get("execution_count") is None for cell in read(path).cells)
+def test_notebooks_are_stored_without_outputs():
+    assert set(NOTEBOOKS) == {"segment_and_fine_tune", "look_inside"}
+    for path in NOTEBOOKS.values():
+        assert outputs(read(path)) == []
+        assert all(cell.get("execution_count") is None for cell in read(path).cells)
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    return {path.stem: run(path, tmp_path_factory.mktemp(path.stem)) for path in NOTEBOOKS}
+def test_the_network_is_drawn_from_inside(tmp_path):
+    assert len(pictures(run(NOTEBOOKS["look_inside"], tmp_path))) == 6
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_ends_with_a_picture(path, executed):
-    pictures = [o for o in outputs(executed[path.stem]) if "image/png" in o.get("data", {})]
-    assert len(pictures) >= 3
-    *_, last = [cell for cell in executed[path.stem].cells if cell.cell_type == "code"]
-    assert pictures[-1] in last.outputs
-
-
-def test_strokes_make_the_model_better(executed):
-    text = "".join(o.get("text", "") for o in outputs(executed["segment_and_fine_tune"]))
+def test_strokes_make_the_model_better(tmp_path):
+    notebook = run(NOTEBOOKS["segment_and_fine_tune"], tmp_path)
+    assert len(pictures(notebook)) == 3
+    text = "".join(output.get("text", "") for output in outputs(notebook))
     scores = dict(line.strip().split(": Dice ") for line in text.splitlines() if ": Dice " in line)
     assert float(scores["fine-tuned"]) > float(scores["bundled"]) + 0.3
     assert float(scores["instant"]) > float(scores["bundled"]) + 0.3
