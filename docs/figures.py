@@ -117,7 +117,7 @@ def head_volume() -> NDArray[np.uint8]:
 def python_result() -> NDArray[np.uint8]:
     """The last picture of the notebook."""
     notebook = nbformat.read(ROOT / "examples" / "segment_and_fine_tune.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=600).execute()
+    NotebookClient(notebook, timeout=None).execute()
     *_, picture = (
         output.data["image/png"]
         for cell in notebook.cells

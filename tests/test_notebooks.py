@@ -34,7 +34,7 @@ def run(path, folder):
     """Return a notebook with its outputs."""
     notebook = read(path)
     resources = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(notebook, timeout=600, resources=resources).execute()
+    nbclient.NotebookClient(notebook, timeout=None, resources=resources).execute()
     return notebook
 
 
