@@ -32,6 +32,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QScrollArea,
     QScrollBar,
+    QSlider,
     QSpinBox,
     QWidget,
 )
@@ -58,18 +59,26 @@ NAMES = {
     "ClassTable": "table of classes",
     "VersionList": "list of versions",
     "ObjectsPanel": "table of objects",
+    "ScoresPanel": "tables of scores",
     "ModelPanel": "list of files",
     "CalibrationBox": "reliability plot",
     "BarPlot": "bars",
     "LossPlot": "curve",
     "Histogram": "histogram",
     "Readout": "Under the cursor",
-    "SuggestBox": "… in",
 }
 """Titles of what has none on the panel, by the class of the widget or of the one around it."""
 
+GENERAL = {
+    r"Axis .*": "Axis …",
+    r"(?!… of|… in).* input$": "… input",
+    r"Teach \d.*": "Teach … accepted objects",
+    r"Undo the removal .*": "Undo the removal of …",
+}
+"""Titles for the page of fields whose titles depend on image and model, by pattern."""
+
 OPEN_LISTS = {
-    *("Image", "Labels", "Model", "Processor", "Resolution", "Keep", "… of"),
+    *("Image", "Labels", "Model", "Processor", "Resolution", "Keep", "… of", "Result", "Truth"),
     *("Normalize", "list of files"),
 }
 """Lists whose entries are layers, files, devices, columns or classes."""
@@ -163,7 +172,7 @@ def fields_of(panel: EmcadWidget) -> list[Field]:
         for section, title, widget in _walk(tab.panel, "", ""):
             if not title:
                 title = NAMES.get(type(widget).__name__) or NAMES[_owner(widget)]
-            title = re.sub(r"^Axis .*|^(?!… of|… in).* input$", _general, title)
+            title = next((general for k, general in GENERAL.items() if re.match(k, title)), title)
             choices = "" if title in OPEN_LISTS else _choices(widget)
             if tab is panel.model and isinstance(widget, QAbstractSpinBox):
                 choices = ""  # that of the open model
@@ -184,7 +193,7 @@ def _walk(widget: QWidget, section: str, title: str) -> Iterator[tuple[str, str,
         yield section, _shown(widget, title), widget
     elif widget.layout() is not None:
         yield from _walk_layout(widget.layout(), section, title)
-    elif widget.toolTip() and not isinstance(widget, (QLabel, QScrollBar)):
+    elif widget.toolTip() and not isinstance(widget, (QLabel, QScrollBar, QSlider)):
         yield section, "", widget
 
 
@@ -216,10 +225,6 @@ def _owner(widget: QWidget) -> str:
     while parent is not None and type(parent).__name__ not in NAMES:
         parent = parent.parentWidget()
     return type(parent).__name__
-
-
-def _general(match: re.Match[str]) -> str:
-    return "Axis …" if match[0].startswith("Axis") else "… input"
 
 
 def _choices(widget: QWidget) -> str:

@@ -79,7 +79,7 @@ class RowFilter(QSortFilterProxyModel):
     def keep(self, kept: NDArray[np.bool_] | None) -> None:
         """Show these rows of the table only; None shows all of them."""
         self._kept = kept
-        self.invalidateFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:
         """Return whether a row of the table is shown."""
