@@ -22,6 +22,7 @@ from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 from skimage import data
 from skimage.filters import threshold_otsu
+from skimage.morphology import binary_erosion
 from superqt import QCollapsible
 
 from napari_emcad.plugin.autosave import controller
@@ -160,7 +161,7 @@ def running(viewer: napari.Viewer) -> None:
 
 
 def stages(viewer: napari.Viewer) -> None:
-    """The Stages tab with a stack: a map, bars, the pixel under the cursor, suggested regions."""
+    """The Stages tab with a stack: a map, bars, the pixel under the cursor."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
     flat = viewer.layers[0].data[:256, :256]
     viewer.layers.clear()
@@ -171,14 +172,6 @@ def stages(viewer: napari.Viewer) -> None:
     kinds = ("probability", "gate", "channel", "entropy", "disagreement")
     panel.stages.panel._follow.setChecked(True)
     _compute_maps(panel, kinds)
-    search_range = panel.teach.panel.suggest._range
-    search_range.setCurrentIndex(search_range.findData(True))
-    panel.teach.panel.suggest._suggest.click()
-    _ready(panel)
-    _wait_for(lambda: not panel.stages.controller._presenter._waiting)
-    _wait(1)  # the maps follow to the slice of the first region
-    _ready(panel)
-    _wait_for(lambda: not panel.stages.controller._presenter._waiting)
     viewer.reset_view()
     viewer.scene.camera.zoom *= 0.97
     for callback in viewer.mouse_move_callbacks:
@@ -348,6 +341,86 @@ def objects(viewer: napari.Viewer) -> None:
     viewer.reset_view()
 
 
+def correct(viewer: napari.Viewer) -> None:
+    """Accepted objects, and Split pressed, in the light theme."""
+    get_settings().appearance.theme = "light"
+    objects(viewer)
+    panel = show_panel(viewer)
+    panel.objects.panel.filter._all.click()
+    for number in (4, 5, 7):
+        panel.objects.panel.select_row(number, add=True)
+    panel.objects.panel.correct._accept.click()
+    panel.objects.panel.correct._split.click()
+
+
+def clean_up(viewer: napari.Viewer) -> None:
+    """The sliders of the clean-up, which have changed the slice on screen alone."""
+    panel = _stack_panel(viewer)
+    for section in panel.segment.panel.findChildren(QCollapsible):
+        if section.text() == "Clean up":
+            section.expand(animate=False)
+    panel.segment.panel._separate.setChecked(True)
+    _run(panel)
+    panel.segment.panel.clean_up._smallest.setValue(300)
+    _wait_for(lambda: not panel.segment.panel.clean_up._apply.isHidden())
+
+
+def scores(viewer: napari.Viewer) -> None:
+    """A segmentation beside the truth: scores by slice, and the errors of the worst one."""
+    panel = _stack_panel(viewer)
+    _run(panel)
+    result = viewer.layers["nuclei segmentation"]
+    truth = np.stack([binary_erosion(plane > 0) for plane in result.data]).astype(np.uint8)
+    truth[3] = np.roll(truth[3], 12, 0)
+    viewer.add_labels(truth, name="expert", scale=result.scale, axis_labels=result.axis_labels)
+    panel._tabs.setCurrentWidget(panel.scores.panel)
+    panel.scores.panel._compare.click()
+    _wait(0.5)
+    _ready(panel)
+    panel.scores.panel._errors.click()
+    result.visible = viewer.layers["expert"].visible = False
+    panel.scores.panel._worst.click()
+
+
+def value_range(viewer: napari.Viewer) -> None:
+    """The warning about an image whose values the model does not expect."""
+    y, x = np.mgrid[:256, :256]
+    slices = np.full((256, 256), -1000.0)
+    slices[((y - 128) / 90) ** 2 + ((x - 128) / 110) ** 2 < 1] = 40
+    slices[(y - 120) ** 2 + (x - 100) ** 2 < 900] = 110
+    noise = np.random.default_rng(0).normal(0, 30, (12, 256, 256))
+    viewer.add_image((slices + noise).astype(np.int16), name="ct", axis_labels=("z", "y", "x"))
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel.session.override(intensity="range", low=0, high=255)
+    _wait_for(lambda: not panel.segment.panel.range_box.isHidden())
+
+
+def suggest(viewer: napari.Viewer) -> None:
+    """The region that Suggest proposes next, in a ring."""
+    panel = _annotated_panel(viewer, part=2)
+    _wait_for(panel.teach.panel.suggest._suggest.isEnabled)
+    panel.teach.panel.suggest._suggest.click()
+    _wait(0.5)
+    _ready(panel)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.suggest)
+
+
+def _stack_panel(viewer: napari.Viewer) -> EmcadWidget:
+    """Return a panel with a stack of nuclei, all of which is to be segmented."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    flat = viewer.layers[0].data[:256, :256]
+    viewer.layers.clear()
+    pixels = np.stack([np.roll(flat, 9 * z, 1) for z in range(6)])
+    viewer.add_image(pixels, name="nuclei", axis_labels=("z", "y", "x"), scale=(2, 1, 1))
+    panel = show_panel(viewer)
+    _ready(panel)
+    scope = panel.segment.panel._scope
+    scope.setCurrentIndex(scope.findData("layer"))
+    return panel
+
+
 def _train(panel: EmcadWidget) -> None:
     panel.teach.panel._train.click()
     _wait(0.5)
@@ -394,6 +467,11 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         instant,
         instant_model,
         objects,
+        correct,
+        clean_up,
+        scores,
+        value_range,
+        suggest,
         training,
         versions,
     )
