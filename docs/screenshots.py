@@ -20,9 +20,9 @@ import napari
 import numpy as np
 from napari.settings import get_settings
 from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from scipy.ndimage import binary_erosion
 from skimage import data
 from skimage.filters import threshold_otsu
-from skimage.morphology import binary_erosion
 from superqt import QCollapsible
 
 from napari_emcad.plugin.autosave import controller

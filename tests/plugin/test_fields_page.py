@@ -30,7 +30,14 @@ def test_the_page_is_current(script, fields):
 def test_every_tab_has_fields_and_no_entry_is_without_a_field(fields):
     entries = yaml.safe_load((DOCS / "fields.yaml").read_text(encoding="utf-8"))
     titles = {(field.tab, field.title) for field in fields}
-    assert {tab for tab, _ in titles} == {"Segment", "Teach", "Objects", "Scores", "Stages", "Model"}
+    assert {tab for tab, _ in titles} == {
+        "Segment",
+        "Teach",
+        "Objects",
+        "Scores",
+        "Stages",
+        "Model",
+    }
     for tab, meanings in entries.items():
         for title in meanings:
             assert (tab, title.split(": ")[-1]) in titles, title

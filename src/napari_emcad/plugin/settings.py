@@ -44,6 +44,19 @@ def add_recent_file(path: Path) -> str:
     return f"It is not listed among the recent files: {store.fileName()} cannot be written."
 
 
+def training_pace() -> float:
+    """Return the seconds that a training step took per pixel of its batch; 0 if not known yet."""
+    try:
+        return max(float(_store().value("training_pace", 0.0)), 0.0)
+    except (TypeError, ValueError):  # someone else has written another type
+        return 0.0
+
+
+def set_training_pace(seconds: float) -> None:
+    """Remember the seconds that a training step takes per pixel of its batch."""
+    _store().setValue("training_pace", seconds)
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

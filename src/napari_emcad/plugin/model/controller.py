@@ -19,14 +19,18 @@ from napari_emcad.io.checkpoints.instant_model import (
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.plugin.settings import add_recent_file
 from napari_emcad.plugin.widgets.helpers import shorten
+from napari_emcad.plugin.widgets.question import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from qtpy.QtWidgets import QMessageBox
+
     from napari_emcad.interactive.session import Ticket
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.io.checkpoints.classes import ClassLabel
     from napari_emcad.plugin.model.panel import ModelPanel
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -57,6 +61,7 @@ class ModelController(QObject):
     def __init__(self, context: Context, panel: ModelPanel) -> None:
         super().__init__(panel)
         self._context, self._session, self._panel = context, context.session, panel
+        self.question: QMessageBox | None = None
         panel.bundled_requested.connect(self.open_bundled)
         panel.file_requested.connect(self.open_file)
         panel.save_requested.connect(self.save_file)
@@ -149,10 +154,25 @@ class ModelController(QObject):
         added = self._session.open(checkpoint)
         if added:
             names = ", ".join(f"“{label.name}”" for label in added)
-            self._context.show_message(
-                f"Opened. Its classes {names} were added to those annotated; on the Teach tab, "
-                f"remove what the network should not learn."
+            self.question = ask(
+                self._panel,
+                f"Learn {names} as well?",
+                "The model has classes that you have not annotated. With them, a training keeps "
+                "what the network knows of them.",
+                {
+                    "Keep only my classes": partial(self._remove_classes, added),
+                    "Use its classes as well": lambda: None,
+                },
             )
+
+    def _remove_classes(self, classes: tuple[ClassLabel, ...]) -> None:
+        """Remove the classes of a model from those annotated, where nothing was painted since."""
+        project = self._session.project
+        for label in classes:
+            names = [one.name for one in project.classes]
+            k = names.index(label.name) + 1 if label.name in names else 0
+            if k and not project.record.pixel_counts.get(k):
+                project.remove_class(k)
 
     def _write(self, checkpoint: Checkpoint, path: Path, saved: Callable[[None], object]) -> None:
         work = partial(write_checkpoint, checkpoint, path)

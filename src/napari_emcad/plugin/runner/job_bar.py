@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_emcad.plugin.widgets.helpers import ERROR_COLOR, text
+from napari_emcad.plugin.widgets.helpers import ERROR_COLOR, duration, text
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import Progress
@@ -155,9 +155,4 @@ class JobBar(QWidget):
 
 
 def _time_left(seconds: float) -> str:
-    if seconds < 1:
-        return "almost done"
-    if seconds < 90:
-        return f"about {seconds:.0f} s left"
-    minutes = seconds / 60
-    return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
+    return "almost done" if seconds < 1 else f"about {duration(seconds)} left"

@@ -11,6 +11,7 @@ Both leave napari's answers as they are; an unknown version of napari works as s
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -95,11 +96,14 @@ def _remembered_positions(grid: GridCanvas) -> Iterator[None]:
 def _remember(method: Callable[..., Any]) -> Callable[..., Any]:
     answers: dict[tuple[Any, ...], Any] = {}
 
-    def answer(*arguments: Any) -> Any:
-        *rest, layers = arguments
-        key = (*rest, id(layers))
+    def answer(*arguments: Any, **named: Any) -> Any:
+        key = tuple(
+            id(value) if isinstance(value, MutableSequence) else value
+            for value in (*arguments, *named.values())
+        )
+        key += tuple(named)
         if key not in answers:
-            answers[key] = method(*arguments)
+            answers[key] = method(*arguments, **named)
         return answers[key]
 
     return answer

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _DIVERGING = Colormap(
     ["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"], name="blue white red"
 )
+_TITLE_SIZE = 7
+"""Size of the font of a map's title; larger ones do not fit into four columns."""
+
 _NAME_LETTERS = 16
 """Most letters of an image's name in a layer name, so that the name of the map is visible."""
 
@@ -81,6 +84,8 @@ def new_map_layer(
         **colors,
         **geometry,
     )
+    title = layer.name_overlay  # shown at once: in a grid every later change draws all maps again
+    title.font_size, title.box, title.visible = _TITLE_SIZE, True, True
     image = weakref.ref(request.image)
     return MapLayer(image, key, layer, geometry, stage_map.limits, layer.name)
 
@@ -155,7 +160,10 @@ def place_map(request: StageRequest, stage_map: StageMap) -> Placed:
 
 
 def _layer_name(request: StageRequest, key: MapKey) -> str:
-    """Return the name of a map's layer, such as "nuclei · stage 3 · gate"."""
+    """Return the name of a map's layer, such as "gate · stage 3 · nuclei".
+
+    It is the title of the map on the canvas, of which the end may be cut off.
+    """
     title: str = key.spec.title
     if key.spec.group == "class" and request.class_name:
         title += f" of {shorten(request.class_name, _NAME_LETTERS)}"
@@ -163,7 +171,7 @@ def _layer_name(request: StageRequest, key: MapKey) -> str:
         title = key.spec.label
         title += "" if key.part is None else f" channel {key.part}"
     stage = [] if key.stage is None else [f"stage {key.stage}"]
-    return " · ".join([shorten(request.name, _NAME_LETTERS) or "image", *stage, title])
+    return " · ".join([title, *stage, shorten(request.name, _NAME_LETTERS) or "image"])
 
 
 def _provenance(request: StageRequest, key: MapKey) -> dict[str, Any]:

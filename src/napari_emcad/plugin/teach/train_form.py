@@ -9,7 +9,17 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from napari_emcad.interactive.task import Start, TrainingSettings
-from napari_emcad.plugin.widgets.helpers import caption, collapsible, combo, decimal, form, spin
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    collapsible,
+    combo,
+    decimal,
+    duration,
+    form,
+    row,
+    spin,
+    text,
+)
 from napari_emcad.training.config import LossName, SupervisionName, TeacherName
 from napari_emcad.training.presets import PRESETS
 from napari_emcad.training.settings import parse_settings
@@ -92,6 +102,8 @@ class TrainForm(QWidget):
         self._steps.setToolTip(
             "Optimizer steps; each uses one batch of crops around annotated pixels"
         )
+        self._duration = text()
+        self._pace = 0.0
         self._presets = combo({name: name for name in PRESETS})
         self._loss, self._supervision = combo(_LOSSES), combo(_SUPERVISIONS)
         self._teacher = combo(_TEACHERS)
@@ -173,9 +185,29 @@ class TrainForm(QWidget):
             field.setValue(number)
         self._file = settings.encoder_file
 
+    @property
+    def batch_pixels(self) -> int:
+        """Pixels of a batch."""
+        return int(self._batch.value() * self._crop.value() ** 2)
+
+    def show_pace(self, seconds: float) -> None:
+        """Show how long a training takes.
+
+        Parameters
+        ----------
+        seconds
+            Duration of a step per pixel of its batch; 0 if it is not known.
+        """
+        self._pace = seconds
+        self._show_duration()
+
+    def _show_duration(self, _: object = None) -> None:
+        seconds = self._steps.value() * self.batch_pixels * self._pace
+        self._duration.setText(f"about {duration(seconds)}" if seconds else "")
+
     def _build(self) -> None:
         rows, inner = form(self), QWidget()
-        rows.addRow(caption("Steps"), self._steps)
+        rows.addRow(caption("Steps"), row(self._steps, self._duration))
         advanced = form(inner)
         self._encoder_rate.setToolTip("Factor on the learning rate of the encoder")
         for field, tip in _TIPS.items():
@@ -222,6 +254,7 @@ class TrainForm(QWidget):
         for field in (self._rate, self._encoder_rate, self._pseudo, self._boundary, self._ema):
             field.valueChanged.connect(self.changed)
         for number in (self._steps, self._batch, self._crop, self._seed):
+            number.valueChanged.connect(self._show_duration)
             number.valueChanged.connect(self.changed)
         self._more.textChanged.connect(self.changed)
 

@@ -10,7 +10,9 @@ from superqt.utils import qthrottled
 
 from napari_emcad.interactive.progress import progress_message
 from napari_emcad.plugin.annotations.layer import is_prediction
+from napari_emcad.plugin.settings import set_training_pace, training_pace
 from napari_emcad.plugin.teach.fill_between import stack_axis
+from napari_emcad.plugin.teach.step_timer import StepTimer
 from napari_emcad.training.events import EpochEnd, StepEnd
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ class TeachView(QObject):
         self._input, self._runner = context.image_input, context.runner
         self._annotations, self._annotating = annotations, annotating
         self._training, self._instant, self._panel = training, instant, panel
-        self._step = 0
+        self._step, self._timer = 0, StepTimer()
+        panel.form.show_pace(training_pace())
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         annotating.changed.connect(self.show_soon)
         annotating.remark.connect(panel.show_remark)
@@ -125,6 +128,7 @@ class TeachView(QObject):
 
     def _start_curve(self, steps: int) -> None:
         """Start a curve for a training of so many steps; live updates continue theirs."""
+        self._timer.start(self._panel.form.batch_pixels if steps else 0)
         if steps or not self._training.updating or self._step == 0:
             self._panel.curve.clear(steps)
             self._step = 0
@@ -135,6 +139,9 @@ class TeachView(QObject):
             self._step += 1
             curve.add_loss(self._step, event.loss)
             curve.setVisible(True)
+            if pace := self._timer.step():
+                self._panel.form.show_pace(pace)
+                set_training_pace(pace)
         elif event.dice is not None and not self._session.project.record.why_no_score():
             curve.add_score(self._step, event.dice)
 

@@ -55,6 +55,14 @@ def shorten(name: str, letters: int = 32) -> str:
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration in seconds, minutes or hours as text."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def combo(items: Mapping[str, Any] | None = None) -> QComboBox:
     """Return a combo box that shrinks with its panel.
 
