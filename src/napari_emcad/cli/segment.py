@@ -157,11 +157,11 @@ def _check_link(args: argparse.Namespace) -> None:
 
 def _linked(result: Segmentation, args: argparse.Namespace) -> Segmentation:
     """Return a stack whose objects have one number through the slices; other images as they are."""
-    from napari_emcad.imaging.link_objects import link_objects
+    from napari_emcad.imaging.link_objects import link_axis, link_objects
 
     if len(result.axes) == 2:
         return result
-    along = "Z" if "Z" in result.axes else next(one for one in result.axes if one not in "YX")
+    along = link_axis(result.axes)
     of_objects = result.summary.object_classes
     labels, first_numbers = link_objects(
         result.labels, result.axes, along, overlap=args.link, gap=args.link_gap, classes=of_objects

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.regions import CleanUp
     from napari_emcad.imaging.slices import Index, Slices
     from napari_emcad.inference.events import InferenceSettings
 
@@ -35,6 +36,61 @@ def labels_from_logits(logits: NDArray[np.float32], threshold: float) -> NDArray
 def label_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
     """Return the narrowest unsigned type that holds labels up to `largest`."""
     return np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32
+
+
+def stretches(settings: InferenceSettings, channels: int) -> bool:
+    """Whether the probabilities of slices are stretched: those of a single channel can be."""
+    return settings.stretch and channels == 1
+
+
+def stretch_plane(
+    logits: NDArray[np.float32], threshold: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return labels ``(H, W)`` and probabilities that are stretched to 0 … 1, of a whole slice.
+
+    Parameters
+    ----------
+    logits
+        ``(1, H, W)``.
+    threshold
+        Stretched probability above which a pixel is foreground.
+    """
+    probabilities = channel_probabilities(logits)
+    low, high = probabilities.min(), probabilities.max()
+    stretched: NDArray[np.float32] = (probabilities - low) / (high - low + np.float32(1e-8))
+    return (stretched[0] > threshold).astype(np.uint8), stretched
+
+
+def clean_plane(
+    labels: NDArray[Any], clean_up: CleanUp, first: int
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return the labels of a whole slice after clean-up, and the classes of numbered objects.
+
+    Parameters
+    ----------
+    labels
+        Class labels, ``(H, W)``.
+    clean_up
+        What is changed.
+    first
+        Number of objects that are numbered already; those of this slice get the following numbers.
+    """
+    labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
+    if not clean_up.separate:
+        return labels, ()
+    objects, classes = separate_objects(labels, clean_up.neck)
+    return renumbered(objects, first, first + len(classes)), classes
+
+
+def renumbered(objects: NDArray[Any], first: int, largest: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Return object numbers with `first` added, in the type of results with so many objects."""
+    moved: NDArray[Any] = np.where(objects > 0, objects.astype(np.int64) + first, 0)
+    return moved.astype(object_dtype(largest))
+
+
+def object_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
+    """Return the type of object numbers up to `largest`: uint16, or uint32."""
+    return max(label_dtype(largest), np.uint16, key=lambda kind: kind().itemsize)
 
 
 class Postprocessor:
@@ -78,7 +134,7 @@ class Postprocessor:
         labels = labels_from_logits(logits, self._settings.threshold)
         rows, columns = (top, top + labels.shape[0]), (left, left + labels.shape[1])
         shape = (self._slices.height, self._slices.width)
-        if self._settings.stretch and len(logits) == 1:
+        if stretches(self._settings, len(logits)):
             if self._logits is None:
                 self._logits = np.zeros((1, *shape), np.float32)
             self._logits[:, slice(*rows), slice(*columns)] = logits
@@ -93,12 +149,13 @@ class Postprocessor:
         """Return the final region of a slice, or None if the regions of its patches are final."""
         labels, probabilities = self._labels, None
         if self._logits is not None:
-            probabilities = _stretch(channel_probabilities(self._logits))
-            labels = (probabilities[0] > self._settings.threshold).astype(np.uint8)
+            labels, probabilities = stretch_plane(self._logits, self._settings.threshold)
         self.discard_slice()
         if labels is None:
             return None
-        labels = self._clean_up(labels)
+        first = len(self.object_classes)
+        labels, classes = clean_plane(labels, self._settings.clean_up, first)
+        self.object_classes += classes
         rows, columns = (0, labels.shape[0]), (0, labels.shape[1])
         if not self._settings.probabilities:
             probabilities = None
@@ -107,17 +164,6 @@ class Postprocessor:
     def discard_slice(self) -> None:
         """Drop what is kept of a slice that is finished or will be done again."""
         self._labels = self._logits = None
-
-    def _clean_up(self, labels: NDArray[Any]) -> NDArray[Any]:
-        clean_up = self._settings.clean_up
-        labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
-        if not clean_up.separate:
-            return labels
-        objects, classes = separate_objects(labels, clean_up.neck)
-        first = len(self.object_classes)
-        self.object_classes += classes
-        wide = max(label_dtype(len(self.object_classes)), np.uint16, key=lambda t: t().itemsize)
-        return np.where(objects > 0, objects.astype(np.int64) + first, 0).astype(wide)
 
     def _region(
         self,
@@ -132,10 +178,3 @@ class Postprocessor:
             labels = labels.T
             probabilities = None if probabilities is None else probabilities.swapaxes(1, 2)
         return Region(where, labels, probabilities)
-
-
-def _stretch(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return probabilities scaled so that the least is 0 and the largest is 1."""
-    low, high = probabilities.min(), probabilities.max()
-    stretched: NDArray[np.float32] = (probabilities - low) / (high - low + np.float32(1e-8))
-    return stretched
