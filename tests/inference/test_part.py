@@ -109,7 +109,7 @@ def test_bands_read_no_other_rows(image, network, tiny_checkpoint, monkeypatch):
     ranges = KnownRanges(intensity_ranges(slices, (1,), tiny_checkpoint.preprocessing))
     rows.clear()
     slices = slices_for(recorder, tiny_checkpoint, "ZYX", ranges=ranges)
-    options = InferenceSettings("cpu", 64, 0.25)
+    options = InferenceSettings("cpu", 64, batch=1)
     preprocessing, head = tiny_checkpoint.preprocessing, tiny_checkpoint.head
     segment_part(network, slices, Part(1, 2, (0, 40)), preprocessing, head, options)
     assert rows == set(range(75))  # two rows of tiles of 43 pixels, which the zoom makes 64
