@@ -57,13 +57,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("layout", [Layout(1), Layout(3), Layout(1, 50), Layout(1, 113)], ids=str)
+@pytest.mark.parametrize("layout", [Layout(3), Layout(1, 67)], ids=str)
 @pytest.mark.parametrize("case", CASES)
 def test_tiff_equals_that_of_a_single_process(
     tmp_path, scheduler, tiny_checkpoint, discs, layout, case
 ):
     path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, discs(4, 150, 130), metadata={"axes": "ZYX"})
+    tifffile.imwrite(path, discs(4, 110, 90), metadata={"axes": "ZYX"})
     settings = InferenceSettings("cpu", 64, **CASES[case])
     request = FilesRequest(tiny_checkpoint, settings, layout=layout)
     (tmp_path / "a").mkdir()
@@ -88,7 +88,7 @@ def test_every_format_equals_that_of_a_single_process(
     assert contents(output) == contents(whole)
 
 
-@pytest.mark.parametrize("layout", [Layout(1, 1024), Layout(1, 2048), Layout(1)], ids=str)
+@pytest.mark.parametrize("layout", [Layout(1, 1024), Layout(1)], ids=str)
 @pytest.mark.parametrize("case", ["plain", "areas"])
 def test_workers_write_the_chunks_of_ome_zarr(
     tmp_path, scheduler, tiny_checkpoint, discs, layout, case

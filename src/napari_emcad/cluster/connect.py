@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 15.0
 """Seconds after which a scheduler that does not answer is given up."""
+
+
+_ADDRESS = r"(tcp|tls|ws|wss|ucx)://.+:\d+/?|inproc://.+"
 
 
 class ClusterError(RuntimeError):
@@ -93,6 +97,10 @@ def _distributed() -> Any:
 
 
 def _client(distributed: Any, scheduler: str, timeout: float) -> Any:
+    if not re.fullmatch(_ADDRESS, scheduler):  # dask tries some others for very long
+        raise ClusterError(
+            f"{scheduler} is no address of a dask scheduler; it looks like tcp://10.0.0.1:8786."
+        )
     try:
         return distributed.Client(scheduler, timeout=timeout)
     except (OSError, ValueError, TypeError):

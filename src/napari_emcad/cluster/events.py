@@ -43,10 +43,19 @@ class ImageNotice:
 
 @dataclass(frozen=True, slots=True)
 class ImageFailed:
-    """An image cannot be segmented; the text says why and what to do."""
+    """An image cannot be segmented; the text says why and what to do.
+
+    Attributes
+    ----------
+    name, text
+        Name of the image, and the reason.
+    is_axes
+        Whether naming the axes or the channels would help.
+    """
 
     name: str
     text: str
+    is_axes: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -158,13 +158,22 @@ class ImageRun:
         self._run.finish_part(self.file.output, key)
 
     def write(self) -> Segmentation | None:
-        """Write the output; return the result, unless workers have written the labels.
+        """Write the output and note that; return the result unless workers wrote the labels.
 
         Raises
         ------
         ValueError
             If the format cannot hold the labels, or writing fails.
         """
+        result = self._write_output()
+        self._run.finish_image(self.file.output)
+        return result
+
+    def close(self) -> None:
+        """Remove the parts, after the output was written."""
+        self._run.remove_parts(self.file.output)
+
+    def _write_output(self) -> Segmentation | None:
         settings, output = self._request.settings, self.file.output
         if self._zarr is not None:
             with self._zarr.describe_errors():
@@ -181,10 +190,6 @@ class ImageRun:
         write: Callable[..., None] = write_segmentation if has_labels else write_probabilities
         write(result, output, self.image)
         return result if has_labels else None
-
-    def close(self) -> None:
-        """Note that the output is complete, and remove the parts."""
-        self._run.finish_image(self.file.output)
 
     def _zarr_writer(self) -> ZarrLabels | None:
         """Return the writer of labels that workers write by chunk; None where objects are numbered.

@@ -14,6 +14,7 @@ from napari_emcad.cluster.tasks import ModelFile
 from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.instant_model import InstantModel, write_instant
+from napari_emcad.io.checkpoints.native import content_sha256
 from napari_emcad.io.checkpoints.sniff import file_sha256
 from napari_emcad.io.images.read_options import ReadOptions
 from napari_emcad.io.segment_run import MODEL_FILE, SegmentRun, run_folder
@@ -148,14 +149,14 @@ def segment_files_job(
     workers, scheduler
         The cluster; see `connect`.
     check
-        Called with the images that are not finished, before any is computed; it refuses outputs
-        that must not be written.
+        Called with the images that this run has not begun yet, before any is computed; it
+        refuses outputs that must not be written.
     """
     run, failed = SegmentRun(folder), False
     with run.lock():
         model_file = write_model(request.model, folder)
-        run.start(request.binding(model_file.sha256), request.overwrite)
-        check([file for file in files if not run.is_finished(file.output)])
+        run.start(request.binding(content_sha256(model_file.path)), request.overwrite)
+        check([file for file in files if not run.has_begun(file.output)])
         with connect(workers, scheduler) as client:
             for event in Submitter(client, request, model_file, run).segment(files):
                 failed = failed or isinstance(event, ImageFailed)

@@ -9,6 +9,7 @@ from napari_emcad.cluster.events import FilesProgress, ImageDone, ImageFailed, I
 from napari_emcad.cluster.image_run import ImageRun
 from napari_emcad.cluster.tasks import Failure, PartDone
 from napari_emcad.cluster.worker import compute_part, compute_ranges, join_bands
+from napari_emcad.imaging.axes import AxesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -94,7 +95,7 @@ class Submitter:
                 image = ImageRun(file, self._request, self._model_file, self._run, workers)
             except (ValueError, TypeError, OSError) as error:
                 self._done += 1
-                yield ImageFailed(file.name, str(error))
+                yield ImageFailed(file.name, str(error), isinstance(error, AxesError))
                 continue
             self._active.append(image)
             if image.is_complete:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ class Failure:
     text: str
 
 
+@lru_cache(maxsize=1)
 def installed_versions() -> dict[str, str]:
     """Return the versions of `PACKAGES` in this process."""
     return {package: version(package) for package in PACKAGES}

@@ -52,7 +52,7 @@ def _failures(
         for value in _flat(args):
             if isinstance(value, Failure):
                 return value
-        problem = version_problem(task.versions, _installed(), worker_name())
+        problem = version_problem(task.versions, installed_versions(), worker_name())
         if problem:
             return Failure(problem)
         try:
@@ -192,11 +192,6 @@ def _not_here(path: str) -> str:
         f"The worker {worker_name()} does not find {path}; workers need the folders of images and "
         f"outputs under the same paths as the computer that submits."
     )
-
-
-@lru_cache(maxsize=1)
-def _installed() -> dict[str, str]:
-    return installed_versions()
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:

@@ -143,6 +143,10 @@ class SegmentRun:
         """Whether an output of this run is complete."""
         return output.exists() and str(output.absolute()) in self._finished
 
+    def has_begun(self, output: Path) -> bool:
+        """Whether this run computes or has written an output, which then is its own."""
+        return str(output.absolute()) in self._images
+
     def begin_image(self, output: Path, entry: Entry, overwrite: bool) -> Entry:
         """Return the entry of an image from an earlier start, or else this one, which is kept.
 
@@ -189,8 +193,11 @@ class SegmentRun:
         self._append({"output": str(output.absolute()), "part": key})
 
     def finish_image(self, output: Path) -> None:
-        """Note that an output is complete, and remove its parts."""
+        """Note that an output is complete."""
         self._append({"output": str(output.absolute()), "finished": True})
+
+    def remove_parts(self, output: Path) -> None:
+        """Remove the files of the parts of an output."""
         shutil.rmtree(self.image_folder(output), ignore_errors=True)
 
     def clear_image(self, output: Path) -> None:
