@@ -111,7 +111,7 @@ def empty_scheduler():
     """Return the address of a scheduler without workers."""
     from distributed import LocalCluster
 
-    options = {"protocol": "tcp", "dashboard_address": None, "processes": False}
+    options = {"protocol": "tcp", "dashboard_address": "127.0.0.1:0", "processes": False}
     with LocalCluster(n_workers=0, **options) as cluster:
         yield cluster.scheduler_address
 

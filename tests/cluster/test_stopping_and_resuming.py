@@ -59,7 +59,7 @@ def test_killed_workers_leave_the_same_file(tmp_path, stack, request_of, monkeyp
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -123,7 +123,7 @@ def _local_cluster(distributed: Any, workers: int) -> Any:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,  # the parts bound the memory; dask would pause workers by its own guess
         silence_logs=logging.CRITICAL,
     )

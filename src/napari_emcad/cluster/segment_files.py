@@ -11,6 +11,7 @@ from napari_emcad.cluster.events import ImageDone, ImageFailed
 from napari_emcad.cluster.request import FilesRequest, ImageFile
 from napari_emcad.cluster.submit import Submitter
 from napari_emcad.cluster.tasks import ModelFile
+from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.instant_model import InstantModel, write_instant
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_emcad.cluster.events import FilesEvent
-    from napari_emcad.imaging.link_objects import LinkSettings
     from napari_emcad.inference.events import InferenceSettings
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
 
@@ -55,8 +55,9 @@ def segment_files(
     scheduler: str | None = None,
     axes: str | None = None,
     channels: Sequence[int | None] | int | None = None,
-    link: LinkSettings | None = None,
-    reading: ReadOptions | None = None,
+    link: float | None = None,
+    link_gap: int = 0,
+    reading: Mapping[str, Any] | None = None,
     settings: InferenceSettings | None = None,
     overwrite: bool = False,
     on_event: Callable[[FilesEvent], object] | None = None,
@@ -81,10 +82,11 @@ def segment_files(
         version, and the folders of images and outputs under the same paths.
     axes, channels, settings, **options
         As for `segment`; ``device`` is that of the workers.
-    link
-        How objects are linked through the slices of stacks, with ``clean_up`` that separates.
+    link, link_gap
+        With ``clean_up=CleanUp(separate=True)``: give objects of neighboring slices with this
+        overlap one number, over so many slices without them; see `link_objects`.
     reading
-        Choices where files can be read in several ways.
+        Choices where files can be read in several ways: ``plane``, ``image_key`` and ``level``.
     overwrite
         Whether existing outputs are replaced, and an unfinished run with other settings is dropped.
     on_event
@@ -100,6 +102,11 @@ def segment_files(
         If an option is out of bounds or unknown.
     FileExistsError
         If an output exists that this run has not written, and `overwrite` is not set.
+
+    Examples
+    --------
+    >>> files = {"a.tif": "a_labels.tif", "b.tif": "b_labels.tif"}
+    >>> napari_emcad.segment_files(files, workers=2)  # doctest: +SKIP
     """
     model = bundled_checkpoint() if checkpoint is None else checkpoint
     check_model(model)
@@ -109,9 +116,9 @@ def segment_files(
         merge_settings(settings, options, device),
         axes=axes,
         channels=channels if isinstance(channels, int) or channels is None else tuple(channels),
-        link=link,
+        link=None if link is None else LinkSettings(link, link_gap),
         overwrite=overwrite,
-        options=reading or ReadOptions(),
+        options=ReadOptions(**(reading or {})),
     )
     jobs = _image_files(files)
     folder = common_run_folder([job.output for job in jobs])
