@@ -28,7 +28,7 @@ from napari_emcad.cluster.segment_files import (
 from napari_emcad.cluster.tasks import Failure, ModelFile, version_problem
 from napari_emcad.imaging.parts import Part
 from napari_emcad.io.images.opened_image import ImageFileError
-from napari_emcad.io.segment_run import SegmentRun, run_folder
+from napari_emcad.io.segment_run import SegmentRun, SegmentRunError, run_folder
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ def test_a_full_disk_fails_the_image_and_not_the_run(
 def test_an_output_in_a_file_is_refused(tmp_path, scheduler, tiny_checkpoint, discs):
     np.save(tmp_path / "a.npy", discs(64, 64))
     output = tmp_path / "a.npy" / "b.tif"
-    with pytest.raises((ValueError, OSError), match=r"a\.npy"):
+    with pytest.raises(SegmentRunError, match=r"a\.npy cannot be written to"):
         segment_files({tmp_path / "a.npy": output}, tiny_checkpoint, scheduler=scheduler)
 
 
@@ -264,8 +264,27 @@ def test_an_existing_output_is_refused(tmp_path, scheduler, tiny_checkpoint, dis
     files = {tmp_path / "a.npy": tmp_path / "b.tif"}
     with pytest.raises(FileExistsError, match="overwrite=True"):
         segment_files(files, tiny_checkpoint, scheduler=scheduler)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.tif"]
     done = segment_files(files, tiny_checkpoint, scheduler=scheduler, overwrite=True, tile=64)
     assert done.outputs == (tmp_path / "b.tif",)
+
+
+def test_many_parts_of_a_bad_image_leave_the_others(tmp_path, scheduler, tiny_checkpoint, discs):
+    zarr = pytest.importorskip("zarr")
+    path = tmp_path / "image.zarr"
+    array = zarr.create_array(path, shape=(30, 40, 40), chunks=(1, 40, 40), dtype="u1")
+    array[:] = discs(30, 40, 40)
+    for n in range(2, 30):
+        (path / "c" / str(n) / "0" / "0").write_bytes(b"damaged")
+    np.save(tmp_path / "a.npy", discs(6, 40, 40))
+    request = FilesRequest(
+        tiny_checkpoint, InferenceSettings("cpu", 64, batch=1), axes="ZYX", layout=Layout(1)
+    )
+    files = [ImageFile(path, tmp_path / "x.tif"), ImageFile(tmp_path / "a.npy", tmp_path / "y.tif")]
+    folder = run_folder(tmp_path, is_folder=True)
+    events = list(segment_files_job(files, request, folder, None, scheduler, lambda files: None))
+    assert [event.name for event in events if isinstance(event, ImageFailed)] == ["image.zarr"]
+    assert [event.name for event in events if isinstance(event, ImageDone)] == ["a.npy"]
 
 
 def test_one_bad_image_leaves_the_others(tmp_path, scheduler, tiny_checkpoint, discs):

@@ -118,12 +118,12 @@ def _local_cluster(distributed: Any, workers: int) -> Any:
     threads = str(threads_per_worker(workers, CPU_COUNT))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {name: os.environ.get(name, threads) for name in names}
-    dask.config.set({"distributed.nanny.pre-spawn-environ": environment})
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,  # the parts bound the memory; dask would pause workers by its own guess
-        silence_logs=logging.CRITICAL,
-    )
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,  # the parts bound the memory; dask would pause workers by its own guess
+            silence_logs=logging.CRITICAL,
+        )

@@ -159,17 +159,26 @@ def segment_files_job(
         Called with the images that this run has not begun yet, before any is computed; it
         refuses outputs that must not be written.
     """
-    run, failed = SegmentRun(folder), False
+    run, failed = SegmentRun(folder), True
     with run.lock():
-        model_file = write_model(request.model, folder)
-        run.start(request.binding(content_sha256(model_file.path)), request.overwrite)
-        check([file for file in files if not run.has_begun(file.output)])
-        with connect(workers, scheduler) as client:
-            for event in Submitter(client, request, model_file, run).segment(files):
-                failed = failed or isinstance(event, ImageFailed)
-                yield event
-        if not failed:
-            run.remove()
+        try:
+            model_file = write_model(request.model, folder)
+            run.start(request.binding(content_sha256(model_file.path)), request.overwrite)
+            check([file for file in files if not run.has_begun(file.output)])
+            with connect(workers, scheduler) as client:
+                failed = yield from _events(Submitter(client, request, model_file, run), files)
+        finally:
+            if not failed or run.is_empty:
+                run.remove()
+
+
+def _events(submitter: Submitter, files: Sequence[ImageFile]) -> Generator[FilesEvent, None, bool]:
+    """Yield the events of a run, and return whether an image failed."""
+    failed = False
+    for event in submitter.segment(files):
+        failed = failed or isinstance(event, ImageFailed)
+        yield event
+    return failed
 
 
 def write_model(model: SegmentationModel, folder: Path) -> ModelFile:

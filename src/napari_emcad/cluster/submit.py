@@ -136,10 +136,10 @@ class Submitter:
 
     def _settle(self, future: Any) -> Iterator[FilesEvent]:
         """Yield what follows from a task that has ended."""
-        image = self._pending.pop(future)
-        result = self._result(future)
-        if image.failed:
+        image = self._pending.pop(future, None)
+        if image is None:  # of an image that was given up
             return
+        result = self._result(future)
         if isinstance(result, Failure):
             yield from self._give_up(image, result.text)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,19 +102,21 @@ class SegmentRun:
         SegmentRunError
             If another run writes to the same output, or the folder cannot be written to.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with folder_lock(self.folder):
-                yield
-        except FolderLockedError:
-            raise SegmentRunError(
-                f"Another run is writing to {self.folder.parent}; wait until it ends, or choose "
-                f"another output."
-            ) from None
-        except PermissionError as error:
-            raise SegmentRunError(
-                f"{self.folder.parent} cannot be written to: {first_line(error)}."
-            ) from None
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(folder_lock(self.folder))
+            except FolderLockedError:
+                raise SegmentRunError(
+                    f"Another run is writing to {self.folder.parent}; wait until it ends, or "
+                    f"choose another output."
+                ) from None
+            except OSError as error:
+                raise SegmentRunError(
+                    f"{self.folder.parent} cannot be written to: {first_line(error)}; choose "
+                    f"another output."
+                ) from None
+            yield
 
     def start(self, settings: Mapping[str, Any], overwrite: bool) -> None:
         """Continue the run of these settings, or begin it.
@@ -128,7 +130,7 @@ class SegmentRun:
         self._read()
         changed = sorted(name for name in plain if self.settings.get(name) != plain[name])
         if self.settings and changed:
-            if not overwrite:
+            if self._images and not overwrite:
                 raise SegmentRunError(
                     f"An unfinished run in {self.folder.parent} has other settings "
                     f"({', '.join(changed)}); repeat its command to go on, or add --overwrite to "
@@ -138,6 +140,11 @@ class SegmentRun:
         if not self.settings:
             self._clear()
             self._append({"format": _FORMAT, "settings": plain})
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no image has begun."""
+        return not self._images
 
     def is_finished(self, output: Path) -> bool:
         """Whether an output of this run is complete."""
@@ -238,8 +245,12 @@ class SegmentRun:
         path.write_bytes(complete)
 
     def _append(self, entry: Entry) -> None:
-        with (self.folder / _MANIFEST).open("ab") as file:
-            file.write(json.dumps(entry).encode() + b"\n")
+        path = self.folder / _MANIFEST
+        try:
+            with path.open("ab") as file:
+                file.write(json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            raise SegmentRunError(f"{path} cannot be written: {first_line(error)}.") from None
         self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
