@@ -36,7 +36,7 @@ class Assembly:
     slices
         The image.
     parts
-        Parts in their order, each of which has a file of labels.
+        Parts in their order; every one has a file of labels.
     separate
         Whether labels are objects, which are numbered within their part.
     link

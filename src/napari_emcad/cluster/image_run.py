@@ -50,7 +50,7 @@ class ImageRun:
     file
         The image and its output.
     task
-        What workers are told about it.
+        What workers need to compute parts of it.
     parts
         Parts that the result is put together from.
     failed

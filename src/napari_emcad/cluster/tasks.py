@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.images.read_options import ReadOptions
 
 PACKAGES = ("napari-emcad", "torch")
-"""Packages that must have the same version everywhere, else parts would not fit each other."""
+"""Packages that must have the same version everywhere, else parts would not fit together."""
 
 
 @dataclass(frozen=True, slots=True)

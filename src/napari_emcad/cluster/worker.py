@@ -200,7 +200,7 @@ def _flat(values: Sequence[Any]) -> list[Any]:
 
 
 def _bound_threads() -> None:
-    """Let torch use the threads of this worker's share of the computer, one if nobody says more."""
+    """Let torch use the threads of this worker's share of the computer, one by default."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
