@@ -4,11 +4,8 @@
 
 Every process computes with one thread. One worker, two workers and a loop of `segment` in this
 process segment the same images with the bundled model, in alternation after a first run that does
-not count; figures are medians of the ratios of neighboring runs, once of seconds, and once of
-processor time, on which other programs have less influence: that of the one worker over that of the
-busier one of two, and that of worker, scheduler and this process over that of the loop. Images are
-random numbers, or the first of ``DIR/images``, resized. The start of the workers, which happens
-once, is timed separately.
+not count; figures are medians of the ratios of neighboring runs. Images are random numbers, or the
+first of ``DIR/images``, resized. The start of the workers, which happens once, is timed separately.
 The last figure is the load of the scheduler: many tasks that do nothing, in a window as the package
 submits them. ``--quick`` uses few small images once.
 """
@@ -18,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -42,31 +40,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder with images/; default: random numbers")
     parser.add_argument("--quick", action="store_true", help="few small images once")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--images", type=int, default=8, help="number of images (8)")
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs (5)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), args)
+        figures = measure(Path(folder), args.data, args.quick, 1 if args.quick else args.rounds)
     print(json.dumps(figures, indent=None if args.json else 2))
 
 
-def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def measure(folder: Path, data: Path | None, quick: bool, rounds: int) -> dict[str, Any]:
     """Return all figures."""
-    count, side, rounds = (2, 128, 1) if args.quick else (args.images, 512, args.rounds)
-    paths = write_images(folder, args.data, count, side)
-    used: dict[str, list[float]] = {"loop": [], "one": [], "all of one": [], "two": []}
+    count, side = (2, 128) if quick else (8, 512)
+    paths = write_images(folder, data, count, side)
     begun = time.perf_counter()
     with connect(1, None) as one, connect(2, None) as two:
         started = time.perf_counter() - begun
         runs = {
-            "loop": lambda: plain_loop(paths, folder, used),
-            "one": lambda: on_workers(paths, folder, one, "one", used),
-            "two": lambda: on_workers(paths, folder, two, "two", used),
+            "loop": lambda: plain_loop(paths, folder),
+            "one": lambda: on_workers(paths, folder, one.scheduler.address),
+            "two": lambda: on_workers(paths, folder, two.scheduler.address),
         }
         times = list(alternate(runs, rounds, most_s=240))
-        load = scheduler_load(two, 500 if args.quick else 4_000)
-    processor = {name: np.array(found[1:]) for name, found in used.items()}  # without the first
+        load = scheduler_load(two, 500 if quick else 10_000)
     speedup = [round_["one"] / round_["two"] for round_ in times]
     overhead = [round_["one"] / round_["loop"] - 1 for round_ in times]
     return {
@@ -77,8 +72,6 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "seconds": {name: round(found, 3) for name, found in median_times(times).items()},
         "two_workers_times_as_fast": spread(speedup),
         "overhead_of_one_worker": spread(overhead),
-        "two_workers_times_as_fast_in_processor_time": spread(processor["one"] / processor["two"]),
-        "overhead_in_processor_time": spread(processor["all of one"] / processor["loop"] - 1),
         "load_of_the_machine": os.getloadavg(),
         **load,
     }
@@ -101,29 +94,18 @@ def write_images(folder: Path, data: Path | None, count: int, side: int) -> list
     return paths
 
 
-def plain_loop(paths: list[Path], folder: Path, used: dict[str, list[float]]) -> None:
-    """Segment one image after another in this process; add the processor time to `used`."""
-    before = time.process_time()
+def plain_loop(paths: list[Path], folder: Path) -> None:
+    """Segment one image after another in this process."""
     for path in paths:
         labels = segment(np.load(path), MODEL, device="cpu").labels
         np.save(folder / f"{path.stem}_loop.npy", labels)
-    used["loop"].append(time.process_time() - before)
 
 
-def on_workers(
-    paths: list[Path], folder: Path, client: Any, name: str, used: dict[str, list[float]]
-) -> None:
-    """Segment the images on a cluster that runs; add the busiest worker's time to `used`."""
+def on_workers(paths: list[Path], folder: Path, address: str) -> None:
+    """Segment the images on a cluster that runs."""
     outputs = {path: folder / "out" / f"{path.stem}.npy" for path in paths}
-    address = client.scheduler.address
-    before, own = client.run(time.process_time), time.process_time()
     done = segment_files(outputs, MODEL, scheduler=address, device="cpu", overwrite=True)
     assert len(done.outputs) == len(paths), done.failed
-    own = time.process_time() - own
-    busiest = max(after - before[key] for key, after in client.run(time.process_time).items())
-    used[name].append(busiest)
-    if name == "one":
-        used["all of one"].append(busiest + own)
 
 
 def scheduler_load(client: Any, count: int) -> dict[str, Any]:
@@ -153,10 +135,10 @@ def nothing(number: int) -> int:
     return number
 
 
-def spread(values: Any) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
     """Return the median, the least and the largest value."""
-    found = {"median": np.median(values), "least": min(values), "largest": max(values)}
-    return {name: round(float(value), 3) for name, value in found.items()}
+    found = {"median": statistics.median(values), "least": min(values), "largest": max(values)}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 MODEL = bundled_checkpoint()
