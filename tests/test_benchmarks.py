@@ -72,6 +72,7 @@ def test_every_script_takes_the_same_options():
     ("script", "more"),
     [
         ("calls.py", ()),
+        ("cluster.py", ()),
         ("domains.py", ()),
         ("dsb2018.py", ()),
         ("formats.py", ()),

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_emcad.cluster.segment_files import SegmentedFiles, segment_files
     from napari_emcad.imaging.axes import AxesError
     from napari_emcad.imaging.exposure import IntensityRangeWarning
     from napari_emcad.imaging.intensity import Preprocessing
@@ -76,6 +77,7 @@ _HOMES = {
     "Region": "inference.events",
     "Scope": "imaging.scope",
     "Segmentation": "pipelines.segment",
+    "SegmentedFiles": "cluster.segment_files",
     "StageMap": "inference.stage_maps.keys",
     "StageMaps": "pipelines.stage_maps",
     "StageOutput": "model.intermediates",
@@ -93,6 +95,7 @@ _HOMES = {
     "read_checkpoint": "io.checkpoints.files",
     "read_instant": "io.checkpoints.instant_model",
     "segment": "pipelines.segment",
+    "segment_files": "cluster.segment_files",
     "stage_maps": "pipelines.stage_maps",
     "train": "pipelines.arrays",
     "write_checkpoint": "io.checkpoints.files",
@@ -120,6 +123,7 @@ __all__ = [
     "Region",
     "Scope",
     "Segmentation",
+    "SegmentedFiles",
     "StageMap",
     "StageMaps",
     "StageOutput",
@@ -137,6 +141,7 @@ __all__ = [
     "read_checkpoint",
     "read_instant",
     "segment",
+    "segment_files",
     "stage_maps",
     "train",
     "write_checkpoint",

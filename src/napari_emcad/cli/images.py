@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.read_options import ReadOptions
 
-_AXES_ADVICE = " Use --axes and --channels."
+AXES_ADVICE = " Use --axes and --channels."
 
 
 def open_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
@@ -57,4 +57,4 @@ def image_error(name: str, error: Exception) -> UsageError:
     """Return a usage error that names the image, with advice if its axes are the problem."""
     from napari_emcad.imaging.axes import AxesError
 
-    return UsageError(f"{name}: {error}{_AXES_ADVICE if isinstance(error, AxesError) else ''}")
+    return UsageError(f"{name}: {error}{AXES_ADVICE if isinstance(error, AxesError) else ''}")

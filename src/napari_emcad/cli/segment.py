@@ -27,10 +27,8 @@ from napari_emcad.cli.outputs import check_outputs
 from napari_emcad.io.atomic_write import resolve_links
 from napari_emcad.io.images.file_names import (
     LABEL_EXTENSIONS,
-    VOLUME_EXTENSIONS,
     extension_of,
     is_image_folder,
-    stem_of,
 )
 from napari_emcad.io.plain_text import composed
 
@@ -90,6 +88,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--link-gap", type=int, default=0, metavar="N", help="slices that --link bridges (0)"
     )
+    cluster = parser.add_mutually_exclusive_group()
+    cluster.add_argument(
+        "--workers", type=int, metavar="N", help="segment in N processes; goes on after a stop"
+    )
+    cluster.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of a running dask cluster, such as tcp://host:8786"
+    )
     parser.add_argument("--neck", type=int, default=5, help="least pixels between centers (5)")
     parser.set_defaults(run=run)
 
@@ -99,10 +104,14 @@ def run(args: argparse.Namespace) -> int:
     from napari_emcad.pipelines.object_table import joined_csv
 
     _check_link(args)
+    if args.workers is not None or args.scheduler is not None:
+        from napari_emcad.cli.segment_cluster import run_on_cluster
+
+        return run_on_cluster(args, output_files(args))
     model = load_segmentation_model(args.checkpoint, args.set)
     options = inference_options(args)
-    jobs = _output_files(_image_sources(args), args.output, args.format)
-    _check_output_files(jobs, args)
+    jobs = output_files(args)
+    check_output_files(jobs, args)
     failed = 0
     tables: dict[str, ObjectTable] = {}
     try:
@@ -132,6 +141,8 @@ def _segment_file(
     args: argparse.Namespace,
 ) -> ObjectTable | None:
     """Segment an image into a file; return the table of its objects if there will be one."""
+    from napari_emcad.pipelines.write_segmentation import write_segmentation
+
     image = open_image(source.path, replace(reading_options(args), series=source.series))
     _check_format(image, output)
     axes = args.axes or image.axes
@@ -139,8 +150,8 @@ def _segment_file(
         source.name, image, model, axes, probabilities=args.probabilities, **options
     )
     result = result if args.link is None else _linked(result, args)
-    _write_result(result, output, image)
-    return None if args.measure is None else _measure(result, image, args)
+    as_usage_error(write_segmentation, result, output, image)
+    return None if args.measure is None else measure_result(result, image, args)
 
 
 def _check_link(args: argparse.Namespace) -> None:
@@ -157,11 +168,11 @@ def _check_link(args: argparse.Namespace) -> None:
 
 def _linked(result: Segmentation, args: argparse.Namespace) -> Segmentation:
     """Return a stack whose objects have one number through the slices; other images as they are."""
-    from napari_emcad.imaging.link_objects import link_objects
+    from napari_emcad.imaging.link_objects import link_axis, link_objects
 
     if len(result.axes) == 2:
         return result
-    along = "Z" if "Z" in result.axes else next(one for one in result.axes if one not in "YX")
+    along = link_axis(result.axes)
     of_objects = result.summary.object_classes
     labels, first_numbers = link_objects(
         result.labels, result.axes, along, overlap=args.link, gap=args.link_gap, classes=of_objects
@@ -205,13 +216,16 @@ def _image_sources(args: argparse.Namespace) -> list[ImageSource]:
     return sources
 
 
-def _output_files(
-    sources: Sequence[ImageSource], output: Path, format_: str | None
-) -> list[tuple[ImageSource, Path]]:
+def is_output_file(output: Path) -> bool:
+    """Whether an output is the file of one image rather than a folder."""
+    has_extension = bool(output.suffix or extension_of(output))
+    return is_image_folder(output) or (not os.path.isdir(output) and has_extension)
+
+
+def output_files(args: argparse.Namespace) -> list[tuple[ImageSource, Path]]:
     """Return every image with the file for its labels."""
-    if is_image_folder(output) or (
-        not os.path.isdir(output) and (output.suffix or extension_of(output))
-    ):
+    sources, output, format_ = _image_sources(args), args.output, args.format
+    if is_output_file(output):
         return [(sources[0], _output_file(sources, output, format_))]
     stems = [composed(source.stem) for source in sources]
     names = [
@@ -239,14 +253,16 @@ def _output_file(sources: Sequence[ImageSource], output: Path, format_: str | No
     return output
 
 
-def _check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse.Namespace) -> None:
+def check_output_files(jobs: Sequence[tuple[ImageSource, Path]], args: argparse.Namespace) -> None:
+    """Refuse outputs that cannot or must not be written; see `check_outputs`."""
     from napari_emcad.io.images.zarr_writer import labels_folder
+    from napari_emcad.pipelines.write_segmentation import probabilities_file
 
     files = [output for _, output in jobs]
     outputs = [as_usage_error(labels_folder, output) for output in files]
     outputs += [args.measure] if args.measure is not None else []
     if args.probabilities:
-        outputs += [_probabilities_file(output) for output in files]
+        outputs += [probabilities_file(output) for output in files]
     if len({composed(str(resolve_links(output))) for output in outputs}) < len(outputs):
         raise UsageError("Two images have the same name; segment them into different folders.")
     check_outputs(outputs, [source.path for source, _ in jobs], args)
@@ -263,17 +279,9 @@ def _check_format(image: OpenedImage, output: Path) -> None:
         raise UsageError(f"{output}: PNG holds flat images; write the stack as .tif or .npy.")
 
 
-def _write_result(result: Segmentation, output: Path, image: OpenedImage) -> None:
-    from napari_emcad.io.images.write_labels import write_result
-
-    classes = () if result.summary.object_classes else result.classes
-    as_usage_error(write_result, output, result.labels, result.axes, image, classes)
-    if result.probabilities is not None:
-        path, axes = _probabilities_file(output), f"C{result.axes}"
-        as_usage_error(write_result, path, result.probabilities, axes, image)
-
-
-def _measure(result: Segmentation, image: OpenedImage, args: argparse.Namespace) -> ObjectTable:
+def measure_result(
+    result: Segmentation, image: OpenedImage, args: argparse.Namespace
+) -> ObjectTable:
     """Return the table of the objects of a result, or of its classes if none were numbered."""
     names = [label.name for label in result.classes]
     of_objects = result.summary.object_classes or range(1, len(names) + 1)
@@ -281,11 +289,3 @@ def _measure(result: Segmentation, image: OpenedImage, args: argparse.Namespace)
     return measure_labels(
         result.labels, result.axes, image, image, args, result.probabilities, classes
     )
-
-
-def _probabilities_file(output: Path) -> Path:
-    """Return the file for the probabilities beside that for the labels."""
-    extension = extension_of(output)
-    kind = extension if extension in VOLUME_EXTENSIONS else ".tif"
-    kind = ".nii.gz" if extension in (".mgz", ".dcm") else kind
-    return output.with_name(f"{stem_of(output).removesuffix('_labels')}_probabilities{kind}")

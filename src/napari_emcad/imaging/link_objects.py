@@ -11,7 +11,7 @@ import numpy as np
 from napari_emcad.imaging.label_axes import label_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -133,6 +133,35 @@ def _overlaps(
         yield int(pairs[0, k]), int(pairs[1, k]), float(overlap[k])
 
 
+def link_stack(
+    planes: Iterable[NDArray[Any]],
+    settings: LinkSettings,
+    classes: Sequence[int] | None,
+    first_numbers: list[int],
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the slices of one stack with linked numbers; only the last slices are kept.
+
+    Parameters
+    ----------
+    planes
+        Slices of the stack, ``(H, W)``.
+    settings, classes
+        See `Linker`.
+    first_numbers
+        First numbers of the objects of earlier stacks, to which those of this one are added.
+    """
+    linker, before = Linker(settings, classes), len(first_numbers)
+    for plane in planes:
+        linked = linker.add(plane)
+        yield linked + before * (linked > 0)
+    first_numbers += linker.first_numbers
+
+
+def link_axis(axes: str) -> str:
+    """Return the axis along which objects are linked: Z, or the first stacked one."""
+    return "Z" if "Z" in axes else next(letter for letter in axes if letter not in "YX")
+
+
 def link_objects(
     labels: Any,
     axes: str | None = None,
@@ -186,11 +215,9 @@ def link_objects(
     result = np.zeros(moved.shape, np.int64)
     first_numbers: list[int] = []
     for index in np.ndindex(moved.shape[: len(rest)]):
-        linker = Linker(settings, classes)
-        for step, plane in enumerate(moved[index]):
-            linked = linker.add(plane)
-            result[(*index, step)] = linked + len(first_numbers) * (linked > 0)
-        first_numbers += linker.first_numbers
+        planes = link_stack(moved[index], settings, classes, first_numbers)
+        for step, linked in enumerate(planes):
+            result[(*index, step)] = linked
     kind = np.uint16 if len(first_numbers) < 2**16 else np.uint32
     back = np.argsort([*rest, *order])
     return result.transpose(*back).astype(kind), first_numbers

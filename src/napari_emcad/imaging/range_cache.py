@@ -38,3 +38,21 @@ class RangeCache:
         if known is None or known[0] != fingerprint:
             known = self._known[key] = fingerprint, compute()
         return known[1]
+
+
+class KnownRanges(RangeCache):
+    """The ranges of one slice or stack, which were computed from the whole image elsewhere.
+
+    Parameters
+    ----------
+    ranges
+        One range for all planes, or one for each.
+    """
+
+    def __init__(self, ranges: Ranges) -> None:
+        super().__init__()
+        self._ranges = ranges
+
+    def get(self, key: Hashable, fingerprint: Hashable, compute: Callable[[], Ranges]) -> Ranges:
+        """Return the ranges."""
+        return self._ranges

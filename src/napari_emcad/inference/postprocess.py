@@ -38,6 +38,61 @@ def label_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
     return np.uint8 if largest < 2**8 else np.uint16 if largest < 2**16 else np.uint32
 
 
+def stretches(settings: InferenceSettings, channels: int) -> bool:
+    """Whether the probabilities of slices are stretched: those of a single channel can be."""
+    return settings.stretch and channels == 1
+
+
+def stretch_plane(
+    logits: NDArray[np.float32], threshold: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return labels ``(H, W)`` and probabilities that are stretched to 0 … 1, of a whole slice.
+
+    Parameters
+    ----------
+    logits
+        ``(1, H, W)``.
+    threshold
+        Stretched probability above which a pixel is foreground.
+    """
+    probabilities = channel_probabilities(logits)
+    low, high = probabilities.min(), probabilities.max()
+    stretched: NDArray[np.float32] = (probabilities - low) / (high - low + np.float32(1e-8))
+    return (stretched[0] > threshold).astype(np.uint8), stretched
+
+
+def clean_plane(
+    labels: NDArray[Any], clean_up: CleanUp, first: int
+) -> tuple[NDArray[Any], tuple[int, ...]]:
+    """Return the labels of a whole slice after clean-up, and the classes of numbered objects.
+
+    Parameters
+    ----------
+    labels
+        Class labels, ``(H, W)``.
+    clean_up
+        What is changed.
+    first
+        Number of objects that are numbered already; those of this slice get the following numbers.
+    """
+    labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
+    if not clean_up.separate:
+        return labels, ()
+    objects, classes = separate_objects(labels, clean_up.neck)
+    return renumbered(objects, first, first + len(classes)), classes
+
+
+def renumbered(objects: NDArray[Any], first: int, largest: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Return object numbers with `first` added, in the type of results with so many objects."""
+    moved: NDArray[Any] = np.where(objects > 0, objects.astype(np.int64) + first, 0)
+    return moved.astype(object_dtype(largest))
+
+
+def object_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
+    """Return the type of object numbers up to `largest`: uint16, or uint32."""
+    return max(label_dtype(largest), np.uint16, key=lambda kind: kind().itemsize)
+
+
 class Postprocessor:
     """Turns the logits of patches into regions, and a complete slice into its final region.
 
@@ -79,7 +134,7 @@ class Postprocessor:
         labels = labels_from_logits(logits, self._settings.threshold)
         rows, columns = (top, top + labels.shape[0]), (left, left + labels.shape[1])
         shape = (self._slices.height, self._slices.width)
-        if self._settings.stretch and len(logits) == 1:
+        if stretches(self._settings, len(logits)):
             if self._logits is None:
                 self._logits = np.zeros((1, *shape), np.float32)
             self._logits[:, slice(*rows), slice(*columns)] = logits
@@ -95,12 +150,12 @@ class Postprocessor:
         """Return the final region of a slice, or None if the regions of its patches are final."""
         labels, probabilities = self._labels, None
         if self._logits is not None:
-            probabilities = _stretch(channel_probabilities(self._logits))
-            labels = _above(probabilities, self._settings.threshold)
+            labels, probabilities = stretch_plane(self._logits, self._settings.threshold)
         self.discard_slice()
         if labels is None:
             return None
-        labels, classes = clean_slice(labels, self._settings.clean_up, len(self.object_classes))
+        first = len(self.object_classes)
+        labels, classes = clean_plane(labels, self._settings.clean_up, first)
         self.object_classes += classes
         rows, columns = (0, labels.shape[0]), (0, labels.shape[1])
         if not self._settings.probabilities:
@@ -128,28 +183,6 @@ class Postprocessor:
         return Region(where, labels, probabilities, logits)
 
 
-def clean_slice(
-    labels: NDArray[Any], clean_up: CleanUp, first: int = 0
-) -> tuple[NDArray[Any], tuple[int, ...]]:
-    """Return the labels of a complete slice after the clean-up, and the classes of its objects.
-
-    Parameters
-    ----------
-    labels
-        Class labels, ``(H, W)``.
-    clean_up
-        Changes of the labels.
-    first
-        Number of objects that are numbered already; those of the slice are numbered on.
-    """
-    labels = clean_up_labels(labels, clean_up) if clean_up.active else labels
-    if not clean_up.separate:
-        return labels, ()
-    objects, classes = separate_objects(labels, clean_up.neck)
-    wide = max(label_dtype(first + len(classes)), np.uint16, key=lambda t: t().itemsize)
-    return np.where(objects > 0, objects.astype(np.int64) + first, 0).astype(wide), classes
-
-
 def label_slice(
     logits: NDArray[np.float32], settings: InferenceSettings, first: int = 0
 ) -> tuple[NDArray[Any], tuple[int, ...]]:
@@ -162,23 +195,10 @@ def label_slice(
     settings
         Threshold, stretching and clean-up.
     first
-        As for `clean_slice`.
+        As for `clean_plane`.
     """
     if settings.stretch and len(logits) == 1:
-        labels = _above(_stretch(channel_probabilities(logits)), settings.threshold)
+        labels, _ = stretch_plane(logits, settings.threshold)
     else:
         labels = labels_from_logits(logits, settings.threshold)
-    return clean_slice(labels, settings.clean_up, first)
-
-
-def _above(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
-    """Return where the only class is more probable than the threshold, ``(H, W)``."""
-    above: NDArray[np.uint8] = (probabilities[0] > threshold).astype(np.uint8)
-    return above
-
-
-def _stretch(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return probabilities scaled so that the least is 0 and the largest is 1."""
-    low, high = probabilities.min(), probabilities.max()
-    stretched: NDArray[np.float32] = (probabilities - low) / (high - low + np.float32(1e-8))
-    return stretched
+    return clean_plane(labels, settings.clean_up, first)

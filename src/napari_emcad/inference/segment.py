@@ -132,7 +132,7 @@ def segment_slices(
         yield RangeNotice(mismatch)
     while True:
         plan = make_plan(slices, preprocessing, size.tile, settings.overlap)
-        predict = _predictor(network, head, preprocessing.zoom, device, settings)
+        predict = make_predictor(network, head, preprocessing.zoom, device, settings)
         job = _segment_from(first, plan, size.batch, preprocessor, postprocessor, predict, stop)
         first, ending = yield from job
         if ending != "out of memory":
@@ -202,13 +202,24 @@ def _batches(
         yield batch
 
 
-def _predictor(
+def make_predictor(
     network: Segmenter,
     head: Head,
     zoom: float,
     device: torch.device,
     settings: InferenceSettings,
 ) -> Predict:
+    """Return a function that computes the logits ``(n, K, h, w)`` of a batch of patches.
+
+    Parameters
+    ----------
+    network, head
+        The network, on the device, and the head whose logits are the prediction.
+    zoom
+        Factor by which patches are enlarged for the network.
+    device, settings
+        Where the network is, and in which precision it computes.
+    """
     half = None if settings.full_precision else autocast_type(device, settings.draft)
 
     def predict(batch: list[Patch]) -> NDArray[np.float32]:

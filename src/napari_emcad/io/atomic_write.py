@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TEMPORARY_PREFIX = ".napari-emcad-"
 
@@ -23,12 +27,26 @@ def write_bytes(path: Path, content: bytes) -> None:
     OSError
         If the folder cannot be written to, or the disk is full; nothing is left behind.
     """
+    with open_atomic(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def open_atomic(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path`, which takes its name if the ``with`` block succeeds.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, or the disk is full; nothing is left behind.
+    """
     path = resolve_links(path)  # a symbolic link stays, its target is replaced
     handle, name = tempfile.mkstemp(prefix=_TEMPORARY_PREFIX, dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        os.close(handle)
+        with temporary.open("w+b") as file:  # unlike `os.fdopen`, a file whose name is no number
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(_mode(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -126,3 +127,17 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
     }
     published.check_shapes(shapes, checkpoint.config)
     check_weights(checkpoint.tensors)
+
+
+def content_sha256(path: Path) -> str:
+    """Return a SHA-256 of the content of a ``.safetensors`` file.
+
+    Unlike that of the file, it does not depend on the order of the metadata, which safetensors
+    writes in a random one.
+    """
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

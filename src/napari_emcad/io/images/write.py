@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import tifffile
 from PIL import Image
 
-from napari_emcad.io.atomic_write import write_bytes
+from napari_emcad.io.atomic_write import open_atomic
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.io.images.pixel_size import PIXEL, ome_pixel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -48,28 +48,13 @@ def write_array(
     ImageFileError
         If the extension is another one, PNG cannot store the array, or writing fails.
     """
-    content = BytesIO()
     kind = path.suffix.lower()
-    if kind in (".tif", ".tiff"):
-        sizes = {axis: size for axis, size in (scale or {}).items() if axis in axes}
-        as_ome = bool(sizes) and set(axes) <= _OME_AXES
-        metadata = {"axes": axes} | (ome_pixel_size(sizes, unit) if as_ome else {})
-        tifffile.imwrite(
-            content,
-            array,
-            photometric=_photometric(array, axes),
-            metadata=metadata,
-            ome=as_ome,
-            compression="zlib",
-        )
-    elif kind == ".npy":
-        np.save(content, array)
-    elif kind == ".png":
-        _check_png(path, array, axes)
-        Image.fromarray(array).save(content, "PNG")
-    else:
+    if kind not in (".tif", ".tiff", ".npy", ".png"):
         raise ImageFileError(f"{path.name}: its name must end in .tif, .png or .npy.")
-    write_file(path, content.getvalue())
+    if kind == ".png":
+        _check_png(path, array, axes)
+    with _new_file(path) as file:
+        _write_content(file, kind, array, axes, scale or {}, unit)
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -80,11 +65,46 @@ def write_file(path: Path, content: bytes) -> None:
     ImageFileError
         If writing fails.
     """
+    with _new_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears when the ``with`` block ends, and create the folders above it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, content)
+        with open_atomic(path) as file:
+            yield file
     except OSError as error:
         raise ImageFileError(f"{path} cannot be written: {first_line(error)}.") from None
+
+
+def _write_content(
+    file: BinaryIO,
+    kind: str,
+    array: NDArray[Any],
+    axes: str,
+    scale: Mapping[str, float],
+    unit: str,
+) -> None:
+    """Write an array as it is compressed, so that one that lies on disk never is in memory."""
+    if kind in (".tif", ".tiff"):
+        sizes = {axis: size for axis, size in scale.items() if axis in axes}
+        as_ome = bool(sizes) and set(axes) <= _OME_AXES
+        metadata = {"axes": axes} | (ome_pixel_size(sizes, unit) if as_ome else {})
+        tifffile.imwrite(
+            file,
+            array,
+            photometric=_photometric(array, axes),
+            metadata=metadata,
+            ome=as_ome,
+            compression="zlib",
+        )
+    elif kind == ".npy":
+        np.save(file, array)
+    elif kind == ".png":
+        Image.fromarray(array).save(file, "PNG")
 
 
 def _photometric(array: NDArray[Any], axes: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_emcad.io.images.file_names import is_zarr
 from napari_emcad.io.images.ome_zarr import image_group, ome_attributes, place_of
@@ -27,8 +30,10 @@ LABELS_NAME = "emcad"
 _ORDER = "TCZYX"
 """Axes of NGFF in the order that it demands."""
 
-_CHUNK, _SMALLEST = 1024, 256
+ZARR_CHUNK, _SMALLEST = 1024, 256
 """Sides in pixels: of a chunk, and below which a level has no coarser one."""
+
+_TEMPORARY = ".napari-emcad-"
 
 
 def labels_folder(path: Path) -> Path:
@@ -84,32 +89,107 @@ def write_zarr_labels(
     ImageFileError
         If NGFF has no such axes or the folder cannot be written.
     """
-    zarr = optional_library("zarr", path, "zarr")
-    if [letter for letter in _ORDER if letter in axes] != list(axes):
-        raise ImageFileError(f"{path.name}: OME-Zarr has no axes {axes}; write .tif or .npy.")
-    target = labels_folder(path)
-    is_part = target != path
-    image = zarr.open_group(target.parents[1], mode="r") if is_part else None
-    version = 3 if image is None else image.metadata.zarr_format
-    try:
-        if is_part:
-            _register(zarr.open_group(target.parent, mode="a", zarr_format=version), version)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".napari-emcad-") as folder:
+    writer = ZarrLabels(path, axes, scale, unit, classes, place)
+    with writer.describe_errors():
+        writer.target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=writer.target.parent, prefix=_TEMPORARY) as folder:
             complete = Path(folder) / "labels"
-            group = zarr.open_group(complete, mode="w", zarr_format=version)
-            datasets = _write_levels(group, array, axes, scale, version)
-            metadata = _metadata(datasets, axes, dict.fromkeys(scale, unit), classes, is_part)
-            if image is not None:
-                place = _place_of_level(image, array.shape, axes)
-            if place is not None and set(axes) <= set(place.letters):
-                _set_place(metadata["multiscales"][0], axes, place)
-            _set_metadata(group, metadata, version)
-            if target.exists():
-                shutil.move(target, Path(folder) / "replaced")
-            shutil.move(complete, target)
-    except OSError as error:
-        raise ImageFileError(f"{path} cannot be written: {first_line(error)}.") from None
+            level = writer.create(complete, array.shape, array.dtype)
+            level[...] = array
+            writer.publish(complete)
+
+
+def write_zarr_block(level: Path, where: tuple[int | slice, ...], labels: NDArray[Any]) -> None:
+    """Write a part of a level that exists; other processes may write other chunks of it."""
+    zarr = optional_library("zarr", level, "zarr")
+    zarr.open_array(level, mode="r+")[where] = labels
+
+
+class ZarrLabels:
+    """Labels that are written to a folder chunk by chunk, and appear when they are complete.
+
+    Parameters
+    ----------
+    path, axes, scale, unit, classes, place
+        As for `write_zarr_labels`.
+
+    Attributes
+    ----------
+    target
+        The folder of the labels.
+
+    Raises
+    ------
+    ImageFileError
+        If NGFF has no such axes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        axes: str,
+        scale: Mapping[str, float],
+        unit: str,
+        classes: Sequence[ClassLabel] = (),
+        place: ZarrPlace | None = None,
+    ) -> None:
+        self._zarr = optional_library("zarr", path, "zarr")
+        if [letter for letter in _ORDER if letter in axes] != list(axes):
+            raise ImageFileError(f"{path.name}: OME-Zarr has no axes {axes}; write .tif or .npy.")
+        self._path, self._axes, self._scale, self._unit = path, axes, scale, unit
+        self._classes, self._place = classes, place
+        self.target = labels_folder(path)
+        is_part = self.target != path
+        self._image = self._zarr.open_group(self.target.parents[1], mode="r") if is_part else None
+        self._version = 3 if self._image is None else self._image.metadata.zarr_format
+
+    @contextmanager
+    def describe_errors(self) -> Iterator[None]:
+        """Turn errors of the file system into `ImageFileError`."""
+        try:
+            yield
+        except OSError as error:
+            raise ImageFileError(f"{self._path} cannot be written: {first_line(error)}.") from None
+
+    def create(self, folder: Path, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Create empty labels in a folder and return their finest level, a Zarr array.
+
+        Chunks are planes of 1,024 pixels a side, so rows are best written by multiples of that.
+        """
+        group = self._zarr.open_group(folder, mode="w", zarr_format=self._version)
+        options: dict[str, Any] = {"dimension_names": list(self._axes.lower())}
+        if self._version == 2:
+            options = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
+        for number, level in enumerate(_level_shapes(shape)):
+            sides = tuple(min(ZARR_CHUNK, side) for side in level[-2:])
+            chunks = (1,) * (len(level) - 2) + sides
+            group.create_array(str(number), shape=level, dtype=dtype, chunks=chunks, **options)
+        return group["0"]
+
+    def publish(self, folder: Path) -> None:
+        """Compute coarser levels, add the metadata, and move the folder to its place."""
+        group = self._zarr.open_group(folder, mode="a", zarr_format=self._version)
+        shape = group["0"].shape
+        count = len(_level_shapes(shape))
+        for number in range(1, count):
+            _reduce(group[str(number - 1)], group[str(number)])
+        datasets = [_dataset(number, self._axes, self._scale) for number in range(count)]
+        is_part, image = self._image is not None, self._image
+        units = dict.fromkeys(self._scale, self._unit)
+        metadata = _metadata(datasets, self._axes, units, self._classes, is_part)
+        place = self._place
+        if image is not None:
+            place = _place_of_level(image, shape, self._axes)
+        if place is not None and set(self._axes) <= set(place.letters):
+            _set_place(metadata["multiscales"][0], self._axes, place)
+        _set_metadata(group, metadata, self._version)
+        if is_part:
+            labels = self._zarr.open_group(self.target.parent, mode="a", zarr_format=self._version)
+            _register(labels, self._version)
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        if self.target.exists():
+            shutil.move(self.target, folder.with_name("replaced"))
+        shutil.move(folder, self.target)
 
 
 def _register(labels: Any, version: int) -> None:
@@ -126,30 +206,30 @@ def _set_metadata(group: Any, metadata: Mapping[str, Any], version: int) -> None
         group.attrs["ome"] = {**group.attrs.get("ome", {}), "version": "0.5", **metadata}
 
 
-def _levels(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield an array and its coarser levels, of which each has every other row and column."""
-    yield array
-    while max(array.shape[-2:]) > _SMALLEST:
-        array = array[..., ::2, ::2]
-        yield array
+def _level_shapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the shapes of an array and of its coarser levels, with half the rows and columns."""
+    shapes = [tuple(shape)]
+    while max(shapes[-1][-2:]) > _SMALLEST:
+        *stacked, height, width = shapes[-1]
+        shapes.append((*stacked, -(-height // 2), -(-width // 2)))
+    return shapes
 
 
-def _write_levels(
-    group: Any, array: NDArray[Any], axes: str, scale: Mapping[str, float], version: int
-) -> list[dict[str, Any]]:
-    """Write the levels of an array, and return their entries of the metadata."""
-    datasets = []
-    for number, level in enumerate(_levels(array)):
-        options: dict[str, Any] = {"dimension_names": list(axes.lower())}
-        if version == 2:
-            options = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
-        chunks = (1,) * (level.ndim - 2) + tuple(min(_CHUNK, side) for side in level.shape[-2:])
-        group.create_array(str(number), data=level, chunks=chunks, **options)
-        factors = {axis: 2.0**number if axis in "YX" else 1.0 for axis in axes}
-        sizes = [scale.get(axis, 1.0) * factors[axis] for axis in axes]
-        transforms = [{"type": "scale", "scale": sizes}]
-        datasets.append({"path": str(number), "coordinateTransformations": transforms})
-    return datasets
+def _reduce(fine: Any, coarse: Any) -> None:
+    """Fill a level with every other row and column of the finer one, a row of chunks at a time."""
+    for index in np.ndindex(coarse.shape[:-2]):
+        for top in range(0, coarse.shape[-2], ZARR_CHUNK):
+            rows = slice(top, min(top + ZARR_CHUNK, coarse.shape[-2]))
+            block = fine[(*index, slice(2 * top, 2 * rows.stop))]
+            coarse[(*index, rows)] = block[::2, ::2]
+
+
+def _dataset(number: int, axes: str, scale: Mapping[str, float]) -> dict[str, Any]:
+    """Return the entry of a level in the metadata."""
+    factors = {axis: 2.0**number if axis in "YX" else 1.0 for axis in axes}
+    sizes = [scale.get(axis, 1.0) * factors[axis] for axis in axes]
+    transforms = [{"type": "scale", "scale": sizes}]
+    return {"path": str(number), "coordinateTransformations": transforms}
 
 
 def _place_of_level(image: Any, shape: Sequence[int], axes: str) -> ZarrPlace | None:
