@@ -174,42 +174,28 @@ class Result:
             if is_open(self._viewer, layer):
                 self._viewer.layers.remove(layer)
 
-    def first_free_number(self, where: Where) -> int:
-        """Return the largest number of the objects outside of a part of the image."""
-        return self.numbers.first_free(self.labels_at(where))
-
-    def relabel(self, region: Region, classes: Sequence[int], first: int) -> None:
-        """Replace the labels of a part that was computed before.
-
-        Parameters
-        ----------
-        region
-            New labels of the part.
-        classes
-            Classes of its objects.
-        first
-            Number before that of its first object, see `first_free_number`.
-        """
-        if self._separate:
-            self.numbers.replace(self.labels_at(region.where), first, classes)
-        self.fill(region)
-        self._name_objects()
-        self.release()
-
-    def relabel_all(self, regions: Sequence[Region], classes: Sequence[int]) -> None:
-        """Replace all labels.
+    def relabel(
+        self, regions: Sequence[Region], classes: Sequence[int], first: int | None = None
+    ) -> None:
+        """Replace labels that were computed before.
 
         Parameters
         ----------
         regions
-            New labels of all parts that were computed.
+            New labels: of one part, or of all parts that were computed.
         classes
-            Classes of objects 1, 2, …
+            Classes of their objects.
+        first
+            Number before that of the first object of one part, see `ObjectNumbers.first_free`;
+            None if all labels are replaced, whose objects are numbered from 1 on.
         """
-        self.numbers.begin(None)
+        if first is None:
+            self.numbers.begin(None)
+            self.numbers.finish(classes, None)
+        elif self._separate:
+            self.numbers.replace(self.labels_at(regions[0].where), first, classes)
         for region in regions:
             self.fill(region)
-        self.numbers.finish(classes, None)
         self._name_objects()
         self.release()
 

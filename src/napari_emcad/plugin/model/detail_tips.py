@@ -13,6 +13,7 @@ DETAIL_TIPS = {
     "_over": "Pixels that percentiles are computed from (each slice)",
     "_norm": "Mean that is subtracted and standard deviation that is divided by afterwards",
     "_native": "Native resolution in tiles, or all images resized to one size",
+    "_zoom": "Factor by which images are enlarged, for small objects",
     "_height": "Height in pixels to which images are resized (352)",
     "_width": "Width in pixels to which images are resized (352)",
 }

@@ -30,7 +30,6 @@ _NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "none (0 … 1)": ((0.0,), (1.0,)),
 }
 
-
 _RANGES = {"range": (0.0, 255.0), "percentile": (0.5, 99.5)}
 """Range of every kind of intensity, for models that had no other."""
 
@@ -77,7 +76,6 @@ class DetailsForm(QWidget):
         self._norm = combo()
         self._native = combo({"native, in tiles": True, "resized to": False})
         self._zoom = decimal(*ZOOMS, step=0.25)
-        self._zoom.setToolTip("Factor by which images are enlarged, for small objects")
         self._height, self._width = (spin(32, 8192, 32) for _ in range(2))
         for field, tip in DETAIL_TIPS.items():
             getattr(self, field).setToolTip(tip)

@@ -20,8 +20,8 @@ from napari_emcad.plugin.widgets.helpers import ERROR_COLOR, duration, text
 if TYPE_CHECKING:
     from napari_emcad.inference.events import Progress
 
-_LINES = 2
-"""Lines of a message that are seen without scrolling."""
+_LINES, _MARGIN = 2, 8
+"""Lines of a message that are seen without scrolling, and pixels around them."""
 
 
 class JobBar(QWidget):
@@ -82,7 +82,7 @@ class JobBar(QWidget):
 
     def _fix_height(self) -> None:
         """Give the messages the height of some lines, so that nothing moves under the mouse."""
-        self._area.setFixedHeight(_LINES * self.fontMetrics().lineSpacing())
+        self._area.setFixedHeight(_LINES * self.fontMetrics().lineSpacing() + _MARGIN)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the size of the font."""

@@ -101,7 +101,8 @@ class LiveCleanUp(QObject):
         if index not in computed.cache or computed.settings_of(index) == settings:
             self._show(computed, settings)
             return
-        first = computed.result.first_free_number(computed.cache.box(index))
+        result = computed.result
+        first = result.numbers.first_free(result.labels_at(computed.cache.box(index)))
         self._job = JobThread(lambda _: _relabel_job(computed.cache, index, settings, first))
         self._job.ended.connect(
             lambda outcome: self._ended(outcome, computed, index, settings, first)
@@ -120,7 +121,7 @@ class LiveCleanUp(QObject):
         if outcome.error or computed is not self._computed or self._settings() is None:
             return
         region, classes = outcome.result
-        computed.result.relabel(region, classes, first)
+        computed.result.relabel([region], classes, first)
         computed.shown[index] = settings
         self._show(computed, settings)
         self._update()  # the fields may have changed meanwhile
@@ -191,7 +192,7 @@ class LiveCleanUp(QObject):
         if outcome.error or outcome.result is None or computed is not self._computed:
             return
         regions, classes = outcome.result
-        computed.result.relabel_all(regions, classes)
+        computed.result.relabel(regions, classes)
         computed.shown = dict.fromkeys(computed.cache.indices, settings)
         self._show(computed, settings)
 

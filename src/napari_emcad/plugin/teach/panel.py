@@ -214,7 +214,7 @@ class TeachPanel(QWidget):
             box.setEnabled(visible is not None)
             box.setChecked(bool(visible))
         self._correct.setEnabled(correctable)
-        self._fill.setVisible(stacked)
+        self._shown.setRowVisible(self._fill, stacked)
 
     def _build(self) -> None:
         for button in (self._train, self._update):
@@ -224,7 +224,7 @@ class TeachPanel(QWidget):
         rows.addRow(caption("Image"), self._image.native)
         rows.addRow(caption(""), row(self._new, self._use))
         below = QWidget()
-        shown = form(below)
+        self._shown = shown = form(below)
         shown.addRow(caption("Show"), row(self._annotation, self._prediction))
         shown.addRow(caption(""), self._correct)
         shown.addRow(caption(""), self._fill)

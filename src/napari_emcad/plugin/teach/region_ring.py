@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_emcad.plugin.stages.request import StageRequest
 
 _COLOR = "#f0e442"
-_WIDTH = 0.04
+_WIDTH = 0.02
 """Share of the diameter."""
 
 
