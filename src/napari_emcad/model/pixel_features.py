@@ -85,8 +85,8 @@ def _separable_kernels(sigma: float) -> tuple[Tensor, Tensor]:
     CPU as depth-wise ones.
     """
     smooth, first, second = _gaussian_kernels(sigma)
-    down = torch.zeros(5, 3, len(smooth))
-    across = torch.zeros(8, 5, len(smooth))
+    down = torch.zeros(5, 3, len(smooth), device="cpu")
+    across = torch.zeros(8, 5, len(smooth), device="cpu")
     for channel in range(3):
         down[channel, channel] = smooth
         across[channel, channel] = smooth
@@ -99,7 +99,7 @@ def _separable_kernels(sigma: float) -> tuple[Tensor, Tensor]:
 def _gaussian_kernels(sigma: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return a Gaussian and its first two derivatives, sampled at whole pixels."""
     radius = round(_TRUNCATE * sigma + 0.5)
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    x = torch.arange(-radius, radius + 1, dtype=torch.float32, device="cpu")
     smooth = torch.exp(-(x**2) / (2 * sigma**2))
     smooth = smooth / smooth.sum()
     second = (x**2 / sigma**2 - 1) / sigma**2 * smooth

@@ -158,7 +158,8 @@ def _passes(
     """Return the forward passes to compare by name, and a matrix product per precision."""
     images, side = size
     shape = images, checkpoint.config.input_channels, side, side
-    x = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(shape, generator=generator, device="cpu").to(device)
     last = x.contiguous(memory_format=torch.channels_last)
     types = {FULL: torch.float32} | {_name(half): half for half in half_types(device)}
     plain = _forward(network, checkpoint, x, device, torch.float32)
@@ -191,7 +192,7 @@ def _forward(
 
 def _product(side: int, device: torch.device, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
     """Return a product of two square matrices with sides of this length."""
-    one, other = (torch.rand(side, side).to(device, dtype) for _ in range(2))
+    one, other = (torch.rand(side, side, device="cpu").to(device, dtype) for _ in range(2))
 
     def product() -> torch.Tensor:
         with torch.inference_mode():

@@ -123,7 +123,7 @@ class _RandomTranspose(v2.Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw whether to swap."""
-        return {"swap": bool(torch.rand(()) < 0.5)}
+        return {"swap": bool(torch.rand((), device="cpu") < 0.5)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Return the input, perhaps transposed."""
@@ -139,7 +139,7 @@ class _RandomGamma(v2.Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the power."""
-        return {"power": float(torch.exp(self._log * (2 * torch.rand(()) - 1)))}
+        return {"power": float(torch.exp(self._log * (2 * torch.rand((), device="cpu") - 1)))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Return the input to this power."""
@@ -167,7 +167,7 @@ class _RandomStain(v2.Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw factors and shifts."""
-        factors, shifts = self._largest * (2 * torch.rand(2, 3) - 1)
+        factors, shifts = self._largest * (2 * torch.rand(2, 3, device="cpu") - 1)
         return {"factors": 1 + factors, "shifts": self._SHIFT * shifts}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -190,8 +190,10 @@ class _RandomNoise(v2.Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw the standard deviation."""
-        return {"sigma": float(self._largest * torch.rand(()))}
+        return {"sigma": float(self._largest * torch.rand((), device="cpu"))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Return the input with noise added."""
-        return tv_tensors.wrap(inpt + params["sigma"] * torch.randn(inpt.shape), like=inpt)
+        return tv_tensors.wrap(
+            inpt + params["sigma"] * torch.randn(inpt.shape, device="cpu"), like=inpt
+        )

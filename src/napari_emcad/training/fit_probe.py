@@ -76,11 +76,11 @@ def fit_probe(
     targets = F.one_hot(torch.from_numpy(np.searchsorted(present, labels))).float()
     pixel_weights = torch.from_numpy(_pixel_weights(labels, first))
     coefficients = _solve(kernel, targets, pixel_weights, settings.ridge)
-    bias = torch.full((classes,), NEVER)
+    bias = torch.full((classes,), NEVER, device="cpu")
     bias[torch.from_numpy(present)] = coefficients.sum(0)
     by_map = []
     for one, mean, scale in zip(inputs, means, scales, strict=True):
-        weight = torch.zeros(classes, one.shape[1])
+        weight = torch.zeros(classes, one.shape[1], device="cpu")
         weight[torch.from_numpy(present)] = coefficients.T @ one / scale
         bias -= weight @ mean
         by_map.append(weight)
@@ -156,7 +156,7 @@ def _solve(kernel: Tensor, targets: Tensor, weights: Tensor, ridge: float) -> Te
     penalty = ridge * len(weights)
     root = weights.sqrt()[:, None]
     bound = 0.5 * root * kernel * root.T
-    factor = torch.linalg.cholesky(bound + penalty * torch.eye(len(weights)))
+    factor = torch.linalg.cholesky(bound + penalty * torch.eye(len(weights), device=weights.device))
     coefficients = torch.zeros_like(targets)
     for _ in range(_ITERATIONS):
         residuals = (kernel @ coefficients).softmax(1) - targets

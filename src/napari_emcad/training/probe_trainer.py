@@ -113,7 +113,7 @@ class ProbeTrainer:
     @torch.inference_mode()
     def _maps(self, planes: NDArray[np.float32], zoom: float) -> list[Tensor]:
         """Return the feature maps ``(C, h, w)`` of planes, in half precision to save memory."""
-        pixels = standardized(self._extractor, torch.tensor(planes)[None].to(self._device))
+        pixels = standardized(self._extractor, torch.tensor(planes, device=self._device)[None])
         size = zoomed_size((planes.shape[1], planes.shape[2]), zoom)
         maps = feature_maps(self._extractor, pad_to_multiple(resize(pixels, size)))
         sizes = [[-(-side // stride) for side in size] for stride in FEATURE_STRIDES]

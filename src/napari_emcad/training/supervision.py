@@ -54,13 +54,17 @@ class Supervision(nn.Module):
         super().__init__()
         self.subsets = SUBSETS[name]
         self._loss = loss
-        self.scores = nn.Parameter(torch.zeros(len(self.subsets))) if name == "learned" else None
+        self.scores = (
+            nn.Parameter(torch.zeros(len(self.subsets), device="cpu"))
+            if name == "learned"
+            else None
+        )
 
     @property
     def weights(self) -> Tensor:
         """Weights of the subsets; they sum to the number of subsets."""
         if self.scores is None:
-            return torch.ones(len(self.subsets))
+            return torch.ones(len(self.subsets), device="cpu")
         return self.scores.softmax(0) * len(self.subsets)
 
     def forward(self, logits: Sequence[Tensor], target: Tensor) -> Tensor:
