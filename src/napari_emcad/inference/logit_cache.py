@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit
 
 from napari_emcad.inference.events import Region
 from napari_emcad.inference.postprocess import label_slice
@@ -57,6 +58,14 @@ class LogitCache:
     def __contains__(self, index: Index) -> bool:
         """Return whether the logits of a slice are kept."""
         return index in self._logits
+
+    @property
+    def largest_probability(self) -> float | None:
+        """Largest probability of the only class; None for several classes, or without slices."""
+        kept = list(self._logits.values())
+        if not kept or len(kept[0]) > 1:
+            return None
+        return float(expit(max(float(logits.max()) for logits in kept)))
 
     @property
     def count(self) -> int:

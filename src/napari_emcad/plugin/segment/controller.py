@@ -15,6 +15,7 @@ from napari_emcad.plugin.runner.thread import JobThread
 from napari_emcad.plugin.segment.copy_code import copy_code
 from napari_emcad.plugin.segment.live_clean_up import LiveCleanUp
 from napari_emcad.plugin.segment.request import segment_request
+from napari_emcad.plugin.segment.summary import summary_message, suspicion
 from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.plugin.widgets.question import ask
 
@@ -106,9 +107,17 @@ class SegmentController(QObject):
             return
         result.finish(outcome.result)
         if isinstance(outcome.result, Summary):
-            message = _summary_message(outcome.result, outcome.seconds, result.numbers.new_count)
-            self._context.show_message(f"{message} {remark}".strip())
+            summary: Summary = outcome.result
+            message = summary_message(summary, outcome.seconds, result.numbers.new_count)
+            hint = "" if summary.ending == "stopped" else self._suspicion(result, summary)
+            self._context.show_message(" ".join(filter(None, [message, hint, remark])))
         self._query_devices()
+
+    def _suspicion(self, result: Result, summary: Summary) -> str:
+        target = result.target
+        labels = result.labels if target.part is None else result.labels[target.part]
+        largest = self.live.largest_probability
+        return suspicion(labels, target.settings, largest, bool(summary.notices))
 
     def _layer_removed(self, event: Any) -> None:
         """Ask whether to go on if the user deletes the result while it is computed."""
@@ -211,15 +220,3 @@ def _device_job(_: threading.Event) -> Generator[Any, None, Any]:
 
     yield from ()
     return device_choices()
-
-
-def _summary_message(summary: Summary, seconds: float, objects: int) -> str:
-    count = f", {objects} object{'s' if objects > 1 else ''}" if summary.object_classes else ""
-    done, total = summary.slices_done, summary.slices_total
-    if summary.ending == "stopped":
-        after = f" after {done} of {total} slices" if total > 1 else ""
-        message = f"Stopped{after}; what was done stays."
-    else:
-        what = f"{total} slices" if total > 1 else "Segmented"
-        message = f"{what} in {seconds:.1f} s on {summary.device}{count}."
-    return " ".join([message, *summary.notices])

@@ -91,6 +91,11 @@ class LiveCleanUp(QObject):
         self._computed = None
         self._form.show_live("", False)
 
+    @property
+    def largest_probability(self) -> float | None:
+        """Largest probability of the only class in the slices that are kept; None without any."""
+        return None if self._computed is None else self._computed.cache.largest_probability
+
     # -- the slice on screen
 
     def _update(self, _: Any = None) -> None:
