@@ -18,7 +18,7 @@ from napari_emcad.plugin.layers.pixel_events import pixel_events
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Hashable
 
     from napari.layers import Image
 
@@ -61,7 +61,7 @@ class RangeController(QObject):
         self._question: _Question | None = None
         self._job: JobThread | None = None
         self._before: Preprocessing | None = None
-        self._kept: set[tuple[int, Preprocessing]] = set()
+        self._kept: set[tuple[Hashable, Preprocessing]] = set()
         self._check_soon = qdebounced(self._check, timeout=_PAUSE_MS, parent=self)
         self._box.chosen.connect(self._choose)
         self._box.kept.connect(self._keep)
@@ -148,8 +148,8 @@ class RangeController(QObject):
         self._before = None
 
     @staticmethod
-    def _key(question: _Question) -> tuple[int, Preprocessing]:
-        return id(question.layer), question.preprocessing
+    def _key(question: _Question) -> tuple[Hashable, Preprocessing]:
+        return question.layer.unique_id, question.preprocessing
 
     def _show_running(self, ticket: object) -> None:
         self._box.setEnabled(ticket is None)
