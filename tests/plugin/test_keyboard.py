@@ -77,3 +77,12 @@ def test_a_checkpoint_opens_in_the_viewer_it_was_dropped_on(
     second.open(str(two_classes), plugin="napari-emcad")
     assert opened == panels
     assert contributions._reading_viewer() in (first, second)
+
+
+def test_no_shortcut_opens_a_menu_as_well(teach):
+    """Alt and the underlined letter of a menu open it; a shortcut of both would do nothing."""
+    menus = teach.viewer.window._qt_window.menuBar().actions()
+    letters = {title[title.index("&") + 1].upper() for a in menus if "&" in (title := a.text())}
+    assert letters
+    ours = {shortcut.key().toString() for shortcut in teach.teach.bind_shortcuts(teach)}
+    assert not ours & {f"Alt+{letter}" for letter in letters}

@@ -37,7 +37,7 @@ class SuggestBox(QWidget):
         )
         self._range.setVisible(False)
         self._previous, self._next = QPushButton("◀"), QPushButton("▶")
-        self._previous.setToolTip("Previous region (Alt+P)")
+        self._previous.setToolTip("Previous region (Alt+Shift+N)")
         self._next.setToolTip("Next region that is not annotated yet (Alt+N)")
         for button, name in ((self._previous, "Previous region"), (self._next, "Next region")):
             button.setAccessibleName(name)

@@ -79,7 +79,7 @@ class TeachTab:
             "Alt+T": self.training.train,
             "Alt+I": self.panel.toggle_instant,
             "Alt+N": partial(self.suggesting.step, 1),
-            "Alt+P": partial(self.suggesting.step, -1),
+            "Alt+Shift+N": partial(self.suggesting.step, -1),
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
         shortcuts = []
