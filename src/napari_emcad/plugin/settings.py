@@ -25,6 +25,11 @@ def open_bundled_at_start() -> bool:
     return bool(getattr(_group("checkpoints"), "open_bundled", True))
 
 
+def cluster_scheduler() -> str:
+    """Return the address of the dask scheduler that segments files; "" for this computer."""
+    return str(getattr(_group("cluster"), "scheduler", "") or "").strip()
+
+
 def recent_files() -> list[Path]:
     """Return the recently opened checkpoints that still exist, the latest first."""
     try:

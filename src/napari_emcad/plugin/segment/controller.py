@@ -63,13 +63,13 @@ class SegmentController(QObject):
         self._show_model()
 
     @property
-    def _model(self) -> SegmentationModel | None:
+    def model(self) -> SegmentationModel | None:
         """The open checkpoint, or the instant model if it is chosen."""
         return self._session.instant if self._panel.model.is_instant else self._session.checkpoint
 
     def run(self) -> None:
         """Segment the chosen image."""
-        model, layer = self._model, self._input.layer
+        model, layer = self.model, self._input.layer
         if self._why_not() or model is None or layer is None:
             self.show()
             return
@@ -151,7 +151,7 @@ class SegmentController(QObject):
         )
 
     def _request_problem(self) -> str:
-        model, layer = self._model, self._input.layer
+        model, layer = self.model, self._input.layer
         if model is None or layer is None:
             return ""
         try:
@@ -161,8 +161,8 @@ class SegmentController(QObject):
         return ""
 
     def _show_model(self, _: object = None) -> None:
-        if self._model is not None:
-            self._panel.show_model(self._model)
+        if self.model is not None:
+            self._panel.show_model(self.model)
         self.show()
 
     def _query_devices(self) -> None:
@@ -184,7 +184,7 @@ class SegmentController(QObject):
     def _connect(self) -> None:
         self._panel.run_requested.connect(self.run)
         self._panel.copy_requested.connect(
-            lambda language: copy_code(self._context, self._model, language)
+            lambda language: copy_code(self._context, self.model, language)
         )
         self._panel.device.opened.connect(self._query_devices)
         self._input.changed.connect(self.show)

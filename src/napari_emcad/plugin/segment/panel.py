@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.image_input import SegmentOptions
@@ -59,11 +60,14 @@ class SegmentPanel(QWidget):
     -------
     run_requested
         The user pressed Segment.
+    files_requested
+        Paths of image files to segment, and the folder for their labels.
     copy_requested
         ``"command"`` or ``"python"``: the segmentation is to be copied as code.
     """
 
     run_requested = Signal()
+    files_requested = Signal(object, object)
     copy_requested = Signal(str)
 
     def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
@@ -91,6 +95,12 @@ class SegmentPanel(QWidget):
             self._copy_button("Copy command", "command", "The same for a terminal"),
             self._copy_button("Copy Python", "python", "The same as a script"),
         )
+        self._files = QPushButton("Segment files …")
+        self._files.setToolTip(
+            "Segments image files that are not open into a folder, with the model and settings "
+            "shown here; labels that are there already are kept"
+        )
+        self._files.clicked.connect(self._ask_files)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
         self._run.setToolTip(_RUN_TIP)
@@ -114,6 +124,14 @@ class SegmentPanel(QWidget):
         self._enable_clean_up()
         if before is None or before.config.input_channels != model.config.input_channels:
             self._show_layer(self._input.layer)
+
+    def _ask_files(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Images to segment")
+        if names:
+            start = str(Path(names[0]).parent)
+            folder = QFileDialog.getExistingDirectory(self, "Folder for the labels", start)
+            if folder:
+                self.files_requested.emit([Path(name) for name in names], Path(folder))
 
     def _copy_button(self, title: str, language: str, tip: str) -> QPushButton:
         button = QPushButton(title)
@@ -240,7 +258,7 @@ class SegmentPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         sections = (
             collapsible("Clean up", self.clean_up),
-            collapsible("Advanced", self._advanced, self._copies),
+            collapsible("Advanced", self._advanced, self._files, self._copies),
         )
         column.addWidget(scrollable(rows, *sections), 1)
         below = QVBoxLayout()

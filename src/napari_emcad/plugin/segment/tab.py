@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_emcad.plugin.segment.controller import SegmentController
+from napari_emcad.plugin.segment.files_controller import FilesController
 from napari_emcad.plugin.segment.panel import SegmentPanel
 from napari_emcad.plugin.segment.range_controller import RangeController
 
@@ -30,6 +31,7 @@ class SegmentTab:
     def __init__(self, context: Context, settings: InferenceSettings) -> None:
         self.panel = SegmentPanel(context.image_input, settings)
         self.controller = SegmentController(context, self.panel)
+        self.files = FilesController(context, self.panel, lambda: self.controller.model)
         self.range = RangeController(context, self.panel)
 
     def layers_changed(self) -> None:
