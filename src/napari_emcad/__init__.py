@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from napari_emcad.model.network import PvtEmcad
     from napari_emcad.pipelines.arrays import evaluate, train
     from napari_emcad.pipelines.compare_labels import LabelComparison, compare_labels
+    from napari_emcad.pipelines.export import export_bioimageio, export_onnx, export_program
     from napari_emcad.pipelines.measure import measure
     from napari_emcad.pipelines.object_table import ObjectTable
     from napari_emcad.pipelines.scores import ImageScore
@@ -87,6 +88,9 @@ _HOMES = {
     "compare_labels": "pipelines.compare_labels",
     "create_model": "io.checkpoints.create_model",
     "evaluate": "pipelines.arrays",
+    "export_bioimageio": "pipelines.export",
+    "export_onnx": "pipelines.export",
+    "export_program": "pipelines.export",
     "fine_tune": "interactive.fine_tune",
     "fit_instant": "interactive.instant",
     "initialize_checkpoint": "io.checkpoints.initialize",
@@ -133,6 +137,9 @@ __all__ = [
     "compare_labels",
     "create_model",
     "evaluate",
+    "export_bioimageio",
+    "export_onnx",
+    "export_program",
     "fine_tune",
     "fit_instant",
     "initialize_checkpoint",

@@ -251,7 +251,7 @@ def test_an_interrupted_training_can_be_resumed_to_the_same_network(
 
     assert train(folder, tmp_path / "whole") == 0
     with monkeypatch.context() as patched:
-        patched.setattr(verb, "_stop_on_interrupt", at_once)
+        patched.setattr(verb, "stop_on_interrupt", at_once)
         assert train(folder, tmp_path / "run") == 130
     assert "--resume" in capsys.readouterr().err
     assert train(folder, tmp_path / "run", "--resume") == 0

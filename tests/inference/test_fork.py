@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -50,6 +51,49 @@ for work in (segment, train, create, stages, in_a_thread):
     assert torch.get_num_threads() == 2
 print("done")
 """
+
+
+# The main module of a spawned process is read from a file.
+START_METHODS = """
+import multiprocessing, sys
+import numpy as np
+import torch
+import napari_emcad as ne
+
+y, x = np.mgrid[:96, :96]
+IMAGE = np.where((y - 48) ** 2 + (x - 48) ** 2 < 400, 150, 12).astype(np.uint8)
+
+def segment(checkpoint):
+    return ne.segment(IMAGE, checkpoint, "YX").labels
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    checkpoint = ne.bundled_checkpoint()
+    expected = segment(checkpoint)
+    context = multiprocessing.get_context(sys.argv[1])
+    with context.Pool(2) as pool:
+        found = pool.map_async(segment, [checkpoint] * 2).get(timeout=200)
+    assert expected.any()
+    assert all((labels == expected).all() for labels in found)
+    print("done")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_segment_after_their_parent_however_they_start(method, tmp_path):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system does not start processes by {method}")
+    script = tmp_path / "start.py"
+    script.write_text(START_METHODS, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(script), method],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert run.stdout.strip() == "done", run.stderr[-2000:]
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from napari_emcad.cli import (
     convert,
     demo,
     evaluate,
+    export,
     info,
     measure,
     segment,
@@ -25,7 +26,7 @@ from napari_emcad.cli.console import UsageError, print_message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SUBCOMMANDS = (info, segment, measure, stages, evaluate, train, convert, demo, benchmark)
+_SUBCOMMANDS = (info, segment, measure, stages, evaluate, train, convert, export, demo, benchmark)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from napari_emcad.cli.console import (
     print_result,
     print_status,
 )
+from napari_emcad.cli.interrupt import stop_on_interrupt
 from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
+from napari_emcad.cli.train_processes import run_on_processes, several_processes
 from napari_emcad.cli.train_project import train_project
 from napari_emcad.cli.training_data import describe_data, read_training_data
 from napari_emcad.cli.training_protocol import apply_protocol, describe_recipe
@@ -26,7 +28,7 @@ from napari_emcad.cli.training_start import GENERAL, IMAGENET, NOTHING, start_ch
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     import torch
 
@@ -98,7 +100,31 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and write checkpoint, history and curves into the output folder."""
+    """Train, and write checkpoint, history and curves into the output folder.
+
+    Of several processes that torchrun started, the first one writes and prints.
+    """
+    if several_processes():
+        return run_on_processes(args, _train_folder, _train_silently)
+    return _train_folder(args)
+
+
+def _train_silently(args: argparse.Namespace) -> int:
+    """Take part in a training whose files another process writes; return the exit status."""
+    from napari_emcad.io.run_folder import TrainingRun
+
+    apply_protocol(args)
+    config = _training_config(args)
+    data = read_training_data(args, training_files(args), start_checkpoint(args), config.seed)
+    state = None
+    if args.resume:
+        settings = _settings_to_resume(args, config, data)
+        state = as_usage_error(as_usage_error(TrainingRun, args.output).load, settings)
+    return _EXIT_STATUS[_train(args, data, config, state, lambda _: None).course.ending]
+
+
+def _train_folder(args: argparse.Namespace) -> int:
+    """Train, and write into the output folder."""
     from napari_emcad.inference.devices import choose_device
     from napari_emcad.io.run_folder import TrainingRun
 
@@ -121,7 +147,8 @@ def run(args: argparse.Namespace) -> int:
         print_message(f"{describe_data(data)}; {_describe_device(device, config)}.")
         for remark in data.remarks:
             print_message(remark)
-        result = _train(args, data, config, state, folder, settings)
+        save = partial(_save, folder, settings)
+        result = _train(args, data, config, state, save)
         return _write_result(result, folder)
 
 
@@ -133,7 +160,7 @@ def _run_project(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         as_usage_error(stack.enter_context, folder.lock())
         _check_unused(folder)
-        stack.enter_context(_stop_on_interrupt(stop))
+        stack.enter_context(stop_on_interrupt(stop))
         return _write_result(train_project(args, stop), folder)
 
 
@@ -193,8 +220,7 @@ def _train(
     data: TrainingData,
     config: TrainingConfig,
     state: dict[str, Any] | None,
-    folder: TrainingRun,
-    settings: dict[str, Any],
+    save: Callable[[dict[str, Any]], object],
 ) -> TrainResult:
     """Train to the end, or until Ctrl-C; save what is needed to resume after every epoch."""
     from napari_emcad.pipelines.train import train_job
@@ -202,7 +228,7 @@ def _train(
 
     stop, progress = threading.Event(), ProgressLine()
     job = train_job(data.start, data.training, data.held_out, config, stop, args.device, state)
-    with _stop_on_interrupt(stop):
+    with stop_on_interrupt(stop):
         while True:
             try:
                 event = as_usage_error(next, job)
@@ -214,27 +240,7 @@ def _train(
             elif isinstance(event, EpochEnd):
                 print_status(_describe_epoch(event))
             elif isinstance(event, Snapshot):
-                _save(folder, event.state, settings)
-
-
-@contextmanager
-def _stop_on_interrupt(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` with the first Ctrl-C, which ends the training in order; a second one aborts."""
-
-    def handle(*_: object) -> None:
-        print_message("stopping after this step; press Ctrl-C again to abort at once.")
-        stop.set()
-        signal.signal(signal.SIGINT, previous)
-
-    previous = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread:
-        signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, previous)
+                save(event.state)
 
 
 def _describe_epoch(epoch: EpochEnd) -> str:
@@ -242,7 +248,7 @@ def _describe_epoch(epoch: EpochEnd) -> str:
     return f"epoch {epoch.epoch} of {epoch.total}: loss {epoch.loss:.4f}{score}"
 
 
-def _save(folder: TrainingRun, state: dict[str, Any], settings: dict[str, Any]) -> None:
+def _save(folder: TrainingRun, settings: dict[str, Any], state: dict[str, Any]) -> None:
     """Save history and state; the training goes on if that fails."""
     from napari_emcad.io.run_folder import RunError
     from napari_emcad.training.events import EpochEnd

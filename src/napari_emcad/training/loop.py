@@ -17,6 +17,12 @@ from napari_emcad.training.events import (
     Trained,
     TrainingEvent,
 )
+from napari_emcad.training.processes import (
+    any_process,
+    process_count,
+    process_rank,
+    with_whole_batch,
+)
 from napari_emcad.training.sampler import Sampler
 from napari_emcad.training.trainer import copy_weights
 from napari_emcad.training.validation import mean_dice, mean_iou, pool_by_image, validate
@@ -70,7 +76,8 @@ def train(
         If there is nothing to train on.
     """
     inputs, config = trainer.network.config.input_channels, trainer.config
-    sampler = Sampler(slices, inputs, preprocessing, config)
+    part = (process_rank(), process_count())
+    sampler = Sampler(slices, inputs, preprocessing, with_whole_batch(config), part)
     run = _Run(trainer, config, sampler.steps_per_epoch)
     if state is not None:
         run.restore(state)
@@ -97,10 +104,10 @@ def _steps(
             if not math.isfinite(loss):
                 return run.result("diverged", _divergence(loss, run.step + 1, batch.names))
             yield StepEnd(run.step, run.total, loss)
-        stopped = stop.is_set()
+        stopped = any_process(stop.is_set(), run.trainer.device)
         if run.epoch_is_due and not stopped:
             held_out = score()
-            stopped = stop.is_set()
+            stopped = any_process(stop.is_set(), run.trainer.device)
             if not stopped:
                 yield run.end_epoch(held_out, time.monotonic() - began)
         if stopped or run.finished or time.monotonic() - saved > _SNAPSHOT_S:

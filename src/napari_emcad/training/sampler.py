@@ -37,6 +37,8 @@ class Sampler:
         Mean, standard deviation and zoom.
     config
         Crop, batch, augmentation, seed.
+    part
+        The share of every batch that is drawn: its number from 0, and the number of equal shares.
 
     Raises
     ------
@@ -50,7 +52,9 @@ class Sampler:
         inputs: int,
         preprocessing: Preprocessing,
         config: TrainingConfig,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
+        self._part = part
         self._slices = [source for source in slices if (source.target != UNLABELED).any()]
         if not self._slices:
             raise ValueError("There is nothing to train on: no slice has a label.")
@@ -71,7 +75,9 @@ class Sampler:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step."""
-        crop_ids = self._crop_ids(step)
+        number, count = self._part
+        size = self._config.batch // count
+        crop_ids = self._crop_ids(step)[number * size : (number + 1) * size]
         sources = [self._source(crop) for crop in crop_ids]
         draws = [self._draw(*pair) for pair in zip(sources, crop_ids, strict=True)]
         pixels, targets = zip(*draws, strict=True)

@@ -21,6 +21,14 @@ from napari_emcad.model.precision import bfloat16_if_fast
 from napari_emcad.training.crf_loss import crf_loss
 from napari_emcad.training.freeze import freeze, parameter_groups
 from napari_emcad.training.losses import LOSSES, cross_entropy, kl_divergence, most_likely_class
+from napari_emcad.training.processes import (
+    check_config,
+    gather,
+    process_rank,
+    sum_gradients,
+    synchronize_batch_norms,
+    with_whole_batch,
+)
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher
 from napari_emcad.training.supervision import Supervision
 
@@ -55,6 +63,8 @@ class Trainer:
     def __init__(
         self, network: PvtEmcad, config: TrainingConfig, extractor: FeatureExtractor | None = None
     ) -> None:
+        check_config(config)
+        synchronize_batch_norms(network)
         self.config = config
         self._extractor = extractor
         self.network = network.train()
@@ -76,7 +86,12 @@ class Trainer:
         self._caches_maps = (
             config.train == "decoder" and bool(config.pool) and config.scales == (1,)
         )
-        freeze(network, config)
+        freeze(network, with_whole_batch(config))
+
+    @property
+    def device(self) -> torch.device:
+        """The device that computes."""
+        return self._device
 
     @property
     def averaged(self) -> PvtEmcad:
@@ -140,7 +155,7 @@ class Trainer:
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
         total = 0.0
-        own_random = OwnRandom(seed)
+        own_random = OwnRandom(seed + process_rank())
         self._optimizer.zero_grad(set_to_none=True)
         for scale in self.config.scales:
             with own_random if self.config.drop_path else nullcontext():
@@ -149,6 +164,7 @@ class Trainer:
             if not math.isfinite(total):
                 return total
             torch.autograd.backward(loss)
+        sum_gradients(self.network.parameters())
         if self.config.clip:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         self._optimizer.step()
@@ -186,7 +202,8 @@ class Trainer:
         with self._autocast():
             maps = self._encode(pixels, batch.crop_ids)
             logits = self.network.decode(maps)
-        loss: Tensor = self._supervision(logits, target)
+        whole = [gather(level) for level in logits]  # the batch of all processes
+        loss: Tensor = self._supervision(whole, gather(target))
         unlabeled = batch.unlabeled.to(self._device)
         if self.config.pseudo and ramp and unlabeled.any():
             pseudo = self._pseudo_label_loss(logits, pixels, maps, unlabeled)
