@@ -348,7 +348,7 @@ def correct(viewer: napari.Viewer) -> None:
     panel = show_panel(viewer)
     panel.objects.panel.filter._all.click()
     for number in (4, 5, 7):
-        panel.objects.panel.select_row(number, add=True)
+        panel.objects.panel.table.select_row(number, add=True)
     panel.objects.panel.correct._accept.click()
     panel.objects.panel.correct._split.click()
 

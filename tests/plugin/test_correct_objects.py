@@ -33,9 +33,9 @@ def numbers(panel):
 
 def select(panel, *labels):
     fields = panel.objects.panel
-    fields._view.clearSelection()
+    fields.table.clearSelection()
     for label in labels:
-        fields.select_row(numbers(panel).index(label), add=True)
+        fields.table.select_row(numbers(panel).index(label), add=True)
 
 
 def click(panel, qtbot, name):

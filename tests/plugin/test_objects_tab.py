@@ -41,7 +41,7 @@ def measure(panel, qtbot):
 
 def cells(panel, column):
     """Return the texts of a column of the table, as they are sorted and filtered."""
-    view = panel.objects.panel._view.model()
+    view = panel.objects.panel.table.model()
     names = [
         view.headerData(k, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
         for k in range(view.columnCount())
@@ -71,12 +71,12 @@ def test_sizes_are_in_the_unit_of_the_layer(objects, nuclei):
 
 
 def test_columns_sort_as_numbers(objects):
-    objects.objects.panel._view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    objects.objects.panel.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     assert cells(objects, "label") == ["7", "3", "9"]
 
 
 def test_a_click_on_a_row_goes_to_the_object(objects, qtbot):
-    view = objects.objects.panel._view
+    view = objects.objects.panel.table
     center = view.visualRect(view.model().index(1, 0)).center()
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=center)
     assert objects.viewer.scene.camera.center[-2:] == pytest.approx((49.5 / 2, 79.5 / 2))
@@ -102,7 +102,7 @@ class Click:
 
 
 def selected(panel):
-    rows = panel.objects.panel._view.selectionModel().selectedRows()
+    rows = panel.objects.panel.table.selectionModel().selectedRows()
     return [row.data() for row in rows]
 
 
@@ -194,7 +194,7 @@ def test_another_layer_gives_the_colors_back(objects, qtbot):
     objects.viewer.add_labels(discs() * 2, name="second")
     objects.objects.controller.choose(objects.viewer.layers["second"])
     assert layer.colormap is before
-    assert not objects.objects.panel._view.isVisibleTo(objects.objects.panel)
+    assert not objects.objects.panel.table.isVisibleTo(objects.objects.panel)
     measure(objects, qtbot)
     assert cells(objects, "label") == ["6", "14", "18"]
 
@@ -240,7 +240,7 @@ def test_an_empty_layer_gives_no_table(panel, qtbot):
     panel.viewer.add_labels(np.zeros((8, 9), int), name="discs")
     measure(panel, qtbot)
     assert panel.objects.panel._summary.text() == "0 objects."
-    assert not panel.objects.panel._view.isVisibleTo(panel.objects.panel)
+    assert not panel.objects.panel.table.isVisibleTo(panel.objects.panel)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def compared(panel, qtbot, finish):
 
 
 def rows(fields):
-    model = fields._model
+    model = fields.slices._columns
     titles = [model._header[n] for n in range(model.columnCount())]
     return [dict(zip(titles, row, strict=True)) for row in zip(*model._columns, strict=True)]
 
@@ -61,8 +61,7 @@ def test_rows_and_worst_slice_move_the_slider(scores, qtbot, finish, viewer):
     worst = scores.scores.controller._scores.worst
     press(qtbot, fields._worst)
     assert viewer.dims.current_step[0] == worst
-    fields._view.selectRow(1)
-    fields._view.setCurrentIndex(fields._filter.index(1, 0))
+    fields.slices.setCurrentIndex(fields.slices.model().index(1, 0))
     assert viewer.dims.current_step[0] == 1
 
 

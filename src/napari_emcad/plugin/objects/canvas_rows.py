@@ -78,7 +78,7 @@ class CanvasRows:
         )
         steps = layer.world_to_data(event.position)
         if (row := self._row_of(layer, value, steps)) is not None:
-            self._panel.select_row(row, add="Shift" in event.modifiers)
+            self._panel.table.select_row(row, add="Shift" in event.modifiers)
             layer.selected_label = int(value)
 
     def _row_of(self, layer: Labels, value: Any, steps: Any) -> int | None:

@@ -63,8 +63,8 @@ class ObjectsController(QObject):
         self.canvas = CanvasRows(context.viewer, panel)
         panel.layer_chosen.connect(self.choose)
         panel.measure_requested.connect(self.measure)
-        panel.row_chosen.connect(self.canvas.go_to)
-        panel.selection_changed.connect(self.changed)
+        panel.table.row_chosen.connect(self.canvas.go_to)
+        panel.table.selection_changed.connect(self.changed)
         self._session.running_changed.connect(self.show)
         self._viewer.layers.selection.events.active.connect(self._follow_active)
 
@@ -170,7 +170,7 @@ class ObjectsController(QObject):
     @property
     def selected_rows(self) -> list[int]:
         """Numbers of the selected rows of the table."""
-        return [] if self._table is None else self._panel.selected_rows
+        return [] if self._table is None else self._panel.table.selected_rows
 
     @property
     def selected_labels(self) -> list[int]:
@@ -191,7 +191,7 @@ class ObjectsController(QObject):
             self._table = self._accepted.with_column(layer, table)
             _set_features(layer, self._table)
             self.canvas.follow(layer, self._table)
-            self._panel.update_table(self._table)
+            self._panel.table.update_columns(self._table)
 
     # -- state of the tab
 

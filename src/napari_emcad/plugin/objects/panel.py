@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QPushButton,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.plugin.objects.correct_box import CorrectBox
 from napari_emcad.plugin.objects.filter_box import FilterBox, bound
-from napari_emcad.plugin.objects.table_model import ColumnsModel, RowFilter
 from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, text
+from napari_emcad.plugin.widgets.value_table import ValueTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +23,16 @@ if TYPE_CHECKING:
 
     from napari_emcad.pipelines.object_table import ObjectTable
 
-_ROW_HEIGHT = 22
-
 
 class ObjectsPanel(QWidget):
     """Shows a table of objects; it measures nothing itself.
+
+    Attributes
+    ----------
+    table
+        A row per object.
+    correct, filter
+        Buttons for single objects; the range of values that is kept.
 
     Signals
     -------
@@ -44,10 +42,6 @@ class ObjectsPanel(QWidget):
         The user pressed Measure.
     link_requested
         Least overlap of objects that are linked from slice to slice.
-    row_chosen
-        Row of the table that the user clicked.
-    selection_changed
-        Other rows are selected.
     filter_changed
         Mask of the rows that are kept.
     remove_requested
@@ -59,8 +53,6 @@ class ObjectsPanel(QWidget):
     layer_chosen = Signal(object)
     measure_requested = Signal()
     link_requested = Signal(float)
-    row_chosen = Signal(int)
-    selection_changed = Signal()
     filter_changed = Signal(object)
     remove_requested = Signal()
     save_requested = Signal(object)
@@ -68,7 +60,6 @@ class ObjectsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layers: list[Labels] = []
-        self._table: ObjectTable | None = None
         self._layer = combo()
         self._layer.setToolTip("Labels layer whose objects are measured")
         self._overlap = bound("overlap")
@@ -81,7 +72,10 @@ class ObjectsPanel(QWidget):
         self._measure = QPushButton("Measure")
         self._measure.setStyleSheet("font-weight: bold; padding: 8px;")
         self._measure.setToolTip("Measures every object of the layer: size, shape, intensity")
-        self._model, self._filter, self._view = ColumnsModel(), RowFilter(), QTableView()
+        self.table = ValueTable(
+            "Click a row to go to the object, an object to find its row; Shift selects several",
+            several=True,
+        )
         self.correct, self.filter = CorrectBox(), FilterBox()
         self._reason, self._summary = text(), text()
         self._build()
@@ -105,11 +99,8 @@ class ObjectsPanel(QWidget):
 
     def show_table(self, table: ObjectTable | None) -> None:
         """Show a table and its numeric columns to filter by; None removes it."""
-        self._table = table
-        self._filter.keep(None)
-        self._model.show_table(table)
-        self._view.resizeColumnsToContents()
-        for widget in (self._view, self.filter, self.correct):
+        self.table.show_columns(table)
+        for widget in (self.table, self.filter, self.correct):
             widget.setVisible(table is not None and len(table) > 0)
         self.filter.show_table(table)
 
@@ -118,49 +109,12 @@ class ObjectsPanel(QWidget):
         self._summary.setText(summary)
         self._summary.setVisible(bool(summary))
 
-    def update_table(self, table: ObjectTable) -> None:
-        """Show a table with the same rows, and keep selection, order and filter."""
-        self._table = table
-        selected = self.selected_rows
-        self._model.show_table(table)
-        for number in selected:
-            self.select_row(number, add=True)
-
-    def select_row(self, number: int, add: bool = False) -> None:
-        """Select a row of the table and scroll to it, without reporting it as chosen.
-
-        Parameters
-        ----------
-        number
-            Row of the table.
-        add
-            Whether other rows stay selected; a selected row is deselected then.
-        """
-        index = self._filter.mapFromSource(self._model.index(number, 0))
-        flags = QItemSelectionModel.SelectionFlag
-        change = flags.Toggle if add else flags.ClearAndSelect
-        with QSignalBlocker(self._view.selectionModel()):
-            self._view.selectionModel().select(index, change | flags.Rows)
-        self._view.viewport().update()
-        self._view.scrollTo(index)
-        self.selection_changed.emit()
-
-    @property
-    def selected_rows(self) -> list[int]:
-        """Numbers of the selected rows of the table."""
-        rows = self._view.selectionModel().selectedRows()
-        return sorted(self._filter.mapToSource(index).row() for index in rows)
-
     def _filter_rows(self, kept: NDArray[np.bool_]) -> None:
-        self._filter.keep(None if kept.all() else kept)
+        self.table.keep(None if kept.all() else kept)
         self.filter_changed.emit(kept)
 
     def _choose_layer(self, index: int) -> None:
         self.layer_chosen.emit(self._layers[index] if 0 <= index < len(self._layers) else None)
-
-    def _choose_row(self, index: Any, _: Any = None) -> None:
-        if index.isValid():
-            self.row_chosen.emit(self._filter.mapToSource(index).row())
 
     def _save_as(self) -> None:
         """Ask for a path, and request that the table is written there."""
@@ -176,34 +130,17 @@ class ObjectsPanel(QWidget):
         self._measure.clicked.connect(self.measure_requested)
         self._link.clicked.connect(lambda: self.link_requested.emit(self._overlap.value()))
         self.filter.changed.connect(self._filter_rows)
-        self._view.selectionModel().currentChanged.connect(self._choose_row)
-        self._view.selectionModel().selectionChanged.connect(
-            lambda *_: self.selection_changed.emit()
-        )
-        self._view.clicked.connect(self._choose_row)
         self.filter.remove_requested.connect(self.remove_requested)
         self.filter.save_requested.connect(self._save_as)
 
     def _build(self) -> None:
-        self._filter.setSourceModel(self._model)
-        self._view.setModel(self._filter)
-        self._view.setSortingEnabled(True)
-        self._view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        self._view.verticalHeader().hide()
-        self._view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        self._view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self._view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self._view.setTabKeyNavigation(False)
-        self._view.setToolTip(
-            "Click a row to go to the object, an object to find its row; Shift selects several"
-        )
         top = QWidget()
         self._rows, self._linking = form(top), row(self._overlap, self._link)
         self._rows.addRow(caption("Labels"), self._layer)
         self._rows.addRow(caption("Slices"), self._linking)
         column = QVBoxLayout(self)
         column.addWidget(top)
-        column.addWidget(self._view, 1)
+        column.addWidget(self.table, 1)
         column.addWidget(self._summary)
         column.addWidget(self.correct)
         column.addWidget(self.filter)

@@ -51,7 +51,7 @@ class ScoresController(QObject):
         self._changed = False
         panel.layers_chosen.connect(self.choose)
         panel.compare_requested.connect(self.compare)
-        panel.slice_chosen.connect(self.go_to)
+        panel.slices.row_chosen.connect(self.go_to)
         panel.worst_requested.connect(self.go_to_worst)
         panel.errors_toggled.connect(self.show_errors)
         self._session.running_changed.connect(self._show)
@@ -173,7 +173,7 @@ class ScoresController(QObject):
     def go_to_worst(self) -> None:
         """Show the slice with the lowest score, and select its row."""
         if self._scores is not None and self._scores.worst is not None:
-            self._panel.select_slice(self._scores.worst)
+            self._panel.slices.select_row(self._scores.worst)
             self.go_to(self._scores.worst)
 
     def show_errors(self, shown: bool) -> None:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QCheckBox,
-    QComboBox,
-    QPushButton,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.pipelines.scores import format_distance
-from napari_emcad.plugin.objects.table_model import ColumnsModel, RowFilter
 from napari_emcad.plugin.scores.compared_layers import ERROR_COLORS, ERRORS
 from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, text
 from napari_emcad.plugin.widgets.table import RowTable
+from napari_emcad.plugin.widgets.value_table import ValueTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +21,16 @@ if TYPE_CHECKING:
     from napari_emcad.pipelines.scores import ImageScore
     from napari_emcad.plugin.scores.score_columns import ScoreColumns
 
-_ROW_HEIGHT = 22
 _COMPARE_TIP = "Computes Dice, IoU and HD95 of all classes and slices"
 
 
 class ScoresPanel(QWidget):
     """Shows scores; it compares nothing itself.
+
+    Attributes
+    ----------
+    slices
+        A row per slice.
 
     Signals
     -------
@@ -42,8 +38,6 @@ class ScoresPanel(QWidget):
         Result and truth, or None.
     compare_requested
         The user pressed Compare.
-    slice_chosen
-        Number of a slice that the user chose.
     worst_requested
         The user wants to see the worst slice.
     errors_toggled
@@ -52,7 +46,6 @@ class ScoresPanel(QWidget):
 
     layers_chosen = Signal(object, object)
     compare_requested = Signal()
-    slice_chosen = Signal(int)
     worst_requested = Signal()
     errors_toggled = Signal(bool)
 
@@ -70,7 +63,7 @@ class ScoresPanel(QWidget):
             "Dice and intersection over union, 0 … 1; 95th percentile of the Hausdorff distance of "
             "the borders"
         )
-        self._model, self._filter, self._view = ColumnsModel(), RowFilter(), QTableView()
+        self.slices = ValueTable("Click a row to go to the slice; click a title to sort")
         self._errors = QCheckBox("show errors")
         self._errors.setToolTip("Adds a layer with the pixels that differ")
         self._worst = QPushButton("Worst slice")
@@ -118,10 +111,9 @@ class ScoresPanel(QWidget):
 
     def show_slices(self, columns: ScoreColumns | None) -> None:
         """Show a row per slice; None removes the table."""
-        self._model.show_table(columns)
-        self._view.resizeColumnsToContents()
-        stack = columns is not None and self._model.rowCount() > 1
-        self._view.setVisible(stack)
+        self.slices.show_columns(columns)
+        stack = self.slices.count > 1
+        self.slices.setVisible(stack)
         self._worst.setVisible(stack)
 
     def show_summary(self, summary: str) -> None:
@@ -135,15 +127,6 @@ class ScoresPanel(QWidget):
             self._errors.setChecked(shown)
         self._legend.setVisible(shown)
 
-    def select_slice(self, number: int) -> None:
-        """Select the row of a slice and scroll to it, without reporting it as chosen."""
-        index = self._filter.mapFromSource(self._model.index(number, 0))
-        flags = QItemSelectionModel.SelectionFlag
-        with QSignalBlocker(self._view.selectionModel()):
-            self._view.selectionModel().select(index, flags.ClearAndSelect | flags.Rows)
-        self._view.viewport().update()
-        self._view.scrollTo(index)
-
     def _choose_layers(self, _: int) -> None:
         self.layers_chosen.emit(self._layer(self._predicted), self._layer(self._truth))
 
@@ -151,30 +134,14 @@ class ScoresPanel(QWidget):
         index = box.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
-    def _choose_slice(self, index: Any, _: Any = None) -> None:
-        if index.isValid():
-            self.slice_chosen.emit(self._filter.mapToSource(index).row())
-
     def _connect(self) -> None:
         for box in (self._predicted, self._truth):
             box.currentIndexChanged.connect(self._choose_layers)
         self._compare.clicked.connect(self.compare_requested)
         self._worst.clicked.connect(self.worst_requested)
         self._errors.toggled.connect(self.errors_toggled)
-        self._view.selectionModel().currentChanged.connect(self._choose_slice)
-        self._view.clicked.connect(self._choose_slice)
 
     def _build(self) -> None:
-        self._filter.setSourceModel(self._model)
-        self._view.setModel(self._filter)
-        self._view.setSortingEnabled(True)
-        self._view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
-        self._view.verticalHeader().hide()
-        self._view.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        self._view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self._view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self._view.setTabKeyNavigation(False)
-        self._view.setToolTip("Click a row to go to the slice; click a title to sort")
         top, self._below = QWidget(), QWidget()
         rows = form(top)
         rows.addRow(caption("Result"), self._predicted)
@@ -187,7 +154,7 @@ class ScoresPanel(QWidget):
         column.addWidget(top)
         column.addWidget(self._classes)
         column.addWidget(self._summary)
-        column.addWidget(self._view, 1)
+        column.addWidget(self.slices, 1)
         column.addWidget(self._below)
         column.addStretch(0)
         column.addWidget(self._compare)
