@@ -37,5 +37,6 @@ def ask(
     box.setDefaultButton(safe)
     box.setEscapeButton(safe)
     box.buttonClicked.connect(lambda button: buttons[button]())
-    box.open()
+    box.setModal(False)
+    box.show()
     return box
