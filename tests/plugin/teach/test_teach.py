@@ -378,6 +378,20 @@ def test_the_strokes_of_a_removed_class_go_where_the_user_wants(teach, qtbot, ti
     assert undo.isHidden()
 
 
+def test_classes_that_change_while_the_question_is_open_are_not_mixed_up(teach, qtbot):
+    draw_strokes(teach, qtbot)
+    for k in (2, 3):
+        press(qtbot, teach.teach.panel.classes._add)
+        draw_stroke(teach, k, BACKGROUND[k])
+    wait_until_idle(teach, qtbot)
+    teach.teach.panel.classes.show_current(3)
+    press(qtbot, teach.teach.panel.classes._remove)
+    teach.teach.classes.remove(2)
+    answer(teach, qtbot, "Keep hidden")
+    assert [label.name for label in teach.session.project.classes] == ["nucleus"]
+    qtbot.waitUntil(lambda: teach.teach.removal.question is None)
+
+
 def test_a_class_without_strokes_is_removed_at_once(teach, qtbot):
     press(qtbot, teach.teach.panel.classes._add)
     teach.teach.panel.classes.show_current(2)

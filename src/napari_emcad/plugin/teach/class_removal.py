@@ -85,26 +85,39 @@ class ClassRemoval(QObject):
         if not pixels or not 1 <= k <= len(names):
             self._remove(k)
             return
-        others = [(n, name) for n, name in enumerate(names, start=1) if n != k]
+        if self.question is not None:
+            self.question.close()
+        removed, others = names[k - 1], [name for name in names if name != names[k - 1]]
         answers: dict[str, Callable[[], object]] = {
-            f"Move to “{name}”": partial(self._remove, k, n) for n, name in others[:_MOST_TARGETS]
+            f"Move to “{name}”": partial(self._answer, removed, name)
+            for name in others[:_MOST_TARGETS]
         }
         answers |= {
-            "Erase": partial(self._remove, k, None, erase=True),
-            "Keep hidden": partial(self._remove, k),
+            "Erase": partial(self._answer, removed, erase=True),
+            "Keep hidden": partial(self._answer, removed),
             "Cancel": lambda: None,
         }
         count = f"{strokes:,} stroke{'s' if strokes != 1 else ''}, {pixels:,} pixels"
         self.question = ask(
             self._table,
-            f"Remove “{names[k - 1]}”?",
+            f"Remove “{removed}”?",
             f"It is annotated: {count}. Hidden strokes stay on the layer and are not learned.",
             answers,
         )
+        self.question.destroyed.connect(self._question_closed)
+
+    def _question_closed(self, _: object = None) -> None:
+        self.question = None
+
+    def _answer(self, name: str, target: str | None = None, erase: bool = False) -> None:
+        """Remove a class by its name: classes may have changed while the question was open."""
+        names = [label.name for label in self._project.classes]
+        if name in names and (target is None or target in names):
+            k = None if target is None else names.index(target) + 1
+            self._remove(names.index(name) + 1, k, erase)
 
     def _remove(self, k: int, target: int | None = None, erase: bool = False) -> None:
         """Remove a class, after its strokes have moved to another one or were erased."""
-        self.question = None
         state = self._project.class_state()
         name = state.classes[k - 1].name if 1 <= k <= len(state.classes) else ""
         changes = self._repaint(k, target) if erase or target is not None else []
