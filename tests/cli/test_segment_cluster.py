@@ -112,7 +112,12 @@ def test_interrupted_workers_go_on_where_they_stopped(tmp_path):
     command += ["--tile", "256", "--output", "out"]
     options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     manifest = tmp_path / "out" / ".napari-emcad-run" / "manifest.jsonl"
-    process = subprocess.Popen(command, start_new_session=True, **options)
+    process = subprocess.Popen(
+        command,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells' "&" ignores it
+        **options,
+    )
     while process.poll() is None and not (manifest.exists() and "part" in manifest.read_text()):
         try:
             process.wait(0.05)
