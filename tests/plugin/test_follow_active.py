@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from driving import press
 
 from napari_emcad.plugin.layers.geometry import unwrap
 
@@ -35,6 +36,18 @@ def test_a_pinned_image_stays_until_it_is_released(panel, other):
     panel.stages.panel._image._pin.click()
     assert chosen(panel) is unwrap(panel.viewer.layers["nuclei"])
     assert not panel.segment.panel._image._pin.isChecked()
+
+
+def test_layers_that_the_panel_adds_change_no_choice(panel, other, qtbot, finish):
+    """The chosen image is not the active layer, and a result is inserted above it."""
+    layer = unwrap(panel.viewer.layers["nuclei"])
+    panel.context.image_input.set_layer(layer)
+    assert panel.viewer.layers.selection.active is other
+    press(qtbot, panel.segment.panel._run)
+    finish(panel)
+    assert "nuclei segmentation" in panel.viewer.layers
+    assert chosen(panel) is layer
+    assert panel.viewer.layers.selection.active is other
 
 
 @pytest.mark.parametrize("kind", ["map", "probability"])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from napari.components import ViewerModel
     from napari.layers import Layer
 
 _MODES: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """Modes of layers that were hidden or locked."""
+
+_INSERTING: list[bool] = []
+"""Not empty while `insert_layer` is at work."""
 
 
 def insert_layer(viewer: ViewerModel, layer: Layer, row: int | None = None) -> None:
@@ -21,12 +27,27 @@ def insert_layer(viewer: ViewerModel, layer: Layer, row: int | None = None) -> N
     layers = viewer.layers
     selected, active = set(layers.selection), layers.selection.active
     mode = None if active is None else str(active.mode)
-    layers.insert(len(layers) if row is None else row, layer)
-    if active is not None:
-        layers.selection = selected
-        layers.selection.active = active
-        if str(active.mode) != mode:
-            active.mode = mode
+    with _inserting():
+        layers.insert(len(layers) if row is None else row, layer)
+        if active is not None:
+            layers.selection = selected
+            layers.selection.active = active
+            if str(active.mode) != mode:
+                active.mode = mode
+
+
+def is_inserting() -> bool:
+    """Return whether the active layer changes only because `insert_layer` is at work."""
+    return bool(_INSERTING)
+
+
+@contextmanager
+def _inserting() -> Iterator[None]:
+    _INSERTING.append(True)
+    try:
+        yield
+    finally:
+        _INSERTING.pop()
 
 
 def show_layer(layer: Layer, visible: bool) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_emcad.plugin.layers.attention import is_inserting
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -30,6 +32,8 @@ class FollowActive:
         image_input.pinned_changed.connect(self._follow)
 
     def _follow(self, _: Any = None) -> None:
+        if is_inserting():  # the user has selected nothing else
+            return
         active = self._viewer.layers.selection.active
         if isinstance(active, Image) and not self._input.pinned and not is_made_here(active):
             self._input.set_layer(active)

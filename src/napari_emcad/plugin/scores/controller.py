@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 
+from napari_emcad.plugin.layers.attention import insert_layer
 from napari_emcad.plugin.layers.show_position import show_position
 from napari_emcad.plugin.objects.measured_layer import letters_of
 from napari_emcad.plugin.scores import compared_layers
@@ -183,9 +184,7 @@ class ScoresController(QObject):
         self._errors = None
         if shown and self._compared is not None and self._scores is not None:
             layer = error_layer(self._compared, self._scores.errors)
-            active = self._viewer.layers.selection.active
-            self._viewer.layers.append(layer)
-            self._viewer.layers.selection.active = active
+            insert_layer(self._viewer, layer)
             self._errors = layer
         self._panel.show_errors(self._errors is not None)
 
