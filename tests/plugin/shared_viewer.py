@@ -79,6 +79,11 @@ class SharedViewer:
         _restore(viewer, self._values)
         viewer.window._qt_window.resize(self._size)
         handle_events()
+        # The title of a map that is gone leaves a function of a dead object behind.
+        for _, emitter in _emitters(viewer):
+            for callback in emitter.callbacks:
+                if isinstance(callback, tuple) and callback[0]() is None:
+                    emitter.disconnect(callback)
         # An emitter drops a function that reached a deleted object of Qt, also one of napari.
         for emitter, callback in self._connected:
             if _is_of_napari(callback) and callback not in emitter.callbacks:
