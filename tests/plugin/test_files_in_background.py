@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 import tifffile
+from in_process_cluster import in_process_cluster
 
 import napari_emcad
 
@@ -16,18 +15,8 @@ pytest.importorskip("distributed")
 @pytest.fixture(scope="module")
 def scheduler():
     """Return the address of a scheduler with a worker in a thread of this process."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        yield cluster.scheduler_address
+    with in_process_cluster(1) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import (
     ProgressLine,
@@ -76,22 +76,21 @@ def _start(args: argparse.Namespace, project: SavedProject) -> Checkpoint:
 
 def _run(task: TrainingTask, stop: threading.Event) -> TrainResult:
     from napari_emcad.inference.events import Notice
+    from napari_emcad.inference.jobs import run_job
     from napari_emcad.interactive.fine_tune import fine_tune_job
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.training.events import EpochEnd, StepEnd
 
     progress = ProgressLine()
-    job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop)
-    while True:
-        try:
-            event = as_usage_error(next, job)
-        except StopIteration as end:
-            result: TrainResult = end.value
-            return result
+
+    def report(event: Any) -> None:
         if isinstance(event, StepEnd):
             progress.show_progress(f"step {event.step} of {event.total}, loss {event.loss:.3f}")
         elif isinstance(event, EpochEnd) and event.dice is not None:
             print_status(f"held-out Dice {event.dice:.4f}{' (best)' * event.best}")
         elif isinstance(event, Notice):
             print_message(event.text)
+
+    job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop)
+    return as_usage_error(run_job, job, report)

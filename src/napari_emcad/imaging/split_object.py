@@ -79,7 +79,7 @@ def split_at_points(mask: NDArray[np.bool_], points: Sequence[Point]) -> NDArray
     seeds = np.zeros(mask.shape, np.int32)
     for number, (y, x) in enumerate(pixels, start=1):
         if not (0 <= y < height and 0 <= x < width and mask[y, x]):
-            raise ValueError("Click inside of the object, once for each of its parts.")
+            raise ValueError("Click inside of the object, once for every part.")
         seeds[y, x] = number
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     parts = watershed(-depth, seeds, mask=mask)

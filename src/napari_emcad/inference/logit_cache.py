@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +32,7 @@ class LogitCache:
     """
 
     def __init__(self, slices: Slices, limit: int = _LIMIT) -> None:
-        self._slices = replace(slices, ranges=type(slices.ranges)())
-        self._limit = limit
+        self._slices, self._limit = slices, limit
         self._logits: dict[Index, NDArray[np.float32]] = {}
 
     def add(self, region: Region) -> None:

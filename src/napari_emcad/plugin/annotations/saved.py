@@ -88,7 +88,7 @@ def _restore(viewer: ViewerModel, annotations: AnnotationLayers, saved: SavedAnn
 
 
 def open_image(viewer: ViewerModel, about: dict[str, Any]) -> Image | None:
-    """Return the open image that was annotated: that with its pixels, whatever its name.
+    """Return the open image that was annotated: that with its pixels, also under another name.
 
     Of several, those with the same file and name come first. Annotations that were saved by release
     0.1 know the name alone.

@@ -10,7 +10,7 @@ DETAIL_TIPS = {
     "_intensity": "How pixel values become 0 … 1 for the network",
     "_low": "Value, or percentile, that is black to the network",
     "_high": "Value, or percentile, that is white to the network",
-    "_over": "Pixels that percentiles are computed from (each slice)",
+    "_over": "Pixels that percentiles are computed from (every slice)",
     "_norm": "Mean that is subtracted and standard deviation that is divided by afterwards",
     "_native": "Native resolution in tiles, or all images resized to one size",
     "_zoom": "Factor by which images are enlarged, for small objects",

@@ -1,4 +1,4 @@
-"""Changes of the objects of a Labels layer, one step of napari's undo each."""
+"""Changes of the objects of a Labels layer; every change is one step of napari's undo."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class TeachPanel(QWidget):
         self._update.clicked.connect(self.update_requested)
         self._live = QPushButton("Live: off")
         self._live.setCheckable(True)
-        self._live.setToolTip("Trains a little after each stroke and predicts the visible part")
+        self._live.setToolTip("Trains a little after every stroke and predicts the visible part")
         self._live.toggled.connect(self.live_requested)
         self._instant = QPushButton("Instant: off")
         self._instant.setCheckable(True)

@@ -100,7 +100,7 @@ class TrainForm(QWidget):
         self._start, self._part = combo(_STARTS), combo(_PARTS)
         self._steps = spin(1, _MOST_STEPS, 10)
         self._steps.setToolTip(
-            "Optimizer steps; each uses one batch of crops around annotated pixels"
+            "Optimizer steps; a step uses one batch of crops around annotated pixels"
         )
         self._duration = text()
         self._pace = 0.0
