@@ -17,12 +17,13 @@ from napari_emcad.io.checkpoints.instant_model import (
     write_instant,
 )
 from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.settings import add_recent_file
 from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.plugin.widgets.question import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
     from qtpy.QtWidgets import QMessageBox
@@ -191,7 +192,7 @@ class ModelController(QObject):
             else:
                 done(outcome.result)
 
-        self._context.runner.run(verb, lambda _: _job(work), ended)
+        self._context.runner.run(verb, lambda _: job_of(work), ended)
 
     def _show(self, _: object = None) -> None:
         self._panel.show_checkpoint(self._session.checkpoint)
@@ -207,8 +208,3 @@ class ModelController(QObject):
 
 def _read(path: Path) -> Checkpoint | InstantModel:
     return read_instant(path) if is_instant_file(path) else read_checkpoint(path)
-
-
-def _job(work: Callable[[], Any]) -> Generator[Any, None, Any]:
-    yield from ()
-    return work()

@@ -22,11 +22,12 @@ from napari_emcad.io.project_folder import (
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
 from napari_emcad.plugin.annotations.saved import describe, open_image, restore_annotations
 from napari_emcad.plugin.layers.geometry import levels
+from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.training.events import HeldOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_emcad.interactive.versions import Version
@@ -183,7 +184,7 @@ class ProjectController(QObject):
             if not outcome.error:
                 done(outcome.result)
 
-        self._context.runner.run(verb, lambda _: _job(work), ended)
+        self._context.runner.run(verb, lambda _: job_of(work), ended)
 
 
 def _about(version: Version) -> dict[str, Any]:
@@ -220,8 +221,3 @@ def _settings_from_dict(values: dict[str, Any], before: InferenceSettings) -> In
     known = {name: values[name] for name in _SETTINGS if name in values}
     clean_up = CleanUp(**values.get("clean_up", {}))
     return InferenceSettings(device=before.device, clean_up=clean_up, **known)
-
-
-def _job(work: Callable[[], Any]) -> Generator[Any, None, Any]:
-    yield from ()
-    return work()

@@ -161,6 +161,12 @@ class JobThread(QObject):
             self._stop.set()
 
 
+def job_of(work: Callable[[], Any]) -> Job:
+    """Return a job without events that returns what a function returns."""
+    yield from ()
+    return work()
+
+
 def _message(error: Exception) -> str:
     """Return a message for the user; the traceback, which may hold tensors, is dropped."""
     text = str(error).strip()
