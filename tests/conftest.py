@@ -27,6 +27,12 @@ for name in ("fixed", "full"):  # which has more examples, see property_tests.py
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
+from slow_selection import (  # noqa: E402, F401
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+)
+
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
 
 

@@ -19,7 +19,7 @@ from skimage.io import imsave
 from napari_emcad.model.encoder import create_encoder
 from napari_emcad.plugin.contributions import sample_dark
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("benchmarks", "src", ":!src/napari_emcad/plugin")
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

@@ -22,7 +22,7 @@ import pytest
 for tool in ("build", "hatch_vcs", "twine"):
     pytest.importorskip(tool)
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("src", "README.md", "napari.yaml")
 
 ROOT = Path(__file__).parents[1]
 WHEEL_BYTES, SDIST_BYTES = 20e6, 35e6

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("examples", "src")
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 WINDOWED = {"open_in_napari.py"}

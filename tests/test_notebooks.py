@@ -9,7 +9,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("examples", "src", ":!src/napari_emcad/plugin")
 
 NOTEBOOKS = {p.stem: p for p in (Path(__file__).parents[1] / "examples").glob("*.ipynb")}
 

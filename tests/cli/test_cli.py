@@ -592,7 +592,7 @@ def test_an_interruption_ends_with_130(run, image, folder, monkeypatch):
 # -- as a program
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_the_program_prints_only_results_to_stdout(image, folder):
     ended = program("segment", image, "--output", "p.npy")
     assert (ended.returncode, ended.stdout) == (0, "p.npy\n")
@@ -611,7 +611,7 @@ def test_the_program_prints_one_line_about_a_damaged_image(ending, image, discs,
     assert f"cut{ending}" in line
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_a_closed_pipe_does_not_end_the_work(folder, discs):
     for name in "abc":
         iio.imwrite(folder / f"{name}.png", discs)

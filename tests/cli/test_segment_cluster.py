@@ -100,7 +100,7 @@ def test_ambiguous_axes_get_the_advice(images, tmp_path, scheduler, capsys):
     assert "1 of 4 images were not segmented." in error
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_interrupted_workers_go_on_where_they_stopped(tmp_path):
     """There are far more images than are computed until the first one is noticed."""
     names = [f"{n:02}.tif" for n in range(24)]

@@ -166,7 +166,7 @@ def test_negative_labels_are_ignored_and_named(foreground, folder, tmp_path, cap
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_a_killed_training_is_resumed_to_the_same_result(folder, tmp_path):
     """SIGKILL at any moment loses what came after the last snapshot, no more."""
     code = (

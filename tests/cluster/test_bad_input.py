@@ -133,7 +133,7 @@ metadata.Distribution.from_name = from_name
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -47,7 +47,7 @@ def parts(events):
     return max(event.parts for event in events if isinstance(event, FilesProgress))
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_killed_workers_leave_the_same_file(tmp_path, stack, request_of, monkeypatch):
     import dask
     from distributed import LocalCluster

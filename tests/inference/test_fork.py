@@ -79,7 +79,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_segment_after_their_parent_however_they_start(method, tmp_path):
     if method not in multiprocessing.get_all_start_methods():
@@ -96,7 +96,7 @@ def test_workers_segment_after_their_parent_however_they_start(method, tmp_path)
     assert run.stdout.strip() == "done", run.stderr[-2000:]
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_forked_processes_compute_after_their_parent():
     run = subprocess.run(

@@ -15,7 +15,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 DATA, PUBLISHED = SHARED / "data" / "dsb2018", SHARED / "checkpoints" / "nuclei_b0_published.pth"
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow("src", ":!src/napari_emcad/plugin"),
     pytest.mark.skipif(not PUBLISHED.is_file() or not DATA.is_dir(), reason="no real data here"),
 ]
 

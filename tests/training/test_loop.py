@@ -39,7 +39,7 @@ def same(one, other, tolerance=0.0):
     return all(torch.allclose(one[k], other[k], rtol=0, atol=tolerance) for k in one)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/training", "src/napari_emcad/model")
 def test_a_hundred_steps_learn_to_segment_bright_discs(slices, fresh_b0, small):
     config = small.replace(
         epochs=12, crops_per_epoch=32, batch=4, learning_rate=2e-3, validate_every=12, drop_path=0.0

@@ -86,7 +86,7 @@ def run(script, processes, **settings):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.parametrize(
     ("settings", "tolerance"),
     # losses near 20 have roundings of their size
@@ -103,7 +103,7 @@ def test_two_processes_train_like_one_with_the_doubled_batch(tmp_path, settings,
     assert shared_weights == pytest.approx(weights, rel=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_the_command_line_trains_on_two_processes(tmp_path):
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()

@@ -96,7 +96,7 @@ def test_consensus_is_where_probe_and_network_agree(fresh, small, discs):
     torch.testing.assert_close(labels_of["consensus"], labels_of["probe"] * same[:, None])
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/training", "src/napari_emcad/model")
 def test_a_probe_improves_on_strokes_alone(fresh_b0, small, discs):
     source, untouched = strokes(discs(1), every=32), [discs(seed) for seed in range(5, 9)]
     dice = {}

@@ -675,7 +675,7 @@ def test_a_terminal_without_connection_ends_with_status_2(nobody, use, folder, c
     assert not files(cache.parent)
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/io/checkpoints", "src/napari_emcad/cli")
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_ctrl_c_ends_the_fetch_and_leaves_nothing(hub, folder, cache):
     hub.silent_at = 2_000_000

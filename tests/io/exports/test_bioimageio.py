@@ -36,7 +36,7 @@ def run_test_of_bioimageio(path):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/io", "src/napari_emcad/model")
 @pytest.mark.parametrize("kind", ["color", "gray"])
 def test_packages_pass_the_test_of_bioimageio(kind, tiny_checkpoint, gray_checkpoint, tmp_path):
     pytest.importorskip("onnxscript")

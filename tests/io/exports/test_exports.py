@@ -48,7 +48,7 @@ def check_onnx(checkpoint, path, sizes):
     return session.get_modelmeta().custom_metadata_map
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/io", "src/napari_emcad/model")
 def test_onnx_computes_what_the_checkpoint_does(tiny_checkpoint, tmp_path):
     pytest.importorskip("onnxscript")
     checkpoint = replace(tiny_checkpoint.override(zoom=1), head="sum")
@@ -66,7 +66,7 @@ def test_onnx_computes_what_the_checkpoint_does(tiny_checkpoint, tmp_path):
     assert b"napari_emcad/model" not in content
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/io", "src/napari_emcad/model")
 def test_bundled_model_is_exported_with_its_zoom(tmp_path, capsys):
     pytest.importorskip("onnxscript")
     checkpoint = ne.bundled_checkpoint()
@@ -77,7 +77,7 @@ def test_bundled_model_is_exported_with_its_zoom(tmp_path, capsys):
     assert json.loads(metadata["input"])["side_multiple"] == 64
 
 
-@pytest.mark.slow
+@pytest.mark.slow("src/napari_emcad/io", "src/napari_emcad/model")
 def test_program_computes_what_the_checkpoint_does(tiny_checkpoint, tmp_path):
     checkpoint = tiny_checkpoint.override(zoom=1)
     path = tmp_path / "tiny.pt2"
