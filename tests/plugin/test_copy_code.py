@@ -73,10 +73,10 @@ def test_names_are_quoted_for_the_shell_and_for_python():
         "it's $HOME.tif",
         "--checkpoint",
         "m o.safetensors",
-        "--set",
-        'classes=["a b", "c;d"]',
         "--axes",
         "YX",
+        "--set",
+        'classes=["a b", "c;d"]',
     ]
     compile(python_code(call), "script", "exec")
 

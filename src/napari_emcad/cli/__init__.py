@@ -22,6 +22,7 @@ from napari_emcad.cli import (
     train,
 )
 from napari_emcad.cli.console import UsageError, print_message
+from napari_emcad.cli.settings_option import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # some terminals cannot print all characters
             stream.reconfigure(errors="replace")
-    args = _parser().parse_args(arguments)
+    parser, arguments = _parser(), sys.argv[1:] if arguments is None else arguments
+    args = parser.parse_args(arguments)
     try:
+        if getattr(args, "settings", None) is not None:
+            args = parser.parse_args(with_settings(arguments, args))
         with warnings.catch_warnings():
             _ignore_range_warnings()
             return int(args.run(args) or 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cli.console import UsageError, as_usage_error
+from napari_emcad.cli.settings_option import add_settings_file
 from napari_emcad.io.images.read_options import PLANES, ReadOptions
 from napari_emcad.training.settings import parse_value
 
@@ -142,6 +143,7 @@ def check_spacing(args: argparse.Namespace) -> None:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that run a network: checkpoint, axes, channels, device."""
+    add_settings_file(parser)
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled one")
     add_settings(parser)
     add_axes(parser)

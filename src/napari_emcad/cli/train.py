@@ -20,6 +20,7 @@ from napari_emcad.cli.console import (
 from napari_emcad.cli.interrupt import stop_on_interrupt
 from napari_emcad.cli.labeled_files import training_files
 from napari_emcad.cli.options import add_axes, add_data, add_device, add_reading, add_settings
+from napari_emcad.cli.settings_option import add_settings_file
 from napari_emcad.cli.train_processes import run_on_processes, several_processes
 from napari_emcad.cli.train_project import train_project
 from napari_emcad.cli.training_data import describe_data, read_training_data
@@ -69,6 +70,7 @@ def add_parser(subparsers: Any) -> None:
     add_axes(parser)
     add_reading(parser, labels=True)
     add_device(parser)
+    add_settings_file(parser)
     parser.set_defaults(run=run)
 
 

@@ -1,17 +1,19 @@
-"""A segmentation as a command line, and as Python."""
+"""A segmentation as options of the command line, as a line for a terminal, and as Python."""
 
 from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.imaging.regions import CleanUp
+from napari_emcad.imaging.validation import as_int
 from napari_emcad.inference.events import InferenceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _NOT_COPIED = ("draft", "logits", "clean_up")
 """Settings that only the window uses, or that have options of their own."""
@@ -48,22 +50,83 @@ class SegmentCall:
     settings: InferenceSettings = field(default_factory=InferenceSettings)
 
 
+def segment_options(call: SegmentCall) -> dict[str, Any]:
+    """Return the options of ``napari-emcad segment``, by name without dashes; no defaults.
+
+    The values are those of TOML: texts, numbers, true, lists, and a table ``set`` of details.
+    """
+    options: dict[str, Any] = {}
+    if call.model:
+        options["checkpoint"] = call.model
+    if call.axes:
+        options["axes"] = call.axes
+    if call.channels is not None:
+        options["channels"] = ["none" if c is None else c for c in call.channels]
+    if call.level:
+        options["level"] = call.level
+    options |= {name.replace("_", "-"): value for name, value in _changed(call.settings)}
+    if call.overrides:
+        options["set"] = dict(call.overrides)
+    return options
+
+
+def call_from_options(options: Mapping[str, Any]) -> tuple[SegmentCall, list[str]]:
+    """Return the call with options as those of `segment_options`, and the names of others.
+
+    Raises
+    ------
+    ValueError
+        If a value is of another type, or out of bounds.
+    """
+    rest = dict(options)
+    model, overrides = str(rest.pop("checkpoint", "")), rest.pop("set", {})
+    axes, level = str(rest.pop("axes", "")), as_int("level", rest.pop("level", 0))
+    channels = rest.pop("channels", None)
+    if not isinstance(overrides, Mapping):
+        raise ValueError("set must be a table of details, such as [segment.set].")
+    values = {name.replace("-", "_"): value for name, value in rest.items()}
+    clean_up = {f.name: values.pop(f.name) for f in fields(CleanUp) if f.name in values}
+    known = [f.name for f in fields(InferenceSettings) if f.name not in _NOT_COPIED]
+    inference = {name: values.pop(name) for name in known if name in values}
+    settings = InferenceSettings(**inference, clean_up=CleanUp(**clean_up))
+    call = SegmentCall("", model, overrides, axes, _channels(channels), level, settings)
+    return call, [name.replace("_", "-") for name in values]
+
+
+def _channels(value: Any) -> tuple[int | None, ...] | None:
+    """Return channels from a list, or from a text as on the command line."""
+    if value is None:
+        return None
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        return tuple(None if part == "none" else int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise ValueError(f"channels is {value!r}; it must be a list such as [2, 0, 1].") from None
+
+
+def option_texts(options: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield options, as those of `segment_options`, with their value for a command line.
+
+    The value is None where the option is a flag; flags that are false are left out.
+    """
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            for key, one in value.items():
+                yield f"--{name}", f"{key}={_as_setting(one)}"
+        elif isinstance(value, list | tuple):
+            yield f"--{name}", ",".join(map(str, value))
+        elif isinstance(value, bool):
+            if value:
+                yield f"--{name}", None
+        else:
+            yield f"--{name}", str(value)
+
+
 def command_line(call: SegmentCall) -> str:
     """Return the call of ``napari-emcad segment`` for a POSIX shell."""
     words = ["napari-emcad", "segment", call.image]
-    if call.model:
-        words += ["--checkpoint", call.model]
-    for name, value in call.overrides.items():
-        words += ["--set", f"{name}={_as_setting(value)}"]
-    if call.axes:
-        words += ["--axes", call.axes]
-    if call.channels is not None:
-        words += ["--channels", ",".join("none" if c is None else str(c) for c in call.channels)]
-    if call.level:
-        words += ["--level", str(call.level)]
-    for name, value in _changed(call.settings):
-        flag = f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [flag, str(value)]
+    for flag, value in option_texts(segment_options(call)):
+        words += [flag] if value is None else [flag, value]
     return shlex.join(words)
 
 

@@ -88,6 +88,27 @@ class AxesForm(QWidget):
         chosen = [box.currentData() for box in self._channels]
         return tuple(None if channel == _EMPTY else channel for channel in chosen)
 
+    def choose(self, axes: str, channels: tuple[int | None, ...] | None) -> tuple[str, ...]:
+        """Choose roles and channels, and return the names of what does not fit the layer.
+
+        Parameters
+        ----------
+        axes, channels
+            As the properties; "" and None change nothing.
+        """
+        wrong = []
+        stacked = axes.removesuffix("C") if self._rgb else axes
+        if stacked and len(stacked) != len(self._axes):
+            wrong.append("axes")
+        elif stacked and self._roles:
+            _choose(self._roles, [letter if letter in "CYX" else "S" for letter in stacked])
+            self._roles_changed()
+        if channels is not None and len(channels) == len(self._channels):
+            _choose(self._channels, [_EMPTY if c is None else c for c in channels])
+        elif channels is not None:
+            wrong.append("channels")
+        return tuple(wrong)
+
     @property
     def problem(self) -> str:
         """Reason why the axes cannot be used, or ""."""

@@ -183,7 +183,7 @@ class SegmentController(QObject):
 
     def _connect(self) -> None:
         self._panel.run_requested.connect(self.run)
-        self._panel.copy_requested.connect(
+        self._panel.code.copy_requested.connect(
             lambda language: copy_code(self._context, self.model, language)
         )
         self._panel.device.opened.connect(self._query_devices)

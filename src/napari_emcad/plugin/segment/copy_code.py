@@ -1,4 +1,4 @@
-"""Puts the command line or the Python of a segmentation on the clipboard."""
+"""The segmentation that the Segment tab shows, as code on the clipboard."""
 
 from __future__ import annotations
 
@@ -35,25 +35,40 @@ def copy_code(context: Context, model: SegmentationModel | None, language: str) 
         problem = context.image_input.problem or "Open a model first."
         context.show_message(problem, error=True)
         return
-    options = context.image_input.options
-    path, file = layer.source.path, _model_file(model)
-    overrides = context.session.overrides if isinstance(model, Checkpoint) else {}
-    call = SegmentCall(
+    call = segment_call(context, model)
+    text = command_line(call) if language == "command" else python_code(call)
+    QApplication.clipboard().setText(text)
+    missing = [_IMAGE] * (call.image == _IMAGE) + [_MODEL] * (call.model == _MODEL)
+    message = "Copied; it segments the whole image."
+    if missing:
+        message += f" Save what it calls {' and '.join(missing)} first."
+    context.show_message(message)
+
+
+def segment_call(context: Context, model: SegmentationModel) -> SegmentCall:
+    """Return what the Segment tab shows; names stand for an image and a model without files.
+
+    Raises
+    ------
+    ValueError
+        If the image cannot be read with the present options.
+    """
+    options, layer = context.image_input.options, context.image_input.layer
+    path = layer.source.path if layer is not None else None
+    return SegmentCall(
         str(path or _IMAGE),
-        file,
-        overrides,
+        _model_file(model),
+        context.session.overrides if isinstance(model, Checkpoint) else {},
         options.axes,
         options.channels,
         options.level,
         options.settings,
     )
-    text = command_line(call) if language == "command" else python_code(call)
-    QApplication.clipboard().setText(text)
-    missing = [_IMAGE] * (not path) + [_MODEL] * (file == _MODEL)
-    message = "Copied; it segments the whole image."
-    if missing:
-        message += f" Save what it calls {' and '.join(missing)} first."
-    context.show_message(message)
+
+
+def has_file(model: SegmentationModel) -> bool:
+    """Return whether a model comes with the package or from a file."""
+    return _model_file(model) != _MODEL
 
 
 def _model_file(model: SegmentationModel) -> str:

@@ -51,6 +51,10 @@ class ModelChoice(QWidget):
         """Whether the instant model is chosen."""
         return bool(self._box.currentData() == _INSTANT)
 
+    def choose_checkpoint(self) -> None:
+        """Choose the open checkpoint."""
+        self._box.setCurrentIndex(max(self._box.findData(_CHECKPOINT), 0))
+
     def show_instant(self, model: InstantModel) -> None:
         """Offer an instant model; one that was opened from a file is chosen."""
         self._model, chosen = model, max(self._box.currentIndex(), 0)

@@ -14,6 +14,7 @@ from napari_emcad.plugin.layers.image_input import SegmentOptions
 from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.segment.clean_up_form import CleanUpForm
+from napari_emcad.plugin.segment.code_buttons import CodeButtons
 from napari_emcad.plugin.segment.model_choice import ModelChoice
 from napari_emcad.plugin.segment.range_box import RangeBox
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
@@ -23,7 +24,6 @@ from napari_emcad.plugin.widgets.helpers import (
     combo,
     form,
     list_items,
-    row,
     scrollable,
     text,
 )
@@ -62,13 +62,10 @@ class SegmentPanel(QWidget):
         The user pressed Segment.
     files_requested
         Paths of image files to segment, and the folder for their labels.
-    copy_requested
-        ``"command"`` or ``"python"``: the segmentation is to be copied as code.
     """
 
     run_requested = Signal()
     files_requested = Signal(object, object)
-    copy_requested = Signal(str)
 
     def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
         super().__init__()
@@ -91,10 +88,7 @@ class SegmentPanel(QWidget):
         self._new_layer = QCheckBox("in a new layer")
         self._new_layer.setToolTip("Otherwise the last result for this image is updated")
         self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
-        self._copies = row(
-            self._copy_button("Copy command", "command", "The same for a terminal"),
-            self._copy_button("Copy Python", "python", "The same as a script"),
-        )
+        self.code = CodeButtons()
         self._files = QPushButton("Segment files …")
         self._files.setToolTip(
             "Segments image files that are not open into a folder, with the model and settings "
@@ -133,12 +127,6 @@ class SegmentPanel(QWidget):
             if folder:
                 self.files_requested.emit([Path(name) for name in names], Path(folder))
 
-    def _copy_button(self, title: str, language: str, tip: str) -> QPushButton:
-        button = QPushButton(title)
-        button.setToolTip(f"{tip}, on the clipboard")
-        button.clicked.connect(lambda: self.copy_requested.emit(language))
-        return button
-
     def _enable_clean_up(self, _: bool = False) -> None:
         binary = self._model is None or self._model.config.num_classes == 1
         self.clean_up.enable_fields(binary, self._separate.isChecked())
@@ -156,6 +144,24 @@ class SegmentPanel(QWidget):
         settings = self.clean_up.value(self._advanced.value())
         clean_up = replace(settings.clean_up, separate=self._separate.isChecked())
         return replace(settings, clean_up=clean_up, device=self.device.currentData())
+
+    def show_reading(
+        self, axes: str, channels: tuple[int | None, ...] | None, level: int
+    ) -> tuple[str, ...]:
+        """Show how an image is read, and return the names of what does not fit the chosen one.
+
+        Parameters
+        ----------
+        axes, channels, level
+            As in `SegmentOptions`; "", None and 0 change nothing.
+        """
+        wrong = self._axes.choose(axes, channels)
+        if level < self._level.count():
+            self._level.setCurrentIndex(level)
+        elif level:
+            wrong = (*wrong, "level")
+        self._publish()
+        return wrong
 
     def set_settings(self, settings: InferenceSettings) -> None:
         """Show settings; the device stays."""
@@ -258,7 +264,7 @@ class SegmentPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         sections = (
             collapsible("Clean up", self.clean_up),
-            collapsible("Advanced", self._advanced, self._files, self._copies),
+            collapsible("Advanced", self._advanced, self._files, self.code),
         )
         column.addWidget(scrollable(rows, *sections), 1)
         below = QVBoxLayout()

@@ -8,6 +8,7 @@ from napari_emcad.plugin.segment.controller import SegmentController
 from napari_emcad.plugin.segment.files_controller import FilesController
 from napari_emcad.plugin.segment.panel import SegmentPanel
 from napari_emcad.plugin.segment.range_controller import RangeController
+from napari_emcad.plugin.segment.settings_controller import SettingsController
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import InferenceSettings
@@ -32,6 +33,7 @@ class SegmentTab:
         self.panel = SegmentPanel(context.image_input, settings)
         self.controller = SegmentController(context, self.panel)
         self.files = FilesController(context, self.panel, lambda: self.controller.model)
+        self.settings = SettingsController(context, self.panel, lambda: self.controller.model)
         self.range = RangeController(context, self.panel)
 
     def layers_changed(self) -> None:
