@@ -64,6 +64,7 @@ def test_assembly_and_writing_keep_a_few_slices(tmp_path, link):
     assert peak(write) < 12 * plane  # a result of uint16 alone is 15, the parts as many
 
 
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 def test_a_band_needs_no_more_memory_in_a_higher_slice(tiny_checkpoint):
     from napari_emcad.model.fuse import fused_copy
 

@@ -88,6 +88,7 @@ def test_every_format_equals_that_of_a_single_process(
     assert contents(output) == contents(whole)
 
 
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.parametrize("layout", [Layout(1, 1024), Layout(1)], ids=str)
 @pytest.mark.parametrize("case", ["plain", "areas"])
 def test_workers_write_the_chunks_of_ome_zarr(

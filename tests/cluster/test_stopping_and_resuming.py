@@ -79,6 +79,7 @@ def test_killed_workers_leave_the_same_file(tmp_path, stack, request_of, monkeyp
     assert output.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
 @pytest.mark.parametrize("layout", [Layout(1), Layout(1, 50)], ids=str)
 @pytest.mark.parametrize("extension", ["tif", "zarr"])
 def test_a_second_start_computes_what_is_missing(

@@ -44,6 +44,9 @@ def compute(image, network, checkpoint, part, options):
     return segment_part(network, slices, part, checkpoint.preprocessing, checkpoint.head, options)
 
 
+@pytest.mark.slow(
+    "src/napari_emcad/inference", "src/napari_emcad/imaging", "src/napari_emcad/model"
+)
 @settings(max_examples=15)
 @given(
     cuts=st.sets(st.integers(1, 149), max_size=5),

@@ -19,6 +19,7 @@ from napari_emcad.pipelines.compare_labels import EXTRA, MISSED, OTHER_CLASS, co
 LABELS = arrays(np.uint8, (3, 6, 7), elements=st.integers(0, 3))
 
 
+@pytest.mark.slow("src/napari_emcad/pipelines", "src/napari_emcad/training/metrics.py")
 @given(LABELS, LABELS)
 def test_dice_and_iou_are_those_of_scikit_learn(predicted, truth):
     comparison = napari_emcad.compare_labels(predicted, truth, classes=3)

@@ -147,6 +147,7 @@ def settle(panel, qtbot):
     wait_until_idle(panel, qtbot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["erase", "polygon"])
 def test_no_action_changes_what_the_user_is_doing(trained, qtbot, mode):
     panel, labels = trained, annotation(trained)

@@ -217,6 +217,7 @@ def test_maps_keep_the_selection_and_are_not_listed_as_images(panel, wait_for_ma
         assert [choice.name for choice in combo._box.choices] == ["nuclei"]
 
 
+@pytest.mark.slow
 def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, wait_for_maps, qtbot):
     kinds = ("probability", "gate", "delta", "entropy", "disagreement")
     panel.stages.panel.set_value(StageChoices((4, 3, 2, 1), kinds))
@@ -238,6 +239,7 @@ def test_side_by_side_makes_rows_of_stages_and_restores_the_grid(panel, wait_for
     qtbot.waitUntil(lambda: [layer.name for layer in layers] == ["nuclei"], timeout=60_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen_by_others", [True, False])
 def test_maps_are_removed_one_by_one(panel, wait_for_maps, qtbot, frozen_by_others):
     """Removing many layers of a grid at once crashes some OpenGL drivers."""
