@@ -73,6 +73,7 @@ def test_every_script_takes_the_same_options():
     [
         ("calls.py", ()),
         ("cluster.py", ()),
+        ("memory.py", ()),
         ("domains.py", ()),
         ("dsb2018.py", ()),
         ("formats.py", ()),

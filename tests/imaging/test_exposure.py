@@ -68,7 +68,7 @@ def test_an_image_outside_of_the_range_is_named(image, how):
         (np.where(SPOTS > 0.9, 20.0, 0.5), BYTES),
         (255 - 255 * (SPOTS > 0.9).astype(float), BYTES),
         (PHOTO * 0.9 - 20, BYTES),
-        (np.where(SPOTS > 0.999, 4000, PHOTO).astype(np.uint16), BYTES),
+        (np.where(SPOTS > 0.999, np.uint16(4000), PHOTO), BYTES),
         (PHOTO / 255, UNIT),
         (PHOTO / 255 * 1.02, UNIT),
         (CT.astype(np.int16), HOUNSFIELD),
