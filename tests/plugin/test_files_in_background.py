@@ -22,7 +22,7 @@ def scheduler():
 @pytest.fixture(autouse=True)
 def preferred(scheduler, monkeypatch):
     monkeypatch.setattr(
-        "napari_emcad.plugin.segment.files_controller.cluster_scheduler", lambda: scheduler
+        "napari_emcad.plugin.segment.files_job.cluster_scheduler", lambda: scheduler
     )
 
 
@@ -35,7 +35,7 @@ def files(tmp_path, nuclei):
 
 
 def segment(panel, finish, paths, folder):
-    panel.segment.panel.files_requested.emit(paths, folder)
+    panel.segment.panel.files.files_requested.emit(paths, folder)
     finish(panel)
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_named_and_the_others_are_segmented(panel, finish, fil
 
 def test_a_scheduler_that_does_not_answer_is_named(panel, finish, files, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "napari_emcad.plugin.segment.files_controller.cluster_scheduler", lambda: "nowhere"
+        "napari_emcad.plugin.segment.files_job.cluster_scheduler", lambda: "nowhere"
     )
     segment(panel, finish, files, tmp_path)
     assert "nowhere" in panel.runner.message

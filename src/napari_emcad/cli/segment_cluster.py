@@ -112,7 +112,12 @@ class _Printer:
 
     def print_event(self, event: FilesEvent) -> None:
         """Print an event."""
-        from napari_emcad.cluster.events import FilesProgress, ImageDone, ImageFailed
+        from napari_emcad.cluster.events import (
+            FilesProgress,
+            ImageDone,
+            ImageFailed,
+            ImageNotice,
+        )
 
         if isinstance(event, FilesProgress):
             self._line.show_progress(self._progress(event))
@@ -125,7 +130,7 @@ class _Printer:
                 table = measure_result(event.segmentation, event.image, self._args)
                 self.tables[event.name] = table
             print_result(str(event.output))
-        else:
+        elif isinstance(event, ImageNotice):
             print_message(f"{event.name}: {event.text}")
 
     def _progress(self, event: FilesProgress) -> str:

@@ -58,6 +58,22 @@ class ImageFailed:
     is_axes: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LabelsBegun:
+    """Workers write the labels of an image into a Zarr array, whose empty parts are 0.
+
+    Attributes
+    ----------
+    name
+        Name of the image.
+    path
+        The array; it is moved when the labels are complete.
+    """
+
+    name: str
+    path: Path
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageDone:
     """The labels of an image are written.
@@ -77,4 +93,4 @@ class ImageDone:
     segmentation: Segmentation | None = None
 
 
-FilesEvent = FilesProgress | ImageNotice | ImageFailed | ImageDone
+FilesEvent = FilesProgress | ImageNotice | ImageFailed | LabelsBegun | ImageDone

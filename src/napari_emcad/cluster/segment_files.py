@@ -90,7 +90,8 @@ def segment_files(
     overwrite
         Whether existing outputs are replaced, and an unfinished run with other settings is dropped.
     on_event
-        Called with every `FilesProgress`, `ImageNotice`, `ImageFailed` and `ImageDone`.
+        Called with every `FilesProgress`, `ImageNotice`, `ImageFailed`, `LabelsBegun` and
+        `ImageDone`.
 
     Raises
     ------

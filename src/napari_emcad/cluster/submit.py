@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cluster.connect import ClusterError
-from napari_emcad.cluster.events import FilesProgress, ImageDone, ImageFailed, ImageNotice
+from napari_emcad.cluster.events import (
+    FilesProgress,
+    ImageDone,
+    ImageFailed,
+    ImageNotice,
+    LabelsBegun,
+)
 from napari_emcad.cluster.image_run import ImageRun
 from napari_emcad.cluster.tasks import Failure, PartDone
 from napari_emcad.cluster.worker import compute_part, compute_ranges, join_bands
@@ -98,6 +104,8 @@ class Submitter:
                 yield ImageFailed(file.name, str(error), isinstance(error, AxesError))
                 continue
             self._active.append(image)
+            if image.task.zarr is not None:
+                yield LabelsBegun(image.name, image.task.zarr)
             if image.is_complete:
                 self._ready.append(image)
                 yield None

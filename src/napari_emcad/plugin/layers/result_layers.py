@@ -21,7 +21,7 @@ _OPACITY = 0.5
 """So that the image stays visible below."""
 
 
-def new_labels_layer(target: Target, labels: NDArray[Any], geometry: dict[str, Any]) -> Labels:
+def new_labels_layer(target: Target, labels: Any, geometry: dict[str, Any]) -> Labels:
     """Return a layer that shows labels in the colors of their classes, or of single objects.
 
     Parameters
@@ -29,13 +29,15 @@ def new_labels_layer(target: Target, labels: NDArray[Any], geometry: dict[str, A
     target
         Image, model and settings of the result.
     labels
-        Array of the target's shape.
+        Array of the target's shape, or a list of levels, the finest first.
     geometry
         Spatial arguments of the layer.
     """
+    is_pyramid = isinstance(labels, list)
     separate, classes = target.settings.clean_up.separate, target.checkpoint.classes
     layer = Labels(
-        target.broadcast_channels(labels),
+        labels if is_pyramid else target.broadcast_channels(labels),
+        multiscale=is_pyramid,
         name=f"{target.name} {'objects' if separate else target.kind}",
         colormap=label_colormap() if separate else label_colors(classes),
         features=None if separate else class_features(classes),

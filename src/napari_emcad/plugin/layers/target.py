@@ -72,6 +72,11 @@ class Target:
         first = with_channels(self.corner, self._layer_letters) if self.corner else ()
         return layer_geometry(self.source, layer_axes(self._layer_letters), self.level, first)
 
+    @property
+    def repeats_channels(self) -> bool:
+        """Whether the layer of the result has a channel axis, along which labels repeat."""
+        return len(layer_axes(self._layer_letters)) != len(self.shape)
+
     def broadcast_channels(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return an array of the result's shape as the data of a layer."""
         return broadcast_channels(array, self._layer_letters, self.level.array.shape)

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from napari_emcad.inference.events import Progress
+from napari_emcad.cluster.request import FilesRequest, ImageFile
 from napari_emcad.io.images.file_names import label_extension, stem_of
-from napari_emcad.plugin.settings import cluster_scheduler
+from napari_emcad.plugin.segment.files_job import files_job
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_emcad.cluster.request import FilesRequest, ImageFile
     from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
+    from napari_emcad.plugin.segment.files_job import FilesDone
     from napari_emcad.plugin.segment.panel import SegmentPanel
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What has become of the files."""
-
-    written: int
-    failed: tuple[str, ...]
-    stopped: bool
 
 
 class FilesController(QObject):
@@ -52,7 +40,7 @@ class FilesController(QObject):
     ) -> None:
         super().__init__(panel)
         self._context, self._panel, self._model = context, panel, model
-        panel.files_requested.connect(self.run)
+        panel.files.files_requested.connect(self.run)
 
     def run(self, paths: Sequence[Path], folder: Path) -> None:
         """Segment files into a folder; labels that are there already are not computed again.
@@ -77,53 +65,20 @@ class FilesController(QObject):
         files = f"{len(missing):,} file{'s' if len(missing) != 1 else ''}"
         self._context.runner.run(
             f"Segmenting {files}",
-            partial(_job, missing, model, self._panel.settings),
+            partial(
+                files_job,
+                [ImageFile(path, output) for path, output in missing.items()],
+                FilesRequest(model, self._panel.settings),
+            ),
             partial(self._ended, folder, there),
         )
 
     def _ended(self, folder: Path, there: int, outcome: Outcome) -> None:
         if outcome.error:
             return
-        done: _Done = outcome.result
+        done: FilesDone = outcome.result
         ending = "Stopped; press Segment files again for the rest." if done.stopped else ""
         skipped = f"{there:,} were there already." if there else ""
         written = f"{done.written:,} file{'s' if done.written != 1 else ''} written to {folder}."
         parts = [written, skipped, ending, *done.failed]
         self._context.show_message(" ".join(filter(None, parts)), error=bool(done.failed))
-
-
-def _job(
-    outputs: dict[Path, Path], model: SegmentationModel, settings: Any, stop: threading.Event
-) -> Generator[Progress, None, _Done]:
-    """Segment files, one after another or several at once, as the cluster has workers."""
-    from napari_emcad.cluster.connect import ClusterError
-    from napari_emcad.cluster.request import FilesRequest, ImageFile
-
-    files = [ImageFile(path, output) for path, output in outputs.items()]
-    try:
-        return (yield from _segment(files, FilesRequest(model, settings), stop))
-    except ClusterError as error:
-        raise ValueError(str(error)) from None
-
-
-def _segment(
-    files: list[ImageFile], request: FilesRequest, stop: threading.Event
-) -> Generator[Progress, None, _Done]:
-    from napari_emcad.cluster.events import FilesProgress, ImageDone, ImageFailed
-    from napari_emcad.cluster.segment_files import common_run_folder, segment_files_job
-
-    scheduler = cluster_scheduler()
-    folder, written, failed = common_run_folder([file.output for file in files]), 0, list[str]()
-    job = segment_files_job(
-        files, request, folder, None if scheduler else 1, scheduler or None, lambda _: None
-    )
-    with closing(job):
-        for event in job:
-            written += isinstance(event, ImageDone)
-            if isinstance(event, FilesProgress):
-                yield Progress(event.done, event.total)
-            elif isinstance(event, ImageFailed):
-                failed.append(f"{event.name}: {event.text}")
-            if stop.is_set():
-                return _Done(written, tuple(failed), stopped=True)
-    return _Done(written, tuple(failed), stopped=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.layers.image_input import SegmentOptions
@@ -15,6 +14,7 @@ from napari_emcad.plugin.segment.advanced_form import AdvancedForm
 from napari_emcad.plugin.segment.axes_form import AxesForm
 from napari_emcad.plugin.segment.clean_up_form import CleanUpForm
 from napari_emcad.plugin.segment.code_buttons import CodeButtons
+from napari_emcad.plugin.segment.file_buttons import FileButtons
 from napari_emcad.plugin.segment.model_choice import ModelChoice
 from napari_emcad.plugin.segment.range_box import RangeBox
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
@@ -60,12 +60,9 @@ class SegmentPanel(QWidget):
     -------
     run_requested
         The user pressed Segment.
-    files_requested
-        Paths of image files to segment, and the folder for their labels.
     """
 
     run_requested = Signal()
-    files_requested = Signal(object, object)
 
     def __init__(self, image_input: ImageInput, settings: InferenceSettings) -> None:
         super().__init__()
@@ -89,12 +86,7 @@ class SegmentPanel(QWidget):
         self._new_layer.setToolTip("Otherwise the last result for this image is updated")
         self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
         self.code = CodeButtons()
-        self._files = QPushButton("Segment files …")
-        self._files.setToolTip(
-            "Segments image files that are not open into a folder, with the model and settings "
-            "shown here; labels that are there already are kept"
-        )
-        self._files.clicked.connect(self._ask_files)
+        self.files = FileButtons(image_input)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
         self._run.setToolTip(_RUN_TIP)
@@ -118,14 +110,6 @@ class SegmentPanel(QWidget):
         self._enable_clean_up()
         if before is None or before.config.input_channels != model.config.input_channels:
             self._show_layer(self._input.layer)
-
-    def _ask_files(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Images to segment")
-        if names:
-            start = str(Path(names[0]).parent)
-            folder = QFileDialog.getExistingDirectory(self, "Folder for the labels", start)
-            if folder:
-                self.files_requested.emit([Path(name) for name in names], Path(folder))
 
     def _enable_clean_up(self, _: bool = False) -> None:
         binary = self._model is None or self._model.config.num_classes == 1
@@ -264,7 +248,7 @@ class SegmentPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         sections = (
             collapsible("Clean up", self.clean_up),
-            collapsible("Advanced", self._advanced, self._files, self.code),
+            collapsible("Advanced", self._advanced, self.files, self.code),
         )
         column.addWidget(scrollable(rows, *sections), 1)
         below = QVBoxLayout()

@@ -74,6 +74,32 @@ def segment_request(
     return slices, target
 
 
+def layer_target(layer: Image, options: SegmentOptions, checkpoint: SegmentationModel) -> Target:
+    """Return the target of a whole layer whose labels need not fit into memory.
+
+    Parameters
+    ----------
+    layer, options, checkpoint
+        As for `segment_request`; the scope does not matter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the segmentation is not possible; the message is for the user.
+    """
+    slices = layer_slices(layer, checkpoint, options.axes, options.channels, None, options.level)
+    return Target(
+        source=layer,
+        name=layer.name,
+        axes=options.axes,
+        level=levels(layer)[options.level],
+        shape=slices.spatial_shape,
+        checkpoint=checkpoint,
+        settings=options.settings,
+        part=None,
+    )
+
+
 def _part(slices: Slices, corner: tuple[int, ...]) -> Where:
     """Return the position of the only slice, with all rows and columns, in the result."""
     where = slices.where(slices.indices[0], (0, slices.height), (0, slices.width))

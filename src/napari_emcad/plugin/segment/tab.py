@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_emcad.plugin.segment.background_controller import BackgroundController
 from napari_emcad.plugin.segment.controller import SegmentController
 from napari_emcad.plugin.segment.files_controller import FilesController
 from napari_emcad.plugin.segment.panel import SegmentPanel
@@ -33,6 +34,7 @@ class SegmentTab:
         self.panel = SegmentPanel(context.image_input, settings)
         self.controller = SegmentController(context, self.panel)
         self.files = FilesController(context, self.panel, lambda: self.controller.model)
+        self.background = BackgroundController(context, self.panel, lambda: self.controller.model)
         self.settings = SettingsController(context, self.panel, lambda: self.controller.model)
         self.range = RangeController(context, self.panel)
 

@@ -1,0 +1,68 @@
+"""Buttons that segment files instead of the pixels of a layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from napari_emcad.plugin.layers.image_input import ImageInput
+
+
+class FileButtons(QWidget):
+    """Two buttons, which ask for files.
+
+    Parameters
+    ----------
+    image_input
+        The chosen image.
+
+    Signals
+    -------
+    files_requested
+        Paths of image files to segment, and the folder for their labels.
+    background_requested
+        Path for the labels of the chosen image's file.
+    """
+
+    files_requested = Signal(object, object)
+    background_requested = Signal(object)
+
+    def __init__(self, image_input: ImageInput) -> None:
+        super().__init__()
+        self._input = image_input
+        files = QPushButton("Segment files …")
+        files.setToolTip(
+            "Segments image files that are not open into a folder, with the model and settings "
+            "shown here; labels that are there already are kept"
+        )
+        files.clicked.connect(self._ask_files)
+        background = QPushButton("Segment this file …")
+        background.setToolTip(
+            "Segments the file of the chosen image into OME-Zarr, also if it is larger than memory;"
+            " labels appear as they are written, and a stopped run goes on where it was"
+        )
+        background.clicked.connect(self._ask_background)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(files)
+        column.addWidget(background)
+
+    def _ask_files(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Images to segment")
+        if names:
+            start = str(Path(names[0]).parent)
+            folder = QFileDialog.getExistingDirectory(self, "Folder for the labels", start)
+            if folder:
+                self.files_requested.emit([Path(name) for name in names], Path(folder))
+
+    def _ask_background(self) -> None:
+        layer = self._input.layer
+        path = Path(str(layer.source.path)) if layer is not None and layer.source.path else None
+        start = str(path.with_name(f"{path.stem}_labels.zarr")) if path else ""
+        name, _ = QFileDialog.getSaveFileName(self, "Labels", start, "OME-Zarr (*.zarr)")
+        if name:
+            self.background_requested.emit(Path(name))
