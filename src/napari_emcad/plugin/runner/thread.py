@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import traceback
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -115,9 +116,11 @@ class JobThread(QObject):
             outcome, self._on_end = self._outcome, on_end
         self.stop()
         for name in ("yielded", "ended"):
-            # TypeError: nothing is connected; RuntimeError: Qt has deleted this object, which
-            # happens once the thread has ended, so that reading the signal fails, too.
-            with suppress(TypeError, RuntimeError):
+            # TypeError, a RuntimeWarning of PySide: nothing is connected; RuntimeError: Qt has
+            # deleted this object, which happens once the thread has ended, so that reading the
+            # signal fails, too.
+            with suppress(TypeError, RuntimeError), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
                 getattr(self, name).disconnect()
         if outcome is not None and on_end is not None:
             on_end(outcome)
