@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
+from napari_emcad.plugin.widgets.helpers import row
+
 if TYPE_CHECKING:
     from napari_emcad.plugin.layers.image_input import ImageInput
 
@@ -48,8 +50,7 @@ class FileButtons(QWidget):
         background.clicked.connect(self._ask_background)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(files)
-        column.addWidget(background)
+        column.addWidget(row(files, background))
 
     def _ask_files(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(self, "Images to segment")

@@ -17,6 +17,7 @@ from napari_emcad.plugin.segment.code_buttons import CodeButtons
 from napari_emcad.plugin.segment.file_buttons import FileButtons
 from napari_emcad.plugin.segment.model_choice import ModelChoice
 from napari_emcad.plugin.segment.range_box import RangeBox
+from napari_emcad.plugin.segment.visible_classes import VisibleClasses
 from napari_emcad.plugin.widgets.device_combo import DeviceCombo
 from napari_emcad.plugin.widgets.helpers import (
     caption,
@@ -85,7 +86,8 @@ class SegmentPanel(QWidget):
         self._new_layer = QCheckBox("in a new layer")
         self._new_layer.setToolTip("Otherwise the last result for this image is updated")
         self.clean_up, self._advanced = CleanUpForm(settings), AdvancedForm(settings)
-        self.code = CodeButtons()
+        self.code, self.classes = CodeButtons(), VisibleClasses()
+        self.classes_section = collapsible("Visible classes", self.classes)
         self.files = FileButtons(image_input)
         self._run = QPushButton("Segment")
         self._run.setStyleSheet("font-weight: bold; padding: 8px;")
@@ -247,6 +249,7 @@ class SegmentPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         sections = (
+            self.classes_section,
             collapsible("Clean up", self.clean_up),
             collapsible("Advanced", self._advanced, self.files, self.code),
         )

@@ -10,6 +10,7 @@ from napari_emcad.plugin.segment.files_controller import FilesController
 from napari_emcad.plugin.segment.panel import SegmentPanel
 from napari_emcad.plugin.segment.range_controller import RangeController
 from napari_emcad.plugin.segment.settings_controller import SettingsController
+from napari_emcad.plugin.segment.visible_classes import VisibleClassesController
 
 if TYPE_CHECKING:
     from napari_emcad.inference.events import InferenceSettings
@@ -37,6 +38,9 @@ class SegmentTab:
         self.background = BackgroundController(context, self.panel, lambda: self.controller.model)
         self.settings = SettingsController(context, self.panel, lambda: self.controller.model)
         self.range = RangeController(context, self.panel)
+        self.classes = VisibleClassesController(
+            context, self.panel.classes, self.panel.classes_section
+        )
 
     def layers_changed(self) -> None:
         """List the layers again."""
@@ -45,5 +49,6 @@ class SegmentTab:
 
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
+        self.classes.release()
         self.range.release()
         self.controller.release()
