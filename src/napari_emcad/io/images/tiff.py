@@ -27,7 +27,18 @@ _USUAL = {COMPRESSION.NONE, COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE, COMP
 _USUAL_RATIO, _LARGEST_RATIO = 2000, 100_000
 """Largest plausible ratio of pixels to file size: deflate reaches 1032, Zstandard 32,768."""
 
-SLIDE_EXTENSIONS = (".svs", ".ndpi", ".scn", ".bif", ".btf", ".tf8", ".tf2", ".lsm", ".stk")
+SLIDE_EXTENSIONS = (
+    ".svs",
+    ".ndpi",
+    ".scn",
+    ".bif",
+    ".btf",
+    ".tf8",
+    ".tf2",
+    ".lsm",
+    ".stk",
+    ".qptiff",
+)
 """Extensions of TIFF files of scanners and microscopes that tifffile reads."""
 
 _UNKNOWN_AXES = set("QI")
