@@ -99,8 +99,13 @@ def coco(folder: Path) -> FoundFiles | None:
 
 
 def _json_files(folder: Path) -> list[Path]:
-    """Return the JSON files in a folder and in those below it, those called instances… if any."""
-    places = (folder, *subfolders(folder))
+    """Return the JSON files in a folder and in those below it, those called instances… if any.
+
+    In a folder of annotations, they may be one folder deeper (LIVECell).
+    """
+    places = [folder, *subfolders(folder)]
+    named = [place for place in places[1:] if place.name.lower().startswith("annotation")]
+    places += [below for place in named for below in subfolders(place)]
     files = [path for place in places for path in sorted(place.glob("*.json"))]
     instances = [path for path in files if path.name.lower().startswith("instances")]
     return instances or files

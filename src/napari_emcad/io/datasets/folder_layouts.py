@@ -1,10 +1,8 @@
-"""Layouts of image files and label files in folders: two folders, suffixes, a folder per image."""
+"""Layouts of image files and label files in two folders, also below others."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +11,14 @@ from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.pairing import (
     case_name,
     folder_images,
-    image_of_label,
     more_channels,
     pair_by_name,
     series_folders,
     subfolder,
     subfolders,
+    without_companions,
 )
-from napari_emcad.io.datasets.splits import with_splits_by_folder, with_splits_by_prefix
+from napari_emcad.io.datasets.splits import with_splits_by_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
@@ -39,6 +37,10 @@ IMAGE_FOLDERS = (
     "jpegimages",
     "original",
     "originals",
+    "img_dir",
+    "frames",
+    "input",
+    "inputs",
 )
 LABEL_FOLDERS = (
     "labels",
@@ -55,7 +57,18 @@ LABEL_FOLDERS = (
     "labelstr",
     "segmentationclass",
     "1st_manual",
+    "2nd_manual",
     "manual",
+    "manual1",
+    "manual2",
+    "ann_dir",
+    "seg",
+    "segmentation",
+    "segmentations",
+    "target",
+    "targets",
+    "vessel",
+    "vessels",
 )
 """Names of folders of images and of labels, in lower case."""
 
@@ -69,8 +82,12 @@ _DEEPEST = 3
 def two_folders(folder: Path) -> FoundFiles | None:
     """Find images and labels in two folders, such as ``Original/`` and ``Ground Truth/``."""
     images, labels = _the_one(folder, IMAGE_FOLDERS), _the_one(folder, LABEL_FOLDERS)
-    if images is None or labels is None:
+    if labels is None:
         return None
+    if images is None:
+        images = _only_other(folder, labels)
+        found = None if images is None else from_folders(images, labels)
+        return with_splits_by_folder(found) if found is not None and found.pairs else None
     return with_splits_by_folder(from_folders(images, labels))
 
 
@@ -92,6 +109,12 @@ def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
             f"with --images and --labels."
         )
     return next(iter(united or filled), None)
+
+
+def _only_other(folder: Path, labels: Path) -> Path | None:
+    """Return the folder beside that of the labels, if it is the only one with images."""
+    others = [path for path in subfolders(folder) if path != labels and _places(path, path)]
+    return others[0] if len(others) == 1 and not folder_images(folder) else None
 
 
 def nested_folders(folder: Path) -> FoundFiles | None:
@@ -193,7 +216,7 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     ImageFileError
         If a file is a further channel of an image.
     """
-    files = _without_superpixels(folder_images(folder))
+    files = without_companions(folder_images(folder))
     where = None if labels is None else _same_place(labels, place)
     label_files = folder_images(where) if where is not None else []
     series = series_folders(folder, label_files)
@@ -211,17 +234,6 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     return places
 
 
-def _without_superpixels(files: list[Path]) -> list[Path]:
-    """Return files without the maps of superpixels that ISIC has beside its images."""
-    stems = {case_name(path) for path in files}
-    end = "_superpixels"
-    return [
-        path
-        for path in files
-        if not ((stem := case_name(path)).endswith(end) and stem.removesuffix(end) in stems)
-    ]
-
-
 def _same_place(labels: Path, place: str) -> Path | None:
     """Return the folder of this path among the labels, whatever the case of its letters."""
     folder: Path | None = labels
@@ -233,68 +245,3 @@ def _same_place(labels: Path, place: str) -> Path | None:
 def _without_image(labels: list[Path]) -> str:
     more = f" and {len(labels) - 1:,} more have" if len(labels) > 1 else " has"
     return f"{labels[0].name}{more} no image of the name, and is not used."
-
-
-def nnunet(folder: Path) -> FoundFiles | None:
-    """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon."""
-    description = folder / "dataset.json"
-    images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
-    if images is None or labels is None:
-        return None
-    found = from_folders(images, labels, "nnU-Net")
-    names, ignored = _labels_of_dataset_json(description)
-    return replace(found, class_names=names).with_coding(ignore=ignored)
-
-
-def masks_per_image(folder: Path) -> FoundFiles | None:
-    """Find a folder per image, with ``images/`` and one mask per object in ``masks/``."""
-    pairs = []
-    for case in subfolders(folder):
-        images, masks = subfolder(case, IMAGE_FOLDERS), subfolder(case, ("masks",))
-        if images is None or masks is None:
-            return None
-        files = folder_images(images)
-        if len(files) != 1:
-            return None
-        pairs.append((files[0], tuple(image_files(masks))))
-    return FoundFiles("masks per image", tuple(pairs)) if pairs else None
-
-
-def suffixes(folder: Path) -> FoundFiles | None:
-    """Find images beside their label files, which have a suffix such as ``_mask``."""
-    places = [place for place in (folder, *subfolders(folder)) if folder_images(place)]
-    files = [file for place in places for file in folder_images(place)]
-    labels = {file for file in files if image_of_label(file)}
-    if not labels:
-        return None
-    pairs: list[LabeledFile] = []
-    problems: list[str] = []
-    for place in places:
-        here = [file for file in files if file.parent == place]
-        marked = [file for file in here if file in labels]
-        images = [file for file in here if file not in labels]
-        found, missing = pair_by_name(images, marked, place)
-        pairs, problems = [*pairs, *found], [*problems, *missing]
-    if not pairs and not problems:
-        return None
-    names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
-    return with_splits_by_prefix(FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names))
-
-
-def _labels_of_dataset_json(path: Path) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
-    """Return class names in order, and the value of nnU-Net's label ``ignore``.
-
-    The names are None if there is no such file, or it numbers the classes in another way.
-    """
-    try:
-        labels: Any = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        pairs = [
-            (int(name), str(number)) if str(name).isdecimal() else (int(number), str(name))
-            for name, number in labels.items()
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None, ()
-    ignored = tuple(number for number, name in pairs if name == "ignore")
-    names = {number: name for number, name in pairs if number > 0 and name != "ignore"}
-    is_in_order = sorted(names) == list(range(1, len(names) + 1))
-    return tuple(names[number] for number in sorted(names)) if is_in_order else None, ignored

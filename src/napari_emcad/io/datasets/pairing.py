@@ -28,8 +28,18 @@ LABEL_SUFFIXES = (
     "labels",
     "anno",
     "annotation",
+    "cp_masks",
+    "groundtruth",
+    "ground_truth",
+    "manual",
+    "vessel",
+    "vessels",
+    *(_OBSERVERS := ("manual1", "manual2", "1stHO", "2ndHO", "ah", "vk")),
 )
-"""Words that data sets append to the name of an image for its label file."""
+"""Words that data sets append to the name of an image for its label file.
+
+Those of `_OBSERVERS` are for several people who outlined the same objects (DRIVE, CHASE, STARE).
+"""
 
 _SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
 _IMAGE_WORD = re.compile(r"^(?:images?|imgs?|volume|ct|scan)[ _-]?(?=\d)", re.IGNORECASE)
@@ -37,6 +47,13 @@ _LABEL_WORD = re.compile(
     r"^(?:labels?|masks?|segmentation|seg|gt|annotation)[ _-]?(?=\d)", re.IGNORECASE
 )
 """Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
+
+_IMAGE_END = re.compile(r"[ _.-](?:images?|img|im|training|test|leftImg8bit)$", re.IGNORECASE)
+"""Words that data sets append to the name of an image: ``000_img`` beside ``000_masks``."""
+
+_COMPANIONS = ("_superpixels", "_flows", "_seg.npy")
+"""Ends of the names of files beside an image that are neither images nor labels: superpixels of
+ISIC, and what cellpose saves besides masks."""
 
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
@@ -129,6 +146,9 @@ def pair_by_name(
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
         if not found:
             found = prefixed.get(_IMAGE_WORD.sub("", stem), [])
+        if not found and (short := _IMAGE_END.sub("", stem)) not in own:
+            found = [*same.get(short, []), *suffixed.get(short, [])]
+            stem = short if found else stem
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -188,7 +208,26 @@ def _without_label_word(path: Path) -> str:
 def _suffix_word(label: Path) -> str:
     """Return the suffix of a label file without its number, in lower case; "" without one."""
     found = _SUFFIX.search(case_name(label))
-    return found.group().strip(" _.-0123456789").lower() if found else ""
+    word = found.group().strip(" _.-").lower() if found else ""
+    is_observer = word in map(str.lower, _OBSERVERS)
+    return word if is_observer else word.rstrip(" _-0123456789")
+
+
+def starts_with_label_word(path: Path) -> bool:
+    """Return whether a name begins with a word for labels and a number: ``segmentation-0``."""
+    return bool(_without_label_word(path))
+
+
+def without_companions(files: Sequence[Path]) -> list[Path]:
+    """Return files without those that programs save beside images, and that are no labels."""
+    stems = {case_name(path) for path in files}
+
+    def is_companion(path: Path) -> bool:
+        name = case_name(path) + path.suffix * (path.suffix == ".npy")
+        ends = (end for end in _COMPANIONS if name.endswith(end))
+        return any(name.removesuffix(end) in stems for end in ends)
+
+    return [path for path in files if not is_companion(path)]
 
 
 def more_channels(images: Sequence[Path], labels: Sequence[Path] = ()) -> list[Path]:
