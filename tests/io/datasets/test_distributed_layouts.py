@@ -120,6 +120,24 @@ def test_the_only_other_folder_has_the_images(tmp_path, write, pairs):
     assert not find_files(tmp_path).pairs
 
 
+def test_images_beside_the_folder_of_their_masks(tmp_path, write, pairs):
+    write("a.png", "b.png", "masks/a_mask.png", "masks/b.png")
+    assert pairs(find_files(tmp_path)) == {
+        "a.png": ["masks/a_mask.png"],
+        "b.png": ["masks/b.png"],
+    }
+
+
+def test_a_number_behind_the_suffix_may_be_that_of_the_image(tmp_path, write, pairs):
+    write("images/a_1.png", "images/a_2.png", "masks/a_mask_1.png", "masks/a_mask_2.png")
+    expected = {f"images/a_{k}.png": [f"masks/a_mask_{k}.png"] for k in (1, 2)}
+    assert pairs(find_files(tmp_path)) == expected
+    write("images/a.png", "masks/a_mask.png")
+    found = find_files(tmp_path)
+    assert pairs(found) == {"images/a.png": ["masks/a_mask.png"]}
+    assert "a_mask_1.png may belong to a or to a_1; rename it." in found.problems
+
+
 def test_words_behind_the_names_of_images(tmp_path, write, pairs):
     write("000_img.png", "000_masks.png", "1_image.png", "1_mask.png")
     found = pairs(find_files(tmp_path))

@@ -85,8 +85,7 @@ def two_folders(folder: Path) -> FoundFiles | None:
     if labels is None:
         return None
     if images is None:
-        images = _only_other(folder, labels)
-        found = None if images is None else from_folders(images, labels)
+        found = _images_elsewhere(folder, labels)
         return with_splits_by_folder(found) if found is not None and found.pairs else None
     return with_splits_by_folder(from_folders(images, labels))
 
@@ -111,10 +110,16 @@ def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next(iter(united or filled), None)
 
 
-def _only_other(folder: Path, labels: Path) -> Path | None:
-    """Return the folder beside that of the labels, if it is the only one with images."""
+def _images_elsewhere(folder: Path, labels: Path) -> FoundFiles | None:
+    """Pair labels with the images of the only other folder, or with those beside their folder."""
     others = [path for path in subfolders(folder) if path != labels and _places(path, path)]
-    return others[0] if len(others) == 1 and not folder_images(folder) else None
+    beside = without_companions(folder_images(folder))
+    if len(others) == 1 and not beside:
+        return from_folders(others[0], labels)
+    if others or not beside:
+        return None
+    pairs, problems = pair_by_name(beside, folder_images(labels), labels)
+    return FoundFiles("folders", tuple(pairs), tuple(problems))
 
 
 def nested_folders(folder: Path) -> FoundFiles | None:

@@ -41,7 +41,7 @@ LABEL_SUFFIXES = (
 Those of `_OBSERVERS` are for several people who outlined the same objects (DRIVE, CHASE, STARE).
 """
 
-_SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
+_SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?P<number>[ _-]?\d+)?$", re.IGNORECASE)
 _IMAGE_WORD = re.compile(r"^(?:images?|imgs?|volume|ct|scan)[ _-]?(?=\d)", re.IGNORECASE)
 _LABEL_WORD = re.compile(
     r"^(?:labels?|masks?|segmentation|seg|gt|annotation)[ _-]?(?=\d)", re.IGNORECASE
@@ -132,7 +132,12 @@ def pair_by_name(
     own = {case_name(image) for image in images}
     same = _by(case_name, labels)
     # a label file with the name of an image is that of no other: a_mask_1 beside a
-    suffixed = _by(_image_of_mask, [label for label in labels if case_name(label) not in own])
+    others = [label for label in labels if case_name(label) not in own]
+    unclear = [label for label in others if {image_of_label(label), _numbered(label)} <= own]
+    suffixed = _by(
+        lambda label: name if (name := _numbered(label)) in own else _image_of_mask(label),
+        [label for label in others if label not in unclear],
+    )
     prefixed = _by(_without_label_word, labels)
 
     def case_of(image: Path) -> str:
@@ -141,7 +146,10 @@ def pair_by_name(
         return stem if is_labeled else stem.removesuffix(_FIRST_CHANNEL)
 
     pairs: list[LabeledFile] = []
-    problems: list[str] = []
+    problems = [
+        f"{label.name} may belong to {image_of_label(label)} or to {_numbered(label)}; rename it."
+        for label in unclear
+    ]
     for stem, files in _by(case_of, images).items():
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
         if not found:
@@ -160,7 +168,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and not all(image_of_label(label) == stem for label in found):
+        elif len(found) > 1 and not all(stem == image_of_label(label) for label in found):
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
@@ -196,6 +204,17 @@ def _without_shared(
 def _image_of_mask(path: Path) -> str:
     """Return the image of a label file by its suffix; CamVid's is ``_L``."""
     return image_of_label(path) or (stem[:-2] if (stem := case_name(path)).endswith("_L") else "")
+
+
+def _numbered(label: Path) -> str:
+    """Return the image of a label file whose number is behind the suffix; "" without a number.
+
+    ``a_mask_1`` may be the mask of ``a_1``, or the first one of ``a``.
+    """
+    stem = case_name(label)
+    found = _SUFFIX.search(stem)
+    number = found.group("number") if found else None
+    return stem[: found.start()] + number if found and number else ""
 
 
 def _without_label_word(path: Path) -> str:
