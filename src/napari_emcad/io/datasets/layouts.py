@@ -11,6 +11,7 @@ from napari_emcad.io.datasets.case_folders import case_folders
 from napari_emcad.io.datasets.cell_tracking import cell_tracking
 from napari_emcad.io.datasets.coco import coco
 from napari_emcad.io.datasets.color_table import find_color_table, is_color_mask
+from napari_emcad.io.datasets.cvat import cvat
 from napari_emcad.io.datasets.folder_layouts import from_folders, nested_folders, two_folders
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.labelme import labelme
@@ -23,6 +24,7 @@ from napari_emcad.io.datasets.splits import of_labeled, split_lists, with_listed
 from napari_emcad.io.datasets.suffixes import suffixes
 from napari_emcad.io.datasets.synapse import synapse
 from napari_emcad.io.datasets.voc import voc
+from napari_emcad.io.datasets.yolo import yolo
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "cell-tracking": cell_tracking,
     "voc": voc,
     "coco": coco,
+    "cvat": cvat,
+    "yolo": yolo,
     "lists": listed,
     "labelme": labelme,
     "folders": two_folders,
@@ -61,6 +65,7 @@ _SPLIT_BY_LISTS = (
     "nested",
     "paired",
     "coco",
+    "cvat",
     "voc",
 )
 """Layouts whose images text files may divide into parts."""
