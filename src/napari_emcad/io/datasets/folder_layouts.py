@@ -12,6 +12,7 @@ from napari_emcad.io.datasets.pairing import (
     case_name,
     folder_images,
     more_channels,
+    only_label,
     pair_by_name,
     series_folders,
     subfolder,
@@ -192,7 +193,10 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     for place, files in places.items():
         where = _same_place(labels, place)
         label_files = folder_images(where) if where is not None else []
-        found, missing = pair_by_name(files, label_files, where or labels / place)
+        alone = {file: label for file in files if (label := _only_label(file, where))}
+        pairs += [(image, (label,)) for image, label in alone.items()]
+        others = [file for file in files if file not in alone]
+        found, missing = pair_by_name(others, label_files, where or labels / place)
         used = {label for _, masks in found for label in masks}
         extra += [label for label in label_files if label not in used]
         pairs, problems = [*pairs, *found], [*problems, *missing]
@@ -205,7 +209,8 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
 def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:
     """Return the image files of a folder and its subfolders by the path of their folder.
 
-    A folder with the DICOM files of a series, for which there is a label file, is one image.
+    A folder with the DICOM files of a series, for which there is a label file (of its name, or in
+    a folder of its name), is one image.
 
     Parameters
     ----------
@@ -224,7 +229,7 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     files = without_companions(folder_images(folder))
     where = None if labels is None else _same_place(labels, place)
     label_files = folder_images(where) if where is not None else []
-    series = series_folders(folder, label_files)
+    series = series_folders(folder, where)
     files += series
     channels = more_channels(files, label_files)
     if channels:
@@ -237,6 +242,11 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
         if part not in series:
             places |= _places(part, labels, f"{place}/{part.name}".strip("/"))
     return places
+
+
+def _only_label(image: Path, labels: Path | None) -> Path | None:
+    """Return the label file of a series that lies in a folder of its own."""
+    return only_label(image, labels) if image.is_dir() else None
 
 
 def _same_place(labels: Path, place: str) -> Path | None:

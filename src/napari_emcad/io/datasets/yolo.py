@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.outlines import filled_polygon
@@ -19,6 +17,7 @@ from napari_emcad.io.plain_text import composed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
 _BOX, _FEWEST = 4, 6
