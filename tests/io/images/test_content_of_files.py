@@ -14,6 +14,7 @@ from PIL import Image
 from napari_emcad.io.images.labels import read_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
+from napari_emcad.io.images.sources import find_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +108,24 @@ def test_nifti_that_is_packed_or_not_against_its_name(kind, tmp_path):
         opened = read_image(tmp_path / name)
         np.testing.assert_array_equal(opened.pixels, expected.pixels)
         assert opened.scale == expected.scale
+
+
+def test_cmyk_is_said(tmp_path):
+    Image.fromarray(numbers((20, 30, 3), "u1", 255)).convert("CMYK").save(tmp_path / "a.jpg")
+    assert "has CMYK colors" in read_image(tmp_path / "a.jpg").note
+
+
+def test_a_scale_in_another_array_is_refused(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", shape=(8, 9), dtype="u1")
+    dataset = {"path": "0", "coordinateTransformations": [{"type": "scale", "path": "sizes"}]}
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [dataset]}]
+    assert "its scale is in another array (sizes)" in refusal(tmp_path / "a.zarr")
+
+
+def test_files_without_extension_beside_dicom_files_are_no_images(tmp_path, write_series):
+    folder = write_series(tmp_path / "ct", numbers((4, 6, 7), "i2", 900), extension="")
+    (folder / "VERSION").write_text("1")
+    assert [source.name for source in find_images(folder).sources] == ["ct"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Color = tuple[int, int, int]
 
-_KINDS = {".png", ".bmp", ".tga", ".pcx"}
+_KINDS = {".png", ".bmp", ".tga", ".pcx", ".tif", ".tiff"}
 """Extensions of pictures whose palette indices are taken as labels."""
 
 

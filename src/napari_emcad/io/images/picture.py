@@ -60,6 +60,7 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
                 frames = getattr(picture, "n_frames", 1)
                 orientation = picture.getexif().get(_ORIENTATION, 1)
                 is_mask = options.as_labels and picture.mode == "LA"
+                is_cmyk = picture.mode == "CMYK"
                 mode = None if is_mask else _PLAIN_MODES.get(picture.mode)
                 pixels = np.asarray(picture.convert(mode) if mode else picture)
     except Image.DecompressionBombError:
@@ -68,6 +69,9 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
         palette = pixels // (255 // (2**bits - 1))
     notes = [f"{path.name} holds {frames} pictures; the first is used."] * (frames > 1)
     notes += [orientation_note(path, orientation)] * (orientation != 1)
+    notes += [
+        f"{path.name} has CMYK colors; RGB is an approximation without their profile."
+    ] * is_cmyk
     return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, " ".join(notes))
 
 
