@@ -90,8 +90,11 @@ _MAY_BE_LOSSY: dict[int, Callable[[bytes], bool]] = {
     COMPRESSION.APERIO_JP2000_YCBC: _always,
     COMPRESSION.APERIO_JP2000_RGB: is_lossy_jpeg2000,
     COMPRESSION.WEBP: is_lossy_webp,
+    **dict.fromkeys((COMPRESSION.JPEGXL, COMPRESSION.JPEGXL_DNG), _always),
+    **dict.fromkeys((COMPRESSION.JPEGXR, COMPRESSION.JPEGXR_NDPI, COMPRESSION.LERC), _always),
+    COMPRESSION.JETRAW: _always,
 }
-"""Whether the first bytes of a tile are those of a compression that changes numbers."""
+"""Whether the first bytes of a tile are those of a compression that changes numbers, or may."""
 
 
 def notes_on_values(path: Path, page: TiffPage) -> tuple[str, ...]:

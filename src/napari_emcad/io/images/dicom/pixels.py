@@ -20,8 +20,12 @@ _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _PALETTE = "PALETTE COLOR"
 _JPEG_BASELINE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-_LOSSY = (*_JPEG_BASELINE, "1.2.840.10008.1.2.4.81")
-"""Transfer syntaxes that always change numbers: JPEG, and nearly lossless JPEG-LS."""
+_LOSSY = (
+    *_JPEG_BASELINE,
+    *(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 111, 112, 203)),
+)
+"""Transfer syntaxes that change numbers or may: JPEG, and the kinds of JPEG-LS, JPEG 2000, JPEG XL
+and HTJ2K that are not lossless by name."""
 
 
 def check_labels(path: Path, dataset: Any) -> None:
