@@ -263,10 +263,12 @@ def _evaluation_options(args: argparse.Namespace, protocol: Protocol | None) -> 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: SegmentationModel) -> None:
     """Print which classes of the labels a binary network lacks, unless they number objects."""
     from napari_emcad.annotation.label_rules import MOST_CLASSES
-    from napari_emcad.annotation.mask_values import look_like_instances
+    from napari_emcad.annotation.mask_values import are_gray_levels, look_like_instances
 
     values = sorted({value for image in mask_values for value in image.values})
-    if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(mask_values):
+    are_levels = bool(values) and are_gray_levels(values)  # such as 128 and 255
+    are_objects = not are_levels and (bool(values) and values[-1] > MOST_CLASSES)
+    if len(values) < 2 or are_objects or (not are_levels and look_like_instances(mask_values)):
         return
     name = checkpoint.classes[0].name
     missing = [str(value) for value in values if value != 1]
