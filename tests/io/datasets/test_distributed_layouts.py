@@ -242,3 +242,29 @@ def test_cell_tracking_challenge(tmp_path, write, pairs):
     write("01_GT/SEG/man_seg_001_005.tif")
     with pytest.raises(ImageFileError, match="single slices"):
         find_files(tmp_path)
+
+
+def test_pictures_of_results_are_no_images(tmp_path, write):
+    write("predictions/a.png", "masks/a.png")
+    with pytest.raises(ImageFileError, match="no data set"):
+        find_files(tmp_path)
+
+
+def test_annotations_that_are_no_images_are_named(tmp_path, write):
+    write("Images/a.tif")
+    (tmp_path / "Annotations").mkdir()
+    (tmp_path / "Annotations" / "a.xml").write_text("<Annotations/>")
+    with pytest.raises(ImageFileError, match=r"no label images, but \.xml; draw their outlines"):
+        find_files(tmp_path)
+
+
+def test_several_kinds_of_masks_per_image_are_named(tmp_path, write):
+    ends = ("labelIds", "instanceIds")
+    write("images/x_leftImg8bit.png", *(f"labels/x_gtFine_{end}.png" for end in ends))
+    (problem,) = find_files(tmp_path).problems
+    assert "label files of several kinds" in problem
+    (tmp_path / "labels" / "x_gtFine_instanceIds.png").unlink()
+    assert len(find_files(tmp_path).pairs) == 1
+    write("organ/tissue images/a.png", "organ/label masks/a.png", "organ/mask binary/a.png")
+    with pytest.raises(ImageFileError, match="has label masks and mask binary, and"):
+        find_files(tmp_path / "organ")

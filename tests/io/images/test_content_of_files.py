@@ -129,3 +129,15 @@ def test_files_without_extension_beside_dicom_files_are_no_images(tmp_path, writ
     folder = write_series(tmp_path / "ct", numbers((4, 6, 7), "i2", 900), extension="")
     (folder / "VERSION").write_text("1")
     assert [source.name for source in find_images(folder).sources] == ["ct"]
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr.zip", "a.tif.gz", "a.nii.bz2"])
+def test_packed_files_are_to_be_unpacked(name, tmp_path):
+    (tmp_path / name).write_bytes(b"PK")
+    assert "is packed; unpack it" in refusal(tmp_path / name)
+
+
+def test_three_planes_that_may_be_slices_are_said(tmp_path):
+    options = {"photometric": "rgb", "planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "a.tif", numbers((3, 20, 30)), **options)
+    assert "slices need --axes ZYX" in read_image(tmp_path / "a.tif").note

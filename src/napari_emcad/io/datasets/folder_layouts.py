@@ -12,13 +12,12 @@ from napari_emcad.io.datasets.pairing import (
     case_name,
     folder_images,
     more_channels,
-    only_label,
     pair_by_name,
-    series_folders,
     subfolder,
     subfolders,
     without_companions,
 )
+from napari_emcad.io.datasets.series_labels import only_label, series_folders
 from napari_emcad.io.datasets.splits import with_splits_by_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -42,6 +41,7 @@ IMAGE_FOLDERS = (
     "frames",
     "input",
     "inputs",
+    "tissue images",
 )
 LABEL_FOLDERS = (
     "labels",
@@ -70,11 +70,17 @@ LABEL_FOLDERS = (
     "targets",
     "vessel",
     "vessels",
+    "label masks",
+    "label masks modify",
+    "mask binary",
 )
 """Names of folders of images and of labels, in lower case."""
 
 _UNITED = "mergedmask"
 """Folder whose masks unite those of another one."""
+
+_RESULTS = ("pred", "result", "output", "overlay", "vis", "edge", "bound", "contour", "heat")
+"""Beginnings of the names of folders with pictures that were made of images and masks."""
 
 _DEEPEST = 3
 """Most folders between a data set and the folders of its images."""
@@ -115,6 +121,8 @@ def _images_elsewhere(folder: Path, labels: Path) -> FoundFiles | None:
     """Pair labels with the images of the only other folder, or with those beside their folder."""
     others = [path for path in subfolders(folder) if path != labels and _places(path, path)]
     beside = without_companions(folder_images(folder))
+    if len(others) == 1 and others[0].name.lower().startswith(_RESULTS):
+        return None
     if len(others) == 1 and not beside:
         return from_folders(others[0], labels)
     if others or not beside:
@@ -186,7 +194,7 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     if not places:
         image_files(images)  # says what is missing
     if not _places(labels, labels):
-        image_files(labels)
+        raise ImageFileError(_no_label_images(labels))
     pairs: list[LabeledFile] = []
     problems: list[str] = []
     extra: list[Path] = []
@@ -204,6 +212,17 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     names = {} if is_flat else {i: i.relative_to(images).as_posix() for i, _ in pairs}
     notes = () if problems or not extra else (_without_image(extra),)
     return FoundFiles(layout, tuple(pairs), tuple(problems), names=names, notes=notes)
+
+
+def _no_label_images(labels: Path) -> str:
+    """Return why a folder without images cannot be that of the labels."""
+    kinds = sorted({path.suffix.lower() for path in labels.rglob("*.*") if path.is_file()})
+    if not kinds:
+        return f"{labels} has no images in it."
+    return (
+        f"{labels} has no label images, but {', '.join(kinds)}; draw their outlines as masks with "
+        f"a number per pixel, or export them as COCO, YOLO, CVAT or LabelMe."
+    )
 
 
 def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:

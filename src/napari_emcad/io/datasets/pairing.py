@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
-from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import is_image_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -34,6 +33,7 @@ LABEL_SUFFIXES = (
     "manual",
     "vessel",
     "vessels",
+    *(f"gtFine_{kind}" for kind in ("labelIds", "labelTrainIds", "instanceIds", "color")),
     *(_OBSERVERS := ("manual1", "manual2", "1stHO", "2ndHO", "ah", "vk")),
 )
 """Words that data sets append to the name of an image for its label file.
@@ -80,39 +80,6 @@ def folder_images(folder: Path) -> list[Path]:
         return image_files(folder)
     except ImageFileError:
         return []
-
-
-def series_folders(folder: Path, labels: Path | None) -> list[Path]:
-    """Return the folders of DICOM files in a folder that are labeled as a whole.
-
-    A label file has the name of the folder, or is the only file in a folder of the name.
-
-    Parameters
-    ----------
-    folder
-        Folder of the images.
-    labels
-        That of the label files; None without any.
-    """
-    files = folder_images(labels) if labels is not None else []
-    named = {*map(case_name, files), *map(image_of_label, files)}
-    return [
-        part
-        for part in subfolders(folder)
-        if (case_name(part) in named or only_label(part, labels)) and dicom_files(part)
-    ]
-
-
-def only_label(series: Path, labels: Path | None) -> Path | None:
-    """Return the only file in the folder of labels of a series: ``labels/case1/seg.dcm``.
-
-    None if there are several, or it has the name of one of the files of the series.
-    """
-    place = None if labels is None else subfolder(labels, (series.name.lower(),))
-    files = [] if place is None else folder_images(place)
-    own = set(map(case_name, folder_images(series))) if len(files) == 1 else set()
-    is_whole = own and not {case_name(files[0]), image_of_label(files[0])} & own
-    return files[0] if is_whole else None
 
 
 def case_name(path: Path) -> str:

@@ -18,6 +18,10 @@ plane of several, the preview of a raw photograph.
 """
 
 
+_PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z", ".rar", ".ozx")
+"""Extensions of packed files."""
+
+
 def read_with_napari(path: Path) -> OpenedImage:
     """Read the first image layer that a napari plugin for this kind of file returns.
 
@@ -32,7 +36,7 @@ def read_with_napari(path: Path) -> OpenedImage:
     manager.discover()
     readers = manager.iter_compatible_readers([str(path)])
     names = [one.plugin_name for one in readers if one.plugin_name not in _OTHERS]
-    if not names:
+    if not names or path.suffix.lower() in _PACKED:
         raise ImageFileError(_unknown(path))
     try:
         layers = npe2.read([str(path)], stack=False, plugin_name=names[0])
@@ -52,6 +56,8 @@ def _unknown(path: Path) -> str:
     """Return why a file for which there is no reader is refused, and what to do."""
     if path.is_dir():
         return f"{path} is no image; name the image files in it."
+    if path.suffix.lower() in _PACKED:
+        return f"{path} is packed; unpack it, and name the file or folder that was in it."
     kind = extension_by_content(path)
     if kind and kind != path.suffix.lower():
         return f"{path} has the content of a {kind} file; rename it to {path.stem}{kind}."

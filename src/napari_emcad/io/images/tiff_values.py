@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tifffile import COMPRESSION, PHOTOMETRIC
+from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG
 
 from napari_emcad.io.images.lossy import is_lossy_jpeg, is_lossy_jpeg2000, is_lossy_webp
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -108,6 +108,8 @@ def notes_on_values(path: Path, page: TiffPage) -> tuple[str, ...]:
         notes.append(f"{path.name} stores white as 0; its numbers are used as they are stored.")
     if page.photometric == PHOTOMETRIC.PALETTE:
         notes.append(f"{path.name} has a color palette; the numbers behind it are used.")
+    if page.photometric == PHOTOMETRIC.RGB and page.planarconfig == PLANARCONFIG.SEPARATE:
+        notes.append(f"{path.name} has three planes as red, green, blue; slices need --axes ZYX.")
     orientation = page.tags.valueof("Orientation", _UPRIGHT)
     if orientation != _UPRIGHT:
         notes.append(orientation_note(path, orientation))
