@@ -96,7 +96,7 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
             f"{path} lacks a part of itself ({incomplete[0]}); copy it again, with all files that "
             f"belong to it."
         )
-    notes = notes_on_values(path, page)
+    notes = notes_on_values(path, page, level.axes)
     if image_count > 1:
         notes = (f"{path.name} holds {image_count} images; the first is used.", *notes)
     if others:
