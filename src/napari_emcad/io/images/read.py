@@ -41,9 +41,9 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     Parameters
     ----------
     path
-        TIFF (also OME, ImageJ and slides), PNG, JPEG, BMP, GIF, WebP, NPY, NPZ, HDF5, NIfTI, MGH,
-        Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series), OME-Zarr, or anything
-        that an installed napari reader opens.
+        TIFF (also OME, ImageJ and slides), PNG, JPEG, JPEG 2000, BMP, GIF, WebP, Netpbm, NPY, NPZ,
+        HDF5, NIfTI, MGH, Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series),
+        OME-Zarr, or anything that an installed napari plugin opens.
     options
         Choices where a file can be read in several ways.
 
