@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_emcad.io.datasets.layouts import find_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -159,4 +160,16 @@ def test_cvat_files_that_do_not_say_enough_are_refused(cvat, tmp_path, targets):
     text = cvat_file(POLYGON.format("cell", 0)).replace('width="48"', 'width="40"')
     (tmp_path / "annotations.xml").write_text(text)
     with pytest.raises(ValueError, match=r"annotations.xml says \(40, 40\)"):
+        targets(find_files(tmp_path))
+
+
+def test_outlines_of_a_picture_that_is_meant_to_be_turned_are_refused(cvat, tmp_path, targets):
+    """CVAT and LabelMe show it turned, but its pixels are read as they are stored."""
+    cvat(POLYGON.format("cell", 0))
+    path = tmp_path / "images" / "a.png"
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        exif[274] = 3
+        picture.save(path, exif=exif)
+    with pytest.raises(ValueError, match="its outlines may lie elsewhere; save it upright"):
         targets(find_files(tmp_path))

@@ -75,6 +75,27 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
     return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, " ".join(notes))
 
 
+def check_upright(path: Path) -> None:
+    """Refuse a picture that is meant to be turned, whose outlines were drawn on the turned one.
+
+    Raises
+    ------
+    ImageFileError
+        The message says what to do.
+    """
+    try:
+        with Image.open(path) as picture:
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # no picture, or said when it is read
+    if orientation != 1:
+        raise ImageFileError(
+            f"{path} is meant to be turned or mirrored when it is shown (orientation "
+            f"{orientation}), so its outlines may lie elsewhere; save it upright, as "
+            f"PIL.ImageOps.exif_transpose does."
+        )
+
+
 def _png_bits(path: Path) -> tuple[int, int]:
     """Return bits per number and type of the pixels of a PNG; ``(0, -1)`` of other files."""
     with path.open("rb") as file:
