@@ -161,6 +161,10 @@ def test_a_remark_names_the_classes_that_a_binary_network_lacks(add, run, folder
     add("a", square(5, 5), square(5, 5, value=255))
     add("b", square(5, 5), square(5, 5, value=1))
     assert "exist" not in run()[2]
+    levels = square(5, 5, value=128) + square(20, 20, value=255)
+    add("a", square(5, 5), levels)
+    add("b", square(5, 5), levels)
+    assert "Classes 128, 255 do not exist in it" in run()[2]
 
 
 def test_a_name_that_the_sheet_shows_as_codes_is_printed(add, run):

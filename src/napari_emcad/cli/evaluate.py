@@ -22,7 +22,6 @@ from napari_emcad.cli.labeled_files import (
     found_files,
     missing_ignored,
 )
-from napari_emcad.cli.notes import NotePrinter
 from napari_emcad.cli.options import (
     add_data,
     add_inference,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.mask_values import MaskValues
     from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
+    from napari_emcad.io.datasets.notes import FileNote
     from napari_emcad.pipelines.protocol_scores import CaseScores
     from napari_emcad.pipelines.protocols import Protocol
     from napari_emcad.pipelines.scores import ImageScore
@@ -174,18 +174,22 @@ def _usable(
 ) -> tuple[FoundFiles, bool]:
     """Return the files that can be scored, and whether 255 is void in their label files.
 
-    All files are read before anything is segmented.
+    All files are read before anything is segmented, and remarks are printed once per kind.
 
     Raises
     ------
     UsageError
         If a file cannot be used and ``--skip-bad`` is not given, or none is left.
     """
+    from napari_emcad.io.datasets.notes import file_note, once_per_kind
+    from napari_emcad.io.datasets.palettes import check_palettes
     from napari_emcad.io.datasets.read import SKIP_ADVICE
     from napari_emcad.pipelines.evaluate import open_labeled
 
+    as_usage_error(check_palettes, files)
     usable, void, channels = [], False, inference_options(args).get("channels")
     ignored: set[int] = set()
+    notes: list[FileNote] = []
     for image, labels in files.pairs:
         try:
             labeled = open_labeled(
@@ -199,9 +203,11 @@ def _usable(
             usable.append((image, labels))
             void = void or labeled.has_void
             ignored |= labeled.ignored
+            names = (files.name_of(image), *(path.name for path in (image, *labels)))
+            notes += [file_note(*names, text=notice) for notice in labeled.notices]
     if not usable:
         raise UsageError("No image is left to be scored.")
-    for message in missing_ignored(args.ignore, ignored):
+    for message in (*once_per_kind(notes), *missing_ignored(args.ignore, ignored)):
         print_message(message)
     return replace(files, pairs=tuple(usable)), void
 
@@ -218,7 +224,7 @@ def _score(
     from napari_emcad.pipelines.protocol_scores import case_scores
     from napari_emcad.pipelines.worst_cases import keep_worst
 
-    results, notes = _Results(), NotePrinter()
+    results = _Results()
     mask_values: list[MaskValues] = []
     ignored: list[int] = []
     total = len(files.pairs)
@@ -231,11 +237,9 @@ def _score(
             results.cases.append(as_usage_error(case_scores, case, protocol.report))
         mask_values.append(case.mask_values)
         ignored += [count] if (count := case.ignored) else []
-        notes.add(case.score.name, case.notices, files.pairs[number - 1])
         if args.sheet is not None:
             results.worst = keep_worst(results.worst, case, args.worst or _USUAL_CASES)
         show_progress(f"{number} of {total} images", last=number == total)
-    notes.print_counts()
     _warn_about_classes(mask_values, checkpoint)
     if ignored:
         print_message(
@@ -259,10 +263,12 @@ def _evaluation_options(args: argparse.Namespace, protocol: Protocol | None) -> 
 def _warn_about_classes(mask_values: Sequence[MaskValues], checkpoint: SegmentationModel) -> None:
     """Print which classes of the labels a binary network lacks, unless they number objects."""
     from napari_emcad.annotation.label_rules import MOST_CLASSES
-    from napari_emcad.annotation.mask_values import look_like_instances
+    from napari_emcad.annotation.mask_values import are_gray_levels, look_like_instances
 
     values = sorted({value for image in mask_values for value in image.values})
-    if len(values) < 2 or values[-1] > MOST_CLASSES or look_like_instances(mask_values):
+    are_levels = bool(values) and are_gray_levels(values)  # such as 128 and 255
+    are_objects = not are_levels and (bool(values) and values[-1] > MOST_CLASSES)
+    if len(values) < 2 or are_objects or (not are_levels and look_like_instances(mask_values)):
         return
     name = checkpoint.classes[0].name
     missing = [str(value) for value in values if value != 1]

@@ -15,7 +15,7 @@ _KINDS = {"b": "boolean", "i": "whole numbers", "u": "whole numbers", "f": "floa
 
 
 class BrokenPlaneError(ValueError):
-    """A plane of an array has another shape or type than the array promises."""
+    """A plane of an array cannot be read, or has another shape or type than the array promises."""
 
 
 def read_plane(image: Any, where: Sequence[int | slice], axes: str) -> NDArray[Any]:
@@ -33,10 +33,10 @@ def read_plane(image: Any, where: Sequence[int | slice], axes: str) -> NDArray[A
     Raises
     ------
     BrokenPlaneError
-        If the part has another shape, or another kind of numbers, than the array promises; the
-        message names the plane, what it is and what was promised.
+        If the part has another shape, or another kind of numbers, than the array promises, or
+        cannot be read; the message names the plane and what is wrong.
     """
-    pixels = np.asarray(image[tuple(where)])
+    pixels = _read(image, where, axes)
     pairs = list(zip(where, image.shape, strict=True))
     promised = tuple(len(range(*at.indices(size))) for at, size in pairs if isinstance(at, slice))
     if pixels.shape != promised:
@@ -52,6 +52,22 @@ def read_plane(image: Any, where: Sequence[int | slice], axes: str) -> NDArray[A
             f"Correct the function or the file that it is read from."
         )
     return pixels
+
+
+def _read(image: Any, where: Sequence[int | slice], axes: str) -> NDArray[Any]:
+    """Index an array; decoders raise errors of any type for damaged chunks."""
+    try:
+        return np.asarray(image[tuple(where)])
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error).strip() or type(error).__name__
+        if "out of memory" in text.lower():
+            raise
+        raise BrokenPlaneError(
+            f"{_name(where, axes)} cannot be read ({text.splitlines()[0].rstrip('.')}); its file "
+            f"is damaged there, copy it again."
+        ) from error
 
 
 def _name(where: Sequence[int | slice], axes: str) -> str:

@@ -156,3 +156,19 @@ def test_colors_of_the_command_line(folder, tmp_path, capsys):
     assert "its colors are" in capsys.readouterr().err
     assert main([*command, "--colors", str(table)]) == 0
     assert "2 classes (1 Animal, 2 Archway)" in capsys.readouterr().err
+
+
+def test_a_color_with_another_number_in_another_mask_is_refused(tmp_path, save, picture, targets):
+    """Programs that make pictures smaller number the colors of every file anew."""
+    red, green = [200, 0, 0], [0, 200, 0]
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:9], mask[20:30] = 1, 2
+    for name, palette in (("a", red + green), ("b", green + red)):
+        save(tmp_path / "images" / f"{name}.png", picture())
+        save(tmp_path / "masks" / f"{name}.png", mask, palette=[0, 0, 0, *palette])
+    with pytest.raises(ValueError, match=r"\(0, 200, 0\) as 1, but a.png as 2"):
+        targets(find_files(tmp_path))
+    (tmp_path / "class_dict.csv").write_text("background,0,0,0\nr,200,0,0\ng,0,200,0\n")
+    found = targets(find_files(tmp_path))
+    np.testing.assert_array_equal(found["a.png"], mask)
+    np.testing.assert_array_equal(found["b.png"], np.array([0, 2, 1])[mask])

@@ -46,6 +46,19 @@ def test_a_folder_per_case(data_set):
         np.testing.assert_array_equal(part.target, part.planes[0] > 100)
 
 
+def test_labels_in_a_folder_per_case(data_set):
+    for file in sorted((data_set / "labels").iterdir()):
+        name = file.name.removesuffix(".dcm").removesuffix(".nii.gz")
+        end = file.name.removeprefix(name)
+        (data_set / "labels" / name).mkdir()
+        file.rename(data_set / "labels" / name / f"segmentation{end}")
+    found = find_files(data_set)
+    assert [image.name for image, _ in found.pairs] == ["1.2.840.7", "1.2.840.8", "case"]
+    assert not found.problems
+    for part in read_dataset(found, 1, PLAIN, None).slices:
+        np.testing.assert_array_equal(part.target, part.planes[0] > 100)
+
+
 @pytest.mark.usefixtures("tiny_bundled")
 def test_it_is_trained_on(data_set, tmp_path, capsys):
     quick = ["--set", "epochs=1", "--set", "crops_per_epoch=1", "--set", "batch=1"]

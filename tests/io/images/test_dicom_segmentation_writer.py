@@ -200,3 +200,22 @@ def test_other_images_are_refused(tmp_path, write_series):
     ):
         with pytest.raises(ImageFileError, match=rf"{reason}.*--format nii.gz\.$"):
             write_result(tmp_path / "labels.dcm", labels_of(image), axes, image, CLASSES)
+
+
+@pytest.mark.parametrize("labeled", [(0, 1, 2, 3, 4, 5), (1, 2, 5), (0, 2, 4), (3,)])
+@pytest.mark.parametrize("classes", [1, 2])
+def test_segments_of_a_tilted_gantry(labeled, classes, tmp_path, write_series):
+    """Planes are shifted by 0.3 mm each, in rows of 0.5 mm."""
+    for number, pixels in enumerate(VOLUME):
+        position = (0, 0.3 * number, 2.4 * number)
+        write_series.plane(
+            tmp_path / "ct" / f"{number}.dcm", pixels, position, AXIAL, (0.5, 0.5),
+            InstanceNumber=number, SeriesInstanceUID="1.2.5", **STUDY,
+        )  # fmt: skip
+    opened = read_image(tmp_path / "ct")
+    assert "tilted gantry" in opened.note
+    labels = np.zeros(VOLUME.shape, np.uint8)
+    labels[list(labeled)] = 1 + (VOLUME > 500)[list(labeled)] * (classes - 1)
+    write_result(tmp_path / "seg.dcm", labels, "ZYX", opened, CLASSES[:classes])
+    read = read_labels(tmp_path / "seg.dcm", labels.shape, opened)
+    np.testing.assert_array_equal(read, labels)

@@ -285,3 +285,30 @@ def test_a_direction_of_no_length_is_refused_with_the_name(tmp_path):
     nrrd.write(str(tmp_path / "a.nrrd"), volume(), header)
     with pytest.raises(ImageFileError, match=r"a\.nrrd: the affine matrix"):
         read_image(tmp_path / "a.nrrd")
+
+
+def test_a_space_with_time_has_the_orientation_of_the_space(tmp_path):
+    array = volume((4, 5, 6))
+    directions = np.zeros((4, 4))
+    directions[:3, :3] = np.diag([0.5, 0.75, 3.0])[[1, 0, 2]]
+    directions[3, 3] = 2.0
+    header = {
+        "space": "left-posterior-superior-time",
+        "space directions": directions,
+        "space origin": np.array([1.0, 2, 3, 0]),
+        "kinds": ["domain"] * 3 + ["time"],
+    }
+    nrrd.write(str(tmp_path / "t.nrrd"), np.stack([array, array + 1], -1), header)
+    header = {
+        "space": "left-posterior-superior",
+        "space directions": directions[:3, :3],
+        "space origin": np.array([1.0, 2, 3]),
+    }
+    nrrd.write(str(tmp_path / "a.nrrd"), array, header)
+    opened, one = read_image(tmp_path / "t.nrrd"), read_image(tmp_path / "a.nrrd")
+    assert opened.axes == "TZYX"
+    np.testing.assert_array_equal(opened.pixels[0], one.pixels)
+    np.testing.assert_array_equal(opened.geometry.affine, one.geometry.affine)
+    write_result(tmp_path / "l.nrrd", np.ones(opened.pixels.shape, "u1"), "TZYX", opened)
+    again = read_image(tmp_path / "l.nrrd")
+    np.testing.assert_allclose(again.geometry.affine, one.geometry.affine)

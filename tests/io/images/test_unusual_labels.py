@@ -188,3 +188,12 @@ def test_lossy_pictures_are_known_by_their_content(name, kind, renamed, tmp_path
     Image.fromarray(np.kron(CLASSES * 60, np.ones((4, 4), np.uint8))).save(path, kind, **options)
     with pytest.raises(ImageFileError, match="which changes numbers; save labels as PNG"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("kind", ["jpegxl", "lerc", "jpeg2000"])
+def test_labels_in_a_tiff_that_may_have_changed_them_are_refused(kind, tmp_path):
+    levels = {"jpegxl": {"lossless": False}, "lerc": {"level": 0.4}, "jpeg2000": {"level": 30}}
+    labels = np.repeat(np.arange(6, dtype=np.uint8), 100).reshape(20, 30)
+    tifffile.imwrite(tmp_path / "a.tif", labels, compression=kind, compressionargs=levels[kind])
+    with pytest.raises(ImageFileError, match="which changes labels"):
+        read_labels(tmp_path / "a.tif")

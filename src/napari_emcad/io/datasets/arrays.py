@@ -14,7 +14,7 @@ from napari_emcad.io.datasets.array_files import (
 )
 from napari_emcad.io.datasets.found_files import FoundFiles
 from napari_emcad.io.datasets.pairing import subfolders
-from napari_emcad.io.datasets.splits import SPLITS, split_of
+from napari_emcad.io.datasets.splits import SPLITS, split_of, with_splits_by_prefix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def arrays(folder: Path) -> FoundFiles | None:
         cases={path: case_of_slice(path) for path in every if is_slice(path)},
     )
     if own:
-        return found
+        return with_splits_by_prefix(found)
     names = {path: path.relative_to(folder).as_posix() for path in every}
     found = replace(found, names=names)
     listed = {split: self_labeled(files[split]) for split in SPLITS if split in files}

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.datasets.found_files import FoundFiles
+from napari_emcad.io.datasets.image_index import index_images, listed_image
 from napari_emcad.io.datasets.label_coding import LabelCoding
-from napari_emcad.io.datasets.pairing import folder_images, subfolders
+from napari_emcad.io.datasets.overlaps import smallest_on_top
+from napari_emcad.io.datasets.pairing import subfolders
 from napari_emcad.io.datasets.splits import split_in
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.optional_libraries import optional_library
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-_DEEPEST = 4
-"""Most folders between a data set and an image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,13 +62,13 @@ def coco(folder: Path) -> FoundFiles | None:
         return None
     splits = _splits(folder, list(contents))
     names = _class_names(contents)
-    index = _index(folder)
+    index = index_images(folder)
     objects: dict[Path, _Objects] = {}
     problems: list[str] = []
     pairs: dict[str, list[tuple[Path, tuple[Path, ...]]]] = {}
     for split, path in splits.items():
         for file_name, outlined in _by_image(path, contents[path], names):
-            image = _image(file_name, path, index)
+            image = listed_image(file_name, path, index)
             if isinstance(image, str):
                 problems.append(image)
             elif image in objects:
@@ -99,8 +98,13 @@ def coco(folder: Path) -> FoundFiles | None:
 
 
 def _json_files(folder: Path) -> list[Path]:
-    """Return the JSON files in a folder and in those below it, those called instances… if any."""
-    places = (folder, *subfolders(folder))
+    """Return the JSON files in a folder and in those below it, those called instances… if any.
+
+    In a folder of annotations, they may be one folder deeper (LIVECell).
+    """
+    places = [folder, *subfolders(folder)]
+    named = [place for place in places[1:] if place.name.lower().startswith("annotation")]
+    places += [below for place in named for below in subfolders(place)]
     files = [path for place in places for path in sorted(place.glob("*.json"))]
     instances = [path for path in files if path.name.lower().startswith("instances")]
     return instances or files
@@ -184,36 +188,6 @@ def _by_image(
         yield str(image["file_name"]), found
 
 
-def _index(folder: Path, depth: int = _DEEPEST) -> dict[str, list[Path]]:
-    """Return the image files of a data set by their names in NFC; all of them by ""."""
-    index: dict[str, list[Path]] = {"": []}
-    places = [(folder, 0)]
-    while places:
-        place, level = places.pop()
-        for path in folder_images(place):
-            index.setdefault(composed(path.name), []).append(path)
-            index[""].append(path)
-        if level < depth:
-            places += [(part, level + 1) for part in subfolders(place)]
-    return index
-
-
-def _image(file_name: str, source: Path, index: Mapping[str, list[Path]]) -> Path | str:
-    """Return the file of an image, or why there is none."""
-    name = composed(file_name.replace("\\", "/"))
-    candidates = index.get(name.rsplit("/", 1)[-1], [])
-    exact = [path for path in candidates if f"/{composed(path.as_posix())}".endswith(f"/{name}")]
-    beside = [path for path in exact if path.parent == source.parent]
-    split = split_in(source.stem)
-    of_split = [path for path in exact if split and split_in(path.parent.name) == split]
-    for found in (beside, of_split, exact):
-        if len(found) == 1:
-            return found[0]
-    if len(exact) > 1:
-        return f"{source.name} lists {file_name}, of which there are {len(exact)}; keep one."
-    return f"{source.name} lists {file_name}, which does not exist; copy it into the data set."
-
-
 def _draw(found: _Objects, image: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], str]:
     """Return the class of each pixel of an image, and a remark on objects that overlap."""
     if shape != found.shape:
@@ -222,14 +196,7 @@ def _draw(found: _Objects, image: Path, shape: tuple[int, ...]) -> tuple[NDArray
             f"agree."
         )
     masks = [(k, _mask(entry, shape, found.source)) for k, entry in found.annotations]
-    masks.sort(key=lambda pair: -int(pair[1].sum()))
-    labels = np.zeros(shape, np.int16)
-    hidden = 0
-    for k, mask in masks:
-        hidden += int(((labels > 0) & (labels != k) & mask).sum())
-        labels[mask] = k
-    note = f"objects of several classes share {hidden:,} pixels; the smaller object is on top."
-    return labels, note if hidden else ""
+    return smallest_on_top(masks, shape)
 
 
 def _mask(entry: Mapping[str, Any], shape: tuple[int, ...], source: Path) -> NDArray[np.bool_]:

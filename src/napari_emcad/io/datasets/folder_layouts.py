@@ -1,10 +1,8 @@
-"""Layouts of image files and label files in folders: two folders, suffixes, a folder per image."""
+"""Layouts of image files and label files in two folders, also below others."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +11,14 @@ from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.pairing import (
     case_name,
     folder_images,
-    image_of_label,
     more_channels,
     pair_by_name,
-    series_folders,
     subfolder,
     subfolders,
+    without_companions,
 )
-from napari_emcad.io.datasets.splits import with_splits_by_folder, with_splits_by_prefix
+from napari_emcad.io.datasets.series_labels import only_label, series_folders
+from napari_emcad.io.datasets.splits import with_splits_by_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
@@ -39,6 +37,11 @@ IMAGE_FOLDERS = (
     "jpegimages",
     "original",
     "originals",
+    "img_dir",
+    "frames",
+    "input",
+    "inputs",
+    "tissue images",
 )
 LABEL_FOLDERS = (
     "labels",
@@ -55,12 +58,29 @@ LABEL_FOLDERS = (
     "labelstr",
     "segmentationclass",
     "1st_manual",
+    "2nd_manual",
     "manual",
+    "manual1",
+    "manual2",
+    "ann_dir",
+    "seg",
+    "segmentation",
+    "segmentations",
+    "target",
+    "targets",
+    "vessel",
+    "vessels",
+    "label masks",
+    "label masks modify",
+    "mask binary",
 )
 """Names of folders of images and of labels, in lower case."""
 
 _UNITED = "mergedmask"
 """Folder whose masks unite those of another one."""
+
+_RESULTS = ("pred", "result", "output", "overlay", "vis", "edge", "bound", "contour", "heat")
+"""Beginnings of the names of folders with pictures that were made of images and masks."""
 
 _DEEPEST = 3
 """Most folders between a data set and the folders of its images."""
@@ -69,8 +89,11 @@ _DEEPEST = 3
 def two_folders(folder: Path) -> FoundFiles | None:
     """Find images and labels in two folders, such as ``Original/`` and ``Ground Truth/``."""
     images, labels = _the_one(folder, IMAGE_FOLDERS), _the_one(folder, LABEL_FOLDERS)
-    if images is None or labels is None:
+    if labels is None:
         return None
+    if images is None:
+        found = _images_elsewhere(folder, labels)
+        return with_splits_by_folder(found) if found is not None and found.pairs else None
     return with_splits_by_folder(from_folders(images, labels))
 
 
@@ -92,6 +115,20 @@ def _the_one(folder: Path, names: tuple[str, ...]) -> Path | None:
             f"with --images and --labels."
         )
     return next(iter(united or filled), None)
+
+
+def _images_elsewhere(folder: Path, labels: Path) -> FoundFiles | None:
+    """Pair labels with the images of the only other folder, or with those beside their folder."""
+    others = [path for path in subfolders(folder) if path != labels and _places(path, path)]
+    beside = without_companions(folder_images(folder))
+    if len(others) == 1 and others[0].name.lower().startswith(_RESULTS):
+        return None
+    if len(others) == 1 and not beside:
+        return from_folders(others[0], labels)
+    if others or not beside:
+        return None
+    pairs, problems = pair_by_name(beside, folder_images(labels), labels)
+    return FoundFiles("folders", tuple(pairs), tuple(problems))
 
 
 def nested_folders(folder: Path) -> FoundFiles | None:
@@ -157,14 +194,17 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     if not places:
         image_files(images)  # says what is missing
     if not _places(labels, labels):
-        image_files(labels)
+        raise ImageFileError(_no_label_images(labels))
     pairs: list[LabeledFile] = []
     problems: list[str] = []
     extra: list[Path] = []
     for place, files in places.items():
         where = _same_place(labels, place)
         label_files = folder_images(where) if where is not None else []
-        found, missing = pair_by_name(files, label_files, where or labels / place)
+        alone = {file: label for file in files if (label := _only_label(file, where))}
+        pairs += [(image, (label,)) for image, label in alone.items()]
+        others = [file for file in files if file not in alone]
+        found, missing = pair_by_name(others, label_files, where or labels / place)
         used = {label for _, masks in found for label in masks}
         extra += [label for label in label_files if label not in used]
         pairs, problems = [*pairs, *found], [*problems, *missing]
@@ -174,10 +214,22 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
     return FoundFiles(layout, tuple(pairs), tuple(problems), names=names, notes=notes)
 
 
+def _no_label_images(labels: Path) -> str:
+    """Return why a folder without images cannot be that of the labels."""
+    kinds = sorted({path.suffix.lower() for path in labels.rglob("*.*") if path.is_file()})
+    if not kinds:
+        return f"{labels} has no images in it."
+    return (
+        f"{labels} has no label images, but {', '.join(kinds)}; draw their outlines as masks with "
+        f"a number per pixel, or export them as COCO, YOLO, CVAT or LabelMe."
+    )
+
+
 def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:
     """Return the image files of a folder and its subfolders by the path of their folder.
 
-    A folder with the DICOM files of a series, for which there is a label file, is one image.
+    A folder with the DICOM files of a series, for which there is a label file (of its name, or in
+    a folder of its name), is one image.
 
     Parameters
     ----------
@@ -193,10 +245,10 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     ImageFileError
         If a file is a further channel of an image.
     """
-    files = _without_superpixels(folder_images(folder))
+    files = without_companions(folder_images(folder))
     where = None if labels is None else _same_place(labels, place)
     label_files = folder_images(where) if where is not None else []
-    series = series_folders(folder, label_files)
+    series = series_folders(folder, where)
     files += series
     channels = more_channels(files, label_files)
     if channels:
@@ -211,15 +263,9 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     return places
 
 
-def _without_superpixels(files: list[Path]) -> list[Path]:
-    """Return files without the maps of superpixels that ISIC has beside its images."""
-    stems = {case_name(path) for path in files}
-    end = "_superpixels"
-    return [
-        path
-        for path in files
-        if not ((stem := case_name(path)).endswith(end) and stem.removesuffix(end) in stems)
-    ]
+def _only_label(image: Path, labels: Path | None) -> Path | None:
+    """Return the label file of a series that lies in a folder of its own."""
+    return only_label(image, labels) if image.is_dir() else None
 
 
 def _same_place(labels: Path, place: str) -> Path | None:
@@ -233,68 +279,3 @@ def _same_place(labels: Path, place: str) -> Path | None:
 def _without_image(labels: list[Path]) -> str:
     more = f" and {len(labels) - 1:,} more have" if len(labels) > 1 else " has"
     return f"{labels[0].name}{more} no image of the name, and is not used."
-
-
-def nnunet(folder: Path) -> FoundFiles | None:
-    """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon."""
-    description = folder / "dataset.json"
-    images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
-    if images is None or labels is None:
-        return None
-    found = from_folders(images, labels, "nnU-Net")
-    names, ignored = _labels_of_dataset_json(description)
-    return replace(found, class_names=names).with_coding(ignore=ignored)
-
-
-def masks_per_image(folder: Path) -> FoundFiles | None:
-    """Find a folder per image, with ``images/`` and one mask per object in ``masks/``."""
-    pairs = []
-    for case in subfolders(folder):
-        images, masks = subfolder(case, IMAGE_FOLDERS), subfolder(case, ("masks",))
-        if images is None or masks is None:
-            return None
-        files = folder_images(images)
-        if len(files) != 1:
-            return None
-        pairs.append((files[0], tuple(image_files(masks))))
-    return FoundFiles("masks per image", tuple(pairs)) if pairs else None
-
-
-def suffixes(folder: Path) -> FoundFiles | None:
-    """Find images beside their label files, which have a suffix such as ``_mask``."""
-    places = [place for place in (folder, *subfolders(folder)) if folder_images(place)]
-    files = [file for place in places for file in folder_images(place)]
-    labels = {file for file in files if image_of_label(file)}
-    if not labels:
-        return None
-    pairs: list[LabeledFile] = []
-    problems: list[str] = []
-    for place in places:
-        here = [file for file in files if file.parent == place]
-        marked = [file for file in here if file in labels]
-        images = [file for file in here if file not in labels]
-        found, missing = pair_by_name(images, marked, place)
-        pairs, problems = [*pairs, *found], [*problems, *missing]
-    if not pairs and not problems:
-        return None
-    names = {image: image.relative_to(folder).as_posix() for image, _ in pairs}
-    return with_splits_by_prefix(FoundFiles("suffixes", tuple(pairs), tuple(problems), names=names))
-
-
-def _labels_of_dataset_json(path: Path) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
-    """Return class names in order, and the value of nnU-Net's label ``ignore``.
-
-    The names are None if there is no such file, or it numbers the classes in another way.
-    """
-    try:
-        labels: Any = json.loads(path.read_text(encoding="utf-8"))["labels"]
-        pairs = [
-            (int(name), str(number)) if str(name).isdecimal() else (int(number), str(name))
-            for name, number in labels.items()
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None, ()
-    ignored = tuple(number for number, name in pairs if name == "ignore")
-    names = {number: name for number, name in pairs if number > 0 and name != "ignore"}
-    is_in_order = sorted(names) == list(range(1, len(names) + 1))
-    return tuple(names[number] for number in sorted(names)) if is_in_order else None, ignored

@@ -13,6 +13,7 @@ from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.notes import note_kind
 from napari_emcad.io.images.labels import open_labels
 from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.picture import check_upright
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,8 @@ def read_label_files(
     if not paths:
         raise ImageFileError("There is no label file.")
     if coding.draw is not None:
+        if source is not None:
+            check_upright(source)
         drawn, note = coding.draw(source or paths[0], paths, shape or ())
         return replace(_coded(drawn, coding), note=note)
     read = [_read_file(path, shape, image, options, coding) for path in paths]

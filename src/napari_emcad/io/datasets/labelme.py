@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import io
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.label_coding import LabelCoding
+from napari_emcad.io.datasets.outlines import (
+    filled_circle,
+    filled_polygon,
+    filled_rectangle,
+    placed,
+)
 from napari_emcad.io.datasets.pairing import case_name, folder_images, subfolders
 from napari_emcad.io.datasets.splits import list_entries
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -196,32 +201,14 @@ def _mask(kind: str, entry: Mapping[str, Any], shape: tuple[int, ...]) -> NDArra
     """Return the pixels of a shape; those on its outline belong to it, as in LabelMe."""
     points = [(float(x), float(y)) for x, y in entry["points"]]
     if kind == "mask":
-        return _placed(entry["mask"], points[0], shape)
-    canvas = Image.new("1", (shape[1], shape[0]), 0)
-    pen = ImageDraw.Draw(canvas)
+        return placed(_decoded(entry["mask"]), points[0], shape)
     if kind == "polygon":
-        if len(points) < 3:
-            raise ValueError("a polygon has three points or more")
-        pen.polygon(points, fill=1, outline=1)
-    elif kind == "rectangle":
-        (x0, y0), (x1, y1) = points
-        corners = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
-        pen.rectangle(corners, fill=1, outline=1)
-    else:
-        (x, y), edge = points
-        radius = math.dist((x, y), edge)
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1, outline=1)
-    return np.asarray(canvas, bool)
+        return filled_polygon(points, shape)
+    first, second = points
+    return (filled_rectangle if kind == "rectangle" else filled_circle)(first, second, shape)
 
 
-def _placed(text: str, corner: tuple[float, float], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return the pixels of a mask that is stored as a PNG in text, from its upper left corner."""
+def _decoded(text: str) -> NDArray[np.bool_]:
+    """Return a mask that is stored as a PNG in text."""
     with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
-        part = np.asarray(picture.convert("L")) > 0
-    mask = np.zeros(shape, bool)
-    x, y = round(corner[0]), round(corner[1])
-    if x < 0 or y < 0:
-        raise ValueError("a mask begins within the image")
-    window = mask[y : y + part.shape[0], x : x + part.shape[1]]
-    window[...] = part[: window.shape[0], : window.shape[1]]
-    return mask
+        return np.asarray(picture.convert("L")) > 0

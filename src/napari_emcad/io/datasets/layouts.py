@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.io.datasets.acdc import acdc
 from napari_emcad.io.datasets.arrays import arrays
+from napari_emcad.io.datasets.case_folders import case_folders
+from napari_emcad.io.datasets.cell_tracking import cell_tracking
 from napari_emcad.io.datasets.coco import coco
 from napari_emcad.io.datasets.color_table import find_color_table, is_color_mask
-from napari_emcad.io.datasets.folder_layouts import (
-    from_folders,
-    masks_per_image,
-    nested_folders,
-    nnunet,
-    suffixes,
-    two_folders,
-)
+from napari_emcad.io.datasets.cvat import cvat
+from napari_emcad.io.datasets.folder_layouts import from_folders, nested_folders, two_folders
 from napari_emcad.io.datasets.found_files import FoundFiles, LabeledFile
 from napari_emcad.io.datasets.labelme import labelme
 from napari_emcad.io.datasets.list_layout import listed
+from napari_emcad.io.datasets.masks_per_image import masks_per_image
+from napari_emcad.io.datasets.nnunet import nnunet
 from napari_emcad.io.datasets.paired_folders import paired_folders
 from napari_emcad.io.datasets.pairing import folder_images, subfolders
 from napari_emcad.io.datasets.splits import of_labeled, split_lists, with_listed_splits
+from napari_emcad.io.datasets.suffixes import suffixes
 from napari_emcad.io.datasets.synapse import synapse
 from napari_emcad.io.datasets.voc import voc
+from napari_emcad.io.datasets.yolo import yolo
 from napari_emcad.io.images.opened_image import ImageFileError
 
 if TYPE_CHECKING:
@@ -39,14 +39,18 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "nnunet": nnunet,
     "synapse": synapse,
     "acdc": acdc,
+    "cell-tracking": cell_tracking,
     "voc": voc,
     "coco": coco,
+    "cvat": cvat,
+    "yolo": yolo,
     "lists": listed,
     "labelme": labelme,
     "folders": two_folders,
     "masks-per-image": masks_per_image,
     "nested": nested_folders,
     "paired": paired_folders,
+    "cases": case_folders,
     "suffixes": suffixes,
     "arrays": arrays,
 }
@@ -55,11 +59,13 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
 _SPLIT_BY_LISTS = (
     "folders",
     "masks-per-image",
+    "cases",
     "suffixes",
     "labelme",
     "nested",
     "paired",
     "coco",
+    "cvat",
     "voc",
 )
 """Layouts whose images text files may divide into parts."""

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.images import file_names
-from napari_emcad.io.images.dicom.series import dicom_files
 from napari_emcad.io.images.file_names import is_image_folder
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -28,15 +27,33 @@ LABEL_SUFFIXES = (
     "labels",
     "anno",
     "annotation",
+    "cp_masks",
+    "groundtruth",
+    "ground_truth",
+    "manual",
+    "vessel",
+    "vessels",
+    *(f"gtFine_{kind}" for kind in ("labelIds", "labelTrainIds", "instanceIds", "color")),
+    *(_OBSERVERS := ("manual1", "manual2", "1stHO", "2ndHO", "ah", "vk")),
 )
-"""Words that data sets append to the name of an image for its label file."""
+"""Words that data sets append to the name of an image for its label file.
 
-_SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?:[ _-]?\d+)?$", re.IGNORECASE)
+Those of `_OBSERVERS` are for several people who outlined the same objects (DRIVE, CHASE, STARE).
+"""
+
+_SUFFIX = re.compile(rf"[ _.-](?:{'|'.join(LABEL_SUFFIXES)})(?P<number>[ _-]?\d+)?$", re.IGNORECASE)
 _IMAGE_WORD = re.compile(r"^(?:images?|imgs?|volume|ct|scan)[ _-]?(?=\d)", re.IGNORECASE)
 _LABEL_WORD = re.compile(
     r"^(?:labels?|masks?|segmentation|seg|gt|annotation)[ _-]?(?=\d)", re.IGNORECASE
 )
 """Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
+
+_IMAGE_END = re.compile(r"[ _.-](?:images?|img|im|training|test|leftImg8bit)$", re.IGNORECASE)
+"""Words that data sets append to the name of an image: ``000_img`` beside ``000_masks``."""
+
+_COMPANIONS = ("_superpixels", "_flows", "_seg.npy")
+"""Ends of the names of files beside an image that are neither images nor labels: superpixels of
+ISIC, and what cellpose saves besides masks."""
 
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
@@ -63,13 +80,6 @@ def folder_images(folder: Path) -> list[Path]:
         return image_files(folder)
     except ImageFileError:
         return []
-
-
-def series_folders(folder: Path, labels: Iterable[Path]) -> list[Path]:
-    """Return the folders of DICOM files in a folder whose name a label file has."""
-    labels = list(labels)
-    named = {*map(case_name, labels), *map(image_of_label, labels)}
-    return [part for part in subfolders(folder) if case_name(part) in named and dicom_files(part)]
 
 
 def case_name(path: Path) -> str:
@@ -115,7 +125,12 @@ def pair_by_name(
     own = {case_name(image) for image in images}
     same = _by(case_name, labels)
     # a label file with the name of an image is that of no other: a_mask_1 beside a
-    suffixed = _by(_image_of_mask, [label for label in labels if case_name(label) not in own])
+    others = [label for label in labels if case_name(label) not in own]
+    unclear = [label for label in others if {image_of_label(label), _numbered(label)} <= own]
+    suffixed = _by(
+        lambda label: name if (name := _numbered(label)) in own else _image_of_mask(label),
+        [label for label in others if label not in unclear],
+    )
     prefixed = _by(_without_label_word, labels)
 
     def case_of(image: Path) -> str:
@@ -124,11 +139,17 @@ def pair_by_name(
         return stem if is_labeled else stem.removesuffix(_FIRST_CHANNEL)
 
     pairs: list[LabeledFile] = []
-    problems: list[str] = []
+    problems = [
+        f"{label.name} may belong to {image_of_label(label)} or to {_numbered(label)}; rename it."
+        for label in unclear
+    ]
     for stem, files in _by(case_of, images).items():
         found = [*same.get(stem, []), *suffixed.get(stem, [])]
         if not found:
             found = prefixed.get(_IMAGE_WORD.sub("", stem), [])
+        if not found and (short := _IMAGE_END.sub("", stem)) not in own:
+            found = [*same.get(short, []), *suffixed.get(short, [])]
+            stem = short if found else stem
         names = ", ".join(file.name for file in found)
         if len(files) > 1:
             images_found = " and ".join(file.name for file in files)
@@ -140,7 +161,7 @@ def pair_by_name(
                 f"{files[0].name} has no label files of its name in {where}; each image needs "
                 f"one, such as {stem}.png."
             )
-        elif len(found) > 1 and not all(image_of_label(label) == stem for label in found):
+        elif len(found) > 1 and not all(stem == image_of_label(label) for label in found):
             problems.append(
                 f"{files[0].name} has {len(found)} label files of its name in {where} ({names}); "
                 f"each image needs one."
@@ -178,6 +199,17 @@ def _image_of_mask(path: Path) -> str:
     return image_of_label(path) or (stem[:-2] if (stem := case_name(path)).endswith("_L") else "")
 
 
+def _numbered(label: Path) -> str:
+    """Return the image of a label file whose number is behind the suffix; "" without a number.
+
+    ``a_mask_1`` may be the mask of ``a_1``, or the first one of ``a``.
+    """
+    stem = case_name(label)
+    found = _SUFFIX.search(stem)
+    number = found.group("number") if found else None
+    return stem[: found.start()] + number if found and number else ""
+
+
 def _without_label_word(path: Path) -> str:
     """Return the rest of a name that begins with a word for labels; "" for other names."""
     stem = case_name(path)
@@ -188,7 +220,26 @@ def _without_label_word(path: Path) -> str:
 def _suffix_word(label: Path) -> str:
     """Return the suffix of a label file without its number, in lower case; "" without one."""
     found = _SUFFIX.search(case_name(label))
-    return found.group().strip(" _.-0123456789").lower() if found else ""
+    word = found.group().strip(" _.-").lower() if found else ""
+    is_observer = word in map(str.lower, _OBSERVERS)
+    return word if is_observer else word.rstrip(" _-0123456789")
+
+
+def starts_with_label_word(path: Path) -> bool:
+    """Return whether a name begins with a word for labels and a number: ``segmentation-0``."""
+    return bool(_without_label_word(path))
+
+
+def without_companions(files: Sequence[Path]) -> list[Path]:
+    """Return files without those that programs save beside images, and that are no labels."""
+    stems = {case_name(path) for path in files}
+
+    def is_companion(path: Path) -> bool:
+        name = case_name(path) + path.suffix * (path.suffix == ".npy")
+        ends = (end for end in _COMPANIONS if name.endswith(end))
+        return any(name.removesuffix(end) in stems for end in ends)
+
+    return [path for path in files if not is_companion(path)]
 
 
 def more_channels(images: Sequence[Path], labels: Sequence[Path] = ()) -> list[Path]:

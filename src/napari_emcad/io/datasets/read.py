@@ -16,6 +16,7 @@ from napari_emcad.imaging.slices import Slices, as_slices
 from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.datasets.notes import NO_NOTE, FileNote, file_note
+from napari_emcad.io.datasets.palettes import check_palettes
 from napari_emcad.io.images.read import read_image
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
@@ -117,8 +118,11 @@ def read_dataset(
     ------
     DatasetError
         If a pair cannot be used, none is left, or all labels are empty.
+    ImageFileError
+        If palettes number colors differently.
     """
     found = as_found(files)
+    check_palettes(found)
     read: list[_ReadPair] = []
     skipped: list[str] = []
     for image, labels in found.pairs:

@@ -68,11 +68,13 @@ def with_splits_by_folder(found: FoundFiles) -> FoundFiles:
 
 
 def with_splits_by_prefix(found: FoundFiles) -> FoundFiles:
-    """Return a data set with the parts that the names of all its images begin with (GlaS)."""
+    """Return a data set with the parts that the names of all its images are or begin with."""
     parts: dict[str, list[LabeledFile]] = {}
     for image, labels in found.pairs:
-        prefix = _PREFIX.match(case_name(image))
-        parts.setdefault(prefix.group(1).lower() if prefix else "", []).append((image, labels))
+        name = case_name(image)
+        prefix = _PREFIX.match(name)
+        split = prefix.group(1).lower() if prefix else split_of(name) or ""
+        parts.setdefault(split, []).append((image, labels))
     if "" in parts or "train" not in parts or len(parts) < 2:
         return found
     return found.with_splits({name: parts[name] for name in SPLITS if name in parts})

@@ -21,6 +21,9 @@ _HEADERS = {
 """Extensions of the files that describe the pixels in a file."""
 
 _NOT_IMAGES = {".csv", ".json", ".txt", ".md", ".yaml", ".yml", ".xml", ".zip", ".db", ".ini"}
+_NOT_IMAGES |= {".meta", ".tsv", ".log", ".html", ".pdf", ".docx", ".xlsx", ".xls", ".toml", ".cfg"}
+_NOT_IMAGES |= {".py", ".ipynb", ".sh", ".m", ".pkl", ".pickle", ".pth", ".pt", ".rar", ".7z"}
+_NOT_IMAGES |= {".tar", ".geojson", ".rst", ".bval", ".bvec", ".mat", ".cache"}
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -131,7 +131,8 @@ class Geometry:
     def place_on(self, pixels: NDArray[Any], other: Geometry) -> NDArray[Any] | None:
         """Return pixels of this view in the view of another volume, 0 where this one has none.
 
-        None if the voxels of one do not lie on those of the other, or some lie outside of it.
+        Slices of this view may leave out some of the other. None if the voxels of one do not lie on
+        those of the other, or some lie outside of it.
 
         Parameters
         ----------
@@ -151,12 +152,14 @@ class Geometry:
         axes, signs = np.abs(steps[:3, :3]), steps[:3, :3].sum(1)
         low, high = places[:3].min(1).astype(int), places[:3].max(1).astype(int) + 1
         is_inside = (low >= 0).all() and (high <= other.view_shape).all()
-        if off > _TOLERANCE or not (np.sort(axes.argmax(1)) == range(3)).all() or not is_inside:
+        order, strides = axes.argmax(1), axes.max(1).clip(1).astype(int)
+        is_whole = (np.sort(order) == range(3)).all() and (strides[order > 0] == 1).all()
+        if off > _TOLERANCE or not is_whole or not is_inside:
             return None
         filled = np.zeros(other.view_shape, pixels.dtype)
-        turned = pixels.transpose(axes.argmax(1))
+        turned = pixels.transpose(order)
         flips = tuple(slice(None, None, -1 if sign < 0 else 1) for sign in signs)
-        filled[tuple(map(slice, low, high))] = turned[flips]
+        filled[tuple(map(slice, low, high, strides))] = turned[flips]
         return filled
 
     @property

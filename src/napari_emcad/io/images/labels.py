@@ -220,7 +220,9 @@ def _mask_from_jpeg(path: Path, pixels: NDArray[Any], kind: str) -> NDArray[Any]
         raise ImageFileError(
             f"{path} is a {kind} with colors, which it changes; save labels as PNG or TIFF."
         )
-    if _share((gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)) > _JPEG_EDGE_SHARE:
+    is_dark = 0 < gray.max() <= 127  # small numbers that are classes: an empty mask is all 0
+    is_gray = (gray > _JPEG_TOLERANCE) & (gray < 255 - _JPEG_TOLERANCE)
+    if is_dark or _share(is_gray) > _JPEG_EDGE_SHARE:
         raise ImageFileError(
             f"{path} is a {kind}, which changes numbers; save labels as PNG or TIFF (it works for "
             f"black and white masks only)."

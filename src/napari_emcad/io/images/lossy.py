@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".jp2", ".j2k"}
-_PICTURES |= {".jpx", ".jpc", ".j2c", ".avif", ".heic", ".heif", ".jxl"}
+_PICTURES |= {".jpx", ".jpc", ".j2c", ".avif", ".heic", ".heif", ".jxl", ".mpo", ".tif", ".tiff"}
 """Extensions of pictures, whose content may be of another kind than the name says."""
 
 _HEADER = 4096

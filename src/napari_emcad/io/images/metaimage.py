@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.geometry import sliced_geometry
+from napari_emcad.io.images.metaimage_packing import check_packed_pixels
 from napari_emcad.io.images.opened_image import FlatPlace, ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
 from napari_emcad.io.images.pixel_size import in_mm
@@ -40,6 +41,7 @@ def read_metaimage(path: Path, options: ReadOptions) -> OpenedImage:
         Of any type, raised by SimpleITK for damaged files.
     """
     sitk = optional_library("SimpleITK", path)
+    check_packed_pixels(path)
     image = sitk.ReadImage(str(path), imageIO=_READER)
     rank, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     pixels = sitk.GetArrayFromImage(image)

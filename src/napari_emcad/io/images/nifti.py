@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_emcad.io.images.file_names import extension_of, stem_of
 from napari_emcad.io.images.geometry import sliced_geometry
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.optional_libraries import optional_library
@@ -34,6 +36,11 @@ _KINDS = (
 )
 """nibabel's classes of the volumes that are read."""
 
+_GZIP = b"\x1f\x8b"
+_PART = 2**22
+_SIZE_OF_SECOND = (540).to_bytes(4, "little")
+"""First bytes of a packed file, bytes to read at once, and the first bytes of NIfTI-2."""
+
 _LABEL_INTENT = 1002
 _VECTOR_INTENTS = {1003: "tensors", 1004: "matrices", 1005: "matrices", 1006: "displacements"}
 _VECTOR_INTENTS |= {1007: "vectors", 1008: "points", 1009: "triangles", 1010: "quaternions"}
@@ -53,8 +60,7 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
     Exception
         Of any type, raised by nibabel for damaged files.
     """
-    nibabel = optional_library("nibabel", path)
-    volume = nibabel.load(path)
+    volume = _load(path)
     kind = type(volume).__name__
     if kind not in _KINDS:
         raise ImageFileError(f"{path} is a {kind} of nibabel, not a volume; convert it to NIfTI.")
@@ -80,6 +86,39 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
         geometry=geometry,
         is_labels=_intent(volume.header) == _LABEL_INTENT,
     )
+
+
+def _load(path: Path) -> Any:
+    """Return the volume of nibabel, also if the file is packed although its name says not."""
+    nibabel = optional_library("nibabel", path)
+    extension = extension_of(path)
+    with path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    for part in _packed_files(path):
+        _check_sum(part)
+    if extension not in (".nii", ".nii.gz") or is_packed == extension.endswith(".gz"):
+        return nibabel.load(path)
+    content = gzip.decompress(path.read_bytes()) if is_packed else path.read_bytes()
+    is_second = {content[:4], content[3::-1]} & {_SIZE_OF_SECOND}
+    return (nibabel.Nifti2Image if is_second else nibabel.Nifti1Image).from_bytes(content)
+
+
+def _packed_files(path: Path) -> list[Path]:
+    """Return the packed files of a volume: itself, and the pixels or the header beside it."""
+    others = [path.with_name(f"{stem_of(path)}{end}") for end in (".img.gz", ".hdr.gz")]
+    beside = others if extension_of(path) in (".hdr.gz", ".img.gz") else []
+    names = {path.name: path} | {other.name: other for other in beside if other.is_file()}
+    return [part for name, part in names.items() if name.lower().endswith((".gz", ".mgz"))]
+
+
+def _check_sum(path: Path) -> None:
+    """Read a packed file to its end, where its checksum is; nibabel stops before it."""
+    with path.open("rb") as file:
+        if file.read(len(_GZIP)) != _GZIP:
+            return
+    with gzip.open(path) as file:
+        while file.read(_PART):
+            pass
 
 
 def _voxels(path: Path, volume: Any) -> tuple[NDArray[Any], tuple[str, ...]]:

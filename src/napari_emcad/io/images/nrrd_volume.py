@@ -116,13 +116,13 @@ def _other_axes(path: Path, header: Mapping[str, Any], rank: int) -> dict[int, s
 
 def _affine(header: Mapping[str, Any], spatial: Sequence[int]) -> NDArray[np.float64] | None:
     """Return the RAS+ affine; None if the file does not say how it lies in the patient."""
-    signs = NRRD_SPACES.get(str(header.get("space", "")).lower())
+    signs = NRRD_SPACES.get(str(header.get("space", "")).lower().removesuffix("-time"))
     directions = header.get("space directions")
     if signs is None or directions is None:
         return None
     affine: NDArray[np.float64] = np.eye(4)
-    affine[:3, :3] = np.array([directions[axis] for axis in spatial], float).T
-    affine[:3, 3] = header.get("space origin", np.zeros(3))
+    affine[:3, :3] = np.array([directions[axis][:3] for axis in spatial], float).T
+    affine[:3, 3] = header.get("space origin", np.zeros(3))[:3]
     in_ras: NDArray[np.float64] = affine * np.array([*signs, 1])[:, None]
     return in_ras
 

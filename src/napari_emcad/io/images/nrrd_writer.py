@@ -39,8 +39,8 @@ def nrrd_bytes(
 ) -> bytes:
     """Return the content of a ``.nrrd`` file; see `nifti_writer.nifti_bytes`."""
     known = geometry.header if isinstance(geometry.header, dict) else {}
-    space = known.get("space", "left-posterior-superior")
-    affine = np.asarray(geometry.affine) * np.array([*NRRD_SPACES[space.lower()], 1])[:, None]
+    space = known.get("space", "left-posterior-superior").lower().removesuffix("-time")
+    affine = np.asarray(geometry.affine) * np.array([*NRRD_SPACES[space], 1])[:, None]
     directions = np.full((voxels.ndim, 3), np.nan)
     directions[:3] = affine[:3, :3].T
     header = {

@@ -142,6 +142,11 @@ def place_of(dataset: Mapping[str, Any], multiscale: Mapping[str, Any]) -> ZarrP
     scale, translation = np.ones(len(axes)), np.zeros(len(axes))
     for owner in (dataset, multiscale):
         for transform in owner.get("coordinateTransformations", ()):
+            if "path" in transform:
+                raise ImageFileError(
+                    f"its {transform.get('type')} is in another array ({transform['path']}), which "
+                    f"is not read; write the numbers into its metadata."
+                )
             factor = _numbers(transform.get("scale", [1.0] * len(axes)), len(axes))
             shift = _numbers(transform.get("translation", [0.0] * len(axes)), len(axes))
             scale, translation = scale * factor, translation * factor + shift

@@ -1,15 +1,16 @@
-"""Reading PNG, JPEG, BMP, GIF and WebP files with Pillow."""
+"""Reading PNG, JPEG, BMP, GIF, WebP and other pictures with Pillow, as far as it keeps numbers."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import imagecodecs
 import numpy as np
 from PIL import Image
 
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
+from napari_emcad.io.images.picture_levels import check_levels, is_deep_jpeg2000
 from napari_emcad.io.images.tiff_values import orientation_note
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
     bits, kind = _png_bits(path)
     if bits == 16 and kind in _SEVERAL:
         return _deep_png(path, options)
+    if is_deep_jpeg2000(path):
+        return _with_alpha_apart(imagecodecs.jpeg2k_decode(path.read_bytes()), options)
+    check_levels(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -56,6 +60,7 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
                 frames = getattr(picture, "n_frames", 1)
                 orientation = picture.getexif().get(_ORIENTATION, 1)
                 is_mask = options.as_labels and picture.mode == "LA"
+                is_cmyk = picture.mode == "CMYK"
                 mode = None if is_mask else _PLAIN_MODES.get(picture.mode)
                 pixels = np.asarray(picture.convert(mode) if mode else picture)
     except Image.DecompressionBombError:
@@ -64,7 +69,31 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
         palette = pixels // (255 // (2**bits - 1))
     notes = [f"{path.name} holds {frames} pictures; the first is used."] * (frames > 1)
     notes += [orientation_note(path, orientation)] * (orientation != 1)
+    notes += [
+        f"{path.name} has CMYK colors; RGB is an approximation without their profile."
+    ] * is_cmyk
     return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, " ".join(notes))
+
+
+def check_upright(path: Path) -> None:
+    """Refuse a picture that is meant to be turned, whose outlines were drawn on the turned one.
+
+    Raises
+    ------
+    ImageFileError
+        The message says what to do.
+    """
+    try:
+        with Image.open(path) as picture:
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return  # no picture, or said when it is read
+    if orientation != 1:
+        raise ImageFileError(
+            f"{path} is meant to be turned or mirrored when it is shown (orientation "
+            f"{orientation}), so its outlines may lie elsewhere; save it upright, as "
+            f"PIL.ImageOps.exif_transpose does."
+        )
 
 
 def _png_bits(path: Path) -> tuple[int, int]:
@@ -77,6 +106,12 @@ def _png_bits(path: Path) -> tuple[int, int]:
 
 def _deep_png(path: Path, options: ReadOptions) -> OpenedImage:
     """Return a PNG of 16 bits with colors or alpha, which Pillow reads as 8 bits."""
-    pixels: NDArray[np.uint16] = imagecodecs.png_decode(path.read_bytes())
+    return _with_alpha_apart(imagecodecs.png_decode(path.read_bytes()), options)
+
+
+def _with_alpha_apart(pixels: NDArray[Any], options: ReadOptions) -> OpenedImage:
+    """Return decoded pixels, without the opacity of gray ones if they are no labels."""
+    if pixels.ndim == 2:
+        return OpenedImage(pixels, "YX")
     is_gray = pixels.shape[-1] == 2 and not options.as_labels
     return OpenedImage(pixels[..., 0], "YX") if is_gray else OpenedImage(pixels, "YXC")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.io.images.content import corrected_extension
 from napari_emcad.io.images.dicom.dataset import is_dicom
 from napari_emcad.io.images.dicom.read import read_dicom_file, read_dicom_folder
 from napari_emcad.io.images.dicom.series import dicom_files
@@ -40,9 +41,9 @@ def read_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     Parameters
     ----------
     path
-        TIFF (also OME, ImageJ and slides), PNG, JPEG, BMP, GIF, WebP, NPY, NPZ, HDF5, NIfTI, MGH,
-        Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series), OME-Zarr, or anything
-        that an installed napari reader opens.
+        TIFF (also OME, ImageJ and slides), PNG, JPEG, JPEG 2000, BMP, GIF, WebP, Netpbm, NPY, NPZ,
+        HDF5, NIfTI, MGH, Analyze, NRRD, MetaImage, DICOM (a file or the folder of a series),
+        OME-Zarr, or anything that an installed napari plugin opens.
     options
         Choices where a file can be read in several ways.
 
@@ -91,7 +92,7 @@ def check_has_series(path: Path, series: str | None) -> None:
 def _read(path: Path, options: ReadOptions) -> OpenedImage:
     if path.is_dir():
         return _read_folder(path, options)
-    extension = extension_of(path)
+    extension = corrected_extension(path, extension_of(path))
     if extension in _READERS:
         kind, read = _READERS[extension]
         return _call(path, kind, lambda path: read(path, options))
@@ -140,6 +141,9 @@ _READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
     ".bmp": ("BMP", read_picture),
     ".gif": ("GIF", read_picture),
     ".webp": ("WebP", read_picture),
+    **dict.fromkeys((".jp2", ".j2k", ".jpx", ".jpc", ".j2c"), ("JPEG 2000", read_picture)),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), ("Netpbm", read_picture)),
+    **dict.fromkeys((".tga", ".pcx", ".sgi", ".bw", ".mpo"), ("picture", read_picture)),
     ".npy": ("NPY", _read_npy),
     ".nii": ("NIfTI", read_nifti),
     ".nii.gz": ("NIfTI", read_nifti),
@@ -155,6 +159,7 @@ _READERS: dict[str, tuple[str, Callable[[Path, ReadOptions], OpenedImage]]] = {
     ".mgh": ("MGH", read_nifti),
     ".h5": ("HDF5", read_hdf5),
     ".hdf5": ("HDF5", read_hdf5),
+    ".hdf": ("HDF5", read_hdf5),
     ".npz": ("NPZ", read_npz),
 }
 """Name of the format and reader by file name extension."""

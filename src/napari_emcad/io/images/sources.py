@@ -100,7 +100,8 @@ def find_images(path: Path, series: str | None = None) -> FoundImages:
         others = [file for file in path.iterdir() if file.is_file() and file not in known]
         visible = any(file.name[0] != "." for file in others)
         listed = image_files(path) if visible else []
-        sources += [_file(file) for file in listed if file not in known]
+        # files without extension beside DICOM files, such as VERSION, are no images
+        sources += [_file(file) for file in listed if file not in known and file.suffix]
     return FoundImages(tuple(sources), tuple(notes))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import tifffile
@@ -27,7 +28,18 @@ _USUAL = {COMPRESSION.NONE, COMPRESSION.DEFLATE, COMPRESSION.ADOBE_DEFLATE, COMP
 _USUAL_RATIO, _LARGEST_RATIO = 2000, 100_000
 """Largest plausible ratio of pixels to file size: deflate reaches 1032, Zstandard 32,768."""
 
-SLIDE_EXTENSIONS = (".svs", ".ndpi", ".scn", ".bif", ".btf", ".tf8", ".tf2", ".lsm", ".stk")
+SLIDE_EXTENSIONS = (
+    ".svs",
+    ".ndpi",
+    ".scn",
+    ".bif",
+    ".btf",
+    ".tf8",
+    ".tf2",
+    ".lsm",
+    ".stk",
+    ".qptiff",
+)
 """Extensions of TIFF files of scanners and microscopes that tifffile reads."""
 
 _UNKNOWN_AXES = set("QI")
@@ -77,12 +89,14 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
         else:
             dtype = level.dtype.newbyteorder(file.byteorder)
             pixels = file.filehandle.memmap_array(dtype, level.shape, level.dataoffset)
+        if any("failed to reshape" in text for text in warnings) and _lacks_pages(file):
+            warnings.append("missing data of the shape that it is said to have")
     if incomplete := [text for text in warnings if _INCOMPLETE.search(text)]:
         raise ImageFileError(
             f"{path} lacks a part of itself ({incomplete[0]}); copy it again, with all files that "
             f"belong to it."
         )
-    notes = notes_on_values(path, page)
+    notes = notes_on_values(path, page, level.axes)
     if image_count > 1:
         notes = (f"{path.name} holds {image_count} images; the first is used.", *notes)
     if others:
@@ -95,6 +109,16 @@ def _other_files(file: tifffile.TiffFile) -> int:
     """Return the number of other files that OME metadata name as parts of the image."""
     names = set(_OME_FILE.findall(file.ome_metadata or "")) if file.is_ome else set()
     return len(names - {file.filename})
+
+
+def _lacks_pages(file: tifffile.TiffFile) -> bool:
+    """Return whether a file of tifffile has fewer pages of the size of the first than it says."""
+    page = tuple(file.pages.first.shape)
+    for metadata in file.shaped_metadata or ():
+        shape = tuple(metadata.get("shape", ()))
+        if shape[-len(page) :] == page and prod(shape[: -len(page)]) > len(file.pages):
+            return True
+    return False
 
 
 def _check_ratio(path: Path, series: tifffile.TiffPageSeries) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tifffile import COMPRESSION, PHOTOMETRIC
+from tifffile import COMPRESSION, PHOTOMETRIC, PLANARCONFIG
 
 from napari_emcad.io.images.lossy import is_lossy_jpeg, is_lossy_jpeg2000, is_lossy_webp
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -90,21 +90,28 @@ _MAY_BE_LOSSY: dict[int, Callable[[bytes], bool]] = {
     COMPRESSION.APERIO_JP2000_YCBC: _always,
     COMPRESSION.APERIO_JP2000_RGB: is_lossy_jpeg2000,
     COMPRESSION.WEBP: is_lossy_webp,
+    **dict.fromkeys((COMPRESSION.JPEGXL, COMPRESSION.JPEGXL_DNG), _always),
+    **dict.fromkeys((COMPRESSION.JPEGXR, COMPRESSION.JPEGXR_NDPI, COMPRESSION.LERC), _always),
+    COMPRESSION.JETRAW: _always,
 }
-"""Whether the first bytes of a tile are those of a compression that changes numbers."""
+"""Whether the first bytes of a tile are those of a compression that changes numbers, or may."""
 
 
-def notes_on_values(path: Path, page: TiffPage) -> tuple[str, ...]:
+def notes_on_values(path: Path, page: TiffPage, axes: str) -> tuple[str, ...]:
     """Return notes about what a file says of its pixels that their numbers do not show.
 
     Numbers, rows and columns are used as they are stored, whatever the compression: napari shows
-    them so, and tifffile stores even the True of a mask as black.
+    them so, and tifffile stores even the True of a mask as black. `axes` are those of tifffile, in
+    which S are the samples of a pixel.
     """
     notes = []
     if page.photometric == PHOTOMETRIC.MINISWHITE:
         notes.append(f"{path.name} stores white as 0; its numbers are used as they are stored.")
     if page.photometric == PHOTOMETRIC.PALETTE:
         notes.append(f"{path.name} has a color palette; the numbers behind it are used.")
+    are_planes = page.planarconfig == PLANARCONFIG.SEPARATE and "S" in axes
+    if page.photometric == PHOTOMETRIC.RGB and are_planes:
+        notes.append(f"{path.name} has three planes as red, green, blue; slices need --axes ZYX.")
     orientation = page.tags.valueof("Orientation", _UPRIGHT)
     if orientation != _UPRIGHT:
         notes.append(orientation_note(path, orientation))

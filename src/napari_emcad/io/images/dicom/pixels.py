@@ -20,18 +20,27 @@ _GRAY = ("MONOCHROME1", "MONOCHROME2")
 _COLORS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _PALETTE = "PALETTE COLOR"
 _JPEG_BASELINE = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
-_LOSSY = (*_JPEG_BASELINE, "1.2.840.10008.1.2.4.81")
-"""Transfer syntaxes that always change numbers: JPEG, and nearly lossless JPEG-LS."""
+_LOSSY = (
+    *_JPEG_BASELINE,
+    *(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 111, 112, 203)),
+)
+"""Transfer syntaxes that change numbers or may: JPEG, and the kinds of JPEG-LS, JPEG 2000, JPEG XL
+and HTJ2K that are not lossless by name."""
 
 
-def check_lossless(path: Path, dataset: Any) -> None:
-    """Refuse labels that were once packed in a way that changes numbers.
+def check_labels(path: Path, dataset: Any) -> None:
+    """Refuse labels whose numbers are inverted, or were once packed in a way that changes them.
 
     Raises
     ------
     ImageFileError
         The message says what to do.
     """
+    if dataset.get("PhotometricInterpretation") == _GRAY[0]:
+        raise ImageFileError(
+            f"{path} has inverted gray (MONOCHROME1), so the numbers of its labels are not "
+            f"certain; save them as NIfTI."
+        )
     was_lossy = str(dataset.get("LossyImageCompression") or "") == "01"
     if was_lossy or dataset.file_meta.TransferSyntaxUID in _LOSSY:
         raise ImageFileError(
@@ -60,7 +69,7 @@ def decoded_frames(path: Path, dataset: Any) -> NDArray[Any]:
     _check_packing(path, dataset)
     if photometric == "RGB" and _is_ycbcr_jpeg(dataset):
         dataset.PhotometricInterpretation = "YBR_FULL"
-    pixels = _unpack(path, dataset)
+    pixels = _stored_numbers(path, dataset)
     if photometric == _PALETTE:
         pixels = _palette_colors(pixels, dataset)
     samples = 3 if photometric not in _GRAY else 1
@@ -84,6 +93,25 @@ def _check_packing(path: Path, dataset: Any) -> None:
             f"{path} cannot be read: its pixels are packed as {syntax.name}, which is not "
             f"supported; save it uncompressed, as dcmdjpeg and gdcmconv do."
         )
+
+
+def _stored_numbers(path: Path, dataset: Any) -> NDArray[Any]:
+    """Return pixels as the bits say that are stored, wherever these lie in a number.
+
+    Bits beside the stored ones may hold an overlay, or not repeat the sign.
+    """
+    stored, allocated = int(dataset.get("BitsStored", 0)), int(dataset.BitsAllocated)
+    shift = int(dataset.get("HighBit", stored - 1)) + 1 - stored
+    is_packed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
+    if shift > 0 and not is_packed and allocated in (8, 16, 32):
+        dataset.BitsStored = stored + shift
+        pixels = _unpack(path, dataset) >> shift
+        dataset.BitsStored = stored
+        return pixels
+    pixels = _unpack(path, dataset)
+    unused = 8 * pixels.dtype.itemsize - stored
+    is_signed = pixels.dtype.kind == "i" and 0 < stored < allocated
+    return (pixels << unused) >> unused if is_packed and is_signed else pixels
 
 
 def _unpack(path: Path, dataset: Any) -> NDArray[Any]:

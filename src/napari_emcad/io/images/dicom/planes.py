@@ -76,7 +76,7 @@ def is_spatial(dataset: Any) -> bool:
 
 
 def _plane(path: Path, dataset: Any, frame: int) -> Plane:
-    groups = _functional_groups(dataset, frame)
+    groups = functional_groups(dataset, frame)
 
     def find(sequence: str, name: str) -> Any:
         for group in groups:
@@ -114,7 +114,7 @@ def _plane(path: Path, dataset: Any, frame: int) -> Plane:
     )
 
 
-def _functional_groups(dataset: Any, frame: int) -> list[Any]:
+def functional_groups(dataset: Any, frame: int) -> list[Any]:
     """Return the groups of attributes of a frame: its own, then those of all frames."""
     own = dataset.get("PerFrameFunctionalGroupsSequence")
     shared = dataset.get("SharedFunctionalGroupsSequence")

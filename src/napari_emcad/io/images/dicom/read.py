@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_emcad.io.images.dicom.dataset import check_is_image, quiet, read_dataset
-from napari_emcad.io.images.dicom.pixels import check_lossless, decoded_frames
+from napari_emcad.io.images.dicom.pixels import check_labels, decoded_frames
 from napari_emcad.io.images.dicom.planes import Plane, is_spatial, planes_of
 from napari_emcad.io.images.dicom.segmentation import is_segmentation, read_segmentation
 from napari_emcad.io.images.dicom.series import choose_series, find_series
@@ -70,7 +70,7 @@ def _read(source: Path, files: Sequence[Path], options: ReadOptions) -> OpenedIm
             dataset = read_dataset(path)
             check_is_image(path, dataset)
             if options.as_labels:
-                check_lossless(path, dataset)
+                check_labels(path, dataset)
             own, decoded = planes_of(path, dataset), _measured(path, dataset)
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             notes.add("its black and white were exchanged (MONOCHROME1)")
@@ -97,11 +97,21 @@ def _measured(path: Path, dataset: Any) -> list[NDArray[Any]]:
     if decoded.ndim == 4:
         return list(decoded)
     if dataset.get("ModalityLUTSequence"):
+        _check_order(path, dataset)
         return list(apply_modality_lut(decoded, dataset))
     scalings = {(plane.slope, plane.intercept) for plane in planes}
     if len(scalings) == 1:
         return list(rescale(decoded, *scalings.pop()))
     return [rescale(f, p.slope, p.intercept) for f, p in zip(decoded, planes, strict=True)]
+
+
+def _check_order(path: Path, dataset: Any) -> None:
+    """Refuse a table for numbers whose black and white were exchanged before."""
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        raise ImageFileError(
+            f"{path} has a table of values (Modality LUT) and inverted gray (MONOCHROME1); convert "
+            f"it to NIfTI or TIFF."
+        )
 
 
 def _movie(

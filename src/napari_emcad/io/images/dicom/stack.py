@@ -121,15 +121,29 @@ def _affine(planes: Sequence[Plane]) -> tuple[NDArray[np.float64] | None, list[s
         return None, ["the size of a pixel is not known"], True
     step, notes = _step(planes)
     is_even = not notes
-    affine = np.eye(4)
+    tilt = np.dot(step, first.normal) / np.linalg.norm(step)
+    if len(planes) > 1 and tilt < 1 - 1e-4:
+        notes.append("the planes are shifted against each other, as by a tilted gantry")
+    return plane_axes(first, step), notes, is_even
+
+
+def plane_axes(first: Plane, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the RAS+ affine of planes that begin with one and follow in equal steps (LPS).
+
+    Raises
+    ------
+    ValueError
+        If the first plane has no position, orientation or spacing.
+    """
+    if first.spacing is None or first.orientation is None or first.position is None:
+        raise ValueError("a plane has no position, orientation or spacing")
+    affine: NDArray[np.float64] = np.eye(4)
     affine[:3, 0] = first.orientation[:3] * first.spacing[1]
     affine[:3, 1] = first.orientation[3:] * first.spacing[0]
     affine[:3, 2] = step
     affine[:3, 3] = first.position
-    tilt = np.dot(step, first.normal) / np.linalg.norm(step)
-    if len(planes) > 1 and tilt < 1 - 1e-4:
-        notes.append("the planes are shifted against each other, as by a tilted gantry")
-    return affine * np.array([-1.0, -1.0, 1.0, 1.0])[:, None], notes, is_even
+    in_ras: NDArray[np.float64] = affine * np.array([-1.0, -1.0, 1.0, 1.0])[:, None]
+    return in_ras
 
 
 def _step(planes: Sequence[Plane]) -> tuple[NDArray[np.float64], list[str]]:

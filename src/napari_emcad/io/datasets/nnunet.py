@@ -1,0 +1,63 @@
+"""The layout of nnU-Net and the Medical Segmentation Decathlon."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_emcad.io.datasets.folder_layouts import from_folders
+from napari_emcad.io.datasets.pairing import subfolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from napari_emcad.io.datasets.found_files import FoundFiles
+
+
+def nnunet(folder: Path) -> FoundFiles | None:
+    """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon.
+
+    The fourth axis of images in several modalities are channels, not times.
+    """
+    images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
+    if images is None or labels is None:
+        return None
+    found = from_folders(images, labels, "nnU-Net")
+    description = _description(folder / "dataset.json")
+    names, ignored = _labels(description)
+    axes = {4: "CZYX"} if _modalities(description) > 1 else {}
+    return replace(found, class_names=names, axes=axes).with_coding(ignore=ignored)
+
+
+def _description(path: Path) -> Mapping[str, Any]:
+    """Return the content of ``dataset.json``; nothing if it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _modalities(description: Mapping[str, Any]) -> int:
+    names = description.get("channel_names", description.get("modality"))
+    return len(names) if isinstance(names, dict) else 1
+
+
+def _labels(description: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[int, ...]]:
+    """Return class names in order, and the value of nnU-Net's label ``ignore``.
+
+    The names are None if there are none, or if they number the classes in another way.
+    """
+    try:
+        pairs = [
+            (int(name), str(number)) if str(name).isdecimal() else (int(number), str(name))
+            for name, number in description["labels"].items()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, ()
+    ignored = tuple(number for number, name in pairs if name == "ignore")
+    names = {number: name for number, name in pairs if number > 0 and name != "ignore"}
+    is_in_order = sorted(names) == list(range(1, len(names) + 1))
+    return tuple(names[number] for number in sorted(names)) if is_in_order else None, ignored
