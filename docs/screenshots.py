@@ -19,7 +19,9 @@ from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (bef
 import napari
 import numpy as np
 from napari.settings import get_settings
-from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from qtpy.QtCore import QRect
+from qtpy.QtGui import QPainter, QPixmap
+from qtpy.QtWidgets import QApplication, QDialog, QScrollArea, QWidget
 from scipy.ndimage import binary_erosion
 from skimage import data
 from skimage.filters import threshold_otsu
@@ -94,8 +96,21 @@ def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
     window.resize(1180, 760)
     scene(viewer)
     _wait(0.6)
-    window.grab().save(str(path))
+    _grab(window).save(str(path))
     viewer.close()
+
+
+def _grab(window: QWidget) -> QPixmap:
+    """Return a picture of a window with its open dialogs, which are windows of their own."""
+    picture = window.grab()
+    painter = QPainter(picture)
+    for dialog in window.findChildren(QDialog):
+        if dialog.isVisible():
+            corner = window.rect().center() - dialog.rect().center()
+            painter.drawPixmap(corner, dialog.grab())
+            painter.drawRect(QRect(corner, dialog.size()))
+    painter.end()
+    return picture
 
 
 # -- the scenes
@@ -407,6 +422,15 @@ def suggest(viewer: napari.Viewer) -> None:
         area.ensureWidgetVisible(panel.teach.panel.suggest)
 
 
+def closing(viewer: napari.Viewer) -> None:
+    """The question about unsaved work when the window is closed."""
+    panel = _annotated_panel(viewer, part=2)
+    panel.teach.panel.form._steps.setValue(2)
+    _train(panel)
+    _train(panel)
+    panel.context.saver.close_requested.emit(viewer.window._qt_window)
+
+
 def _stack_panel(viewer: napari.Viewer) -> EmcadWidget:
     """Return a panel with a stack of nuclei, all of which is to be segmented."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
@@ -472,6 +496,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         scores,
         value_range,
         suggest,
+        closing,
         training,
         versions,
     )

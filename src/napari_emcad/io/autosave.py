@@ -76,7 +76,7 @@ class AutosaveFolder:
         self._root = root
         self._folder: Path | None = None
         self._lock = ExitStack()
-        self._ended = False
+        self._ended, self._discarded = False, False
 
     @property
     def folder(self) -> Path | None:
@@ -112,7 +112,7 @@ class AutosaveFolder:
             If writing fails.
         """
         if not np.any(labels):
-            self._remove(_ANNOTATION.format(number))
+            self.remove_annotation(number)
             return
         content = annotation_bytes(SavedAnnotation(labels, metadata, copied or {}))
         write_bytes(self._create() / _ANNOTATION.format(number), content)
@@ -130,6 +130,17 @@ class AutosaveFolder:
     def remove_model(self) -> None:
         """Remove the saved model, because it is in another file."""
         self._remove(_MODEL)
+
+    def remove_annotation(self, number: int) -> None:
+        """Remove a saved annotation, because it is in another file."""
+        self._remove(_ANNOTATION.format(number))
+
+    def discard(self) -> None:
+        """Remove the folder; a model that arrives later is not saved."""
+        self._ended = self._discarded = True
+        self._lock.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def end(self) -> None:
         """Mark the session as ended, and unlock its folder; what was saved there is offered again.
@@ -151,6 +162,8 @@ class AutosaveFolder:
         OSError, CheckpointError
             If writing fails.
         """
+        if self._discarded:
+            return
         self.save_model(checkpoint)
         if self._ended:
             self._remove(_CLOSED)

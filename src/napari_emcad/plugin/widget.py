@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,6 +15,7 @@ from superqt import QElidingLabel
 from napari_emcad.interactive.session import Session
 from napari_emcad.plugin.annotations.pairs import AnnotationLayers
 from napari_emcad.plugin.autosave import controller as autosave_controller
+from napari_emcad.plugin.autosave.close_question import CloseQuestion
 from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.saver import AutosaveSaver
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
@@ -39,7 +41,7 @@ from napari_emcad.plugin.teach.tab import TeachTab
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import napari.viewer
     from napari.layers import Labels
@@ -131,7 +133,8 @@ class EmcadWidget(QWidget):
         image_input, pairs = ImageInput(settings.device), _PAIRS.setdefault(viewer, {})
         if viewer not in _SAVERS:
             root = autosave_controller.recovery_root()
-            _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+            saver = _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+            CloseQuestion(saver, partial(_save_project, weakref.ref(viewer)))
         self.context = context = Context(
             viewer, self.session, results, image_input, self.runner, _SAVERS[viewer]
         )
@@ -256,6 +259,12 @@ class EmcadWidget(QWidget):
             self.close_down() if self.parent() is None else self._list_layers()
         handled: bool = super().event(event)
         return handled
+
+
+def _save_project(viewer: weakref.ref[Any], then: Callable[[], object]) -> None:
+    """Ask for a folder in the panel of a viewer, save a project there, and call a function."""
+    if (alive := viewer()) is not None:
+        show_panel(alive).project.ask_and_save(then)
 
 
 def _import(name: str, _: threading.Event) -> Generator[Any, None, None]:

@@ -42,15 +42,20 @@ class ProjectBox(QWidget):
         """Propose a folder for the next saving."""
         self._last = folder
 
-    def _ask_save(self) -> None:
+    def ask_folder(self) -> Path | None:
+        """Ask in which folder to save; return None if the user gives none."""
         proposal = str(self._last or f"project{SUFFIX}")
         name, _ = QFileDialog.getSaveFileName(
             self, "Save project", proposal, f"Projects (*{SUFFIX})"
         )
-        if name:
-            path = Path(name)
-            path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
-            self.save_requested.emit(path)
+        if not name:
+            return None
+        path = Path(name)
+        return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+
+    def _ask_save(self) -> None:
+        if (folder := self.ask_folder()) is not None:
+            self.save_requested.emit(folder)
 
     def _ask_open(self) -> None:
         start = "" if self._last is None else str(self._last)
