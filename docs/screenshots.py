@@ -27,6 +27,8 @@ from skimage import data
 from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
+from napari_emcad.io.autosave import find_recoveries
+from napari_emcad.plugin import widget
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.stages.request import StageChoices
 from napari_emcad.plugin.teach.instant_controller import InstantState
@@ -431,6 +433,35 @@ def closing(viewer: napari.Viewer) -> None:
     panel.context.saver.close_requested.emit(viewer.window._qt_window)
 
 
+def earlier_sessions(viewer: napari.Viewer) -> None:
+    """The list of what was saved automatically, with pictures."""
+    root = controller.recovery_root()
+    for sample, part in (("nuclei_dark", 1), ("nuclei_colour", 4)):
+        panel = _annotated_panel(viewer, part, sample)
+        panel.teach.panel.form._steps.setValue(2)
+        if part > 1:
+            _train(panel)
+        viewer.window.remove_dock_widget(panel.parent())
+        widget._SAVERS.pop(viewer).end()
+        widget._SESSIONS.pop(viewer)
+        widget._PAIRS.pop(viewer)
+        viewer.layers.clear()
+        _wait(1.1)
+    assert len(find_recoveries(root)) == 2
+    panel = _panel(viewer, "nuclei_colour")
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.project)
+    panel.teach.panel.project._sessions.click()
+    _wait_for(lambda: panel.sessions.window._list.count() == 2)
+
+
+def earlier_sessions_light(viewer: napari.Viewer) -> None:
+    """The same list in the light theme."""
+    get_settings().appearance.theme = "light"
+    earlier_sessions(viewer)
+
+
 def _stack_panel(viewer: napari.Viewer) -> EmcadWidget:
     """Return a panel with a stack of nuclei, all of which is to be segmented."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
@@ -451,9 +482,11 @@ def _train(panel: EmcadWidget) -> None:
     _ready(panel)
 
 
-def _annotated_panel(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
+def _annotated_panel(
+    viewer: napari.Viewer, part: int | None = None, sample: str = "nuclei_colour"
+) -> EmcadWidget:
     """Return a panel with strokes of both classes; `part` limits their number per class."""
-    panel = _panel(viewer, "nuclei_colour")
+    panel = _panel(viewer, sample)
     panel._tabs.setCurrentWidget(panel.teach.panel)
     panel.teach.panel._new.click()
     for k, strokes in ((1, _OBJECTS), (0, _BACKGROUND)):
@@ -497,6 +530,8 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         value_range,
         suggest,
         closing,
+        earlier_sessions,
+        earlier_sessions_light,
         training,
         versions,
     )

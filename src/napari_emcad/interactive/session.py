@@ -57,6 +57,8 @@ class Session:
         Versions of the model.
     project
         Classes and annotations.
+    steps_left
+        Steps of a training that was interrupted by closing the panel; 0 if there is none.
     checkpoint_changed
         Emitted with the open checkpoint.
     calibration_changed
@@ -84,6 +86,7 @@ class Session:
         self._calibration: Calibration | None = None
         self._instant: InstantModel | None = None
         self.versions, self.project = Versions(), AnnotationProject()
+        self.steps_left = 0
         self.project.classes_changed.connect(self._classes_changed)
 
     # -- checkpoint

@@ -18,6 +18,7 @@ from napari_emcad.plugin.autosave import controller as autosave_controller
 from napari_emcad.plugin.autosave.close_question import CloseQuestion
 from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.saver import AutosaveSaver
+from napari_emcad.plugin.autosave.sessions_controller import SessionsController
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
 from napari_emcad.plugin.layers.follow_active import FollowActive
 from napari_emcad.plugin.layers.geometry import unwrap
@@ -159,6 +160,7 @@ class EmcadWidget(QWidget):
         )
         self.recovery = RecoveryStrip()
         self.autosave = AutosaveController(context, self.annotations, self.recovery)
+        self.sessions = SessionsController(context, self.autosave, self)
 
     def _build(self) -> None:
         self._title = QElidingLabel()
@@ -171,6 +173,7 @@ class EmcadWidget(QWidget):
         column = QVBoxLayout(self)
         column.addWidget(self._title)
         column.addWidget(self.recovery)
+        column.addWidget(self.teach.interrupted)
         column.addWidget(self._tabs, 1)
         column.addWidget(self.job_bar)
 
@@ -182,6 +185,7 @@ class EmcadWidget(QWidget):
         self.objects.correcting.annotate_requested.connect(self._teach_objects)
         self.model.controller.written.connect(self.context.saver.forget)
         self.context.saver.ending.connect(self.close_down)
+        self.teach.panel.project.sessions_requested.connect(self.sessions.show)
         self.autosave.restored.connect(lambda: self.show_tab(self.teach))
         self.project.opened.connect(self.context.saver.annotations_changed)
         self.session.checkpoint_changed.connect(self._show_title)
@@ -242,6 +246,7 @@ class EmcadWidget(QWidget):
             shortcut.deleteLater()
         self._main_shortcuts = []
         self.runner.abandon()
+        self.sessions.release()
         self.autosave.release()
         for tab in self.tabs:
             tab.release()

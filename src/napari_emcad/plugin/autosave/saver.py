@@ -11,9 +11,10 @@ from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_emcad.imaging.fingerprint import image_fingerprint
 from napari_emcad.inference.jobs import run_job
+from napari_emcad.interactive.annotated_patches import stroke_count
 from napari_emcad.io.autosave import AutosaveFolder
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import describe
+from napari_emcad.plugin.annotations.saved import describe, thumbnail_of
 from napari_emcad.plugin.autosave.written import UnsavedWork, WrittenWork, annotation_state
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
@@ -202,7 +203,10 @@ class AutosaveSaver(QObject):
     def _to_save(self, pair: AnnotationPair) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
         image, copied = levels(pair.image)[0].array, COPIED_PIXELS.planes(pair.labels)
-        return number, pair.values, describe(pair, self._session.project), image, copied
+        project = self._session.project
+        about = describe(pair, project)
+        about |= {"strokes": stroke_count(project.record, pair.key)}
+        return number, pair.values, about, image, copied
 
     # -- the end
 
@@ -287,6 +291,6 @@ def _save_job(
     yield from ()
     for number, values, about, image, copied in annotations:
         about = about | {"fingerprint": image_fingerprint(image)}
-        folder.save_annotation(number, values, about, copied)
+        folder.save_annotation(number, values, about, copied, thumbnail_of(values, about, image))
     if model is not None:
         folder.save_model(model)

@@ -112,6 +112,7 @@ class WrittenWork:
 
 def annotation_state(values: Any, about: Mapping[str, Any]) -> int:
     """Return a checksum of the pixels of an annotation and of what `describe` returns of it."""
+    about = {name: value for name, value in about.items() if name != "strokes"}  # of the autosave
     text = json.dumps(about, sort_keys=True).encode()
     return zlib.crc32(text, checksum(values, most_bytes=max(values.nbytes, 1)))
 

@@ -1,4 +1,4 @@
-"""The buttons that save and open a project."""
+"""The buttons that save and open a project, and list earlier sessions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ class ProjectBox(QWidget):
     -------
     save_requested, open_requested
         Path of the folder.
+    sessions_requested
+        The user wants to see what was saved automatically.
     """
 
     save_requested = Signal(object)
     open_requested = Signal(object)
+    sessions_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +39,11 @@ class ProjectBox(QWidget):
         self._save.clicked.connect(self._ask_save)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        self._sessions = QPushButton("Earlier sessions …")
+        self._sessions.setToolTip("What was saved automatically, with pictures: restore or delete")
+        self._sessions.clicked.connect(self.sessions_requested)
         column.addWidget(row(self._open, self._save))
+        column.addWidget(self._sessions)
 
     def show_project(self, folder: Path) -> None:
         """Propose a folder for the next saving."""

@@ -20,7 +20,11 @@ from napari_emcad.io.project_folder import (
     write_project,
 )
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import describe, open_image, restore_annotations
+from napari_emcad.plugin.annotations.saved import (
+    describe,
+    open_image_file,
+    restore_annotations,
+)
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -161,7 +165,7 @@ class ProjectController(QObject):
         self._box.show_project(folder)
         self._restore_versions(project)
         before = set(self._context.saver.written.annotation_states())
-        problems += [self._open_image(one.metadata) for one in project.annotations]
+        problems += [open_image_file(self._viewer, one.metadata) for one in project.annotations]
         without = restore_annotations(self._viewer, self._annotations, project.annotations)
         if without:
             names = ", ".join(f"“{name}”" for name in without)
@@ -194,17 +198,6 @@ class ProjectController(QObject):
                 restored.append(current)
         if project.current is not None and project.current < len(restored):
             self._session.go_to(restored[project.current])
-
-    def _open_image(self, about: dict[str, Any]) -> str:
-        """Open the image of an annotation unless it is open; return why that failed, or ""."""
-        path = about.get("path")
-        if not path or open_image(self._viewer, about) is not None:
-            return ""
-        try:
-            self._viewer.open(path, plugin=about.get("reader"))
-        except Exception as error:  # noqa: BLE001  (any reader of any plugin)
-            return f"{path} cannot be opened: {error}"
-        return ""
 
     def _restore_settings(self, settings: dict[str, Any]) -> str:
         try:

@@ -12,6 +12,7 @@ from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
 from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.class_removal import ClassRemoval
+from napari_emcad.plugin.teach.continue_strip import ContinueStrip
 from napari_emcad.plugin.teach.instant_controller import InstantController
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
@@ -62,6 +63,7 @@ class TeachTab:
         self.view = TeachView(
             context, annotations, self.annotating, self.training, self.instant, self.panel
         )
+        self.interrupted = ContinueStrip(context.session, self.training, self.panel.form)
         self._connect()
 
     def layers_changed(self) -> None:
@@ -125,5 +127,5 @@ class TeachTab:
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
         parts = (self.view, self.suggesting, self.annotating, self.instant, self.training)
-        for part in (*parts, self.preview):
+        for part in (*parts, self.preview, self.interrupted):
             part.release()

@@ -216,7 +216,7 @@ class TrainingController(QObject):
             lambda outcome: self._training_ended(task, result, outcome),
             lambda event: self._job_event(result, event),
             on_abandon=None if result is None else result.release,
-            on_orphaned=keep_trained(self._session, self._context.saver, task),
+            on_orphaned=keep_trained(self._session, self._context.saver, task, settings.steps),
             cancellable=True,
         )
         self.started.emit(settings.steps)
