@@ -28,6 +28,7 @@ from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
 from napari_emcad.io.autosave import find_recoveries
+from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
 from napari_emcad.plugin import widget
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.stages.request import StageChoices
@@ -90,7 +91,9 @@ def stages_sheet(path: Path) -> None:
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
     """Play a scene in a new viewer and save a picture of its window."""
-    recovery = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))  # no scene offers another's work
+    recovery = (
+        Path(mkdtemp(dir=_RECOVERY_FOLDER.name)) / "recovery"
+    )  # no scene offers another's work
     controller.recovery_root = lambda: recovery
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
@@ -136,6 +139,32 @@ def model(viewer: napari.Viewer) -> None:
     """The Model tab."""
     panel = _panel(viewer, "nuclei_dark")
     panel._tabs.setCurrentWidget(panel.model.panel)
+
+
+def shelf(viewer: napari.Viewer) -> None:
+    """The shelf of models on the Model tab, one of whose files is missing."""
+    panel = _panel(viewer, "nuclei_dark")
+    _run(panel)
+    _wait(0.5)
+    folder = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))
+    for name in ("gone.safetensors", "glomeruli.safetensors"):
+        path = folder / name
+        write_checkpoint(bundled_checkpoint().override(classes=(path.stem,)), path)
+        panel.model.controller.open_file(path)
+        _ready(panel)
+        _wait(0.3)
+    (folder / "gone.safetensors").unlink()
+    panel.model.shelf.refresh()
+    _run(panel)
+    panel._tabs.setCurrentWidget(panel.model.panel)
+    _wait(0.3)
+
+
+def shelf_light(viewer: napari.Viewer) -> None:
+    """The same in the light theme and a small window."""
+    get_settings().appearance.theme = "light"
+    viewer.window._qt_window.resize(1280, 720)
+    shelf(viewer)
 
 
 def model_light(viewer: napari.Viewer) -> None:
@@ -513,6 +542,8 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         segmented_light,
         model,
         model_light,
+        shelf,
+        shelf_light,
         advanced,
         stack,
         running,

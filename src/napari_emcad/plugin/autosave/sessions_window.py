@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QDialog, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
 
 from napari_emcad.imaging.thumbnail import SIDE
 from napari_emcad.io.autosave import DAYS_KEPT
 from napari_emcad.plugin.widgets.helpers import row, shorten, text
+from napari_emcad.plugin.widgets.pictures import picture_icon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from qtpy.QtGui import QIcon
     from qtpy.QtWidgets import QWidget
 
     from napari_emcad.io.annotation_file import AnnotationSummary
@@ -105,21 +104,9 @@ class SessionsWindow(QDialog):
 
 
 def _icon(session: Session) -> QIcon:
-    """Return the picture of the first annotation on a square, so that all texts are aligned."""
-    square = np.zeros((SIDE, SIDE, 4), np.uint8)
+    """Return the picture of the first annotation that has one."""
     picture = next((one.thumbnail for one in session[1] if one.thumbnail is not None), None)
-    if picture is not None:
-        height, width = picture.shape[:2]
-        y, x = (SIDE - height) // 2, (SIDE - width) // 2
-        square[y : y + height, x : x + width, :3] = picture
-        square[y : y + height, x : x + width, 3] = 255
-    return QIcon(_pixmap(square))
-
-
-def _pixmap(rgba: NDArray[np.uint8]) -> QPixmap:
-    height, width = rgba.shape[:2]
-    image = QImage(rgba.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888)
-    return QPixmap.fromImage(image.copy())  # which owns its pixels
+    return picture_icon(picture, SIDE)
 
 
 def _description(session: Session) -> str:
