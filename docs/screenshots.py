@@ -29,6 +29,7 @@ from superqt import QCollapsible
 
 from napari_emcad.io.autosave import find_recoveries
 from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
+from napari_emcad.io.images.write import write_array
 from napari_emcad.plugin import widget
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.stages.request import StageChoices
@@ -78,7 +79,6 @@ def stages_sheet(path: Path) -> None:
     from PIL import Image
 
     from napari_emcad.cli import main as emcad
-    from napari_emcad.io.images.write import write_array
     from napari_emcad.plugin.contributions import sample_dark
 
     with TemporaryDirectory() as folder:
@@ -491,6 +491,38 @@ def earlier_sessions_light(viewer: napari.Viewer) -> None:
     earlier_sessions(viewer)
 
 
+def review(viewer: napari.Viewer) -> None:
+    """The review queue with a folder of images, some of which are done."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    pixels = viewer.layers[0].data
+    viewer.layers.clear()
+    folder = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))
+    for n in range(12):
+        write_array(folder / f"well_B{n + 1:02d}_dapi.tif", np.roll(pixels, 40 * n, 1), "YX")
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    for section in panel.teach.panel.findChildren(QCollapsible):
+        if section.text() == "Review queue":
+            section.expand(animate=False)
+    panel.teach.review.add_folder(folder)
+    for score in (0.93, 0.88, 0.91):
+        queue = panel.session.review
+        queue.change(queue.current, dice=score)
+        panel.teach.panel.review._done.click()
+    _run(panel)
+    _wait(0.3)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.review)
+
+
+def review_light(viewer: napari.Viewer) -> None:
+    """The same in the light theme and a small window."""
+    get_settings().appearance.theme = "light"
+    viewer.window._qt_window.resize(1280, 720)
+    review(viewer)
+
+
 def _stack_panel(viewer: napari.Viewer) -> EmcadWidget:
     """Return a panel with a stack of nuclei, all of which is to be segmented."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
@@ -563,6 +595,8 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         closing,
         earlier_sessions,
         earlier_sessions_light,
+        review,
+        review_light,
         training,
         versions,
     )

@@ -181,6 +181,7 @@ class EmcadWidget(QWidget):
         self.teach.bind_shortcuts(self)
         self.teach.panel.versions.save_requested.connect(self.model.controller.save_version)
         self.segment.panel.model.save_requested.connect(self.model.controller.save_instant)
+        self.scores.controller.scored.connect(self.teach.review.set_score)
         self.segment.controller.segmented.connect(self.model.shelf.keep_picture)
         self.teach.training.unfinished.connect(self.context.saver.keep)
         self.objects.correcting.annotate_requested.connect(self._teach_objects)

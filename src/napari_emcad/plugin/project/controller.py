@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -113,6 +113,7 @@ class ProjectController(QObject):
             current=None if current is None else versions.index(current),
             classes=tuple((c.name, c.color) for c in self._annotations.project.classes),
             settings=_settings_as_dict(self._segmenting.settings),
+            review=tuple(self._session.review.to_list()),
         )
         written = (
             [one.checkpoint for one in versions],
@@ -174,6 +175,7 @@ class ProjectController(QObject):
         new = {key: state for key, state in states.items() if key not in before}
         self._mark_written(([one.checkpoint for one in project.versions], new))
         problems.append(self._restore_settings(project.settings))
+        problems.append(self._restore_review(project))
         problems = [problem for problem in problems if problem]
         self._context.show_message(" ".join([f"Opened {folder}.", *problems]), error=bool(problems))
         self.opened.emit()
@@ -204,6 +206,13 @@ class ProjectController(QObject):
             self._segmenting.set_settings(_settings_from_dict(settings, self._segmenting.settings))
         except (ValueError, TypeError) as error:
             return f"Its settings are not used: {error}"
+        return ""
+
+    def _restore_review(self, project: SavedProject) -> str:
+        try:
+            self._session.review.restore(project.review)
+        except (KeyError, ValueError, TypeError) as error:
+            return f"Its images to review are not listed: {error}"
         return ""
 
     def _run(self, verb: str, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
@@ -238,10 +247,7 @@ def _write(folder: Path, project: SavedProject, labels: list[Any]) -> None:
         )
         for values, about, pair in labels
     )
-    versions, current = project.versions, project.current
-    write_project(
-        folder, SavedProject(annotations, versions, current, project.classes, project.settings)
-    )
+    write_project(folder, replace(project, annotations=annotations))
 
 
 def _settings_as_dict(settings: InferenceSettings) -> dict[str, Any]:

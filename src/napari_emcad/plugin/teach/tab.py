@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 
+from napari_emcad.plugin.review.controller import ReviewController
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
 from napari_emcad.plugin.teach.class_controller import ClassController
@@ -64,6 +65,7 @@ class TeachTab:
             context, annotations, self.annotating, self.training, self.instant, self.panel
         )
         self.interrupted = ContinueStrip(context.session, self.training, self.panel.form)
+        self.review = ReviewController(context, annotations, self.panel.review)
         self._connect()
 
     def layers_changed(self) -> None:
@@ -82,6 +84,9 @@ class TeachTab:
             "Alt+I": self.panel.toggle_instant,
             "Alt+N": partial(self.suggesting.step, 1),
             "Alt+Shift+N": partial(self.suggesting.step, -1),
+            "Alt+PgDown": self.review.open_next,
+            "Alt+PgUp": self.review.open_previous,
+            "Alt+D": self.panel.review.toggle_done,
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
         shortcuts = []
@@ -127,5 +132,5 @@ class TeachTab:
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
         parts = (self.view, self.suggesting, self.annotating, self.instant, self.training)
-        for part in (*parts, self.preview, self.interrupted):
+        for part in (*parts, self.preview, self.interrupted, self.review):
             part.release()
