@@ -15,6 +15,7 @@ from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.class_removal import ClassRemoval
 from napari_emcad.plugin.teach.continue_strip import ContinueStrip
 from napari_emcad.plugin.teach.instant_controller import InstantController
+from napari_emcad.plugin.teach.live_view import LiveView
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
 from napari_emcad.plugin.teach.suggest_controller import SuggestController
@@ -54,6 +55,7 @@ class TeachTab:
         self.instant = InstantController(
             context, self.preview, self.training, self.panel.form.value
         )
+        self.live_view = LiveView(context, self.preview, self.training, self.instant)
         self.annotating = AnnotationController(context, annotations, self.preview)
         self.tools = AnnotationTools(context, annotations, self.annotating)
         self.suggesting = SuggestController(context, annotations, self.panel.suggest)
@@ -132,5 +134,5 @@ class TeachTab:
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
         parts = (self.view, self.suggesting, self.annotating, self.instant, self.training)
-        for part in (*parts, self.preview, self.interrupted, self.review):
+        for part in (*parts, self.live_view, self.preview, self.interrupted, self.review):
             part.release()
