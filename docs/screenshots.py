@@ -491,6 +491,19 @@ def earlier_sessions_light(viewer: napari.Viewer) -> None:
     earlier_sessions(viewer)
 
 
+def interrupted(viewer: napari.Viewer) -> None:
+    """A panel that was closed during a training offers to continue it."""
+    panel = _annotated_panel(viewer, part=3)
+    panel.teach.panel.form._steps.setValue(60)
+    panel.teach.panel._train.click()
+    _wait_for(lambda: "left" in panel.job_bar.progress)
+    panel.parent().destroyOnClose()
+    _wait_for(lambda: panel.session.steps_left > 0)
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+
+
 def review(viewer: napari.Viewer) -> None:
     """The review queue with a folder of images, some of which are done."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
@@ -595,6 +608,7 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         closing,
         earlier_sessions,
         earlier_sessions_light,
+        interrupted,
         review,
         review_light,
         training,

@@ -48,7 +48,7 @@ class ContinueStrip(QWidget):
         """Show how many steps are left."""
         left = self._session.steps_left
         steps = "1 step" if left == 1 else f"{left} steps"
-        self._text.setText(f"Closing has interrupted a training, {steps} before its end.")
+        self._text.setText(f"Closing has interrupted a training about {steps} before its end.")
         self.setVisible(bool(left))
 
     def release(self) -> None:

@@ -89,7 +89,7 @@ def keep_trained(
 
 
 def steps_left(fine_tuned: FineTuned, steps: int) -> int:
-    """Return how many steps a training that was stopped has not taken, of all its steps."""
+    """Return how many steps a training that was stopped has not taken, counted in whole epochs."""
     course = fine_tuned.result.course
     if course.ending != "stopped":
         return 0
