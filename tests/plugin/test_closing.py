@@ -1,4 +1,4 @@
-"""Closing the window with unsaved work asks what becomes of it; nothing else is held up."""
+"""Closing the window asks what becomes of unsaved work; nothing else waits for an answer."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ReviewBox(QWidget):
         self._is_done = False
         self._folder, self._layers = QPushButton("Folder …"), QPushButton("Open images")
         self._clear = QPushButton("Clear")
-        self._folder.setToolTip("Adds the images of a folder; each is opened when its turn comes")
+        self._folder.setToolTip("Adds the images of a folder, which are opened in their turn")
         self._layers.setToolTip("Adds the images that are open")
         self._clear.setToolTip("Empties the list; layers and files stay")
         self._table = ValueTable("A click or the arrow keys open an image")
