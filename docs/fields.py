@@ -61,6 +61,8 @@ NAMES = {
     "ObjectsPanel": "table of objects",
     "ScoresPanel": "tables of scores",
     "ModelPanel": "list of files",
+    "ShelfBox": "list of models",
+    "ReviewBox": "table of images",
     "CalibrationBox": "reliability plot",
     "BarPlot": "bars",
     "LossPlot": "curve",

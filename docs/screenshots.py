@@ -19,12 +19,18 @@ from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (bef
 import napari
 import numpy as np
 from napari.settings import get_settings
-from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from qtpy.QtCore import QRect
+from qtpy.QtGui import QPainter, QPixmap
+from qtpy.QtWidgets import QApplication, QDialog, QScrollArea, QWidget
 from scipy.ndimage import binary_erosion
 from skimage import data
 from skimage.filters import threshold_otsu
 from superqt import QCollapsible
 
+from napari_emcad.io.autosave import find_recoveries
+from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
+from napari_emcad.io.images.write import write_array
+from napari_emcad.plugin import widget
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.stages.request import StageChoices
 from napari_emcad.plugin.teach.instant_controller import InstantState
@@ -73,7 +79,6 @@ def stages_sheet(path: Path) -> None:
     from PIL import Image
 
     from napari_emcad.cli import main as emcad
-    from napari_emcad.io.images.write import write_array
     from napari_emcad.plugin.contributions import sample_dark
 
     with TemporaryDirectory() as folder:
@@ -86,7 +91,9 @@ def stages_sheet(path: Path) -> None:
 
 def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
     """Play a scene in a new viewer and save a picture of its window."""
-    recovery = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))  # no scene offers another's work
+    recovery = (
+        Path(mkdtemp(dir=_RECOVERY_FOLDER.name)) / "recovery"
+    )  # no scene offers another's work
     controller.recovery_root = lambda: recovery
     get_settings().appearance.theme = "dark"
     viewer = napari.Viewer(show=True)
@@ -94,8 +101,21 @@ def _render(scene: Callable[[napari.Viewer], None], path: Path) -> None:
     window.resize(1180, 760)
     scene(viewer)
     _wait(0.6)
-    window.grab().save(str(path))
+    _grab(window).save(str(path))
     viewer.close()
+
+
+def _grab(window: QWidget) -> QPixmap:
+    """Return a picture of a window with its open dialogs, which are windows of their own."""
+    picture = window.grab()
+    painter = QPainter(picture)
+    for dialog in window.findChildren(QDialog):
+        if dialog.isVisible():
+            corner = window.rect().center() - dialog.rect().center()
+            painter.drawPixmap(corner, dialog.grab())
+            painter.drawRect(QRect(corner, dialog.size()))
+    painter.end()
+    return picture
 
 
 # -- the scenes
@@ -119,6 +139,32 @@ def model(viewer: napari.Viewer) -> None:
     """The Model tab."""
     panel = _panel(viewer, "nuclei_dark")
     panel._tabs.setCurrentWidget(panel.model.panel)
+
+
+def shelf(viewer: napari.Viewer) -> None:
+    """The shelf of models on the Model tab, one of whose files is missing."""
+    panel = _panel(viewer, "nuclei_dark")
+    _run(panel)
+    _wait(0.5)
+    folder = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))
+    for name in ("gone.safetensors", "glomeruli.safetensors"):
+        path = folder / name
+        write_checkpoint(bundled_checkpoint().override(classes=(path.stem,)), path)
+        panel.model.controller.open_file(path)
+        _ready(panel)
+        _wait(0.3)
+    (folder / "gone.safetensors").unlink()
+    panel.model.shelf.refresh()
+    _run(panel)
+    panel._tabs.setCurrentWidget(panel.model.panel)
+    _wait(0.3)
+
+
+def shelf_light(viewer: napari.Viewer) -> None:
+    """The same in the light theme and a small window."""
+    get_settings().appearance.theme = "light"
+    viewer.window._qt_window.resize(1280, 720)
+    shelf(viewer)
 
 
 def model_light(viewer: napari.Viewer) -> None:
@@ -407,6 +453,89 @@ def suggest(viewer: napari.Viewer) -> None:
         area.ensureWidgetVisible(panel.teach.panel.suggest)
 
 
+def closing(viewer: napari.Viewer) -> None:
+    """The question about unsaved work when the window is closed."""
+    panel = _annotated_panel(viewer, part=2)
+    panel.teach.panel.form._steps.setValue(2)
+    _train(panel)
+    _train(panel)
+    panel.context.saver.close_requested.emit(viewer.window._qt_window)
+
+
+def earlier_sessions(viewer: napari.Viewer) -> None:
+    """The list of what was saved automatically, with pictures."""
+    root = controller.recovery_root()
+    for sample, part in (("nuclei_dark", 1), ("nuclei_colour", 4)):
+        panel = _annotated_panel(viewer, part, sample)
+        panel.teach.panel.form._steps.setValue(2)
+        if part > 1:
+            _train(panel)
+        viewer.window.remove_dock_widget(panel.parent())
+        widget._SAVERS.pop(viewer).end()
+        widget._SESSIONS.pop(viewer)
+        widget._PAIRS.pop(viewer)
+        viewer.layers.clear()
+        _wait(1.1)
+    assert len(find_recoveries(root)) == 2
+    panel = _panel(viewer, "nuclei_colour")
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.project)
+    panel.teach.panel.project._sessions.click()
+    _wait_for(lambda: panel.sessions.window._list.count() == 2)
+
+
+def earlier_sessions_light(viewer: napari.Viewer) -> None:
+    """The same list in the light theme."""
+    get_settings().appearance.theme = "light"
+    earlier_sessions(viewer)
+
+
+def interrupted(viewer: napari.Viewer) -> None:
+    """A panel that was closed during a training offers to continue it."""
+    panel = _annotated_panel(viewer, part=3)
+    panel.teach.panel.form._steps.setValue(60)
+    panel.teach.panel._train.click()
+    _wait_for(lambda: "left" in panel.job_bar.progress)
+    panel.parent().destroyOnClose()
+    _wait_for(lambda: panel.session.steps_left > 0)
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+
+
+def review(viewer: napari.Viewer) -> None:
+    """The review queue with a folder of images, some of which are done."""
+    viewer.open_sample("napari-emcad", "nuclei_dark")
+    pixels = viewer.layers[0].data
+    viewer.layers.clear()
+    folder = Path(mkdtemp(dir=_RECOVERY_FOLDER.name))
+    for n in range(12):
+        write_array(folder / f"well_B{n + 1:02d}_dapi.tif", np.roll(pixels, 40 * n, 1), "YX")
+    panel = show_panel(viewer)
+    _ready(panel)
+    panel._tabs.setCurrentWidget(panel.teach.panel)
+    for section in panel.teach.panel.findChildren(QCollapsible):
+        if section.text() == "Review queue":
+            section.expand(animate=False)
+    panel.teach.review.add_folder(folder)
+    for score in (0.93, 0.88, 0.91):
+        queue = panel.session.review
+        queue.change(queue.current, dice=score)
+        panel.teach.panel.review._done.click()
+    _run(panel)
+    _wait(0.3)
+    for area in panel.teach.panel.findChildren(QScrollArea):
+        area.ensureWidgetVisible(panel.teach.panel.review)
+
+
+def review_light(viewer: napari.Viewer) -> None:
+    """The same in the light theme and a small window."""
+    get_settings().appearance.theme = "light"
+    viewer.window._qt_window.resize(1280, 720)
+    review(viewer)
+
+
 def _stack_panel(viewer: napari.Viewer) -> EmcadWidget:
     """Return a panel with a stack of nuclei, all of which is to be segmented."""
     viewer.open_sample("napari-emcad", "nuclei_dark")
@@ -427,9 +556,11 @@ def _train(panel: EmcadWidget) -> None:
     _ready(panel)
 
 
-def _annotated_panel(viewer: napari.Viewer, part: int | None = None) -> EmcadWidget:
+def _annotated_panel(
+    viewer: napari.Viewer, part: int | None = None, sample: str = "nuclei_colour"
+) -> EmcadWidget:
     """Return a panel with strokes of both classes; `part` limits their number per class."""
-    panel = _panel(viewer, "nuclei_colour")
+    panel = _panel(viewer, sample)
     panel._tabs.setCurrentWidget(panel.teach.panel)
     panel.teach.panel._new.click()
     for k, strokes in ((1, _OBJECTS), (0, _BACKGROUND)):
@@ -456,6 +587,8 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         segmented_light,
         model,
         model_light,
+        shelf,
+        shelf_light,
         advanced,
         stack,
         running,
@@ -472,6 +605,12 @@ SCENES: dict[str, Callable[[napari.Viewer], None]] = {
         scores,
         value_range,
         suggest,
+        closing,
+        earlier_sessions,
+        earlier_sessions_light,
+        interrupted,
+        review,
+        review_light,
         training,
         versions,
     )

@@ -121,3 +121,12 @@ def test_numbered_objects_are_compared_by_class(viewer, dock, nuclei, finish, qt
     )
     assert _as_classes(objects, ("a", "b")).tolist() == [[2, 1, 2, 0]]
     assert Comparison(objects, objects, ("a", "b")).problem == "Choose two different layers."
+
+
+def test_a_single_slice_is_compared_without_a_list_of_slices(panel, nuclei, qtbot, finish):
+    press(qtbot, panel.segment.panel._run)
+    finish(panel)
+    panel.viewer.add_labels((nuclei > 50).astype(np.uint8), name="expert")
+    fields = compared(panel, qtbot, finish)
+    assert fields._classes.rowCount() == 1
+    assert fields.slices.count == 0

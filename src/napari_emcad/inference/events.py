@@ -125,12 +125,16 @@ class Region:
     logits
         ``(K, …)`` float32, or None if they were not requested, or if the region is the final one
         of a slice, whose logits came with earlier regions.
+    begins
+        NumPy index of the part that a network predicts from here on, if that network is another one
+        than that of the regions before; else None.
     """
 
     where: Where
     labels: NDArray[Any]
     probabilities: NDArray[Any] | None
     logits: NDArray[np.float32] | None = None
+    begins: Where | None = None
 
 
 Event = Progress | Notice | Region

@@ -159,6 +159,12 @@ def read_targets(
     return targets
 
 
+def stroke_count(record: Record, source: Hashable) -> int:
+    """Return the number of strokes of all classes in one annotation, by its key."""
+    keys = {key for key in record.patches if isinstance(key, PatchKey) and key.source == source}
+    return sum(record.subset(keys).stroke_counts.values())
+
+
 def _copied_pixels(images: Iterable[AnnotatedImage]) -> dict[PatchKey, NDArray[np.bool_]]:
     """Return the pixels of patches, ``(H, W)``, that still have the value that was copied."""
     pixels = {}

@@ -107,6 +107,12 @@ class LiveTrainer:
         self._instant: InstantTrainer | None = None
         self._dice: float | None = None
         self._instant_dice: float | None = None
+        self._shown: InstantModel | None = None
+
+    @property
+    def shown_instant(self) -> InstantModel | None:
+        """The instant model whose prediction is shown; None if the network's is."""
+        return self._shown
 
     def update(
         self,
@@ -180,6 +186,7 @@ class LiveTrainer:
         self._instant = self._instant or InstantTrainer(self._device)
         model = self._instant.fit(task, first=True)
         if model is not None and not self._model_is_better:
+            self._shown = model
             yield Shown("instant", self._comparison())
             yield from self._instant.predict(model, visible, stop)
         return model
@@ -190,6 +197,7 @@ class LiveTrainer:
         """Show the network's prediction unless the instant model's is shown."""
         if instant is not None and not self._model_is_better:
             return
+        self._shown = None
         yield Shown("model", self._comparison())
         yield from self._predict(visible, stop)
 

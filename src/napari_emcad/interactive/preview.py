@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.inference.events import InferenceSettings, Region
 from napari_emcad.inference.segment import NotFinite, segment_slices
+from napari_emcad.interactive.visible_region import place_of
 from napari_emcad.model.fuse import fused_copy
 from napari_emcad.training.validation import eval_mode
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_emcad.imaging.intensity import Preprocessing
+    from napari_emcad.imaging.slices import Where
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.model.segmenter import Head, Segmenter
@@ -38,7 +41,7 @@ def predict_visible(
     device: str,
     stop: threading.Event,
 ) -> Iterator[Region]:
-    """Yield regions of a quick prediction of the visible part.
+    """Yield regions of a quick prediction of the visible part; the first one has `begins`.
 
     Parameters
     ----------
@@ -56,12 +59,14 @@ def predict_visible(
     slices = visible.slices
     if slices is None:
         return
+    begins: Where | None = place_of(slices)
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
     with eval_mode(network):
         fused = fused_copy(network).to(choose_device(device))
         for event in segment_slices(fused, slices, preprocessing, head, settings, stop):
             if isinstance(event, Region):
-                yield event
+                yield replace(event, begins=begins)
+                begins = None
 
 
 class PreviewSchedule:

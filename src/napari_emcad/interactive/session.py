@@ -15,6 +15,7 @@ from psygnal import Signal
 
 from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.project import AnnotationProject
+from napari_emcad.interactive.review_queue import ReviewQueue
 from napari_emcad.interactive.versions import Versions
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 
@@ -57,6 +58,10 @@ class Session:
         Versions of the model.
     project
         Classes and annotations.
+    review
+        Images to review one after another.
+    steps_left
+        Steps of a training that was interrupted by closing the panel; 0 if there is none.
     checkpoint_changed
         Emitted with the open checkpoint.
     calibration_changed
@@ -84,6 +89,7 @@ class Session:
         self._calibration: Calibration | None = None
         self._instant: InstantModel | None = None
         self.versions, self.project = Versions(), AnnotationProject()
+        self.review, self.steps_left = ReviewQueue(), 0
         self.project.classes_changed.connect(self._classes_changed)
 
     # -- checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_emcad.imaging.slices import Slices
+    from napari_emcad.imaging.slices import Slices, Where
 
 
 class VisibleRegion:
@@ -19,3 +19,8 @@ class VisibleRegion:
 
     def __init__(self, slices: Slices | None = None) -> None:
         self.slices = slices
+
+
+def place_of(slices: Slices) -> Where:
+    """Return the NumPy index of a visible part in a segmentation of the whole image."""
+    return slices.where(slices.indices[0], (0, slices.height), (0, slices.width))

@@ -7,17 +7,19 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Index
+
+_T = TypeVar("_T")
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -44,11 +46,35 @@ class SavedAnnotation:
         Everything else that is needed to show the layer again, as plain values for JSON.
     copied
         Values that were copied from a prediction, 0 elsewhere: a plane by index of its slice.
+    thumbnail
+        Small picture of an annotated slice, ``(H, W, 3)`` uint8; None if there is none.
     """
 
     labels: NDArray[Any]
     metadata: dict[str, Any]
     copied: Mapping[Index, NDArray[Any]] = field(default_factory=dict)
+    thumbnail: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotationSummary:
+    """What a list shows of the file of an annotation.
+
+    Attributes
+    ----------
+    image, path
+        Name of the annotated image, and path of its file; "" if it has none.
+    pixels, strokes
+        Number of annotated pixels and of strokes; 0 strokes if it is not known.
+    thumbnail
+        See `SavedAnnotation`.
+    """
+
+    image: str
+    path: str
+    pixels: int
+    strokes: int
+    thumbnail: NDArray[np.uint8] | None
 
 
 def annotation_bytes(annotation: SavedAnnotation) -> bytes:
@@ -65,6 +91,8 @@ def annotation_bytes(annotation: SavedAnnotation) -> bytes:
     if copied := annotation.copied:
         arrays["copied_indices"] = np.array(list(copied), np.int64).reshape(len(copied), -1)
         arrays["copied_planes"] = np.stack(list(copied.values()))
+    if annotation.thumbnail is not None:
+        arrays["thumbnail"] = annotation.thumbnail
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     return content.getvalue()
@@ -78,12 +106,38 @@ def read_annotation(path: Path) -> SavedAnnotation:
     OSError, ValueError, KeyError
         If it cannot be read, or is no such file.
     """
+    return _read(path, _annotation)
+
+
+def read_annotation_summary(path: Path) -> AnnotationSummary:
+    """Read what a list shows of the file of an annotation, without making its layer.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError
+        If it cannot be read, or is no such file.
+    """
+    return _read(path, _summary)
+
+
+def _read(path: Path, convert: Callable[[Mapping[str, NDArray[Any]]], _T]) -> _T:
     content = io.BytesIO(path.read_bytes())  # so that a damaged file is closed
     try:
         with np.load(content, allow_pickle=False) as arrays:
-            return _annotation(arrays)
+            return convert(arrays)
     except _DAMAGED as error:
         raise ValueError(f"the file is damaged ({error})") from None
+
+
+def _summary(arrays: Mapping[str, NDArray[Any]]) -> AnnotationSummary:
+    about = json.loads(str(arrays["about"]))
+    return AnnotationSummary(
+        str(about["image"]),
+        str(about.get("path") or ""),
+        len(arrays["values"]),
+        int(about.get("strokes", 0)),
+        arrays.get("thumbnail"),
+    )
 
 
 def _annotation(arrays: Mapping[str, NDArray[Any]]) -> SavedAnnotation:

@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.io.annotation_file import SavedAnnotation, annotation_bytes, read_annotation
+from napari_emcad.io.annotation_file import (
+    SavedAnnotation,
+    annotation_bytes,
+    read_annotation,
+)
 from napari_emcad.io.atomic_write import write_bytes
 from napari_emcad.io.checkpoints.files import read_checkpoint, write_checkpoint
 from napari_emcad.io.checkpoints.sniff import CheckpointError
-from napari_emcad.io.folder_lock import FolderLockedError, folder_lock
+from napari_emcad.io.folder_lock import folder_lock, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +36,9 @@ if TYPE_CHECKING:
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
 
 _CLOSED, _ENDED = "closed", "ended"
-_MODEL, _ANNOTATION = "model.safetensors", "paint-{}.npz"
+MODEL, _ANNOTATION, _STEPS_LEFT = "model.safetensors", "paint-{}.npz", "steps-left"
 
-_DAYS_KEPT = 14
+DAYS_KEPT = 14
 """Days after which a folder whose work was restored or dismissed is removed."""
 
 
@@ -54,6 +58,10 @@ class Recovery:
         Whether a model was saved.
     ended
         Whether the window was closed; False after a crash.
+    dismissed
+        Whether it was restored or dismissed, so that it is not offered again.
+    steps_left
+        Steps of a training of the model that closing has interrupted; 0 if there is none.
     """
 
     folder: Path
@@ -61,6 +69,8 @@ class Recovery:
     annotations: int
     model: bool
     ended: bool = False
+    dismissed: bool = False
+    steps_left: int = 0
 
 
 class AutosaveFolder:
@@ -76,7 +86,7 @@ class AutosaveFolder:
         self._root = root
         self._folder: Path | None = None
         self._lock = ExitStack()
-        self._ended = False
+        self._ended, self._discarded = False, False
 
     @property
     def folder(self) -> Path | None:
@@ -89,6 +99,7 @@ class AutosaveFolder:
         labels: Any,
         metadata: dict[str, Any],
         copied: Mapping[Index, NDArray[Any]] | None = None,
+        thumbnail: NDArray[np.uint8] | None = None,
     ) -> None:
         """Save an annotation, in place of the previous one with this number.
 
@@ -103,7 +114,7 @@ class AutosaveFolder:
             few strokes stays small.
         metadata
             Everything else that is needed, as plain values for JSON.
-        copied
+        copied, thumbnail
             See `SavedAnnotation`.
 
         Raises
@@ -112,9 +123,9 @@ class AutosaveFolder:
             If writing fails.
         """
         if not np.any(labels):
-            self._remove(_ANNOTATION.format(number))
+            self.remove_annotation(number)
             return
-        content = annotation_bytes(SavedAnnotation(labels, metadata, copied or {}))
+        content = annotation_bytes(SavedAnnotation(labels, metadata, copied or {}, thumbnail))
         write_bytes(self._create() / _ANNOTATION.format(number), content)
 
     def save_model(self, checkpoint: Checkpoint) -> None:
@@ -125,11 +136,24 @@ class AutosaveFolder:
         OSError, CheckpointError
             If writing fails.
         """
-        write_checkpoint(checkpoint, self._create() / _MODEL)
+        self._remove(_STEPS_LEFT)
+        write_checkpoint(checkpoint, self._create() / MODEL)
 
     def remove_model(self) -> None:
         """Remove the saved model, because it is in another file."""
-        self._remove(_MODEL)
+        self._remove(MODEL)
+        self._remove(_STEPS_LEFT)
+
+    def remove_annotation(self, number: int) -> None:
+        """Remove a saved annotation, because it is in another file."""
+        self._remove(_ANNOTATION.format(number))
+
+    def discard(self) -> None:
+        """Remove the folder; a model that arrives later is not saved."""
+        self._ended = self._discarded = True
+        self._lock.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def end(self) -> None:
         """Mark the session as ended, and unlock its folder; what was saved there is offered again.
@@ -139,19 +163,30 @@ class AutosaveFolder:
         self._ended = True
         if self._folder is not None:
             with suppress(OSError):
-                has_work = bool(_annotation_files(self._folder)) or (self._folder / _MODEL).exists()
+                has_work = bool(annotation_files(self._folder)) or (self._folder / MODEL).exists()
                 (self._folder / (_ENDED if has_work else _CLOSED)).touch()
         self._lock.close()
 
-    def save_last_model(self, checkpoint: Checkpoint) -> None:
+    def save_last_model(self, checkpoint: Checkpoint, steps_left: int = 0) -> None:
         """Save a model that arrives when the session may have ended already.
+
+        Parameters
+        ----------
+        checkpoint
+            The model.
+        steps_left
+            See `Recovery`.
 
         Raises
         ------
         OSError, CheckpointError
             If writing fails.
         """
+        if self._discarded:
+            return
         self.save_model(checkpoint)
+        if steps_left:
+            write_bytes(self._create() / _STEPS_LEFT, str(steps_left).encode())
         if self._ended:
             self._remove(_CLOSED)
             self.end()
@@ -171,32 +206,36 @@ class AutosaveFolder:
         return self._folder
 
 
-def find_recoveries(root: Path) -> list[Recovery]:
+def find_recoveries(root: Path, dismissed: bool = False) -> list[Recovery]:
     """Return work that is in no other file, the latest first; remove old closed folders.
 
     Parameters
     ----------
     root
         Folder of the autosave folders of all sessions; it may be missing.
+    dismissed
+        Whether to return work as well that was restored or dismissed, as long as it is kept.
     """
     recoveries: list[Recovery] = []
     for folder in sorted(root.iterdir() if root.is_dir() else [], reverse=True):
         with suppress(OSError):  # a folder that cannot be read hides no other
-            if folder.is_dir() and not _is_locked(folder):
+            if folder.is_dir() and not is_locked(folder):
                 recoveries += _work_in(folder)
-    return recoveries
+    return [one for one in recoveries if dismissed or not one.dismissed]
 
 
 def _work_in(folder: Path) -> list[Recovery]:
     """Return the work in an unlocked folder, if there is any; an old closed folder is removed."""
     modified = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-    if (folder / _CLOSED).exists():
-        if time.time() - modified > _DAYS_KEPT * 86400:
-            shutil.rmtree(folder, ignore_errors=True)
+    dismissed = (folder / _CLOSED).exists()
+    if dismissed and time.time() - modified > DAYS_KEPT * 86400:
+        shutil.rmtree(folder, ignore_errors=True)
         return []
-    annotations, model = len(_annotation_files(folder)), (folder / _MODEL).exists()
+    annotations, model = len(annotation_files(folder)), (folder / MODEL).exists()
     ended = (folder / _ENDED).exists()
-    found = Recovery(folder, datetime.fromtimestamp(modified), annotations, model, ended)
+    when = datetime.fromtimestamp(max(_times_of_work(folder), default=modified))
+    left = _steps_left(folder) if model else 0
+    found = Recovery(folder, when, annotations, model, ended, dismissed, left)
     return [found] if annotations or model else []
 
 
@@ -208,16 +247,16 @@ def read_recovery(
     No code is executed and nothing is removed.
     """
     annotations, problems, model = [], [], None
-    for path in _annotation_files(recovery.folder):
+    for path in annotation_files(recovery.folder):
         try:
             annotations.append(read_annotation(path))
         except (OSError, ValueError, KeyError) as error:
             problems.append(f"{path.name}: {error}")
     if recovery.model:
         try:
-            model = read_checkpoint(recovery.folder / _MODEL)
+            model = read_checkpoint(recovery.folder / MODEL)
         except (OSError, CheckpointError) as error:
-            problems.append(f"{_MODEL}: {error}")
+            problems.append(f"{MODEL}: {error}")
     return annotations, model, problems
 
 
@@ -225,6 +264,18 @@ def dismiss(recovery: Recovery) -> None:
     """Offer a recovery no more; its folder stays for two weeks."""
     with suppress(OSError):
         (recovery.folder / _CLOSED).touch()
+
+
+def _steps_left(folder: Path) -> int:
+    with suppress(OSError, ValueError):
+        return int((folder / _STEPS_LEFT).read_text(encoding="utf-8"))
+    return 0
+
+
+def _times_of_work(folder: Path) -> list[float]:
+    """Return the times of the last change of annotations and model, in seconds."""
+    files = [*annotation_files(folder), *folder.glob(MODEL)]
+    return [path.stat().st_mtime for path in files]
 
 
 def _new_folder(root: Path) -> Path:
@@ -237,15 +288,6 @@ def _new_folder(root: Path) -> Path:
     raise OSError(f"No new autosave folder can be created in {root}.")
 
 
-def _annotation_files(folder: Path) -> list[Path]:
+def annotation_files(folder: Path) -> list[Path]:
+    """Return the files of the annotations in an autosave folder."""
     return sorted(folder.glob(_ANNOTATION.format("*")))
-
-
-def _is_locked(folder: Path) -> bool:
-    try:
-        with folder_lock(folder):
-            return False
-    except FolderLockedError:
-        return True
-    except OSError:
-        return False

@@ -53,3 +53,14 @@ def folder_lock(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             path.unlink()
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a folder is locked; one that cannot be written to is not."""
+    try:
+        with folder_lock(folder):
+            return False
+    except FolderLockedError:
+        return True
+    except OSError:
+        return False

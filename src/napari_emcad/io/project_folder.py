@@ -63,6 +63,8 @@ class SavedProject:
         (name, color) of classes 1, 2, …
     settings
         Settings of the segmentation, as plain values for JSON.
+    review
+        Images to review with their states, as plain values for JSON; ``"path"`` is that of a file.
     """
 
     annotations: tuple[SavedAnnotation, ...] = ()
@@ -70,6 +72,7 @@ class SavedProject:
     current: int | None = None
     classes: tuple[tuple[str, str], ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    review: tuple[dict[str, Any], ...] = ()
 
 
 def write_project(folder: Path, project: SavedProject) -> None:
@@ -134,6 +137,7 @@ def read_project(folder: Path) -> tuple[SavedProject, list[str]]:
         current if versions else None,
         classes,
         dict(index["settings"]),
+        tuple(_found(entry, folder) for entry in index.get("review", ())),
     )
     return project, problems
 
@@ -158,6 +162,9 @@ def _write_content(folder: Path, final: Path, project: SavedProject) -> None:
         "current": project.current,
         "classes": [list(pair) for pair in project.classes],
         "settings": project.settings,
+        "review": [
+            entry | {"relative": _relative(entry.get("path"), final)} for entry in project.review
+        ],
     }
     (folder / _INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
@@ -209,6 +216,9 @@ def _problem_of(index: dict[str, Any]) -> str:
     current = index.get("current")
     if current is not None and not (type(current) is int and 0 <= current < len(versions)):
         return "its current version is wrong"
+    review = index.get("review", [])
+    if not isinstance(review, list) or not all(isinstance(entry, dict) for entry in review):
+        return "its list of images to review is wrong"
     return "" if isinstance(index.get("settings"), dict) else "its settings are missing"
 
 
@@ -237,13 +247,16 @@ def _relative(path: Any, folder: Path) -> str | None:
 
 def _located(annotation: SavedAnnotation, folder: Path) -> SavedAnnotation:
     """Return an annotation with the path at which its image is found now."""
-    relative = annotation.metadata.get("relative")
+    return replace(annotation, metadata=_found(annotation.metadata, folder))
+
+
+def _found(about: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return values with the path at which a file is found now: relative to a project, or not."""
+    relative = about.get("relative")
     if not isinstance(relative, str):
-        return annotation
+        return about
     path = Path(os.path.normpath(folder.absolute() / relative))
-    if not path.exists():
-        return annotation
-    return replace(annotation, metadata=annotation.metadata | {"path": str(path)})
+    return about | {"path": str(path)} if path.exists() else about
 
 
 def _umask() -> int:

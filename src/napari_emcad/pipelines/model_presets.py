@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.imaging.intensity import Preprocessing
+from napari_emcad.io.checkpoints.card import expected_image
+from napari_emcad.io.checkpoints.classes import class_labels
 from napari_emcad.io.checkpoints.known import GRAY_DEFAULT, RGB_DEFAULT
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.io.datasets.acdc import HEART
 from napari_emcad.io.datasets.synapse import ORGANS
+from napari_emcad.io.model_shelf import ModelSummary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +47,16 @@ MODEL_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Arguments of `Checkpoint.override` by title; sizes and ranges are those of the paper."""
+
+
+def preset_summary(title: str) -> ModelSummary:
+    """Return what a shelf shows of a published model."""
+    values = dict(MODEL_PRESETS[title])
+    channels, names = values.pop("input_channels"), values.pop("classes")
+    labels = class_labels(names)
+    purpose = ", ".join(names)
+    expects = expected_image(channels, Preprocessing(**values))
+    return ModelSummary(title, purpose, expects, None, tuple(label.color for label in labels))
 
 
 def fitting_presets(checkpoint: Checkpoint) -> list[str]:

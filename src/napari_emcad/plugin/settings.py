@@ -32,16 +32,28 @@ def cluster_scheduler() -> str:
 
 def recent_files() -> list[Path]:
     """Return the recently opened checkpoints that still exist, the latest first."""
+    return [path for path in listed_files() if is_file(path)]
+
+
+def listed_files() -> list[Path]:
+    """Return the recently opened checkpoints, the latest first; some may be missing now."""
     try:
         stored = _store().value("recent", [], list) or []
     except TypeError:  # someone else has written another type
         stored = []
-    return [path for path in map(Path, stored) if _is_file(path)][: _recent_count()]
+    return [Path(path) for path in stored][: _recent_count()]
+
+
+def remove_recent_file(path: Path) -> None:
+    """Do not list a checkpoint any more."""
+    store = _store()
+    store.setValue("recent", [str(other) for other in listed_files() if other != path])
+    store.sync()
 
 
 def add_recent_file(path: Path) -> str:
     """Put a checkpoint at the front of the recent files; return why that failed, or ""."""
-    others, store = [other for other in recent_files() if other != path], _store()
+    others, store = [other for other in listed_files() if other != path], _store()
     store.setValue("recent", list(map(str, [path, *others]))[: _recent_count()])
     store.sync()
     if store.status() == QSettings.Status.NoError:
@@ -62,7 +74,8 @@ def set_training_pace(seconds: float) -> None:
     _store().setValue("training_pace", seconds)
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Return whether a file exists and can be seen."""
     try:
         return path.is_file()
     except OSError:  # of a folder that may not be searched

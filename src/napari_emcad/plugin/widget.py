@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,8 +15,10 @@ from superqt import QElidingLabel
 from napari_emcad.interactive.session import Session
 from napari_emcad.plugin.annotations.pairs import AnnotationLayers
 from napari_emcad.plugin.autosave import controller as autosave_controller
+from napari_emcad.plugin.autosave.close_question import CloseQuestion
 from napari_emcad.plugin.autosave.controller import AutosaveController
 from napari_emcad.plugin.autosave.saver import AutosaveSaver
+from napari_emcad.plugin.autosave.sessions_controller import SessionsController
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
 from napari_emcad.plugin.layers.follow_active import FollowActive
 from napari_emcad.plugin.layers.geometry import unwrap
@@ -39,7 +42,7 @@ from napari_emcad.plugin.teach.tab import TeachTab
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import napari.viewer
     from napari.layers import Labels
@@ -131,7 +134,8 @@ class EmcadWidget(QWidget):
         image_input, pairs = ImageInput(settings.device), _PAIRS.setdefault(viewer, {})
         if viewer not in _SAVERS:
             root = autosave_controller.recovery_root()
-            _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+            saver = _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+            CloseQuestion(saver, partial(_save_project, weakref.ref(viewer)))
         self.context = context = Context(
             viewer, self.session, results, image_input, self.runner, _SAVERS[viewer]
         )
@@ -156,6 +160,7 @@ class EmcadWidget(QWidget):
         )
         self.recovery = RecoveryStrip()
         self.autosave = AutosaveController(context, self.annotations, self.recovery)
+        self.sessions = SessionsController(context, self.autosave, self)
 
     def _build(self) -> None:
         self._title = QElidingLabel()
@@ -168,6 +173,7 @@ class EmcadWidget(QWidget):
         column = QVBoxLayout(self)
         column.addWidget(self._title)
         column.addWidget(self.recovery)
+        column.addWidget(self.teach.interrupted)
         column.addWidget(self._tabs, 1)
         column.addWidget(self.job_bar)
 
@@ -175,10 +181,13 @@ class EmcadWidget(QWidget):
         self.teach.bind_shortcuts(self)
         self.teach.panel.versions.save_requested.connect(self.model.controller.save_version)
         self.segment.panel.model.save_requested.connect(self.model.controller.save_instant)
+        self.scores.controller.scored.connect(self.teach.review.set_score)
+        self.segment.controller.segmented.connect(self.model.shelf.keep_picture)
         self.teach.training.unfinished.connect(self.context.saver.keep)
         self.objects.correcting.annotate_requested.connect(self._teach_objects)
         self.model.controller.written.connect(self.context.saver.forget)
         self.context.saver.ending.connect(self.close_down)
+        self.teach.panel.project.sessions_requested.connect(self.sessions.show)
         self.autosave.restored.connect(lambda: self.show_tab(self.teach))
         self.project.opened.connect(self.context.saver.annotations_changed)
         self.session.checkpoint_changed.connect(self._show_title)
@@ -239,6 +248,7 @@ class EmcadWidget(QWidget):
             shortcut.deleteLater()
         self._main_shortcuts = []
         self.runner.abandon()
+        self.sessions.release()
         self.autosave.release()
         for tab in self.tabs:
             tab.release()
@@ -256,6 +266,12 @@ class EmcadWidget(QWidget):
             self.close_down() if self.parent() is None else self._list_layers()
         handled: bool = super().event(event)
         return handled
+
+
+def _save_project(viewer: weakref.ref[Any], then: Callable[[], object]) -> None:
+    """Ask for a folder in the panel of a viewer, save a project there, and call a function."""
+    if (alive := viewer()) is not None:
+        show_panel(alive).project.ask_and_save(then)
 
 
 def _import(name: str, _: threading.Event) -> Generator[Any, None, None]:

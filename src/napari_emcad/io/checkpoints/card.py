@@ -90,6 +90,19 @@ def _classes(checkpoint: Checkpoint) -> str:
     return "\n".join(f"{k} {label.name}" for k, label in enumerate(checkpoint.classes, start=1))
 
 
+def expected_image(channels: int, preprocessing: Preprocessing) -> str:
+    """Return channels, range and size of the images that a network takes, in one short line."""
+    low, high = f"{preprocessing.low:g}", f"{preprocessing.high:g}"
+    ranges = {"range": f"{low} … {high}", "percentile": f"percentiles {low} … {high}"}
+    size = preprocessing.size
+    parts = [
+        "1 channel" if channels == 1 else f"{channels} channels",
+        ranges.get(preprocessing.intensity, "any values"),
+        "any size" if size is None else f"{size[0]} × {size[1]}",
+    ]
+    return " · ".join(parts)
+
+
 def _input(config: ModelConfig, preprocessing: Preprocessing) -> str:
     channels = "3 channels" if config.input_channels == 3 else "1 channel"
     return f"{channels}, {_size(preprocessing)}\n{_intensity(preprocessing)}"

@@ -16,7 +16,7 @@ from napari_emcad.io.checkpoints.checkpoint import Checkpoint, Origin
 from napari_emcad.io.checkpoints.classes import class_labels, default_classes
 from napari_emcad.io.checkpoints.foreign import check_weights, is_pvt_encoder
 from napari_emcad.io.checkpoints.known import KNOWN, default_preprocessing, fingerprint
-from napari_emcad.io.checkpoints.native import native_bytes, read_native
+from napari_emcad.io.checkpoints.native import native_bytes, read_native, read_native_description
 from napari_emcad.io.checkpoints.pickles import read_pickled_tensors
 from napari_emcad.io.checkpoints.sniff import (
     CheckpointError,
@@ -27,7 +27,7 @@ from napari_emcad.io.checkpoints.sniff import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -69,18 +69,30 @@ def bundled_checkpoint() -> Checkpoint:
     It was trained on gray images and color pictures, so stains have a range each (its file is
     older than `Preprocessing.pool_channels`).
     """
+    return _bundled(read_checkpoint)
+
+
+def bundled_description() -> Checkpoint:
+    """Return the bundled checkpoint without its tensors, which takes almost no time."""
+    return _bundled(read_native_description)
+
+
+def _bundled(read: Callable[[Path], Checkpoint]) -> Checkpoint:
     with as_file(files("napari_emcad").joinpath(*_BUNDLED.split("/"))) as path:
-        checkpoint = read_checkpoint(path)
+        checkpoint = read(path)
     preprocessing = replace(checkpoint.preprocessing, pool_channels="color")
     return replace(checkpoint, preprocessing=preprocessing)
 
 
 def is_bundled(checkpoint: Checkpoint) -> bool:
     """Return whether a checkpoint is the one that comes with the package."""
-    return (
-        Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
-        and checkpoint.origin.format == "native"
-    )
+    return is_bundled_file(checkpoint.origin)
+
+
+def is_bundled_file(origin: Origin) -> bool:
+    """Return whether a model was read from the file that comes with the package."""
+    in_package = Path(origin.path).as_posix().endswith(f"napari_emcad/{_BUNDLED}")
+    return in_package and origin.format == "native"
 
 
 def write_checkpoint(checkpoint: Checkpoint, path: str | PathLike[str], half: bool = False) -> None:

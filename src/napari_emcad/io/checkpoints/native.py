@@ -45,21 +45,39 @@ def read_native(path: Path) -> Checkpoint:
     CheckpointError
         If the file is damaged, of a newer version, or not in the native format.
     """
+    checkpoint = _read(path, with_tensors=True)
+    _check_tensors(checkpoint)
+    return checkpoint
+
+
+def read_native_description(path: Path) -> Checkpoint:
+    """Return the checkpoint in a native file without its tensors, which takes almost no time.
+
+    Raises
+    ------
+    CheckpointError
+        As for `read_native`.
+    OSError
+        If the file cannot be read.
+    """
+    return _read(path, with_tensors=False)
+
+
+def _read(path: Path, with_tensors: bool) -> Checkpoint:
     try:
         with safe_open(path, "numpy") as file:
             if is_pvt_encoder(file.keys()):
                 raise EncoderOnlyError
             metadata = file.metadata() or {}
             _check_format(metadata)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, TypeError, AttributeError):
         raise CheckpointError("it is damaged; copy or download it again") from None
     try:
-        checkpoint = _from_metadata(metadata, tensors)
+        return _from_metadata(metadata, tensors)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"its description is damaged ({error}); copy it again") from None
-    _check_tensors(checkpoint)
-    return checkpoint
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:

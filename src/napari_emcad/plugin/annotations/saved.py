@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from napari.layers import Labels
 
 from napari_emcad.annotation.label_rules import LabelRule
 from napari_emcad.imaging.fingerprint import is_image_of
+from napari_emcad.imaging.thumbnail import annotated_thumbnail
 from napari_emcad.io.checkpoints.classes import ClassLabel
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.layer import corner_of, is_ours, mark
+from napari_emcad.plugin.annotations.layer import BACKGROUND_COLOR, corner_of, is_ours, mark
 from napari_emcad.plugin.annotations.pair import AnnotationPair
 from napari_emcad.plugin.layers.channel_axis import broadcast_channels, layer_axes
 from napari_emcad.plugin.layers.geometry import levels
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Image
+    from numpy.typing import NDArray
 
     from napari_emcad.interactive.project import AnnotationProject
     from napari_emcad.io.annotation_file import SavedAnnotation
@@ -52,6 +55,43 @@ def describe(pair: AnnotationPair, project: AnnotationProject) -> dict[str, Any]
         "units": [str(unit) for unit in labels.units],
         "axis_labels": list(labels.axis_labels),
     }
+
+
+def thumbnail_of(values: Any, about: dict[str, Any], image: Any) -> NDArray[np.uint8] | None:
+    """Return a small picture of an annotation that `describe` has described; None if it fails.
+
+    Parameters
+    ----------
+    values
+        Pixels of the annotation along the image's axes without channels.
+    about
+        What `describe` returns.
+    image
+        Array of the image.
+    """
+    rule = LabelRule.from_dict(about["rule"])
+    classes = [BACKGROUND_COLOR, *(color for _, color in about["classes"])]
+    pixels = np.asarray(values)
+    colors = {
+        int(value): classes[k]
+        for value in np.unique(pixels)
+        if 0 <= (k := rule.class_of(int(value))) < len(classes) and value != 0
+    }
+    with suppress(ValueError, OSError, IndexError, KeyError):  # of an image that cannot be read
+        return annotated_thumbnail(image, about["axes"], pixels, colors, about["corner"])
+    return None
+
+
+def open_image_file(viewer: ViewerModel, about: dict[str, Any]) -> str:
+    """Open the image of an annotation unless it is open; return why that failed, or ""."""
+    path = about.get("path")
+    if not path or open_image(viewer, about) is not None:
+        return ""
+    try:
+        viewer.open(path, plugin=about.get("reader"))
+    except Exception as error:  # noqa: BLE001  (any reader of any plugin)
+        return f"{path} cannot be opened: {error}"
+    return ""
 
 
 def restore_annotations(

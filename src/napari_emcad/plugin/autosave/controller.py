@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QStandardPaths, Signal
 
 from napari_emcad.io.autosave import Recovery, dismiss, find_recoveries, read_recovery
-from napari_emcad.plugin.annotations.saved import restore_annotations
+from napari_emcad.plugin.annotations.saved import open_image_file, restore_annotations
 from napari_emcad.plugin.runner.thread import JobThread
 
 if TYPE_CHECKING:
@@ -69,8 +69,13 @@ class AutosaveController(QObject):
         annotations.painted.connect(self._saver.annotations_changed)
         annotations.removing.connect(self._saver.layer_removed)
         self._saver.failed.connect(self._show_failure)
-        strip.restore_requested.connect(self._restore_requested)
+        strip.restore_requested.connect(self.restore_requested)
         strip.dismiss_requested.connect(dismiss)
+
+    @property
+    def root(self) -> Path:
+        """Folder of all autosaved sessions."""
+        return self._root
 
     @property
     def saver(self) -> AutosaveSaver:
@@ -92,13 +97,19 @@ class AutosaveController(QObject):
     def _searched(self, outcome: Outcome) -> None:
         self._strip.show_recoveries(outcome.result or [])
 
-    def _restore_requested(self, recovery: Recovery) -> None:
+    def withdraw(self, recovery: Recovery) -> None:
+        """Do not offer a recovery in the strip any more."""
+        others = [one for one in self._strip.recoveries if one.folder != recovery.folder]
+        self._strip.show_recoveries(others)
+
+    def restore_requested(self, recovery: Recovery) -> None:
         """Restore a recovery, or show which job has to be waited for."""
         running = self._session.running
         if running is not None:
             self._context.show_message(f"{running.verb}: restore it after that.", error=True)
-            self._strip.show_recoveries([recovery, *self._strip.recoveries])
+            self._offer_again(recovery)
             return
+        self.withdraw(recovery)
         without_image, problems = self.restore(recovery)
         parts = ["Restored."]
         if without_image:
@@ -112,6 +123,12 @@ class AutosaveController(QObject):
         self._context.show_message(" ".join([*parts, *problems]), error=bool(problems))
         self.restored.emit()
 
+    def _offer_again(self, recovery: Recovery) -> None:
+        """Leave a recovery in the strip, unless it was dismissed before."""
+        self.withdraw(recovery)
+        if not recovery.dismissed:
+            self._strip.show_recoveries([recovery, *self._strip.recoveries])
+
     def restore(self, recovery: Recovery) -> tuple[list[str], list[str]]:
         """Restore model, classes and annotations; no job may be running.
 
@@ -122,8 +139,10 @@ class AutosaveController(QObject):
         """
         annotations, model, problems = read_recovery(recovery)
         if model is not None:
+            self._session.steps_left = recovery.steps_left  # offered with the model
             self._session.open(model)
             self._saver.keep(model)
+        problems += filter(None, [open_image_file(self._viewer, a.metadata) for a in annotations])
         without_image = restore_annotations(self._viewer, self._annotations, annotations)
         self._saver.annotations_changed()  # this session keeps them from now on
         if not problems and not without_image:

@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_emcad.imaging.fingerprint import image_fingerprint
 from napari_emcad.inference.jobs import run_job
+from napari_emcad.interactive.annotated_patches import stroke_count
 from napari_emcad.io.autosave import AutosaveFolder
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import describe
+from napari_emcad.plugin.annotations.saved import describe, thumbnail_of
+from napari_emcad.plugin.autosave.written import UnsavedWork, WrittenWork, annotation_state
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
 
@@ -54,16 +56,25 @@ class AutosaveSaver(QObject):
     root
         Folder of all autosaved sessions.
 
+    Attributes
+    ----------
+    written
+        What of the work is in files that the user has written.
+
     Signals
     -------
     failed
-        Something could not be saved; the message is for the user. Emitted once.
+        Something could not be saved; the message is for the user. Emitted once until something is
+        saved again.
     ending
         The window closes; the final saving follows.
+    close_requested
+        The user wants to close this window although there is unsaved work; it stays open.
     """
 
     failed = Signal(str)
     ending = Signal()
+    close_requested = Signal(object)
 
     def __init__(
         self,
@@ -81,7 +92,8 @@ class AutosaveSaver(QObject):
         self._kept: Checkpoint | None = None
         self._thread: JobThread | None = None
         self._saving: tuple[dict[Hashable, _Saved], Checkpoint | None] = {}, None
-        self._failure_shown, self._ended = False, False
+        self._problem, self._ended, self._discarded = "", False, False
+        self.written = WrittenWork(session, pairs)
         self._window: weakref.ref[QWidget] | None = None
         self._close_requested = False
         session.versions.changed.connect(self._versions_changed)
@@ -108,12 +120,22 @@ class AutosaveSaver(QObject):
         """Whether a saving runs."""
         return self._thread is not None
 
+    @property
+    def problem(self) -> str:
+        """Reason why nothing can be autosaved, for the user, or ""."""
+        return self._problem
+
+    def unsaved_work(self) -> UnsavedWork:
+        """Return what is in no file of the user."""
+        return self.written.unsaved(self._unsaved or self._kept)
+
     def keep(self, checkpoint: Checkpoint) -> None:
         """Save a model with the next saving, such as that of a running training."""
         self._unsaved = checkpoint
 
     def forget(self, checkpoint: Checkpoint) -> None:
         """Keep a model no longer, because the user has written it to a file."""
+        self.written.add_models([checkpoint])
         if checkpoint is self._unsaved:
             self._unsaved = None
         if checkpoint is self._kept:
@@ -153,18 +175,23 @@ class AutosaveSaver(QObject):
         self._thread = None
         (annotations, model), self._saving = self._saving, ({}, None)
         if not outcome.error:
-            self._kept = model or self._kept
+            self._kept, self._problem = model or self._kept, ""
+            if model is not None and self.written.has_model(model):  # written meanwhile
+                self.forget(model)
             return
         self._again = annotations | self._again  # the next saving tries again
         self._painted = self._painted or bool(annotations)
         self._unsaved = self._unsaved or model
-        if not self._failure_shown:
-            self._failure_shown = True
-            self.failed.emit(f"Annotations and model cannot be autosaved: {outcome.error}")
+        problem = f"Annotations and model cannot be autosaved: {outcome.error}"
+        if not self._problem:
+            self.failed.emit(problem)
+        self._problem = problem
 
     def _versions_changed(self) -> None:
         current = self._session.versions.current
-        if current is not None and current.how != "opened":
+        if current is None or current.how == "opened":
+            return
+        if not self.written.has_model(current.checkpoint):
             self._unsaved = current.checkpoint
 
     def _annotations_to_save(self) -> dict[Hashable, _Saved]:
@@ -176,7 +203,10 @@ class AutosaveSaver(QObject):
     def _to_save(self, pair: AnnotationPair) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
         image, copied = levels(pair.image)[0].array, COPIED_PIXELS.planes(pair.labels)
-        return number, pair.values, describe(pair, self._session.project), image, copied
+        project = self._session.project
+        about = describe(pair, project)
+        about |= {"strokes": stroke_count(project.record, pair.key)}
+        return number, pair.values, about, image, copied
 
     # -- the end
 
@@ -190,9 +220,18 @@ class AutosaveSaver(QObject):
             window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """End when the window was closed; another event filter or napari may refuse to close it."""
+        """End when the window was closed; another event filter or napari may refuse to close it.
+
+        The user is asked about unsaved work only if the window system sends the event: a program
+        that closes the window, or ends, would wait for an answer that nobody gives.
+        """
         watches = self._window is not None and watched is self._window()
         kind = event.type() if watches else None
+        asks = kind == QEvent.Type.Close and event.spontaneous() and not self._ended
+        if asks and self.unsaved_work():
+            event.ignore()
+            self.close_requested.emit(watched)
+            return True
         if kind == QEvent.Type.Close:
             self._close_requested = True
             if not watched.isVisible():  # no Hide will follow
@@ -200,6 +239,10 @@ class AutosaveSaver(QObject):
         elif kind == QEvent.Type.Hide and self._close_requested:
             self.end()
         return False
+
+    def discard(self) -> None:
+        """Let `end` remove the folder of this session instead of saving."""
+        self._discarded = True
 
     def end(self) -> None:
         """Save what is unsaved and leave the folder; the object is not used again."""
@@ -212,12 +255,32 @@ class AutosaveSaver(QObject):
             self._thread.wait(5)
             self._again = self._saving[0] | self._again  # it may have failed
             self._unsaved = self._unsaved or self._saving[1]
+            if self._unsaved is not None and self.written.has_model(self._unsaved):
+                self._unsaved = None
+                self._folder.remove_model()
+        if self._discarded:
+            self._folder.discard()
+            return
         try:
-            annotations = list(self._annotations_to_save().values())
+            annotations = _unwritten(self._annotations_to_save(), self.written, self._folder)
             run_job(_save_job(self._folder, annotations, self._unsaved))
         except (OSError, ValueError) as error:  # no message can be shown in the closing window
             _LOG.error("Annotations and model could not be saved at the end: %s", error)
         self._folder.end()
+
+
+def _unwritten(
+    annotations: Mapping[Hashable, _Saved], written: WrittenWork, folder: AutosaveFolder
+) -> list[_Saved]:
+    """Return annotations that no file of the user has; remove the others from the folder."""
+    unwritten = []
+    for key, saved in annotations.items():
+        number, values, about, *_ = saved
+        if written.has_annotation(key, annotation_state(values, about)):
+            folder.remove_annotation(number)
+        else:
+            unwritten.append(saved)
+    return unwritten
 
 
 def _save_job(
@@ -228,6 +291,6 @@ def _save_job(
     yield from ()
     for number, values, about, image, copied in annotations:
         about = about | {"fingerprint": image_fingerprint(image)}
-        folder.save_annotation(number, values, about, copied)
+        folder.save_annotation(number, values, about, copied, thumbnail_of(values, about, image))
     if model is not None:
         folder.save_model(model)

@@ -18,6 +18,7 @@ from napari_emcad.plugin.layers.class_colors import (
 )
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.object_numbers import ObjectNumbers
+from napari_emcad.plugin.layers.predicted_parts import PredictedParts
 from napari_emcad.plugin.layers.result_layers import (
     new_labels_layer,
     new_probability_layers,
@@ -55,6 +56,7 @@ class Result:
         self.target = target
         self.numbers = ObjectNumbers()
         self.changed_by_user = False
+        self._predicted = PredictedParts()
         self._checksum: int | None = None
         self._has_finished = False
         self._writing = False
@@ -93,6 +95,8 @@ class Result:
 
     def fill(self, region: Region) -> None:
         """Write a region; the layers are redrawn a little later."""
+        if region.begins is not None:
+            self.begin_prediction(region.begins)
         region = replace(region, where=relative_to(region.where, self.target.corner))
         self._writing, self._checksum = True, None
         self._follow_conversion()
@@ -101,6 +105,8 @@ class Result:
             self._labels = labels
             self.layer.data = self.target.broadcast_channels(labels)
         self._writing = False
+        if self.target.kind == "prediction":
+            self._predicted.add(region.where)
         if region.probabilities is not None and self._probability_layers:
             foreground = region.probabilities[-len(self._probability_layers) :]
             for n, probability in enumerate(foreground):
@@ -108,6 +114,14 @@ class Result:
                 self._probabilities[n] = present_array(layer, array, self.target)
                 self._probabilities[n][region.where] = probability
         self._refresh_soon()
+
+    def begin_prediction(self, where: Where, model: object = None) -> None:
+        """Clear what another model has predicted; see `PredictedParts.begin`."""
+        self._follow_conversion()
+        part = relative_to(where, self.target.corner)
+        if self._predicted.begin(self._labels, part, model):
+            self._checksum = None
+            self._refresh_soon()
 
     def finish(self, summary: Summary | None) -> None:
         """Show the final state; a layer that the user has deleted meanwhile is added again.

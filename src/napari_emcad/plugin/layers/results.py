@@ -57,3 +57,21 @@ class Results:
         ]
         results.sort(key=lambda result: result.target.kind == "prediction")
         return results[-1] if results else None
+
+    def source_of(self, layer: Labels) -> Image | None:
+        """Return the image that a result layer was computed from; None for any other layer."""
+        shown = self._shown.get(layer)
+        return None if shown is None else shown[0]()
+
+    def layers_of(self, source: Image) -> list[Labels]:
+        """Return the open result layers of an image."""
+        layers = [one for one in self._shown if self.source_of(one) is source]
+        return [layer for layer in layers if is_open(self._viewer, layer)]
+
+    def remove_unedited(self, source: Image) -> bool:
+        """Remove the results of an image that the user has not changed; return if others stay."""
+        for result in [one for one in self._results if one.target.source is source]:
+            if result.reusable:
+                result.discard()
+                self._results.remove(result)
+        return bool(self.layers_of(source))

@@ -17,6 +17,7 @@ from napari_emcad.io.checkpoints.instant_model import (
     write_instant,
 )
 from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.pipelines.model_presets import MODEL_PRESETS
 from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.settings import add_recent_file
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -55,9 +56,13 @@ class ModelController(QObject):
     -------
     written
         A model as a training or an update made it; it is in a file now.
+    opened, saved
+        A model that was opened from a file, or saved there, and the path.
     """
 
     written = Signal(object)
+    opened = Signal(object, object)
+    saved = Signal(object, object)
 
     def __init__(self, context: Context, panel: ModelPanel) -> None:
         super().__init__(panel)
@@ -76,8 +81,16 @@ class ModelController(QObject):
         """Open the bundled model."""
         self._start("Opening the bundled model", bundled_checkpoint, self._open)
 
-    def open_file(self, path: Path) -> None:
-        """Open a checkpoint or an instant model; an error is shown in the panel."""
+    def open_file(self, path: Path, preset: str = "") -> None:
+        """Open a checkpoint or an instant model; an error is shown in the panel.
+
+        Parameters
+        ----------
+        path
+            Path of the file.
+        preset
+            Title of the settings of a published model that the file is, see `MODEL_PRESETS`.
+        """
         path = path.absolute()
 
         def opened(model: Checkpoint | InstantModel) -> None:
@@ -86,9 +99,12 @@ class ModelController(QObject):
                 self._context.show_message("Opened; the Segment tab uses this instant model now.")
             else:
                 self._open(model)
+                if preset:
+                    self.override(dict(MODEL_PRESETS[preset]))
             if problem := add_recent_file(path):
                 self._context.show_message(problem)
             self._show()
+            self.opened.emit(model, path)
 
         self._start(f"Opening {shorten(path.name)}", lambda: _read(path), opened)
 
@@ -107,6 +123,7 @@ class ModelController(QObject):
                 message = f"Saved as {path}. {add_recent_file(path)}"
                 self._context.show_message(message.strip())
                 self._show()
+                self.saved.emit(checkpoint, path)
             else:
                 self._context.show_message(f"Saved as {path}; {_NOT_STORED}")
 
@@ -133,6 +150,7 @@ class ModelController(QObject):
         def saved(_: None) -> None:
             self._context.show_message(f"Saved as {path}. {add_recent_file(path)}".strip())
             self._show()
+            self.saved.emit(model, path)
 
         self._start(f"Saving {shorten(path.name)}", partial(write_instant, model, path), saved)
 

@@ -20,6 +20,7 @@ from napari_emcad.io.checkpoints.card import model_card, usage_notes
 from napari_emcad.io.checkpoints.files import is_bundled
 from napari_emcad.pipelines.model_presets import MODEL_PRESETS, fitting_presets
 from napari_emcad.plugin.model.details_form import DetailsForm
+from napari_emcad.plugin.model.shelf_box import ShelfBox
 from napari_emcad.plugin.settings import recent_files
 from napari_emcad.plugin.widgets.helpers import collapsible, combo, list_items, scrollable, text
 
@@ -77,6 +78,7 @@ class ModelPanel(QWidget):
             "Class names, range and size of a published model, which its file does not contain"
         )
         self._preset.activated.connect(self._choose_preset)
+        self.shelf = ShelfBox()
         self._details = DetailsForm()
         self._details.changed.connect(self.overridden)
         self._details.revert_requested.connect(self.revert_requested)
@@ -186,6 +188,9 @@ class ModelPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(top)
+        self._shelf_section = collapsible("Models on this computer", self.shelf)
+        self._shelf_section.expand(animate=False)
+        column.addWidget(self._shelf_section)
         column.addWidget(scrollable(self._body), 1)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_emcad.plugin.model.controller import ModelController
 from napari_emcad.plugin.model.panel import ModelPanel
+from napari_emcad.plugin.model.shelf_controller import ShelfController
 
 if TYPE_CHECKING:
     from napari_emcad.plugin.runner.context import Context
@@ -26,6 +27,7 @@ class ModelTab:
     def __init__(self, context: Context) -> None:
         self.panel = ModelPanel()
         self.controller = ModelController(context, self.panel)
+        self.shelf = ShelfController(context.session, self.controller, self.panel.shelf)
 
     def layers_changed(self) -> None:
         """Do nothing: the tab does not depend on layers."""
@@ -33,3 +35,4 @@ class ModelTab:
     def release(self) -> None:
         """Disconnect from the session; the tab is not used again."""
         self.controller.release()
+        self.shelf.release()

@@ -1,4 +1,4 @@
-"""The buttons that save and open a project."""
+"""The buttons that save and open a project, and list earlier sessions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ class ProjectBox(QWidget):
     -------
     save_requested, open_requested
         Path of the folder.
+    sessions_requested
+        The user wants to see what was saved automatically.
     """
 
     save_requested = Signal(object)
     open_requested = Signal(object)
+    sessions_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,21 +39,30 @@ class ProjectBox(QWidget):
         self._save.clicked.connect(self._ask_save)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        self._sessions = QPushButton("Earlier sessions …")
+        self._sessions.setToolTip("What was saved automatically, with pictures: restore or delete")
+        self._sessions.clicked.connect(self.sessions_requested)
         column.addWidget(row(self._open, self._save))
+        column.addWidget(self._sessions)
 
     def show_project(self, folder: Path) -> None:
         """Propose a folder for the next saving."""
         self._last = folder
 
-    def _ask_save(self) -> None:
+    def ask_folder(self) -> Path | None:
+        """Ask in which folder to save; return None if the user gives none."""
         proposal = str(self._last or f"project{SUFFIX}")
         name, _ = QFileDialog.getSaveFileName(
             self, "Save project", proposal, f"Projects (*{SUFFIX})"
         )
-        if name:
-            path = Path(name)
-            path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
-            self.save_requested.emit(path)
+        if not name:
+            return None
+        path = Path(name)
+        return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+
+    def _ask_save(self) -> None:
+        if (folder := self.ask_folder()) is not None:
+            self.save_requested.emit(folder)
 
     def _ask_open(self) -> None:
         start = "" if self._last is None else str(self._last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,22 +20,30 @@ from napari_emcad.io.project_folder import (
     write_project,
 )
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import describe, open_image, restore_annotations
+from napari_emcad.plugin.annotations.saved import (
+    describe,
+    open_image_file,
+    restore_annotations,
+)
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.widgets.helpers import shorten
 from napari_emcad.training.events import HeldOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from pathlib import Path
 
     from napari_emcad.interactive.versions import Version
+    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.project.box import ProjectBox
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.segment.panel import SegmentPanel
+
+    _Written = tuple[Sequence[Checkpoint], Mapping[Hashable, int]]
+    """Models and states of annotations; see `WrittenWork`."""
 
 _SETTINGS = ("tile", "overlap", "batch", "threshold", "stretch", "full_precision", "probabilities")
 """Settings of a project; the device is that of the computer."""
@@ -79,8 +87,21 @@ class ProjectController(QObject):
 
     # -- saving
 
-    def save(self, folder: Path) -> None:
-        """Write annotations, versions, classes and settings."""
+    def ask_and_save(self, then: Callable[[], object]) -> None:
+        """Ask for a folder, save there, and call a function when everything is written."""
+        if (folder := self._box.ask_folder()) is not None:
+            self.save(folder, then)
+
+    def save(self, folder: Path, then: Callable[[], object] | None = None) -> None:
+        """Write annotations, versions, classes and settings.
+
+        Parameters
+        ----------
+        folder
+            Folder of the project.
+        then
+            Called when everything is written.
+        """
         versions = list(self._session.versions)
         current = self._session.versions.current
         labels = [
@@ -92,24 +113,43 @@ class ProjectController(QObject):
             current=None if current is None else versions.index(current),
             classes=tuple((c.name, c.color) for c in self._annotations.project.classes),
             settings=_settings_as_dict(self._segmenting.settings),
+            review=tuple(self._session.review.to_list()),
+        )
+        written = (
+            [one.checkpoint for one in versions],
+            self._context.saver.written.annotation_states(),
         )
         without_file = [pair.image.name for _, about, pair in labels if not about["path"]]
         self._run(
             f"Saving {shorten(folder.name)}",
             lambda: _write(folder, project, labels),
-            partial(self._saved, folder, without_file),
+            partial(self._saved, folder, without_file, written, then),
         )
 
-    def _saved(self, folder: Path, without_file: list[str], _: None) -> None:
+    def _saved(
+        self,
+        folder: Path,
+        without_file: list[str],
+        written: _Written,
+        then: Callable[[], object] | None,
+        _: None,
+    ) -> None:
         self._box.show_project(folder)
-        current = self._session.versions.current
-        if current is not None:
-            self._context.saver.forget(current.checkpoint)
+        self._mark_written(written)
         message = f"Saved as {folder}."
         if without_file:
             names = ", ".join(f"“{name}”" for name in dict.fromkeys(without_file))
             message += f" Save {names} as well: no file has these pixels (File, Save Selected)."
         self._context.show_message(message)
+        if then is not None:
+            then()
+
+    def _mark_written(self, written: _Written) -> None:
+        """Let neither autosave nor the question on closing offer what is in the project."""
+        models, states = written
+        for model in models:
+            self._context.saver.forget(model)
+        self._context.saver.written.add_annotations(states)
 
     # -- opening
 
@@ -125,12 +165,17 @@ class ProjectController(QObject):
         project, problems = result
         self._box.show_project(folder)
         self._restore_versions(project)
-        problems += [self._open_image(one.metadata) for one in project.annotations]
+        before = set(self._context.saver.written.annotation_states())
+        problems += [open_image_file(self._viewer, one.metadata) for one in project.annotations]
         without = restore_annotations(self._viewer, self._annotations, project.annotations)
         if without:
             names = ", ".join(f"“{name}”" for name in without)
             problems.append(f"No open image has the pixels that {names} was painted on.")
+        states = self._context.saver.written.annotation_states()
+        new = {key: state for key, state in states.items() if key not in before}
+        self._mark_written(([one.checkpoint for one in project.versions], new))
         problems.append(self._restore_settings(project.settings))
+        problems.append(self._restore_review(project))
         problems = [problem for problem in problems if problem]
         self._context.show_message(" ".join([f"Opened {folder}.", *problems]), error=bool(problems))
         self.opened.emit()
@@ -156,22 +201,18 @@ class ProjectController(QObject):
         if project.current is not None and project.current < len(restored):
             self._session.go_to(restored[project.current])
 
-    def _open_image(self, about: dict[str, Any]) -> str:
-        """Open the image of an annotation unless it is open; return why that failed, or ""."""
-        path = about.get("path")
-        if not path or open_image(self._viewer, about) is not None:
-            return ""
-        try:
-            self._viewer.open(path, plugin=about.get("reader"))
-        except Exception as error:  # noqa: BLE001  (any reader of any plugin)
-            return f"{path} cannot be opened: {error}"
-        return ""
-
     def _restore_settings(self, settings: dict[str, Any]) -> str:
         try:
             self._segmenting.set_settings(_settings_from_dict(settings, self._segmenting.settings))
         except (ValueError, TypeError) as error:
             return f"Its settings are not used: {error}"
+        return ""
+
+    def _restore_review(self, project: SavedProject) -> str:
+        try:
+            self._session.review.restore(project.review)
+        except (KeyError, ValueError, TypeError) as error:
+            return f"Its images to review are not listed: {error}"
         return ""
 
     def _run(self, verb: str, work: Callable[[], Any], done: Callable[[Any], object]) -> None:
@@ -206,10 +247,7 @@ def _write(folder: Path, project: SavedProject, labels: list[Any]) -> None:
         )
         for values, about, pair in labels
     )
-    versions, current = project.versions, project.current
-    write_project(
-        folder, SavedProject(annotations, versions, current, project.classes, project.settings)
-    )
+    write_project(folder, replace(project, annotations=annotations))
 
 
 def _settings_as_dict(settings: InferenceSettings) -> dict[str, Any]:

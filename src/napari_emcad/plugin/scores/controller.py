@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.plugin.layers.attention import insert_layer
 from napari_emcad.plugin.layers.show_position import show_position
@@ -38,7 +38,14 @@ class ScoresController(QObject):
         Shared state of the panel.
     panel
         Fields of the tab.
+
+    Signals
+    -------
+    scored
+        A predicted layer, and its mean Dice.
     """
+
+    scored = Signal(object, float)
 
     def __init__(self, context: Context, panel: ScoresPanel) -> None:
         super().__init__(panel)
@@ -121,7 +128,9 @@ class ScoresController(QObject):
             layer.events.paint.connect(self._mark_changed)
             layer.events.data.connect(self._mark_changed)
         self._panel.show_scores(self._scores.total, comparison.names)
-        self._panel.show_slices(slice_columns(self._scores, comparison.names))
+        self.scored.emit(comparison.predicted, float(self._scores.total.mean("dice")))
+        several = bool(self._scores.by_slice)
+        self._panel.show_slices(slice_columns(self._scores, comparison.names) if several else None)
         self.show_errors(errors_shown)
         self._show_summary()
         self._show()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import Region, Summary
@@ -44,7 +44,14 @@ class SegmentController(QObject):
         Shared state of the panel.
     panel
         Fields of the tab.
+
+    Signals
+    -------
+    segmented
+        The `Result` of a segmentation that has ended.
     """
+
+    segmented = Signal(object)
 
     def __init__(self, context: Context, panel: SegmentPanel) -> None:
         super().__init__(panel)
@@ -111,6 +118,7 @@ class SegmentController(QObject):
             message = summary_message(summary, outcome.seconds, result.numbers.new_count)
             hint = "" if summary.ending == "stopped" else self._suspicion(result, summary)
             self._context.show_message(" ".join(filter(None, [message, hint, remark])))
+            self.segmented.emit(result)
         self._query_devices()
 
     def _suspicion(self, result: Result, summary: Summary) -> str:

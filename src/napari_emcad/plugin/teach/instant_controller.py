@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.instant import InstantTrainer
     from napari_emcad.interactive.session import Ticket
     from napari_emcad.interactive.task import TrainingSettings, TrainingTask
+    from napari_emcad.io.checkpoints.instant_model import InstantModel
     from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
@@ -83,6 +84,11 @@ class InstantController(QObject):
         running = self._session.running
         updating = running is not None and running is self._update
         return InstantState.UPDATING if updating else InstantState.ON
+
+    @property
+    def shown_model(self) -> InstantModel | None:
+        """The model whose prediction Instant mode shows; None if it is off."""
+        return self._session.instant if self._on else None
 
     def set_on(self, on: bool) -> None:
         """Switch Instant mode on or off; all strokes so far are predicted at once."""

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_emcad.plugin.project.box import ProjectBox
+from napari_emcad.plugin.review.box import ReviewBox
 from napari_emcad.plugin.teach.annotation_table import AnnotationTable
 from napari_emcad.plugin.teach.class_table import ClassTable
 from napari_emcad.plugin.teach.instant_controller import InstantState
@@ -77,7 +78,7 @@ class TeachPanel(QWidget):
         self._image = ImageCombo(image_input)
         self.annotations, self.classes = AnnotationTable(), ClassTable()
         self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
-        self.suggest, self.project = SuggestBox(), ProjectBox()
+        self.suggest, self.project, self.review = SuggestBox(), ProjectBox(), ReviewBox()
         self._new = QPushButton("New annotation")
         self._new.setToolTip("An empty layer on the image, to paint strokes on")
         self._new.clicked.connect(self.annotation_requested)
@@ -240,6 +241,7 @@ class TeachPanel(QWidget):
                 below,
                 self.form,
                 collapsible("Versions", self.versions),
+                collapsible("Review queue", self.review),
                 self.project,
             ),
             1,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_emcad.inference.events import InferenceSettings, Region
-from napari_emcad.interactive.visible_region import VisibleRegion
+from napari_emcad.interactive.visible_region import VisibleRegion, place_of
 from napari_emcad.pipelines.segment import check_memory, segment_job
 from napari_emcad.plugin.layers.geometry import is_open, levels
 from napari_emcad.plugin.layers.image_input import SegmentOptions
@@ -16,8 +16,9 @@ from napari_emcad.plugin.segment.request import segment_request
 
 if TYPE_CHECKING:
     from napari_emcad.imaging.slices import Slices
+    from napari_emcad.interactive.session import Ticket
     from napari_emcad.interactive.versions import Version
-    from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.annotations.pair import AnnotationPair
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.layers.image_input import ScopeName
@@ -49,7 +50,14 @@ class Preview(QObject):
         Visible part of the image, which running jobs read.
     problem
         Reason why nothing is predicted, or "".
+
+    Signals
+    -------
+    rested
+        Slider and camera have not moved for a moment.
     """
+
+    rested = Signal()
 
     def __init__(self, context: Context, annotations: AnnotationLayers) -> None:
         super().__init__(annotations)
@@ -57,7 +65,7 @@ class Preview(QObject):
         self._viewer, self._session = context.viewer, context.session
         self.visible, self.problem = VisibleRegion(), ""
         self._pair: AnnotationPair | None = None
-        self._follow_soon = qdebounced(self._follow_view, timeout=_PAUSE_MS, parent=self)
+        self._follow_soon = qdebounced(self._view_rests, timeout=_PAUSE_MS, parent=self)
         for event in self._view_events():
             event.connect(self._follow_soon)
 
@@ -79,14 +87,18 @@ class Preview(QObject):
         self.show(pair)
         return self.visible.slices
 
-    def _follow_view(self, _: object = None) -> None:
+    def _view_rests(self, _: object = None) -> None:
+        self._follow_view()
+        self.rested.emit()
+
+    def _follow_view(self) -> None:
         """Update the visible part, which a running job reads."""
         checkpoint = self._session.checkpoint
         request = None if checkpoint is None else self._request(checkpoint)
         self.visible.slices = None if request is None else request[0]
 
     def _request(
-        self, checkpoint: Checkpoint, new_layer: bool = False
+        self, checkpoint: SegmentationModel, new_layer: bool = False
     ) -> tuple[Slices, Target] | None:
         """Return slices and target of the visible part; None sets the `problem`."""
         pair = self._pair
@@ -111,7 +123,7 @@ class Preview(QObject):
         self.problem = f"No prediction is shown: {problems[0]}"
         return None
 
-    def begin(self, checkpoint: Checkpoint, new_layer: bool = False) -> Result | None:
+    def begin(self, checkpoint: SegmentationModel, new_layer: bool = False) -> Result | None:
         """Return the layer of a prediction; None sets the `problem`.
 
         Parameters
@@ -138,14 +150,15 @@ class Preview(QObject):
 
     # -- predictions without a training
 
-    def refresh(self, quiet: bool = False) -> None:
-        """Predict the visible part with the open model, unless a job runs."""
-        checkpoint = self._session.checkpoint
-        if checkpoint is None or self._session.running is not None:
-            return
-        result = self.begin(checkpoint)
-        if result is not None:
-            self._predict(result, checkpoint, preemptible=True, quiet=quiet)
+    def refresh(self, quiet: bool = False, model: SegmentationModel | None = None) -> Ticket | None:
+        """Predict the visible part with a model, the open one by default, unless a job runs."""
+        model = model or self._session.checkpoint
+        if model is None or self._session.running is not None:
+            return None
+        result = self.begin(model)
+        if result is None:
+            return None
+        return self._predict(result, model, preemptible=True, quiet=quiet)
 
     def compare(self, version: Version) -> None:
         """Predict the visible part with another version, in a new layer."""
@@ -161,19 +174,28 @@ class Preview(QObject):
     def _predict(
         self,
         result: Result,
-        checkpoint: Checkpoint,
+        model: SegmentationModel,
         preemptible: bool = False,
         quiet: bool = False,
-    ) -> None:
+    ) -> Ticket | None:
         slices = self.visible.slices
         if slices is None:
-            return
-        settings = InferenceSettings(device=self._context.image_input.device)
-        self._context.runner.run(
+            return None
+        settings, where = (
+            InferenceSettings(device=self._context.image_input.device),
+            place_of(slices),
+        )
+
+        def show(event: Any) -> None:
+            if isinstance(event, Region):
+                result.begin_prediction(where, model)
+                result.fill(event)
+
+        return self._context.runner.run(
             "Predicting",
-            lambda stop: segment_job(slices, checkpoint, settings, stop),
+            lambda stop: segment_job(slices, model, settings, stop),
             lambda outcome: finish_preview(result, outcome),
-            lambda event: result.fill(event) if isinstance(event, Region) else None,
+            show,
             on_abandon=result.release,
             preemptible=preemptible,
             quiet=quiet,
@@ -187,7 +209,7 @@ def finish_preview(result: Result | None, outcome: Outcome) -> None:
 
 
 def _fits_into_memory(
-    pair: AnnotationPair, checkpoint: Checkpoint, settings: InferenceSettings
+    pair: AnnotationPair, checkpoint: SegmentationModel, settings: InferenceSettings
 ) -> bool:
     """Return whether a prediction of the whole image fits into memory."""
     shape = levels(pair.image)[0].array.shape

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut
 
+from napari_emcad.plugin.review.controller import ReviewController
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
 from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.class_removal import ClassRemoval
+from napari_emcad.plugin.teach.continue_strip import ContinueStrip
 from napari_emcad.plugin.teach.instant_controller import InstantController
+from napari_emcad.plugin.teach.live_view import LiveView
 from napari_emcad.plugin.teach.panel import TeachPanel
 from napari_emcad.plugin.teach.preview import Preview
 from napari_emcad.plugin.teach.suggest_controller import SuggestController
@@ -52,6 +55,7 @@ class TeachTab:
         self.instant = InstantController(
             context, self.preview, self.training, self.panel.form.value
         )
+        self.live_view = LiveView(context, self.preview, self.training, self.instant)
         self.annotating = AnnotationController(context, annotations, self.preview)
         self.tools = AnnotationTools(context, annotations, self.annotating)
         self.suggesting = SuggestController(context, annotations, self.panel.suggest)
@@ -62,6 +66,8 @@ class TeachTab:
         self.view = TeachView(
             context, annotations, self.annotating, self.training, self.instant, self.panel
         )
+        self.interrupted = ContinueStrip(context.session, self.training, self.panel.form)
+        self.review = ReviewController(context, annotations, self.panel.review)
         self._connect()
 
     def layers_changed(self) -> None:
@@ -80,6 +86,9 @@ class TeachTab:
             "Alt+I": self.panel.toggle_instant,
             "Alt+N": partial(self.suggesting.step, 1),
             "Alt+Shift+N": partial(self.suggesting.step, -1),
+            "Alt+PgDown": self.review.open_next,
+            "Alt+PgUp": self.review.open_previous,
+            "Alt+D": self.panel.review.toggle_done,
         }
         actions |= {f"Alt+{k}": partial(self._paint_existing, k) for k in range(10)}
         shortcuts = []
@@ -125,5 +134,5 @@ class TeachTab:
     def release(self) -> None:
         """Disconnect from viewer and session; the tab is not used again."""
         parts = (self.view, self.suggesting, self.annotating, self.instant, self.training)
-        for part in (*parts, self.preview):
+        for part in (*parts, self.live_view, self.preview, self.interrupted, self.review):
             part.release()

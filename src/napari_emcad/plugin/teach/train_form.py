@@ -185,6 +185,10 @@ class TrainForm(QWidget):
             field.setValue(number)
         self._file = settings.encoder_file
 
+    def set_steps(self, steps: int) -> None:
+        """Set the number of steps of the next training."""
+        self._steps.setValue(steps)
+
     @property
     def batch_pixels(self) -> int:
         """Pixels of a batch."""

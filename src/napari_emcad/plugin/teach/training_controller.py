@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.task import TrainingSettings, TrainingTask
     from napari_emcad.interactive.versions import Version
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
+    from napari_emcad.pipelines.segmentation_model import SegmentationModel
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
     from napari_emcad.plugin.layers.result import Result
     from napari_emcad.plugin.runner.context import Context
@@ -69,7 +70,7 @@ class TrainingController(QObject):
     Signals
     -------
     started
-        A training or update has started, with its number of steps; 0 if it is not known.
+        A training or update has started, with its number of steps; 0 if unknown.
     progressed
         A `StepEnd` or `EpochEnd`.
     changed
@@ -95,8 +96,7 @@ class TrainingController(QObject):
     ) -> None:
         super().__init__(annotations)
         self._context, self._session = context, context.session
-        self._preview, self._settings = preview, settings
-        self._annotations = annotations
+        self._preview, self._settings, self._annotations = preview, settings, annotations
         self.tasks = TaskBuilder(self._session, annotations)
         self.queue = TrainingQueue(context, annotations)
         self.queue.scanned.connect(self._scanned)
@@ -126,6 +126,12 @@ class TrainingController(QObject):
         """Whether a live update runs."""
         return self._update is not None and self._session.running is self._update
 
+    @property
+    def shown_model(self) -> SegmentationModel | None:
+        """The model whose prediction Live mode shows; None if it is off."""
+        instant = self._live_trainer and self._live_trainer.shown_instant
+        return (instant or self._session.checkpoint) if self._live else None
+
     def why_not(self) -> str:
         """Return the reason why nothing can be learned now, or ""."""
         if self._session.checkpoint is None:
@@ -135,10 +141,6 @@ class TrainingController(QObject):
             or self.queue.problem
             or self._session.project.why_not_train()
         )
-
-    def conflict_message(self) -> str:
-        """Return a message about annotations of one image that disagree, or ""."""
-        return self.tasks.conflict_message()
 
     # -- requests of the user
 
@@ -216,7 +218,7 @@ class TrainingController(QObject):
             lambda outcome: self._training_ended(task, result, outcome),
             lambda event: self._job_event(result, event),
             on_abandon=None if result is None else result.release,
-            on_orphaned=keep_trained(self._session, self._context.saver, task),
+            on_orphaned=keep_trained(self._session, self._context.saver, task, settings.steps),
             cancellable=True,
         )
         self.started.emit(settings.steps)

@@ -67,16 +67,35 @@ def add_updated(session: Session, task: TrainingTask, update: LiveUpdate) -> Non
 
 
 def keep_trained(
-    session: Session, saver: AutosaveSaver, task: TrainingTask
+    session: Session, saver: AutosaveSaver, task: TrainingTask, steps: int
 ) -> Callable[[Outcome], None]:
-    """Return a function that keeps the result of a training whose panel was closed; see `run`."""
+    """Return a function that keeps the result of a training whose panel was closed; see `run`.
+
+    The next panel offers to continue it; `steps` is its number of steps.
+    """
+
+    def add(result: FineTuned) -> None:
+        session.steps_left = steps_left(result, steps)  # shown when the version is added
+        add_trained(session, task, result)
+
     return _keeper(
         saver,
         lambda result: result.result.checkpoint,
-        lambda result: add_trained(session, task, result),
-        "The training was stopped because its panel was closed. The model that it made so far is "
-        "in the list of versions when you open the panel again.",
+        add,
+        "The training was stopped because its panel was closed. The panel offers to continue it "
+        "when you open it again; the model that it made so far is in the list of versions.",
+        lambda result: steps_left(result, steps),
     )
+
+
+def steps_left(fine_tuned: FineTuned, steps: int) -> int:
+    """Return how many steps a training that was stopped has not taken, counted in whole epochs."""
+    course = fine_tuned.result.course
+    if course.ending != "stopped":
+        return 0
+    last = course.epochs[-1] if course.epochs else None
+    done = 0 if last is None else steps * last.epoch // last.total
+    return max(steps - done, 1)
 
 
 def keep_updated(
@@ -95,6 +114,7 @@ def _keeper(
     checkpoint_of: Callable[[Any], Checkpoint],
     add: Callable[[Any], object],
     message: str = "",
+    left: Callable[[Any], int] = lambda _: 0,
 ) -> Callable[[Outcome], None]:
     folder = saver.folder
 
@@ -109,7 +129,7 @@ def _keeper(
         if outcome.error:
             return
         with suppress(OSError, CheckpointError):  # it is a version still, if the viewer is open
-            folder.save_last_model(checkpoint_of(outcome.result))
+            folder.save_last_model(checkpoint_of(outcome.result), left(outcome.result))
         with suppress(RuntimeError):  # the application is gone
             add_soon(outcome.result)
 

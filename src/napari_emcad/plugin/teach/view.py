@@ -81,7 +81,7 @@ class TeachView(QObject):
         running = self._session.running
         panel.show_state(
             reason=panel.form.problem or training.why_not(),
-            score=" ".join(filter(None, [training.conflict_message(), self._score()])),
+            score=" ".join(filter(None, [training.tasks.conflict_message(), self._score()])),
             busy=running is not None and not running.preemptible,
             live=training.live_state,
             instant=self._instant.state,

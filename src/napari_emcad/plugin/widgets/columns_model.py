@@ -42,6 +42,16 @@ class ColumnsModel(QAbstractTableModel):
         self._columns = [] if table is None else list(table.columns.values())
         self.endResetModel()
 
+    def update_table(self, table: Columns) -> bool:
+        """Show other values of the same rows and columns; return whether the table has these."""
+        columns = list(table.columns.values())
+        if table.header != self._header or not columns or len(columns[0]) != self.rowCount():
+            return False
+        self._columns = columns
+        last = self.index(self.rowCount() - 1, self.columnCount() - 1)
+        self.dataChanged.emit(self.index(0, 0), last)
+        return True
+
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Return the number of rows."""
         return len(self._columns[0]) if self._columns else 0

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def ask(
-    parent: QWidget, question: str, details: str, answers: Mapping[str, Callable[[], object]]
+    parent: QWidget,
+    question: str,
+    details: str,
+    answers: Mapping[str, Callable[[], object]],
+    default: str = "",
 ) -> QMessageBox:
     """Open a question, and return its window.
 
@@ -25,6 +29,8 @@ def ask(
     answers
         Function to call by the title of its button; the last one is the safe answer, which closing
         the question gives as well.
+    default
+        Title of the button that Enter presses; "" for the last one.
     """
     box = QMessageBox(QMessageBox.Icon.Question, "EMCAD", question, parent=parent.window())
     box.setInformativeText(details)
@@ -34,7 +40,7 @@ def ask(
         for title, answer in answers.items()
     }
     safe = list(buttons)[-1]
-    box.setDefaultButton(safe)
+    box.setDefaultButton(next((one for one in buttons if one.text() == default), safe))
     box.setEscapeButton(safe)
     box.buttonClicked.connect(lambda button: buttons[button]())
     box.setModal(False)

@@ -70,6 +70,8 @@ class ValueTable(QTableView):
 
     def update_columns(self, columns: Columns) -> None:
         """Show other values of the same rows; selection, order and hidden rows stay."""
+        if self._columns.update_table(columns):
+            return
         selected = self.selected_rows
         self._columns.show_table(columns)
         for number in selected:
@@ -100,6 +102,7 @@ class ValueTable(QTableView):
         change = flags.Toggle if add else flags.ClearAndSelect
         with QSignalBlocker(self.selectionModel()):
             self.selectionModel().select(index, change | flags.Rows)
+            self.selectionModel().setCurrentIndex(index, flags.NoUpdate)  # for the arrow keys
         self.viewport().update()
         self.scrollTo(index)
         self.selection_changed.emit()
