@@ -341,7 +341,7 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
     learned, validated = training_and_validation_pixels(record)
     assert validated.any()
     assert not (learned & validated).any()
-    assert not panel.teach.training.conflict_message()
+    assert not panel.teach.training.tasks.conflict_message()
     first, second = panel.annotations.pairs
     second.labels.data[first.labels.data == 1] = 255
     second.labels.refresh()
@@ -353,7 +353,7 @@ def test_two_annotations_of_an_image_share_held_out_pixels_and_report_conflicts(
     train(panel, qtbot)
     assert len(panel.session.versions) == 2
     panel.session.project.change_entry(second.key, enabled=False)
-    assert not panel.teach.training.conflict_message()
+    assert not panel.teach.training.tasks.conflict_message()
 
 
 @pytest.mark.parametrize("how", ["annotation", "image", "both"])
