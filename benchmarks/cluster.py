@@ -1,6 +1,6 @@
 """Time the segmentation of files by workers: two against one, and one against a plain loop.
 
-    python benchmarks/cluster.py [--data DIR] [--quick] [--json] [--rounds N]
+    python benchmarks/cluster.py [--data DIR] [--quick] [--json] [--rounds N] [--images N]
 
 Every process computes with one thread. One worker, two workers and a loop of `segment` in this
 process segment the same images with the bundled model, in alternation after a first run that does
@@ -41,16 +41,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few small images once")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs (5)")
+    parser.add_argument("--images", type=int, default=8, help="number of images (8)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), args.data, args.quick, 1 if args.quick else args.rounds)
+        count, rounds = (2, 1) if args.quick else (args.images, args.rounds)
+        figures = measure(Path(folder), args.data, args.quick, rounds, count)
     print(json.dumps(figures, indent=None if args.json else 2))
 
 
-def measure(folder: Path, data: Path | None, quick: bool, rounds: int) -> dict[str, Any]:
+def measure(
+    folder: Path, data: Path | None, quick: bool, rounds: int, count: int
+) -> dict[str, Any]:
     """Return all figures."""
-    count, side = (2, 128) if quick else (8, 512)
+    side = 128 if quick else 512
     paths = write_images(folder, data, count, side)
     begun = time.perf_counter()
     with connect(1, None) as one, connect(2, None) as two:

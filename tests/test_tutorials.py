@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow("docs/*.md", "src", ":!src/napari_emcad/plugin")
+pytestmark = pytest.mark.slow(
+    "docs/train.md", "docs/slides.md", "docs/volumes.md", "src", ":!src/napari_emcad/plugin"
+)
 
 ROOT = Path(__file__).parents[1]
 RUN = "import sys; from napari_emcad.cli import main; sys.exit(main())"
