@@ -27,13 +27,19 @@ for name in ("fixed", "full"):  # which has more examples, see property_tests.py
 settings.register_profile("fuzz", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
-from slow_selection import (  # noqa: E402, F401
-    pytest_addoption,
-    pytest_collection_modifyitems,
-    pytest_configure,
-)
+import slow_selection  # noqa: E402
+from slow_selection import pytest_addoption, pytest_collection_modifyitems  # noqa: E402, F401
 
 from napari_emcad.model import triton_preload  # noqa: E402, F401  (before the first GL canvas)
+
+
+def pytest_configure(config):
+    """Record slow tests, and ignore a false alarm of hypothesis on Python 3.14."""
+    slow_selection.pytest_configure(config)
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:It looks like `register_random`:hypothesis.errors.HypothesisWarning",
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")
