@@ -147,3 +147,40 @@ def training_gate(monkeypatch):
     monkeypatch.setattr(Trainer, "step", waiting)
     yield opened
     opened.set()
+
+
+@pytest.fixture
+def configured(viewer, dock, nuclei, tmp_path) -> EmcadWidget:
+    """Return the panel with a stack from a file, and settings that are not the defaults."""
+    import tifffile
+
+    path = tmp_path / "my stack.tif"
+    tifffile.imwrite(path, np.stack([nuclei, nuclei[::-1]] * 3), metadata={"axes": "ZYX"})
+    viewer.open(path, plugin="napari")
+    panel = dock(viewer)
+    fields = panel.segment.panel
+    fields._scope.setCurrentIndex(fields._scope.findData("layer"))
+    fields._separate.setChecked(True)
+    fields.clean_up._smallest.setValue(30)
+    fields._advanced._tile.setValue(64)
+    panel.session.override(intensity="percentile", low=2.0, high=98.0)
+    return panel
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Return the address of a scheduler with a worker in a thread of this process."""
+    pytest.importorskip("distributed")
+    from in_process_cluster import in_process_cluster
+
+    with in_process_cluster(1) as address:
+        yield address
+
+
+@pytest.fixture
+def preferred_scheduler(scheduler, monkeypatch) -> str:
+    """Choose this scheduler in the preferences."""
+    monkeypatch.setattr(
+        "napari_emcad.plugin.segment.files_job.cluster_scheduler", lambda: scheduler
+    )
+    return scheduler

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 import numpy as np
-import pytest
 import tifffile
 from driving import press
 from napari.layers import Labels
@@ -14,22 +13,6 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from napari_emcad.cli import main
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.pipelines.as_code import SegmentCall, command_line, python_code
-
-
-@pytest.fixture
-def opened(viewer, dock, nuclei, tmp_path):
-    """Return the panel with a stack from a file, and settings that are not the defaults."""
-    path = tmp_path / "my stack.tif"
-    tifffile.imwrite(path, np.stack([nuclei, nuclei[::-1]] * 3), metadata={"axes": "ZYX"})
-    viewer.open(path, plugin="napari")
-    panel = dock(viewer)
-    fields = panel.segment.panel
-    fields._scope.setCurrentIndex(fields._scope.findData("layer"))
-    fields._separate.setChecked(True)
-    fields.clean_up._smallest.setValue(30)
-    fields._advanced._tile.setValue(64)
-    panel.session.override(intensity="percentile", low=2.0, high=98.0)
-    return panel
 
 
 def copy(panel, qtbot, title):
@@ -46,18 +29,18 @@ def result(panel, qtbot, finish):
     return layer.data
 
 
-def test_the_command_gives_the_same_labels(opened, qtbot, finish, tmp_path):
-    words = shlex.split(copy(opened, qtbot, "Copy command"))
+def test_the_command_gives_the_same_labels(configured, qtbot, finish, tmp_path):
+    words = shlex.split(copy(configured, qtbot, "Copy command"))
     assert words[:2] == ["napari-emcad", "segment"]
     output = tmp_path / "labels.tif"
     assert main([*words[1:], "--output", str(output)]) == 0
-    np.testing.assert_array_equal(tifffile.imread(output), result(opened, qtbot, finish))
+    np.testing.assert_array_equal(tifffile.imread(output), result(configured, qtbot, finish))
 
 
-def test_the_script_gives_the_same_labels(opened, qtbot, finish):
-    script, names = copy(opened, qtbot, "Copy Python"), {}
+def test_the_script_gives_the_same_labels(configured, qtbot, finish):
+    script, names = copy(configured, qtbot, "Copy Python"), {}
     exec(compile(script, "script", "exec"), names)
-    np.testing.assert_array_equal(names["result"].labels, result(opened, qtbot, finish))
+    np.testing.assert_array_equal(names["result"].labels, result(configured, qtbot, finish))
 
 
 def test_defaults_are_left_out():

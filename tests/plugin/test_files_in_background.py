@@ -5,25 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from in_process_cluster import in_process_cluster
 
 import napari_emcad
 
-pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    """Return the address of a scheduler with a worker in a thread of this process."""
-    with in_process_cluster(1) as address:
-        yield address
-
-
-@pytest.fixture(autouse=True)
-def preferred(scheduler, monkeypatch):
-    monkeypatch.setattr(
-        "napari_emcad.plugin.segment.files_job.cluster_scheduler", lambda: scheduler
-    )
+pytestmark = pytest.mark.usefixtures("preferred_scheduler")
 
 
 @pytest.fixture

@@ -7,28 +7,13 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import tifffile
-from in_process_cluster import in_process_cluster
 from napari.layers import Labels
 
 import napari_emcad
 from napari_emcad.plugin.segment import background_controller
 
-pytest.importorskip("distributed")
 zarr = pytest.importorskip("zarr")
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    """Return the address of a scheduler with a worker in a thread of this process."""
-    with in_process_cluster(1) as address:
-        yield address
-
-
-@pytest.fixture(autouse=True)
-def preferred(scheduler, monkeypatch):
-    monkeypatch.setattr(
-        "napari_emcad.plugin.segment.files_job.cluster_scheduler", lambda: scheduler
-    )
+pytestmark = pytest.mark.usefixtures("preferred_scheduler")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Files of settings are saved and opened on the Segment tab, and used in the terminal."""
+"""Files of settings are saved and configured on the Segment tab, and used in the terminal."""
 
 from __future__ import annotations
 
@@ -13,28 +13,6 @@ from napari_emcad.cli import main
 from napari_emcad.inference.events import InferenceSettings
 from napari_emcad.io.settings_file import read_settings
 from napari_emcad.pipelines.as_code import SegmentCall, call_from_options, segment_options
-
-
-@pytest.fixture
-def stack(tmp_path, nuclei):
-    """Return the path of a stack."""
-    path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, np.stack([nuclei, nuclei[::-1]] * 3), metadata={"axes": "ZYX"})
-    return path
-
-
-@pytest.fixture
-def opened(viewer, dock, stack):
-    """Return the panel with a stack from a file, and settings that are not the defaults."""
-    viewer.open(stack, plugin="napari")
-    panel = dock(viewer)
-    fields = panel.segment.panel
-    fields._scope.setCurrentIndex(fields._scope.findData("layer"))
-    fields._separate.setChecked(True)
-    fields.clean_up._smallest.setValue(30)
-    fields._advanced._tile.setValue(64)
-    panel.session.override(intensity="percentile", low=2.0, high=98.0)
-    return panel
 
 
 @pytest.fixture
@@ -54,51 +32,63 @@ def through_buttons(qtbot, finish, monkeypatch):
 
 
 def test_the_terminal_computes_the_same_labels(
-    opened, stack, qtbot, finish, through_buttons, tmp_path
+    configured, qtbot, finish, through_buttons, tmp_path
 ):
     path = tmp_path / "settings.toml"
-    through_buttons(opened, "Save settings …", path)
+    through_buttons(configured, "Save settings …", path)
     output = tmp_path / "labels.tif"
-    assert main(["segment", str(stack), "--settings", str(path), "--output", str(output)]) == 0
-    press(qtbot, opened.segment.panel._run)
-    finish(opened)
-    [layer] = [layer for layer in opened.viewer.layers if isinstance(layer, Labels)]
+    assert (
+        main(
+            [
+                "segment",
+                str(tmp_path / "my stack.tif"),
+                "--settings",
+                str(path),
+                "--output",
+                str(output),
+            ]
+        )
+        == 0
+    )
+    press(qtbot, configured.segment.panel._run)
+    finish(configured)
+    [layer] = [layer for layer in configured.viewer.layers if isinstance(layer, Labels)]
     np.testing.assert_array_equal(tifffile.imread(output), layer.data)
 
 
-def test_what_was_saved_is_shown_again(opened, through_buttons, tmp_path):
+def test_what_was_saved_is_shown_again(configured, through_buttons, tmp_path):
     path = tmp_path / "settings.toml"
-    through_buttons(opened, "Save settings …", path)
-    saved, overrides = opened.context.image_input.options, opened.session.overrides
-    opened.session.revert()
-    opened.segment.panel.set_settings(InferenceSettings())
-    assert opened.context.image_input.options != saved
-    through_buttons(opened, "Open settings …", path)
-    assert opened.context.image_input.options == saved
-    assert opened.session.overrides == overrides
-    assert opened.runner.message == "Settings of settings.toml."
+    through_buttons(configured, "Save settings …", path)
+    saved, overrides = configured.context.image_input.options, configured.session.overrides
+    configured.session.revert()
+    configured.segment.panel.set_settings(InferenceSettings())
+    assert configured.context.image_input.options != saved
+    through_buttons(configured, "Open settings …", path)
+    assert configured.context.image_input.options == saved
+    assert configured.session.overrides == overrides
+    assert configured.runner.message == "Settings of settings.toml."
 
 
-def test_another_model_is_opened(opened, through_buttons, tmp_path, two_classes):
+def test_another_model_is_opened(configured, through_buttons, tmp_path, two_classes):
     path = tmp_path / "settings.toml"
     path.write_text(f"[segment]\ncheckpoint = {str(two_classes)!r}\ntile = 96\n")
-    through_buttons(opened, "Open settings …", path)
-    assert opened.session.checkpoint.origin.path == str(two_classes)
-    assert opened.session.overrides == {}
-    assert opened.segment.panel.settings.tile == 96
+    through_buttons(configured, "Open settings …", path)
+    assert configured.session.checkpoint.origin.path == str(two_classes)
+    assert configured.session.overrides == {}
+    assert configured.segment.panel.settings.tile == 96
 
 
-def test_what_does_not_fit_is_named(opened, through_buttons, tmp_path):
-    before = opened.context.image_input.options
+def test_what_does_not_fit_is_named(configured, through_buttons, tmp_path):
+    before = configured.context.image_input.options
     path = tmp_path / "settings.toml"
     path.write_text(
         "[segment]\naxes = 'YX'\nchannels = [1, 'none', 0]\nlevel = 3\ntile = 96\nformat = 'tif'\n"
     )
-    through_buttons(opened, "Open settings …", path)
-    assert "Not for this image: axes, channels, level." in opened.runner.message
-    assert "Only for the terminal: format." in opened.runner.message
-    assert opened.context.image_input.options.axes == before.axes
-    assert opened.segment.panel.settings.tile == 96
+    through_buttons(configured, "Open settings …", path)
+    assert "Not for this image: axes, channels, level." in configured.runner.message
+    assert "Only for the terminal: format." in configured.runner.message
+    assert configured.context.image_input.options.axes == before.axes
+    assert configured.segment.panel.settings.tile == 96
 
 
 @pytest.mark.parametrize(
@@ -114,13 +104,13 @@ def test_what_does_not_fit_is_named(opened, through_buttons, tmp_path):
         ("[segment.set]\nwidth = 3\n", "width"),
     ],
 )
-def test_bad_files_change_nothing(opened, through_buttons, tmp_path, text, message):
+def test_bad_files_change_nothing(configured, through_buttons, tmp_path, text, message):
     path = tmp_path / "settings.toml"
     path.write_text(text)
-    before = opened.context.image_input.options, opened.session.checkpoint
-    through_buttons(opened, "Open settings …", path)
-    assert message in opened.runner.message
-    assert (opened.context.image_input.options, opened.session.checkpoint) == before
+    before = configured.context.image_input.options, configured.session.checkpoint
+    through_buttons(configured, "Open settings …", path)
+    assert message in configured.runner.message
+    assert (configured.context.image_input.options, configured.session.checkpoint) == before
 
 
 def test_without_an_image_nothing_is_written(panel, through_buttons, tmp_path):
@@ -130,13 +120,13 @@ def test_without_an_image_nothing_is_written(panel, through_buttons, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_named(opened, through_buttons, tmp_path):
-    through_buttons(opened, "Save settings …", tmp_path / "none" / "settings.toml")
-    assert "The settings were not saved" in opened.runner.message
+def test_a_folder_that_cannot_be_written_is_named(configured, through_buttons, tmp_path):
+    through_buttons(configured, "Save settings …", tmp_path / "none" / "settings.toml")
+    assert "The settings were not saved" in configured.runner.message
 
 
-def test_a_name_without_an_ending_gets_one(opened, through_buttons, tmp_path):
-    through_buttons(opened, "Save settings …", tmp_path / "mine")
+def test_a_name_without_an_ending_gets_one(configured, through_buttons, tmp_path):
+    through_buttons(configured, "Save settings …", tmp_path / "mine")
     assert read_settings(tmp_path / "mine.toml", "segment")["tile"] == 64
 
 
