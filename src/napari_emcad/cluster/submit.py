@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.cluster.connect import ClusterError
@@ -13,6 +15,7 @@ from napari_emcad.cluster.events import (
     LabelsBegun,
 )
 from napari_emcad.cluster.image_run import ImageRun
+from napari_emcad.cluster.running_tasks import wait_until_idle
 from napari_emcad.cluster.tasks import Failure, PartDone
 from napari_emcad.cluster.worker import compute_part, compute_ranges, join_bands
 from napari_emcad.imaging.axes import AxesError
@@ -54,6 +57,7 @@ class Submitter:
         self._ready: list[ImageRun] = []
         self._active: list[ImageRun] = []
         self._done = self._parts = self._total = 0
+        self._id, self._numbers = uuid.uuid4().hex, count()
 
     def segment(self, files: Iterable[ImageFile]) -> Generator[FilesEvent, None, None]:
         """Segment images one after another; images that fail are reported and skipped."""
@@ -71,6 +75,8 @@ class Submitter:
                 yield from self._settle(next(self._completed))
         finally:  # also if it is interrupted
             self._client.cancel(list(self._pending), force=True)
+            if self._client.cluster is None:  # processes of our own end with their cluster
+                wait_until_idle(self._client, self._id)
 
     def _fill(self, feed: Iterator[FilesEvent | None]) -> Generator[FilesEvent, None, bool]:
         """Submit parts until enough are pending; return whether there may be more."""
@@ -136,7 +142,8 @@ class Submitter:
     def _submit(
         self, image: ImageRun, function: Callable[..., Any], *args: Any, is_part: bool = True
     ) -> Any:
-        future = self._client.submit(function, image.task, *args, pure=False)
+        key = f"{function.__name__}-{self._id}-{next(self._numbers)}"
+        future = self._client.submit(function, image.task, *args, key=key, pure=False)
         if is_part:
             self._pending[future] = image
             self._completed.add(future)

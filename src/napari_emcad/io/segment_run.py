@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.safetensors"
 """Name of the file of the model in the folder of a run."""
 
-_MANIFEST, _FORMAT = "manifest.jsonl", 1
+_MANIFEST, _FORMAT = "manifest.jsonl", 2
 _SUFFIX = "napari-emcad-run"
 
 Entry = dict[str, Any]
@@ -185,9 +185,14 @@ class SegmentRun:
         return entry
 
     def image_folder(self, output: Path) -> Path:
-        """Return the folder of the parts of an output."""
-        digest = hashlib.sha256(str(output.absolute()).encode(errors="surrogateescape"))
-        folder = self.folder / digest.hexdigest()[:16]
+        """Return the folder of the parts of an output.
+
+        It is another one after the image or the settings have changed: a worker that lost its
+        connection may still compute and write parts of before.
+        """
+        name = str(output.absolute())
+        key = json.dumps([name, self._images.get(name), self.settings], sort_keys=True)
+        folder = self.folder / hashlib.sha256(key.encode()).hexdigest()[:16]
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -209,8 +214,7 @@ class SegmentRun:
 
     def clear_image(self, output: Path) -> None:
         """Forget the parts of an output."""
-        shutil.rmtree(self.image_folder(output), ignore_errors=True)
-        self.image_folder(output)
+        self.remove_parts(output)
         self._append({"output": str(output.absolute()), "cleared": True})
 
     def remove(self) -> None:
