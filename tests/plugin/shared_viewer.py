@@ -92,12 +92,14 @@ class SharedViewer:
 
 @contextmanager
 def collected_once() -> Iterator[None]:
-    """Collect garbage once, where napari does so with every layer; freeze what survives."""
+    """Collect garbage once, where napari does so with every layer.
+
+    What survives must not be frozen: Qt deletes some of it later, and it would never be freed.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("napari._vispy.canvas.gc.collect", lambda: 0)
         yield
     gc.collect()
-    gc.freeze()
 
 
 def release(viewer: Viewer) -> None:
