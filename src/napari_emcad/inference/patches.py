@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from napari_emcad.imaging.range_cache import Ranges
     from napari_emcad.imaging.slices import Index, Slices
 
+    Rows = tuple[int, int]
+
+_TILES_AT_ONCE = 8
+"""Tiles of a band that are prepared together, so that few pixels are prepared twice."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
@@ -74,15 +79,30 @@ class Preprocessor:
         self.exposure = ExposureCheck(slices, preprocessing)
 
     def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
-        """Yield the tiles of a slice, row by row; a large slice is read in bands of rows."""
-        height, width = tiling.tile
-        bands = self.bands(number, [(top, top + height) for top in tiling.tops])
-        for top, band in zip(tiling.tops, bands, strict=True):
-            for left in tiling.lefts:
-                yield Patch(number, top, left, band[:, :, left : left + width])
+        """Yield the tiles of a slice, row by row.
 
-    def bands(self, number: int, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.float32]]:
+        A large slice is read in bands of rows, and some tiles of a band are prepared at a time:
+        network inputs take up to twelve times the memory of the pixels.
+        """
+        height, width = tiling.tile
+        rows = [(top, top + height) for top in tiling.tops]
+        for top, (raw, ranges) in zip(tiling.tops, self._raw_bands(number, rows), strict=True):
+            for first in range(0, len(tiling.lefts), _TILES_AT_ONCE):
+                lefts = tiling.lefts[first : first + _TILES_AT_ONCE]
+                start, stop = lefts[0], lefts[-1] + width
+                prepared = self._prepare(raw[:, :, start:stop], ranges)
+                for left in lefts:
+                    yield Patch(number, top, left, prepared[:, :, left - start :][:, :, :width])
+
+    def bands(self, number: int, spans: Sequence[Rows]) -> Iterator[NDArray[np.float32]]:
         """Yield rows of a slice as network inputs ``(inputs, h, W)``, per half-open span."""
+        for raw, ranges in self._raw_bands(number, spans):
+            yield self._prepare(raw, ranges)
+
+    def _raw_bands(
+        self, number: int, spans: Sequence[Rows]
+    ) -> Iterator[tuple[NDArray[Any], Ranges]]:
+        """Yield rows of a slice as they are stored ``(C, h, W)``, with its ranges of intensity."""
         index = self.slices.indices[number]
         pixels = self.slices.read(index) if self.slices.fits_in_memory else None
         ranges = intensity_ranges(self.slices, index, self.preprocessing, pixels)
@@ -90,7 +110,7 @@ class Preprocessor:
             raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
             if pixels is None:
                 self.exposure.add(raw)
-            yield self._prepare(raw, ranges)
+            yield raw, ranges
 
     def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
         """Yield a slice resized to `size`, bilinear with anti-aliasing, aspect not kept."""
