@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py [--data DIR] [--quick] [--json] [--threads N]
 
-A row per encoder and size of image: the copy that inference uses (`fused_copy`) and, where the
+A row per encoder and size of image: the copy that inference uses (`fast_copy`) and, where the
 processor has instructions for it, the same in bfloat16, as multiples of the speed of the eager
 float32 network; medians of alternating runs in one process. The largest difference of the logits
 is that of float32. Images are those in ``DIR/images``, resized, or else random numbers. ``--quick``
@@ -22,11 +22,11 @@ from skimage.color import gray2rgb
 from skimage.transform import resize
 
 from napari_emcad import create_model
+from napari_emcad.inference.devices import half_precision
+from napari_emcad.inference.fast_network import fast_copy
 from napari_emcad.inference.timing import alternate, median_times
 from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.read import read_image
-from napari_emcad.model.fuse import fused_copy
-from napari_emcad.model.precision import bfloat16_if_fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,19 +77,16 @@ def _batch(data: Path | None, images: int, side: int) -> torch.Tensor:
 def _row(encoder: str, x: torch.Tensor, runs: int) -> dict[str, object]:
     """Return the times of a network on a batch, as ratios to the eager network's."""
     network = create_model(encoder=encoder).eval()
-    fused, half = fused_copy(network), bfloat16_if_fast(torch.device("cpu"))
+    cpu = torch.device("cpu")
+    fused, half = fast_copy(network, cpu, None), half_precision(cpu)
     last = x.contiguous(memory_format=torch.channels_last)
-
-    def in_half_precision() -> torch.Tensor:
-        with torch.autocast("cpu", half):
-            return fused.predict(last)
-
     ways: dict[str, Callable[[], torch.Tensor]] = {
         "eager": lambda: network.predict(x),
         "fused": lambda: fused.predict(last),
     }
     if half is not None:
-        ways["bfloat16"] = in_half_precision
+        fast = fast_copy(network, cpu, half)
+        ways["bfloat16"] = lambda: fast.predict(last)
     with torch.inference_mode():
         difference = float((ways["fused"]() - ways["eager"]()).abs().max())
         times = median_times(list(alternate(ways, runs)))

@@ -17,6 +17,7 @@ os.environ["NAPARI_CONFIG"] = str(Path(_HOME) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads slow small images down
+os.environ.setdefault("NAPARI_EMCAD_CPU_BFLOAT16", "0")  # the same numbers on every computer
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 
@@ -40,6 +41,12 @@ def pytest_configure(config):
         "filterwarnings",
         "ignore:It looks like `register_random`:hypothesis.errors.HypothesisWarning",
     )
+
+
+@pytest.fixture
+def with_bfloat16(monkeypatch):
+    """Let the CPU compute in bfloat16, which is slow without instructions for it."""
+    monkeypatch.setenv("NAPARI_EMCAD_CPU_BFLOAT16", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,11 +7,12 @@ import torch
 from napari_emcad import segment
 from napari_emcad.inference.devices import (
     DEVICES,
-    autocast_type,
     choose_device,
     device_choices,
+    half_precision,
     is_out_of_memory,
 )
+from napari_emcad.model.precision import CPU_BFLOAT16
 
 
 @pytest.fixture
@@ -85,12 +86,19 @@ def test_a_summary_names_the_device(as_it_is, logits):
     assert segment(np.zeros((40, 50)), as_it_is, device="cpu").summary.device.startswith("CPU")
 
 
-def test_half_precision_is_for_accelerators(monkeypatch):
-    assert autocast_type(torch.device("cpu")) is None
-    assert autocast_type(torch.device("mps")) is torch.float16
+def test_half_precision_is_chosen_where_there_are_instructions_for_it(monkeypatch):
+    assert half_precision(torch.device("cpu")) is None
+    assert half_precision(torch.device("mps")) is torch.float16
     for supported, dtype in ((True, torch.bfloat16), (False, torch.float16)):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda s=supported: s)
-        assert autocast_type(torch.device("cuda")) is dtype
+        assert half_precision(torch.device("cuda")) is dtype
+    monkeypatch.setenv(CPU_BFLOAT16, "1")
+    assert half_precision(torch.device("cpu")) is torch.bfloat16
+    monkeypatch.setenv(CPU_BFLOAT16, "")
+    for fast in (True, False):
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+            monkeypatch.setattr(torch.cpu, name, lambda fast=fast: fast, raising=False)
+        assert half_precision(torch.device("cpu")) is (torch.bfloat16 if fast else None)
 
 
 @pytest.mark.parametrize(

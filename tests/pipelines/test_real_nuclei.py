@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from napari_emcad import bundled_checkpoint, read_checkpoint
+from napari_emcad import bundled_checkpoint, read_checkpoint, segment
+from napari_emcad.io.images.read import read_image
 from napari_emcad.pipelines.evaluate import evaluate
 from napari_emcad.pipelines.scores import mean_over_images
 
@@ -70,3 +71,16 @@ def test_the_bundled_checkpoint_has_the_documented_scores(rows):
     for kind, dice in (("dark", 0.9282), ("color", 0.8926), ("bright", 0.9088)):
         chosen = [each for each, row in zip(scores, rows, strict=True) if row["kind"] == kind]
         assert mean_over_images(chosen, "dice") == pytest.approx(dice, abs=0.002)
+
+
+def test_labels_in_bfloat16_agree_with_those_in_float32(rows, with_bfloat16):
+    model, dice = bundled_checkpoint(), []
+    for row in [row for row in rows if not is_large(row)][::5]:
+        image = read_image(files_of(row)[0])
+        half, full = (
+            segment(image.pixels, model, image.axes, device="cpu", full_precision=full).labels > 0
+            for full in (False, True)
+        )
+        dice.append(2 * (half & full).sum() / max(half.sum() + full.sum(), 1))
+    assert len(dice) >= 10
+    assert sum(dice) / len(dice) > 0.999

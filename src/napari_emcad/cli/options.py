@@ -150,7 +150,9 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
     parser.add_argument("--tile", type=int, default=512, help="side in pixels (512)")
     parser.add_argument("--overlap", type=float, default=0.25, help="share of a tile (0.25)")
-    parser.add_argument("--full-precision", action="store_true", help="float32 on GPUs too")
+    parser.add_argument(
+        "--full-precision", action="store_true", help="float32 where half is faster"
+    )
 
 
 def add_inference(parser: argparse.ArgumentParser) -> None:

@@ -87,19 +87,13 @@ def compute_part(task: ImageTask, part: Part, ranges: Ranges | None = None) -> P
     ranges
         Ranges of intensity of the whole; None computes those of complete slices.
     """
-    from napari_emcad.inference.devices import choose_device
-    from napari_emcad.inference.network_pool import NETWORK_POOL
+    from napari_emcad.inference.fast_network import borrow_network
     from napari_emcad.inference.part import finish_planes, segment_part
     from napari_emcad.inference.segment import describe_memory_errors
-    from napari_emcad.model.fuse import fused_copy
 
     model = load_model(task.model)
     slices = open_slices(task, model, ranges)
-    device = choose_device(task.settings.device)
-    with (
-        describe_memory_errors(),
-        NETWORK_POOL.borrow(model, "fused", lambda: fused_copy(model.network()), device) as network,
-    ):
+    with describe_memory_errors(), borrow_network(model, task.settings) as network:
         preprocessing, head = model.preprocessing, model.head
         planes = segment_part(network, slices, part, preprocessing, head, task.settings)
     if part.rows is None:

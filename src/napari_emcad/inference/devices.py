@@ -63,15 +63,20 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def autocast_type(device: torch.device, draft: bool = False) -> torch.dtype | None:
-    """Return the half precision for inference on a device; None for full precision.
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """Return the half precision for inference on a device; None where float32 is faster.
 
-    A CPU computes in full precision, except for a draft.
+    A CPU computes in bfloat16 if it has instructions for it, a GPU without them in float16.
     """
-    if device.type == "cpu":
-        return bfloat16_if_fast(device) if draft else None
     bfloat16 = bfloat16_if_fast(device)
-    return torch.float16 if bfloat16 is None else bfloat16
+    return torch.float16 if bfloat16 is None and device.type != "cpu" else bfloat16
+
+
+def device_title(device: torch.device, full_precision: bool = False) -> str:
+    """Return the title of a device with the half precision in which it computes."""
+    title = next(choice.title for choice in device_choices() if choice.name == device.type)
+    half = None if full_precision else half_precision(device)
+    return title if half is None else f"{title}, {str(half).removeprefix('torch.')}"
 
 
 def half_types(device: torch.device) -> tuple[torch.dtype, ...]:

@@ -32,7 +32,7 @@ class InferenceSettings:
     full_precision
         Whether to compute in float32 where half precision would be faster.
     draft
-        Whether a CPU may compute in bfloat16 as well, where that is faster; for previews.
+        Whether it is a preview: no remarks about the range of intensity.
     threshold
         Probability above which a pixel of a binary network is foreground.
     stretch

@@ -16,10 +16,10 @@ from napari_emcad.inference.batch_size import (
     size_notice,
 )
 from napari_emcad.inference.devices import (
-    autocast_type,
     choose_device,
-    device_choices,
+    device_title,
     free_memory,
+    half_precision,
     is_out_of_memory,
     none_if_out_of_memory,
 )
@@ -31,6 +31,7 @@ from napari_emcad.inference.events import (
     RangeNotice,
     Summary,
 )
+from napari_emcad.inference.fast_network import half_autocast
 from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.inference.patches import Patch, PatchPlan, Preprocessor, make_plan
 from napari_emcad.inference.postprocess import Postprocessor
@@ -98,7 +99,7 @@ def segment_slices(
     Parameters
     ----------
     network
-        In eval mode, on the device of the settings; see `fused_copy`.
+        In eval mode, on the device of the settings; see `napari_emcad.inference.fast_network`.
     slices
         The image.
     preprocessing
@@ -149,7 +150,7 @@ def segment_slices(
     if not settings.draft and (mismatch := preprocessor.exposure.message()):
         notices.append(mismatch)
         yield RangeNotice(mismatch)
-    title = next(choice.title for choice in device_choices() if choice.name == device.type)
+    title = device_title(device, settings.full_precision)
     total = len(slices.indices)
     objects = tuple(postprocessor.object_classes)
     return Summary(ending, first, total, title, tuple(notices), objects)
@@ -220,12 +221,12 @@ def make_predictor(
     device, settings
         Where the network is, and in which precision it computes.
     """
-    half = None if settings.full_precision else autocast_type(device, settings.draft)
+    half = None if settings.full_precision else half_precision(device)
 
     def predict(batch: list[Patch]) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.stack([patch.pixels for patch in batch])).to(device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(device.type, half, enabled=half is not None):
+        with torch.inference_mode(), half_autocast(network, device, half):
             output = network.predict(pixels, head, zoom)
             logits: NDArray[np.float32] = output.float().cpu().numpy()
         check_finite(np.isfinite(logits).all(), half)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_emcad.inference.devices import choose_device
+from napari_emcad.inference.devices import choose_device, half_precision
 from napari_emcad.inference.events import InferenceSettings, Region
+from napari_emcad.inference.fast_network import fast_copy
 from napari_emcad.inference.segment import NotFinite, segment_slices
 from napari_emcad.interactive.visible_region import place_of
-from napari_emcad.model.fuse import fused_copy
 from napari_emcad.training.validation import eval_mode
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def predict_visible(
     begins: Where | None = place_of(slices)
     settings = InferenceSettings(device=device, tile=_TILE, batch=1, draft=True)
     with eval_mode(network):
-        fused = fused_copy(network).to(choose_device(device))
-        for event in segment_slices(fused, slices, preprocessing, head, settings, stop):
+        chosen = choose_device(device)
+        fast = fast_copy(network, chosen, half_precision(chosen))
+        for event in segment_slices(fast, slices, preprocessing, head, settings, stop):
             if isinstance(event, Region):
                 yield replace(event, begins=begins)
                 begins = None

@@ -57,7 +57,9 @@ def feature_maps(extractor: FeatureExtractor, pixels: Tensor) -> list[Tensor]:
         Images ``(N, 1 or 3, H, W)`` in the extractor's standardization, sides multiples of 32.
     """
     pixels = pixels.expand(-1, 3, -1, -1)
-    return [*pixel_features(pixels), *extractor.levels(pixels)]
+    with torch.autocast(pixels.device.type, enabled=False):  # differences of pixels need all digits
+        fine = pixel_features(pixels)
+    return [*fine, *(level.float() for level in extractor.levels(pixels))]
 
 
 class FeatureProbe(Segmenter):
@@ -130,7 +132,8 @@ class FeatureProbe(Segmenter):
         maps = feature_maps(self._extractor, padded)
         size = padded.shape[-2:]
         total = self.get_buffer("bias")[:, None, None]
-        for number, level in enumerate(maps):
-            part = torch.einsum("nchw,kc->nkhw", level, self.get_buffer(f"weight{number}"))
-            total = total + F.interpolate(part, size, mode="bilinear", align_corners=False)
+        with torch.autocast(x.device.type, enabled=False):  # as the weights were fitted
+            for number, level in enumerate(maps):
+                part = torch.einsum("nchw,kc->nkhw", level, self.get_buffer(f"weight{number}"))
+                total = total + F.interpolate(part, size, mode="bilinear", align_corners=False)
         return total[..., : x.shape[-2], : x.shape[-1]]

@@ -40,6 +40,8 @@ class PvtEmcad(Segmenter):
     learned gray stem, three channels skip it.
     """
 
+    half_weights = True
+
     def __init__(self, config: ModelConfig, drop_path_rate: float = 0.0) -> None:
         super().__init__()
         survive_forks()
@@ -182,4 +184,6 @@ class PvtEmcad(Segmenter):
         return rgb
 
     def _padded_logits(self, x: Tensor) -> list[Tensor]:
-        return self.decode(self.encode(x))
+        """Compute in the type of the weights, which may be bfloat16, but return float32."""
+        maps = self.encode(x.to(next(self.parameters()).dtype))
+        return [logits.float() for logits in self.decode(maps)]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
+
+CPU_BFLOAT16 = "NAPARI_EMCAD_CPU_BFLOAT16"
+"""Environment variable: ``0`` keeps a CPU in float32, ``1`` lets any compute in bfloat16.
+
+Computers of several kinds give the same labels with ``0``.
+"""
 
 
 def bfloat16_if_fast(device: torch.device) -> torch.dtype | None:
@@ -11,6 +19,11 @@ def bfloat16_if_fast(device: torch.device) -> torch.dtype | None:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
     if device.type != "cpu":
         return None
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way
-    fast = any(getattr(torch.cpu, name, bool)() for name in checks)
+    switch = os.environ.get(CPU_BFLOAT16, "")
+    fast = switch == "1" if switch in ("0", "1") else _has_instructions()
     return torch.bfloat16 if fast else None
+
+
+def _has_instructions() -> bool:
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way
+    return any(getattr(torch.cpu, name, bool)() for name in checks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from torch import nn
 
@@ -34,9 +34,12 @@ class Segmenter(nn.Module):
     ----------
     config
         Its classes and inputs.
+    half_weights
+        Whether weights may be bfloat16; inputs and logits are float32 all the same.
     """
 
     config: SegmenterConfig
+    half_weights: ClassVar[bool] = False
 
     def predict(self, x: Tensor, head: Head = "finest", zoom: float = 1.0) -> Tensor:
         """Return logits ``(N, K, H, W)``.

@@ -13,18 +13,18 @@ from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.batch_size import default_batch
 from napari_emcad.inference.devices import (
     DeviceChoice,
-    autocast_type,
     device_choices,
     free_memory,
+    half_precision,
     half_types,
 )
 from napari_emcad.inference.events import InferenceSettings, Progress
+from napari_emcad.inference.fast_network import fast_copy, half_autocast
 from napari_emcad.inference.patches import Preprocessor, make_plan
 from napari_emcad.inference.postprocess import labels_from_logits
 from napari_emcad.inference.segment import describe_memory_errors
 from napari_emcad.inference.timing import alternate, median_times, synchronize
 from napari_emcad.io.images.samples import SAMPLES, read_sample
-from napari_emcad.model.fuse import fused_copy
 from napari_emcad.model.macs import count_macs
 from napari_emcad.pipelines.benchmark_results import (
     FULL,
@@ -37,7 +37,7 @@ from napari_emcad.pipelines.benchmark_results import (
 from napari_emcad.pipelines.scores import class_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,7 +117,7 @@ def benchmark_job(
 
 def _measured_device(choice: DeviceChoice) -> MeasuredDevice:
     device, side = torch.device(choice.name), InferenceSettings().tile
-    half = autocast_type(device)
+    half = half_precision(device)
     precision = FULL if half is None else _name(half)
     size = default_batch(device, side**2), side
     return MeasuredDevice(choice.name, choice.title, precision, size)
@@ -129,12 +129,13 @@ def _time_device(
     """Yield the timing of every size, the agreement of every half precision, and progress."""
     device = torch.device(measured.name)
     network = checkpoint.network().to(device)
-    fused = fused_copy(network)
+    fast = {FULL: fast_copy(network, device, None)}
+    fast |= {_name(half): fast_copy(network, device, half) for half in half_types(device)}
     more = () if measured.default_size in SIZES else (measured.default_size,)
     sizes = QUICK_SIZES if quick else (*SIZES, *more)
     runs = 1 if quick else RUNS
     for number, size in enumerate(sizes):
-        ways = _passes(network, fused, checkpoint, size, device)
+        ways = _passes(network, fast, checkpoint, size, device)
         rounds: list[dict[str, float]] = []
         for times in alternate(ways, runs, _MOST_S / len(sizes), clock):
             rounds.append(times)
@@ -144,13 +145,14 @@ def _time_device(
         yield _timing(measured.name, size, rounds)
     for half in half_types(device):
         samples = SAMPLES[:1] if quick else SAMPLES
-        dice = {name: _dice(fused, checkpoint, name, device, half) for name in samples}
+        networks = fast[FULL], fast[_name(half)]
+        dice = {name: _dice(networks, checkpoint, name, device, half) for name in samples}
         yield Agreement(measured.name, _name(half), dice)
 
 
 def _passes(
     network: Segmenter,
-    fused: Segmenter,
+    fast: Mapping[str, Segmenter],
     checkpoint: Checkpoint,
     size: Size,
     device: torch.device,
@@ -165,7 +167,7 @@ def _passes(
     plain = _forward(network, checkpoint, x, device, torch.float32)
     ways: dict[str, Callable[[], object]] = {_PLAIN: plain}
     for name, dtype in types.items():
-        ways[name] = _forward(fused, checkpoint, last, device, dtype)
+        ways[name] = _forward(fast[name], checkpoint, last, device, dtype)
         macs = images * count_macs(checkpoint.config, side, side)
         ways[_LIMIT + name] = _product(round(macs ** (1 / 3)), device, dtype)
     return ways
@@ -179,10 +181,10 @@ def _forward(
     dtype: torch.dtype,
     zoom: float = 1.0,
 ) -> Callable[[], torch.Tensor]:
-    half = dtype != torch.float32
+    half = None if dtype == torch.float32 else dtype
 
     def forward() -> torch.Tensor:
-        with torch.inference_mode(), torch.autocast(device.type, dtype if half else None, half):
+        with torch.inference_mode(), half_autocast(network, device, half):
             logits = network.predict(x, checkpoint.head, zoom)
             synchronize(device)
             return logits
@@ -219,7 +221,7 @@ def _timing(device: str, size: Size, rounds: list[dict[str, float]]) -> Timing:
 
 
 def _dice(
-    network: Segmenter,
+    networks: tuple[Segmenter, Segmenter],
     checkpoint: Checkpoint,
     sample: str,
     device: torch.device,
@@ -227,7 +229,8 @@ def _dice(
 ) -> float:
     """Return the Dice of the labels of a sample image in half precision with those in float32."""
     exact, rounded = (
-        _labels(network, checkpoint, sample, device, dtype) for dtype in (torch.float32, half)
+        _labels(network, checkpoint, sample, device, dtype)
+        for network, dtype in zip(networks, (torch.float32, half), strict=True)
     )
     scores = class_scores(rounded, exact, len(checkpoint.classes)).values()
     return float(np.mean([score.dice for score in scores if score.occurs] or [1.0]))

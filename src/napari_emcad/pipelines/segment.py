@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from napari_emcad.imaging.range_cache import RangeCache
     from napari_emcad.io.checkpoints.classes import ClassLabel
-    from napari_emcad.model.segmenter import Segmenter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,20 +211,11 @@ def segment_job(
     -------
     Summary
     """
-    from napari_emcad.inference.devices import choose_device
-    from napari_emcad.inference.network_pool import NETWORK_POOL
+    from napari_emcad.inference.fast_network import borrow_network
     from napari_emcad.inference.segment import describe_memory_errors, segment_slices
-    from napari_emcad.model.fuse import fused_copy
-
-    def build() -> Segmenter:
-        return fused_copy(checkpoint.network())
 
     preprocessing, head = checkpoint.preprocessing, checkpoint.head
-    device = choose_device(settings.device)
-    with (
-        describe_memory_errors(),
-        NETWORK_POOL.borrow(checkpoint, "fused", build, device) as network,
-    ):
+    with describe_memory_errors(), borrow_network(checkpoint, settings) as network:
         return (
             yield from segment_slices(
                 network, slices, preprocessing, head, settings, stop, object_classes

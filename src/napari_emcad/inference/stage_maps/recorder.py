@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_emcad.inference.devices import autocast_type, none_if_out_of_memory
+from napari_emcad.inference.devices import half_precision, none_if_out_of_memory
 from napari_emcad.inference.segment import OutOfMemory, check_finite
 from napari_emcad.inference.stage_maps.pca import PcaColors, fit_pca_colors, sample_pixels
 from napari_emcad.model.config import STRIDES
@@ -44,7 +44,7 @@ class MapRecorder:
     device
         Device of the network.
     full_precision
-        Whether to compute in float32 where half precision would be faster.
+        Whether to compute in float32 on a GPU; a CPU always does.
     """
 
     def __init__(
@@ -55,7 +55,9 @@ class MapRecorder:
         self.colors: dict[MapKey, PcaColors] = dict(request.colors)
         self.num_classes = network.config.num_classes
         self._network = network
-        self._half = None if full_precision else autocast_type(device)
+        # Maps are looked at closely: a CPU, on which memory is no matter, keeps all digits.
+        full_precision = full_precision or device.type == "cpu"
+        self._half = None if full_precision else half_precision(device)
 
     @property
     def uncolored_keys(self) -> tuple[MapKey, ...]:
