@@ -81,7 +81,7 @@ class MSCB(nn.Module):
         inner, joined = config.inner_widths(width)
         self.parallel = config.dw_parallel
         self.concat = config.aggregation == "concat"
-        self.shuffle = nn.ChannelShuffle(gcd(joined, width))
+        self.shuffle: nn.Module = nn.ChannelShuffle(gcd(joined, width))
         self.expand = _norm_act(nn.Conv2d(width, inner, 1, bias=False), act)
         self.branches = nn.ModuleList(
             _norm_act(Depthwise(inner, kernel), act) for kernel in config.kernel_sizes
