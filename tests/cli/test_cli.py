@@ -690,7 +690,7 @@ def test_segment_takes_an_instant_model(run, image, discs, instant_file):
 
 def test_settings_are_for_checkpoints(usage_error, image, instant_file):
     message = usage_error("segment", image, "--checkpoint", instant_file, "--set", "zoom=2")
-    assert "--set is for checkpoints" in message
+    assert "zoom can be set for checkpoints only" in message
 
 
 def test_evaluate_takes_an_instant_model(run, image, discs, instant_file):

@@ -211,13 +211,11 @@ def load_segmentation_model(path: Path | None, settings: Settings) -> Segmentati
     UsageError
         If it cannot be opened, or a setting is invalid; instant models have none.
     """
-    from napari_emcad.io.checkpoints.instant_model import is_instant_file, read_instant
+    from napari_emcad.io.checkpoints.read_model import read_model
 
-    if path is None or not is_instant_file(path):
+    if path is None:
         return load_checkpoint(path, settings)
-    if settings:
-        raise UsageError(f"{path} is an instant model; --set is for checkpoints.")
-    return as_usage_error(read_instant, path)
+    return as_usage_error(read_model, path, **dict(settings))
 
 
 def _setting(text: str) -> tuple[str, Any]:

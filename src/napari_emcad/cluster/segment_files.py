@@ -197,7 +197,7 @@ def write_model(model: SegmentationModel, folder: Path) -> ModelFile:
         write_checkpoint(model, path)
     else:
         raise TypeError(f"Models of the type {type(model).__name__} cannot be sent to workers.")
-    return ModelFile(path, file_sha256(path), isinstance(model, InstantModel))
+    return ModelFile(path, file_sha256(path))
 
 
 def common_run_folder(outputs: Sequence[Path]) -> Path:

@@ -24,7 +24,6 @@ class ModelFile:
 
     path: Path
     sha256: str
-    is_instant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

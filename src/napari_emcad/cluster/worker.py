@@ -21,8 +21,7 @@ from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.range_cache import KnownRanges
 from napari_emcad.imaging.ranges import intensity_ranges
 from napari_emcad.imaging.slices import as_slices
-from napari_emcad.io.checkpoints.files import read_checkpoint
-from napari_emcad.io.checkpoints.instant_model import read_instant
+from napari_emcad.io.checkpoints.read_model import read_model
 from napari_emcad.io.checkpoints.sniff import file_sha256
 from napari_emcad.io.images.opened_image import first_line
 from napari_emcad.io.images.read import read_image
@@ -156,7 +155,7 @@ def load_model(file: ModelFile) -> SegmentationModel:
             f"The model {file.path} has the SHA-256 {found} on the worker {worker_name()}, and "
             f"{file.sha256} where it was submitted; give both the same file."
         )
-    return read_instant(file.path) if file.is_instant else read_checkpoint(file.path)
+    return read_model(file.path)
 
 
 def worker_name() -> str:

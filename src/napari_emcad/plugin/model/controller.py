@@ -9,13 +9,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.interactive.class_renames import relabel
 from napari_emcad.interactive.session import wait_message
-from napari_emcad.io.checkpoints.files import bundled_checkpoint, read_checkpoint, write_checkpoint
-from napari_emcad.io.checkpoints.instant_model import (
-    InstantModel,
-    is_instant_file,
-    read_instant,
-    write_instant,
-)
+from napari_emcad.io.checkpoints.files import bundled_checkpoint, write_checkpoint
+from napari_emcad.io.checkpoints.instant_model import InstantModel, write_instant
+from napari_emcad.io.checkpoints.read_model import read_model
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.pipelines.model_presets import MODEL_PRESETS
 from napari_emcad.plugin.runner.thread import job_of
@@ -106,7 +102,7 @@ class ModelController(QObject):
             self._show()
             self.opened.emit(model, path)
 
-        self._start(f"Opening {shorten(path.name)}", lambda: _read(path), opened)
+        self._start(f"Opening {shorten(path.name)}", lambda: read_model(path), opened)
 
     def save_file(self, path: Path) -> None:
         """Write the open model with the details that were filled in."""
@@ -222,7 +218,3 @@ class ModelController(QObject):
         """Disconnect from the session; the controller is not used again."""
         self._session.checkpoint_changed.disconnect(self._show)
         self._session.running_changed.disconnect(self._show_running)
-
-
-def _read(path: Path) -> Checkpoint | InstantModel:
-    return read_instant(path) if is_instant_file(path) else read_checkpoint(path)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-from napari_emcad.io.checkpoints.files import bundled_checkpoint, is_bundled, read_checkpoint
-from napari_emcad.io.checkpoints.instant_model import InstantModel, is_instant_file, read_instant
+from napari_emcad.io.checkpoints.files import bundled_checkpoint, is_bundled
+from napari_emcad.io.checkpoints.instant_model import InstantModel
+from napari_emcad.io.checkpoints.read_model import read_model
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.io.settings_file import read_settings, write_settings
 from napari_emcad.pipelines.as_code import SegmentCall, call_from_options, segment_options
@@ -123,12 +124,10 @@ class SettingsController(QObject):
 
 def _read(call: SegmentCall) -> SegmentationModel:
     """Read the model of a call; details that do not fit it are an error."""
-    path = Path(call.model)
-    if call.model and is_instant_file(path):
-        return read_instant(path)
-    checkpoint = read_checkpoint(path) if call.model else bundled_checkpoint()
-    checkpoint.override(**call.overrides)
-    return checkpoint
+    model = read_model(Path(call.model)) if call.model else bundled_checkpoint()
+    if isinstance(model, Checkpoint):
+        model.override(**call.overrides)
+    return model
 
 
 def _same_file(a: Checkpoint, b: Checkpoint) -> bool:
