@@ -49,9 +49,12 @@ class SegmentController(QObject):
     -------
     segmented
         The `Result` of a segmentation that has ended.
+    ended
+        The `Outcome` of every segmentation, also of one that failed or was discarded.
     """
 
     segmented = Signal(object)
+    ended = Signal(object)
 
     def __init__(self, context: Context, panel: SegmentPanel) -> None:
         super().__init__(panel)
@@ -74,30 +77,46 @@ class SegmentController(QObject):
         """The open checkpoint, or the instant model if it is chosen."""
         return self._session.instant if self._panel.model.is_instant else self._session.checkpoint
 
-    def run(self) -> None:
-        """Segment the chosen image."""
+    def run(self, whole: bool = False, position: str = "") -> bool:
+        """Segment the chosen image.
+
+        Parameters
+        ----------
+        whole
+            Whether the scope is the whole layer, whatever the fields show.
+        position
+            Position among several images, for the progress bar, such as " (2 of 5)".
+
+        Returns
+        -------
+        bool
+            Whether the segmentation has begun; otherwise the tab or a message shows the reason.
+        """
         model, layer = self.model, self._input.layer
-        if self._why_not() or model is None or layer is None:
+        if self.why_not() or model is None or layer is None:
             self.show()
-            return
+            return False
         options = self._input.options
+        if whole:
+            options = replace(options, scope="layer")
         slices, target = segment_request(self._viewer, layer, options, model)
         try:
             result = self._context.results.begin(target)
         except MemoryError:
             self._context.show_message("There is no memory left for the result.", error=True)
-            return
+            return False
         objects, settings = result.numbers.classes, replace(options.settings, logits=True)
         remark = thick_slice_message(self._viewer, layer, options)
         self._result = result
         self.live.begin(result, slices, options)
         self._context.runner.run(
-            f"Segmenting {shorten(layer.name)}",
+            f"Segmenting {shorten(layer.name)}{position}",
             lambda stop: segment_job(slices, model, settings, stop, objects),
             lambda outcome: self._ended(result, outcome, remark),
             lambda event: self._fill(result, event) if isinstance(event, Region) else None,
             on_abandon=result.release,
         )
+        return True
 
     def _fill(self, result: Result, region: Region) -> None:
         result.fill(region)
@@ -111,6 +130,7 @@ class SegmentController(QObject):
             self.live.forget()
             result.discard()
             self._context.show_message("Discarded.")
+            self.ended.emit(outcome)
             return
         result.finish(outcome.result)
         if isinstance(outcome.result, Summary):
@@ -120,6 +140,7 @@ class SegmentController(QObject):
             self._context.show_message(" ".join(filter(None, [message, hint, remark])))
             self.segmented.emit(result)
         self._query_devices()
+        self.ended.emit(outcome)
 
     def _suspicion(self, result: Result, summary: Summary) -> str:
         target = result.target
@@ -148,9 +169,10 @@ class SegmentController(QObject):
 
     def show(self, _: object = None) -> None:
         """Enable Segment, or show why it is disabled."""
-        self._panel.show_reason(self._why_not(), self._session.running is not None)
+        self._panel.show_reason(self.why_not(), self._session.running is not None)
 
-    def _why_not(self) -> str:
+    def why_not(self) -> str:
+        """Return why the chosen image cannot be segmented now, or ""."""
         return (
             self._session.why_not_run()
             or self._input.problem

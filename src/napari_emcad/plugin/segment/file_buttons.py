@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FileButtons(QWidget):
-    """Two buttons, which ask for files.
+    """Buttons for all open images, for files that are not open, and for the file of an image.
 
     Parameters
     ----------
@@ -24,18 +24,27 @@ class FileButtons(QWidget):
 
     Signals
     -------
+    open_requested
+        The user wants all open images to be segmented.
     files_requested
         Paths of image files to segment, and the folder for their labels.
     background_requested
         Path for the labels of the chosen image's file.
     """
 
+    open_requested = Signal()
     files_requested = Signal(object, object)
     background_requested = Signal(object)
 
     def __init__(self, image_input: ImageInput) -> None:
         super().__init__()
         self._input = image_input
+        opened = QPushButton("Segment open images")
+        opened.setToolTip(
+            "Segments all open images completely, one after another, with the model and settings "
+            "shown here; Stop ends them all"
+        )
+        opened.clicked.connect(self.open_requested)
         files = QPushButton("Segment files …")
         files.setToolTip(
             "Segments image files that are not open into a folder, with the model and settings "
@@ -50,6 +59,7 @@ class FileButtons(QWidget):
         background.clicked.connect(self._ask_background)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(opened)
         column.addWidget(row(files, background))
 
     def _ask_files(self) -> None:

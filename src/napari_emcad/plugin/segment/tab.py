@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_emcad.plugin.segment.background_controller import BackgroundController
 from napari_emcad.plugin.segment.controller import SegmentController
 from napari_emcad.plugin.segment.files_controller import FilesController
+from napari_emcad.plugin.segment.open_images_controller import OpenImagesController
 from napari_emcad.plugin.segment.panel import SegmentPanel
 from napari_emcad.plugin.segment.range_controller import RangeController
 from napari_emcad.plugin.segment.settings_controller import SettingsController
@@ -34,6 +35,7 @@ class SegmentTab:
     def __init__(self, context: Context, settings: InferenceSettings) -> None:
         self.panel = SegmentPanel(context.image_input, settings)
         self.controller = SegmentController(context, self.panel)
+        self.opened = OpenImagesController(context, self.panel, self.controller)
         self.files = FilesController(context, self.panel, lambda: self.controller.model)
         self.background = BackgroundController(context, self.panel, lambda: self.controller.model)
         self.settings = SettingsController(context, self.panel, lambda: self.controller.model)
