@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,30 +104,72 @@ def test_two_processes_train_like_one_with_the_doubled_batch(tmp_path, settings,
     assert shared_weights == pytest.approx(weights, rel=1e-5)
 
 
-@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
-def test_the_command_line_trains_on_two_processes(tmp_path):
+@pytest.fixture
+def command(tmp_path):
+    """Return a function from an output and options to a training on two processes."""
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
     for seed in range(4):
         image, mask = discs(seed)
         Image.fromarray(image).save(tmp_path / "images" / f"{seed}.png")
         Image.fromarray(mask).save(tmp_path / "labels" / f"{seed}.png")
-    settings = ["epochs=1", "crops_per_epoch=4", "batch=1", "crop=64", "mixed_precision=false"]
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command += ["-m", "napari_emcad.cli", "train", ".", "--output", "run", "--device", "cpu"]
-    command += [word for setting in settings for word in ("--set", setting)]
+
+    def command(output, *options, epochs=1):
+        settings = [f"epochs={epochs}", "crops_per_epoch=4", "batch=1", "crop=64"]
+        settings += ["mixed_precision=false", "drop_path=0"]
+        words = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        words += ["--nproc_per_node=2", "-m", "napari_emcad.cli", "train", ".", "--device", "cpu"]
+        words += ["--output", output, *options]
+        return words + [word for setting in settings for word in ("--set", setting)]
+
+    return command
+
+
+@pytest.fixture
+def process_options(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     environment |= {"PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)}
-    result = subprocess.run(
-        [sys.executable, *command],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-        env=environment,
-        cwd=tmp_path,
-    )
+    return {"cwd": tmp_path, "env": environment, "text": True}
+
+
+def complete(words, options):
+    result = subprocess.run(words, capture_output=True, timeout=400, check=False, **options)
     assert result.returncode == 0, result.stderr[-3000:]
+    return result
+
+
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
+def test_the_command_line_trains_on_two_processes(tmp_path, command, process_options):
+    result = complete(command("run"), process_options)
     assert result.stdout.splitlines() == ["run/model.safetensors"]  # of the first alone
     assert result.stderr.count("epoch 1 of 1") == 1
     assert ne.read_checkpoint(tmp_path / "run" / "model.safetensors").history
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+@pytest.mark.slow("src", ":!src/napari_emcad/plugin")
+def test_ctrl_c_ends_both_processes_and_resume_gives_the_same_network(
+    tmp_path, command, process_options
+):
+    complete(command("whole", epochs=3), process_options)
+    with subprocess.Popen(
+        command("stopped", epochs=3),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a terminal sends Ctrl-C to all processes of a command
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **process_options,
+    ) as process:
+        next(line for line in process.stderr if "epoch 1 of 3" in line)
+        os.killpg(process.pid, signal.SIGINT)
+        messages = process.stderr.read()
+    assert "continue with --resume" in messages
+    assert "epoch 3 of 3" not in messages
+    resumed = complete(command("stopped", "--resume", epochs=3), process_options)
+    assert "epoch 3 of 3" in resumed.stderr
+    whole, stopped = (
+        ne.read_checkpoint(tmp_path / name / "model.safetensors").tensors
+        for name in ("whole", "stopped")
+    )
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(stopped[name], tensor, err_msg=name)
