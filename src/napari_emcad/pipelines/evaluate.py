@@ -227,7 +227,7 @@ def open_labeled(
         raise ValueError(f"{files.name_of(image)}: {error}") from None
     kept = np.where(truth == UNLABELED, 0, given)
     values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
-    notices = (opened.note, range_mismatch(slices, checkpoint.preprocessing), read.note)
+    notices = (opened.remark(axes), range_mismatch(slices, checkpoint.preprocessing), read.note)
     present = {value for value in np.unique(given).tolist() if value > 0}
     return LabeledImage(
         slices,

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import read_dataset
 from napari_emcad.io.images.opened_image import ImageFileError
 
 
@@ -206,13 +208,20 @@ def test_several_images_per_case_are_refused_by_name(tmp_path, write):
 
 def test_the_fourth_axis_of_several_modalities_is_channels(tmp_path):
     nibabel = pytest.importorskip("nibabel")
-    volume = np.zeros((6, 7, 5, 2), np.int16)
+    volume = np.ones((6, 7, 5, 2), np.int16)
     for folder, array in (("imagesTr", volume), ("labelsTr", volume[..., 0].astype("u1"))):
         (tmp_path / folder).mkdir()
         nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / folder / "a.nii.gz")
     content = {"modality": {"0": "T2", "1": "ADC"}, "labels": {"0": "background", "1": "a"}}
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    assert find_files(tmp_path).axes == {4: "CZYX"}
+    found = find_files(tmp_path)
+    assert found.axes == {4: "CZYX"}
+    assert found.notes == (
+        "The fourth axis of its images are the 2 channels that dataset.json lists.",
+    )
+    as_stored = Preprocessing("range", 0.0, 1.0)
+    (note,) = read_dataset(found, 1, as_stored, 1, True, channels=(1,)).image_notes
+    assert "time" not in note.text
     (tmp_path / "dataset.json").write_text(json.dumps(content | {"modality": {"0": "CT"}}))
     assert find_files(tmp_path).axes == {}
 

@@ -85,7 +85,7 @@ def read_label_files(
         return replace(_coded(drawn, coding), note=note)
     read = [_read_file(path, shape, image, options, coding) for path in paths]
     if image is not None:
-        known = note_kind(image.note, () if source is None else (source.name,))
+        known = note_kind(image.remark(), () if source is None else (source.name,))
         read = [_without_note(path, one, known) for path, one in zip(paths, read, strict=True)]
     return read[0] if len(read) == 1 else _united(paths, read)
 

@@ -27,8 +27,11 @@ def nnunet(folder: Path) -> FoundFiles | None:
     found = from_folders(images, labels, "nnU-Net")
     description = _description(folder / "dataset.json")
     names, ignored = _labels(description)
-    axes = {4: "CZYX"} if _modalities(description) > 1 else {}
-    return replace(found, class_names=names, axes=axes).with_coding(ignore=ignored)
+    count = _modalities(description)
+    if count > 1:
+        note = f"The fourth axis of its images are the {count} channels that dataset.json lists."
+        found = replace(found, axes={4: "CZYX"}, notes=(*found.notes, note))
+    return replace(found, class_names=names).with_coding(ignore=ignored)
 
 
 def _description(path: Path) -> Mapping[str, Any]:

@@ -52,7 +52,7 @@ def _palette(path: Path) -> dict[Color, int]:
         with Image.open(path) as picture:
             values = picture.getpalette("RGB") if picture.mode == "P" else None
     except (OSError, ValueError, Image.DecompressionBombError):
-        return {}  # said when it is read
+        return {}  # the error of reading it will be shown
     red, green, blue = ((values or [])[start::3] for start in range(3))
     colors = list(zip(red, green, blue, strict=True))
     counts = Counter(colors)

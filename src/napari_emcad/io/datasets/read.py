@@ -129,12 +129,13 @@ def read_dataset(
         try:
             opened = read_image(image, options)
             layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
+            remark = opened.remark(layout_axes)
             stack = as_slices(opened.pixels, inputs, layout_axes, channels)
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
             target = _target(given.pixels, classes, foreground)
             pair = _labeled(found, image, stack, given, target, preprocessing)
             names = (found.name_of(image), image.name, *(path.name for path in labels))
-            image_note, label_note = (file_note(*names, text=n) for n in (opened.note, given.note))
+            image_note, label_note = (file_note(*names, text=n) for n in (remark, given.note))
             read.append(replace(pair, image_note=image_note, label_note=label_note))
         except (ValueError, TypeError) as error:
             message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
