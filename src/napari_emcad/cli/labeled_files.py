@@ -111,8 +111,8 @@ def _as_asked(found: FoundFiles, args: argparse.Namespace) -> FoundFiles:
 
     if args.colors is not None:
         colors = as_usage_error(read_color_table, args.colors)
-        if found.coding.draw is not None:
-            raise UsageError(f"--colors is for masks; {found.layout} has outlines.")
+        if not found.coding.is_per_pixel:
+            raise UsageError(f"--colors is for masks; the labels of {found.layout} are none.")
         found = found.with_colors(colors)
     return found.with_coding(ignore=tuple(dict.fromkeys((*found.coding.ignore, *args.ignore))))
 

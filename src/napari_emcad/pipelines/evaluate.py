@@ -10,11 +10,11 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.io.datasets.channel_files import read_channels
 from napari_emcad.io.datasets.found_files import FoundFiles, as_found
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.io.images.read import read_image
 from napari_emcad.pipelines.scores import (
     DISTANCE_AXES,
     ImageScore,
@@ -212,7 +212,7 @@ def open_labeled(
     """
     classes = len(checkpoint.classes)
     files = files or FoundFiles("files", ())
-    opened = read_image(image, reading)
+    opened = read_channels(files.channel_files(image), reading)
     axes = axes or files.axes.get(np.ndim(opened.pixels)) or opened.axes
     try:
         slices = slices_for(opened.pixels, checkpoint, axes, channels)

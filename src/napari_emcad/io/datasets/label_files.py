@@ -83,6 +83,11 @@ def read_label_files(
             check_upright(source)
         drawn, note = coding.draw(source or paths[0], paths, shape or ())
         return replace(_coded(drawn, coding), note=note)
+    if coding.compose is not None:
+        if image is None or shape is None:
+            raise ImageFileError(f"{paths[0]} has labels of a part of an image; name the image.")
+        composed, note = coding.compose(image, paths, shape, options)
+        return replace(_coded(composed, coding), note=note)
     read = [_read_file(path, shape, image, options, coding) for path in paths]
     if image is not None:
         known = note_kind(image.remark(), () if source is None else (source.name,))

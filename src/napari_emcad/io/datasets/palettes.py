@@ -30,7 +30,7 @@ def check_palettes(found: FoundFiles) -> None:
     ImageFileError
         The message names two files and the color.
     """
-    if found.coding.colors is not None or found.coding.draw is not None:
+    if found.coding.colors is not None or not found.coding.is_per_pixel:
         return
     numbers: dict[Color, tuple[int, Path]] = {}
     for path in (label for _, labels in found.pairs for label in labels):

@@ -13,11 +13,11 @@ from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
+from napari_emcad.io.datasets.channel_files import read_channels
 from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.datasets.notes import NO_NOTE, FileNote, file_note
 from napari_emcad.io.datasets.palettes import check_palettes
-from napari_emcad.io.images.read import read_image
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def read_dataset(
     skipped: list[str] = []
     for image, labels in found.pairs:
         try:
-            opened = read_image(image, options)
+            opened = read_channels(found.channel_files(image), options)
             layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
             remark = opened.remark(layout_axes)
             stack = as_slices(opened.pixels, inputs, layout_axes, channels)

@@ -1,0 +1,70 @@
+"""Images whose channels lie in files of their own, such as the modalities of an MR examination."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.read import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_emcad.io.images.opened_image import OpenedImage
+    from napari_emcad.io.images.read_options import ReadOptions
+
+
+def read_channels(files: Sequence[Path], options: ReadOptions | None = None) -> OpenedImage:
+    """Read an image from a file per channel; of one file, the image of the file.
+
+    Parameters
+    ----------
+    files
+        Gray images of the same size that lie at the same place, in the order of the channels.
+    options
+        As for `read_image`.
+
+    Returns
+    -------
+    OpenedImage
+        That of the first file, with an axis C before those of the file.
+
+    Raises
+    ------
+    ImageFileError
+        If a file cannot be read, has channels itself, or does not lie on the first one.
+    """
+    first = read_image(files[0], options)
+    if len(files) == 1:
+        return first
+    if first.axes is None or "C" in first.axes:
+        raise ImageFileError(
+            f"{files[0]} is one of {len(files)} channels, but is no gray image itself; save it as "
+            f"one number per pixel."
+        )
+    channels = [np.asarray(first.pixels)]
+    for path in files[1:]:
+        other = read_image(path, options)
+        _check_place(files[0], first, path, other)
+        channels.append(np.asarray(other.pixels))
+    names = ", ".join(path.name for path in files)
+    note = f"{first.note} Its channels are {names}.".strip()
+    return replace(first, pixels=np.stack(channels), axes=f"C{first.axes}", note=note, axes_note="")
+
+
+def _check_place(path: Path, first: OpenedImage, other_path: Path, other: OpenedImage) -> None:
+    """Refuse channels whose pixels do not lie on those of the first channel."""
+    same = other.axes == first.axes and other.pixels.shape == first.pixels.shape
+    one, two = first.geometry, other.geometry
+    if (one is None) != (two is None) or (one and two and not two.lies_on(one)):
+        same = False
+    if not same or other.unit != first.unit:
+        raise ImageFileError(
+            f"{other_path} does not lie on {path.name} ({other.pixels.shape} and "
+            f"{first.pixels.shape} pixels), so they cannot be channels of one image; resample it "
+            f"to the grid of the first."
+        )
