@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -202,3 +204,65 @@ def test_a_case_without_a_structure_is_named(tmp_path, write_structures):
     write_structures("s0002", ("liver",))
     (problem,) = find_files(tmp_path).problems
     assert problem.startswith("s0002 has no file of spleen")
+
+
+@pytest.fixture
+def write_nnunet(tmp_path):
+    """Return a function that writes a case of nnU-Net with a file per channel."""
+
+    def write_nnunet(case, channels):
+        voxels = [numbers(seed) for seed in range(channels)]
+        for number, one in enumerate(voxels):
+            save(tmp_path / "imagesTr" / f"{case}_{number:04}.nii.gz", one)
+        labels = numbers(9, 2, "u1")
+        save(tmp_path / "labelsTr" / f"{case}.nii.gz", labels)
+        content = {"channel_names": dict(enumerate("abc")), "labels": {"background": 0, "x": 1}}
+        (tmp_path / "dataset.json").write_text(json.dumps(content))
+        return voxels, labels
+
+    return write_nnunet
+
+
+def test_files_of_nnunet_are_channels(tmp_path, write_nnunet):
+    write_nnunet("e\N{COMBINING ACUTE ACCENT}_001", 3)
+    voxels, labels = write_nnunet("h_002", 3)
+    found = find_files(tmp_path)
+    assert len(found.pairs) == 2
+    data = read_dataset(found, 1, AS_STORED, 2, channels=(2,))
+    second = [part for part in data.slices if part.name.startswith("h_002")]
+    shown = as_ras(np.stack([part.planes[0] for part in second]))
+    np.testing.assert_array_equal(shown >= 1, ras(voxels[2]) >= 1)
+    truth = as_ras(np.stack([part.target for part in second]))
+    np.testing.assert_array_equal(truth, ras(labels))
+
+
+def test_a_missing_channel_of_nnunet_is_named(tmp_path, write_nnunet):
+    write_nnunet("h_001", 3)
+    write_nnunet("h_002", 3)
+    (tmp_path / "imagesTr" / "h_002_0002.nii.gz").unlink()
+    with pytest.raises(ImageFileError, match=r"h_002_0000.nii.gz has 2 files of channels and"):
+        find_files(tmp_path)
+    (tmp_path / "imagesTr" / "h_001_0001.nii.gz").unlink()
+    with pytest.raises(ImageFileError, match=r"h_001_0000.nii.gz has the channels \[0, 2\]"):
+        find_files(tmp_path)
+
+
+def test_frames_with_labels_of_their_own_are_no_channels(tmp_path, write_nnunet):
+    write_nnunet("h", 2)
+    for number in (0, 1):
+        save(tmp_path / "labelsTr" / f"h_{number:04}.nii.gz", numbers(number, 2, "u1"))
+    (tmp_path / "labelsTr" / "h.nii.gz").unlink()
+    found = find_files(tmp_path)
+    assert (len(found.pairs), found.channels) == (2, {})
+
+
+def test_times_without_labels_are_ignored_beside_others(tmp_path):
+    labels = np.stack([numbers(0, 2, "u1"), np.zeros(SHAPE, "u1"), numbers(1, 2, "u1")], axis=-1)
+    save(tmp_path / "a_sa.nii.gz", np.stack([numbers(2)] * 3, axis=-1))
+    save(tmp_path / "a_sa_gt.nii.gz", labels)
+    data = read_dataset(find_files(tmp_path), 1, AS_STORED, 2)
+    assert len(data.slices) == 3 * SHAPE[2]
+    by_time = targets(data).reshape(3, -1)
+    assert (by_time[1] == -1).all()
+    assert (by_time[[0, 2]] >= 0).all()
+    assert "no label at 1 of 3 times" in data.label_notes[0].text

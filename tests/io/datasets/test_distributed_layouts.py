@@ -10,7 +10,7 @@ import tifffile
 
 from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.datasets.layouts import find_files
-from napari_emcad.io.datasets.read import read_dataset
+from napari_emcad.io.datasets.read import DatasetError, read_dataset
 from napari_emcad.io.images.opened_image import ImageFileError
 
 
@@ -216,12 +216,10 @@ def test_the_fourth_axis_of_several_modalities_is_channels(tmp_path):
     (tmp_path / "dataset.json").write_text(json.dumps(content))
     found = find_files(tmp_path)
     assert found.axes == {4: "CZYX"}
-    assert found.notes == (
-        "The fourth axis of its images are the 2 channels that dataset.json lists.",
-    )
     as_stored = Preprocessing("range", 0.0, 1.0)
     (note,) = read_dataset(found, 1, as_stored, 1, True, channels=(1,)).image_notes
     assert "time" not in note.text
+    assert note.text.endswith("Its axes are taken as CZYX.")
     (tmp_path / "dataset.json").write_text(json.dumps(content | {"modality": {"0": "CT"}}))
     assert find_files(tmp_path).axes == {}
 
@@ -277,3 +275,41 @@ def test_several_kinds_of_masks_per_image_are_named(tmp_path, write):
     write("organ/tissue images/a.png", "organ/label masks/a.png", "organ/mask binary/a.png")
     with pytest.raises(ImageFileError, match="has label masks and mask binary, and"):
         find_files(tmp_path / "organ")
+
+
+@pytest.mark.parametrize(
+    ("names", "cases"),
+    [
+        (("1_1", "1_2", "2_1"), {"1", "2"}),
+        (("p1_slice_1", "p1_slice_2", "p2_slice_1"), {"p1", "p2"}),
+        (("c-1 frame12", "c-1 frame13", "d frame1"), {"c-1", "d"}),
+        (("1_1", "1_2", "other"), {"1_1.png", "1_2.png", "other.png"}),
+        (("slice_1", "slice_2"), {"slice_1.png", "slice_2.png"}),
+        (("1_1", "1_2"), {"1_1.png", "1_2.png"}),
+    ],
+)
+def test_images_of_a_patient_stay_together_by_their_names(tmp_path, write, names, cases):
+    write(*(f"{folder}/{name}.png" for name in names for folder in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert {found.case_of(image) for image, _ in found.pairs} == cases
+    assert ("stay together" in " ".join(found.notes)) == (len(cases) < len(names))
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [("train-volume.tif", "train-labels.tif"), ("AC4_inputs.tif", "AC4_labels.tif")],
+)
+def test_stacks_of_electron_microscopy_are_paired(tmp_path, write, pairs, image, labels):
+    write(image, labels)
+    assert pairs(find_files(tmp_path)) == {image: [labels]}
+
+
+def test_gray_levels_of_classes_are_not_called_objects(tmp_path, save):
+    """REFUGE: 0 is the cup, 128 the disc, 255 the background."""
+    mask = np.full((12, 16), 255, np.uint8)
+    mask[2:8, 2:8] = 128
+    mask[4:6, 4:6] = 0
+    for folder, array in (("images", mask), ("masks", mask)):
+        save(tmp_path / folder / "a.png", array)
+    with pytest.raises(DatasetError, match="with the values 128, 255; save them with 0 for the"):
+        read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_emcad.io.datasets.pairing import case_name
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.read import read_image
+from napari_emcad.io.plain_text import composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_emcad.io.datasets.found_files import FoundFiles
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.read_options import ReadOptions
+
+
+_FIRST = "_0000"
+"""End of the name of the first channel of an image."""
 
 
 def read_channels(files: Sequence[Path], options: ReadOptions | None = None) -> OpenedImage:
@@ -54,6 +62,49 @@ def read_channels(files: Sequence[Path], options: ReadOptions | None = None) -> 
     names = ", ".join(path.name for path in files)
     note = f"{first.note} Its channels are {names}.".strip()
     return replace(first, pixels=np.stack(channels), axes=f"C{first.axes}", note=note, axes_note="")
+
+
+def with_channels(found: FoundFiles) -> FoundFiles:
+    """Return a data set whose images ``a_0000`` have the files ``a_0001`` … as further channels.
+
+    Raises
+    ------
+    ImageFileError
+        If images have different numbers of channels, or one is missing between others.
+    """
+    images = {image for image, _ in found.pairs}
+    channels = {image: _channels_of(image, images) for image in images}
+    several = {image: files for image, files in channels.items() if len(files) > 1}
+    counts = {len(files) for files in channels.values()}
+    if len(counts) > 1:
+        image = min(channels, key=lambda one: len(channels[one]))
+        raise ImageFileError(
+            f"{image} has {len(channels[image])} files of channels and other images have "
+            f"{max(counts)}; add the missing ones."
+        )
+    return replace(found, channels=several)
+
+
+def _channels_of(image: Path, images: set[Path]) -> tuple[Path, ...]:
+    """Return the files of the channels of an image whose name ends with ``_0000``, in order.
+
+    Those that are `images` with labels of their own are no channels.
+    """
+    name = case_name(image)
+    if not name.endswith(_FIRST):
+        return (image,)
+    stem = name.removesuffix(_FIRST)
+    end = composed(image.name)[len(name) :]
+    pattern = re.compile(rf"{re.escape(stem)}_(\d{{4}}){re.escape(end)}")
+    files = {
+        int(match.group(1)): path
+        for path in image.parent.iterdir()
+        if (match := pattern.fullmatch(composed(path.name)))
+        and (path == image or path not in images)
+    }
+    if set(files) != set(range(len(files))):
+        raise ImageFileError(f"{image} has the channels {sorted(files)}; add the missing one.")
+    return tuple(files[number] for number in sorted(files))
 
 
 def _check_place(path: Path, first: OpenedImage, other_path: Path, other: OpenedImage) -> None:

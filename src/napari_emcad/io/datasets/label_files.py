@@ -11,6 +11,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
 from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.notes import note_kind
+from napari_emcad.io.datasets.unlabeled_times import without_unlabeled_times
 from napari_emcad.io.images.labels import open_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.picture import check_upright
@@ -92,7 +93,8 @@ def read_label_files(
     if image is not None:
         known = note_kind(image.remark(), () if source is None else (source.name,))
         read = [_without_note(path, one, known) for path, one in zip(paths, read, strict=True)]
-    return read[0] if len(read) == 1 else _united(paths, read)
+    labels = read[0] if len(read) == 1 else _united(paths, read)
+    return labels if image is None else without_unlabeled_times(labels, image, paths[0].name)
 
 
 def _read_file(

@@ -10,6 +10,7 @@ from napari_emcad.io.datasets.aperio import aperio
 from napari_emcad.io.datasets.arrays import arrays
 from napari_emcad.io.datasets.brats import brats
 from napari_emcad.io.datasets.case_folders import case_folders
+from napari_emcad.io.datasets.case_names import with_cases_by_name
 from napari_emcad.io.datasets.cell_tracking import cell_tracking
 from napari_emcad.io.datasets.chaos import chaos
 from napari_emcad.io.datasets.cityscapes import cityscapes
@@ -110,7 +111,7 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
     for name in LAYOUTS if layout is None else (layout,):
         found = LAYOUTS[name](folder)
         if found is not None and (found.pairs or found.problems):
-            return _complete(folder, name, found)
+            return with_cases_by_name(_complete(folder, name, found))
     inner = subfolders(folder)
     if len(inner) == 1 and not folder_images(folder):  # an archive unpacked into its own folder
         return find_files(inner[0], layout)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.io.datasets.channel_files import with_channels
 from napari_emcad.io.datasets.folder_layouts import from_folders
 from napari_emcad.io.datasets.pairing import subfolder
 
@@ -19,19 +20,22 @@ if TYPE_CHECKING:
 def nnunet(folder: Path) -> FoundFiles | None:
     """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon.
 
-    The fourth axis of images in several modalities are channels, not times.
+    Images in several modalities have a file per channel (``a_0000``, ``a_0001`` …), or a fourth
+    axis of channels.
+
+    Raises
+    ------
+    ImageFileError
+        If images have different numbers of channels.
     """
     images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
     if images is None or labels is None:
         return None
-    found = from_folders(images, labels, "nnU-Net")
+    found = with_channels(from_folders(images, labels, "nnU-Net", channels=True))
     description = _description(folder / "dataset.json")
     names, ignored = _labels(description)
-    count = _modalities(description)
-    if count > 1:
-        note = f"The fourth axis of its images are the {count} channels that dataset.json lists."
-        found = replace(found, axes={4: "CZYX"}, notes=(*found.notes, note))
-    return replace(found, class_names=names).with_coding(ignore=ignored)
+    axes = {4: "CZYX"} if _modalities(description) > 1 else {}
+    return replace(found, class_names=names, axes=axes).with_coding(ignore=ignored)
 
 
 def _description(path: Path) -> Mapping[str, Any]:

@@ -48,7 +48,9 @@ _LABEL_WORD = re.compile(
 )
 """Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
 
-_IMAGE_END = re.compile(r"[ _.-](?:images?|img|im|training|test|leftImg8bit)$", re.IGNORECASE)
+_IMAGE_END = re.compile(
+    r"[ _.-](?:images?|img|im|training|test|volume|inputs?|leftImg8bit)$", re.IGNORECASE
+)
 """Words that data sets append to the name of an image: ``000_img`` beside ``000_masks``."""
 
 _COMPANIONS = ("_superpixels", "_flows", "_seg.npy")

@@ -112,7 +112,8 @@ class OpenedImage:
     def remark(self, axes: str | None = None) -> str:
         """Return the remarks that hold if these axes are used; None are those of the file."""
         is_own = axes is None or axes == self.axes
-        return f"{self.note} {self.axes_note}".strip() if is_own else self.note
+        other = f"Its axes are taken as {axes}." if self.axes_note else ""
+        return f"{self.note} {self.axes_note if is_own else other}".strip()
 
 
 def first_line(error: Exception) -> str:
