@@ -155,3 +155,9 @@ def test_further_pictures_of_a_netpbm_file_are_counted(mode, extension, tmp_path
     assert not read_image(path).note
     path.write_bytes(path.read_bytes() * 3)
     assert read_image(path).note == f"{path.name} holds 3 pictures; the first is used."
+
+
+def test_the_preview_of_a_slide_is_not_read_as_the_slide(tmp_path):
+    Image.new("RGB", (11, 7)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.mrxs")
+    assert "only the preview of a slide" in refusal(tmp_path / "a.mrxs")
