@@ -313,3 +313,24 @@ def test_gray_levels_of_classes_are_not_called_objects(tmp_path, save):
         save(tmp_path / folder / "a.png", array)
     with pytest.raises(DatasetError, match="with the values 128, 255; save them with 0 for the"):
         read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)
+
+
+def test_images_in_numbered_folders_of_patients_stay_together(tmp_path, write):
+    write(*(f"P{p}/{kind}/{n}.png" for p in (1, 2) for n in "ab" for kind in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert {found.case_of(image) for image, _ in found.pairs} == {"P1", "P2"}
+    assert "4 images are of 2 patients or volumes" in found.notes[0]
+
+
+@pytest.mark.parametrize("folder", ["fold1", "part_1", "benign"])
+def test_other_folders_are_no_patients(tmp_path, write, folder):
+    write(*(f"{f}/{k}/{n}.png" for f in (folder, "x2") for n in "ab" for k in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert len({found.case_of(image) for image, _ in found.pairs}) == 4
+
+
+def test_the_folder_that_macos_adds_to_archives_is_left_out(tmp_path, write):
+    places = [f"{part}/{kind}" for part in ("train", "test") for kind in ("images", "masks")]
+    write(*(f"{place}/{place[:5]}{n}.png" for place in places for n in "ab"))
+    write(*(f"__MACOSX/{place}/._a.png" for place in places))
+    assert str(find_files(tmp_path)) == "nested folders: 4 images (2 train, 2 test)"

@@ -9,31 +9,53 @@ from typing import TYPE_CHECKING
 from napari_emcad.io.datasets.pairing import case_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_emcad.io.datasets.found_files import FoundFiles
 
 _PART = re.compile(r"(.*[^ _-])[ _-]+(?:slice|frame)[ _-]*\d+", re.IGNORECASE)
 _NUMBERS = re.compile(r"(\d+)_\d+")
 """Names with the number of a slice or frame, and of patient and image: ``1_12``."""
 
+_OTHER = re.compile(r"part|fold|batch|set|split|class|train|val|test|task|image|label|mask", re.I)
+"""Words in the names of numbered folders that are no patients."""
+
 
 def with_cases_by_name(found: FoundFiles) -> FoundFiles:
     """Return a data set whose images stay together in every split if their names say so.
 
     They do if the names of all images have the number of a slice or frame at the end, or are those
-    of a patient and an image. Images that the layout assigned to cases stay as they are.
+    of a patient and an image, or if all lie in numbered folders. Images that the layout assigned to
+    cases stay as they are.
     """
     if found.cases:
         return found
-    names = {image: case_name(image) for image, _ in found.pairs}
-    for pattern in (_PART, _NUMBERS):
-        matches = {image: pattern.fullmatch(name) for image, name in names.items()}
-        cases = {image: match.group(1) for image, match in matches.items() if match}
+    images = [image for image, _ in found.pairs]
+    for case_of in (_by_slice, _by_numbers, _by_folder):
+        cases = {image: case for image in images if (case := case_of(found, image))}
         count = len(set(cases.values()))
-        if names and len(cases) == len(names) and 1 < count < len(names):
+        if images and len(cases) == len(images) and 1 < count < len(images):
             note = (
-                f"By their names the {len(names):,} images are of {count:,} patients or volumes; "
+                f"By their names the {len(images):,} images are of {count:,} patients or volumes; "
                 f"those of one stay together."
             )
             splits = {name: replace(part, cases=cases) for name, part in found.splits.items()}
             return replace(found, cases=cases, splits=splits, notes=(*found.notes, note))
     return found
+
+
+def _by_slice(found: FoundFiles, image: Path) -> str:
+    match = _PART.fullmatch(case_name(image))
+    return match.group(1) if match else ""
+
+
+def _by_numbers(found: FoundFiles, image: Path) -> str:
+    match = _NUMBERS.fullmatch(case_name(image))
+    return match.group(1) if match else ""
+
+
+def _by_folder(found: FoundFiles, image: Path) -> str:
+    """Return the innermost numbered folder of an image, such as ``P01`` of ``P01/images/1.png``."""
+    folders = found.name_of(image).split("/")[:-1]
+    numbered = [name for name in folders if re.search(r"\d", name) and not _OTHER.search(name)]
+    return numbered[-1] if numbered else ""

@@ -57,6 +57,9 @@ _COMPANIONS = ("_superpixels", "_flows", "_seg.npy")
 """Ends of the names of files beside an image that are neither images nor labels: superpixels of
 ISIC, and what cellpose saves besides masks."""
 
+_OF_ARCHIVES = "__MACOSX"
+"""Folder that macOS adds to ZIP files; its files have the names of others and are no images."""
+
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
 
@@ -72,7 +75,10 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_dir() and path.name[0] != "." and not is_image_folder(path)
+        if path.is_dir()
+        and path.name[0] != "."
+        and path.name != _OF_ARCHIVES
+        and not is_image_folder(path)
     )
 
 
