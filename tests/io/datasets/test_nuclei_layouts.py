@@ -106,7 +106,7 @@ def test_outlines_of_monuseg_are_nuclei(tmp_path, nuclei, targets):
     assert found.class_names == ("nucleus",)
     (target,) = targets(found, 1).values()
     expected = np.zeros((40, 48))
-    expected[3:8, 2:11] = expected[30:36, 20:26] = 1
+    expected[3:8, 2:11] = expected[31:36, 21:26] = 1
     np.testing.assert_array_equal(target, expected)
 
 
