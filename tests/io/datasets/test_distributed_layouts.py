@@ -313,6 +313,11 @@ def test_gray_levels_of_classes_are_not_called_objects(tmp_path, save):
         save(tmp_path / folder / "a.png", array)
     with pytest.raises(DatasetError, match="with the values 128, 255; save them with 0 for the"):
         read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)
+    soft = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8) // 2 * 2, (12, 1))
+    soft[0, :2] = 255
+    save(tmp_path / "masks" / "a.png", soft)
+    with pytest.raises(DatasetError, match="with gray edges, save it thresholded"):
+        read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)
 
 
 def test_images_in_numbered_folders_of_patients_stay_together(tmp_path, write):

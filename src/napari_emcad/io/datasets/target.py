@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import MOST_CLASSES
+from napari_emcad.annotation.label_rules import BACKGROUND, MOST_CLASSES
 from napari_emcad.annotation.mask_values import mask_target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_MOST_STEPS = 6
+"""Most gray levels of a mask of classes that end with white."""
 
 _MOST_CODES = 20
 """Most values of a label file that may be codes of classes instead of numbers of objects."""
@@ -53,8 +56,10 @@ def _advice(present: list[int]) -> str:
             f"the labels go up to {present[-1]} and seem to number single objects; use "
             f"--foreground to make them all one class."
         )
+    soft = len(present) > _MOST_STEPS and present[-1] == BACKGROUND
+    advice = " If the mask is black and white with gray edges, save it thresholded." * soft
     return (
         f"the labels go up to {present[-1]}, beyond {MOST_CLASSES} classes, with the values "
         f"{', '.join(map(str, present))}; save them with 0 for the background and the classes 1, "
-        f"2, …, or use --foreground if all values above 0 are one kind of object."
+        f"2, …, or use --foreground if all values above 0 are one kind of object.{advice}"
     )
