@@ -10,7 +10,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
-from napari_emcad.io.datasets.channel_files import read_channels
+from napari_emcad.io.datasets.channel_files import check_chosen, read_channels
 from napari_emcad.io.datasets.found_files import FoundFiles, as_found
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -216,6 +216,7 @@ def open_labeled(
     axes = axes or files.axes.get(np.ndim(opened.pixels)) or opened.axes
     try:
         slices = slices_for(opened.pixels, checkpoint, axes, channels)
+        check_chosen(files.channel_files(image), slices)
         shape, coding = slices.spatial_shape, files.coding
         read = read_label_files(labels, shape, opened, reading, coding, image)
         given = _reshape_like(read.pixels, shape)

@@ -156,7 +156,7 @@ def write_structures(tmp_path):
 def test_structures_are_classes_by_the_alphabet(tmp_path, write_structures):
     labels = write_structures("s0001", ("aorta", "liver", "spleen"))
     found = find_files(tmp_path)
-    assert str(found) == "TotalSegmentator: 1 cases, 3 structures, 3 classes"
+    assert str(found) == "TotalSegmentator: 1 case, 3 structures, 3 classes"
     assert found.class_names == ("aorta", "liver", "spleen")
     data = read_dataset(found, 1, AS_STORED, 3)
     np.testing.assert_array_equal(as_ras(targets(data)), ras(labels))
@@ -266,3 +266,28 @@ def test_times_without_labels_are_ignored_beside_others(tmp_path):
     assert (by_time[1] == -1).all()
     assert (by_time[[0, 2]] >= 0).all()
     assert "no label at 1 of 3 times" in data.label_notes[0].text
+
+
+def test_three_channels_are_not_mixed_for_one_input(tmp_path, write_nnunet):
+    write_nnunet("h_001", 3)
+    found = find_files(tmp_path)
+    with pytest.raises(DatasetError, match=r"3 channels and the network takes 1.*1 h_001_0001"):
+        read_dataset(found, 1, AS_STORED, 2)
+    data = read_dataset(found, 3, AS_STORED, 2)
+    assert data.slices[0].planes.shape[0] == 3
+
+
+def test_images_for_validation_are_a_part(tmp_path, write_nnunet):
+    """AMOS has imagesVa/ and labelsVa/ beside those for training."""
+    write_nnunet("amos_0001", 2)
+    write_nnunet("amos_0002", 2)
+    for folder in ("images", "labels"):
+        (tmp_path / f"{folder}Va").mkdir()
+        for path in (tmp_path / f"{folder}Tr").glob("amos_0002*"):
+            path.rename(tmp_path / f"{folder}Va" / path.name)
+    found = find_files(tmp_path)
+    assert str(found) == "nnU-Net: 2 images (1 train, 1 val)"
+    part = found.splits["val"]
+    assert [part.name_of(image) for image, _ in part.pairs] == ["imagesVa/amos_0002_0000.nii.gz"]
+    assert part.class_names == found.class_names == ("x",)
+    assert len(read_dataset(part, 1, AS_STORED, 2, channels=(1,)).slices) == SHAPE[2]

@@ -13,6 +13,9 @@ from napari_emcad.io.datasets.layouts import find_files
 from napari_emcad.io.datasets.read import DatasetError, read_dataset
 from napari_emcad.io.images.opened_image import ImageFileError
 
+YEARS = ("2007_1", "2007_2", "2008_1", "2009_1", "2010_1", "2011_1")
+"""Names of Pascal VOC, which begin with years."""
+
 
 @pytest.fixture
 def write(tmp_path, save):
@@ -280,7 +283,9 @@ def test_several_kinds_of_masks_per_image_are_named(tmp_path, write):
 @pytest.mark.parametrize(
     ("names", "cases"),
     [
-        (("1_1", "1_2", "2_1"), {"1", "2"}),
+        (("1_1", "1_2", "2_1", "3_1", "4_1", "5_1"), set("12345")),
+        (YEARS, {f"{name}.png" for name in YEARS}),
+        (("0_1", "0_2", "1_1"), {"0_1.png", "0_2.png", "1_1.png"}),
         (("p1_slice_1", "p1_slice_2", "p2_slice_1"), {"p1", "p2"}),
         (("c-1 frame12", "c-1 frame13", "d frame1"), {"c-1", "d"}),
         (("1_1", "1_2", "other"), {"1_1.png", "1_2.png", "other.png"}),

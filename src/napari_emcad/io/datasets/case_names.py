@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from napari_emcad.io.datasets.found_files import FoundFiles
 
 _PART = re.compile(r"(.*[^ _-])[ _-]+(?:slice|frame)[ _-]*\d+", re.IGNORECASE)
-_NUMBERS = re.compile(r"(\d+)_\d+")
-"""Names with the number of a slice or frame, and of patient and image: ``1_12``."""
+_NUMBERS = re.compile(r"(?!(?:19|20)\d\d_)(\d{1,4})_\d+")
+"""Names with the number of a slice or frame, and of patient (but no year) and image: ``1_12``."""
 
-_OTHER = re.compile(r"part|fold|batch|set|split|class|train|val|test|task|image|label|mask", re.I)
+_FEWEST = 5
+"""Least count of first numbers in such names that are patients; fewer may be classes."""
+
+_OTHER = re.compile(
+    r"part|fold|batch|set|split|class|grade|type|stage|level|group|train|val|test|task|image|label|"
+    r"mask",
+    re.IGNORECASE,
+)
 """Words in the names of numbered folders that are no patients."""
 
 
@@ -31,10 +38,10 @@ def with_cases_by_name(found: FoundFiles) -> FoundFiles:
     if found.cases:
         return found
     images = [image for image, _ in found.pairs]
-    for case_of in (_by_slice, _by_numbers, _by_folder):
+    for case_of, fewest in ((_by_slice, 2), (_by_numbers, _FEWEST), (_by_folder, 2)):
         cases = {image: case for image in images if (case := case_of(found, image))}
         count = len(set(cases.values()))
-        if images and len(cases) == len(images) and 1 < count < len(images):
+        if images and len(cases) == len(images) and fewest <= count < len(images):
             note = (
                 f"By their names the {len(images):,} images are of {count:,} patients or volumes; "
                 f"those of one stay together."

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_emcad.imaging.slices import Slices
     from napari_emcad.io.datasets.found_files import FoundFiles
     from napari_emcad.io.images.opened_image import OpenedImage
     from napari_emcad.io.images.read_options import ReadOptions
@@ -62,6 +63,22 @@ def read_channels(files: Sequence[Path], options: ReadOptions | None = None) -> 
     names = ", ".join(path.name for path in files)
     note = f"{first.note} Its channels are {names}.".strip()
     return replace(first, pixels=np.stack(channels), axes=f"C{first.axes}", note=note, axes_note="")
+
+
+def check_chosen(files: Sequence[Path], slices: Slices) -> None:
+    """Refuse to mix three channels of an image as red, green and blue are mixed for one input.
+
+    Raises
+    ------
+    ImageFileError
+        The message says what to do.
+    """
+    if len(files) > 1 and slices.channels.luminance:
+        names = ", ".join(f"{k} {path.name}" for k, path in enumerate(files))
+        raise ImageFileError(
+            f"{files[0].name} has {len(files)} channels and the network takes 1; choose one of "
+            f"them with --channels: {names}."
+        )
 
 
 def with_channels(found: FoundFiles) -> FoundFiles:

@@ -61,6 +61,7 @@ def chaos(folder: Path) -> FoundFiles | None:
         one: (place.parent if _is_mr(place) else place).as_posix()
         for place, (one, _) in series.items()
     }
+    count = len(set(patients.values()))
     slices = sum(len(pictures) for _, pictures in series.values())
     classes = _ORGANS if kinds == {True} else _ORGANS[:1]
     found_files = FoundFiles(
@@ -71,7 +72,7 @@ def chaos(folder: Path) -> FoundFiles | None:
         _coding(dict(series.values()), _organs if kinds == {True} else _liver),
         names={one: one.relative_to(folder).as_posix() for one, _ in series.values()},
         cases=patients,
-        summary=f"{len(set(patients.values())):,} cases, {len(series):,} series, {slices:,} "
+        summary=f"{count:,} case{'s' * (count > 1)}, {len(series):,} series, {slices:,} "
         f"slices, {len(classes) + 1} classes",
     )
     return with_splits_by_folder(found_files)

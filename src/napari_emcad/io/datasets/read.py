@@ -13,7 +13,7 @@ from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
-from napari_emcad.io.datasets.channel_files import read_channels
+from napari_emcad.io.datasets.channel_files import check_chosen, read_channels
 from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.datasets.notes import NO_NOTE, FileNote, file_note
@@ -132,6 +132,7 @@ def read_dataset(
             layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
             remark = opened.remark(layout_axes)
             stack = as_slices(opened.pixels, inputs, layout_axes, channels)
+            check_chosen(found.channel_files(image), stack)
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
             target = class_target(given.pixels, classes, foreground)
             pair = _labeled(found, image, stack, given, target, preprocessing)

@@ -61,7 +61,8 @@ def total_segmentator(folder: Path) -> FoundFiles | None:
         tuple(wanted),
         coding,
         names=names,
-        summary=f"{len(cases):,} cases, {len(structures):,} structures, {len(wanted):,} classes",
+        summary=f"{len(cases):,} case{'s' * (len(cases) > 1)}, {len(structures):,} structures, "
+        f"{len(wanted):,} classes",
     )
     return _with_listed_parts(found, folder / "meta.csv")
 
