@@ -104,3 +104,24 @@ def test_a_layout_may_be_named(parts, capsys, verb):
     assert "no data set of the layout voc; leave --layout out" in capsys.readouterr().err
     assert main([*command, "nested"]) == 0
     assert "nested folders: 7 images" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_objects_that_cover_most_of_every_image_are_pointed_out(parts, capsys):
+    """Masks of a field of view, and inverted ones, are read without an error."""
+    for path in parts.glob("*/masks/*.png"):
+        with Image.open(path) as mask:
+            inverted = 255 - np.asarray(mask)
+        Image.fromarray(inverted).save(path)
+    status, err = train(capsys, parts)
+    assert (status, "cover more than half of every image" in err) == (0, True)
+    assert main(["evaluate", str(parts), "--split", "val"]) == 0
+    assert "cover more than half of every image" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tiny_bundled")
+def test_usual_objects_are_not_pointed_out(parts, capsys):
+    status, err = train(capsys, parts)
+    assert (status, "cover more than half" in err) == (0, False)
+    assert main(["evaluate", str(parts), "--split", "val"]) == 0
+    assert "cover more than half" not in capsys.readouterr().err

@@ -250,7 +250,7 @@ def test_the_format_and_the_name_must_agree(run, folder, ct):
 
 @pytest.mark.usefixtures("tiny_bundled")
 def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
-    """A picture that is shown upside down, and a mask that is not, agree nowhere."""
+    """Pictures and masks are all shown upside down; stored, they agree."""
     from PIL import Image
 
     y, x = np.mgrid[:64, :64]
@@ -262,7 +262,7 @@ def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
         exif = picture.getexif()
         exif[274] = 3
         picture.save(tmp_path / "images" / f"{name}.png", exif=exif)
-        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png", exif=exif)
     assert cli.main(["evaluate", str(tmp_path)]) == 0
     text = capsys.readouterr().err
     assert "a.png is meant to be turned or mirrored" in text
@@ -276,7 +276,7 @@ def test_notes_about_images_are_printed_by_train_and_evaluate(tmp_path, capsys):
 
 @pytest.mark.usefixtures("tiny_bundled")
 def test_notes_about_labels_are_printed_once_per_kind(tmp_path, capsys):
-    """Three masks are upside down, one has gray edges; the images are usual."""
+    """Three masks hold a second picture, one has gray edges; the images are usual."""
     from PIL import Image
 
     y, x = np.mgrid[:64, :64]
@@ -285,23 +285,20 @@ def test_notes_about_labels_are_printed_once_per_kind(tmp_path, capsys):
         (tmp_path / folder).mkdir()
     for number, name in enumerate(("a", "b1", "c22", "d")):
         Image.fromarray(mask // 2 + np.uint8(number)).save(tmp_path / "images" / f"{name}.png")
-        picture = Image.fromarray(mask)
-        exif = picture.getexif()
-        exif[274] = 3
-        extra = {} if name == "d" else {"exif": exif}
-        Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png", **extra)
+        picture = tmp_path / "masks" / f"{name}.{'png' if name == 'd' else 'pgm'}"
+        Image.fromarray(mask).save(picture)
+        picture.write_bytes(picture.read_bytes() * 2)
     soft = (255 * ((12 - np.hypot(y - 20, x - 20)) / 2).clip(0, 1)).astype("u1")
     Image.fromarray(soft).save(tmp_path / "masks" / "d.png")
     quick = ["--set", "epochs=1", "--set", "crops_per_epoch=1", "--set", "batch=1"]
     for command in (["evaluate"], ["train", "--output", str(tmp_path / "run"), *quick]):
         assert cli.main([*command, str(tmp_path)]) == 0
         text = capsys.readouterr().err
-        turned = "a.png is meant to be turned or mirrored"
-        lines = [line for line in text.splitlines() if turned in line]
+        lines = [line for line in text.splitlines() if "a.pgm holds 2 pictures" in line]
         assert len(lines) == 1
         assert "The same holds for 2 other images." in lines[0]
-        assert "b1.png" not in text
-        assert "c22.png" not in text
+        assert "b1.pgm" not in text
+        assert "c22.pgm" not in text
         assert "d.png: a mask of 0 and 255" in text
 
 

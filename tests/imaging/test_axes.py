@@ -66,6 +66,9 @@ def test_axes_are_guessed_where_one_reading_is_sensible(shape, axes):
         (40, 40, 5),
         (40, 40, 3, 1),
         (30, 40, 200, 10),
+        (112, 112, 80),
+        (512, 512, 600),
+        (7, 40, 40, 30),
     ],
     ids=str,
 )
@@ -77,7 +80,7 @@ def test_ambiguous_axes_are_refused_with_their_sizes(shape):
 
 @pytest.mark.parametrize(
     ("shape", "axes"),
-    [((40, 40, 11), "ZYX"), ((5, 200, 8), "ZYX"), ((40, 19, 5), "ZYX"), ((40, 5), "YX")],
+    [((41, 40, 11), "ZYX"), ((5, 200, 8), "ZYX"), ((40, 19, 5), "ZYX"), ((40, 5), "YX")],
     ids=str,
 )
 def test_a_narrow_slice_is_a_slice(shape, axes):

@@ -15,13 +15,21 @@ from scipy import ndimage
 from napari_emcad.annotation.label_rules import BACKGROUND, UNLABELED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
 _FEWEST_INSTANCES, _PROBABLY_INSTANCES, _CONNECTED = 3, 5, 0.9
 """Highest value from which labels may be, and probably are, instance labels; the share of values
 that must be one connected component."""
+
+COVERS_MOST = (
+    "The objects cover more than half of every image, as those of inverted masks and of fields of "
+    "view do; check that these are the labels that are meant."
+)
+
+_MOST = 0.5
+"""Share of an image that few objects cover."""
 
 _MOST_GRAY_LEVELS = 20
 """Largest number of values of a mask that is made to be viewed."""
@@ -110,6 +118,19 @@ def mask_values(labels: NDArray[np.generic]) -> MaskValues:
     positive = [number for number, value in enumerate(values.tolist(), start=1) if value > 0]
     components = [int(ndimage.label(numbered[boxes[n - 1]] == n)[1]) for n in positive]
     return MaskValues(tuple(int(values[n - 1]) for n in positive), components.count(1))
+
+
+def cover_most(shares: Sequence[float]) -> bool:
+    """Return whether objects cover more than half of every image, of two or more.
+
+    Those of inverted masks and of fields of view do.
+
+    Parameters
+    ----------
+    shares
+        Share of the pixels of each image that are objects.
+    """
+    return len(shares) > 1 and all(share > _MOST for share in shares)
 
 
 def look_like_instances(masks: Iterable[MaskValues]) -> bool:

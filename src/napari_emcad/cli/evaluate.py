@@ -181,6 +181,7 @@ def _usable(
     UsageError
         If a file cannot be used and ``--skip-bad`` is not given, or none is left.
     """
+    from napari_emcad.annotation.mask_values import COVERS_MOST, cover_most
     from napari_emcad.io.datasets.notes import file_note, once_per_kind
     from napari_emcad.io.datasets.palettes import check_palettes
     from napari_emcad.io.datasets.read import SKIP_ADVICE
@@ -190,6 +191,7 @@ def _usable(
     usable, void, channels = [], False, inference_options(args).get("channels")
     ignored: set[int] = set()
     notes: list[FileNote] = []
+    shares: list[float] = []
     for image, labels in files.pairs:
         try:
             labeled = open_labeled(
@@ -203,11 +205,13 @@ def _usable(
             usable.append((image, labels))
             void = void or labeled.has_void
             ignored |= labeled.ignored
+            shares.append(float((labeled.truth > 0).mean()))
             names = (files.name_of(image), *(path.name for path in (image, *labels)))
             notes += [file_note(*names, text=notice) for notice in labeled.notices]
     if not usable:
         raise UsageError("No image is left to be scored.")
-    for message in (*once_per_kind(notes), *missing_ignored(args.ignore, ignored)):
+    covering = [COVERS_MOST] * (len(checkpoint.classes) == 1 and cover_most(shares))
+    for message in (*once_per_kind(notes), *covering, *missing_ignored(args.ignore, ignored)):
         print_message(message)
     return replace(files, pairs=tuple(usable)), void
 

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 AXES_ADVICE = " Use --axes and --channels."
 
 
-def open_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
+def open_image(
+    path: Path, options: ReadOptions | None = None, axes: str | None = None
+) -> OpenedImage:
     """Read an image file, and print the note about it.
+
+    Parameters
+    ----------
+    path, options
+        As for `napari_emcad.io.images.read.read_image`.
+    axes
+        Axes that are used instead of those of the file, or None.
 
     Raises
     ------
@@ -33,8 +42,8 @@ def open_image(path: Path, options: ReadOptions | None = None) -> OpenedImage:
     from napari_emcad.io.images.read import read_image
 
     image = as_usage_error(read_image, path, options)
-    if image.note:
-        print_status(image.note)
+    if remark := image.remark(axes):
+        print_status(remark)
     return image
 
 

@@ -91,6 +91,7 @@ def found_files(args: argparse.Namespace) -> FoundFiles:
     UsageError
         If nothing is found, folders are named in two ways, or ``--colors`` is no table.
     """
+    from napari_emcad.io.datasets.case_names import with_cases_by_name
     from napari_emcad.io.datasets.layouts import find_files, from_folders
 
     named = args.images is not None, args.labels is not None
@@ -99,7 +100,8 @@ def found_files(args: argparse.Namespace) -> FoundFiles:
     if all(named):
         if args.layout is not None:
             raise UsageError("--layout is of a folder; leave it out with --images and --labels.")
-        return _as_asked(as_usage_error(from_folders, args.images, args.labels), args)
+        found = as_usage_error(from_folders, args.images, args.labels)
+        return _as_asked(with_cases_by_name(found), args)
     if args.folder is None:
         raise UsageError("Name a folder of a data set, or --images and --labels.")
     return _as_asked(as_usage_error(find_files, args.folder, args.layout), args)
@@ -111,8 +113,8 @@ def _as_asked(found: FoundFiles, args: argparse.Namespace) -> FoundFiles:
 
     if args.colors is not None:
         colors = as_usage_error(read_color_table, args.colors)
-        if found.coding.draw is not None:
-            raise UsageError(f"--colors is for masks; {found.layout} has outlines.")
+        if not found.coding.is_per_pixel:
+            raise UsageError(f"--colors is for masks; the labels of {found.layout} are none.")
         found = found.with_colors(colors)
     return found.with_coding(ignore=tuple(dict.fromkeys((*found.coding.ignore, *args.ignore))))
 

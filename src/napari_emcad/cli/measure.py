@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output is not None:
         inputs = [one for one in (args.labels, args.image, args.probabilities) if one is not None]
         check_outputs([args.output], inputs, args)
-    image = None if args.image is None else open_image(args.image, reading_options(args))
+    image = None if args.image is None else open_image(args.image, reading_options(args), args.axes)
     labels, axes, opened = _labels(args, image)
     probabilities = None if args.probabilities is None else _probabilities(args.probabilities)
     table = measure_labels(labels, axes, image, opened, args, probabilities)

@@ -143,7 +143,8 @@ def _segment_file(
     """Segment an image into a file; return the table of its objects if there will be one."""
     from napari_emcad.pipelines.write_segmentation import write_segmentation
 
-    image = open_image(source.path, replace(reading_options(args), series=source.series))
+    options_of_series = replace(reading_options(args), series=source.series)
+    image = open_image(source.path, options_of_series, args.axes)
     _check_format(image, output)
     axes = args.axes or image.axes
     result = segment_image(

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     """Compute the maps of one slice, write them, and draw the contact sheet."""
     checkpoint = load_checkpoint(args.checkpoint, args.set)
     keys = _map_keys(args.maps, args.only_class, checkpoint)
-    image = open_image(args.image, reading_options(args))
+    image = open_image(args.image, reading_options(args), args.axes)
     stage_maps = _stage_maps(args, checkpoint, keys, image)
     index = _chosen_slice(stage_maps, args.slice, args.image)
     stem = "_".join([stem_of(args.image), *map(str, index)])

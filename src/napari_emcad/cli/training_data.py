@@ -83,6 +83,7 @@ def read_training_data(
     start = as_usage_error(with_class_names, start, class_names, count)
     remarks = describe_files(files.found, files.training)
     remarks += [] if names or args.foreground else _remark_on_instances(data)
+    remarks += _remark_on_shares(data.slices) if count == 1 else []
     if files.validation is None:
         training, held_out = split(data.slices, default_share(args, HOLD_OUT), seed)
     else:
@@ -229,6 +230,13 @@ def _remark_on_instances(data: Dataset) -> list[str]:
         f"as a class of its own. If they do, add --foreground; if not, list the classes in "
         f"classes.yaml."
     ]
+
+
+def _remark_on_shares(slices: Sequence[LabeledSlice]) -> list[str]:
+    """Return a remark if the objects cover most of every slice."""
+    from napari_emcad.annotation.mask_values import COVERS_MOST, cover_most
+
+    return [COVERS_MOST] if cover_most([float((s.target > 0).mean()) for s in slices]) else []
 
 
 def _remarks(slices: Sequence[LabeledSlice], start: Checkpoint, where: str) -> list[str]:

@@ -29,8 +29,9 @@ def guess_axes(shape: Sequence[int]) -> str:
     ------
     AxesError
         If a leading axis has 2 to 4 entries and could be channels, if the last one has and the
-        image could be channels last, or if the last ones have 10 at most and are much smaller than
-        the two before them, which could span the slices.
+        image could be channels last, if the last ones have 10 at most and are much smaller than
+        the two before them, which could span the slices, or if those two are equal and the last is
+        another, as in volumes whose slices lie along the last axis.
     ValueError
         If there are too few axes.
     """
@@ -41,10 +42,12 @@ def guess_axes(shape: Sequence[int]) -> str:
     stacked = len(sizes) - plane
     thin = stacked and sum(size <= 4 for size in sizes[-plane:][:2]) == 1
     small_last = not color and small_last_axes(sizes) > 0
-    if stacked > 2 or thin or small_last or any(2 <= size <= 4 for size in sizes[:stacked]):
+    square_before = not color and stacked > 0 and sizes[-3] == sizes[-2] != sizes[-1]
+    ambiguous = stacked > 2 or thin or small_last or square_before
+    if ambiguous or any(2 <= size <= 4 for size in sizes[:stacked]):
         raise AxesError(
-            f"The axes of shape {sizes} are ambiguous: name all axes, as in CYX for channels or "
-            f"ZYX for slices."
+            f"The axes of shape {sizes} are ambiguous: name all axes, as in CYX for channels, "
+            f"ZYX for slices or YXZ for slices along the last axis."
         )
     return "TZ"[2 - stacked :] + ("YXC" if color else "YX")
 

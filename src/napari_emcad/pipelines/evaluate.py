@@ -10,11 +10,11 @@ import numpy as np
 from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.exposure import range_mismatch
+from napari_emcad.io.datasets.channel_files import check_chosen, read_channels
 from napari_emcad.io.datasets.found_files import FoundFiles, as_found
 from napari_emcad.io.datasets.label_files import read_label_files
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import PIXEL
-from napari_emcad.io.images.read import read_image
 from napari_emcad.pipelines.scores import (
     DISTANCE_AXES,
     ImageScore,
@@ -212,10 +212,11 @@ def open_labeled(
     """
     classes = len(checkpoint.classes)
     files = files or FoundFiles("files", ())
-    opened = read_image(image, reading)
+    opened = read_channels(files.channel_files(image), reading)
     axes = axes or files.axes.get(np.ndim(opened.pixels)) or opened.axes
     try:
         slices = slices_for(opened.pixels, checkpoint, axes, channels)
+        check_chosen(files.channel_files(image), slices)
         shape, coding = slices.spatial_shape, files.coding
         read = read_label_files(labels, shape, opened, reading, coding, image)
         given = _reshape_like(read.pixels, shape)
@@ -227,7 +228,7 @@ def open_labeled(
         raise ValueError(f"{files.name_of(image)}: {error}") from None
     kept = np.where(truth == UNLABELED, 0, given)
     values = mask_values(kept) if classes == 1 else _NO_MASK_VALUES
-    notices = (opened.note, range_mismatch(slices, checkpoint.preprocessing), read.note)
+    notices = (opened.remark(axes), range_mismatch(slices, checkpoint.preprocessing), read.note)
     present = {value for value in np.unique(given).tolist() if value > 0}
     return LabeledImage(
         slices,

@@ -43,7 +43,7 @@ def _read_layers(path: str | list[str]) -> list[LayerData]:
         notes = list(found.notes)
         for source in found.sources:
             opened = read_image(source.path, ReadOptions(series=source.series))
-            notes += [opened.note] * bool(opened.note)
+            notes += [opened.remark()] * bool(opened.remark())
             layers.append(_as_layer(source, opened))
         _show("\n".join(notes))
     return layers

@@ -232,3 +232,40 @@ def test_acdc_as_it_is_distributed(tmp_path):
     data = read_dataset(found.splits["train"], 1, UNIT, 3)
     assert {part.image_name for part in data.slices} == {"patient001", "patient002"}
     assert len(data.slices) == 12
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((30, 30, 22), "YXZ"),
+        ((22, 30, 30), "ZYX"),
+        ((30, 30, 50), "YXZ"),
+        ((24, 28, 12), "YXZ"),
+        ((12, 28, 24), "ZYX"),
+        ((20, 20, 20), "ZYX"),
+    ],
+)
+def test_slices_of_volumes_lie_along_the_axis_across_squares(tmp_path, shape, axes):
+    """The left atrium is distributed as (rows, columns, slices)."""
+    labels = np.random.default_rng(0).integers(0, 2, shape).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", image=100 * labels, label=labels)
+    found = find_files(tmp_path)
+    assert found.axes == {3: axes}
+    assert f"({axes})" in found.notes[0]
+    data = read_dataset(found, 1, Preprocessing("range", 0.0, 100.0), 1)
+    assert len(data.slices) == shape[axes.index("Z")]
+    for part in data.slices:
+        np.testing.assert_array_equal(part.planes[0], part.target)
+
+
+def test_volumes_with_slices_along_different_axes_are_refused(tmp_path):
+    for name, shape in (("a", (30, 30, 22)), ("b", (22, 30, 30))):
+        np.savez(tmp_path / f"{name}.npz", image=np.zeros(shape), label=np.zeros(shape, "u1"))
+    with pytest.raises(ImageFileError, match=r"b.npz has slices along another axis than"):
+        find_files(tmp_path)
+
+
+def test_color_slices_are_no_volumes(tmp_path):
+    labels = np.zeros((30, 30), np.uint8)
+    np.savez(tmp_path / "a.npz", image=np.zeros((30, 30, 3)), label=labels)
+    assert find_files(tmp_path).axes == {}

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_emcad.imaging.intensity import Preprocessing
 from napari_emcad.io.datasets.layouts import find_files
+from napari_emcad.io.datasets.read import DatasetError, read_dataset
 from napari_emcad.io.images.opened_image import ImageFileError
+
+YEARS = ("2007_1", "2007_2", "2008_1", "2009_1", "2010_1", "2011_1")
+"""Names of Pascal VOC, which begin with years."""
 
 
 @pytest.fixture
@@ -206,13 +211,18 @@ def test_several_images_per_case_are_refused_by_name(tmp_path, write):
 
 def test_the_fourth_axis_of_several_modalities_is_channels(tmp_path):
     nibabel = pytest.importorskip("nibabel")
-    volume = np.zeros((6, 7, 5, 2), np.int16)
+    volume = np.ones((6, 7, 5, 2), np.int16)
     for folder, array in (("imagesTr", volume), ("labelsTr", volume[..., 0].astype("u1"))):
         (tmp_path / folder).mkdir()
         nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / folder / "a.nii.gz")
     content = {"modality": {"0": "T2", "1": "ADC"}, "labels": {"0": "background", "1": "a"}}
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    assert find_files(tmp_path).axes == {4: "CZYX"}
+    found = find_files(tmp_path)
+    assert found.axes == {4: "CZYX"}
+    as_stored = Preprocessing("range", 0.0, 1.0)
+    (note,) = read_dataset(found, 1, as_stored, 1, True, channels=(1,)).image_notes
+    assert "time" not in note.text
+    assert note.text.endswith("Its axes are taken as CZYX.")
     (tmp_path / "dataset.json").write_text(json.dumps(content | {"modality": {"0": "CT"}}))
     assert find_files(tmp_path).axes == {}
 
@@ -268,3 +278,69 @@ def test_several_kinds_of_masks_per_image_are_named(tmp_path, write):
     write("organ/tissue images/a.png", "organ/label masks/a.png", "organ/mask binary/a.png")
     with pytest.raises(ImageFileError, match="has label masks and mask binary, and"):
         find_files(tmp_path / "organ")
+
+
+@pytest.mark.parametrize(
+    ("names", "cases"),
+    [
+        (("1_1", "1_2", "2_1", "3_1", "4_1", "5_1"), set("12345")),
+        (YEARS, {f"{name}.png" for name in YEARS}),
+        (("0_1", "0_2", "1_1"), {"0_1.png", "0_2.png", "1_1.png"}),
+        (("p1_slice_1", "p1_slice_2", "p2_slice_1"), {"p1", "p2"}),
+        (("c-1 frame12", "c-1 frame13", "d frame1"), {"c-1", "d"}),
+        (("1_1", "1_2", "other"), {"1_1.png", "1_2.png", "other.png"}),
+        (("slice_1", "slice_2"), {"slice_1.png", "slice_2.png"}),
+        (("1_1", "1_2"), {"1_1.png", "1_2.png"}),
+    ],
+)
+def test_images_of_a_patient_stay_together_by_their_names(tmp_path, write, names, cases):
+    write(*(f"{folder}/{name}.png" for name in names for folder in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert {found.case_of(image) for image, _ in found.pairs} == cases
+    assert ("stay together" in " ".join(found.notes)) == (len(cases) < len(names))
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [("train-volume.tif", "train-labels.tif"), ("AC4_inputs.tif", "AC4_labels.tif")],
+)
+def test_stacks_of_electron_microscopy_are_paired(tmp_path, write, pairs, image, labels):
+    write(image, labels)
+    assert pairs(find_files(tmp_path)) == {image: [labels]}
+
+
+def test_gray_levels_of_classes_are_not_called_objects(tmp_path, save):
+    """REFUGE: 0 is the cup, 128 the disc, 255 the background."""
+    mask = np.full((12, 16), 255, np.uint8)
+    mask[2:8, 2:8] = 128
+    mask[4:6, 4:6] = 0
+    for folder, array in (("images", mask), ("masks", mask)):
+        save(tmp_path / folder / "a.png", array)
+    with pytest.raises(DatasetError, match="with the values 128, 255; save them with 0 for the"):
+        read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)
+    soft = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8) // 2 * 2, (12, 1))
+    soft[0, :2] = 255
+    save(tmp_path / "masks" / "a.png", soft)
+    with pytest.raises(DatasetError, match="with gray edges, save it thresholded"):
+        read_dataset(find_files(tmp_path), 1, Preprocessing("range", 0.0, 255.0), None)
+
+
+def test_images_in_numbered_folders_of_patients_stay_together(tmp_path, write):
+    write(*(f"P{p}/{kind}/{n}.png" for p in (1, 2) for n in "ab" for kind in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert {found.case_of(image) for image, _ in found.pairs} == {"P1", "P2"}
+    assert "4 images are of 2 patients or volumes" in found.notes[0]
+
+
+@pytest.mark.parametrize("folder", ["fold1", "part_1", "benign"])
+def test_other_folders_are_no_patients(tmp_path, write, folder):
+    write(*(f"{f}/{k}/{n}.png" for f in (folder, "x2") for n in "ab" for k in ("images", "masks")))
+    found = find_files(tmp_path)
+    assert len({found.case_of(image) for image, _ in found.pairs}) == 4
+
+
+def test_the_folder_that_macos_adds_to_archives_is_left_out(tmp_path, write):
+    places = [f"{part}/{kind}" for part in ("train", "test") for kind in ("images", "masks")]
+    write(*(f"{place}/{place[:5]}{n}.png" for place in places for n in "ab"))
+    write(*(f"__MACOSX/{place}/._a.png" for place in places))
+    assert str(find_files(tmp_path)) == "nested folders: 4 images (2 train, 2 test)"

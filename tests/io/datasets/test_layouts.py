@@ -119,8 +119,8 @@ def test_the_layout_of_nnunet_with_its_class_names(tmp_path):
 
 def test_images_of_several_files_are_refused(tmp_path):
     for channel in range(2):
-        save(tmp_path / "imagesTr" / f"brain_000{channel}.png", picture(0, (40, 48)))
-    save(tmp_path / "labelsTr" / "brain.png", mask(1))
+        save(tmp_path / "images" / f"brain_000{channel}.png", picture(0, (40, 48)))
+    save(tmp_path / "labels" / "brain.png", mask(1))
     with pytest.raises(ImageFileError, match=r"brain_0001\.png .* further channel"):
         find_files(tmp_path)
 

@@ -141,3 +141,23 @@ def test_three_planes_that_may_be_slices_are_said(tmp_path):
     options = {"photometric": "rgb", "planarconfig": "separate"}
     tifffile.imwrite(tmp_path / "a.tif", numbers((3, 20, 30)), **options)
     assert "slices need --axes ZYX" in read_image(tmp_path / "a.tif").note
+
+
+@pytest.mark.parametrize(
+    ("mode", "extension"), [("1", ".pbm"), ("L", ".pgm"), ("I;16", ".pgm"), ("RGB", ".ppm")]
+)
+def test_further_pictures_of_a_netpbm_file_are_counted(mode, extension, tmp_path):
+    path = tmp_path / f"a{extension}"
+    picture = (
+        Image.fromarray(numbers((7, 11), "u2")) if mode == "I;16" else Image.new(mode, (11, 7))
+    )
+    picture.save(path)
+    assert not read_image(path).note
+    path.write_bytes(path.read_bytes() * 3)
+    assert read_image(path).note == f"{path.name} holds 3 pictures; the first is used."
+
+
+def test_the_preview_of_a_slide_is_not_read_as_the_slide(tmp_path):
+    Image.new("RGB", (11, 7)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "a.mrxs")
+    assert "only the preview of a slide" in refusal(tmp_path / "a.mrxs")

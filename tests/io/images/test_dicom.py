@@ -527,3 +527,25 @@ def test_labels_packed_with_losses_are_refused(name):
     assert read_image(SAMPLES / name).pixels.size
     with pytest.raises(ImageFileError, match="in a way that changes labels"):
         read_labels(SAMPLES / name)
+
+
+SCREENSHOT = "1.2.840.10008.5.1.4.1.1.7"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"SOPClassUID": SCREENSHOT},
+        {"PatientID": "P2"},
+    ],
+)
+def test_other_images_of_a_series_are_no_planes_of_its_volume(tmp_path, write_series, other):
+    """They have the UID, size and direction of the series, and lie behind its last plane."""
+    array = volume((4, 9, 8))
+    write_series(tmp_path / "ct", array[:3], SeriesInstanceUID="1.2.3", ImageType=["ORIGINAL"])
+    own = {"SeriesInstanceUID": "1.2.3", "ImageType": ["ORIGINAL"]} | other
+    write_series(tmp_path / "ct", array[3:], origin=(-10.0, 20.0, 37.5), first=500, **own)
+    assert "has 2 series" in refusal(tmp_path / "ct")
+    opened = read_image(tmp_path / "ct", ReadOptions(series="1a"))
+    np.testing.assert_array_equal(opened.pixels, array[:3])

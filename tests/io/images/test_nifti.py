@@ -157,7 +157,8 @@ def test_a_fourth_axis_is_time_and_labels_keep_it(tmp_path):
     array = volume((5, 6, 4, 3))
     opened = read_image(save(tmp_path, array))
     assert (opened.axes, opened.pixels.shape) == ("TZYX", (3, 4, 6, 5))
-    assert "--axes CZYX" in opened.note
+    assert "--axes CZYX" in opened.remark()
+    assert "time" not in opened.remark("CZYX")
     write_result(tmp_path / "b.nii", (opened.pixels > 0).astype("u1"), "TZYX", opened)
     np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "b.nii").dataobj), array > 0)
     labels = (opened.pixels[0] > 0).astype("u1")

@@ -26,7 +26,7 @@ def case_folders(folder: Path) -> FoundFiles | None:
     Raises
     ------
     ImageFileError
-        If there are several images per case, such as the modalities of BraTS.
+        If there are several images per case, such as modalities (those of BraTS have a layout).
     """
     pairs: list[LabeledFile] = []
     left_out = 0

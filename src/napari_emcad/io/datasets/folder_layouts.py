@@ -177,8 +177,20 @@ def _data_sets(folder: Path, depth: int) -> Iterable[Path]:
             yield from _data_sets(part, depth - 1)
 
 
-def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFiles:
+def from_folders(
+    images: Path, labels: Path, layout: str = "folders", channels: bool = False
+) -> FoundFiles:
     """Pair the files of two folders by their names, in subfolders those of the same path.
+
+    Parameters
+    ----------
+    images, labels
+        The folders.
+    layout
+        Name of the layout.
+    channels
+        Whether files such as ``a_0001`` beside ``a_0000`` are further channels of an image, which
+        are left out here; otherwise they are refused.
 
     Raises
     ------
@@ -190,7 +202,7 @@ def from_folders(images: Path, labels: Path, layout: str = "folders") -> FoundFi
             raise ImageFileError(f"{folder} is not a folder; check the path.")
     if resolve_links(images) == resolve_links(labels):
         raise ImageFileError(f"{images} cannot hold images and labels both; use two folders.")
-    places = _places(images, labels)
+    places = _places(images, labels, channels=channels)
     if not places:
         image_files(images)  # says what is missing
     if not _places(labels, labels):
@@ -225,7 +237,9 @@ def _no_label_images(labels: Path) -> str:
     )
 
 
-def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[str, list[Path]]:
+def _places(
+    folder: Path, labels: Path | None = None, place: str = "", channels: bool = False
+) -> dict[str, list[Path]]:
     """Return the image files of a folder and its subfolders by the path of their folder.
 
     A folder with the DICOM files of a series, for which there is a label file (of its name, or in
@@ -239,6 +253,8 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
         The folder of their label files, which tell frames of a movie from channels.
     place
         Path of the folder within that of the data set.
+    channels
+        Whether further channels are left out.
 
     Raises
     ------
@@ -250,16 +266,17 @@ def _places(folder: Path, labels: Path | None = None, place: str = "") -> dict[s
     label_files = folder_images(where) if where is not None else []
     series = series_folders(folder, where)
     files += series
-    channels = more_channels(files, label_files)
-    if channels:
+    further = more_channels(files, label_files)
+    files = [file for file in files if file not in further]
+    if further and not channels:
         raise ImageFileError(
-            f"{channels[0].name} in {folder} is a further channel of an image; images of several "
+            f"{further[0].name} in {folder} is a further channel of an image; images of several "
             f"files are not read. Combine them into one file per image."
         )
     places = {place: files} if files else {}
     for part in subfolders(folder):
         if part not in series:
-            places |= _places(part, labels, f"{place}/{part.name}".strip("/"))
+            places |= _places(part, labels, f"{place}/{part.name}".strip("/"), channels)
     return places
 
 

@@ -38,6 +38,8 @@ class FoundFiles:
         Names of images other than their file names, such as the path within the data set.
     cases
         Volume or patient of images that are parts of one; they stay together in every split.
+    channels
+        Files of the channels of an image, in order, of images that have a file per channel.
     axes
         Axes of images by the number of their axes, as far as the layout says.
     splits
@@ -55,6 +57,7 @@ class FoundFiles:
     coding: LabelCoding = field(default_factory=LabelCoding)
     names: Mapping[Path, str] = field(default_factory=dict)
     cases: Mapping[Path, str] = field(default_factory=dict)
+    channels: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     axes: Mapping[int, str] = field(default_factory=dict)
     splits: Mapping[str, FoundFiles] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -77,6 +80,10 @@ class FoundFiles:
     def case_of(self, image: Path) -> str:
         """Return the name of the volume or patient that an image belongs to, or its own."""
         return composed(self.cases.get(image, "")) or self.name_of(image)
+
+    def channel_files(self, image: Path) -> tuple[Path, ...]:
+        """Return the files of the channels of an image; the image alone if it has one file."""
+        return self.channels.get(image, (image,))
 
     def with_splits(self, splits: Mapping[str, Iterable[LabeledFile]]) -> FoundFiles:
         """Return the same files in named parts; each part is read as the whole is."""

@@ -11,6 +11,7 @@ import numpy as np
 from napari_emcad.annotation.label_rules import MOST_CLASSES, UNLABELED
 from napari_emcad.io.datasets.label_coding import LabelCoding
 from napari_emcad.io.datasets.notes import note_kind
+from napari_emcad.io.datasets.unlabeled_times import without_unlabeled_times
 from napari_emcad.io.images.labels import open_labels
 from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.picture import check_upright
@@ -83,11 +84,17 @@ def read_label_files(
             check_upright(source)
         drawn, note = coding.draw(source or paths[0], paths, shape or ())
         return replace(_coded(drawn, coding), note=note)
+    if coding.compose is not None:
+        if image is None or shape is None:
+            raise ImageFileError(f"{paths[0]} has labels of a part of an image; name the image.")
+        composed, note = coding.compose(image, paths, shape, options)
+        return replace(_coded(composed, coding), note=note)
     read = [_read_file(path, shape, image, options, coding) for path in paths]
     if image is not None:
-        known = note_kind(image.note, () if source is None else (source.name,))
+        known = note_kind(image.remark(), () if source is None else (source.name,))
         read = [_without_note(path, one, known) for path, one in zip(paths, read, strict=True)]
-    return read[0] if len(read) == 1 else _united(paths, read)
+    labels = read[0] if len(read) == 1 else _united(paths, read)
+    return labels if image is None else without_unlabeled_times(labels, image, paths[0].name)
 
 
 def _read_file(

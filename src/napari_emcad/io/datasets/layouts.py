@@ -6,9 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.datasets.acdc import acdc
+from napari_emcad.io.datasets.aperio import aperio
 from napari_emcad.io.datasets.arrays import arrays
+from napari_emcad.io.datasets.brats import brats
 from napari_emcad.io.datasets.case_folders import case_folders
+from napari_emcad.io.datasets.case_names import with_cases_by_name
 from napari_emcad.io.datasets.cell_tracking import cell_tracking
+from napari_emcad.io.datasets.chaos import chaos
+from napari_emcad.io.datasets.cityscapes import cityscapes
 from napari_emcad.io.datasets.coco import coco
 from napari_emcad.io.datasets.color_table import find_color_table, is_color_mask
 from napari_emcad.io.datasets.cvat import cvat
@@ -20,9 +25,12 @@ from napari_emcad.io.datasets.masks_per_image import masks_per_image
 from napari_emcad.io.datasets.nnunet import nnunet
 from napari_emcad.io.datasets.paired_folders import paired_folders
 from napari_emcad.io.datasets.pairing import folder_images, subfolders
+from napari_emcad.io.datasets.pannuke import pannuke
+from napari_emcad.io.datasets.run_lengths import run_lengths
 from napari_emcad.io.datasets.splits import of_labeled, split_lists, with_listed_splits
 from napari_emcad.io.datasets.suffixes import suffixes
 from napari_emcad.io.datasets.synapse import synapse
+from napari_emcad.io.datasets.total_segmentator import total_segmentator
 from napari_emcad.io.datasets.voc import voc
 from napari_emcad.io.datasets.yolo import yolo
 from napari_emcad.io.images.opened_image import ImageFileError
@@ -40,9 +48,15 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "synapse": synapse,
     "acdc": acdc,
     "cell-tracking": cell_tracking,
+    "brats": brats,
+    "total-segmentator": total_segmentator,
+    "chaos": chaos,
+    "pannuke": pannuke,
+    "cityscapes": cityscapes,
     "voc": voc,
     "coco": coco,
     "cvat": cvat,
+    "aperio": aperio,
     "yolo": yolo,
     "lists": listed,
     "labelme": labelme,
@@ -50,6 +64,7 @@ LAYOUTS: dict[str, Callable[[Path], FoundFiles | None]] = {
     "masks-per-image": masks_per_image,
     "nested": nested_folders,
     "paired": paired_folders,
+    "run-lengths": run_lengths,
     "cases": case_folders,
     "suffixes": suffixes,
     "arrays": arrays,
@@ -67,6 +82,9 @@ _SPLIT_BY_LISTS = (
     "coco",
     "cvat",
     "voc",
+    "brats",
+    "aperio",
+    "run-lengths",
 )
 """Layouts whose images text files may divide into parts."""
 
@@ -93,7 +111,7 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
     for name in LAYOUTS if layout is None else (layout,):
         found = LAYOUTS[name](folder)
         if found is not None and (found.pairs or found.problems):
-            return _complete(folder, name, found)
+            return with_cases_by_name(_complete(folder, name, found))
     inner = subfolders(folder)
     if len(inner) == 1 and not folder_images(folder):  # an archive unpacked into its own folder
         return find_files(inner[0], layout)
@@ -109,7 +127,7 @@ def find_files(folder: Path, layout: str | None = None) -> FoundFiles:
 
 def _complete(folder: Path, layout: str, found: FoundFiles) -> FoundFiles:
     """Return files with the parts that text files list, and with the folder's table of colors."""
-    if found.coding.draw is None and found.coding.colors is None:
+    if found.coding.is_per_pixel and found.coding.colors is None:
         found = with_color_table(found, find_color_table(folder))
     lists = split_lists(folder) if layout in _SPLIT_BY_LISTS else {}
     if layout == "voc":

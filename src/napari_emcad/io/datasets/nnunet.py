@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_emcad.io.datasets.channel_files import with_channels
 from napari_emcad.io.datasets.folder_layouts import from_folders
 from napari_emcad.io.datasets.pairing import subfolder
 
@@ -19,16 +20,44 @@ if TYPE_CHECKING:
 def nnunet(folder: Path) -> FoundFiles | None:
     """Find the training cases of a data set of nnU-Net or the Medical Segmentation Decathlon.
 
-    The fourth axis of images in several modalities are channels, not times.
+    Images in several modalities have a file per channel (``a_0000``, ``a_0001`` …), or a fourth
+    axis of channels.
+
+    Raises
+    ------
+    ImageFileError
+        If images have different numbers of channels.
     """
     images, labels = subfolder(folder, ("imagestr",)), subfolder(folder, ("labelstr",))
     if images is None or labels is None:
         return None
-    found = from_folders(images, labels, "nnU-Net")
+    found = with_channels(from_folders(images, labels, "nnU-Net", channels=True))
+    found = _with_validation(folder, found)
     description = _description(folder / "dataset.json")
     names, ignored = _labels(description)
     axes = {4: "CZYX"} if _modalities(description) > 1 else {}
-    return replace(found, class_names=names, axes=axes).with_coding(ignore=ignored)
+    parts = {
+        name: replace(part, class_names=names, axes=axes) for name, part in found.splits.items()
+    }
+    found = replace(found, class_names=names, axes=axes, splits=parts)
+    return found.with_coding(ignore=ignored)
+
+
+def _with_validation(folder: Path, found: FoundFiles) -> FoundFiles:
+    """Return a data set with ``imagesVa/`` and ``labelsVa/`` (AMOS) as its part for validation."""
+    images, labels = subfolder(folder, ("imagesva",)), subfolder(folder, ("labelsva",))
+    if images is None or labels is None:
+        return found
+    other = with_channels(from_folders(images, labels, "nnU-Net", channels=True))
+    together = replace(
+        found,
+        pairs=(*found.pairs, *other.pairs),
+        problems=(*found.problems, *other.problems),
+        names={i: i.relative_to(folder).as_posix() for i, _ in (*found.pairs, *other.pairs)},
+        channels={**found.channels, **other.channels},
+        notes=(*found.notes, *other.notes),
+    )
+    return together.with_splits({"train": found.pairs, "val": other.pairs})
 
 
 def _description(path: Path) -> Mapping[str, Any]:

@@ -48,12 +48,17 @@ _LABEL_WORD = re.compile(
 )
 """Words before the number of an image and of its label file: ``img0001`` and ``label0001``."""
 
-_IMAGE_END = re.compile(r"[ _.-](?:images?|img|im|training|test|leftImg8bit)$", re.IGNORECASE)
+_IMAGE_END = re.compile(
+    r"[ _.-](?:images?|img|im|training|test|volume|inputs?|leftImg8bit)$", re.IGNORECASE
+)
 """Words that data sets append to the name of an image: ``000_img`` beside ``000_masks``."""
 
 _COMPANIONS = ("_superpixels", "_flows", "_seg.npy")
 """Ends of the names of files beside an image that are neither images nor labels: superpixels of
 ISIC, and what cellpose saves besides masks."""
+
+_OF_ARCHIVES = "__MACOSX"
+"""Folder that macOS adds to ZIP files; its files have the names of others and are no images."""
 
 _OME = re.compile(r"\.ome$", re.IGNORECASE)
 _FIRST_CHANNEL, _CHANNEL = "_0000", re.compile(r"_\d{4}$")
@@ -70,7 +75,10 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_dir() and path.name[0] != "." and not is_image_folder(path)
+        if path.is_dir()
+        and path.name[0] != "."
+        and path.name != _OF_ARCHIVES
+        and not is_image_folder(path)
     )
 
 

@@ -30,7 +30,7 @@ def check_palettes(found: FoundFiles) -> None:
     ImageFileError
         The message names two files and the color.
     """
-    if found.coding.colors is not None or found.coding.draw is not None:
+    if found.coding.colors is not None or not found.coding.is_per_pixel:
         return
     numbers: dict[Color, tuple[int, Path]] = {}
     for path in (label for _, labels in found.pairs for label in labels):
@@ -52,7 +52,7 @@ def _palette(path: Path) -> dict[Color, int]:
         with Image.open(path) as picture:
             values = picture.getpalette("RGB") if picture.mode == "P" else None
     except (OSError, ValueError, Image.DecompressionBombError):
-        return {}  # said when it is read
+        return {}  # the error of reading it will be shown
     red, green, blue = ((values or [])[start::3] for start in range(3))
     colors = list(zip(red, green, blue, strict=True))
     counts = Counter(colors)

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.annotation.label_rules import BACKGROUND, MOST_CLASSES, UNLABELED
-from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_target, mask_values
+from napari_emcad.annotation.label_rules import BACKGROUND, UNLABELED
+from napari_emcad.annotation.mask_values import MaskValues, has_void, mask_values
 from napari_emcad.imaging.arrays import array_digest
 from napari_emcad.imaging.exposure import range_mismatch
 from napari_emcad.imaging.ranges import training_planes
 from napari_emcad.imaging.slices import Slices, as_slices
+from napari_emcad.io.datasets.channel_files import check_chosen, read_channels
 from napari_emcad.io.datasets.found_files import as_found
 from napari_emcad.io.datasets.label_files import ReadLabels, read_label_files
 from napari_emcad.io.datasets.notes import NO_NOTE, FileNote, file_note
 from napari_emcad.io.datasets.palettes import check_palettes
-from napari_emcad.io.images.read import read_image
+from napari_emcad.io.datasets.target import class_target
 from napari_emcad.training.samples import LabeledSlice, resized_slice
 
 if TYPE_CHECKING:
@@ -127,14 +128,16 @@ def read_dataset(
     skipped: list[str] = []
     for image, labels in found.pairs:
         try:
-            opened = read_image(image, options)
+            opened = read_channels(found.channel_files(image), options)
             layout_axes = axes or found.axes.get(np.ndim(opened.pixels)) or opened.axes
+            remark = opened.remark(layout_axes)
             stack = as_slices(opened.pixels, inputs, layout_axes, channels)
+            check_chosen(found.channel_files(image), stack)
             given = _read_matching_labels(opened, image, labels, stack, options, found.coding)
-            target = _target(given.pixels, classes, foreground)
+            target = class_target(given.pixels, classes, foreground)
             pair = _labeled(found, image, stack, given, target, preprocessing)
             names = (found.name_of(image), image.name, *(path.name for path in labels))
-            image_note, label_note = (file_note(*names, text=n) for n in (opened.note, given.note))
+            image_note, label_note = (file_note(*names, text=n) for n in (remark, given.note))
             read.append(replace(pair, image_note=image_note, label_note=label_note))
         except (ValueError, TypeError) as error:
             message = str(error) if image.name in str(error) else f"{found.name_of(image)}: {error}"
@@ -238,24 +241,6 @@ def _read_matching_labels(
             f"they must agree."
         )
     return read
-
-
-def _target(labels: NDArray[Any], classes: int | None, foreground: bool) -> NDArray[np.int16]:
-    """Return class indices; 0 is the background, `UNLABELED` is ignored."""
-    values = mask_target(labels, classes, foreground)
-    largest = int(values.max(initial=0))
-    if largest > MOST_CLASSES:
-        raise DatasetError(
-            f"the labels go up to {largest} and seem to number single objects; use --foreground to "
-            f"make them all one class."
-        )
-    if classes is not None and largest > classes:
-        raise DatasetError(
-            f"the labels hold {largest}, the classes are 1 to {classes}. If that is a class, list "
-            f"it in classes.yaml beside the images to train on; if the labels number single "
-            f"objects, use --foreground to make them all one class."
-        )
-    return values.astype(np.int16)
 
 
 def _plain(planes: NDArray[Any]) -> NDArray[np.float32]:

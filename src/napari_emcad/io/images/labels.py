@@ -14,6 +14,7 @@ from napari_emcad.io.images.opened_image import ImageFileError
 from napari_emcad.io.images.pixel_size import in_mm
 from napari_emcad.io.images.read import read_image
 from napari_emcad.io.images.read_options import ReadOptions
+from napari_emcad.io.images.turned_labels import as_image_is_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,26 +80,28 @@ def open_labels(
     ------
     ImageFileError
         If it cannot be read, is a color image without `colors`, has values that are not whole
-        numbers or that its compression changes, or lies elsewhere than the image.
+        numbers or that its compression changes, or lies elsewhere than the image or perhaps
+        turned to it.
     """
     opened = read_image(path, replace(options or ReadOptions(), as_labels=True, series=None))
     if image is not None:
         opened = _fill_sparse(path, opened, image)
         _check_place(path, opened, image)
+        opened = as_image_is_stored(path, opened, image)
     labels = np.asarray(opened.pixels)
     if shape is not None and "C" not in (opened.axes or "") and _same_but_single(labels, shape):
         labels = labels.reshape(shape)
     if colors is not None:
-        return LabelPixels(_decoded(path, labels, shape, colors), opened.note)
+        return LabelPixels(_decoded(path, labels, shape, colors), opened.remark())
     if opened.palette is not None:
         _check_palette(path, opened.palette, opened.pixels)
-        return LabelPixels(opened.palette, opened.note)
+        return LabelPixels(opened.palette, opened.remark())
     if not labels.size:
         raise ImageFileError(f"{path} is empty: it holds {labels.shape} pixels.")
     if kind := lossy_kind(path):
         note = f"{path.name} is a {kind} mask; above 127 is 255, else 0."
-        return LabelPixels(_mask_from_jpeg(path, labels, kind), f"{opened.note} {note}".strip())
-    return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.note)
+        return LabelPixels(_mask_from_jpeg(path, labels, kind), f"{opened.remark()} {note}".strip())
+    return LabelPixels(_numbers(path, labels, opened.axes or "", shape), opened.remark())
 
 
 def _same_but_single(labels: NDArray[Any], shape: tuple[int, ...]) -> bool:

@@ -22,6 +22,10 @@ _PACKED = (".gz", ".zip", ".bz2", ".xz", ".zst", ".tar", ".tgz", ".7z", ".rar", 
 """Extensions of packed files."""
 
 
+_PREVIEWS = (".mrxs", ".vms")
+"""Extensions of slides in several files, whose main file may be a small JPEG."""
+
+
 def read_with_napari(path: Path) -> OpenedImage:
     """Read the first image layer that a napari plugin for this kind of file returns.
 
@@ -59,6 +63,11 @@ def _unknown(path: Path) -> str:
     if path.suffix.lower() in _PACKED:
         return f"{path} is packed; unpack it, and name the file or folder that was in it."
     kind = extension_by_content(path)
+    if path.suffix.lower() in _PREVIEWS:
+        return (
+            f"{path} is only the preview of a slide whose pixels lie in the folder beside it; "
+            f"convert the slide to OME-TIFF."
+        )
     if kind and kind != path.suffix.lower():
         return f"{path} has the content of a {kind} file; rename it to {path.stem}{kind}."
     return (

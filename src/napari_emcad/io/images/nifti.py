@@ -80,7 +80,8 @@ def read_nifti(path: Path, options: ReadOptions) -> OpenedImage:
     return OpenedImage(
         pixels,
         axes,
-        note=_note(path, volume, geometry, axes),
+        note=_note(path, volume, geometry),
+        axes_note=_axes_note(path, axes),
         scale=geometry.scale,
         unit=_unit(volume.header),
         geometry=geometry,
@@ -166,13 +167,18 @@ def _unit(header: Any) -> str:
     return _UNITS[units[0]]
 
 
-def _note(path: Path, volume: Any, geometry: Geometry, axes: str) -> str:
+def _axes_note(path: Path, axes: str) -> str:
+    """Return that the fourth axis is taken as time; "" without one."""
+    if "T" not in axes:
+        return ""
+    other = axes.replace("T", "C", 1) if "C" not in axes else ""
+    advice = f" (--axes {other} takes it as channels)" if other else ""
+    return f"The fourth axis of {path.name} is time{advice}."
+
+
+def _note(path: Path, volume: Any, geometry: Geometry) -> str:
     """Return which axis is sliced, and what the file does not say."""
     notes = [f"{path.name}: {geometry.note}"]
-    if "T" in axes:
-        other = axes.replace("T", "C", 1) if "C" not in axes else ""
-        advice = f" (--axes {other} takes it as channels)" if other else ""
-        notes.append(f"its fourth axis is time{advice}")
     header = volume.header
     if "sform_code" in header:
         codes = int(header["sform_code"]), int(header["qform_code"])

@@ -88,6 +88,11 @@ class OpenedImage:
     source_planes
         DICOM file and number of the frame of every plane along the third axis of the geometry, for
         every time; () of other files.
+    orientation
+        How a picture is to be turned or mirrored when it is shown, a number of TIFF and EXIF from 1
+        (upright) to 8; the pixels are as they are stored.
+    axes_note
+        Remark about `axes`, or ""; it does not hold if other axes are used.
     """
 
     pixels: Any
@@ -101,6 +106,14 @@ class OpenedImage:
     levels: int = 1
     place: NrrdPlace | FlatPlace | ZarrPlace | None = None
     source_planes: tuple[tuple[tuple[Path, int], ...], ...] = ()
+    orientation: int = 1
+    axes_note: str = ""
+
+    def remark(self, axes: str | None = None) -> str:
+        """Return the remarks that hold if these axes are used; None are those of the file."""
+        is_own = axes is None or axes == self.axes
+        other = f"Its axes are taken as {axes}." if self.axes_note else ""
+        return f"{self.note} {self.axes_note if is_own else other}".strip()
 
 
 def first_line(error: Exception) -> str:

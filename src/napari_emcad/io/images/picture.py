@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
-from napari_emcad.io.images.picture_levels import check_levels, is_deep_jpeg2000
+from napari_emcad.io.images.picture_levels import check_levels, is_deep_jpeg2000, netpbm_pictures
 from napari_emcad.io.images.tiff_values import orientation_note
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
                 picture.load()
                 has_palette = picture.mode == "P" and picture.format != "GIF"
                 palette = np.asarray(picture) if has_palette else None
-                frames = getattr(picture, "n_frames", 1)
+                frames = max(getattr(picture, "n_frames", 1), netpbm_pictures(path))
                 orientation = picture.getexif().get(_ORIENTATION, 1)
                 is_mask = options.as_labels and picture.mode == "LA"
                 is_cmyk = picture.mode == "CMYK"
@@ -72,7 +72,8 @@ def read_picture(path: Path, options: ReadOptions) -> OpenedImage:
     notes += [
         f"{path.name} has CMYK colors; RGB is an approximation without their profile."
     ] * is_cmyk
-    return OpenedImage(pixels, {2: "YX", 3: "YXC"}.get(pixels.ndim), palette, " ".join(notes))
+    axes = {2: "YX", 3: "YXC"}.get(pixels.ndim)
+    return OpenedImage(pixels, axes, palette, " ".join(notes), orientation=orientation)
 
 
 def check_upright(path: Path) -> None:
@@ -87,7 +88,7 @@ def check_upright(path: Path) -> None:
         with Image.open(path) as picture:
             orientation = picture.getexif().get(_ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return  # no picture, or said when it is read
+        return  # no picture, or its error is shown when it is read
     if orientation != 1:
         raise ImageFileError(
             f"{path} is meant to be turned or mirrored when it is shown (orientation "

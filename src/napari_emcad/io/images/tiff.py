@@ -14,7 +14,12 @@ from tifffile import COMPRESSION
 from napari_emcad.io.images.opened_image import ImageFileError, OpenedImage
 from napari_emcad.io.images.pixel_size import read_pixel_size
 from napari_emcad.io.images.pyramid import LAZY_BYTES, check_level, lazy_tiff, level_scale
-from napari_emcad.io.images.tiff_values import check_color_space, check_lossless, notes_on_values
+from napari_emcad.io.images.tiff_values import (
+    check_color_space,
+    check_lossless,
+    notes_on_values,
+    orientation_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +107,16 @@ def read_tiff(path: Path, options: ReadOptions) -> OpenedImage:
     if others:
         notes += (f"{path.name} is one of {others + 1} files of an image; its planes are used.",)
     scale = level_scale(scale, series.axes, series.shape, level.shape)
-    return OpenedImage(pixels, axes, None, " ".join(notes), scale, unit, levels=level_count)
+    return OpenedImage(
+        pixels,
+        axes,
+        None,
+        " ".join(notes),
+        scale,
+        unit,
+        levels=level_count,
+        orientation=orientation_of(page),
+    )
 
 
 def _other_files(file: tifffile.TiffFile) -> int:

@@ -112,10 +112,16 @@ def notes_on_values(path: Path, page: TiffPage, axes: str) -> tuple[str, ...]:
     are_planes = page.planarconfig == PLANARCONFIG.SEPARATE and "S" in axes
     if page.photometric == PHOTOMETRIC.RGB and are_planes:
         notes.append(f"{path.name} has three planes as red, green, blue; slices need --axes ZYX.")
-    orientation = page.tags.valueof("Orientation", _UPRIGHT)
+    orientation = orientation_of(page)
     if orientation != _UPRIGHT:
         notes.append(orientation_note(path, orientation))
     return tuple(notes)
+
+
+def orientation_of(page: TiffPage) -> int:
+    """Return how a page is to be turned or mirrored when it is shown, 1 if it is upright."""
+    orientation: int = page.tags.valueof("Orientation", _UPRIGHT)
+    return orientation
 
 
 def orientation_note(path: Path, orientation: int) -> str:

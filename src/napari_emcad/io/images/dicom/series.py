@@ -126,6 +126,10 @@ def _add(groups: list[_Group], path: Path, header: Any) -> None:
         int(header.Columns),
         int(header.get("SamplesPerPixel", 1)),
         str(header.get("SOPInstanceUID", path)) if several else "",
+        # screenshots, localizers and other patients may have the series, size and direction too
+        str(header.get("SOPClassUID") or ""),
+        "LOCALIZER" in (header.get("ImageType") or ()),
+        str(header.get("PatientID") or ""),
     )
     for group in groups:
         if group.key == key and _fits(group.plane, planes[0]):
