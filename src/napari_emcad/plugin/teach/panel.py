@@ -24,7 +24,15 @@ from napari_emcad.plugin.teach.suggest_box import SuggestBox
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.teach.version_list import VersionList
-from napari_emcad.plugin.widgets.helpers import caption, collapsible, form, row, scrollable, text
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    collapsible,
+    form,
+    literal,
+    row,
+    scrollable,
+    text,
+)
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
 from napari_emcad.plugin.widgets.loss_plot import LossPlot
 
@@ -134,7 +142,7 @@ class TeachPanel(QWidget):
             self._listed = listed
             self._layers.clear()
             for layer in layers:
-                action = self._layers.addAction(layer.name)
+                action = self._layers.addAction(literal(layer.name))
                 action.triggered.connect(partial(self._emit_layer, layer))
         self._use.setEnabled(bool(layers) and has_image)
         self._new.setEnabled(has_image)
