@@ -15,6 +15,7 @@ from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.geometry import unwrap
+from napari_emcad.plugin.layers.show_alone import show_alone
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -137,7 +138,8 @@ class ReviewController(QObject):
             return
         if left is not None:
             self._leave(left, shown)
-        self._viewer.reset_view()
+        item = self._queue.items[number]
+        show_alone(self._viewer, {*self._from_file(item), *self._layers_of(shown)})
         self._queue.go_to(number)
 
     def _show_image(self, item: ReviewItem) -> Image | None:
@@ -145,8 +147,6 @@ class ReviewController(QObject):
         image = self._image_of(item) or self._read(item)
         if image is None:
             return None
-        for layer in {*self._from_file(item), *self._layers_of(image)}:
-            show_layer(layer, True)
         self._viewer.layers.selection.active = image
         self._context.image_input.set_layer(image)
         return image

@@ -55,6 +55,8 @@ class TeachPanel(QWidget):
 
     Signals
     -------
+    image_chosen
+        The image that the user has chosen in the image box.
     annotation_requested
         A new annotation layer for the chosen image.
     layer_requested
@@ -71,6 +73,7 @@ class TeachPanel(QWidget):
         Live or Instant mode on or off.
     """
 
+    image_chosen = Signal(object)
     annotation_requested = Signal()
     layer_requested = Signal(object)
     correction_requested = Signal()
@@ -84,6 +87,7 @@ class TeachPanel(QWidget):
     def __init__(self, image_input: ImageInput) -> None:
         super().__init__()
         self._image = ImageCombo(image_input)
+        self._image.chosen.connect(self.image_chosen.emit)
         self.annotations, self.classes = AnnotationTable(), ClassTable()
         self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
         self.suggest, self.project, self.review = SuggestBox(), ProjectBox(), ReviewBox()
