@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.plugin.objects.correct_box import CorrectBox
 from napari_emcad.plugin.objects.filter_box import FilterBox, bound
-from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, text
+from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, spin, text
 from napari_emcad.plugin.widgets.value_table import ValueTable
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.pipelines.object_table import ObjectTable
+
+_LARGEST_GAP = 50
+"""Most slices that can be bridged; every one is kept in memory."""
 
 
 class ObjectsPanel(QWidget):
@@ -41,7 +44,7 @@ class ObjectsPanel(QWidget):
     measure_requested
         The user pressed Measure.
     link_requested
-        Least overlap of objects that are linked from slice to slice.
+        How objects are linked from slice to slice, a `LinkSettings`.
     filter_changed
         Mask of the rows that are kept.
     remove_requested
@@ -52,7 +55,7 @@ class ObjectsPanel(QWidget):
 
     layer_chosen = Signal(object)
     measure_requested = Signal()
-    link_requested = Signal(float)
+    link_requested = Signal(object)
     filter_changed = Signal(object)
     remove_requested = Signal()
     save_requested = Signal(object)
@@ -67,6 +70,9 @@ class ObjectsPanel(QWidget):
         self._overlap.setSingleStep(0.05)
         self._overlap.setValue(LinkSettings().overlap)
         self._overlap.setToolTip("Intersection over union of an object in neighboring slices")
+        self._gap = spin(0, _LARGEST_GAP, off="no gap")
+        self._gap.setPrefix("gap ")
+        self._gap.setToolTip("Slices in which an object may be missing (none)")
         self._link = QPushButton("Link")
         self._link.setToolTip("A new layer in which an object has one number in all its slices")
         self._measure = QPushButton("Measure")
@@ -88,7 +94,8 @@ class ObjectsPanel(QWidget):
         with QSignalBlocker(self._layer):
             list_items(self._layer, [(one.name, one.unique_id, "") for one in layers])
             self._layer.setCurrentIndex(self._layers.index(chosen) if chosen in layers else -1)
-        self._rows.setRowVisible(self._linking, chosen is not None and chosen.ndim > 2)
+        for widget in (self._linking, self._link):
+            self._rows.setRowVisible(widget, chosen is not None and chosen.ndim > 2)
 
     def show_reason(self, reason: str) -> None:
         """Enable Measure, or show why it is disabled."""
@@ -109,6 +116,9 @@ class ObjectsPanel(QWidget):
         self._summary.setText(summary)
         self._summary.setVisible(bool(summary))
 
+    def _request_link(self) -> None:
+        self.link_requested.emit(LinkSettings(self._overlap.value(), self._gap.value()))
+
     def _filter_rows(self, kept: NDArray[np.bool_]) -> None:
         self.table.keep(None if kept.all() else kept)
         self.filter_changed.emit(kept)
@@ -128,16 +138,17 @@ class ObjectsPanel(QWidget):
     def _connect(self) -> None:
         self._layer.currentIndexChanged.connect(self._choose_layer)
         self._measure.clicked.connect(self.measure_requested)
-        self._link.clicked.connect(lambda: self.link_requested.emit(self._overlap.value()))
+        self._link.clicked.connect(self._request_link)
         self.filter.changed.connect(self._filter_rows)
         self.filter.remove_requested.connect(self.remove_requested)
         self.filter.save_requested.connect(self._save_as)
 
     def _build(self) -> None:
         top = QWidget()
-        self._rows, self._linking = form(top), row(self._overlap, self._link)
+        self._rows, self._linking = form(top), row(self._overlap, self._gap)
         self._rows.addRow(caption("Labels"), self._layer)
         self._rows.addRow(caption("Slices"), self._linking)
+        self._rows.addRow(caption(""), self._link)
         column = QVBoxLayout(self)
         column.addWidget(top)
         column.addWidget(self.table, 1)
