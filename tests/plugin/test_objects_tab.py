@@ -310,7 +310,7 @@ def test_objects_of_a_stack_are_linked(panel, qtbot):
 
 def test_flat_layers_have_nothing_to_link(objects):
     rows = objects.objects.panel._rows
-    assert not rows.isRowVisible(objects.objects.panel._linking)
+    assert not rows.isRowVisible(objects.objects.panel._overlap)
 
 
 def test_a_gap_of_slices_is_bridged(panel, qtbot):

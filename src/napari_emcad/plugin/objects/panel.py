@@ -10,8 +10,16 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.plugin.objects.correct_box import CorrectBox
-from napari_emcad.plugin.objects.filter_box import FilterBox, bound
-from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, spin, text
+from napari_emcad.plugin.objects.filter_box import FilterBox
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    combo,
+    decimal,
+    form,
+    list_items,
+    spin,
+    text,
+)
 from napari_emcad.plugin.widgets.value_table import ValueTable
 
 if TYPE_CHECKING:
@@ -65,13 +73,12 @@ class ObjectsPanel(QWidget):
         self._layers: list[Labels] = []
         self._layer = combo()
         self._layer.setToolTip("Labels layer whose objects are measured")
-        self._overlap = bound("overlap")
-        self._overlap.setRange(0.05, 1.0)
-        self._overlap.setSingleStep(0.05)
+        self._overlap = decimal(0.05, 1.0, 0.05)
         self._overlap.setValue(LinkSettings().overlap)
-        self._overlap.setToolTip("Intersection over union of an object in neighboring slices")
-        self._gap = spin(0, _LARGEST_GAP, off="no gap")
-        self._gap.setPrefix("gap ")
+        self._overlap.setToolTip(
+            "Least intersection over union of an object in neighboring slices (0.25)"
+        )
+        self._gap = spin(0, _LARGEST_GAP, suffix="slices", off="none")
         self._gap.setToolTip("Slices in which an object may be missing (none)")
         self._link = QPushButton("Link")
         self._link.setToolTip("A new layer in which an object has one number in all its slices")
@@ -94,7 +101,7 @@ class ObjectsPanel(QWidget):
         with QSignalBlocker(self._layer):
             list_items(self._layer, [(one.name, one.unique_id, "") for one in layers])
             self._layer.setCurrentIndex(self._layers.index(chosen) if chosen in layers else -1)
-        for widget in (self._linking, self._link):
+        for widget in (self._overlap, self._gap, self._link):
             self._rows.setRowVisible(widget, chosen is not None and chosen.ndim > 2)
 
     def show_reason(self, reason: str) -> None:
@@ -145,9 +152,10 @@ class ObjectsPanel(QWidget):
 
     def _build(self) -> None:
         top = QWidget()
-        self._rows, self._linking = form(top), row(self._overlap, self._gap)
+        self._rows = form(top)
         self._rows.addRow(caption("Labels"), self._layer)
-        self._rows.addRow(caption("Slices"), self._linking)
+        self._rows.addRow(caption("Overlap"), self._overlap)
+        self._rows.addRow(caption("Gap"), self._gap)
         self._rows.addRow(caption(""), self._link)
         column = QVBoxLayout(self)
         column.addWidget(top)

@@ -34,7 +34,7 @@ from napari_emcad.plugin.widgets.helpers import (
     text,
 )
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
-from napari_emcad.plugin.widgets.loss_plot import LossPlot
+from napari_emcad.plugin.widgets.training_plot import TrainingPlot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ class TeachPanel(QWidget):
         self._image = ImageCombo(image_input)
         self._image.chosen.connect(self.image_chosen.emit)
         self.annotations, self.classes = AnnotationTable(), ClassTable()
-        self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
+        self.form, self.curve, self.versions = TrainForm(), TrainingPlot(), VersionList()
         self.suggest, self.project, self.review = SuggestBox(), ProjectBox(), ReviewBox()
         self._new = QPushButton("New annotation")
         self._new.setToolTip("An empty layer on the image, to paint strokes on")
