@@ -65,6 +65,7 @@ class MapHelp(QDialog):
         super().__init__(parent, Qt.WindowType.Popup)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName(f"What {kind} shows")
+        self.setStyleSheet("MapHelp { border: 1px solid gray; }")
         picture, pixels = QLabel(), picture_pixels(read_help_picture(kind))
         picture.setPixmap(pixels)
         picture.setAccessibleName(_CAPTION)
