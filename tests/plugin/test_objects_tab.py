@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 
 import dask.array as da
 import numpy as np
@@ -355,12 +356,21 @@ def test_a_lazy_stack_is_linked_slice_by_slice(panel, qtbot):
 
 
 def test_linking_can_be_stopped(panel, qtbot):
-    stack = np.stack([discs()] * 3)
-    panel.viewer.add_labels(stack, name="discs")
+    opened, flat = threading.Event(), discs()
+
+    def plane(block_info):
+        assert opened.wait(60)
+        return flat[None]
+
+    chunks = ((1,) * 6, *((size,) for size in flat.shape))
+    opened.set()
+    panel.viewer.add_labels(da.map_blocks(plane, chunks=chunks, dtype=flat.dtype), name="discs")
     panel._tabs.setCurrentWidget(panel.objects.panel)
     wait_until_idle(panel, qtbot)
+    opened.clear()
     press(qtbot, panel.objects.panel._link)
     panel.runner.stop()
+    opened.set()
     wait_until_idle(panel, qtbot)
     assert "discs linked" not in panel.viewer.layers
     assert "nothing was linked" in panel.job_bar.message
