@@ -65,7 +65,7 @@ NAMES = {
     "ReviewBox": "table of images",
     "CalibrationBox": "reliability plot",
     "BarPlot": "bars",
-    "LossPlot": "curve",
+    "TrainingPlot": "curve",
     "Histogram": "histogram",
     "Readout": "Under the cursor",
 }

@@ -2,7 +2,8 @@
 
     python docs/figures.py [NAME …]
 
-Every figure in docs/figures/ is drawn by the function of its name.
+Every figure in docs/figures/ is drawn by the function of its name; those of the window's "?"
+buttons lie in the package, src/napari_emcad/assets/help/.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ import nibabel
 import numpy as np
 from nbclient import NotebookClient
 from PIL import Image
+from PIL.Image import Resampling
 from skimage.io import imread
 
 import napari_emcad as ne
 from napari_emcad.cli import main as emcad
+from napari_emcad.imaging.colormap import SEQUENTIAL, apply_colormap
 from napari_emcad.imaging.overlay import overlay, to_rgb
 from napari_emcad.io.reports.stage_sheet import StageSheet, draw_stage_sheet
 
@@ -37,23 +40,27 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"
+HELP = ROOT / "src" / "napari_emcad" / "assets" / "help"
 COLORS = ("#e5534b", "#57ab5a", "#539bf5", "#e0b341", "#b083f0", "#39c5cf")
 
 
 def main() -> None:
     """Draw the figures that are named on the command line, or all."""
-    FIGURES.mkdir(exist_ok=True)
+    for folder in (FIGURES, HELP):
+        folder.mkdir(exist_ok=True)
     drawn = {
         draw.__name__: draw
         for draw in (
             *(emcad_encoder, emcad_attention, emcad_gates, emcad_decoder, emcad_heads),
             *(train_curves, folder_results, head_volume, python_result),
+            *(gate, spatial, entropy),
         )
     }
     for name in sys.argv[1:] or drawn:
-        picture = Image.fromarray(drawn[name]())
-        picture.quantize(256, kmeans=1).save(FIGURES / f"{name}.png", optimize=True)
-        print(FIGURES / f"{name}.png")
+        picture, of_help = Image.fromarray(drawn[name]()), name in ("gate", "spatial", "entropy")
+        path = (HELP if of_help else FIGURES) / f"{name}.png"
+        picture.quantize(24 if of_help else 256, kmeans=1).save(path, optimize=True)
+        print(path)
 
 
 def emcad_encoder() -> NDArray[np.uint8]:
@@ -80,6 +87,21 @@ def emcad_decoder() -> NDArray[np.uint8]:
 def emcad_heads() -> NDArray[np.uint8]:
     """Predictions of the four heads and of their running sum."""
     return _maps("Four heads", ["probability", "sum", "delta", "disagreement"])
+
+
+def gate() -> NDArray[np.uint8]:
+    """The finest gate beside its image, for the window."""
+    return _image_and_map("gate:1")
+
+
+def spatial() -> NDArray[np.uint8]:
+    """Spatial attention beside its image, for the window."""
+    return _image_and_map("spatial:2")
+
+
+def entropy() -> NDArray[np.uint8]:
+    """Entropy beside its image, for the window."""
+    return _image_and_map("entropy")
 
 
 def train_curves() -> NDArray[np.uint8]:
@@ -134,6 +156,21 @@ def _maps(title: str, names: list[str]) -> NDArray[np.uint8]:
     classes = ["background", "nucleus"]
     sheet = StageSheet(title, image[None], image.shape, (0, 0), [*maps.values()], classes)
     return draw_stage_sheet(sheet)
+
+
+def _image_and_map(name: str) -> NDArray[np.uint8]:
+    """Return a small part of the sample of fluorescent nuclei beside one of its maps."""
+    image = imread(str(files("napari_emcad") / "assets" / "nuclei_dark.png"))[:256, :256]
+    maps = ne.stage_maps(image, ne.bundled_checkpoint(), name, axes="YX")[0]
+    (stage_map,) = maps.values()
+    every = round(stage_map.factor[0])
+    inner = np.s_[32 // every : 160 // every, 32 // every : 160 // every]
+    values = stage_map.values[inner]
+    limits = tuple(np.percentile(values, (2, 98)).tolist())
+    colors = Image.fromarray(apply_colormap(values, limits, SEQUENTIAL))
+    shown = to_rgb(image[None, 32:160, 32:160])
+    beside = np.asarray(colors.resize((128, 128), Resampling.NEAREST))
+    return np.hstack([shown, np.full((128, 4, 3), 128, np.uint8), beside])
 
 
 @contextmanager

@@ -70,13 +70,16 @@ def test_many_layers_are_shown_and_hidden_at_once(viewer, monkeypatch):
         assert len(arranged) == 1
     viewer.canvas.grid.enabled = False
     arranged.clear()
-    set_visible(dict.fromkeys(layers, True))
+    set_visible(dict.fromkeys(layers, True), arrange=False)
+    assert not arranged
     enable_grid(viewer.canvas.grid, shape=(-1, 4), spacing=3)
     assert viewer.canvas.grid.actual_shape(viewer.layers) == (3, 4)
     assert viewer.canvas.grid.spacing == 3
-    assert len(arranged) == 2
+    assert len(arranged) == 1
+    nodes = [canvas.layer_to_visual[layer].node for layer in layers]
+    assert all(node.visible for node in nodes)
     layers[0].visible = False  # nothing stays blocked or remembered
-    assert len(arranged) == 3
+    assert len(arranged) == 2
     assert viewer.canvas.grid.position(0, viewer.layers) == (-1, -1)
     assert viewer.canvas.grid.contents_at((0, 0), viewer.layers) == (1,)
     viewer.layers.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 
 import dask.array as da
 import numpy as np
@@ -13,6 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_emcad.imaging.link_objects import link_objects
 from napari_emcad.plugin.objects.measured_layer import letters_of, pixel_size
 
 
@@ -309,4 +311,66 @@ def test_objects_of_a_stack_are_linked(panel, qtbot):
 
 def test_flat_layers_have_nothing_to_link(objects):
     rows = objects.objects.panel._rows
-    assert not rows.isRowVisible(objects.objects.panel._linking)
+    assert not rows.isRowVisible(objects.objects.panel._overlap)
+
+
+def test_a_gap_of_slices_is_bridged(panel, qtbot):
+    stack = np.stack([discs()] * 3)
+    stack[1] = 0
+    panel.viewer.add_labels(stack, name="discs")
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    wait_until_idle(panel, qtbot)
+    press(qtbot, panel.objects.panel._link)
+    wait_until_idle(panel, qtbot)
+    assert "6 objects" in panel.job_bar.message
+    panel.objects.controller.choose(panel.viewer.layers["discs"])
+    panel.objects.panel._gap.setValue(1)
+    press(qtbot, panel.objects.panel._link)
+    wait_until_idle(panel, qtbot)
+    assert "3 objects" in panel.job_bar.message
+
+
+def test_a_lazy_stack_is_linked_slice_by_slice(panel, qtbot):
+    shown = []
+
+    def plane(block_info):
+        shown.append(block_info[None]["chunk-location"][0])
+        return discs()[None]
+
+    flat = discs()
+    lazy = da.map_blocks(
+        plane, chunks=((1,) * 6, *((size,) for size in flat.shape)), dtype=flat.dtype
+    )
+    panel.viewer.add_labels(lazy, name="discs")
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    wait_until_idle(panel, qtbot)
+    shown.clear()
+    press(qtbot, panel.objects.panel._link)
+    wait_until_idle(panel, qtbot)
+    layer = panel.viewer.layers["discs linked"]
+    assert isinstance(layer.data, np.memmap)
+    assert np.array_equal(layer.data, np.stack([link_objects(flat[None], "ZYX")[0][0]] * 6))
+    assert shown[:6] == [0, 1, 2, 3, 4, 5]
+    layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), 9)
+    assert layer.data[0, 0, 0] == 9
+
+
+def test_linking_can_be_stopped(panel, qtbot):
+    opened, flat = threading.Event(), discs()
+
+    def plane(block_info):
+        assert opened.wait(60)
+        return flat[None]
+
+    chunks = ((1,) * 6, *((size,) for size in flat.shape))
+    opened.set()
+    panel.viewer.add_labels(da.map_blocks(plane, chunks=chunks, dtype=flat.dtype), name="discs")
+    panel._tabs.setCurrentWidget(panel.objects.panel)
+    wait_until_idle(panel, qtbot)
+    opened.clear()
+    press(qtbot, panel.objects.panel._link)
+    panel.runner.stop()
+    opened.set()
+    wait_until_idle(panel, qtbot)
+    assert "discs linked" not in panel.viewer.layers
+    assert "nothing was linked" in panel.job_bar.message

@@ -130,13 +130,61 @@ def test_a_row_opens_its_image_also_with_the_arrow_keys(reviewing, qtbot):
 
 def test_a_file_that_cannot_be_opened_leaves_the_one_before(reviewing, qtbot, folder):
     (folder / "cells1.tif").write_bytes(b"nonsense")
-    press(qtbot, box(reviewing)._next)
+    reviewing.teach.review.open(1)
     assert "cells1.tif cannot be opened" in reviewing.runner.message
     assert images(reviewing) == ["cells0"]
     assert box(reviewing)._table.selected_rows == [0]
     (folder / "cells2.tif").unlink()
     reviewing.teach.review.open(2)
     assert "cells2.tif cannot be opened" in reviewing.runner.message
+    assert images(reviewing) == ["cells0"]
+
+
+def test_a_file_that_cannot_be_opened_closes_nothing(reviewing, qtbot, folder):
+    (folder / "cells1.tif").write_bytes(b"nonsense")
+    before = reviewing.viewer.layers["cells0"]
+    before.contrast_limits = (10, 20)
+    reviewing.teach.review.open(1)
+    assert list(reviewing.viewer.layers) == [before]
+    assert before.contrast_limits == [10, 20]
+
+
+def test_done_passes_over_a_file_that_cannot_be_opened(reviewing, qtbot, folder, nuclei):
+    (folder / "cells1.tif").write_bytes(b"nonsense")
+    press(qtbot, box(reviewing)._done)
+    assert images(reviewing) == ["cells2"]
+    assert "cells1.tif cannot be opened" in reviewing.runner.message
+    assert "\n" not in reviewing.runner.message
+    model = box(reviewing)._table.model()
+    shown = [model.index(row, 1).data() for row in range(3)]
+    assert shown == ["done", "not opened", "to do"]
+    assert not box(reviewing)._next.isEnabled()
+    tifffile.imwrite(folder / "cells1.tif", nuclei)
+    reviewing.teach.review.open(1)
+    assert images(reviewing) == ["cells1"]
+    assert not reviewing.session.review.items[1].failed
+
+
+def test_all_layers_of_a_file_are_closed(reviewing, qtbot, monkeypatch, nuclei):
+    opened = reviewing.viewer.open
+    monkeypatch.setattr(
+        type(reviewing.viewer), "open", lambda self, path, **_: opened([path, path], **_)
+    )
+    press(qtbot, box(reviewing)._next)
+    assert len(images(reviewing)) == 2
+    monkeypatch.undo()
+    press(qtbot, box(reviewing)._next)
+    assert images(reviewing) == ["cells2"]
+
+
+def test_labels_that_a_file_brings_are_never_closed(reviewing, qtbot, folder):
+    labels = reviewing.viewer.open(folder / "cells0.tif", layer_type="labels", plugin="napari")[0]
+    labels.data[:5, :5] = 9
+    press(qtbot, box(reviewing)._next)
+    assert labels in reviewing.viewer.layers
+    assert not labels.visible
+    press(qtbot, box(reviewing)._previous)
+    assert labels.visible
     assert images(reviewing) == ["cells0"]
 
 

@@ -135,3 +135,14 @@ def test_options_and_calls_are_the_same():
     call = SegmentCall("", "a.pth", {"low": 1}, "CYX", (2, None, 0), 1, settings)
     assert call_from_options(segment_options(call)) == (call, [])
     assert call_from_options({"channels": "2,none,0"})[0].channels == (2, None, 0)
+
+
+def test_files_that_cannot_be_read_or_written_are_named(panel, tmp_path):
+    gone = tmp_path / "gone.toml"
+    panel.segment.panel.code.open_requested.emit(gone)
+    assert panel.runner.message == f"{gone} cannot be read: No such file or directory."
+    (tmp_path / "file").write_text("")
+    below = tmp_path / "file" / "settings.toml"
+    panel.segment.panel.code.save_requested.emit(below)
+    assert panel.runner.message.startswith(f"The settings were not saved in {below}: ")
+    assert "Errno" not in panel.runner.message

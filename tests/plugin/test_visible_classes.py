@@ -103,3 +103,9 @@ def test_hiding_changes_no_label(two, qtbot, finish):
     before = layer.data.copy()
     boxes(two)["nucleus"].setChecked(False)
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_names_with_an_ampersand_are_shown_as_they_are(two, qtbot, finish):
+    two.session.override(classes=("cells & debris", "a && b"))
+    segment(two, qtbot, finish)
+    assert list(boxes(two)) == ["cells && debris", "a &&&& b"]  # Qt shows "&&" as "&"

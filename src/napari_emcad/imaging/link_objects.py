@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_emcad.imaging.label_axes import label_axes
+from napari_emcad.imaging.label_axes import check_labels, label_axes
+from napari_emcad.imaging.read_plane import read_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -157,6 +158,63 @@ def link_stack(
     first_numbers += linker.first_numbers
 
 
+def link_planes(
+    labels: Any,
+    axes: str,
+    along: str,
+    settings: LinkSettings,
+    classes: Sequence[int] | None,
+    first_numbers: list[int],
+) -> Iterator[tuple[tuple[int | slice, ...], NDArray[np.int64]]]:
+    """Yield the linked slices of an array, which may be lazy; only the last slices are in memory.
+
+    Parameters
+    ----------
+    labels
+        Integer array with objects numbered in every slice; 0 is the background.
+    axes
+        A letter per axis.
+    along
+        Axis along which objects are linked; those besides Y and X are linked one by one.
+    settings, classes
+        See `Linker`.
+    first_numbers
+        Gets the number that object 1, 2, … had in the slice where it was first seen.
+
+    Yields
+    ------
+    where
+        An index per axis; Y and X are whole.
+    plane
+        Linked numbers there.
+
+    Raises
+    ------
+    ValueError
+        If axes do not fit, labels are not whole numbers of 0 or more, or a slice cannot be read.
+    """
+    letters = label_axes(labels, axes)
+    if along in ("Y", "X") or along not in letters:
+        raise ValueError(f"The axes {letters} need Y, X and {along}, along which is linked.")
+    others = [letter for letter in letters if letter not in ("Y", "X", along)]
+    sizes = dict(zip(letters, labels.shape, strict=True))
+    for index in np.ndindex(tuple(sizes[letter] for letter in others)):
+        fixed = dict(zip(others, index, strict=True))
+        places = [_place(letters, fixed | {along: step}) for step in range(sizes[along])]
+        planes = (_read_labels(labels, where, letters) for where in places)
+        yield from zip(places, link_stack(planes, settings, classes, first_numbers), strict=True)
+
+
+def _place(letters: str, fixed: Mapping[str, int]) -> tuple[int | slice, ...]:
+    return tuple(fixed.get(letter, slice(None)) for letter in letters)
+
+
+def _read_labels(labels: Any, where: tuple[int | slice, ...], letters: str) -> NDArray[Any]:
+    plane = read_plane(labels, where, letters)
+    check_labels(plane)
+    return plane
+
+
 def link_axis(axes: str) -> str:
     """Return the axis along which objects are linked: Z, or the first stacked one."""
     return "Z" if "Z" in axes else next(letter for letter in axes if letter not in "YX")
@@ -206,18 +264,9 @@ def link_objects(
     """
     array = np.asarray(labels)
     letters = label_axes(array, axes)
-    if along in ("Y", "X") or along not in letters:
-        raise ValueError(f"The axes {letters} need Y, X and {along}, along which is linked.")
-    settings = LinkSettings(overlap, gap)
-    order = [letters.index(along), letters.index("Y"), letters.index("X")]
-    rest = [axis for axis in range(array.ndim) if axis not in order]
-    moved = array.transpose(*rest, *order)
-    result = np.zeros(moved.shape, np.int64)
-    first_numbers: list[int] = []
-    for index in np.ndindex(moved.shape[: len(rest)]):
-        planes = link_stack(moved[index], settings, classes, first_numbers)
-        for step, linked in enumerate(planes):
-            result[(*index, step)] = linked
+    settings, first_numbers = LinkSettings(overlap, gap), list[int]()
+    result = np.zeros(array.shape, np.int64)
+    for where, plane in link_planes(array, letters, along, settings, classes, first_numbers):
+        result[where] = plane
     kind = np.uint16 if len(first_numbers) < 2**16 else np.uint32
-    back = np.argsort([*rest, *order])
-    return result.transpose(*back).astype(kind), first_numbers
+    return result.astype(kind), first_numbers

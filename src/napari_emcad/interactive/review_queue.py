@@ -25,12 +25,15 @@ class ReviewItem:
         Whether it has been reviewed.
     dice
         Mean Dice of its last comparison with a truth; None if there is none.
+    failed
+        Whether its file could not be opened; such an image is passed over, and not in projects.
     """
 
     name: str
     path: str = ""
     done: bool = False
     dice: float | None = None
+    failed: bool = False
 
     @property
     def key(self) -> str:
@@ -87,11 +90,15 @@ class ReviewQueue:
         self.changed.emit()
 
     def next_to_do(self) -> int | None:
-        """Return the number of the next image that is not done, from the start after the last."""
+        """Return the number of the next image that is not done, from the start after the last.
+
+        Images that could not be opened are passed over.
+        """
         start = 0 if self._current is None else self._current + 1
         count = len(self._items)
         order = [*range(start, count), *range(min(start, count))]
-        return next((n for n in order if n != self._current and not self._items[n].done), None)
+        waiting = (n for n in order if not (self._items[n].done or self._items[n].failed))
+        return next((n for n in waiting if n != self._current), None)
 
     def previous(self) -> int | None:
         """Return the number of the image before the current one."""

@@ -14,6 +14,7 @@ from napari_emcad.plugin.widgets.helpers import shorten
 if TYPE_CHECKING:
     from napari.layers import Labels
 
+    from napari_emcad.imaging.link_objects import LinkSettings
     from napari_emcad.plugin.objects.controller import ObjectsController
     from napari_emcad.plugin.objects.panel import ObjectsPanel
     from napari_emcad.plugin.runner.context import Context
@@ -38,23 +39,25 @@ class LinkController(QObject):
         self._context, self._objects = context, objects
         panel.link_requested.connect(self.link)
 
-    def link(self, overlap: float) -> None:
+    def link(self, settings: LinkSettings) -> None:
         """Link the objects of the chosen layer; a new layer shows them, and is chosen."""
         layer = self._objects.layer
         if layer is None or self._context.session.running is not None:
             return
         self._context.runner.run(
             f"Linking {shorten(layer.name)}",
-            partial(link_job, layer, overlap),
+            partial(link_job, layer, settings),
             partial(self._ended, layer),
         )
 
     def _ended(self, layer: Labels, outcome: Outcome) -> None:
         if outcome.error:
             return
-        linked = linked_layer(layer, outcome.result)
+        if outcome.result is None:
+            self._context.show_message("Stopped; nothing was linked.")
+            return
+        linked = linked_layer(layer, outcome.result.labels)
         self._context.viewer.layers.append(linked)
         layer.visible = False
         self._objects.choose(linked)
-        count = int(outcome.result.max(initial=0))
-        self._context.show_message(f"{count:,} objects through the slices.")
+        self._context.show_message(f"{outcome.result.count:,} objects through the slices.")

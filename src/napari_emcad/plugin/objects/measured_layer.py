@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pint
 
+from napari_emcad.imaging.link_objects import link_axis, link_planes
+from napari_emcad.inference.events import Progress
 from napari_emcad.io.images.pixel_size import PIXEL
+from napari_emcad.io.scratch_array import scratch_array
 
 if TYPE_CHECKING:
     import threading
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_emcad.imaging.link_objects import LinkSettings
     from napari_emcad.pipelines.object_table import ObjectTable
 
 _UNITS = {
@@ -83,17 +89,38 @@ def intensities(layer: Labels, image: Image | None) -> Any:
     return image.data if shape == tuple(layer.data.shape) and placed else None
 
 
-def link_job(
-    layer: Labels, overlap: float, _: threading.Event
-) -> Generator[Any, None, NDArray[np.integer]]:
-    """Return the labels of a stack with one number for objects that go through its slices."""
-    from napari_emcad.imaging.link_objects import link_objects
+@dataclass(frozen=True, slots=True, eq=False)
+class Linked:
+    """Labels of a stack with one number for objects that go through its slices.
 
-    yield from ()
-    letters = letters_of(layer)
-    along = "Z" if "Z" in letters else letters[0]
-    labels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
-    return link_objects(labels, letters, along, overlap=overlap)[0]
+    Attributes
+    ----------
+    labels
+        The numbers; those of a layer that is not in memory lie in a temporary file.
+    count
+        Number of objects.
+    """
+
+    labels: NDArray[np.uint32]
+    count: int
+
+
+def link_job(
+    layer: Labels, settings: LinkSettings, stop: threading.Event
+) -> Generator[Progress, None, Linked | None]:
+    """Link the objects of a layer, slice by slice; return None if it is stopped."""
+    labels = layer.data[0] if layer.multiscale else layer.data
+    letters, first_numbers = letters_of(layer), list[int]()
+    new = np.zeros if isinstance(labels, np.ndarray) else scratch_array
+    result = new(tuple(labels.shape), np.uint32)
+    total = prod(size for size, one in zip(labels.shape, letters, strict=True) if one not in "YX")
+    planes = link_planes(labels, letters, link_axis(letters), settings, None, first_numbers)
+    for done, (where, plane) in enumerate(planes, 1):
+        result[where] = plane
+        yield Progress(done, total)
+        if stop.is_set() and done < total:
+            return None
+    return Linked(result, len(first_numbers))
 
 
 def measure_job(

@@ -10,8 +10,16 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_emcad.imaging.link_objects import LinkSettings
 from napari_emcad.plugin.objects.correct_box import CorrectBox
-from napari_emcad.plugin.objects.filter_box import FilterBox, bound
-from napari_emcad.plugin.widgets.helpers import caption, combo, form, list_items, row, text
+from napari_emcad.plugin.objects.filter_box import FilterBox
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    combo,
+    decimal,
+    form,
+    list_items,
+    spin,
+    text,
+)
 from napari_emcad.plugin.widgets.value_table import ValueTable
 
 if TYPE_CHECKING:
@@ -22,6 +30,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_emcad.pipelines.object_table import ObjectTable
+
+_LARGEST_GAP = 50
+"""Most slices that can be bridged; every one is kept in memory."""
 
 
 class ObjectsPanel(QWidget):
@@ -41,7 +52,7 @@ class ObjectsPanel(QWidget):
     measure_requested
         The user pressed Measure.
     link_requested
-        Least overlap of objects that are linked from slice to slice.
+        How objects are linked from slice to slice, a `LinkSettings`.
     filter_changed
         Mask of the rows that are kept.
     remove_requested
@@ -52,7 +63,7 @@ class ObjectsPanel(QWidget):
 
     layer_chosen = Signal(object)
     measure_requested = Signal()
-    link_requested = Signal(float)
+    link_requested = Signal(object)
     filter_changed = Signal(object)
     remove_requested = Signal()
     save_requested = Signal(object)
@@ -62,11 +73,13 @@ class ObjectsPanel(QWidget):
         self._layers: list[Labels] = []
         self._layer = combo()
         self._layer.setToolTip("Labels layer whose objects are measured")
-        self._overlap = bound("overlap")
-        self._overlap.setRange(0.05, 1.0)
-        self._overlap.setSingleStep(0.05)
+        self._overlap = decimal(0.05, 1.0, 0.05)
         self._overlap.setValue(LinkSettings().overlap)
-        self._overlap.setToolTip("Intersection over union of an object in neighboring slices")
+        self._overlap.setToolTip(
+            "Least intersection over union of an object in neighboring slices (0.25)"
+        )
+        self._gap = spin(0, _LARGEST_GAP, suffix="slices", off="none")
+        self._gap.setToolTip("Slices in which an object may be missing (none)")
         self._link = QPushButton("Link")
         self._link.setToolTip("A new layer in which an object has one number in all its slices")
         self._measure = QPushButton("Measure")
@@ -88,7 +101,8 @@ class ObjectsPanel(QWidget):
         with QSignalBlocker(self._layer):
             list_items(self._layer, [(one.name, one.unique_id, "") for one in layers])
             self._layer.setCurrentIndex(self._layers.index(chosen) if chosen in layers else -1)
-        self._rows.setRowVisible(self._linking, chosen is not None and chosen.ndim > 2)
+        for widget in (self._overlap, self._gap, self._link):
+            self._rows.setRowVisible(widget, chosen is not None and chosen.ndim > 2)
 
     def show_reason(self, reason: str) -> None:
         """Enable Measure, or show why it is disabled."""
@@ -109,6 +123,9 @@ class ObjectsPanel(QWidget):
         self._summary.setText(summary)
         self._summary.setVisible(bool(summary))
 
+    def _request_link(self) -> None:
+        self.link_requested.emit(LinkSettings(self._overlap.value(), self._gap.value()))
+
     def _filter_rows(self, kept: NDArray[np.bool_]) -> None:
         self.table.keep(None if kept.all() else kept)
         self.filter_changed.emit(kept)
@@ -128,16 +145,18 @@ class ObjectsPanel(QWidget):
     def _connect(self) -> None:
         self._layer.currentIndexChanged.connect(self._choose_layer)
         self._measure.clicked.connect(self.measure_requested)
-        self._link.clicked.connect(lambda: self.link_requested.emit(self._overlap.value()))
+        self._link.clicked.connect(self._request_link)
         self.filter.changed.connect(self._filter_rows)
         self.filter.remove_requested.connect(self.remove_requested)
         self.filter.save_requested.connect(self._save_as)
 
     def _build(self) -> None:
         top = QWidget()
-        self._rows, self._linking = form(top), row(self._overlap, self._link)
+        self._rows = form(top)
         self._rows.addRow(caption("Labels"), self._layer)
-        self._rows.addRow(caption("Slices"), self._linking)
+        self._rows.addRow(caption("Overlap"), self._overlap)
+        self._rows.addRow(caption("Gap"), self._gap)
+        self._rows.addRow(caption(""), self._link)
         column = QVBoxLayout(self)
         column.addWidget(top)
         column.addWidget(self.table, 1)

@@ -99,11 +99,9 @@ class ReviewBox(QWidget):
             self._table.select_row(current)
         self._table.setVisible(bool(items))
         self._count.setText(_count_text(len(items), remaining))
-        self._show_buttons(items, current, remaining)
+        self._show_buttons(items, current)
 
-    def _show_buttons(
-        self, items: Sequence[ReviewItem], current: int | None, remaining: int
-    ) -> None:
+    def _show_buttons(self, items: Sequence[ReviewItem], current: int | None) -> None:
         self._is_done = current is not None and items[current].done
         self._done.setText("Not done" if self._is_done else "Done, next")
         self._done.setToolTip(
@@ -113,8 +111,8 @@ class ReviewBox(QWidget):
         )
         self._done.setEnabled(current is not None)
         self._previous.setEnabled(bool(current))
-        others = remaining - (current is not None and not items[current].done)
-        self._next.setEnabled(others > 0)
+        others = (item for n, item in enumerate(items) if n != current)
+        self._next.setEnabled(any(not (item.done or item.failed) for item in others))
         self._clear.setEnabled(bool(items))
 
     def toggle_done(self) -> None:
@@ -140,10 +138,16 @@ def _columns(items: Sequence[ReviewItem]) -> _Columns:
     return _Columns(
         {
             "Image": np.array([item.name for item in items], object),
-            "State": np.array(["done" if item.done else "to do" for item in items], object),
+            "State": np.array([_state(item) for item in items], object),
             "Dice": np.array(dice, float),
         }
     )
+
+
+def _state(item: ReviewItem) -> str:
+    if item.failed:
+        return "not opened"
+    return "done" if item.done else "to do"
 
 
 def _count_text(count: int, remaining: int) -> str:

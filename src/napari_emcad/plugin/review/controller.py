@@ -12,9 +12,10 @@ from qtpy.QtCore import QObject
 from napari_emcad.interactive.review_queue import ReviewItem
 from napari_emcad.interactive.session import wait_message
 from napari_emcad.io.images.folder import image_files
-from napari_emcad.io.images.opened_image import ImageFileError
+from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.geometry import unwrap
+from napari_emcad.plugin.layers.show_alone import show_alone
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Layer
@@ -96,10 +97,12 @@ class ReviewController(QObject):
     # -- opening
 
     def open_next(self) -> None:
-        """Open the next image that is not done."""
-        if (number := self._queue.next_to_do()) is not None:
+        """Open the next image that is not done; files that cannot be opened are passed over."""
+        while (number := self._queue.next_to_do()) is not None:
             self.open(number)
-        elif self._queue.items and not self._queue.remaining:
+            if not self._queue.items[number].failed:
+                return
+        if self._queue.items and not self._queue.remaining:
             self._context.show_message("All images are done.")
 
     def open_previous(self) -> None:
@@ -123,28 +126,30 @@ class ReviewController(QObject):
             self._opening = False
 
     def _change_image(self, before: int | None, number: int) -> None:
-        """Show another image than the one before, or that one again if it cannot be opened."""
-        # napari may crash if it opens a file right after another layer was closed and one opened,
-        # so the image before is closed first.
-        if before is not None:
-            self._leave(self._queue.items[before])
-        for shown in (number, before):
-            if shown is not None and self._show_image(self._queue.items[shown]):
-                self._queue.go_to(shown)
-                return
-        self._queue.go_to(None)
+        """Show another image than the one before, which stays if the other cannot be opened."""
+        # Removing a Labels and an Image layer before the next drawing crashes Mesa's OpenGL. So
+        # results go first, opening a file draws the canvas, and the image before goes last.
+        left = None if before is None else self._queue.items[before]
+        if left is not None and (image := self._image_of(left)) is not None:
+            self._context.results.remove_unedited(image)
+        shown = self._show_image(self._queue.items[number])
+        self._queue.change(number, failed=shown is None)
+        if shown is None:
+            return
+        if left is not None:
+            self._leave(left, shown)
+        item = self._queue.items[number]
+        show_alone(self._viewer, {*self._from_file(item), *self._layers_of(shown)})
+        self._queue.go_to(number)
 
-    def _show_image(self, item: ReviewItem) -> bool:
-        """Show an image, from its file if it is not open; return whether that worked."""
+    def _show_image(self, item: ReviewItem) -> Image | None:
+        """Show an image, from its file if it is not open; return it, or None if that fails."""
         image = self._image_of(item) or self._read(item)
         if image is None:
-            return False
-        for layer in self._layers_of(image):
-            show_layer(layer, True)
+            return None
         self._viewer.layers.selection.active = image
         self._context.image_input.set_layer(image)
-        self._viewer.reset_view()
-        return True
+        return image
 
     def _read(self, item: ReviewItem) -> Image | None:
         """Return a new layer of a file; None, with a message, if it cannot be opened."""
@@ -157,24 +162,45 @@ class ReviewController(QObject):
             except MultipleReaderError:
                 opened = self._viewer.open(item.path, plugin="napari")
         except Exception as error:  # noqa: BLE001  (any reader of any plugin)
-            self._context.show_message(f"{item.name} cannot be opened: {error}", error=True)
+            self._context.show_message(
+                f"{item.name} cannot be opened: {first_line(error)}", error=True
+            )
             return None
         images = [layer for layer in opened if isinstance(layer, Image)]
         if not images:
             self._context.show_message(f"{item.name} is not an image.", error=True)
         return images[0] if images else None
 
-    def _leave(self, item: ReviewItem) -> None:
-        """Close the layers of an image, or hide them if the user has worked on them."""
+    def _leave(self, item: ReviewItem, shown: Image) -> None:
+        """Close the layers of an image, or hide them if the user has worked on them.
+
+        Parameters
+        ----------
+        item
+            The image that is left.
+        shown
+            The image that is shown instead.
+        """
         image = self._image_of(item)
-        if image is None:
+        if image is None or image is shown:
             return
-        edited = self._context.results.remove_unedited(image)
-        if edited or not item.path or self._annotations.of_image(image) is not None:
-            for layer in self._layers_of(image):
+        layers = [image, *(one for one in self._from_file(item) if one is not image)]
+        edited = self._context.results.layers_of(image)
+        if edited or not item.path or any(self._may_hold_work(layer) for layer in layers):
+            for layer in {*layers, *self._layers_of(image)}:
                 show_layer(layer, False)
-        else:
-            self._viewer.layers.remove(image)
+            return
+        for layer in layers:
+            self._viewer.layers.remove(layer)
+
+    def _from_file(self, item: ReviewItem) -> list[Layer]:
+        """Return all layers of a file, of which some have several."""
+        layers = [unwrap(layer) for layer in self._viewer.layers]
+        return [one for one in layers if item.path and one.source.path == item.path]
+
+    def _may_hold_work(self, layer: Layer) -> bool:
+        """Return whether a layer has an annotation, or is no image and may be painted on."""
+        return not isinstance(layer, Image) or self._annotations.of_image(layer) is not None
 
     def _image_of(self, item: ReviewItem) -> Image | None:
         """Return the open layer of an image."""

@@ -12,6 +12,7 @@ from napari_emcad.io.checkpoints.files import bundled_checkpoint, is_bundled
 from napari_emcad.io.checkpoints.instant_model import InstantModel
 from napari_emcad.io.checkpoints.read_model import read_model
 from napari_emcad.io.checkpoints.sniff import CheckpointError
+from napari_emcad.io.images.opened_image import first_line
 from napari_emcad.io.settings_file import read_settings, write_settings
 from napari_emcad.pipelines.as_code import SegmentCall, call_from_options, segment_options
 from napari_emcad.plugin.runner.thread import job_of
@@ -63,7 +64,8 @@ class SettingsController(QObject):
             options = segment_options(segment_call(self._context, model))
             write_settings(path, _COMMAND, options)
         except OSError as error:
-            self._context.show_message(f"The settings were not saved: {error}.", error=True)
+            reason = f"The settings were not saved in {path}: {first_line(error)}."
+            self._context.show_message(reason, error=True)
             return
         self._context.show_message(f"Saved as {path}; napari-emcad segment --settings uses it.")
 
@@ -74,8 +76,12 @@ class SettingsController(QObject):
             return
         try:
             call, others = call_from_options(read_settings(path, _COMMAND))
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             self._context.show_message(str(error), error=True)
+            return
+        except OSError as error:
+            reason = f"{path} cannot be read: {first_line(error)}."
+            self._context.show_message(reason, error=True)
             return
         self._context.runner.run(
             "Opening the model",

@@ -15,7 +15,7 @@ from napari_emcad.plugin.layers.class_visibility import (
     hide_classes,
 )
 from napari_emcad.plugin.layers.geometry import is_open
-from napari_emcad.plugin.widgets.helpers import row, shorten
+from napari_emcad.plugin.widgets.helpers import literal, row, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ class VisibleClasses(QWidget):
             box = self._boxes[k]
             with QSignalBlocker(box):
                 box.setChecked(k not in hidden)
-            box.setText(shorten(name, 24))
+            box.setText(literal(shorten(name, 24)))
             box.setToolTip(f"Show {name} in the labels (shown)")
             box.setIcon(_icon(colors[k]))
 

@@ -27,19 +27,22 @@ _ARRANGING = ("_update_scenegraph", "_update_layer_overlays")
 """Methods of napari's canvas that arrange all layers, and the overlays of one."""
 
 
-def set_visible(visible: Mapping[Layer, bool]) -> None:
+def set_visible(visible: Mapping[Layer, bool], arrange: bool = True) -> None:
     """Show and hide layers; napari arranges them once, after the last change.
 
     Parameters
     ----------
     visible
         Whether to show each layer; those that already are as wanted are not touched.
+    arrange
+        False if a grid is switched on afterwards, which arranges all layers anyway.
     """
     changed = [layer for layer, value in visible.items() if layer.visible != value]
-    for layer in changed[:-1]:
+    quiet = len(changed) - arrange
+    for layer in changed[:quiet]:
         with _without_arranging(layer.events.visible):
             layer.visible = visible[layer]
-    for layer in changed[-1:]:
+    for layer in changed[quiet:]:
         layer.visible = visible[layer]
 
 

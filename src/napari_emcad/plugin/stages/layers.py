@@ -96,7 +96,7 @@ class StageLayers:
         if on and not self.is_grid:
             if not self._grid_before:
                 self._grid_before = {name: getattr(grid, name) for name in _GRID_FIELDS}
-            set_visible(dict.fromkeys(self.layers, True))
+            set_visible(dict.fromkeys(self.layers, True), arrange=grid.enabled)
             self._arrange()
             self._viewer.reset_view()
         elif not on and self._grid_before is not None:

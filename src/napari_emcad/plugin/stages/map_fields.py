@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel, QLineEdit
 
 from napari_emcad.inference.stage_maps.specs import MAP_SPECS
 from napari_emcad.model.config import STAGES, STRIDES
+from napari_emcad.plugin.stages.map_help import with_help
 from napari_emcad.plugin.stages.request import StageChoices, class_names
 from napari_emcad.plugin.widgets.helpers import combo, list_items, row
 
@@ -106,7 +107,8 @@ class MapFields(QObject):
         for group, title in _GROUPS.items():
             kinds = [kind for kind, spec in MAP_SPECS.items() if spec.group == group]
             for first in range(0, len(kinds), _MAPS_PER_ROW):
-                boxes = row(*(self._kinds[kind] for kind in kinds[first : first + _MAPS_PER_ROW]))
+                shown = kinds[first : first + _MAPS_PER_ROW]
+                boxes = row(*(with_help(self._kinds[kind], kind) for kind in shown))
                 self._rows.addRow(QLabel("" if first else title), boxes)
             if group == "class":
                 self._rows.addRow(QLabel("… of"), self._class)

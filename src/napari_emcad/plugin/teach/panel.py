@@ -24,9 +24,17 @@ from napari_emcad.plugin.teach.suggest_box import SuggestBox
 from napari_emcad.plugin.teach.train_form import TrainForm
 from napari_emcad.plugin.teach.training_controller import LiveState
 from napari_emcad.plugin.teach.version_list import VersionList
-from napari_emcad.plugin.widgets.helpers import caption, collapsible, form, row, scrollable, text
+from napari_emcad.plugin.widgets.helpers import (
+    caption,
+    collapsible,
+    form,
+    literal,
+    row,
+    scrollable,
+    text,
+)
 from napari_emcad.plugin.widgets.image_combo import ImageCombo
-from napari_emcad.plugin.widgets.loss_plot import LossPlot
+from napari_emcad.plugin.widgets.training_plot import TrainingPlot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +55,8 @@ class TeachPanel(QWidget):
 
     Signals
     -------
+    image_chosen
+        The image that the user has chosen in the image box.
     annotation_requested
         A new annotation layer for the chosen image.
     layer_requested
@@ -63,6 +73,7 @@ class TeachPanel(QWidget):
         Live or Instant mode on or off.
     """
 
+    image_chosen = Signal(object)
     annotation_requested = Signal()
     layer_requested = Signal(object)
     correction_requested = Signal()
@@ -76,8 +87,9 @@ class TeachPanel(QWidget):
     def __init__(self, image_input: ImageInput) -> None:
         super().__init__()
         self._image = ImageCombo(image_input)
+        self._image.chosen.connect(self.image_chosen.emit)
         self.annotations, self.classes = AnnotationTable(), ClassTable()
-        self.form, self.curve, self.versions = TrainForm(), LossPlot(), VersionList()
+        self.form, self.curve, self.versions = TrainForm(), TrainingPlot(), VersionList()
         self.suggest, self.project, self.review = SuggestBox(), ProjectBox(), ReviewBox()
         self._new = QPushButton("New annotation")
         self._new.setToolTip("An empty layer on the image, to paint strokes on")
@@ -134,7 +146,7 @@ class TeachPanel(QWidget):
             self._listed = listed
             self._layers.clear()
             for layer in layers:
-                action = self._layers.addAction(layer.name)
+                action = self._layers.addAction(literal(layer.name))
                 action.triggered.connect(partial(self._emit_layer, layer))
         self._use.setEnabled(bool(layers) and has_image)
         self._new.setEnabled(has_image)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QShortcut
 from napari_emcad.plugin.review.controller import ReviewController
 from napari_emcad.plugin.teach.annotation_controller import AnnotationController
 from napari_emcad.plugin.teach.annotation_tools import AnnotationTools
+from napari_emcad.plugin.teach.chosen_image import ChosenImage
 from napari_emcad.plugin.teach.class_controller import ClassController
 from napari_emcad.plugin.teach.class_removal import ClassRemoval
 from napari_emcad.plugin.teach.continue_strip import ContinueStrip
@@ -68,6 +69,7 @@ class TeachTab:
         )
         self.interrupted = ContinueStrip(context.session, self.training, self.panel.form)
         self.review = ReviewController(context, annotations, self.panel.review)
+        self.chosen_image = ChosenImage(context, annotations, self.panel)
         self._connect()
 
     def layers_changed(self) -> None:

@@ -56,6 +56,7 @@ class TeachView(QObject):
         self._annotations, self._annotating = annotations, annotating
         self._training, self._instant, self._panel = training, instant, panel
         self._step, self._timer = 0, StepTimer()
+        self._last_version = max((one.number for one in self._session.versions), default=0)
         panel.form.show_pace(training_pace())
         self.show_soon = qthrottled(self.show, timeout=_SHOW_MS, parent=self)
         annotating.changed.connect(self.show_soon)
@@ -68,6 +69,7 @@ class TeachView(QObject):
         panel.form.changed.connect(self.show_soon)
         for signal in self._signals():
             signal.connect(self.show_soon)
+        self._session.versions.changed.connect(self._add_update)
 
     def show(self, _: object = None) -> None:
         """Show the present state."""
@@ -145,6 +147,15 @@ class TeachView(QObject):
         elif event.dice is not None and not self._session.project.record.why_no_score():
             curve.add_score(self._step, event.dice)
 
+    def _add_update(self) -> None:
+        """Add the score of a live update to the curve."""
+        version = self._session.versions.current
+        if version is None or version.number <= self._last_version:
+            return
+        self._last_version = version.number
+        if version.how == "live" and version.score is not None:
+            self._panel.curve.add_score(self._step, version.score.dice)
+
     def _signals(self) -> tuple[Any, ...]:
         session = self._session
         return (
@@ -160,3 +171,4 @@ class TeachView(QObject):
         """Disconnect from the session; the view is not used again."""
         for signal in self._signals():
             signal.disconnect(self.show_soon)
+        self._session.versions.changed.disconnect(self._add_update)

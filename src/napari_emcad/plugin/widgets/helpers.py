@@ -55,6 +55,11 @@ def shorten(name: str, letters: int = 32) -> str:
     return name if len(name) <= letters else f"{name[:half]}…{name[-half:]}"
 
 
+def literal(name: str) -> str:
+    """Return a name as the text of a button or menu, where "&" alone marks a shortcut."""
+    return name.replace("&", "&&")
+
+
 def duration(seconds: float) -> str:
     """Return a duration in seconds, minutes or hours as text."""
     if seconds < 90:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.type_map import get_widget_class
 from magicgui.widgets import create_widget
 from napari.layers import Image
+from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_emcad.plugin.layers.geometry import unwrap
@@ -25,12 +26,20 @@ class ImageCombo:
     ----------
     image_input
         Image input whose layer is shown, and set when the user chooses another one.
+
+    Attributes
+    ----------
+    chosen
+        Emitted with the layer when the user has chosen one in the box, also the same again.
     """
+
+    chosen = Signal(object)
 
     def __init__(self, image_input: ImageInput) -> None:
         self._input = image_input
         self._box = _layer_box()
         self._box.changed.connect(self._user_chose)
+        _qt_box(self._box).activated.connect(self._emit_chosen)
         self._pin = self._new_pin()
         self._row = self._new_row()
         image_input.layer_changed.connect(self._show)
@@ -74,6 +83,10 @@ class ImageCombo:
     def _user_chose(self, layer: Any) -> None:
         self._input.set_layer(layer)
 
+    def _emit_chosen(self, _: int) -> None:
+        if self._input.layer is not None:
+            self.chosen.emit(self._input.layer)
+
     def _show(self, layer: Image | None) -> None:
         for choice in self._box.choices:
             if unwrap(choice) is layer and self._box.value is not choice:
@@ -90,11 +103,16 @@ def _layer_box() -> Any:
         return [layer for layer in all_images(widget) if not is_map(layer)]
 
     box = create_widget(annotation=Image, options={"nullable": False, "choices": images})
-    native = box.native.findChild(QComboBox) or box.native
+    native = _qt_box(box)
     require_focus_for_wheel(native)
     native.setToolTip("Image layer that all tabs work on; it follows the selected layer")
     native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return box
+
+
+def _qt_box(box: Any) -> QComboBox:
+    """Return the Qt widget of magicgui's combo box."""
+    return box.native.findChild(QComboBox) or box.native
 
 
 def is_map(layer: Layer) -> bool:

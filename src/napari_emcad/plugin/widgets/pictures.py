@@ -36,6 +36,13 @@ def picture_icon(picture: NDArray[np.uint8] | None, side: int) -> QIcon:
     return icon
 
 
+def picture_pixels(picture: NDArray[np.uint8]) -> QPixmap:
+    """Return a picture, ``(H, W, 3)``, for a label."""
+    height, width = picture.shape[:2]
+    image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(image.copy())  # which owns its pixels
+
+
 def color_stripes(colors: Sequence[str], side: int) -> NDArray[np.uint8]:
     """Return a picture of vertical stripes, for models without a picture; see `picture_icon`."""
     channels = [list(bytes.fromhex(color.removeprefix("#")[:6])) for color in colors]
