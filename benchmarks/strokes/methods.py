@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 import napari_emcad
 from napari_emcad.annotation.label_rules import UNLABELED
-from napari_emcad.imaging.intensity import IMAGENET_MEAN, IMAGENET_STD, standardize
+from napari_emcad.imaging.intensity import standardize
 from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config, measure_familiarity
 from napari_emcad.interactive.samples import labeled_slices
 from napari_emcad.io.checkpoints.feature_extractors import (
-    bundled_encoder_file,
     bundled_feature_extractor,
 )
+from napari_emcad.io.checkpoints.general import general_checkpoint
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.model.padding import pad_to_multiple
 from napari_emcad.pipelines.train import train_job
@@ -139,13 +139,10 @@ class Train:
 
 
 def new_network(start: str, like: napari_emcad.Checkpoint) -> napari_emcad.Checkpoint:
-    """Return a B0 from ``"nothing"`` or from the ``"general"`` encoder."""
-    if start == "nothing":
-        return replace(napari_emcad.initialize_checkpoint(), preprocessing=like.preprocessing)
-    with bundled_encoder_file() as path:
-        fresh = napari_emcad.initialize_checkpoint(path)
-    mean_and_std = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "zoom": 1.0}
-    return replace(fresh, preprocessing=replace(like.preprocessing, **mean_and_std))
+    """Return a B0 from ``"nothing"``, or the ``"general"`` one of the package."""
+    if start == "general":
+        return general_checkpoint()
+    return replace(napari_emcad.initialize_checkpoint(), preprocessing=like.preprocessing)
 
 
 class Forest:

@@ -19,6 +19,7 @@ from PIL import Image
 
 import napari_emcad
 from napari_emcad.cli import main
+from napari_emcad.io.checkpoints.general import general_checkpoint
 
 pytestmark = pytest.mark.usefixtures("tiny_bundled")
 
@@ -81,6 +82,16 @@ def test_from_nothing_with_several_named_classes(folder, tmp_path):
     assert [each.name for each in checkpoint.classes] == ["round", "square", "large", "small"]
     assert checkpoint.config.num_classes == 5
     assert checkpoint.parent is None
+
+
+def test_from_the_general_network(folder, tmp_path):
+    (folder / "classes.yaml").write_text("classes: [round, square, large, small]")
+    more = [*QUICK, "--start", "general"]
+    assert main(["train", str(folder), "--output", str(tmp_path / "run"), *more]) == 0
+    checkpoint = napari_emcad.read_checkpoint(tmp_path / "run" / "model.safetensors")
+    assert [each.name for each in checkpoint.classes] == ["round", "square", "large", "small"]
+    assert checkpoint.preprocessing.zoom == 1
+    assert checkpoint.parent == general_checkpoint().origin.sha256
 
 
 def test_from_a_bare_encoder_file(folder, tmp_path):

@@ -33,15 +33,14 @@ def start_checkpoint(args: argparse.Namespace) -> Checkpoint:
 
 def _unchanged_start(start: str, settings: dict[str, Any]) -> Checkpoint:
     """Return the checkpoint that ``--start`` names; take the encoder out of `settings` if used."""
-    from napari_emcad.io.checkpoints.feature_extractors import bundled_encoder_file
+    from napari_emcad.io.checkpoints.general import general_checkpoint
     from napari_emcad.io.checkpoints.sniff import EncoderOnlyError
 
     word, _, encoder = start.partition(":")
     if start == NOTHING:
         return _untrained(encoder=settings.pop("encoder", _DEFAULT_ENCODER))
     if start == GENERAL:
-        with bundled_encoder_file() as path:
-            return _untrained(path)
+        return general_checkpoint().override(zoom=1.0)
     if word == IMAGENET:
         return _untrained(_download(encoder or settings.pop("encoder", _DEFAULT_ENCODER)))
     try:

@@ -189,7 +189,8 @@ def unfamiliar_message(familiarity: Familiarity) -> str:
         return ""
     return (
         f"The model predicted only {familiarity.accuracy:.0%} of your first strokes correctly, so "
-        "these images are new to it: unlabeled pixels that look annotated are learned too."
+        "these images are new to it: unlabeled pixels that look annotated are learned too. "
+        "“Start from: the general network” under Advanced learns such images better."
     )
 
 

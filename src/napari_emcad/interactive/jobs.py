@@ -193,7 +193,7 @@ def _initial_checkpoint(
     """Return the checkpoint to start from; an encoder is downloaded or read if it is needed."""
     if settings.start == "model":
         return checkpoint
-    from napari_emcad.io.checkpoints.feature_extractors import bundled_encoder_file
+    from napari_emcad.io.checkpoints.general import general_checkpoint
     from napari_emcad.io.checkpoints.hub import hub_encoder
     from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
 
@@ -205,9 +205,13 @@ def _initial_checkpoint(
     if settings.start == "nothing":
         fresh = initialize_checkpoint(encoder=encoder, input_channels=channels)
     elif settings.start == "general":
-        with bundled_encoder_file() as path:
-            fresh = initialize_checkpoint(path, input_channels=channels)
+        fresh = general_checkpoint(channels)
+        if len(checkpoint.classes) == 1:  # of any name: its heads are a better start than new ones
+            fresh = replace(fresh, classes=checkpoint.classes)
     else:
         fresh = initialize_checkpoint(file, input_channels=channels)
-    fresh = replace(fresh, preprocessing=checkpoint.preprocessing)
-    return with_class_labels(fresh, checkpoint.classes)
+    preprocessing = checkpoint.preprocessing
+    if settings.start == "general":  # what it was trained with
+        own = fresh.preprocessing
+        preprocessing = replace(preprocessing, mean=own.mean, std=own.std)
+    return with_class_labels(replace(fresh, preprocessing=preprocessing), checkpoint.classes)

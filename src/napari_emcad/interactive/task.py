@@ -29,8 +29,8 @@ class TrainingSettings:
     config
         Training configuration.
     start
-        Initial weights: of the open ``"model"``; of the ``"general"`` encoder that comes with the
-        package, of an ``"imagenet"`` encoder, or of an encoder ``"file"``, with a random decoder;
+        Initial weights: of the open ``"model"``; of the ``"general"`` network that comes with the
+        package; of an ``"imagenet"`` encoder, or of an encoder ``"file"``, with a random decoder;
         or all random (``"nothing"``).
     encoder_file
         File of the encoder if `start` is ``"file"``.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _STARTS: dict[str, Start] = {
     "the open model": "model",
-    "the general encoder (B0)": "general",
+    "the general network (B0)": "general",
     "ImageNet encoder (timm's hub)": "imagenet",
     "an encoder file …": "file",
     "nothing": "nothing",
