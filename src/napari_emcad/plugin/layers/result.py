@@ -19,18 +19,15 @@ from napari_emcad.plugin.layers.class_colors import (
 from napari_emcad.plugin.layers.geometry import is_open
 from napari_emcad.plugin.layers.object_numbers import ObjectNumbers
 from napari_emcad.plugin.layers.predicted_parts import PredictedParts
-from napari_emcad.plugin.layers.result_layers import (
-    new_labels_layer,
-    new_probability_layers,
-    present_array,
-)
+from napari_emcad.plugin.layers.probability_layers import ProbabilityLayers
+from napari_emcad.plugin.layers.result_layers import new_labels_layer
 from napari_emcad.plugin.layers.target import relative_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_emcad.imaging.slices import Where
@@ -64,8 +61,7 @@ class Result:
         dtype = initial_label_dtype(target.checkpoint, target.settings)
         self._labels: NDArray[Any] = np.zeros(target.shape, dtype)
         self.layer = self._new_layer()
-        self._probability_layers: list[Image] = []
-        self._probabilities: list[NDArray[np.float32]] = []
+        self._probabilities = ProbabilityLayers(viewer)
         self._refresh_soon = qthrottled(self._refresh, timeout=_REFRESH_MS)
         self._ensure_open()
 
@@ -88,10 +84,15 @@ class Result:
             self.layer.features = class_features(target.checkpoint.classes)
         self.target, self._checksum = target, None
         self._update_geometry(target.geometry)
-        self._clear(target)
+        if target.part is None:
+            self.numbers.begin(None)
+            self._labels[...] = 0  # no old labels stay beside new ones
+        else:
+            known = self._labels[target.part] if target.separate else np.zeros(0, int)
+            self.numbers.begin(known)
         self._ensure_open()
         set_editable(self.layer, False)
-        self._begin_probabilities(target)
+        self._probabilities.begin(target, self._geometry)
 
     def fill(self, region: Region) -> None:
         """Write a region; the layers are redrawn a little later."""
@@ -107,12 +108,7 @@ class Result:
         self._writing = False
         if self.target.kind == "prediction":
             self._predicted.add(region.where)
-        if region.probabilities is not None and self._probability_layers:
-            foreground = region.probabilities[-len(self._probability_layers) :]
-            for n, probability in enumerate(foreground):
-                layer, array = self._probability_layers[n], self._probabilities[n]
-                self._probabilities[n] = present_array(layer, array, self.target)
-                self._probabilities[n][region.where] = probability
+        self._probabilities.fill(region, self.target)
         self._refresh_soon()
 
     def begin_prediction(self, where: Where, model: object = None) -> None:
@@ -133,7 +129,7 @@ class Result:
         """
         if summary is not None:
             self._has_finished = True
-            if self._separate:
+            if self.target.separate:
                 part = self.target.part
                 computed = None if part is None else self._labels[part]
                 self.numbers.finish(summary.object_classes, computed)
@@ -184,7 +180,7 @@ class Result:
         if self._has_finished or self._labels.any():
             self._refresh(thumbnail=True)
             return
-        for layer in (self.layer, *self._probability_layers):
+        for layer in (self.layer, *self._probabilities.layers):
             if is_open(self._viewer, layer):
                 self._viewer.layers.remove(layer)
 
@@ -206,7 +202,7 @@ class Result:
         if first is None:
             self.numbers.begin(None)
             self.numbers.finish(classes, None)
-        elif self._separate:
+        elif self.target.separate:
             self.numbers.replace(self.labels_at(regions[0].where), first, classes)
         for region in regions:
             self.fill(region)
@@ -216,40 +212,16 @@ class Result:
     def discard(self) -> None:
         """Remove the layers; the result is not filled again."""
         self._has_finished, self.changed_by_user = False, True
-        for layer in (self.layer, *self._probability_layers):
+        for layer in (self.layer, *self._probabilities.layers):
             set_editable(layer, True)
             if is_open(self._viewer, layer):
                 self._viewer.layers.remove(layer)
 
-    def _clear(self, target: Target) -> None:
-        """Clear the part that a job computes, so that no old labels stay beside new ones."""
-        if target.part is None:
-            self.numbers.begin(None)
-            self._labels[...] = 0
-        else:
-            self.numbers.begin(self._labels[target.part] if self._separate else np.zeros(0, int))
-
     def _name_objects(self) -> None:
         """Set the class of every object for the status bar."""
-        if self._separate:
+        if self.target.separate:
             classes = self.target.checkpoint.classes
             self.layer.features = object_features(classes, self.numbers.class_by_number)
-
-    @property
-    def _separate(self) -> bool:
-        return self.target.settings.clean_up.separate
-
-    def _begin_probabilities(self, target: Target) -> None:
-        """Fill the open probability layers, or new ones; without the option leave them alone."""
-        if not all(is_open(self._viewer, layer) for layer in self._probability_layers):
-            self._probability_layers = []
-        if not target.settings.probabilities:
-            self._probability_layers = []
-        elif not self._probability_layers:
-            arrays, layers = new_probability_layers(target, self._geometry)
-            self._probabilities, self._probability_layers = arrays, layers
-            for layer in self._probability_layers:
-                insert_layer(self._viewer, layer)
 
     def _ensure_open(self) -> None:
         """Add the layer if it is not open; a prediction right above its image."""
@@ -262,7 +234,7 @@ class Result:
             insert_layer(self._viewer, self.layer, layers.index(source) + 1)
 
     def _refresh(self, thumbnail: bool = False) -> None:
-        for layer in (self.layer, *self._probability_layers):
+        for layer in (self.layer, *self._probabilities.layers):
             if is_open(self._viewer, layer):
                 layer.refresh(thumbnail=thumbnail, extent=False)
 
@@ -274,7 +246,7 @@ class Result:
             if not np.array_equal(self._geometry[name], value)
         }
         self._geometry = geometry
-        for layer in (self.layer, *self._probability_layers):
+        for layer in (self.layer, *self._probabilities.layers):
             for name, value in changed.items():
                 setattr(layer, name, value)
 

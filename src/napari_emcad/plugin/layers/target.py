@@ -67,6 +67,11 @@ class Target:
     corner: tuple[int, ...] = ()
 
     @property
+    def separate(self) -> bool:
+        """Whether labels are numbers of objects instead of classes."""
+        return self.settings.clean_up.separate
+
+    @property
     def geometry(self) -> dict[str, Any]:
         """Spatial arguments of a layer of the result."""
         first = with_channels(self.corner, self._layer_letters) if self.corner else ()
@@ -99,7 +104,7 @@ class Target:
         return self.kind == "prediction" or (
             self.checkpoint.origin == other.checkpoint.origin
             and len(self.checkpoint.classes) == len(other.checkpoint.classes)
-            and self.settings.clean_up.separate == other.settings.clean_up.separate
+            and self.separate == other.separate
         )
 
 
