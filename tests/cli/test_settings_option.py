@@ -7,6 +7,7 @@ import tifffile
 from napari_emcad.cli import _parser, main
 from napari_emcad.cli.settings_option import with_settings
 from napari_emcad.io.settings_file import read_settings, write_settings
+from napari_emcad.pipelines.as_code import segment_option_names
 
 
 @pytest.fixture
@@ -72,6 +73,10 @@ def test_every_command_reads_its_own_table(written):
     ("text", "message"),
     [
         ("[segment]\ntyle = 3\n", "segment has no option tyle (did you mean tile?)."),
+        (
+            "[segment]\nmodel = 'a.pth'\nformt = 'tif'\n",
+            "segment has no options model, formt (did you mean format?).",
+        ),
         ("[segment]\nrun = 3\n", "segment has no option run"),
         ("[segment]\nsettings = 'a.toml'\n", "segment has no option settings"),
         ("[segment]\ntile = true\n", "tile is true, but it takes a value."),
@@ -88,6 +93,12 @@ def test_bad_files_are_refused_in_a_sentence(written, capsys, text, message):
     err = refusal(capsys, written(text))
     assert message in err
     assert "Traceback" not in err
+
+
+def test_the_window_knows_the_options_of_the_command_line():
+    words = vars(_parser().parse_args(["segment", "a.tif"]))
+    options = {name.replace("_", "-") for name in words} - {"images", "run", "settings"}
+    assert segment_option_names() == options
 
 
 def test_values_of_another_type_are_refused_by_the_parser(written, capsys):

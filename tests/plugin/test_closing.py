@@ -18,7 +18,7 @@ from driving import (
 )
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_emcad.io.autosave import find_recoveries
+from napari_emcad.io.autosave import find_recoveries, read_recovery
 from napari_emcad.io.project_folder import read_project
 from napari_emcad.plugin.autosave import controller
 from napari_emcad.plugin.autosave.close_question import CANCEL, DISCARD, KEEP, SAVE, CloseQuestion
@@ -213,6 +213,70 @@ def test_work_in_a_project_is_not_asked_about_unless_it_changed(teach, qtbot, tm
         assert saver.unsaved_work() == UnsavedWork(1, False, 0)
     saver.end()
     assert [(r.annotations, r.model) for r in recoveries()] == [(1, False)] * again
+
+
+def test_an_annotation_without_its_image_is_unsaved_work(teach, viewer, qtbot, tmp_path):
+    draw_strokes(teach, qtbot)
+    saver, layer = teach.context.saver, annotation(teach)
+    saver.save()
+    qtbot.waitUntil(lambda: not saver.saving, timeout=TIMEOUT_MS)
+    del viewer.layers["nuclei"]
+    wait_until_idle(teach, qtbot)
+    assert saver.unsaved_work() == UnsavedWork(1, False, 0)
+    teach.project.save(tmp_path / "cells.emcad")
+    wait_until_idle(teach, qtbot)
+    assert not saver.unsaved_work()
+    [saved] = read_project(tmp_path / "cells.emcad")[0].annotations
+    assert np.array_equal(saved.labels, layer.data)
+    layer.data_setitem((np.array([3]), np.array([4])), 1)
+    assert saver.unsaved_work() == UnsavedWork(1, False, 0)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_strokes_after_the_image_was_removed_are_kept(teach, viewer, qtbot, removed):
+    draw_strokes(teach, qtbot)
+    saver, layer = teach.context.saver, annotation(teach)
+    del viewer.layers["nuclei"]
+    wait_until_idle(teach, qtbot)
+    saver.save()
+    qtbot.waitUntil(lambda: not saver.saving, timeout=TIMEOUT_MS)
+    layer.data_setitem((np.array([3]), np.array([4])), 1)
+    values = layer.data.copy()
+    if removed:  # as napari does before it closes a viewer
+        viewer.layers.remove(layer)
+        assert not saver.unsaved_work()
+    saver.end()
+    [recovery] = recoveries()
+    [saved] = read_recovery(recovery)[0]
+    assert np.array_equal(saved.labels, values)
+    assert saved.metadata["strokes"] > 0
+
+
+def test_an_image_that_is_removed_without_a_panel_leaves_unsaved_work(
+    own_viewer, teach, dock, qtbot
+):
+    draw_strokes(teach, qtbot)
+    saver = teach.context.saver
+    teach.parent().destroyOnClose()
+    qtbot.wait(50)
+    del own_viewer.layers["nuclei"]
+    assert saver.unsaved_work() == UnsavedWork(1, False, 0)
+    dock(own_viewer)
+    assert saver.unsaved_work() == UnsavedWork(1, False, 0)
+
+
+def test_a_layer_that_is_used_again_is_counted_once(teach, viewer, nuclei, qtbot):
+    draw_strokes(teach, qtbot)
+    layer, saver = annotation(teach), teach.context.saver
+    del viewer.layers["nuclei"]
+    wait_until_idle(teach, qtbot)
+    image = viewer.add_image(nuclei, name="again")
+    teach.context.image_input.set_layer(image)
+    teach.teach.annotating.use_layer(layer)
+    wait_until_idle(teach, qtbot)
+    assert saver.unsaved_work().annotations == 1
+    viewer.layers.remove(layer)
+    assert not saver.unsaved_work()
 
 
 def test_an_opened_project_is_not_asked_about(teach, viewer, qtbot, tmp_path):

@@ -100,6 +100,11 @@ def test_what_does_not_fit_is_named(configured, through_buttons, tmp_path):
         ("[segment]\nlevel = 'fine'\n", "level"),
         ("[segment]\nchannels = 'red'\n", "channels is 'red'"),
         ("[segment]\nset = 3\n", "set must be a table"),
+        ("[segment]\ntyle = 64\n", "segment has no option tyle (did you mean tile?)."),
+        (
+            "[segment]\nmodel = 'a.pth'\nformt = 'tif'\n",
+            "segment has no options model, formt (did you mean format?).",
+        ),
         ("[segment]\ncheckpoint = 'none.safetensors'\n", "none.safetensors"),
         ("[segment.set]\nwidth = 3\n", "width"),
     ],

@@ -40,27 +40,21 @@ def with_settings(arguments: Sequence[str], args: argparse.Namespace) -> list[st
     UsageError
         If the file cannot be used; the message says why.
     """
-    from napari_emcad.io.settings_file import read_settings
+    from napari_emcad.io.settings_file import check_names, read_settings
     from napari_emcad.pipelines.as_code import option_texts
 
     command, path = arguments[0], args.settings
     options = as_usage_error(read_settings, path, command)
-    _check_names(options, vars(args), path, command)
+    known = {name.replace("_", "-"): one for name, one in vars(args).items()}
+    known = {name: one for name, one in known.items() if name not in _NOT_IN_FILES}
+    as_usage_error(check_names, path, command, options, known)
+    _check_flags(options, known, path)
     words = [flag if value is None else f"{flag}={value}" for flag, value in option_texts(options)]
     return [command, *words, *arguments[1:]]
 
 
-def _check_names(
-    options: Mapping[str, Any], parsed: Mapping[str, Any], path: Path, command: str
-) -> None:
-    """Refuse options that the command does not have, and true for those that take a value."""
-    from napari_emcad.training.settings import suggest_names
-
-    known = {name.replace("_", "-"): name for name in parsed if name not in _NOT_IN_FILES}
+def _check_flags(options: Mapping[str, Any], parsed: Mapping[str, Any], path: Path) -> None:
+    """Refuse true and false for options that take a value."""
     for name, value in options.items():
-        if name not in known:
-            raise UsageError(
-                f"{path}: {command} has no option {name}{suggest_names([name], known)}."
-            )
-        if isinstance(value, bool) and not isinstance(parsed[known[name]], bool):
+        if isinstance(value, bool) and not isinstance(parsed[name], bool):
             raise UsageError(f"{path}: {name} is {str(value).lower()}, but it takes a value.")

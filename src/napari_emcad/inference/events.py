@@ -156,6 +156,9 @@ class Summary:
         Texts of the notices that the job yielded.
     object_classes
         Classes of the separated objects 1, 2, …; empty if labels are classes.
+    pixel_problem
+        Why nothing can be found in the pixels (NaN, infinite or all of one value); "" if
+        nothing prevents it.
     """
 
     ending: Literal["finished", "stopped"]
@@ -164,3 +167,4 @@ class Summary:
     device: str
     notices: tuple[str, ...] = ()
     object_classes: tuple[int, ...] = ()
+    pixel_problem: str = ""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from napari_emcad.imaging.exposure import ExposureCheck
 from napari_emcad.imaging.intensity import standardize
+from napari_emcad.imaging.pixel_check import PixelCheck
 from napari_emcad.imaging.ranges import intensity_ranges, normalize_planes, training_planes
 from napari_emcad.imaging.tiles import Blend, Tiling, plan_tiles
 
@@ -71,12 +72,15 @@ class Preprocessor:
     ----------
     exposure
         Whether the bands of large slices are in the range that the model expects.
+    pixels
+        Whether the pixels that were read are numbers, and not all one.
     """
 
     def __init__(self, slices: Slices, preprocessing: Preprocessing) -> None:
         self.slices = slices
         self.preprocessing = preprocessing
         self.exposure = ExposureCheck(slices, preprocessing)
+        self.pixels = PixelCheck()
 
     def tiles(self, tiling: Tiling, number: int) -> Iterator[Patch]:
         """Yield the tiles of a slice, row by row.
@@ -105,17 +109,21 @@ class Preprocessor:
         """Yield rows of a slice as they are stored ``(C, h, W)``, with its ranges of intensity."""
         index = self.slices.indices[number]
         pixels = self.slices.read(index) if self.slices.fits_in_memory else None
+        if pixels is not None:
+            self.pixels.add(pixels)
         ranges = intensity_ranges(self.slices, index, self.preprocessing, pixels)
         for rows in spans:
             raw = self.slices.read(index, rows) if pixels is None else pixels[:, slice(*rows)]
             if pixels is None:
                 self.exposure.add(raw)
+                self.pixels.add(raw)
             yield raw, ranges
 
     def resized_slice(self, size: tuple[int, int], number: int) -> Iterator[Patch]:
         """Yield a slice resized to `size`, bilinear with anti-aliasing, aspect not kept."""
         index = self.slices.indices[number]
         raw = self.slices.read(index)
+        self.pixels.add(raw)
         ranges = intensity_ranges(self.slices, index, self.preprocessing, raw)
         prepared = torch.from_numpy(self._prepare(raw, ranges))[None]
         small = F.interpolate(prepared, size, mode="bilinear", antialias=True)

@@ -94,7 +94,8 @@ def segment_slices(
     """Segment slice by slice, yielding regions as they come and progress per batch.
 
     When memory runs out the batch is halved, then the tile, and the slice is done again; a
-    `Notice` says so. A `RangeNotice` says that the image is outside of the model's range.
+    `Notice` says so. A `RangeNotice` says that the image is outside of the model's range,
+    or mostly NaN or infinite.
 
     Parameters
     ----------
@@ -150,10 +151,14 @@ def segment_slices(
     if not settings.draft and (mismatch := preprocessor.exposure.message()):
         notices.append(mismatch)
         yield RangeNotice(mismatch)
+    if not settings.draft and preprocessor.pixels.mostly_not_finite:
+        notices.append(preprocessor.pixels.message)
+        yield RangeNotice(notices[-1])
     title = device_title(device, settings.full_precision)
     total = len(slices.indices)
     objects = tuple(postprocessor.object_classes)
-    return Summary(ending, first, total, title, tuple(notices), objects)
+    empty = preprocessor.pixels.message
+    return Summary(ending, first, total, title, tuple(notices), objects, empty)
 
 
 def _segment_from(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from napari_emcad.io.atomic_write import write_bytes
+from napari_emcad.training.settings import suggest_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 _MAX_BYTES = 1_000_000
@@ -57,6 +58,31 @@ def read_settings(path: Path, command: str) -> dict[str, Any]:
     if "checkpoint" in options:
         options["checkpoint"] = str(path.parent / str(options["checkpoint"]))
     return options
+
+
+def check_names(path: Path, command: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Refuse options that a command does not have.
+
+    Parameters
+    ----------
+    path, command
+        As for `read_settings`.
+    names
+        Names in the file.
+    known
+        Names of all options of the command that a file can have, without dashes before them.
+
+    Raises
+    ------
+    SettingsFileError
+        If an option is unknown; the message has similar names.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        noun = "option" if len(unknown) == 1 else "options"
+        raise SettingsFileError(
+            f"{path}: {command} has no {noun} {', '.join(unknown)}{suggest_names(unknown, known)}."
+        )
 
 
 def write_settings(path: Path, command: str, options: Mapping[str, Any]) -> None:

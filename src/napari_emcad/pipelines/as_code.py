@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 _NOT_COPIED = ("draft", "logits", "clean_up")
 """Settings that only the window uses, or that have options of their own."""
 
+_FOR_FILES = frozenset(
+    {"format", "image-key", "link", "link-gap", "measure", "output", "overwrite"}
+    | {"scheduler", "series", "slices", "workers"}
+)
+"""Options of the command line about files, which the window does not use."""
+
+_IN_CALL = frozenset({"checkpoint", "axes", "channels", "level", "set"})
+"""Options of a `SegmentCall` that are no settings of the inference."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentCall:
@@ -48,6 +57,12 @@ class SegmentCall:
     channels: tuple[int | None, ...] | None = None
     level: int = 0
     settings: InferenceSettings = field(default_factory=InferenceSettings)
+
+
+def segment_option_names() -> frozenset[str]:
+    """Return the names of all options that a file of settings for ``segment`` can have."""
+    names = [f.name for one in (InferenceSettings, CleanUp) for f in fields(one)]
+    return _IN_CALL | _FOR_FILES | {n.replace("_", "-") for n in names if n not in _NOT_COPIED}
 
 
 def segment_options(call: SegmentCall) -> dict[str, Any]:

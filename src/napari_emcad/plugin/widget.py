@@ -17,6 +17,7 @@ from napari_emcad.plugin.annotations.pairs import AnnotationLayers
 from napari_emcad.plugin.autosave import controller as autosave_controller
 from napari_emcad.plugin.autosave.close_question import CloseQuestion
 from napari_emcad.plugin.autosave.controller import AutosaveController
+from napari_emcad.plugin.autosave.kept import KeptAnnotations
 from napari_emcad.plugin.autosave.saver import AutosaveSaver
 from napari_emcad.plugin.autosave.sessions_controller import SessionsController
 from napari_emcad.plugin.autosave.strip import RecoveryStrip
@@ -134,7 +135,8 @@ class EmcadWidget(QWidget):
         image_input, pairs = ImageInput(settings.device), _PAIRS.setdefault(viewer, {})
         if viewer not in _SAVERS:
             root = autosave_controller.recovery_root()
-            saver = _SAVERS[viewer] = AutosaveSaver(self.session, pairs, root)
+            kept = KeptAnnotations(viewer, self.session, pairs)
+            saver = _SAVERS[viewer] = AutosaveSaver(self.session, kept, root)
             CloseQuestion(saver, partial(_save_project, weakref.ref(viewer)))
         self.context = context = Context(
             viewer, self.session, results, image_input, self.runner, _SAVERS[viewer]

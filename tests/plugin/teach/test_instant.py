@@ -45,6 +45,29 @@ def test_it_predicts_as_soon_as_two_classes_have_a_stroke(teach, qtbot, button):
     assert len(teach.session.versions) == 1  # the open model is as it was
 
 
+def test_it_needs_an_image(viewer, dock, nuclei, qtbot):
+    panel = dock(viewer)
+    wait_until_idle(panel, qtbot)
+    buttons = [panel.teach.panel._instant, panel.teach.panel._live]
+    tips = [one.property("tip") for one in buttons]
+    for one in buttons:
+        qtbot.waitUntil(lambda one=one: not one.isEnabled())
+        assert one.toolTip() == "Open an image first."
+    panel.teach.panel.toggle_instant()  # as Alt+I does
+    assert panel.runner.message == "Open an image first."
+    assert panel.teach.instant.state is InstantState.OFF
+    qtbot.waitUntil(lambda: not buttons[0].isChecked())
+    viewer.add_image(nuclei, name="nuclei")
+    qtbot.waitUntil(lambda: all(one.isEnabled() for one in buttons))
+    assert [one.toolTip() for one in buttons] == tips
+    press(qtbot, buttons[0])
+    assert panel.teach.instant.state is not InstantState.OFF
+    del viewer.layers["nuclei"]
+    wait_until_idle(panel, qtbot)
+    press(qtbot, buttons[0])  # what is on can be switched off
+    qtbot.waitUntil(lambda: not buttons[0].isEnabled())
+
+
 def test_strokes_that_exist_are_predicted_when_it_is_switched_on(teach, qtbot, button):
     draw_strokes(teach, qtbot)
     assert prediction(teach) is None

@@ -14,7 +14,7 @@ from napari_emcad.inference.jobs import run_job
 from napari_emcad.interactive.annotated_patches import stroke_count
 from napari_emcad.io.autosave import AutosaveFolder
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import describe, thumbnail_of
+from napari_emcad.plugin.annotations.saved import thumbnail_of
 from napari_emcad.plugin.autosave.written import UnsavedWork, WrittenWork, annotation_state
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import JobThread
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.interactive.session import Session
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pair import AnnotationPair
+    from napari_emcad.plugin.autosave.kept import KeptAnnotations
     from napari_emcad.plugin.runner.thread import Outcome
 
     _Saved = tuple[int, Any, dict[str, Any], Any, Mapping[Index, NDArray[Any]]]
@@ -51,13 +52,15 @@ class AutosaveSaver(QObject):
     ----------
     session
         Session of the viewer.
-    pairs
-        Annotations of the viewer by key; it is read whenever something is saved.
+    annotations
+        Annotations of the viewer.
     root
         Folder of all autosaved sessions.
 
     Attributes
     ----------
+    annotations
+        Annotations of the viewer.
     written
         What of the work is in files that the user has written.
 
@@ -76,14 +79,10 @@ class AutosaveSaver(QObject):
     ending = Signal()
     close_requested = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        pairs: Mapping[Hashable, AnnotationPair],
-        root: Path,
-    ) -> None:
+    def __init__(self, session: Session, annotations: KeptAnnotations, root: Path) -> None:
         super().__init__()
-        self._session, self._pairs = session, pairs
+        self._session, self.annotations = session, annotations
+        annotations.leaving.connect(self._save_again)
         self._folder = AutosaveFolder(root)
         self._numbers: dict[Hashable, int] = {}
         self._again: dict[Hashable, _Saved] = {}
@@ -93,7 +92,7 @@ class AutosaveSaver(QObject):
         self._thread: JobThread | None = None
         self._saving: tuple[dict[Hashable, _Saved], Checkpoint | None] = {}, None
         self._problem, self._ended, self._discarded = "", False, False
-        self.written = WrittenWork(session, pairs)
+        self.written = WrittenWork(session, annotations)
         self._window: weakref.ref[QWidget] | None = None
         self._close_requested = False
         session.versions.changed.connect(self._versions_changed)
@@ -148,16 +147,26 @@ class AutosaveSaver(QObject):
 
     def layer_removed(self, pair: AnnotationPair) -> None:
         """Save an annotation once more: napari removes all layers before it closes a viewer."""
-        if pair.key in self._session.project.entries:
-            self._again[pair.key] = self._to_save(pair)
-            self._painted = True
+        described = self.annotations.described().get(pair.key)
+        if described is not None:
+            self._save_again(*described)
+        if described is not None and self.annotations.detach(pair):
+            self._follow(pair)
+
+    def _save_again(self, pair: AnnotationPair, about: dict[str, Any]) -> None:
+        self._again[pair.key] = self._to_save(pair, about)
+        self._painted = True
 
     def follow_layers(self) -> None:
         """Notice strokes from now on without a panel, which is about to close."""
-        self._painted = bool(self._pairs)
-        for pair in self._pairs.values():
-            pair.labels.events.paint.connect(self.annotations_changed)
-            pair.labels.events.data.connect(self.annotations_changed)
+        described = self.annotations.described().values()
+        self._painted = bool(described)
+        for pair, _ in described:
+            self._follow(pair)
+
+    def _follow(self, pair: AnnotationPair) -> None:
+        for event in (pair.labels.events.paint, pair.labels.events.data):
+            event.connect(self.annotations_changed)
 
     def save(self) -> None:
         """Save in a thread what has changed since the last saving."""
@@ -197,15 +206,12 @@ class AutosaveSaver(QObject):
     def _annotations_to_save(self) -> dict[Hashable, _Saved]:
         """Return all annotations, and removed ones that were not saved yet, by key."""
         again, self._again = self._again, {}
-        keys = [key for key in self._session.project.entries if key in self._pairs]
-        return again | {key: self._to_save(self._pairs[key]) for key in keys}
+        return again | {k: self._to_save(*one) for k, one in self.annotations.described().items()}
 
-    def _to_save(self, pair: AnnotationPair) -> _Saved:
+    def _to_save(self, pair: AnnotationPair, about: dict[str, Any]) -> _Saved:
         number = self._numbers.setdefault(pair.key, len(self._numbers) + 1)
         image, copied = levels(pair.image)[0].array, COPIED_PIXELS.planes(pair.labels)
-        project = self._session.project
-        about = describe(pair, project)
-        about |= {"strokes": stroke_count(project.record, pair.key)}
+        about = {"strokes": stroke_count(self._session.project.record, pair.key)} | about
         return number, pair.values, about, image, copied
 
     # -- the end
@@ -284,9 +290,7 @@ def _unwritten(
 
 
 def _save_job(
-    folder: AutosaveFolder,
-    annotations: list[_Saved],
-    model: Checkpoint | None,
+    folder: AutosaveFolder, annotations: list[_Saved], model: Checkpoint | None
 ) -> Generator[Any, None, None]:
     yield from ()
     for number, values, about, image, copied in annotations:

@@ -11,14 +11,13 @@ from weakref import WeakSet
 import numpy as np
 
 from napari_emcad.imaging.fingerprint import checksum
-from napari_emcad.plugin.annotations.saved import describe
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from napari_emcad.interactive.session import Session
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
-    from napari_emcad.plugin.annotations.pair import AnnotationPair
+    from napari_emcad.plugin.autosave.kept import KeptAnnotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,12 @@ class WrittenWork:
     ----------
     session
         Session of the viewer.
-    pairs
-        Annotations of the viewer by key; it is read whenever something is asked.
+    annotations
+        Annotations of the viewer.
     """
 
-    def __init__(self, session: Session, pairs: Mapping[Hashable, AnnotationPair]) -> None:
-        self._session, self._pairs = session, pairs
+    def __init__(self, session: Session, annotations: KeptAnnotations) -> None:
+        self._session, self._annotations = session, annotations
         self._models: WeakSet[Checkpoint] = WeakSet()
         self._states: dict[Hashable, int] = {}
 
@@ -77,11 +76,9 @@ class WrittenWork:
 
     def annotation_states(self) -> dict[Hashable, int]:
         """Return a checksum of every annotation with its classes and its label rule, by key."""
-        project = self._session.project
         return {
-            key: annotation_state(pair.values, describe(pair, project))
-            for key, pair in self._pairs.items()
-            if key in project.entries
+            key: annotation_state(pair.values, about)
+            for key, (pair, about) in self._annotations.described().items()
         }
 
     def has_model(self, model: Checkpoint) -> bool:
@@ -104,8 +101,9 @@ class WrittenWork:
         unsaved = [one for one in made if one not in self._models and one is not kept]
         annotations = [
             key
-            for key, state in self.annotation_states().items()
-            if not self.has_annotation(key, state) and np.any(self._pairs[key].values)
+            for key, (pair, about) in self._annotations.described().items()
+            if np.any(pair.values)
+            and not self.has_annotation(key, annotation_state(pair.values, about))
         ]
         return UnsavedWork(len(annotations), kept is not None, len(unsaved))
 

@@ -20,11 +20,7 @@ from napari_emcad.io.project_folder import (
     write_project,
 )
 from napari_emcad.plugin.annotations.copies import COPIED_PIXELS
-from napari_emcad.plugin.annotations.saved import (
-    describe,
-    open_image_file,
-    restore_annotations,
-)
+from napari_emcad.plugin.annotations.saved import open_image_file, restore_annotations
 from napari_emcad.plugin.layers.geometry import levels
 from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.widgets.helpers import shorten
@@ -105,8 +101,8 @@ class ProjectController(QObject):
         versions = list(self._session.versions)
         current = self._session.versions.current
         labels = [
-            (pair.values.copy(), describe(pair, self._annotations.project), pair)
-            for pair in self._annotations.pairs
+            (pair.values.copy(), about, pair)
+            for pair, about in self._context.saver.annotations.described().values()
         ]
         project = SavedProject(
             versions=tuple(SavedVersion(one.checkpoint, _about(one)) for one in versions),

@@ -146,7 +146,7 @@ class SegmentController(QObject):
         target = result.target
         labels = result.labels if target.part is None else result.labels[target.part]
         largest = self.live.largest_probability
-        return suspicion(labels, target.settings, largest, bool(summary.notices))
+        return suspicion(labels, target.settings, largest, summary)
 
     def _layer_removed(self, event: Any) -> None:
         """Ask whether to go on if the user deletes the result while it is computed."""

@@ -13,8 +13,13 @@ from napari_emcad.io.checkpoints.instant_model import InstantModel
 from napari_emcad.io.checkpoints.read_model import read_model
 from napari_emcad.io.checkpoints.sniff import CheckpointError
 from napari_emcad.io.images.opened_image import first_line
-from napari_emcad.io.settings_file import read_settings, write_settings
-from napari_emcad.pipelines.as_code import SegmentCall, call_from_options, segment_options
+from napari_emcad.io.settings_file import check_names, read_settings, write_settings
+from napari_emcad.pipelines.as_code import (
+    SegmentCall,
+    call_from_options,
+    segment_option_names,
+    segment_options,
+)
 from napari_emcad.plugin.runner.thread import job_of
 from napari_emcad.plugin.segment.copy_code import has_file, segment_call
 
@@ -75,7 +80,9 @@ class SettingsController(QObject):
             self._context.show_message(reason, error=True)
             return
         try:
-            call, others = call_from_options(read_settings(path, _COMMAND))
+            options = read_settings(path, _COMMAND)
+            check_names(path, _COMMAND, options, segment_option_names())
+            call, others = call_from_options(options)
         except ValueError as error:
             self._context.show_message(str(error), error=True)
             return

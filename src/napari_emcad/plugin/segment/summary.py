@@ -34,7 +34,7 @@ def summary_message(summary: Summary, seconds: float, objects: int) -> str:
 
 
 def suspicion(
-    labels: NDArray[Any], settings: InferenceSettings, largest: float | None, explained: bool
+    labels: NDArray[Any], settings: InferenceSettings, largest: float | None, summary: Summary
 ) -> str:
     """Return the likely reason of a result that is empty, or full of one class, or "".
 
@@ -46,16 +46,21 @@ def suspicion(
         Threshold and clean-up.
     largest
         Largest probability of the only class; None for several classes, or if it is not known.
-    explained
-        Whether a notice of the job has given the reason already.
+    summary
+        Summary of the job; a notice in it has given the reason already.
     """
-    if explained or not labels.size:
+    if summary.notices or not labels.size:
         return ""
+    problem = summary.pixel_problem
     if labels.any():
         full = (
             labels.min() > 0 and not settings.clean_up.separate and (labels == labels.flat[0]).all()
         )
-        return _FULL if full else ""
+        if not full:
+            return ""
+        return f"Everything is of one class. {problem}" if problem else _FULL
+    if problem:
+        return f"Nothing was found. {problem}"
     if largest is None:
         return "Nothing was found; the model may not know such images: teach it with a few strokes."
     if largest > settings.threshold:

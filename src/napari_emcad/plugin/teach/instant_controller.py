@@ -91,7 +91,14 @@ class InstantController(QObject):
         return self._session.instant if self._on else None
 
     def set_on(self, on: bool) -> None:
-        """Switch Instant mode on or off; all strokes so far are predicted at once."""
+        """Switch Instant mode on or off; all strokes so far are predicted at once.
+
+        Without an image it stays off, and a message has the reason.
+        """
+        image = self._context.image_input
+        if on and image.layer is None:
+            self._context.show_message(image.problem, error=True)
+            on = False
         self._on, self._pending = on, on
         if on:
             self._training.queue.scan()

@@ -140,7 +140,7 @@ class TeachPanel(QWidget):
         self._image.reset_choices()
 
     def show_layers(self, layers: Sequence[Labels], has_image: bool) -> None:
-        """Offer Labels layers as annotations of the chosen image, if there is one."""
+        """Offer Labels layers as annotations of the chosen image, and what else needs an image."""
         listed = [(layer.unique_id, layer.name) for layer in layers]
         if listed != self._listed:  # else the menu would close while the user reads it
             self._listed = listed
@@ -150,6 +150,10 @@ class TeachPanel(QWidget):
                 action.triggered.connect(partial(self._emit_layer, layer))
         self._use.setEnabled(bool(layers) and has_image)
         self._new.setEnabled(has_image)
+        for button in (self._live, self._instant):
+            usable = has_image or button.isChecked()  # what is on can be switched off
+            button.setEnabled(usable)
+            button.setToolTip(button.property("tip") if usable else "Open an image first.")
 
     def _emit_layer(self, layer: Labels, _: bool = False) -> None:
         self.layer_requested.emit(layer)
@@ -230,7 +234,7 @@ class TeachPanel(QWidget):
         self._shown.setRowVisible(self._fill, stacked)
 
     def _build(self) -> None:
-        for button in (self._train, self._update):
+        for button in (self._train, self._update, self._live, self._instant):
             button.setProperty("tip", button.toolTip())
         top = QWidget()
         rows = form(top)
