@@ -12,6 +12,7 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
+from napari_emcad.io.checkpoints.general import is_general
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, split_by_annotation
 from napari_emcad.training.validation import predict_labels
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.samples import TaskPlanes
+    from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabeledSlice
@@ -183,15 +185,17 @@ def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
     return measure_familiarity(base, first_strokes, others, task.config, task.device)
 
 
-def unfamiliar_message(familiarity: Familiarity) -> str:
-    """Return a message if the model is not familiar with the images, else ""."""
+def unfamiliar_message(familiarity: Familiarity, task: TrainingTask) -> str:
+    """Return a message if the base model of a task is not familiar with the images, else ""."""
     if familiarity.is_familiar:
         return ""
-    return (
+    message = (
         f"The model predicted only {familiarity.accuracy:.0%} of your first strokes correctly, so "
-        "these images are new to it: unlabeled pixels that look annotated are learned too. "
-        "“Start from: the general network” under Advanced learns such images better."
+        "these images are new to it: unlabeled pixels that look annotated are learned too."
     )
+    if is_general(task.base or task.checkpoint):
+        return message
+    return f"{message} “Start from: the general network” under Advanced learns such images better."
 
 
 def validation_interval(

@@ -65,7 +65,7 @@ def fine_tune_job(
     if notice := range_notice(task):
         yield notice
     familiarity = task_familiarity(planes, cache)
-    if message := unfamiliar_message(familiarity):
+    if message := unfamiliar_message(familiarity, task):
         yield Notice(message)
     trained_before = task.base is not None
     config = adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)

@@ -174,7 +174,7 @@ class LiveTrainer:
             return
         first_time, self._patches = self._familiarity is None, patches
         self._familiarity = task_familiarity(planes, cache)
-        if first_time and (message := unfamiliar_message(self._familiarity)):
+        if first_time and (message := unfamiliar_message(self._familiarity, planes.task)):
             yield Notice(message)
 
     def _show_instant(
