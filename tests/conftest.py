@@ -88,15 +88,15 @@ def tiny_checkpoint(tiny_encoder):
 
 @pytest.fixture(scope="module")
 def tiny_bundled(tiny_checkpoint, tmp_path_factory):
-    """Let the package come with the tiny checkpoint."""
-    from napari_emcad.io.checkpoints import files
+    """Let the package come with the tiny checkpoint, as its model and as its general network."""
+    from napari_emcad.io.checkpoints import files, general
 
     package = tmp_path_factory.mktemp("package") / "napari_emcad"
-    path = package / files._BUNDLED
-    path.parent.mkdir(parents=True)
-    files.write_checkpoint(tiny_checkpoint, path, half=True)
+    (package / "assets").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "files", lambda _: package)
+        for module, path in ((files, files._BUNDLED), (general, f"assets/{general._FILE}")):
+            files.write_checkpoint(tiny_checkpoint, package / path, half=True)
+            patch.setattr(module, "files", lambda _: package)
         yield
 
 

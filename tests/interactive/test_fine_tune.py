@@ -67,7 +67,7 @@ def run_live_update(labels, config=CONFIG):
     source = AnnotatedImage("a", "image", slices_for(image, checkpoint, "YX"), labels, LabelRule())
     record = scan_annotations([source], Record(), 1)
     task = training_task(checkpoint, (source,), record, config, "cpu")
-    live_trainer = LiveTrainer(checkpoint, config, "cpu")
+    live_trainer = LiveTrainer(task)
     job = live_trainer.update(task, PlaneCache(), VisibleRegion(), 0.0, threading.Event())
     while True:
         try:
@@ -326,7 +326,7 @@ def test_training_and_live_update_use_and_score_every_patch(kind):
     (end,) = result.course.epochs
     assert 0 <= end.dice <= 1
     assert all(np.isfinite(tensor).all() for tensor in result.checkpoint.tensors.values())
-    live_trainer = LiveTrainer(workspace.checkpoint, CONFIG, "cpu")
+    live_trainer = LiveTrainer(task)
     _, update = run(live_trainer.update(task, workspace.cache, VisibleRegion(), 0.0, stop))
     assert update.score is not None
     assert sum(int((part.target != UNLABELED).sum()) for part in validated) > 0

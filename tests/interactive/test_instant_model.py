@@ -14,7 +14,7 @@ from napari_emcad.annotation.record import Record
 from napari_emcad.imaging.slices import as_slices
 from napari_emcad.inference.events import Region
 from napari_emcad.inference.jobs import run_job
-from napari_emcad.interactive import live
+from napari_emcad.interactive import initial_weights
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
 from napari_emcad.interactive.familiarity import FAMILIAR, UNFAMILIAR
 from napari_emcad.interactive.instant import InstantTrainer, instant_preprocessing
@@ -152,15 +152,15 @@ def live_events(trainer, task):
 
 
 def test_live_shows_instant_first_where_the_model_is_new(task, monkeypatch):
-    monkeypatch.setattr(live, "task_familiarity", lambda *_: UNFAMILIAR)
-    events = live_events(LiveTrainer(task.checkpoint, task.config, "cpu"), task)
+    monkeypatch.setattr(initial_weights, "task_familiarity", lambda *_: UNFAMILIAR)
+    events = live_events(LiveTrainer(task), task)
     assert [event.source for event in events if isinstance(event, Shown)] == ["instant"]
     assert any(isinstance(event, Region) for event in events)
 
 
 def test_live_shows_the_model_where_it_knows_the_images(task, monkeypatch):
-    monkeypatch.setattr(live, "task_familiarity", lambda *_: FAMILIAR)
-    events = live_events(LiveTrainer(task.checkpoint, task.config, "cpu"), task)
+    monkeypatch.setattr(initial_weights, "task_familiarity", lambda *_: FAMILIAR)
+    events = live_events(LiveTrainer(task), task)
     assert [event.source for event in events if isinstance(event, Shown)] == ["model"]
 
 
@@ -168,8 +168,8 @@ def test_live_shows_the_model_where_it_knows_the_images(task, monkeypatch):
     ("instant_dice", "sources"), [(0.9, ["instant"]), (0.1, ["model"]), (None, ["instant"])]
 )
 def test_held_out_strokes_choose(task, monkeypatch, instant_dice, sources):
-    monkeypatch.setattr(live, "task_familiarity", lambda *_: UNFAMILIAR)
-    trainer = LiveTrainer(task.checkpoint, task.config, "cpu")
+    monkeypatch.setattr(initial_weights, "task_familiarity", lambda *_: UNFAMILIAR)
+    trainer = LiveTrainer(task)
     trainer._dice, trainer._instant_dice = 0.5, instant_dice
     events = live_events(trainer, task)
     shown = [event for event in events if isinstance(event, Shown)]

@@ -7,7 +7,7 @@ import gc
 from qtpy.QtCore import Qt
 
 from napari_emcad.model.network import PvtEmcad
-from napari_emcad.plugin.widgets.image_combo import is_map
+from napari_emcad.plugin.layers.kinds import is_map
 
 TIMEOUT_MS = 60_000
 OBJECT_STARTS = ((24, 30), (50, 80), (75, 40), (30, 105))

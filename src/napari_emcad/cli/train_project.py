@@ -62,8 +62,8 @@ def train_project(args: argparse.Namespace, stop: threading.Event) -> TrainResul
 def _task(args: argparse.Namespace, project: SavedProject, config: TrainingConfig) -> TrainingTask:
     from napari_emcad.interactive.project_task import project_task
 
-    start = _start(args, project)
-    return as_usage_error(project_task, project, start, config, args.device)
+    start, automatic = _start(args, project), not args.start
+    return as_usage_error(project_task, project, start, config, args.device, automatic)
 
 
 def _start(args: argparse.Namespace, project: SavedProject) -> Checkpoint:

@@ -10,6 +10,8 @@ import torch
 from napari_emcad.inference.devices import choose_device, half_precision
 from napari_emcad.inference.network_pool import NETWORK_POOL
 from napari_emcad.model.fuse import fused_copy
+from napari_emcad.model.onednn import avoid_wrong_convolutions, use_onednn
+from napari_emcad.model.precision import has_bfloat16_instructions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +44,15 @@ def fast_copy(network: Segmenter, device: torch.device, half: torch.dtype | None
         The half precision in which it will compute; None for float32.
     """
     fused = fused_copy(network).to(device)
-    if device.type == "cpu" and half is not None and network.half_weights:
+    if device.type != "cpu":
+        return fused
+    if half is None:
+        use_onednn(fused)
+    elif network.half_weights:
         fused.to(half)
+        avoid_wrong_convolutions(fused)
+        if has_bfloat16_instructions():
+            use_onednn(fused)
     return fused
 
 

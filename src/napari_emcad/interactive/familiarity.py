@@ -12,7 +12,6 @@ from napari_emcad.annotation.label_rules import UNLABELED
 from napari_emcad.inference.devices import choose_device
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.io.checkpoints.feature_extractors import bundled_feature_extractor
-from napari_emcad.io.checkpoints.general import is_general
 from napari_emcad.training.pseudo_labels import PseudoLabelTeacher, split_by_annotation
 from napari_emcad.training.validation import predict_labels
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from napari_emcad.interactive.plane_cache import PlaneCache
     from napari_emcad.interactive.samples import TaskPlanes
-    from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
     from napari_emcad.training.samples import LabeledSlice
@@ -164,7 +162,7 @@ def measure_familiarity(
 def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
     """Return how familiar the base model of a task is with its images.
 
-    `FAMILIAR` is returned without asking the model if the configuration does not depend on it.
+    `FAMILIAR` is returned without asking the model if nothing depends on it.
 
     Parameters
     ----------
@@ -174,7 +172,9 @@ def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
         Holds pixels; read only if the base model has another preprocessing than the task.
     """
     task = planes.task
-    if not task.config.pseudo or task.config.teacher != "probe" or task.classes < 2:
+    config = task.config
+    needed = task.automatic or (config.pseudo and config.teacher == "probe")
+    if not needed or task.classes < 2:
         return FAMILIAR
     base = task.base or task.checkpoint
     if base.config.input_channels != task.checkpoint.config.input_channels:
@@ -182,20 +182,17 @@ def task_familiarity(planes: TaskPlanes, cache: PlaneCache) -> Familiarity:
     if base.preprocessing != task.checkpoint.preprocessing:
         planes = read_planes(task, cache, base.preprocessing)
     first_strokes, others = planes.familiarity_slices()
-    return measure_familiarity(base, first_strokes, others, task.config, task.device)
+    return measure_familiarity(base, first_strokes, others, config, task.device)
 
 
-def unfamiliar_message(familiarity: Familiarity, task: TrainingTask) -> str:
-    """Return a message if the base model of a task is not familiar with the images, else ""."""
+def unfamiliar_message(familiarity: Familiarity) -> str:
+    """Return a message if a model is not familiar with the images, else ""."""
     if familiarity.is_familiar:
         return ""
-    message = (
+    return (
         f"The model predicted only {familiarity.accuracy:.0%} of your first strokes correctly, so "
         "these images are new to it: unlabeled pixels that look annotated are learned too."
     )
-    if is_general(task.base or task.checkpoint):
-        return message
-    return f"{message} “Start from: the general network” under Advanced learns such images better."
 
 
 def validation_interval(

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_emcad.annotation.label_rules import LabelRule
 from napari_emcad.annotation.record import Record
-from napari_emcad.inference.events import Notice
 from napari_emcad.inference.jobs import run_job
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
-from napari_emcad.interactive.familiarity import (
-    adapted_config,
-    task_familiarity,
-    unfamiliar_message,
-    validation_interval,
-)
+from napari_emcad.interactive.familiarity import adapted_config, validation_interval
+from napari_emcad.interactive.initial_weights import suited_task
 from napari_emcad.interactive.plane_cache import PlaneCache
 from napari_emcad.interactive.preview import PreviewSchedule
 from napari_emcad.interactive.samples import read_planes
 from napari_emcad.interactive.task import range_notice, training_task
 from napari_emcad.interactive.visible_region import VisibleRegion
+from napari_emcad.io.checkpoints.files import bundled_checkpoint
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.pipelines.arrays import pair_arrays
 from napari_emcad.pipelines.segmentation_model import check_checkpoint
@@ -31,7 +28,7 @@ from napari_emcad.training.presets import preset_config
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from napari_emcad.inference.events import Region
+    from napari_emcad.inference.events import Notice, Region
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.pipelines.train import TrainResult
@@ -47,7 +44,7 @@ def fine_tune_job(
     Parameters
     ----------
     task
-        Training task.
+        Training task; `suited_task` chooses its start unless its familiarity is known.
     cache
         Holds pixels of annotated patches for the next task.
     visible
@@ -60,15 +57,15 @@ def fine_tune_job(
     ValueError
         If nothing is annotated.
     """
-    planes = read_planes(task, cache)
-    training, held_out = planes.split()
     if notice := range_notice(task):
         yield notice
-    familiarity = task_familiarity(planes, cache)
-    if message := unfamiliar_message(familiarity, task):
-        yield Notice(message)
-    trained_before = task.base is not None
-    config = adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)
+    if task.familiarity is None:
+        task = yield from suited_task(task, cache)
+    assert task.familiarity is not None
+    training, held_out = read_planes(task, cache).split()
+    config = adapted_config(
+        task.config, task.classes, task.strokes, task.familiarity, task.base is not None
+    )
     zoom = task.checkpoint.preprocessing.zoom
     config = config.replace(validate_every=validation_interval(config, training, held_out, zoom))
     preview = PreviewSchedule(task.checkpoint, visible, task.device, stop)
@@ -97,7 +94,7 @@ def snapshot_checkpoint(task: TrainingTask, snapshot: Snapshot) -> Checkpoint:
 def fine_tune(
     images: Iterable[Any],
     scribbles: Iterable[Any],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     axes: str | None = None,
     device: str = "auto",
     *,
@@ -120,7 +117,8 @@ def fine_tune(
         Integer arrays, one per image, of its shape without channels: class k is k, 255 is the
         background, and 0 is unlabeled.
     checkpoint
-        Checkpoint to start from; it does not change.
+        Checkpoint to start from; it does not change. None starts from the bundled model, or from
+        the general network if the bundled one predicts the first strokes wrongly.
     axes
         A letter per axis of every image; None guesses as `segment` does.
     device
@@ -149,7 +147,9 @@ def fine_tune(
         If nothing is annotated, arrays do not match, or a setting is unknown or out of bounds.
     """
     config = preset_config(preset, **settings)
-    task = scribble_task(images, scribbles, checkpoint, axes, classes, config, device)
+    start = checkpoint or bundled_checkpoint()
+    task = scribble_task(images, scribbles, start, axes, classes, config, device)
+    task = replace(task, automatic=checkpoint is None)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())
 
     def report(event: Any) -> None:

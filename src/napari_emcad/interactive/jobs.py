@@ -6,14 +6,13 @@ torch is imported when a training or an update first runs, not with this module.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_emcad.inference.events import InferenceSettings, Notice, Progress
+from napari_emcad.inference.events import InferenceSettings, Progress
 from napari_emcad.inference.jobs import relay_job, run_job
 from napari_emcad.interactive.annotated_patches import AnnotatedImage, scan_annotations
 from napari_emcad.interactive.instant_events import ScoredInstant, Shown
-from napari_emcad.io.checkpoints.heads import with_class_labels
 from napari_emcad.training.events import Snapshot, StepEnd
 
 if TYPE_CHECKING:
@@ -83,10 +82,12 @@ def training_job(
     Yields `Progress`, `UnfinishedModel` and the events of `fine_tune_job`.
     """
     from napari_emcad.interactive.fine_tune import fine_tune_job, snapshot_checkpoint
+    from napari_emcad.interactive.initial_weights import initial_checkpoint, suited_task
 
-    checkpoint = yield from _initial_checkpoint(task.checkpoint, settings, stop)
+    checkpoint = yield from initial_checkpoint(task.checkpoint, settings, stop)
     if checkpoint is not task.checkpoint:
         task = task.with_checkpoint(checkpoint)
+    task = yield from suited_task(task, cache)
 
     def with_progress(event: Any) -> Iterator[Any]:
         if isinstance(event, Snapshot):
@@ -121,7 +122,7 @@ def live_update_job(
     """
     from napari_emcad.interactive.live import LiveTrainer
 
-    trainer = trainer or LiveTrainer(task.checkpoint, task.config, task.device)
+    trainer = trainer or LiveTrainer(task)
     update = yield from trainer.update(task, cache, visible, seconds, stop)
     return trainer, update
 
@@ -185,33 +186,3 @@ def _held_out_uncertainty(
         )
         return None if predictions is None else predictions.mean_entropy
     return None
-
-
-def _initial_checkpoint(
-    checkpoint: Checkpoint, settings: TrainingSettings, stop: threading.Event
-) -> Generator[Notice, None, Checkpoint]:
-    """Return the checkpoint to start from; an encoder is downloaded or read if it is needed."""
-    if settings.start == "model":
-        return checkpoint
-    from napari_emcad.io.checkpoints.general import general_checkpoint
-    from napari_emcad.io.checkpoints.hub import hub_encoder
-    from napari_emcad.io.checkpoints.initialize import initialize_checkpoint
-
-    file = settings.encoder_file
-    encoder, channels = checkpoint.config.encoder, checkpoint.config.input_channels
-    if settings.start == "imagenet":
-        yield Notice(f"Downloading {encoder} with ImageNet weights unless it is cached …")
-        file = hub_encoder(encoder, stop=stop)
-    if settings.start == "nothing":
-        fresh = initialize_checkpoint(encoder=encoder, input_channels=channels)
-    elif settings.start == "general":
-        fresh = general_checkpoint(channels)
-        if len(checkpoint.classes) == 1:  # of any name: its heads are a better start than new ones
-            fresh = replace(fresh, classes=checkpoint.classes)
-    else:
-        fresh = initialize_checkpoint(file, input_channels=channels)
-    preprocessing = checkpoint.preprocessing
-    if settings.start == "general":  # what it was trained with
-        own = fresh.preprocessing
-        preprocessing = replace(preprocessing, mean=own.mean, std=own.std)
-    return with_class_labels(replace(fresh, preprocessing=preprocessing), checkpoint.classes)

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_emcad.inference.devices import choose_device
-from napari_emcad.inference.events import Notice
-from napari_emcad.interactive.familiarity import (
-    UNFAMILIAR,
-    adapted_config,
-    task_familiarity,
-    unfamiliar_message,
-)
+from napari_emcad.interactive.familiarity import UNFAMILIAR, adapted_config
+from napari_emcad.interactive.initial_weights import suited_task
 from napari_emcad.interactive.instant import InstantTrainer
 from napari_emcad.interactive.instant_events import Shown
 from napari_emcad.interactive.preview import predict_visible
@@ -36,10 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable, Iterator
 
     from napari_emcad.imaging.intensity import Preprocessing
-    from napari_emcad.inference.events import Region
+    from napari_emcad.inference.events import Notice, Region
     from napari_emcad.interactive.familiarity import Familiarity
     from napari_emcad.interactive.plane_cache import PlaneCache
-    from napari_emcad.interactive.samples import TaskPlanes
     from napari_emcad.interactive.task import TrainingTask
     from napari_emcad.interactive.visible_region import VisibleRegion
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
@@ -60,6 +54,8 @@ class LiveUpdate:
     ----------
     checkpoint
         The model after the update.
+    base
+        The model before it learned anything of the annotations.
     loss
         Mean loss of its steps.
     steps
@@ -69,6 +65,7 @@ class LiveUpdate:
     """
 
     checkpoint: Checkpoint
+    base: Checkpoint
     loss: float
     steps: int
     score: HeldOut | None
@@ -79,35 +76,32 @@ class LiveTrainer:
 
     Parameters
     ----------
-    checkpoint
-        Checkpoint to start from.
-    config
-        Training configuration; the learning rate stays constant.
-    device
-        Name of the device.
+    task
+        Training task with the checkpoint to start from and the configuration, whose learning rate
+        stays constant. If the task is automatic, the trainer starts from the general network as
+        soon as the bundled model turns out not to know the images.
     clock
         Returns seconds.
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        config: TrainingConfig,
-        device: str = "auto",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._start, self._config, self._device = checkpoint, config, device
-        self._clock = clock
-        network = checkpoint.network().to(choose_device(device))
-        self._trainer = Trainer(network, config, probe_extractor(config))
-        self._step, self._updates, self._scans = 0, 0, 0
+    def __init__(self, task: TrainingTask, clock: Callable[[], float] = time.monotonic) -> None:
+        self._device, self._clock = task.device, clock
+        self._start_from(task)
+        self._updates, self._scans = 0, 0
         self._next_score = 0.0
         self._familiarity: Familiarity | None = None
         self._patches: frozenset[Hashable] = frozenset()
         self._instant: InstantTrainer | None = None
-        self._dice: float | None = None
         self._instant_dice: float | None = None
         self._shown: InstantModel | None = None
+
+    def _start_from(self, task: TrainingTask) -> None:
+        """Train the network of a task from its first step."""
+        self._start, self._config = task.checkpoint, task.config
+        self._base = task.base or task.checkpoint
+        self._dice: float | None = None
+        network = task.checkpoint.network().to(choose_device(self._device))
+        self._trainer, self._step = Trainer(network, task.config, probe_extractor(task.config)), 0
 
     @property
     def shown_instant(self) -> InstantModel | None:
@@ -145,11 +139,10 @@ class LiveTrainer:
         ValueError
             If nothing is annotated.
         """
-        planes = read_planes(task, cache)
-        training, held_out = planes.split(self._scans)
         if not self._updates and (notice := range_notice(task)):
             yield notice
-        yield from self._measure_familiarity(planes, cache)
+        yield from self._suit_start(task, cache)
+        training, held_out = read_planes(task, cache, self._preprocessing).split(self._scans)
         instant = yield from self._show_instant(task, visible, stop)
         self._updates += 1
         config = self._config.replace(seed=self._config.seed + self._updates)
@@ -163,19 +156,22 @@ class LiveTrainer:
         if instant is not None and score is not None:
             self._instant_dice = self._instant_score(instant, task, stop)
         yield from self._show_model(instant, visible, stop)
-        return LiveUpdate(self._checkpoint(score), float(np.mean(losses)), len(losses), score)
+        loss = float(np.mean(losses))
+        return LiveUpdate(self._checkpoint(score), self._base, loss, len(losses), score)
 
-    def _measure_familiarity(
-        self, planes: TaskPlanes, cache: PlaneCache
-    ) -> Generator[Notice, None, None]:
-        """Measure the familiarity of the base model whenever other patches are annotated."""
-        patches = frozenset(planes.task.record.patches)
-        if planes.task.classes < 2 or patches == self._patches:
+    def _suit_start(self, task: TrainingTask, cache: PlaneCache) -> Iterator[Notice]:
+        """Measure the familiarity of the base model whenever other patches are annotated.
+
+        The network is replaced if another start suits the images; see `suited_task`.
+        """
+        patches = frozenset(task.record.patches)
+        if task.classes < 2 or patches == self._patches:
             return
         first_time, self._patches = self._familiarity is None, patches
-        self._familiarity = task_familiarity(planes, cache)
-        if first_time and (message := unfamiliar_message(self._familiarity, planes.task)):
-            yield Notice(message)
+        suited = yield from suited_task(task, cache, quiet=not first_time)
+        self._familiarity = suited.familiarity
+        if suited.checkpoint is not task.checkpoint:
+            self._start_from(suited)
 
     def _show_instant(
         self, task: TrainingTask, visible: VisibleRegion, stop: threading.Event
@@ -233,7 +229,7 @@ class LiveTrainer:
     def _adapted_config(self, task: TrainingTask) -> TrainingConfig:
         trained_before = self._updates > 1 or task.base is not None
         familiarity = self._familiarity or UNFAMILIAR
-        return adapted_config(task.config, task.classes, task.strokes, familiarity, trained_before)
+        return adapted_config(self._config, task.classes, task.strokes, familiarity, trained_before)
 
     def _train(
         self, sampler: Sampler, seconds: float, adapted: TrainingConfig, stop: threading.Event

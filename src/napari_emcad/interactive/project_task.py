@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def project_task(
-    project: SavedProject, checkpoint: Checkpoint, config: TrainingConfig, device: str = "auto"
+    project: SavedProject,
+    checkpoint: Checkpoint,
+    config: TrainingConfig,
+    device: str = "auto",
+    automatic: bool = False,
 ) -> TrainingTask:
     """Return the task to learn the annotations of a project, as the Teach tab does.
 
@@ -37,6 +41,8 @@ def project_task(
         Training configuration.
     device
         ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``.
+    automatic
+        See `TrainingTask`.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def project_task(
     record = scan_annotations(images, Record(), len(start.classes)).frozen_split()
     if not record.pixel_counts:
         raise ProjectError("Nothing is annotated in this project.")
-    return training_task(start, images, record, config, device)
+    return training_task(start, images, record, config, device, automatic=automatic)
 
 
 def _annotated_image(number: int, saved: SavedAnnotation, start: Checkpoint) -> AnnotatedImage:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.record import Record
     from napari_emcad.interactive.annotated_patches import AnnotatedImage
+    from napari_emcad.interactive.familiarity import Familiarity
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.training.config import TrainingConfig
 
-Start = Literal["model", "general", "imagenet", "file", "nothing"]
+Start = Literal["automatic", "model", "general", "imagenet", "file", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,14 @@ class TrainingSettings:
     start
         Initial weights: of the open ``"model"``; of the ``"general"`` network that comes with the
         package; of an ``"imagenet"`` encoder, or of an encoder ``"file"``, with a random decoder;
-        or all random (``"nothing"``).
+        all random (``"nothing"``); or ``"automatic"``: of the general network if the open model is
+        the bundled one and does not know the images, else of the open model.
     encoder_file
         File of the encoder if `start` is ``"file"``.
     """
 
     config: TrainingConfig
-    start: Start = "model"
+    start: Start = "automatic"
     encoder_file: Path | None = None
 
     @property
@@ -66,6 +68,11 @@ class TrainingTask:
         Name of the device.
     base
         The model before it learned anything of this record; None if that is `checkpoint`.
+    automatic
+        Whether to start from the general network instead if the bundled model does not know the
+        images; see `familiarity.suited_task`.
+    familiarity
+        How familiar `base` is with the images; None if it was not measured.
     """
 
     checkpoint: Checkpoint
@@ -74,6 +81,8 @@ class TrainingTask:
     config: TrainingConfig
     device: str = "auto"
     base: Checkpoint | None = None
+    automatic: bool = False
+    familiarity: Familiarity | None = None
 
     @property
     def classes(self) -> int:
@@ -92,7 +101,7 @@ class TrainingTask:
 
     def with_checkpoint(self, checkpoint: Checkpoint) -> TrainingTask:
         """Return the task with another checkpoint to start from, which is its own base."""
-        return replace(self, checkpoint=checkpoint, base=None)
+        return replace(self, checkpoint=checkpoint, base=None, familiarity=None)
 
 
 def training_task(
@@ -102,19 +111,21 @@ def training_task(
     config: TrainingConfig,
     device: str = "auto",
     base: Checkpoint | None = None,
+    automatic: bool = False,
 ) -> TrainingTask:
     """Return the task to learn a record of annotations.
 
     Parameters
     ----------
-    checkpoint, config, device, base
+    checkpoint, config, device, base, automatic
         See `TrainingTask`.
     images
         Annotated images to learn from.
     record
         Record of these and perhaps other images.
     """
-    return TrainingTask(checkpoint, images, merged_record(images, record), config, device, base)
+    record = merged_record(images, record)
+    return TrainingTask(checkpoint, images, record, config, device, base, automatic)
 
 
 def range_notice(task: TrainingTask) -> RangeNotice | None:

@@ -20,10 +20,11 @@ def bfloat16_if_fast(device: torch.device) -> torch.dtype | None:
     if device.type != "cpu":
         return None
     switch = os.environ.get(CPU_BFLOAT16, "")
-    fast = switch == "1" if switch in ("0", "1") else _has_instructions()
+    fast = switch == "1" if switch in ("0", "1") else has_bfloat16_instructions()
     return torch.bfloat16 if fast else None
 
 
-def _has_instructions() -> bool:
+def has_bfloat16_instructions() -> bool:
+    """Return whether the CPU has instructions for bfloat16."""
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way
     return any(getattr(torch.cpu, name, bool)() for name in checks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +10,9 @@ import torch
 
 from napari_emcad import bundled_checkpoint
 from napari_emcad.inference.jobs import run_job
-from napari_emcad.interactive.familiarity import FAMILIAR, UNFAMILIAR, unfamiliar_message
-from napari_emcad.interactive.jobs import _initial_checkpoint
+from napari_emcad.interactive.initial_weights import initial_checkpoint
 from napari_emcad.interactive.task import TrainingSettings
-from napari_emcad.io.checkpoints.general import general_checkpoint, is_general
+from napari_emcad.io.checkpoints.general import general_checkpoint
 from napari_emcad.io.checkpoints.heads import with_class_names
 from napari_emcad.training.presets import PRESETS
 
@@ -35,7 +33,7 @@ def test_a_training_from_it_has_classes_and_ranges_of_the_open_model():
     opened = bundled_checkpoint().override(low=2, high=98, zoom=1.0)
     opened = with_class_names(opened, ["cell", "debris"])
     settings = TrainingSettings(PRESETS["scribbles"], start="general")
-    fresh = run_job(_initial_checkpoint(opened, settings, threading.Event()))
+    fresh = run_job(initial_checkpoint(opened, settings, threading.Event()))
     own = general_checkpoint()
     assert [one.name for one in own.classes] == ["object"]
     assert fresh.classes == opened.classes
@@ -49,17 +47,7 @@ def test_a_training_from_it_has_classes_and_ranges_of_the_open_model():
 def test_heads_of_a_single_class_stay_whatever_its_name():
     settings = TrainingSettings(PRESETS["scribbles"], start="general")
     opened = with_class_names(bundled_checkpoint(), ["crack"])
-    fresh = run_job(_initial_checkpoint(opened, settings, threading.Event()))
+    fresh = run_job(initial_checkpoint(opened, settings, threading.Event()))
     assert fresh.classes == opened.classes
-    assert is_general(fresh)
-    assert not is_general(opened)
     for name, tensor in general_checkpoint().tensors.items():
         np.testing.assert_array_equal(fresh.tensors[name], tensor)
-
-
-@pytest.mark.parametrize("start", ["bundled", "general"])
-def test_the_general_network_is_named_where_another_model_does_not_know_the_images(start):
-    checkpoint = general_checkpoint() if start == "general" else bundled_checkpoint()
-    task = SimpleNamespace(base=None, checkpoint=checkpoint)
-    assert ("general network" in unfamiliar_message(UNFAMILIAR, task)) == (start == "bundled")
-    assert unfamiliar_message(FAMILIAR, task) == ""

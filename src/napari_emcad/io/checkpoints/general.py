@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_emcad.io.checkpoints.classes import default_classes
@@ -42,8 +41,3 @@ def general_checkpoint(input_channels: int = 3) -> Checkpoint:
         config=replace(checkpoint.config, input_channels=input_channels),
         preprocessing=replace(checkpoint.preprocessing, mean=mean, std=std),
     )
-
-
-def is_general(checkpoint: Checkpoint) -> bool:
-    """Return whether a checkpoint is the general network that comes with the package."""
-    return Path(checkpoint.origin.path).as_posix().endswith(f"napari_emcad/assets/{_FILE}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
-
 from napari_emcad.plugin.layers.attention import is_inserting
+from napari_emcad.plugin.layers.kinds import is_image
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
     from napari_emcad.plugin.layers.image_input import ImageInput
 
@@ -35,16 +33,10 @@ class FollowActive:
         if is_inserting():  # the user has selected nothing else
             return
         active = self._viewer.layers.selection.active
-        if isinstance(active, Image) and not self._input.pinned and not is_made_here(active):
+        if is_image(active) and not self._input.pinned:
             self._input.set_layer(active)
 
     def release(self) -> None:
         """Disconnect from the viewer."""
         self._viewer.layers.selection.events.active.disconnect(self._follow)
         self._input.pinned_changed.disconnect(self._follow)
-
-
-def is_made_here(layer: Layer) -> bool:
-    """Return whether a layer shows a map or a probability, and is no image to segment."""
-    metadata = layer.metadata.get("napari-emcad")
-    return isinstance(metadata, dict) and metadata.get("kind") in ("map", "probability")

@@ -15,6 +15,7 @@ from napari_emcad.io.images.folder import image_files
 from napari_emcad.io.images.opened_image import ImageFileError, first_line
 from napari_emcad.plugin.layers.attention import show_layer
 from napari_emcad.plugin.layers.geometry import unwrap
+from napari_emcad.plugin.layers.kinds import is_image
 from napari_emcad.plugin.layers.show_alone import show_alone
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ReviewController(QObject):
 
     def add_layers(self) -> None:
         """Add the images that are open."""
-        images = [layer for layer in self._viewer.layers if _is_image(layer)]
+        images = [layer for layer in self._viewer.layers if is_image(layer)]
         self._queue.add(
             ReviewItem(Path(path).name if (path := one.source.path) else one.name, path or "")
             for one in images
@@ -206,7 +207,7 @@ class ReviewController(QObject):
         """Return the open layer of an image."""
         for layer in self._viewer.layers:
             path = layer.source.path or ""
-            if _is_image(layer) and (path == item.path if item.path else layer.name == item.name):
+            if is_image(layer) and (path == item.path if item.path else layer.name == item.name):
                 found: Image = unwrap(layer)
                 return found
         return None
@@ -224,10 +225,3 @@ class ReviewController(QObject):
     def release(self) -> None:
         """Disconnect from the session; the controller is not used again."""
         self._queue.changed.disconnect(self._show)
-
-
-def _is_image(layer: Layer) -> bool:
-    """Return whether a layer is an image, and neither a map nor a probability of the panel."""
-    about = layer.metadata.get("napari-emcad")
-    ours = isinstance(about, dict) and about.get("kind") in ("map", "probability")
-    return isinstance(layer, Image) and not ours

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_emcad.pipelines.compare_labels import EXTRA, MISSED, OTHER_CLASS, compare_job
+from napari_emcad.plugin.layers.kinds import added_kind
 from napari_emcad.plugin.layers.placement import placement
 from napari_emcad.plugin.objects.measured_layer import class_names, letters_of, pixel_size
 
@@ -103,8 +104,7 @@ def error_layer(comparison: Comparison, errors: NDArray[np.uint8]) -> Labels:
 
 def is_error_layer(layer: Labels) -> bool:
     """Return whether a layer shows the errors of a comparison."""
-    metadata = layer.metadata.get("napari-emcad")
-    return isinstance(metadata, dict) and metadata.get("kind") == "errors"
+    return added_kind(layer) == "errors"
 
 
 def _as_classes(layer: Labels, names: Sequence[str]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_emcad.plugin.layers.attention import insert_layer
+from napari_emcad.plugin.layers.kinds import added_kind
 from napari_emcad.plugin.layers.show_position import show_position
 from napari_emcad.plugin.objects.measured_layer import letters_of
 from napari_emcad.plugin.scores import compared_layers
@@ -223,5 +224,4 @@ class ScoresController(QObject):
 
 
 def _is_result(layer: Labels) -> bool:
-    metadata = layer.metadata.get("napari-emcad")
-    return isinstance(metadata, dict) and metadata.get("kind") in ("segmentation", "prediction")
+    return added_kind(layer) in ("segmentation", "prediction")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from napari_emcad.inference.events import Summary
-from napari_emcad.plugin.layers.follow_active import is_made_here
+from napari_emcad.plugin.layers.kinds import is_image
 
 if TYPE_CHECKING:
+    from napari.layers import Image
+
     from napari_emcad.plugin.runner.context import Context
     from napari_emcad.plugin.runner.thread import Outcome
     from napari_emcad.plugin.segment.controller import SegmentController
@@ -61,7 +62,7 @@ class OpenImagesController(QObject):
 
     def _images(self) -> list[Image]:
         layers = self._context.viewer.layers
-        return [one for one in layers if isinstance(one, Image) and not is_made_here(one)]
+        return [one for one in layers if is_image(one)]
 
     def _next(self) -> None:
         while self._waiting:

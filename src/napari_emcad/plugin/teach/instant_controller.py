@@ -132,7 +132,7 @@ class InstantController(QObject):
             return None
         device = self._context.image_input.device
         with suppress(ValueError):  # Train shows the reason
-            return self._training.tasks.build(checkpoint, self._settings().config, device)
+            return self._training.tasks.build(checkpoint, self._settings(), device)
         return None
 
     def _start(self, task: TrainingTask, result: Result) -> None:

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     from napari_emcad.annotation.record import Record
     from napari_emcad.interactive.session import Session
-    from napari_emcad.interactive.task import TrainingTask
+    from napari_emcad.interactive.task import TrainingSettings, TrainingTask
     from napari_emcad.io.checkpoints.checkpoint import Checkpoint
     from napari_emcad.plugin.annotations.pairs import AnnotationLayers
-    from napari_emcad.training.config import TrainingConfig
 
 
 class TaskBuilder:
@@ -48,15 +47,19 @@ class TaskBuilder:
             self._conflicts = conflict_message(images, project.record)
         return self._conflicts
 
-    def build(self, checkpoint: Checkpoint, config: TrainingConfig, device: str) -> TrainingTask:
+    def build(
+        self, checkpoint: Checkpoint, settings: TrainingSettings, device: str
+    ) -> TrainingTask:
         """Return the task of learning the present annotations; it freezes their split.
 
         Parameters
         ----------
         checkpoint
             Checkpoint to start from.
-        config, device
-            See `TrainingTask`.
+        settings
+            Values of the training form.
+        device
+            Name of the device.
 
         Raises
         ------
@@ -73,7 +76,8 @@ class TaskBuilder:
                 "Segment tab."
             )
         record = self._session.project.freeze_split()
-        return training_task(adapted, images, record, config, device, base)
+        automatic = settings.start == "automatic"
+        return training_task(adapted, images, record, settings.config, device, base, automatic)
 
     def _base(self) -> Checkpoint | None:
         """Return the model before it learned anything, with heads for the annotated classes."""

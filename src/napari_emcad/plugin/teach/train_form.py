@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_emcad.training.config import Trainable
 
 _STARTS: dict[str, Start] = {
+    "automatic": "automatic",
     "the open model": "model",
     "the general network (B0)": "general",
     "ImageNet encoder (timm's hub)": "imagenet",
@@ -69,7 +70,8 @@ _STROKES, _FRESH = "scribbles", "scribbles-from-nothing"
 _MOST_STEPS = 100_000
 
 _TIPS = {
-    "_start": "Weights to begin with: the open model, a new network, or an encoder file",
+    "_start": "Weights to begin with. Automatic: the open model, or the general network if the "
+    "included nuclei model does not know the images",
     "_part": "Parts of the network that learn; fewer are quicker and forget less",
     "_presets": "Sets all fields below to a named configuration (scribbles)",
     "_loss": "What the training makes small (binary or multi-class, by the preset)",
@@ -273,7 +275,7 @@ class TrainForm(QWidget):
                 self, "Open a PVTv2 encoder", "", "Encoders (*.pth *.pt *.safetensors);;All (*)"
             )
             self._file = Path(path) if path else None
-        self._start.setToolTip(str(self._file) if self._file else "")
+        self._start.setToolTip(str(self._file) if self._file else _TIPS["_start"])
         self._suit_preset()
         self.changed.emit()
 
@@ -282,7 +284,7 @@ class TrainForm(QWidget):
         start = self._start.currentData()
         if self._presets.currentData() not in (_STROKES, _FRESH):
             return
-        fresh = start != "model"
+        fresh = start not in ("automatic", "model")
         preset = PRESETS[_FRESH if fresh else _STROKES]
         if fresh and start != "nothing":  # the encoder is trained already
             preset = preset.replace(encoder_rate=PRESETS[_STROKES].encoder_rate)

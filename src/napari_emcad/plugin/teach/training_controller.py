@@ -199,7 +199,7 @@ class TrainingController(QObject):
             if reason or checkpoint is None:
                 raise ValueError(reason)
             settings, device = self._settings(), self._context.image_input.device
-            task = self.tasks.build(checkpoint, settings.config, device)
+            task = self.tasks.build(checkpoint, settings, device)
         except ValueError as error:
             holds = (lambda: self.why_not() == reason) if reason else None
             self._context.show_message(str(error), error=True, holds=holds)

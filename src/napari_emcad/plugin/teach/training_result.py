@@ -62,7 +62,7 @@ def add_updated(session: Session, task: TrainingTask, update: LiveUpdate) -> Non
         task.strokes,
         update.score if held_out else None,
         held_out,
-        base=task.base or task.checkpoint,
+        base=update.base,
     )
 
 

@@ -11,11 +11,10 @@ from psygnal import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
 
 from napari_emcad.plugin.layers.geometry import unwrap
+from napari_emcad.plugin.layers.kinds import is_map
 from napari_emcad.plugin.widgets.helpers import require_focus_for_wheel
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
-
     from napari_emcad.plugin.layers.image_input import ImageInput
 
 
@@ -113,9 +112,3 @@ def _layer_box() -> Any:
 def _qt_box(box: Any) -> QComboBox:
     """Return the Qt widget of magicgui's combo box."""
     return box.native.findChild(QComboBox) or box.native
-
-
-def is_map(layer: Layer) -> bool:
-    """Return whether a layer shows a stage map."""
-    metadata = layer.metadata.get("napari-emcad")
-    return isinstance(metadata, dict) and metadata.get("kind") == "map"
