@@ -147,7 +147,7 @@ def fine_tune(
         If nothing is annotated, arrays do not match, or a setting is unknown or out of bounds.
     """
     config = preset_config(preset, **settings)
-    start = checkpoint or bundled_checkpoint()
+    start = bundled_checkpoint() if checkpoint is None else checkpoint
     task = scribble_task(images, scribbles, start, axes, classes, config, device)
     task = replace(task, automatic=checkpoint is None)
     job = fine_tune_job(task, PlaneCache(), VisibleRegion(), stop or threading.Event())

@@ -73,7 +73,7 @@ def suited_task(
     """Return a task with the start that suits its images, and with its familiarity.
 
     An automatic task of the bundled model starts from the general network if the bundled one does
-    not know the images. A `Notice` says so, or that images are new to the model.
+    not know the images. A `Notice` explains it, or that images are new to the model.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class TrainingTask:
         The model before it learned anything of this record; None if that is `checkpoint`.
     automatic
         Whether to start from the general network instead if the bundled model does not know the
-        images; see `familiarity.suited_task`.
+        images; see `initial_weights.suited_task`.
     familiarity
         How familiar `base` is with the images; None if it was not measured.
     """

@@ -7,12 +7,17 @@ in torch since 2.0 and not documented, so a torch without them leaves the layers
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from napari_emcad.model import triton_preload  # noqa: F401  # isort: skip  (before timm)
 
 import torch
 from timm.models.pvt_v2 import MlpWithDepthwiseConv
 from torch import Tensor, nn
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OPERATORS = ("_linear_pointwise", "_convolution_pointwise")
 
@@ -38,10 +43,7 @@ def use_onednn(network: nn.Module) -> None:
     for block in list(network.modules()):
         if isinstance(block, MlpWithDepthwiseConv) and _is_exact_gelu(block.act):
             block.dwconv, block.act = ConvGelu(block.dwconv), nn.Identity()
-        for name, layer in list(block.named_children()):
-            if type(layer) is nn.Linear:
-                setattr(block, name, OneDnnLinear(layer))
-    network.eval()  # as the new layers are not
+    _replace(network, lambda layer: type(layer) is nn.Linear, OneDnnLinear)
 
 
 def avoid_wrong_convolutions(network: nn.Module) -> None:
@@ -55,17 +57,28 @@ def avoid_wrong_convolutions(network: nn.Module) -> None:
     network
         In eval mode; it is changed.
     """
+    _replace(network, _is_computed_wrongly, PatchConv)
+
+
+def _replace(
+    network: nn.Module,
+    chosen: Callable[[nn.Module], bool],
+    replacement: Callable[[Any], nn.Module],
+) -> None:
+    """Replace the chosen layers of a network in eval mode."""
     for block in list(network.modules()):
         for name, layer in list(block.named_children()):
-            if type(layer) is nn.Conv2d and _cuts_patches(layer) and layer.in_channels % 32:
-                setattr(block, name, PatchConv(layer))
+            if chosen(layer):
+                setattr(block, name, replacement(layer))
     network.eval()  # as the new layers are not
 
 
-def _cuts_patches(conv: nn.Conv2d) -> bool:
-    """Return whether a convolution computes patches that lie side by side."""
-    plain = conv.padding == (0, 0) and conv.dilation == (1, 1) and conv.groups == 1
-    return plain and conv.kernel_size == conv.stride != (1, 1)
+def _is_computed_wrongly(layer: nn.Module) -> bool:
+    """Return whether a layer is a convolution of patches side by side of unsuited channels."""
+    if type(layer) is not nn.Conv2d or layer.in_channels % 32 == 0:
+        return False
+    plain = layer.padding == (0, 0) and layer.dilation == (1, 1) and layer.groups == 1
+    return plain and layer.kernel_size == layer.stride != (1, 1)
 
 
 def _is_exact_gelu(layer: nn.Module) -> bool:
